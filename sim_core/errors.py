@@ -1,0 +1,65 @@
+"""Everything that can go wrong, as one tree:
+
+SimError
+ +-- SpecError       a configuration says something impossible, unknown or contradictory
+ |    +-- CapacityError   ... namely a model, request or role that does not fit its machines
+ +-- TraceError      a workload cannot be read or is not a workload
+ +-- InvariantError  the simulator broke one of its own promises (a bug: please report it)
+
+The first three are the user's to mend: their text is one line that names the place, the key, the value,
+the reason and, where there is one, the nearest valid name. Command lines print it and exit with status 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SimError(Exception):
+    """Root of all errors that this package raises on purpose."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that `name` was most likely meant to be, or None."""
+    matches = get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def choices(name: object, valid: Iterable[str]) -> str:
+    """`; did you mean 'jsq'? (one of: jsq, kv_jsq, ...)`: the tail of an error about an unknown name."""
+    names = [str(v) for v in valid]
+    close = nearest(str(name), names)
+    hint = f"; did you mean {close!r}?" if close else ";"
+    return f"{hint} (one of: {', '.join(names)})" if names else ""
+
+
+class SpecError(SimError):
+    """A configuration that cannot be run. `key` is the dotted path, `source` the file it came from."""
+
+    def __init__(self, reason: str, *, key: str = "", value: object = None, source: str = "") -> None:
+        self.reason, self.key, self.value, self.source = reason, key, value, source
+        place = f"{source}: " if source else ""
+        setting = f"{key}={value!r}: " if key and value is not None else f"{key}: " if key else ""
+        super().__init__(f"{place}{setting}{reason}")
+
+
+class CapacityError(SpecError):
+    """Something that can never fit or be served: a model on too little memory, a role without machines."""
+
+
+class TraceError(SimError):
+    """A workload that cannot be used. `row` counts data rows from 1, as a spreadsheet without its header."""
+
+    def __init__(self, reason: str, *, source: str = "", row: int | None = None, column: str = "") -> None:
+        self.reason, self.source, self.row, self.column = reason, source, row, column
+        place = ", ".join(
+            part
+            for part in (source, f"row {row}" if row is not None else "", f"column {column}" if column else "")
+            if part
+        )
+        super().__init__(f"{place}: {reason}" if place else reason)
+
+
+class InvariantError(SimError):
+    """The simulator contradicts itself."""

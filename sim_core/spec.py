@@ -1,0 +1,157 @@
+"""What a run is: frozen values, complete in themselves (no file, no default left to look up).
+
+A run is a pure function of (SimSpec, trace, code version). `SimSpec.digest()` hashes the first; two specs
+are equal exactly when their digests are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+PROMPT, TOKEN, MIXED = "prompt", "token", "mixed"  # the roles of an instance; a baseline instance has none
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSpec:
+    """A GPU: its name is the key of the performance tables."""
+
+    name: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroupSpec:
+    """`count` machines of one SKU."""
+
+    sku: str
+    count: int
+    processors: tuple[ProcessorSpec, ...]  # of one machine
+    tdp_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model as far as serving it matters: the bytes of its weights and of a token's KV cache."""
+
+    name: str
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    num_kv_heads: int | None  # None: as many as num_heads
+    weights_bytes: int
+    bytes_per_element: int
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Key and value, each hidden_size elements in every layer (fewer with grouped-query attention)."""
+        width = self.hidden_size
+        if self.num_kv_heads is not None:
+            width = self.hidden_size * self.num_kv_heads // self.num_heads
+        return 2 * width * self.num_layers * self.bytes_per_element
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """How one instance batches. `policy` names an entry of `sim_core.batching.BATCHING`."""
+
+    policy: str
+    tensor_parallelism: int
+    pipeline_parallelism: int
+    max_batch_size: int
+    max_batch_tokens: int | None = None
+    max_preemptions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartStateSpec:
+    """Which instances exist at time 0. `kind` names an entry of `sim_core.start_state.START_STATES`."""
+
+    kind: str
+    state_type: str
+    application_id: int = 0
+    instance: InstanceSpec | None = None  # uniform
+    split_type: str | None = None  # split: homogeneous or heterogeneous
+    prompt: InstanceSpec | None = None
+    token: InstanceSpec | None = None
+    prompt_machines: int = 0  # homogeneous: how many machines take each role, in the cluster's order
+    token_machines: int = 0
+    prompt_skus: tuple[str, ...] = ()  # heterogeneous: which SKUs take each role
+    token_skus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSpec:
+    """`policy` names an entry of `sim_core.scheduling.SCHEDULERS`; `name` is the configuration's own."""
+
+    name: str
+    policy: str
+    options: tuple[tuple[str, float], ...] = ()
+    submit_task_s: float = 0.0
+    submit_flow_s: float = 0.0
+    finish_request_s: float = 0.0
+
+    def option(self, name: str) -> float:
+        """The value of one of the policy's own options."""
+        return dict(self.options)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSpec:
+    """An endpoint: one model behind one scheduler."""
+
+    application_id: int
+    model: ModelSpec
+    scheduler: SchedulerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CurveSpec:
+    """Measured medians of one (model, hardware, tensor parallelism): seconds at each count of batch tokens."""
+
+    model: str
+    hardware: str
+    tensor_parallelism: int
+    batch_tokens: tuple[int, ...]
+    prompt_s: tuple[float, ...]
+    token_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceSpec:
+    """`policy` names an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
+
+    policy: str
+    prompt_s: float | None = None  # constant
+    token_s: float | None = None
+    curves: tuple[CurveSpec, ...] = ()  # db: those that this run can need, and the SLO's reference
+
+
+@dataclass(frozen=True, slots=True)
+class SimSpec:
+    """One run, whole."""
+
+    servers: tuple[ServerGroupSpec, ...]
+    applications: tuple[ApplicationSpec, ...]
+    start_state: StartStateSpec
+    performance: PerformanceSpec
+    routing_delay_s: float = 0.0
+    end_time_s: float = 86400.0
+    seed: int = 0
+
+    def canonical(self) -> str:
+        """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def digest(self) -> str:
+        """SHA-256 of `canonical()`, in hex."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def machine_counts(self) -> dict[str, int]:
+        """Machines by SKU, in the cluster's order, SKUs without machines left out."""
+        counts: dict[str, int] = {}
+        for group in self.servers:
+            if group.count:
+                counts[group.sku] = counts.get(group.sku, 0) + group.count
+        return counts

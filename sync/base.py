@@ -1,0 +1,97 @@
+"""What a sweep hands over: one `Outcome` a point, one `SweepInfo` a sweep, and the `ResultSink` that takes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol
+
+Status = Literal["completed", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
+
+    `key` is the content key: outcomes with one key are the same run. `machines` counts by SKU, `cost` is in
+    dollars an hour, `power` in the machines' power weights, `rate` in requests a second (None: not a rate's
+    workload), `started_at` is an ISO 8601 time in UTC. A failed point has an `error` and an empty `summary`.
+    """
+
+    name: str
+    system: str
+    key: str
+    index: int
+    overrides: tuple[str, ...]
+    axes: dict[str, object]
+    machines: dict[str, int]
+    cost: float
+    power: float
+    rate: float | None
+    trace: str
+    trace_identity: str
+    seed: int
+    status: Status
+    error: str | None = None
+    summary: dict[str, float] = field(default_factory=dict)
+    requests_parquet: bytes = field(default=b"", repr=False)
+    config_yaml: str = field(default="", repr=False)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    started_at: str = ""
+    version: str = ""
+    git_commit: str | None = None
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}
+        values["overrides"] = list(self.overrides)
+        values["axes"] = dict(self.axes)
+        values["machines"] = dict(self.machines)
+        values["summary"] = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
+        return values
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
+        """The inverse of `to_json_dict`; the Parquet bytes come beside it.
+
+        Raises ValueError where a field is missing, unknown or not what it should be.
+        """
+        plain = dict(values)
+        try:
+            plain["overrides"] = tuple(plain["overrides"])
+            plain["summary"] = {name: float(v) for name, v in plain["summary"].items()}
+            outcome = cls(**plain, requests_parquet=requests_parquet)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an outcome: {error}") from error
+        if outcome.status not in ("completed", "failed"):
+            raise ValueError(f"not an outcome: status {outcome.status!r}")
+        return outcome
+
+
+@dataclass(frozen=True)
+class SweepInfo:
+    """The sweep that outcomes belong to. `name` is the experiment's, `points` counts all of its points,
+    `sweep_id` is one for every start of the same expanded experiment, `command` is the line that started it."""
+
+    name: str
+    description: str
+    sweep_id: str
+    experiment_text: str
+    points: int
+    command: str
+
+
+class ResultSink(Protocol):
+    """Takes results to where people look at them. Used by one thread at a time."""
+
+    def open(self, sweep: SweepInfo) -> None:
+        """Get ready for `sweep`; called before the first `write`, and again after a failure."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Deliver one outcome, all of it or an exception. Writing a key twice equals writing it once;
+        a completed outcome takes the place of a failed one."""
+
+    def close(self) -> None:
+        """Let go of files and connections; what was written stays."""

@@ -1,0 +1,42 @@
+# Everything there is to run. Needs Python 3.11 or newer, make and git; the rest goes into .venv, and nowhere else.
+
+# The first Python on the path that is new enough; another one: make demo PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo 'make demo   simulate a small set of clusters side by side; results in a table and in MLflow'
+	@echo 'make test   everything that must hold: ruff, mypy, all tests'
+	@echo 'make lint   ruff and mypy alone'
+	@echo 'make clean  remove the virtual environment and the caches (results stay)'
+
+demo: $(READY)
+	$(BIN)/python -m sweep experiments/quickstart.yaml
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Made anew whenever the lock changes, so that it holds exactly what is locked. The stamp comes last: an installation
+# that was interrupted is started again.
+$(READY): requirements.lock
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer found; name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'This needs Python 3.11 or newer, and $(PYTHON) is not one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@echo 'Installing the locked packages into $(VENV) (about 1.3 GB; minutes, the first time)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

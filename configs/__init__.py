@@ -1,0 +1,1 @@
+"""Configuration: one folder a Hydra group, and `configs.compose`, which turns overrides into plain settings."""

@@ -1,0 +1,171 @@
+"""From overrides, as they are typed on a command line, to plain settings.
+
+The only module, besides the command lines, that knows Hydra. Nothing here is configured by import paths: a policy is a
+name, and the package that has it looks it up in its own table.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from configs.arithmetic import evaluate
+from configs.explain import explain, group_options
+from configs.repos import RepoReader
+from sim_core.errors import SpecError
+
+CONFIG_DIR: Path = Path(__file__).resolve().parent
+
+# Where a single run writes its files is no part of what it is; and the template names two server groups,
+# which a cluster need not have.
+_NOT_OF_THE_RUN = ("output_dir", "hydra")
+
+
+def register_resolvers() -> None:
+    """Make `${eval:'...'}` available in configurations: arithmetic only. May be called again."""
+    OmegaConf.register_new_resolver("eval", evaluate, replace=True)
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """config.yaml with the overrides applied, interpolations still in it. SpecError where that cannot be done."""
+    return Composer().compose(overrides)
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values: interpolations resolved, repositories replaced by their contents."""
+    return Composer().resolve(cfg)
+
+
+class Composer:
+    """Composes many configurations fast: the choice of groups is composed once, values are patched into copies.
+
+    What it returns equals `compose` and `resolve` for the same overrides and belongs to the caller.
+    The configuration's files are taken as they are when first read.
+    """
+
+    def __init__(self) -> None:
+        register_resolvers()
+        # Hydra hands out its loader only through a global of its own; the context restores what was there.
+        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+            self._loader: ConfigLoader = GlobalHydra.instance().config_loader()
+        self._parser = OverridesParser.create(config_loader=self._loader)
+        self._parsed: dict[str, Override] = {}
+        self._is_group: dict[str, bool] = {}
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._repos = RepoReader(CONFIG_DIR.parent)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """As the function `compose`."""
+        try:
+            groups, values = self._split(overrides)
+            if values is None:
+                return self._load(overrides)
+            cfg = copy.deepcopy(self._base(groups))
+            for override in values:
+                _patch(cfg, override)
+            return cfg
+        except Exception as error:  # Hydra answers odd input with whatever it stumbles over
+            raise self._explained(error, overrides) from error
+
+    def resolve(self, cfg: DictConfig) -> dict[str, Any]:
+        """As the function `resolve`."""
+        resolved: dict[str, Any] = {}
+        try:
+            for name in cfg:
+                if name not in _NOT_OF_THE_RUN:
+                    value = cfg[name]
+                    is_node = OmegaConf.is_config(value)
+                    resolved[str(name)] = (
+                        OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if is_node else value
+                    )
+        except OmegaConfBaseException as error:
+            raise _unresolved(error) from error
+        self._repos.inline(resolved)
+        return resolved
+
+    def resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """`resolve(compose(overrides))`."""
+        return self.resolve(self.compose(overrides))
+
+    def _split(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], list[Override] | None]:
+        """The choices of groups, and the values to patch; None for those where only Hydra itself will do."""
+        groups: list[str] = []
+        values: list[Override] | None = []
+        for text in overrides:
+            override = self._parse(text)
+            key = override.key_or_group
+            known = override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
+            if not known or override.package is not None or override.is_sweep_override() or _is_hydra(key):
+                values = None
+            elif self._names_group(key):
+                groups.append(text)
+                if not isinstance(override.value(), str):
+                    values = None
+            elif values is not None:
+                values.append(override)
+        return tuple(groups), values
+
+    def _parse(self, text: str) -> Override:
+        if text not in self._parsed:
+            self._parsed[text] = self._parser.parse_override(text)
+        return self._parsed[text]
+
+    def _names_group(self, key: str) -> bool:
+        if key not in self._is_group:
+            self._is_group[key] = bool(group_options(self._loader, key))
+        return self._is_group[key]
+
+    def _base(self, groups: tuple[str, ...]) -> DictConfig:
+        if groups not in self._bases:
+            self._bases[groups] = self._load(groups)
+        return self._bases[groups]
+
+    def _load(self, overrides: Sequence[str]) -> DictConfig:
+        cfg = self._loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg
+
+    def _explained(self, error: Exception, overrides: Sequence[str]) -> SpecError:
+        if isinstance(error, SpecError):
+            return error
+        try:
+            base = self._base(self._split(overrides)[0])
+        except Exception:  # then the choice of groups is what is wrong
+            base = None
+        return explain(error, overrides, self._loader, base)
+
+
+def _is_hydra(key: str) -> bool:
+    return key == "hydra" or key.startswith(("hydra.", "hydra/"))
+
+
+def _patch(cfg: DictConfig, override: Override) -> None:
+    """Apply one `key=value`, `+key=value` or `++key=value` as Hydra does."""
+    key, value = override.key_or_group, override.value()
+    adds_value = override.is_add() and not isinstance(value, dict | list)
+    if adds_value and OmegaConf.select(cfg, key, throw_on_missing=False) is not None:
+        raise SpecError("is there already: leave out the +", key=key, value=value)
+    OmegaConf.update(cfg, key, value, merge=True, force_add=override.is_add() or override.is_force_add())
+
+
+def _unresolved(error: OmegaConfBaseException) -> SpecError:
+    key = (error.full_key or "").replace("[", ".").replace("]", "")
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SpecError):
+            return SpecError(cause.reason, key=key)
+        cause = cause.__cause__ or cause.__context__
+    reason = str(error.msg or error).splitlines()[0]
+    return SpecError(reason, key=key)

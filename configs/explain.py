@@ -1,0 +1,101 @@
+"""Why overrides cannot be composed, in one line. Slow and thorough: it runs only when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+
+from sim_core.errors import SpecError, choices, nearest
+
+
+def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
+    """The error to show instead of Hydra's own. `base` is the configuration with the groups' choices applied alone,
+    None where those cannot be composed."""
+    parser = OverridesParser.create(config_loader=loader)
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except HydraException as cause:
+            return SpecError(f"cannot read the override {text!r}: {_one_line(cause)}")
+        if not override.key_or_group:
+            return SpecError(f"cannot read the override {text!r}: it has no key")
+        found = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
+        if found:
+            return found
+    return SpecError(_one_line(error))
+
+
+def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None:
+    if override.is_sweep_override():
+        return SpecError("one value is needed here, not several", key=override.key_or_group, value=_text(override))
+    options = group_options(loader, override.key_or_group)
+    if not options or override.is_delete():
+        return None
+    value = override.value()
+    if isinstance(value, str) and value not in options:
+        return SpecError(f"no such choice{choices(value, options)}", key=override.key_or_group, value=value)
+    if not isinstance(value, str | dict):
+        reason = f"a group takes the name of one of its files (one of: {', '.join(options)})"
+        return SpecError(reason, key=override.key_or_group, value=value)
+    return None
+
+
+def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
+    key = override.key_or_group
+    if override.is_add() or override.is_force_add() or key.split(".")[0] == "hydra":
+        return None
+    if group_options(loader, key):
+        return None
+    known = list(flat_keys(base))
+    if key in known:
+        return None
+    groups = [group for group in loader.list_groups("") if group != "hydra"]
+    parent = key
+    while parent and parent not in known:
+        parent = parent.rpartition(".")[0]
+    children = _children(OmegaConf.select(base, parent)) if parent else []
+    # Compare within the place that exists by the rest of the name: what the names share would make all of them close.
+    sibling = nearest(key.removeprefix(f"{parent}."), children)
+    others = [k for k in known + groups if not key.startswith(f"{k}.") and k.rpartition(".")[0] != parent]
+    close = f"{parent}.{sibling}" if sibling else nearest(key, others)
+    hint = f"; did you mean {close!r}?" if close else ""
+    inside = f" ({parent} has: {', '.join(children)})" if children else ""
+    return SpecError(f"unknown key{hint}{inside}", key=key, value=_text(override))
+
+
+def group_options(loader: ConfigLoader, key: str) -> list[str]:
+    """The choices of a configuration group, none where `key` is no group."""
+    return [] if "." in key or not key else loader.get_group_options(key, ObjectType.CONFIG)
+
+
+def flat_keys(node: Container, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a configuration, containers included, list items by their index."""
+    for name in _children(node):
+        yield f"{prefix}{name}"
+        child: Any = node._get_node(int(name) if isinstance(node, ListConfig) else name)
+        if isinstance(child, DictConfig | ListConfig) and not (child._is_none() or child._is_missing()):
+            yield from flat_keys(child, f"{prefix}{name}.")
+
+
+def _children(node: object) -> list[str]:
+    if isinstance(node, DictConfig):
+        return [str(name) for name in node]
+    return [str(index) for index in range(len(node))] if isinstance(node, ListConfig) else []
+
+
+def _text(override: Override) -> str:
+    return (override.input_line or "").partition("=")[2]
+
+
+def _one_line(error: BaseException) -> str:
+    """A message without its line breaks, its links and the list of search paths."""
+    text = str(error).partition("Config search path:")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith("See http")) or type(error).__name__

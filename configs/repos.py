@@ -1,0 +1,61 @@
+"""Repositories: folders with one YAML file per entry (a processor, a model, a scheduler ...)."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from sim_core.errors import SpecError
+
+# Which keys of which group of the configuration are folders of entries.
+REPOSITORIES = {
+    "hardware_repo": ("processors", "skus", "interconnects"),
+    "model_repo": ("architectures", "sizes"),
+    "orchestrator_repo": ("schedulers", "allocators"),
+}
+
+
+class RepoReader:
+    """Reads repository folders, each once. Paths are relative to `root`, or absolute."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def inline(self, resolved: dict[str, Any]) -> None:
+        """Replace the folders named in a resolved configuration by their contents, in place."""
+        for group, keys in REPOSITORIES.items():
+            folders = resolved.get(group)
+            if not isinstance(folders, dict):
+                raise SpecError("must name the folders " + ", ".join(keys), key=group, value=folders)
+            for key in keys:
+                folders[key] = self.entries(folders.get(key), key=f"{group}.{key}")
+
+    def entries(self, folder: object, *, key: str) -> dict[str, Any]:
+        """What the files of a folder say, by their names without the ending, sorted."""
+        if not isinstance(folder, str):
+            raise SpecError("must be the path of a folder", key=key, value=folder)
+        if folder not in self._read:
+            path = self._root / folder
+            if not path.is_dir():
+                raise SpecError("no such folder", key=key, value=folder)
+            files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
+            if not files:
+                raise SpecError("the folder holds no YAML file", key=key, value=folder)
+            self._read[folder] = {file.stem: _entry(file, f"{folder}/{file.name}") for file in files}
+        return copy.deepcopy(self._read[folder])
+
+
+def _entry(file: Path, source: str) -> dict[str, Any]:
+    try:
+        entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except (YAMLError, OmegaConfBaseException, OSError) as error:
+        raise SpecError(" ".join(str(error).split()), source=source) from error
+    if not isinstance(entry, dict) or not all(isinstance(name, str) for name in entry):
+        raise SpecError("must be a mapping of names to values", source=source)
+    return {str(name): value for name, value in entry.items()}

@@ -1,5 +1,19 @@
 """Results: where they are delivered to (sinks) and how they are read back."""
 
 from sync.base import Outcome, ResultSink, SweepInfo
+from sync.load import load_sweep
+from sync.sinks import SINKS, make_sink
+from sync.ui import ui_command
+from sync.writer import Delivery, SinkWriter
 
-__all__ = ["Outcome", "ResultSink", "SweepInfo"]
+__all__ = [
+    "SINKS",
+    "Delivery",
+    "Outcome",
+    "ResultSink",
+    "SinkWriter",
+    "SweepInfo",
+    "load_sweep",
+    "make_sink",
+    "ui_command",
+]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
+from sim_core.errors import SpecError
+
 Status = Literal["completed", "failed"]
+# Both become file names: neither may climb out of its folder.
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ class Outcome:
     version: str = ""
     git_commit: str | None = None
 
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"not a content key: {self.key!r}")
+        if self.status not in ("completed", "failed"):
+            raise ValueError(f"not a status: {self.status!r}")
+
     def to_json_dict(self) -> dict[str, Any]:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}
@@ -62,12 +74,9 @@ class Outcome:
         try:
             plain["overrides"] = tuple(plain["overrides"])
             plain["summary"] = {name: float(v) for name, v in plain["summary"].items()}
-            outcome = cls(**plain, requests_parquet=requests_parquet)
+            return cls(**plain, requests_parquet=requests_parquet)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an outcome: {error}") from error
-        if outcome.status not in ("completed", "failed"):
-            raise ValueError(f"not an outcome: status {outcome.status!r}")
-        return outcome
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,11 @@ class SweepInfo:
     experiment_text: str
     points: int
     command: str
+
+    def __post_init__(self) -> None:
+        if not _SWEEP_NAME.fullmatch(self.name):
+            reason = "a sweep's name is made of letters, digits, spaces and . _ - (it names a folder)"
+            raise SpecError(reason, key="name", value=self.name)
 
 
 class ResultSink(Protocol):

@@ -1,0 +1,71 @@
+"""Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim_core.errors import SpecError, choices
+from sync.base import Outcome
+from sync.frame import runs_frame
+from sync.local_sink import read_outcomes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULTS = Path("results")
+# Where a sweep's outcomes and requests lie below its folder: the journal's, which has everything, comes first.
+_PLACES = (("points", "points"), ("local/outcomes", "local/requests"))
+
+
+class Sweep:
+    """The results of one sweep, read from its folder when they are asked for."""
+
+    def __init__(self, name: str, outcomes: Path, requests: Path) -> None:
+        self.name, self._outcomes, self._requests = name, outcomes, requests
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """By key, without the tables of requests. What is torn is left out: the next start does it again."""
+        return read_outcomes(self._outcomes)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row a point: parameters, machines, cost, and every figure of its summary (see `runs_frame`)."""
+        return runs_frame(self.outcomes.values())
+
+    def requests(self, key: str) -> pd.DataFrame:
+        """A row a request of the run whose key starts with `key`.
+
+        Raises SpecError when no run or several do, or when the run left no table.
+        """
+        import pandas as pd
+
+        matching = [known for known in self.outcomes if known.startswith(key)]
+        if len(matching) != 1:
+            reason = "several runs have it" if matching else f"no run has it{choices(key, self.outcomes)}"
+            raise SpecError(reason, key="key", value=key)
+        path = self._requests / f"{matching[0]}.parquet"
+        if not path.exists():
+            raise SpecError(
+                f"the run left no table of requests: {self.outcomes[matching[0]].error}", key="key", value=key
+            )
+        return pd.read_parquet(path)
+
+
+def load_sweep(name: str, results: Path = RESULTS) -> Sweep:
+    """The sweep called `name` below `results`. Raises SpecError when there is none."""
+    for outcomes, requests in _PLACES:
+        folder = results / name / outcomes
+        if name in list_sweeps(results) and next(folder.glob("*.json"), None):
+            return Sweep(name, folder, results / name / requests)
+    known = list_sweeps(results)
+    hint = choices(name, known) if known else "; there is none yet"
+    raise SpecError(f"no results of that sweep in {results}{hint}", key="sweep", value=name)
+
+
+def list_sweeps(results: Path = RESULTS) -> list[str]:
+    """The names of the sweeps that have results below `results`, sorted."""
+    found = {p.relative_to(results).parts[0] for place, _ in _PLACES for p in results.glob(f"*/{place}/*.json")}
+    return sorted(found)

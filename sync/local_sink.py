@@ -1,0 +1,88 @@
+"""Results into a folder: runs.parquet with a row a point, requests/<key>.parquet with a row a request."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from sync.base import Outcome, SweepInfo
+from sync.frame import runs_frame
+
+
+class LocalSink:
+    """Writes below `results`/<sweep's name>/local. A point is there when its outcomes/<key>.json is.
+
+    runs.parquet is made of these when the sink is opened and closed: a sweep that was killed has it at its next start.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+        self._folder: Path | None = None
+
+    def open(self, sweep: SweepInfo) -> None:
+        """Make the folders, and the table of what is there."""
+        self._folder = self._results / sweep.name / "local"
+        for part in ("outcomes", "requests"):
+            (self._folder / part).mkdir(parents=True, exist_ok=True)
+        self._write_table(self._folder)
+
+    def write(self, outcome: Outcome) -> None:
+        """The requests first, then the outcome: who finds the latter finds both."""
+        if self._folder is None:
+            raise RuntimeError("write before open")
+        path = self._folder / "outcomes" / f"{outcome.key}.json"
+        if _serves(path, outcome):
+            return
+        if outcome.requests_parquet:
+            _write(self._folder / "requests" / f"{outcome.key}.parquet", outcome.requests_parquet)
+        _write(path, json.dumps(outcome.to_json_dict(), indent=1, allow_nan=False).encode())
+
+    def close(self) -> None:
+        """Write the table of all points."""
+        if self._folder is not None:
+            self._write_table(self._folder)
+            self._folder = None
+
+    @staticmethod
+    def _write_table(folder: Path) -> None:
+        outcomes = list(read_outcomes(folder / "outcomes").values())
+        if outcomes:
+            new = folder / "runs.parquet.new"
+            runs_frame(outcomes).to_parquet(new, index=False)
+            new.replace(folder / "runs.parquet")
+
+
+def read_outcomes(folder: Path) -> dict[str, Outcome]:
+    """The outcomes of the JSON files in `folder`, by key, without their requests; a file that is none is left out."""
+    found: dict[str, Outcome] = {}
+    for path in sorted(folder.glob("*.json")):
+        outcome = read_outcome(path)
+        if outcome is not None:
+            found[outcome.key] = outcome
+    return found
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """The outcome in the JSON file at `path`, None where there is none or it is torn."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        outcome = Outcome.from_json_dict(values.get("outcome", values))
+    except (OSError, ValueError, AttributeError):
+        return None
+    return outcome if outcome.key == path.stem else None
+
+
+def _serves(path: Path, outcome: Outcome) -> bool:
+    there = read_outcome(path)
+    return there is not None and (there.status == "completed" or outcome.status == "failed")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing, also when the machine stops."""
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,108 @@
+"""An outcome as MLflow's words: parameters, metrics and tags, all clean. Knows the names, not MLflow."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import re
+from datetime import UTC, datetime
+
+from sync.base import Outcome, SweepInfo
+from sync.privacy import Scrubber
+
+KEY_TAG = "config.hash"
+SWEEP_TAG = "sweep.id"
+_LONGEST_TAG = 4000
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
+_SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
+
+
+def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
+    """What was chosen, in the order in which it tells points apart; a later name never replaces an earlier one."""
+    schedulers = [m["name"] for o in outcome.overrides if (m := _SCHEDULER.fullmatch(o.lstrip("+")))]
+    chosen: dict[str, object] = {
+        "system": outcome.system,
+        "machines": " + ".join(f"{count} {sku}" for sku, count in outcome.machines.items()),
+        "scheduler": schedulers[-1] if schedulers else None,
+        "rate": outcome.rate,
+        "workload": outcome.trace,
+        "seed": outcome.seed,
+    }
+    for name, value in outcome.axes.items():
+        chosen.setdefault(name, value)
+    for sku, count in outcome.machines.items():
+        chosen.setdefault(f"machines.{sku}", count)
+    for override in outcome.overrides:
+        name, _, value = override.lstrip("+~").partition("=")
+        chosen.setdefault(name, value)
+    return {_name(k): scrub(_text(v)) for k, v in chosen.items() if v is not None and _text(v)}
+
+
+def metrics(outcome: Outcome) -> dict[str, float]:
+    """What came out, in sections; numbers that are not finite are not numbers to plot and stay away."""
+    values = {
+        **outcome.summary,
+        "cost/dollars_per_hour": outcome.cost,
+        "power/weight": outcome.power,
+        "run/cpu_s": outcome.cpu_s,
+        "run/wall_s": outcome.wall_s,
+    }
+    return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+
+
+def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
+    """Who, what and from where: the tags that group runs and find them again."""
+    values: dict[str, str | None] = {
+        SWEEP_TAG: sweep.sweep_id,
+        KEY_TAG: outcome.key,
+        "system": outcome.system,
+        "point.index": str(outcome.index),
+        "trace.identity": outcome.trace_identity,
+        "version": outcome.version,
+        "error": outcome.error,
+        "mlflow.user": _user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": sweep.command,
+        "mlflow.source.git.commit": outcome.git_commit,
+    }
+    return {k: _cut(scrub(v), _LONGEST_TAG) for k, v in values.items() if v}
+
+
+def experiment_tags(sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
+    """The experiment's own page: its description, and the file that it was started from."""
+    text = _cut(scrub(sweep.experiment_text).rstrip(), _LONGEST_TAG)
+    note = f"{scrub(sweep.description)}\n\n```yaml\n{text}\n```" if text else scrub(sweep.description)
+    # The kind spares the reader the interface's question whether these are language-model traces.
+    return {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
+
+
+def start_ms(outcome: Outcome) -> int:
+    """When the point started, in milliseconds since 1970; now, where the outcome does not say."""
+    try:
+        started = datetime.fromisoformat(outcome.started_at)
+    except ValueError:
+        started = datetime.now(UTC)
+    if started.tzinfo is None:
+        started = started.replace(tzinfo=UTC)
+    return int(started.timestamp() * 1000)
+
+
+def _name(name: str) -> str:
+    return _NOT_IN_A_NAME.sub("_", name)[:250]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser().rpartition("/")[2].rpartition("\\")[2]
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"

@@ -1,0 +1,59 @@
+"""Nothing secret leaves: passwords, tokens and home paths are taken out of every text that is delivered or shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+MASK = "***"
+# The password is taken up to the last @ of the word: an unescaped @ within it must not save its tail.
+_PASSWORD = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@'\"]*):(?P<secret>[^\s'\"]*)@")
+_TOKEN_AS_USER = re.compile(r"(?P<start>https?://)(?P<secret>[^\s:/@'\"]+)@", re.IGNORECASE)
+_IN_QUERY = re.compile(r"(?P<start>[?&;][\w-]*(?:password|passwd|token|secret|signature)[\w-]*=)[^&\s'\"#;]+", re.I)
+_SECRET_VARIABLE = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|CREDENTIALS?)(_|$)", re.IGNORECASE)
+_SHORTEST_SECRET = 6  # a shorter value of a secret variable ("true", "1") is also an ordinary word
+
+
+def mask_uri(text: str) -> str:
+    """`text` with the secrets of each address in it masked: before the host and in the query."""
+    masked = _PASSWORD.sub(rf"\g<start>:{MASK}@", text)
+    masked = _TOKEN_AS_USER.sub(rf"\g<start>{MASK}@", masked)
+    return _IN_QUERY.sub(rf"\g<start>{MASK}", masked)
+
+
+def has_password(uri: str) -> bool:
+    """Whether `uri` holds something that `mask_uri` would mask."""
+    return mask_uri(uri) != uri
+
+
+class Scrubber:
+    """Takes one environment's secrets and home folder out of texts; made once, called often."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        found = {value for name, value in environ.items() if _SECRET_VARIABLE.search(name)}
+        for value in environ.values():
+            found.update(match["secret"] for match in _PASSWORD.finditer(value))
+        found |= {unquote(secret) for secret in found}
+        self._secrets = sorted((s for s in found if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
+        home = environ.get("HOME", "").rstrip("/")
+        self._home = re.compile(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])") if home.startswith("/") else None
+
+    def __call__(self, text: str) -> str:
+        """`text` without passwords, without the environment's secrets, and with `~` for the home folder."""
+        clean = mask_uri(text)
+        for secret in self._secrets:
+            clean = clean.replace(secret, MASK)
+        return self._home.sub("~", clean) if self._home else clean
+
+
+def scrub(text: str) -> str:
+    """`text` as `Scrubber` leaves it, by this process's environment."""
+    return Scrubber(os.environ)(text)
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """The error as one scrubbed line for a person, at most `limit` characters."""
+    text = " ".join(scrub(str(error)).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 3] + "..."

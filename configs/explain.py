@@ -56,18 +56,26 @@ def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> 
     known = list(flat_keys(base))
     if key in known:
         return None
-    groups = [group for group in loader.list_groups("") if group != "hydra"]
     parent = key
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]
     children = _children(OmegaConf.select(base, parent)) if parent else []
-    # Compare within the place that exists by the rest of the name: what the names share would make all of them close.
-    sibling = nearest(key.removeprefix(f"{parent}."), children)
-    others = [k for k in known + groups if not key.startswith(f"{k}.") and k.rpartition(".")[0] != parent]
-    close = f"{parent}.{sibling}" if sibling else nearest(key, others)
+    close = _closest(key, parent, children, known + [group for group in loader.list_groups("") if group != "hydra"])
     hint = f"; did you mean {close!r}?" if close else ""
     inside = f" ({parent} has: {', '.join(children)})" if children else ""
     return SpecError(f"unknown key{hint}{inside}", key=key, value=_text(override))
+
+
+def _closest(key: str, parent: str, children: list[str], names: list[str]) -> str | None:
+    """The key that was most likely meant. What is there of its place counts: long keys with a common beginning all
+    look alike, so within `parent` only the rest is compared, and elsewhere only keys that end alike."""
+    if not parent:
+        return nearest(key, names)
+    sibling = nearest(key.removeprefix(f"{parent}."), children)
+    if sibling:
+        return f"{parent}.{sibling}"
+    last = key.rpartition(".")[2]
+    return nearest(key, [name for name in names if name.rpartition(".")[2] == last])
 
 
 def group_options(loader: ConfigLoader, key: str) -> list[str]:

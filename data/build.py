@@ -1,0 +1,178 @@
+"""Works out the committed figures from the published raw files; README.md beside this file says where those are.
+
+    python -m data.build --characterization FILE --azure-code FILE --azure-conv FILE [--out FOLDER]
+
+Any of the three may be left out; what follows from it then stays as it is. The same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from data.knots import exact_cdf, simplify, worst_gap
+from sim_core.errors import SimError, TraceError, choices
+
+HERE = Path(__file__).resolve().parent
+CONFIGURATION = ("model", "hardware", "tensor_parallel")
+SIZES = {"prompt": "ContextTokens", "output": "GeneratedTokens"}  # our name -> Azure's column
+MAX_CDF_GAP = 0.001  # of the figures to the raw sizes, before any sampling
+MAX_MEAN_ERROR = 0.0005  # relative
+DIGITS = 6  # of a cumulative probability: well below MAX_CDF_GAP, well above one request in 20,000
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """All rows of a CSV file that has at least `columns`. TraceError when it cannot be read or lacks one."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = names
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TraceError(f"cannot be read: {error}", source=str(path)) from error
+    for column in columns:
+        if column not in names:
+            raise TraceError(f"column {column!r} is missing{choices(column, names)}", source=str(path))
+    if not rows:
+        raise TraceError("has no rows", source=str(path))
+    return rows
+
+
+def number(path: Path, row: int, column: str, text: str | None) -> float:
+    """A cell that has to be a positive finite number."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise TraceError(f"{text!r} is not a positive number", source=str(path), row=row, column=column)
+    return value
+
+
+def whole(path: Path, row: int, column: str, text: str | None) -> int:
+    """A cell that has to be a positive whole number."""
+    value = number(path, row, column, text)
+    if not value.is_integer():
+        raise TraceError(f"{text!r} is not a whole number", source=str(path), row=row, column=column)
+    return int(value)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Floats as repr, which keeps them to the last bit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([repr(cell) if isinstance(cell, float) else cell for cell in row] for row in rows)
+
+
+Configuration = tuple[str, str, int]  # model, hardware, tensor parallelism
+Groups = dict[tuple[Configuration, tuple[int, ...]], list[tuple[float, float]]]
+
+
+def read_runs(path: Path) -> list[tuple[Configuration, int, int, float, float]]:
+    """(configuration, prompt_size, batch_size, prompt_time_s, token_time_s) of every measured run.
+
+    The raw times are milliseconds. They are divided before any median is taken: in floating point the order
+    of the two can move the last bit, and with it the side of an iteration boundary on which an arrival falls.
+    """
+    sizes, times = ("tensor_parallel", "prompt_size", "batch_size"), ("prompt_time", "token_time")
+    runs = []
+    for index, row in enumerate(read_rows(path, (*CONFIGURATION, *sizes, *times)), 1):
+        parallel, prompt, batch = (whole(path, index, name, row[name]) for name in sizes)
+        prompt_ms, token_ms = (number(path, index, name, row[name]) for name in times)
+        configuration = (row["model"], row["hardware"], parallel)
+        runs.append((configuration, prompt, batch, prompt_ms / 1000, token_ms / 1000))
+    return runs
+
+
+def medians(groups: Groups, *, count: bool) -> list[list[object]]:
+    """One row a group, groups in order: key, number of runs (if asked), median of each of the two times."""
+    rows: list[list[object]] = []
+    for key in sorted(groups):
+        configuration, sizes = key
+        prompt_s, token_s = zip(*groups[key], strict=True)
+        runs = [len(prompt_s)] if count else []
+        rows.append([*configuration, *sizes, *runs, median(prompt_s), median(token_s)])
+    return rows
+
+
+def build_performance(raw: Path, out: Path) -> None:
+    """performance_curves.csv (by tokens in the batch) and performance_medians.csv (by prompt and batch size)."""
+    curves: Groups = defaultdict(list)
+    cells: Groups = defaultdict(list)
+    for configuration, prompt, batch, prompt_s, token_s in read_runs(raw):
+        curves[configuration, (prompt * batch,)].append((prompt_s, token_s))
+        cells[configuration, (prompt, batch)].append((prompt_s, token_s))
+    times = ("prompt_time_s", "token_time_s")
+    write_csv(out / "performance_curves.csv", (*CONFIGURATION, "batch_tokens", *times), medians(curves, count=False))
+    columns = (*CONFIGURATION, "prompt_size", "batch_size", "runs", *times)
+    write_csv(out / "performance_medians.csv", columns, medians(cells, count=True))
+
+
+def build_workload(name: str, raw: Path, out: Path) -> dict[str, object]:
+    """workloads/{name}.csv; returns what sources.json says about it."""
+    rows = read_rows(raw, tuple(SIZES.values()))
+    figures: list[tuple[str, int, float]] = []
+    facts: dict[str, object] = {
+        "source": "Azure LLM inference trace 2023",
+        "file": f"AzureLLMInferenceTrace_{name}.csv",
+        "sha256": hashlib.sha256(raw.read_bytes()).hexdigest(),
+        "requests": len(rows),
+    }
+    for size, column in SIZES.items():
+        tokens = [whole(raw, index, column, row[column]) for index, row in enumerate(rows, 1)]
+        cdf = exact_cdf(tokens)
+        knots = [(t, round(p, DIGITS)) for t, p in simplify(cdf, MAX_CDF_GAP, MAX_MEAN_ERROR)]
+        figures += [(size, t, p) for t, p in knots]
+        facts[f"{size}_tokens"] = {
+            "mean": sum(tokens) / len(tokens),
+            "min": min(tokens),
+            "max": max(tokens),
+            "figures": len(knots),
+            "largest_cdf_gap": round(worst_gap(cdf, knots), DIGITS),
+        }
+    write_csv(out / "workloads" / f"{name}.csv", ("size", "tokens", "cumulative_probability"), figures)
+    return facts
+
+
+def build(characterization: Path | None, azure: Mapping[str, Path], out: Path) -> None:
+    """Everything that follows from the given raw files, written below `out`."""
+    if characterization is not None:
+        build_performance(characterization, out)
+    if azure:
+        path = out / "workloads" / "sources.json"
+        known: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known.update({name: build_workload(name, raw, out) for name, raw in azure.items()})
+        path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; exit status 2 when an input cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m data.build", description="Rebuild the figures from raw files.")
+    parser.add_argument("--characterization", type=Path, metavar="FILE", help="SplitwiseSim's measurements (CSV)")
+    parser.add_argument("--azure-code", type=Path, metavar="FILE", help="Azure 2023 trace, code")
+    parser.add_argument("--azure-conv", type=Path, metavar="FILE", help="Azure 2023 trace, conversation")
+    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="where to write (default: data/)")
+    options = parser.parse_args(arguments)
+    azure = {name: raw for name, raw in (("code", options.azure_code), ("conv", options.azure_conv)) if raw}
+    if options.characterization is None and not azure:
+        parser.error("name at least one raw file")
+    try:
+        build(options.characterization, azure, options.out)
+    except (SimError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,29 @@
+"""Random numbers: named streams, all from one seed, the same in every process and on every node."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+
+class Streams:
+    """`streams["arrivals"]` is that name's own generator; asking again goes on where it was.
+
+    A stream depends on (seed, name) alone, so drawing from one, or adding one, leaves the others as they were.
+    Of `random.Random` only `random()` is promised to stay the same between Python versions: derive from it
+    whatever has to be reproducible to the byte.
+    """
+
+    __slots__ = ("_streams", "seed")
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._streams: dict[str, random.Random] = {}
+
+    def __getitem__(self, name: str) -> random.Random:
+        stream = self._streams.get(name)
+        if stream is None:
+            # sha256, not hash(): hash() of a text differs from process to process.
+            digest = hashlib.sha256(f"{self.seed}\0{name}".encode()).digest()
+            stream = self._streams[name] = random.Random(int.from_bytes(digest, "big"))
+        return stream

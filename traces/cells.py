@@ -1,0 +1,101 @@
+"""Columns of text -> numbers: a whole column at a time, and cell by cell only to say which one is wrong."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+from typing import TypeVar
+
+MAX_INT = 2**63 - 1
+MAX_EXACT_FLOAT = 2.0**53  # beyond it a float no longer tells neighbouring whole numbers apart
+Number = TypeVar("Number", int, float)
+
+
+class BadCell(Exception):
+    """`index` counts from 0 within the cells given; `reason` quotes the cell."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index, self.reason = index, reason
+
+
+def integers(cells: Sequence[str], least: int) -> array[int]:
+    """Whole numbers (also written as 32.0) from `least` on. BadCell otherwise."""
+    if _plain(cells):
+        try:
+            numbers = array("q", map(int, cells))
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if min(numbers, default=least) >= least:
+                return numbers
+    return array("q", _one_by_one(cells, lambda cell: _integer(cell, least)))
+
+
+def times(cells: Sequence[str]) -> array[float]:
+    """Seconds, finite and not negative. BadCell otherwise."""
+    if _plain(cells):
+        try:
+            numbers = array("d", map(float, cells))
+        except ValueError:
+            pass
+        else:
+            # The sum is finite only if each is; a sum that overflows is sorted out cell by cell.
+            if isfinite(sum(numbers)) and min(numbers, default=0.0) >= 0.0:
+                return numbers
+    return array("d", _one_by_one(cells, _time))
+
+
+def _plain(cells: Sequence[str]) -> bool:
+    # int() and float() also take 1_000 and digits of other scripts: in a data file these are mistakes.
+    text = "".join(cells)
+    return text.isascii() and "_" not in text
+
+
+def _one_by_one(cells: Sequence[str], convert: Callable[[str], Number]) -> Iterator[Number]:
+    for index, cell in enumerate(cells):
+        try:
+            yield convert(cell)
+        except ValueError as error:
+            raise BadCell(index, str(error)) from None
+
+
+def _float(cell: str, kind: str) -> float:
+    if not cell.strip():
+        raise ValueError(f"the cell is empty; it must be {kind}")
+    try:
+        value = float(cell) if _plain(cell) else None
+    except ValueError:
+        value = None
+    if value is None:
+        raise ValueError(f"{cell!r} is not {kind}")
+    if not isfinite(value):
+        raise ValueError(f"{cell!r} is not finite")
+    return value
+
+
+def _time(cell: str) -> float:
+    value = _float(cell, "a time in seconds")
+    if value < 0.0:
+        raise ValueError(f"{cell!r} is negative; times are seconds from 0 on")
+    return value
+
+
+def _integer(cell: str, least: int) -> int:
+    try:
+        number = int(cell) if _plain(cell) else None
+    except ValueError:
+        number = None
+    if number is None:
+        value = _float(cell, "a whole number")
+        if not value.is_integer():
+            raise ValueError(f"{cell!r} is not a whole number")
+        if abs(value) > MAX_EXACT_FLOAT:
+            raise ValueError(f"{cell!r} is too large to be exact as a fraction; write it as a whole number")
+        number = int(value)
+    if number < least:
+        raise ValueError(f"{cell!r} must be {least} or more")
+    if number > MAX_INT:
+        raise ValueError(f"{cell!r} is too large (at most {MAX_INT})")
+    return number

@@ -1,0 +1,105 @@
+"""The trace that a run's configuration names: a written file, or else a named workload made on the spot."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from sim_core.errors import TraceError, nearest
+from sim_core.trace import Trace
+from traces import named
+from traces.reader import read_csv
+from traces.sizes import workload_names
+
+SUFFIXES = (".csv", ".csv.gz")
+MAX_NAMES = 8  # of files, in an error
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRef:
+    """What a run's configuration says: trace.filename (no suffix), trace.dir, and the run's seed."""
+
+    filename: str
+    dir: str
+    seed: int
+
+
+def identity(ref: TraceRef, root: Path) -> str:
+    """The content's identity as SHA-256 in hex, without reading rows or generating any.
+
+    Over the bytes of a written file, or over what decides a generated trace. Traces of one identity are equal.
+    TraceError when the reference names neither.
+    """
+    path = find(ref, root)
+    if path is None:
+        return named.recipe_digest(_recipe(ref))
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TraceError(f"cannot be read: {error.strerror}", source=_shown(ref)) from error
+
+
+def load(ref: TraceRef, root: Path) -> Trace:
+    """The trace, sound and sorted. A written file wins over a named workload; `root` is where relative folders start.
+
+    TraceError when it is missing or unsound; a TraceWarning when its rows had to be sorted.
+    """
+    path = find(ref, root)
+    if path is None:
+        return named.generate(_recipe(ref), ref.filename)
+    return read_csv(path, source=_shown(ref, path), name=ref.filename)
+
+
+def find(ref: TraceRef, root: Path) -> Path | None:
+    """The written file, or None for a named workload. TraceError when it is neither, or leaves its folder."""
+    check_filename(ref.filename)
+    try:
+        folder = root / Path(ref.dir).expanduser()
+        for suffix in SUFFIXES:
+            path = folder / f"{ref.filename}{suffix}"
+            if path.is_file():
+                return path
+    except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, no home folder
+        raise TraceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=_shown(ref)) from error
+    if ref.filename.startswith(named.PREFIX):
+        return None
+    raise TraceError(_missing(ref.filename, folder), source=_shown(ref))
+
+
+def check_filename(filename: str) -> None:
+    """TraceError unless joining `filename` to a folder stays below that folder, on any system."""
+    posix, windows = PurePosixPath(filename), PureWindowsPath(filename)
+    leaves = windows.anchor or posix.is_absolute() or ".." in posix.parts or ".." in windows.parts
+    if not filename.strip("./\\ ") or leaves or not filename.isprintable():
+        raise TraceError(
+            f"trace.filename={filename!r}: must name a file in trace.dir, without '..' or a leading '/'; "
+            "to read from another folder set trace.dir"
+        )
+
+
+def _recipe(ref: TraceRef) -> named.Recipe:
+    try:
+        return named.parse(ref.filename, ref.seed)
+    except TraceError as error:
+        raise TraceError(f"{error.reason} (nor is there a file {_shown(ref)})") from None
+
+
+def _shown(ref: TraceRef, path: Path | None = None) -> str:
+    # As the user wrote it: the project's own folder is nobody's business in a message or a stored result.
+    suffix = SUFFIXES[0] if path is None else path.name.removeprefix(PurePosixPath(ref.filename).name)
+    return str(Path(ref.dir) / f"{ref.filename}{suffix}")
+
+
+def _missing(filename: str, folder: Path) -> str:
+    if not folder.is_dir():
+        return "no such file, nor its folder; named workloads need none: " + named.FORM
+    files = sorted({p.name.removesuffix(".gz").removesuffix(".csv") for s in SUFFIXES for p in folder.glob(f"*{s}")})
+    close = nearest(filename, [*files, *(f"{named.PREFIX}{workload}" for workload in workload_names())])
+    if filename.removesuffix(".gz").removesuffix(".csv") in files:  # the suffix was given too
+        close = filename.removesuffix(".gz").removesuffix(".csv")
+    hint = f"; did you mean {close!r}?" if close else ""
+    more = f" and {len(files) - MAX_NAMES} more" if len(files) > MAX_NAMES else ""
+    here = f" (files here: {', '.join(files[:MAX_NAMES])}{more})" if files else " (no trace files here)"
+    return f"no such file{hint}{here}; or a named workload: {named.FORM}"

@@ -1,9 +1,25 @@
-"""What a run leaves behind."""
+"""What a run leaves behind: columns of numbers, and a summary of them."""
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sim_core import slo
+from sim_core.errors import InvariantError
+from sim_core.performance.base import IterationTimes
+from sim_core.performance.db import times_from_curve
+from sim_core.recorder import NAN, Recorder
+from sim_core.spec import ApplicationSpec, SimSpec
+from sim_core.statistics import finite_sorted, mean, percentile
+from sim_core.trace import Trace
+
+if TYPE_CHECKING:
+    from sim_core.simulation import Simulation
+
+Columns = dict[str, "array[float] | array[int]"]
+PERCENTILES = (("p50", 50.0), ("p90", 90.0), ("p95", 95.0), ("p99", 99.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +27,11 @@ class SimResult:
     """Columns recorded during a run, and what follows from them.
 
     `requests`: a column a name, a row a completed request in order of completion. `unserved`: likewise for the
-    rejected and the unfinished, with `outcome` and `reason`. `instances`: a column a name, a row an instance.
-    NaN (or -1 in integer columns) stands for "did not happen", such as the transfer of a request that stayed.
+    rejected and the unfinished (in that order, then by arrival), with `outcome` and `reason`. `instances`: a column
+    a name, a row an instance. NaN stands for "did not happen", such as the transfer of a request that stayed.
     """
 
-    requests: dict[str, array[float] | array[int]]
+    requests: Columns
     unserved: dict[str, list[object]]
     instances: dict[str, list[object]]
     summary: dict[str, float] = field(default_factory=dict)
@@ -24,3 +40,172 @@ class SimResult:
     unfinished: int = 0
     events: int = 0
     end_s: float = 0.0
+
+
+def collect(simulation: Simulation, trace: Trace, arrived: int) -> SimResult:
+    """The result of a run that has ended. `arrived` counts the requests that reached the router."""
+    recorder = simulation.recorder
+    unserved = _unserved(simulation, trace, arrived)
+    rejected = len(recorder.rejected)
+    unfinished = len(unserved["request_id"]) - rejected
+    if len(recorder) + rejected + unfinished != len(trace):
+        raise InvariantError(
+            f"{len(recorder)} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
+        )
+    requests = _request_columns(recorder, trace)
+    _add_slowdowns(requests, simulation.spec)
+    instances = _instance_columns(simulation)
+    result = SimResult(
+        requests=requests,
+        unserved=unserved,
+        instances=instances,
+        completed=len(recorder),
+        rejected=rejected,
+        unfinished=unfinished,
+        events=simulation.engine.events,
+        end_s=simulation.engine.now,
+    )
+    result.summary.update(_summary(result, trace))
+    return result
+
+
+def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
+    rows = recorder.place_column("trace_row")
+    time = recorder.time_column
+    arrival = array("d", [trace.arrival_s[row] for row in rows])
+    outputs = array("q", [trace.output_tokens[row] for row in rows])
+    prompt_start, prompt_end, end = time("prompt_start_s"), time("prompt_end_s"), time("end_s")
+    ttft = array("d", [done - start for done, start in zip(prompt_end, arrival, strict=True)])
+    e2e = array("d", [done - start for done, start in zip(end, arrival, strict=True)])
+    return {
+        "request_id": array("q", [trace.request_id[row] for row in rows]),
+        "application_id": array("q", [trace.application_id[row] for row in rows]),
+        "arrival_s": arrival,
+        "prompt_tokens": array("q", [trace.prompt_tokens[row] for row in rows]),
+        "output_tokens": outputs,
+        "queue_s": array("d", [began - start for began, start in zip(prompt_start, arrival, strict=True)]),
+        "ttft_s": ttft,
+        "tbt_s": array(
+            "d", [(a - b) / (n - 1) if n > 1 else NAN for a, b, n in zip(e2e, ttft, outputs, strict=True)]
+        ),
+        "e2e_s": e2e,
+        "prompt_start_s": prompt_start,
+        "prompt_end_s": prompt_end,
+        "transfer_start_s": time("transfer_start_s"),
+        "transfer_end_s": time("transfer_end_s"),
+        "token_start_s": time("token_start_s"),
+        "token_end_s": time("token_end_s"),
+        "preempted_s": time("preempted_s"),
+        "preemptions": recorder.place_column("preemptions"),
+        "prompt_instance": recorder.place_column("prompt_instance"),
+        "token_instance": recorder.place_column("token_instance"),
+    }
+
+
+def _reference_times(spec: SimSpec, application: ApplicationSpec) -> IterationTimes | None:
+    """How fast a request is alone on the SLO's reference machine; None where nothing says."""
+    wanted = (application.model.measured_as, slo.REFERENCE_HARDWARE, slo.REFERENCE_TENSOR_PARALLELISM)
+    if spec.performance.policy != "db":
+        from sim_core.simulation import build_performance
+
+        return build_performance(spec).iteration_times(*wanted)
+    for curve in spec.performance.curves:
+        if (curve.model, curve.hardware, curve.tensor_parallelism) == wanted:
+            return times_from_curve(curve)
+    return None
+
+
+def _add_slowdowns(requests: Columns, spec: SimSpec) -> None:
+    """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
+    times = {app.application_id: _reference_times(spec, app) for app in spec.applications}
+    ttft, tbt, e2e = array("d"), array("d"), array("d")
+    columns = ("application_id", "prompt_tokens", "output_tokens", "ttft_s", "tbt_s", "e2e_s")
+    for app, prompt, output, ttft_s, tbt_s, e2e_s in zip(*(requests[name] for name in columns), strict=True):
+        alone = times[int(app)]
+        if alone is None:
+            first = each = NAN
+        else:
+            first, each = alone.prompt_s[int(prompt)], alone.decode_s[int(prompt)]
+        ttft.append(ttft_s / first)
+        tbt.append(tbt_s / each)
+        e2e.append(e2e_s / (first + each * (output - 1)))
+    requests.update(ttft_slowdown=ttft, tbt_slowdown=tbt, e2e_slowdown=e2e)
+
+
+def _unserved(simulation: Simulation, trace: Trace, arrived: int) -> dict[str, list[object]]:
+    rows = [(request.index, "rejected", reason) for request, reason in simulation.recorder.rejected]
+    for application in simulation.applications.values():
+        for request in application.unfinished():
+            rows.append((request.index, "unfinished", application.state_of(request)))
+    rows.extend((row, "unfinished", "never arrived: the run ended before it") for row in range(arrived, len(trace)))
+    return {
+        "request_id": [trace.request_id[row] for row, _, _ in rows],
+        "application_id": [trace.application_id[row] for row, _, _ in rows],
+        "arrival_s": [trace.arrival_s[row] for row, _, _ in rows],
+        "prompt_tokens": [trace.prompt_tokens[row] for row, _, _ in rows],
+        "output_tokens": [trace.output_tokens[row] for row, _, _ in rows],
+        "outcome": [outcome for _, outcome, _ in rows],
+        "reason": [reason for _, _, reason in rows],
+    }
+
+
+def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
+    end = simulation.engine.now
+    columns: dict[str, list[object]] = {
+        name: []
+        for name in ("application_id", "index", "name", "sku", "role", "busy_s", "utilisation", "iterations",
+                     "batches", "kv_peak_fraction")
+    }  # fmt: skip
+    for application_id, instances in simulation.instances.items():
+        for instance in instances:
+            busy_s = instance.busy_until(end)
+            row = (
+                application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
+                busy_s / end if end > 0 else 0.0, instance.iteration, instance.starts,
+                instance.kv_peak / instance.kv_capacity,
+            )  # fmt: skip
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
+    return columns
+
+
+def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
+    summary: dict[str, float] = {
+        "run/completed": float(result.completed),
+        "run/rejected": float(result.rejected),
+        "run/unfinished": float(result.unfinished),
+        "run/events": float(result.events),
+        "run/end_s": result.end_s,
+        "slo/within": 0.0,
+    }
+    if result.completed == 0:
+        return summary
+    requests = result.requests
+    for metric in ("ttft", "tbt", "e2e", "queue"):
+        values = finite_sorted(requests[f"{metric}_s"])
+        if values:
+            summary[f"{metric}/mean_s"] = mean(values)
+            summary.update({f"{metric}/{name}_s": percentile(values, p) for name, p in PERCENTILES})
+            summary[f"{metric}/max_s"] = values[-1]
+    complete = True
+    for metric, limits in slo.SLO_LIMITS.items():
+        values = finite_sorted(requests[f"{metric}_slowdown"])
+        complete = complete and bool(values)
+        if values:
+            summary.update({f"{metric}/{name}_slowdown": percentile(values, float(name[1:])) for name in limits})
+    if complete:
+        summary.update(slo.check(summary))
+        if result.rejected or result.unfinished:  # whoever waits for ever is not within any limit
+            summary["slo/within"] = 0.0
+    span_s = result.end_s - trace.arrival_s[0]
+    if span_s > 0:
+        summary["throughput/requests_per_s"] = result.completed / span_s
+        summary["throughput/output_tokens_per_s"] = sum(requests["output_tokens"]) / span_s
+    summary["memory/peak_fraction"] = max(map(_number, result.instances["kv_peak_fraction"]))
+    summary["utilisation/mean"] = mean([_number(value) for value in result.instances["utilisation"]])
+    return summary
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, float)
+    return value

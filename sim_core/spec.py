@@ -36,6 +36,7 @@ class ModelSpec:
     """A model as far as serving it matters: the bytes of its weights and of a token's KV cache."""
 
     name: str
+    measured_as: str  # the name under which performance tables know it
     num_layers: int
     hidden_size: int
     num_heads: int
@@ -69,7 +70,6 @@ class StartStateSpec:
     """Which instances exist at time 0. `kind` names an entry of `sim_core.start_state.START_STATES`."""
 
     kind: str
-    state_type: str
     application_id: int = 0
     instance: InstanceSpec | None = None  # uniform
     split_type: str | None = None  # split: homogeneous or heterogeneous
@@ -88,6 +88,8 @@ class SchedulerSpec:
     name: str
     policy: str
     options: tuple[tuple[str, float], ...] = ()
+    prompt_processors: tuple[str, ...] = ()  # split schedulers: who does what where the start state does not say
+    token_processors: tuple[str, ...] = ()
     submit_task_s: float = 0.0
     submit_flow_s: float = 0.0
     finish_request_s: float = 0.0

@@ -1,0 +1,28 @@
+"""A simulator of clusters that serve large language models: fast, exact, and nothing but the standard library.
+
+    spec = spec_from_config(resolved_configuration, root)
+    result = simulate(spec, trace)
+"""
+
+from sim_core.config import spec_from_config
+from sim_core.errors import CapacityError, InvariantError, SimError, SpecError, TraceError
+from sim_core.results import SimResult
+from sim_core.simulation import simulate
+from sim_core.spec import SimSpec
+from sim_core.trace import Trace
+from sim_core.version import __version__, code_digest
+
+__all__ = [
+    "CapacityError",
+    "InvariantError",
+    "SimError",
+    "SimResult",
+    "SimSpec",
+    "SpecError",
+    "Trace",
+    "TraceError",
+    "__version__",
+    "code_digest",
+    "simulate",
+    "spec_from_config",
+]

@@ -1,0 +1,137 @@
+"""An application: it takes requests, has its scheduler place them, and leads them from phase to phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sim_core.batching.base import Instance
+from sim_core.engine import Engine
+from sim_core.network import Network
+from sim_core.recorder import Recorder
+from sim_core.request import Request, Task
+from sim_core.scheduling.base import Scheduler
+from sim_core.spec import ApplicationSpec
+
+
+class Application:
+    """Owner of its instances; implements what `sim_core.batching.base.Owner` asks for."""
+
+    def __init__(self, spec: ApplicationSpec, engine: Engine, recorder: Recorder) -> None:
+        self.spec = spec
+        self.engine = engine
+        self.recorder = recorder
+        self.open: set[Request] = set()  # never iterated in a way that matters: see `unfinished`
+        self._submit_task_s = spec.scheduler.submit_task_s
+        self._submit_flow_s = spec.scheduler.submit_flow_s
+        self._finish_request_s = spec.scheduler.finish_request_s
+
+    def start(self, instances: Sequence[Instance], scheduler: Scheduler, network: Network | None) -> None:
+        """Take the instances that exist at time 0."""
+        self.instances = instances
+        self.scheduler = scheduler
+        self.network = network
+        self._smallest = min(i.kv_capacity for i in instances)
+        self._largest = max(i.kv_capacity for i in instances)
+
+    def arrive(self, request: Request) -> None:
+        """A request comes from the router."""
+        needed = request.prompt_kv_tokens + request.decode_kv_tokens
+        if needed > self._largest:
+            self._reject(request, self._largest)
+            return
+        scheduler = self.scheduler
+        request.prompt_instance, request.token_instance = prompt, token = scheduler.place(request)
+        if needed > self._smallest and not (
+            needed <= token.kv_capacity and request.prompt_kv_tokens <= prompt.kv_capacity
+        ):
+            self._withdraw(request)
+            self._reject(request, min(prompt.kv_capacity, token.kv_capacity))
+            return
+        self.open.add(request)
+        task = request.prompt_task()
+        if self._submit_task_s == 0.0:  # the common case, without a detour over the engine
+            self._enter_prompt(task)
+            if prompt is token and request.output_tokens > 1:
+                prompt.enter_behind(request.decode_task(), task)
+        else:
+            self.engine.after(self._submit_task_s, self._enter_prompt, task)
+            if prompt is token and request.output_tokens > 1:
+                self.engine.after(self._submit_task_s, self._enter_behind, task)
+
+    def _enter_prompt(self, task: Task) -> None:
+        instance = task.request.prompt_instance
+        self.scheduler.joined(instance)
+        instance.enter(task)
+
+    def _enter_behind(self, prompt: Task) -> None:
+        request = prompt.request
+        request.prompt_instance.enter_behind(request.decode_task(), prompt)
+
+    def _enter_decode(self, request: Request) -> None:
+        instance = request.token_instance
+        self.scheduler.joined(instance)
+        instance.enter(request.decode_task())
+
+    def _reject(self, request: Request, capacity_tokens: int) -> None:
+        needed = request.prompt_kv_tokens + request.decode_kv_tokens
+        self.recorder.reject(request, f"needs {needed} tokens of KV cache, the instance holds {capacity_tokens}")
+
+    def _withdraw(self, request: Request) -> None:
+        """Let the scheduler forget a placement: to its counts the request has come and gone."""
+        scheduler = self.scheduler
+        scheduler.joined(request.prompt_instance)
+        scheduler.prompt_finished(request)
+        if request.prompt_instance is not request.token_instance:
+            scheduler.transferred(request)
+            scheduler.joined(request.token_instance)
+        scheduler.finished(request)
+
+    # -- what instances and the network tell -------------------------------------------------------------------
+
+    def prompt_finished(self, request: Request) -> None:
+        """The first token is there."""
+        self.scheduler.prompt_finished(request)
+
+    def prompt_left(self, request: Request) -> None:
+        """The prompt is done and decoding goes on elsewhere."""
+        assert self.network is not None
+        self.engine.after(self._submit_flow_s, self.network.send, request)
+
+    def delivered(self, request: Request) -> None:
+        """The KV cache has arrived: decoding may start there, and the source has memory again."""
+        self.scheduler.transferred(request)
+        self.engine.after(self._submit_task_s, self._enter_decode, request)
+        request.prompt_instance.memory_freed()
+
+    def request_finished(self, request: Request) -> None:
+        """The last token is there."""
+        self.scheduler.finished(request)
+        self.engine.after(self._finish_request_s, self._complete, request)
+
+    def instance_idle(self, instance: Instance) -> None:
+        """`instance` has nothing left to do."""
+        self.scheduler.idle(instance)
+
+    def _complete(self, request: Request) -> None:
+        self.open.remove(request)
+        self.recorder.complete(request, self.engine.now)
+
+    def state_of(self, request: Request) -> str:
+        """Where an unfinished request is, for people."""
+        if request.prompt_start_s is None:
+            return f"waits for its prompt on {request.prompt_instance.name}"
+        if request.prompt_end_s is None:
+            return f"its prompt runs on {request.prompt_instance.name}"
+        if request.token_end_s is not None:
+            return "its last token is on the way"
+        if request.prompt_instance is not request.token_instance and request.transfer_end_s is None:
+            if request.transfer_start_s is None:
+                return f"waits for memory on {request.token_instance.name} to send its KV cache there"
+            return f"its KV cache is on the way to {request.token_instance.name}"
+        if request.token_start_s is None:
+            return f"waits to decode on {request.token_instance.name}"
+        return f"decodes on {request.token_instance.name}"
+
+    def unfinished(self) -> list[Request]:
+        """Requests taken and not completed, in order of arrival."""
+        return sorted(self.open, key=lambda request: request.index)

@@ -1,0 +1,329 @@
+"""What all instances have in common: memory, a batch, and the jump over iterations in which nothing changes.
+
+An instance counts its iterations. A decode in the batch knows the iteration at which it ends, so a batch of
+decodes alone runs as many iterations at once as its shortest member needs, and nothing is touched member by
+member. An arrival cuts that run short at the next iteration boundary.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Protocol
+
+from sim_core.engine import Engine
+from sim_core.request import Request, Task
+
+if TYPE_CHECKING:
+    from sim_core.memory import KvMemory
+    from sim_core.performance.base import IterationTimes
+    from sim_core.spec import InstanceSpec
+
+
+class Owner(Protocol):
+    """Whom an instance tells what happened: its application."""
+
+    def prompt_finished(self, request: Request) -> None: ...
+    def prompt_left(self, request: Request) -> None: ...
+    def request_finished(self, request: Request) -> None: ...
+    def instance_idle(self, instance: Instance) -> None: ...
+
+
+class IterationObserver(Protocol):
+    """Sees each run of iterations when it ends, before its members leave the batch."""
+
+    def iterations_ended(self, instance: Instance) -> None: ...
+
+
+class Instance(ABC):
+    """A model replica on some processors of one machine. Policies say who is in the batch; see `refill`.
+
+    `waiting` holds the next task of every request that is here and not in the batch, by arrival; `queue` holds
+    all tasks not in the batch, so also the decode behind a prompt, in the policy's own order.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_entries",
+        "_joins",
+        "batch_tokens",
+        "busy_s",
+        "busy_since_s",
+        "cutting",
+        "decodes",
+        "duration_s",
+        "end_s",
+        "engine",
+        "epoch",
+        "index",
+        "iteration",
+        "kv_capacity",
+        "kv_holders",
+        "kv_peak",
+        "kv_tokens",
+        "memory",
+        "max_batch_size",
+        "name",
+        "observer",
+        "owner",
+        "planned",
+        "prompts",
+        "queue",
+        "requests",
+        "role",
+        "sku",
+        "starts",
+        "times",
+        "waiting",
+        "waiting_batch_tokens",
+        "waiting_kv_tokens",
+    )
+
+    def __init__(
+        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
+        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
+    ) -> None:  # fmt: skip
+        self.engine = engine
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self.sku = sku
+        self.role = role
+        self.times = times
+        self.observer: IterationObserver | None = None
+        self.max_batch_size = spec.max_batch_size
+        self.memory = memory
+        self.kv_capacity = memory.capacity_tokens
+        self.kv_tokens = self.kv_peak = 0
+        self.kv_holders = 0  # requests that hold memory here
+        self.requests = 0  # here, waiting or running
+        self.queue: list[Task] = []
+        self.waiting: list[tuple[float, int, Task] | tuple[float, int]] = []
+        self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
+        self._entries = self._joins = 0
+        # the batch: prompts that this iteration completes, and decodes with the iteration at which they end
+        self.prompts: list[Task] = []
+        self.decodes: dict[Task, int] = {}
+        self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of those who left are stale
+        self.batch_tokens = 0
+        self.starts = 0  # batches started
+        self.iteration = 0  # iterations completed
+        # the run of iterations under way
+        self.planned = 0
+        self.duration_s = 0.0  # of one iteration
+        self.end_s = 0.0
+        self.epoch = 0
+        self.cutting = False
+        self.busy_s = 0.0
+        self.busy_since_s = 0.0
+
+    # -- memory ------------------------------------------------------------------------------------------------
+
+    def fits(self, kv_tokens: int) -> bool:
+        """Whether so much more KV cache has room now."""
+        return self.kv_tokens + kv_tokens <= self.kv_capacity
+
+    def take_memory(self, kv_tokens: int) -> None:
+        """Take KV memory; the caller has seen that it fits."""
+        self.kv_tokens = used = self.kv_tokens + kv_tokens
+        if used > self.kv_peak:
+            self.kv_peak = used
+
+    def free_memory(self, kv_tokens: int) -> None:
+        """A request gives back all of its KV memory."""
+        self.kv_tokens -= kv_tokens
+        self.kv_holders -= 1
+
+    # -- arriving ----------------------------------------------------------------------------------------------
+
+    def enter(self, task: Task) -> None:
+        """A request's next task arrives here."""
+        self.requests += 1
+        self._entries = entry = self._entries + 1
+        task.order = (task.request.arrival_s, entry)
+        self.wait(task)
+        self.enqueue(task)
+        self.arrived(task)
+
+    def enter_behind(self, task: Task, prompt: Task) -> None:
+        """The decode of a request whose prompt is queued here too takes its place behind that prompt."""
+        task.order = prompt.order
+        task.request.decode = task
+        self.enqueue(task)
+        self.arrived(task)
+
+    def wait(self, task: Task) -> None:
+        """Count `task` among those that wait to be the next in the batch."""
+        task.waiting_since = self.starts
+        self.waiting_batch_tokens += task.batch_tokens
+        self.waiting_kv_tokens += task.kv_tokens
+        arrival_s, entry = task.order
+        insort(self.waiting, (arrival_s, entry, task))
+
+    def stop_waiting(self, task: Task) -> None:
+        """Take a task that is about to join the batch out of `waiting`."""
+        self.waiting_batch_tokens -= task.batch_tokens
+        self.waiting_kv_tokens -= task.kv_tokens
+        del self.waiting[bisect_left(self.waiting, task.order)]
+
+    def batch_size(self) -> int:
+        """Members of the running batch."""
+        return len(self.prompts) + len(self.decodes)
+
+    @abstractmethod
+    def enqueue(self, task: Task) -> None:
+        """Put an arriving task into `queue`, in the policy's order."""
+
+    @abstractmethod
+    def arrived(self, task: Task) -> None:
+        """Decide whether the newly queued task starts a batch, or cuts the running one short."""
+
+    @abstractmethod
+    def refill(self) -> None:
+        """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back."""
+
+    def memory_freed(self) -> None:
+        """A transfer has left this instance: its memory may let the first in the queue start."""
+        if not self.queue:
+            return
+        size = self.batch_size()
+        if size == 0:
+            if self.fits(self.queue[0].kv_tokens):
+                self.start()
+        elif size < self.max_batch_size and self.has_token_room():
+            self.cut()
+
+    def has_token_room(self) -> bool:
+        """Whether the batch's token limit, where the policy has one, is not reached."""
+        return True
+
+    def busy_until(self, end_s: float) -> float:
+        """Seconds up to `end_s` in which there was a batch."""
+        return self.busy_s + (end_s - self.busy_since_s if self.batch_size() else 0.0)
+
+    # -- iterations --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Choose a batch and start its next run of iterations."""
+        engine = self.engine
+        if not (self.decodes or self.prompts):
+            self.busy_since_s = engine.now
+        if self.waiting:
+            self.refill()
+        else:
+            self.batch_tokens = len(self.decodes)
+        self.starts += 1
+        if self.prompts:
+            self.planned = 1
+            times = self.times.mixed_s if self.decodes else self.times.prompt_s
+            self.duration_s = times[self.batch_tokens]
+        elif self.decodes:
+            self.planned = self._iterations_to_next_end()
+            self.duration_s = self.times.decode_s[self.batch_tokens]
+        else:
+            if not self.requests:
+                self.owner.instance_idle(self)
+            return
+        self.epoch = epoch = self.epoch + 1
+        self.end_s = end_s = engine.now + self.duration_s * self.planned
+        engine.at(end_s, self.finish, epoch)
+
+    def join(self, task: Task) -> None:
+        """A task, already out of the queues, joins the batch and takes its memory, unless it was only paused."""
+        task.waited += self.starts - task.waiting_since
+        task.waiting_since = -1
+        request = task.request
+        if task.is_prompt:
+            self.prompts.append(task)
+            request.prompt_start_s = self.engine.now
+            self.kv_holders += 1
+        else:
+            self.decodes[task] = end = self.iteration + task.remaining
+            self._joins = joins = self._joins + 1
+            heappush(self._ends, (end, joins, task))
+            if request.token_start_s is None:
+                request.token_start_s = self.engine.now
+            else:
+                request.preempted_s += self.engine.now - task.paused_at_s
+        if task.kv_tokens:
+            self.take_memory(task.kv_tokens)
+            request.kv_tokens += task.kv_tokens
+            task.kv_tokens = 0
+
+    def leave(self, task: Task) -> None:
+        """A decode is preempted: it keeps its memory and waits again."""
+        task.remaining = self.decodes.pop(task) - self.iteration
+        task.paused_at_s = self.engine.now
+        task.request.preemptions += 1
+        self.wait(task)
+
+    def _iterations_to_next_end(self) -> int:
+        ends = self._ends
+        decodes = self.decodes
+        while True:
+            end, _, task = ends[0]
+            if decodes.get(task) == end:
+                return end - self.iteration
+            heappop(ends)
+
+    def cut(self) -> None:
+        """End the run of iterations at its next boundary. The order of the arithmetic is SplitwiseSim's."""
+        if self.cutting or self.prompts:
+            return
+        self.cutting = True
+        duration_s = self.duration_s
+        now = self.engine.now
+        elapsed_s = now - (self.end_s - duration_s * self.planned)
+        self.planned = planned = min(int(elapsed_s // duration_s) + 1, self.planned)
+        remaining_s = duration_s * planned - elapsed_s
+        self.epoch = epoch = self.epoch + 1
+        if remaining_s <= 0.0:
+            self.finish(epoch)
+        else:
+            self.end_s = end_s = now + remaining_s
+            self.engine.at(end_s, self.finish, epoch)
+
+    def finish(self, epoch: int) -> None:
+        """A run of iterations ends: who is done leaves, and the next batch starts."""
+        if epoch != self.epoch:
+            return
+        if self.observer is not None:
+            self.observer.iterations_ended(self)
+        self.iteration = iteration = self.iteration + self.planned
+        self.cutting = False
+        ends = self._ends
+        decodes = self.decodes
+        while ends and ends[0][0] <= iteration:
+            end, _, task = heappop(ends)
+            if decodes.get(task) == end:
+                del decodes[task]
+                self._end(task.request)
+        if self.prompts:
+            done, self.prompts = self.prompts, []
+            for task in done:
+                self._finish_prompt(task.request)
+        if not decodes:
+            self.busy_s += self.engine.now - self.busy_since_s
+        self.start()
+
+    def _finish_prompt(self, request: Request) -> None:
+        """The first token is there: the request ends, decodes here, or leaves for where it decodes."""
+        request.prompt_end_s = self.engine.now
+        self.owner.prompt_finished(request)
+        decode = request.decode
+        if decode is not None:
+            self.wait(decode)
+        elif request.output_tokens == 1:
+            self._end(request)
+        else:
+            self.requests -= 1
+            self.owner.prompt_left(request)
+
+    def _end(self, request: Request) -> None:
+        """The last token is there."""
+        self.requests -= 1
+        self.free_memory(request.kv_tokens)
+        request.kv_tokens = 0
+        request.token_end_s = self.engine.now
+        self.owner.request_finished(request)

@@ -1,0 +1,211 @@
+"""Splitwise: mixed batches under a token limit; prompts go first and may preempt decodes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sim_core.batching.base import Instance, Owner
+from sim_core.engine import Engine
+from sim_core.request import Task
+from sim_core.spec import InstanceSpec
+
+if TYPE_CHECKING:
+    from sim_core.memory import KvMemory
+    from sim_core.performance.base import IterationTimes
+
+
+class SplitwiseInstance(Instance):
+    """Fills each batch with: tasks that waited too often, prompts, preempted decodes, running decodes, the rest.
+
+    Each group in its own order, while the batch's size and tokens (a prompt counts its size, a decode 1) and the
+    memory allow. Running decodes for which no room is left, the last to have joined, are preempted: they keep
+    their memory. `queue` is ordered by (times waited, arrival) at the moment a task is put in and never again.
+    """
+
+    __slots__ = ("max_batch_tokens", "max_waits", "preempted", "prompt_queue")
+
+    def __init__(
+        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
+        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
+    ) -> None:  # fmt: skip
+        super().__init__(engine, owner, index, name, sku, role, memory, times, spec)
+        assert spec.max_batch_tokens is not None and spec.max_preemptions is not None
+        self.max_batch_tokens = spec.max_batch_tokens
+        self.max_waits = spec.max_preemptions
+        self.prompt_queue: deque[Task] = deque()  # the prompts in `queue`, first come first
+        self.preempted: list[Task] = []  # the preempted decodes in `queue`, likewise
+
+    def waits(self, task: Task) -> int:
+        """How many batches started without this task while it was its request's next."""
+        since = task.waiting_since
+        return task.waited if since < 0 else task.waited + self.starts - since
+
+    def has_token_room(self) -> bool:
+        return self.batch_tokens < self.max_batch_tokens
+
+    def enqueue(self, task: Task) -> None:
+        if task.is_prompt:
+            self.prompt_queue.append(task)
+        self._insert(task)
+
+    def _insert(self, task: Task) -> None:
+        """Put `task` behind all that come before it by (waits, arrival), as a binary search sees them.
+
+        Those inside have waited on since they were put in, so the queue need not be sorted: the result depends on
+        where the search looks. NOTE: bisect.insort with a key, written out; the key would be computed by a call
+        and a tuple for each comparison.
+        """
+        queue = self.queue
+        starts = self.starts
+        waits = self.waits(task)
+        arrival_s = task.order[0]
+        low, high = 0, len(queue)
+        while low < high:
+            middle = (low + high) // 2
+            other = queue[middle]
+            since = other.waiting_since
+            other_waits = other.waited if since < 0 else other.waited + starts - since
+            if waits < other_waits or (waits == other_waits and arrival_s < other.order[0]):
+                high = middle
+            else:
+                low = middle + 1
+        queue.insert(low, task)
+
+    def arrived(self, task: Task) -> None:
+        if self.prompts or self.cutting:  # the batch ends at its next iteration anyway
+            return
+        size = len(self.decodes)
+        if size == 0:
+            if self.fits(task.kv_tokens):
+                self.start()
+        elif (size < self.max_batch_size and self.batch_tokens + task.batch_tokens <= self.max_batch_tokens) or (
+            # a batch of decodes alone gives way to any prompt that the token limit admits
+            task.is_prompt and self.batch_tokens - size + task.batch_tokens <= self.max_batch_tokens
+        ):
+            self.cut()
+
+    # -- the batch ---------------------------------------------------------------------------------------------
+
+    def refill(self) -> None:
+        decodes = len(self.decodes)
+        waiting = self.waiting
+        tokens = decodes + self.waiting_batch_tokens
+        if (
+            not self.preempted
+            and self.waits(self.queue[0]) < self.max_waits
+            and decodes + len(waiting) <= self.max_batch_size
+            and (tokens <= self.max_batch_tokens or (decodes == 0 and len(waiting) == 1))
+            and self.fits(self.waiting_kv_tokens)
+        ):
+            self._take_all()
+            self.batch_tokens = tokens
+        else:
+            self._take_some()
+
+    def _take_all(self) -> None:
+        """The common refill: everything that waits has room beside what runs."""
+        queue = self.queue
+        waiting = self.waiting
+        if len(queue) == len(waiting):
+            queue.clear()
+        else:  # decodes behind prompts that are not done stay
+            self.queue = [task for task in queue if task.waiting_since < 0]
+        prompts = self.prompt_queue
+        if prompts:
+            for task in prompts:
+                self.join(task)
+            if len(waiting) > len(prompts):
+                for entry in waiting:
+                    if not entry[-1].is_prompt:
+                        self.join(entry[-1])
+            prompts.clear()
+        else:
+            for entry in waiting:
+                self.join(entry[-1])
+        waiting.clear()
+        self.waiting_batch_tokens = self.waiting_kv_tokens = 0
+
+    def _take_some(self) -> None:
+        """The full ordering, where not everything has room."""
+        new, kept = self._select()
+        if kept < len(self.decodes):
+            for task in list(self.decodes)[kept:]:
+                self.leave(task)
+                self._insert(task)
+                self.preempted.append(task)
+        for task in new:
+            self._remove(task)
+            self.stop_waiting(task)
+            self.join(task)
+
+    def _select(self) -> tuple[list[Task], int]:
+        """The tasks that join, in order, and how many running decodes, the first to have joined, stay.
+
+        Sets `batch_tokens`. A batch may pass the token limit by its first member alone.
+        """
+        limit, most = self.max_batch_tokens, self.max_batch_size
+        free = self.kv_capacity - self.kv_tokens
+        tokens = 0
+        new: list[Task] = []
+        chosen: set[Task] = set()
+
+        def room(task: Task) -> bool:
+            return len(new) < most and (not new or tokens + task.batch_tokens <= limit)
+
+        for task in self._overdue():
+            if not room(task):
+                break
+            if task.kv_tokens <= free:  # none left behind blocks those after it
+                new.append(task)
+                chosen.add(task)
+                tokens += task.batch_tokens
+                free -= task.kv_tokens
+        for group in (self.prompt_queue, self.preempted):
+            for task in group:
+                if not room(task):
+                    break
+                if task in chosen:
+                    continue
+                if task.kv_tokens > free:
+                    break
+                new.append(task)
+                chosen.add(task)
+                tokens += task.batch_tokens
+                free -= task.kv_tokens
+        # running decodes: one token each
+        running = len(self.decodes)
+        kept = min(running, most - len(new), limit - tokens if new else max(limit, 1))
+        kept = max(kept, 0)
+        members = len(new) + kept
+        tokens += kept
+        for *_, task in self.waiting:
+            if members == most:
+                break
+            if task in chosen:
+                continue
+            if (members and tokens + task.batch_tokens > limit) or task.kv_tokens > free:
+                break
+            new.append(task)
+            tokens += task.batch_tokens
+            free -= task.kv_tokens
+            members += 1
+        self.batch_tokens = tokens
+        return new, kept
+
+    def _overdue(self) -> Iterator[Task]:
+        """The head of the queue as far as it has waited too often."""
+        for task in self.queue:
+            if self.waits(task) < self.max_waits:
+                return
+            if task.waiting_since >= 0:  # not a decode behind its own prompt
+                yield task
+
+    def _remove(self, task: Task) -> None:
+        """Take `task` out of the queue and its group."""
+        self.queue.remove(task)
+        if task.is_prompt:
+            self.prompt_queue.remove(task)
+        elif task.paused_at_s >= 0.0:
+            self.preempted.remove(task)

@@ -1,0 +1,228 @@
+"""From a resolved configuration (SplitwiseSim's groups and keys, as plain values) to a SimSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sim_core.batching import BATCHING
+from sim_core.errors import SpecError
+from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance.measurements import read_curves
+from sim_core.scheduling import SCHEDULERS
+from sim_core.section import Section
+from sim_core.slo import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
+from sim_core.spec import (
+    ApplicationSpec,
+    InstanceSpec,
+    ModelSpec,
+    PerformanceSpec,
+    ProcessorSpec,
+    SchedulerSpec,
+    ServerGroupSpec,
+    SimSpec,
+    StartStateSpec,
+)
+from sim_core.start_state import START_STATES
+
+SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
+
+
+def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
+    """The run that `resolved` describes. Files it names are looked up below `root`.
+
+    Raises SpecError (CapacityError among them) for whatever cannot be run; nothing is left to fail later but
+    the workload.
+    """
+    top = Section(resolved, "")
+    servers = _servers(top)
+    applications = _applications(top)
+    start_state = _start_state(top.section("start_state"), applications)
+    router = top.section("router")
+    router.text("policy", ("noop",))
+    spec = SimSpec(
+        servers=servers,
+        applications=applications,
+        start_state=start_state,
+        performance=_performance(top.section("performance_model"), root, servers, applications, start_state),
+        routing_delay_s=router.section("overheads").number("routing_delay"),
+        end_time_s=top.number("end_time", above=True),
+        seed=top.integer("seed", 0),
+    )
+    top.section("arbiter").text("policy", ("noop",))
+    top.ignore("power_model", "trace", "debug", "experiment", "tracking", "output_dir", "choices")
+    return spec
+
+
+def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
+    repo = top.section("hardware_repo")
+    processors, skus = repo.value("processors"), repo.value("skus")
+    cluster = top.section("cluster")
+    cluster.ignore("power_budget", "interconnects")
+    groups = []
+    for entry in cluster.sections("servers"):
+        sku = entry.text("sku", skus)
+        count = entry.integer("count", 0)
+        entry.done()
+        described = Section(skus[sku], f"hardware_repo.skus.{sku}")
+        parts: list[ProcessorSpec] = []
+        for part in described.sections("processors"):
+            name = part.text("name", processors)
+            memory = Section(processors[name], f"hardware_repo.processors.{name}").integer("memory_size", 1)
+            parts.extend([ProcessorSpec(name, memory)] * part.integer("count", 1))
+        if count:
+            groups.append(ServerGroupSpec(sku, count, tuple(parts), described.number("tdp", default=0.0)))
+    cluster.done()
+    if not groups:
+        raise SpecError("the cluster has no machine; give one a count", key="cluster.servers")
+    return tuple(groups)
+
+
+def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
+    models, repo = top.section("model_repo"), top.section("orchestrator_repo")
+    applications = []
+    for entry in top.sections("applications"):
+        entry.ignore("overheads", "debug")
+        entry.text("allocator", repo.value("allocators"))
+        application = ApplicationSpec(
+            application_id=entry.integer("application_id", 0),
+            model=_model(entry, models),
+            scheduler=_scheduler(entry, repo.value("schedulers")),
+        )
+        entry.done()
+        if application.application_id in {a.application_id for a in applications}:
+            raise entry.error("application_id", "two applications have this id")
+        applications.append(application)
+    if not applications:
+        raise SpecError("there is no application", key="applications")
+    return tuple(applications)
+
+
+def _model(entry: Section, models: Section) -> ModelSpec:
+    architectures, sizes = models.value("architectures"), models.value("sizes")
+    name = entry.text("model_architecture", architectures)
+    size_name = entry.text("model_size", sizes)
+    shape = Section(architectures[name], f"model_repo.architectures.{name}")
+    size = Section(sizes[size_name], f"model_repo.sizes.{size_name}")
+    shape.ignore("name")
+    size.ignore("name")
+    heads = shape.integer("num_heads", 1)
+    model = ModelSpec(
+        name=name,
+        measured_as=shape.text("measured_as") if shape.has("measured_as") else name,
+        num_layers=shape.integer("num_layers", 1),
+        hidden_size=shape.integer("hidden_size", 1),
+        num_heads=heads,
+        num_kv_heads=shape.integer("num_kv_heads", 1) if shape.has("num_kv_heads") else None,
+        weights_bytes=size.integer("weights", 0),
+        bytes_per_element=size.integer("dtype_size", 1),
+    )
+    shape.done()
+    size.done()
+    return model
+
+
+def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
+    name = entry.text("scheduler", schedulers)
+    config = Section(schedulers[name], f"orchestrator_repo.schedulers.{name}")
+    config.ignore("overheads")
+    delays = config.section("executor_overheads")
+    if config.text("policy") not in SCHEDULERS:
+        raise config.error("policy", f"no scheduler of that name is built in (there are: {', '.join(SCHEDULERS)})")
+    scheduler = SchedulerSpec(
+        name=name,
+        policy=config.text("policy", SCHEDULERS),
+        options=tuple((key, config.number(key, above=True)) for key in SCHEDULER_OPTIONS if config.has(key)),
+        prompt_processors=config.texts("prompt_processors"),
+        token_processors=config.texts("token_processors"),
+        submit_task_s=delays.number("submit_task"),
+        submit_flow_s=delays.number("submit_flow"),
+        finish_request_s=delays.number("finish_request"),
+    )
+    delays.done()
+    config.done()
+    return scheduler
+
+
+def _start_state(state: Section, applications: tuple[ApplicationSpec, ...]) -> StartStateSpec:
+    state_type = state.text("state_type")
+    kind = state_type.split("_")[0]
+    if kind not in START_STATES:
+        raise state.error("state_type", f"unknown start state (one of: {', '.join(START_STATES)})")
+    application_id = state.integer("application_id", 0)
+    if application_id not in {application.application_id for application in applications}:
+        raise state.error("application_id", "there is no such application")
+    if state.has("instance"):
+        spec = StartStateSpec(kind, application_id, instance=_instance(state.section("instance")))
+        state.done()
+        return spec
+    split = state.text("split_type", ("homogeneous", "heterogeneous"))
+    prompt, token = state.section("prompt"), state.section("token")
+    by_count = split == "homogeneous"
+    spec = StartStateSpec(
+        kind,
+        application_id,
+        split_type=split,
+        prompt=_instance(prompt),
+        token=_instance(token),
+        prompt_machines=prompt.integer("num_instances", 0) if by_count else 0,
+        token_machines=token.integer("num_instances", 0) if by_count else 0,
+        prompt_skus=() if by_count else prompt.texts("instance_names"),
+        token_skus=() if by_count else token.texts("instance_names"),
+    )
+    state.done()
+    return spec
+
+
+def _instance(config: Section) -> InstanceSpec:
+    config.ignore("num_instances", "instance_names")
+    policy = config.text("instance_type", BATCHING)
+    limited = policy == "Splitwise"
+    spec = InstanceSpec(
+        policy=policy,
+        tensor_parallelism=config.integer("tensor_parallelism", 1),
+        pipeline_parallelism=config.integer("pipeline_parallelism", 1),
+        max_batch_size=config.integer("max_batch_size", 1),
+        max_batch_tokens=config.integer("max_batch_tokens", 1) if limited else None,
+        max_preemptions=config.integer("max_preemptions", 0) if limited else None,
+    )
+    config.done()
+    return spec
+
+
+def _performance(
+    config: Section,
+    root: Path,
+    servers: tuple[ServerGroupSpec, ...],
+    applications: tuple[ApplicationSpec, ...],
+    state: StartStateSpec,
+) -> PerformanceSpec:
+    policy = config.text("policy", PERFORMANCE_MODELS)
+    if policy == "constant":
+        spec = PerformanceSpec(policy, prompt_s=config.number("prompt_time"), token_s=config.number("token_time"))
+    else:
+        hardware = {group.processors[0].name for group in servers}
+        instances = [i for i in (state.instance, state.prompt, state.token) if i is not None]
+        wanted = {
+            (app.model.measured_as, name, instance.tensor_parallelism)
+            for app in applications
+            for name in hardware
+            for instance in instances
+        }
+        reference = {(a.model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for a in applications}
+        curves = read_curves(root / config.text("db_path"), config.text("db_path"))
+        known = sorted(wanted - curves.keys())
+        if known:
+            model, name, parallelism = known[0]
+            raise SpecError(
+                f"no measurements of {model} on {name} with tensor parallelism {parallelism} (there are: "
+                f"{', '.join(f'{m} on {h} with {p}' for m, h, p in sorted(curves) if m == model or len(curves) < 5)})",
+                key=config.path("db_path"),
+                value=config.text("db_path"),
+            )
+        spec = PerformanceSpec(
+            policy, curves=tuple(curves[key] for key in sorted(curves.keys() & (wanted | reference)))
+        )
+    config.done()
+    return spec

@@ -1,0 +1,47 @@
+"""KV-cache transfers between instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sim_core.engine import Engine
+from sim_core.request import Request
+
+RETRY_S = 1.0  # where the destination is full, a transfer is tried again this often (SplitwiseSim)
+BYTES_PER_GB = 1024**3
+
+
+class Network:
+    """Links of one bandwidth, one to each transfer: nothing contends.
+
+    A transfer takes the destination's memory when it starts and frees the source's when it ends.
+    """
+
+    def __init__(
+        self, engine: Engine, kv_bytes_per_token: int, bandwidth_gb_per_s: float, on_delivery: Callable[[Request], None]
+    ) -> None:
+        self._engine = engine
+        self._kv_bytes_per_token = kv_bytes_per_token
+        self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
+        self._on_delivery = on_delivery
+        self.retries = 0
+
+    def send(self, request: Request) -> None:
+        """Start the transfer as soon as the destination has room."""
+        destination = request.token_instance
+        engine = self._engine
+        if not destination.fits(request.kv_tokens):
+            self.retries += 1
+            engine.at(engine.now + RETRY_S, self.send, request)
+            return
+        destination.take_memory(request.kv_tokens)
+        destination.kv_holders += 1
+        request.transfer_start_s = engine.now
+        # the first token's own KV is held but not sent (SplitwiseSim)
+        size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
+        engine.at(engine.now + size_bytes / self._bytes_per_s, self._deliver, request)
+
+    def _deliver(self, request: Request) -> None:
+        request.transfer_end_s = self._engine.now
+        request.prompt_instance.free_memory(request.kv_tokens)
+        self._on_delivery(request)

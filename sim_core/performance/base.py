@@ -1,0 +1,38 @@
+"""How long an iteration takes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class TimeTable(dict[int, float]):
+    """Seconds by batch tokens, worked out on the first look and kept."""
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[int], float]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, batch_tokens: int) -> float:
+        self[batch_tokens] = seconds = self._compute(batch_tokens)
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class IterationTimes:
+    """Seconds that one iteration takes by the tokens in its batch: a prompt counts its size, a decode 1."""
+
+    prompt_s: TimeTable  # prompts alone
+    decode_s: TimeTable  # decodes alone
+    mixed_s: TimeTable  # both
+
+
+class PerformanceModel(ABC):
+    """Gives the times of any (model, hardware, tensor parallelism) that the run uses."""
+
+    @abstractmethod
+    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+        """The times, or SpecError where nothing is known of that combination."""

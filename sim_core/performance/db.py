@@ -1,0 +1,59 @@
+"""Iteration times from measurements: medians by batch tokens, linear in between and beyond."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from sim_core.errors import SpecError, choices
+from sim_core.performance.base import IterationTimes, PerformanceModel, TimeTable
+from sim_core.spec import CurveSpec, PerformanceSpec
+
+MIXED_FACTOR = 1.1  # a batch with prompts and decodes, against the same tokens in prompts alone (SplitwiseSim)
+
+
+def interpolate(xs: Sequence[int], ys: Sequence[float], x: int) -> float:
+    """The straight line through the neighbours of `x`, or through the outermost two beyond the ends.
+
+    The order of operations is scipy's interp1d(fill_value="extrapolate"), so that results agree to the bit.
+    """
+    high = min(max(bisect_left(xs, x), 1), len(xs) - 1)
+    low = high - 1
+    slope = (ys[high] - ys[low]) / (xs[high] - xs[low])
+    return slope * (x - xs[low]) + ys[low]
+
+
+class DatabasePerformance(PerformanceModel):
+    """Looks up the curve of (model, hardware, tensor parallelism)."""
+
+    def __init__(self, spec: PerformanceSpec) -> None:
+        self._curves = {(c.model, c.hardware, c.tensor_parallelism): c for c in spec.curves}
+
+    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+        wanted = (model, hardware, tensor_parallelism)
+        curve = self._curves.get(wanted)
+        if curve is None:
+            known = [f"{m} on {h} with tensor parallelism {p}" for m, h, p in sorted(self._curves)]
+            text = f"{model} on {hardware} with tensor parallelism {tensor_parallelism}"
+            raise SpecError(f"no measurements of {text}{choices(text, known)}", key="performance_model")
+        return times_from_curve(curve)
+
+
+def times_from_curve(curve: CurveSpec) -> IterationTimes:
+    """The three tables that follow from one curve."""
+    xs, prompts, tokens = curve.batch_tokens, curve.prompt_s, curve.token_s
+    return IterationTimes(
+        prompt_s=TimeTable(lambda n: _positive(interpolate(xs, prompts, n), curve, n)),
+        decode_s=TimeTable(lambda n: _positive(interpolate(xs, tokens, n), curve, n)),
+        mixed_s=TimeTable(lambda n: _positive(interpolate(xs, prompts, n), curve, n) * MIXED_FACTOR),
+    )
+
+
+def _positive(seconds: float, curve: CurveSpec, batch_tokens: int) -> float:
+    if seconds <= 0.0:
+        raise SpecError(
+            f"extrapolated to {batch_tokens} batch tokens the measurements of {curve.model} on {curve.hardware} "
+            f"give {seconds} s; measure nearer to it",
+            key="performance_model",
+        )
+    return seconds

@@ -1,0 +1,68 @@
+"""Reads measured iteration times: a table of medians by batch tokens, or SplitwiseSim's table of single runs."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from sim_core.errors import SpecError, choices
+from sim_core.spec import CurveSpec
+
+CurveKey = tuple[str, str, int]  # model, hardware, tensor parallelism
+_KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
+_MEDIANS = (*_KEY_COLUMNS, "batch_tokens", "prompt_time_s", "token_time_s")
+_RUNS = (*_KEY_COLUMNS, "prompt_size", "batch_size", "prompt_time", "token_time")  # times in ms
+
+
+def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
+    """The curves in a CSV file, by what they were measured on. `source` is the file's name in errors.
+
+    Accepts columns model, hardware, tensor_parallel and either batch_tokens, prompt_time_s, token_time_s (s), or
+    prompt_size, batch_size, prompt_time, token_time (ms, a row a measured run), of which it takes the median at
+    each prompt_size * batch_size.
+    """
+    points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
+            are_runs = "prompt_time" in columns
+            for name in _RUNS if are_runs else _MEDIANS:
+                if name not in columns:
+                    raise SpecError(f"column {name!r} is missing{choices(name, columns)}", source=source)
+            for number, row in enumerate(reader, 1):
+                try:
+                    key, batch_tokens, times = _run(row) if are_runs else _median(row)
+                except (TypeError, ValueError) as error:
+                    raise SpecError(f"row {number}: {error}", source=source) from error
+                points[key][batch_tokens].append(times)
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", key="performance_model.db_path", value=source) from error
+    return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
+
+
+def _key(row: dict[str, str]) -> CurveKey:
+    return row["model"], row["hardware"], int(row["tensor_parallel"])
+
+
+def _run(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
+    batch_tokens = int(row["prompt_size"]) * int(row["batch_size"])
+    return _key(row), batch_tokens, (float(row["prompt_time"]) / 1000, float(row["token_time"]) / 1000)
+
+
+def _median(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
+    return _key(row), int(row["batch_tokens"]), (float(row["prompt_time_s"]), float(row["token_time_s"]))
+
+
+def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:
+    if len(by_tokens) < 2:
+        raise SpecError(f"{key[0]} on {key[1]}: a curve needs two counts of batch tokens at least", source=source)
+    tokens = sorted(by_tokens)
+    return CurveSpec(
+        *key,
+        batch_tokens=tuple(tokens),
+        prompt_s=tuple(median(prompt for prompt, _ in by_tokens[n]) for n in tokens),
+        token_s=tuple(median(token for _, token in by_tokens[n]) for n in tokens),
+    )

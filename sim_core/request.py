@@ -1,0 +1,103 @@
+"""What moves through the cluster. No object outlives its request: at the end only numbers in columns remain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim_core.batching.base import Instance
+
+
+class Task:
+    """One phase of a request on one instance: its prompt, or the decoding of all tokens after the first.
+
+    `waited` counts how often the instance started a batch without this task while it was the request's next.
+    It is a difference of the instance's own count of starts, so that nobody touches the waiting tasks one by
+    one: `waited + instance.starts - waiting_since` while it counts, `waited` alone (waiting_since < 0) otherwise.
+    """
+
+    __slots__ = (
+        "batch_tokens",
+        "is_prompt",
+        "kv_tokens",
+        "order",
+        "paused_at_s",
+        "remaining",
+        "request",
+        "waited",
+        "waiting_since",
+    )
+
+    def __init__(self, request: Request, is_prompt: bool, batch_tokens: int, kv_tokens: int, remaining: int) -> None:
+        self.request = request
+        self.is_prompt = is_prompt
+        self.batch_tokens = batch_tokens  # what it adds to an iteration: its prompt, or 1
+        self.kv_tokens = kv_tokens  # memory still to be taken when it starts; 0 once it has
+        self.remaining = remaining  # iterations to go, while it is not in a batch
+        self.waited = 0
+        self.waiting_since = -1
+        self.order: tuple[float, int] = (0.0, 0)  # by arrival, then by entry: its place among those that wait
+        self.paused_at_s = -1.0
+
+
+class Request:
+    """A request under way. Times are None until they happen."""
+
+    __slots__ = (
+        "arrival_s",
+        "batch_size",
+        "decode",
+        "index",
+        "kv_tokens",
+        "output_tokens",
+        "preempted_s",
+        "preemptions",
+        "prompt_end_s",
+        "prompt_instance",
+        "prompt_start_s",
+        "prompt_tokens",
+        "token_end_s",
+        "token_instance",
+        "token_start_s",
+        "transfer_end_s",
+        "transfer_start_s",
+    )
+
+    prompt_instance: Instance
+    token_instance: Instance
+
+    def __init__(self, index: int, arrival_s: float, prompt_tokens: int, output_tokens: int, batch_size: int) -> None:
+        self.index = index  # its row in the trace
+        self.arrival_s = arrival_s
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens  # the first one, which the prompt phase gives, included
+        self.batch_size = batch_size
+        self.kv_tokens = 0  # memory held, on whichever instance has it
+        self.decode: Task | None = None  # where both phases run on one instance: the second, queued behind the first
+        self.prompt_start_s: float | None = None
+        self.prompt_end_s: float | None = None
+        self.transfer_start_s: float | None = None
+        self.transfer_end_s: float | None = None
+        self.token_start_s: float | None = None
+        self.token_end_s: float | None = None
+        self.preempted_s = 0.0
+        self.preemptions = 0
+
+    @property
+    def prompt_kv_tokens(self) -> int:
+        """KV memory that the prompt phase takes: the prompt and the first token."""
+        return self.batch_size * (self.prompt_tokens + 1)
+
+    @property
+    def decode_kv_tokens(self) -> int:
+        """KV memory that decoding takes on top, all of it at its start."""
+        return self.batch_size * (self.output_tokens - 1)
+
+    def prompt_task(self) -> Task:
+        """The prompt phase, ready to be queued."""
+        return Task(self, True, self.prompt_tokens, self.batch_size * (self.prompt_tokens + 1), 1)
+
+    def decode_task(self) -> Task:
+        """The decode phase, ready to be queued. Only for requests of two or more output tokens."""
+        rest = self.output_tokens - 1
+        return Task(self, False, 1, self.batch_size * rest, rest)

@@ -1,0 +1,102 @@
+"""Reading a configuration strictly: every value checked, every key known, every error with its dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from sim_core.errors import SpecError, choices
+
+
+class Section:
+    """One mapping of a configuration. Values are taken by name; `done` refuses what nobody took."""
+
+    def __init__(self, values: object, path: str) -> None:
+        if not isinstance(values, Mapping):
+            raise SpecError("must be a mapping of names to values", key=path, value=values)
+        self._values: Mapping[str, Any] = values
+        self._path = path
+        self._known: set[str] = set()
+
+    def path(self, key: str) -> str:
+        """The dotted path of `key`."""
+        return f"{self._path}.{key}" if self._path else key
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a key with a value."""
+        self._known.add(key)
+        return self._values.get(key) is not None
+
+    def value(self, key: str) -> Any:
+        """Whatever stands there; SpecError where nothing does."""
+        if not self.has(key):
+            raise SpecError("is missing", key=self.path(key))
+        return self._values[key]
+
+    def error(self, key: str, reason: str) -> SpecError:
+        """An error about the value of `key`."""
+        return SpecError(reason, key=self.path(key), value=self._values.get(key))
+
+    def section(self, key: str) -> Section:
+        """The mapping below `key`."""
+        return Section(self.value(key), self.path(key))
+
+    def text(self, key: str, valid: Iterable[str] | None = None) -> str:
+        """A name, one of `valid` where that is given."""
+        value = self.value(key)
+        if not isinstance(value, str):
+            raise self.error(key, "must be a name")
+        if valid is not None and value not in (names := list(valid)):
+            raise self.error(key, f"unknown name{choices(value, names)}")
+        return value
+
+    def integer(self, key: str, least: int, default: int | None = None) -> int:
+        """A whole number of at least `least`."""
+        if default is not None and not self.has(key):
+            return default
+        value = self.value(key)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(key, "must be a whole number")
+        if value < least:
+            raise self.error(key, f"must be at least {least}")
+        return value
+
+    def number(self, key: str, least: float = 0.0, default: float | None = None, above: bool = False) -> float:
+        """A finite number of at least `least` (or greater, with `above`)."""
+        if default is not None and not self.has(key):
+            return default
+        value = self.value(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self.error(key, "must be a finite number")
+        if value < least or (above and value == least):
+            raise self.error(key, f"must be {'more than' if above else 'at least'} {least:g}")
+        return float(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of names; empty where there is none."""
+        if not self.has(key):
+            return ()
+        values = self._values[key]
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.error(key, "must be a list of names")
+        return tuple(values)
+
+    def sections(self, key: str) -> list[Section]:
+        """A list of mappings."""
+        values = self.value(key)
+        if not isinstance(values, list):
+            raise self.error(key, "must be a list")
+        return [Section(value, f"{self.path(key)}.{index}") for index, value in enumerate(values)]
+
+    def ignore(self, *keys: str) -> None:
+        """Keys that may stand here and mean nothing to the simulator."""
+        self._known.update(keys)
+
+    def done(self) -> None:
+        """SpecError for the first key that nobody asked for."""
+        for key in self._values:
+            if key not in self._known:
+                raise SpecError(f"unknown key{choices(key, sorted(self._known))}", key=self.path(str(key)))

@@ -1,0 +1,105 @@
+"""A run: from its spec and trace to its result. Runs share nothing; any number can live in one process."""
+
+from __future__ import annotations
+
+from sim_core.application import Application
+from sim_core.batching import BATCHING, Instance
+from sim_core.engine import Engine
+from sim_core.errors import CapacityError, SpecError, choices
+from sim_core.memory import instance_memory
+from sim_core.network import Network
+from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
+from sim_core.recorder import Recorder
+from sim_core.request import Request
+from sim_core.results import SimResult, collect
+from sim_core.rng import Streams
+from sim_core.scheduling import SCHEDULERS
+from sim_core.spec import SimSpec
+from sim_core.start_state import START_STATES, InstancePlan
+from sim_core.trace import Trace
+
+
+class Simulation:
+    """Everything of one run. `run` may be called once."""
+
+    def __init__(self, spec: SimSpec) -> None:
+        """Build the cluster. Raises SpecError or CapacityError where the spec cannot work."""
+        self.spec = spec
+        self.engine = Engine()
+        self.recorder = Recorder()
+        self._performance = build_performance(spec)
+        self.plans = START_STATES[spec.start_state.kind](spec)
+        self.applications = {
+            app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
+        }
+        self.instances: dict[int, list[Instance]] = {app.application_id: [] for app in spec.applications}
+        self._fill(spec.start_state.application_id, self.plans)
+
+    def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
+        spec = self.spec
+        application = self.applications[application_id]
+        if not plans:
+            raise CapacityError("the cluster has no machine; give one a count", key="cluster.servers")
+        model = application.spec.model
+        instances = self.instances[application_id]
+        for index, plan in enumerate(plans):
+            policy = BATCHING[plan.spec.policy]
+            times = self._performance.iteration_times(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
+            name = f"{plan.processor_name}_{index}"
+            memory = instance_memory(model, plan.processors)
+            instances.append(
+                policy(self.engine, application, index, name, plan.sku, plan.role, memory, times, plan.spec)
+            )
+        scheduler_spec = application.spec.scheduler
+        stream = Streams(spec.seed)[f"scheduler/{application_id}"]
+        scheduler = SCHEDULERS[scheduler_spec.policy](scheduler_spec, instances, stream)
+        bandwidth = dict(scheduler_spec.options).get("transfer_bandwidth")
+        network = None
+        if bandwidth is not None:
+            network = Network(self.engine, model.kv_bytes_per_token, bandwidth, application.delivered)
+        application.start(instances, scheduler, network)
+
+    def run(self, trace: Trace) -> SimResult:
+        """Serve `trace`. Every request of it ends as completed, rejected or unfinished."""
+        known = set(self.applications)
+        strangers = set(trace.application_id) - known
+        if strangers:
+            raise SpecError(
+                f"the trace {trace.name} asks for application {min(strangers)}, which is not configured"
+                f"{choices(min(strangers), sorted(known))}",
+                key="applications",
+            )
+        arrivals = Arrivals(self, trace)
+        self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s)
+        return collect(self, trace, arrivals.count)
+
+
+class Arrivals:
+    """The router: makes a request of each row of the trace at its time, and hands it to its application."""
+
+    __slots__ = ("_batch_size", "_delay_s", "_engine", "_prompt", "_output", "_targets", "_trace", "count")
+
+    def __init__(self, simulation: Simulation, trace: Trace) -> None:
+        self._engine = simulation.engine
+        self._delay_s = simulation.spec.routing_delay_s
+        self._trace = trace
+        self._targets = {key: app.arrive for key, app in simulation.applications.items()}
+        self.count = 0
+
+    def arrive(self, row: int) -> None:
+        trace = self._trace
+        request = Request(
+            row, trace.arrival_s[row], trace.prompt_tokens[row], trace.output_tokens[row], trace.batch_size[row]
+        )
+        self.count += 1
+        self._engine.after(self._delay_s, self._targets[trace.application_id[row]], request)
+
+
+def build_performance(spec: SimSpec) -> PerformanceModel:
+    """The performance model that `spec` names."""
+    return PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+
+
+def simulate(spec: SimSpec, trace: Trace) -> SimResult:
+    """Serve `trace` on what `spec` describes; a pure function of the two."""
+    return Simulation(spec).run(trace)

@@ -1,0 +1,63 @@
+"""Machines for prompts and machines for decodes: SplitwiseSim's `splitwise` and `splitwise_hhcap`."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from sim_core.errors import CapacityError, SpecError, choices
+from sim_core.spec import PROMPT, TOKEN, SimSpec
+from sim_core.start_state.base import InstancePlan, machines, slices
+
+
+def splitwise(spec: SimSpec) -> list[InstancePlan]:
+    """Homogeneous: the first machines take prompts, the next ones decodes. Heterogeneous: the SKU decides."""
+    state = spec.start_state
+    if state.prompt is None or state.token is None:
+        raise SpecError("a split start state needs a prompt and a token instance", key="start_state")
+    if state.split_type == "homogeneous":
+        return _homogeneous(spec)
+    if state.split_type == "heterogeneous":
+        return _heterogeneous(spec)
+    valid = ("homogeneous", "heterogeneous")
+    raise SpecError(
+        f"unknown split type{choices(state.split_type, valid)}", key="start_state.split_type", value=state.split_type
+    )
+
+
+def _homogeneous(spec: SimSpec) -> list[InstancePlan]:
+    state = spec.start_state
+    assert state.prompt is not None and state.token is not None
+    all_machines = list(machines(spec))
+    wanted = state.prompt_machines + state.token_machines
+    if wanted > len(all_machines):
+        raise CapacityError(
+            f"{state.prompt_machines} prompt + {state.token_machines} token machines are asked for and the cluster "
+            f"has {len(all_machines)}; lower num_instances or raise cluster.servers.*.count",
+            key="start_state.prompt.num_instances",
+            value=state.prompt_machines,
+        )
+    prompts = all_machines[: state.prompt_machines]
+    tokens = all_machines[state.prompt_machines : wanted]
+    return [
+        *chain.from_iterable(slices(machine, PROMPT, state.prompt) for machine in prompts),
+        *chain.from_iterable(slices(machine, TOKEN, state.token) for machine in tokens),
+    ]
+
+
+def _heterogeneous(spec: SimSpec) -> list[InstancePlan]:
+    state = spec.start_state
+    assert state.prompt is not None and state.token is not None
+    plans: list[InstancePlan] = []
+    for machine in machines(spec):
+        if machine.sku in state.prompt_skus:
+            plans.extend(slices(machine, PROMPT, state.prompt))
+        elif machine.sku in state.token_skus:
+            plans.extend(slices(machine, TOKEN, state.token))
+        else:
+            raise SpecError(
+                f"no role for machines of this SKU{choices(machine.sku, (*state.prompt_skus, *state.token_skus))}; name "
+                "it in start_state.prompt.instance_names or start_state.token.instance_names",
+                key="cluster.servers",
+                value=machine.sku,
+            )
+    return plans

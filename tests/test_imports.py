@@ -1,0 +1,91 @@
+"""Imports go one way. The contracts are in pyproject.toml; here they are checked, and shown to notice."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("sim_core", "sweep", "configs", "sync", "traces")
+LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", LINT], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def skeleton(tmp_path: Path) -> Path:
+    """The packages as empty files under the project's own contracts, with the imports that are allowed."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "import_contracts.py", tmp_path / "tests")
+    files = {f"{package}/__init__.py": "" for package in PACKAGES} | {
+        "sim_core/engine.py": "import heapq",
+        "sim_core/__main__.py": "import hydra, configs.compose, traces.workload, sim_core.engine",
+        "configs/compose.py": "import hydra, sim_core",
+        "traces/workload.py": "import numpy, sim_core",
+        "sync/mlflow_sink.py": "import mlflow, sim_core",
+        "sweep/ray_launcher.py": "import ray",
+        "sweep/service.py": "import sweep.ray_launcher, sync.mlflow_sink, traces.workload, configs.compose, sim_core",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_project_keeps_its_contracts() -> None:
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_allowed_imports_keep_the_contracts(skeleton: Path) -> None:
+    result = lint(skeleton)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "5 kept, 0 broken" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "contract"),
+    [
+        ("sim_core/engine.py", "import numpy", "the simulator stands on the standard library alone"),
+        ("sim_core/engine.py", "import a_package_nobody_has", "the simulator stands on the standard library alone"),
+        ("sim_core/engine.py", "def f():\n    import omegaconf", "the simulator stands on the standard library alone"),
+        ("sim_core/engine.py", "import configs.compose", "the simulator stands on the standard library alone"),
+        ("sim_core/engine.py", "import sim_core.__main__", "the simulator stands on the standard library alone"),
+        ("sim_core/__main__.py", "import sweep.service", "nothing below the sweep knows of it"),
+        ("traces/workload.py", "from sweep import service", "nothing below the sweep knows of it"),
+        ("sync/base.py", "import sweep", "nothing below the sweep knows of it"),
+        ("sync/base.py", "import traces.workload", "workloads, results and configuration know the simulator only"),
+        ("traces/workload.py", "import configs", "workloads, results and configuration know the simulator only"),
+        ("sweep/service.py", "from ray.exceptions import RayError", "one file imports ray"),
+        ("sync/load.py", "def f():\n    import mlflow", "one file imports mlflow"),
+        ("sweep/worker.py", "from mlflow import MlflowClient", "one file imports mlflow"),
+    ],
+)
+def test_a_forbidden_import_breaks_its_contract(skeleton: Path, where: str, what: str, contract: str) -> None:
+    (skeleton / where).write_text(what + "\n")
+    result = lint(skeleton)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert f"{contract} BROKEN" in " ".join(result.stdout.split())
+
+
+def test_importing_the_simulator_loads_no_third_party_module() -> None:
+    script = """
+import importlib, pkgutil, sys
+before = set(sys.modules)
+import sim_core
+for module in pkgutil.walk_packages(sim_core.__path__, "sim_core."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+assert "sim_core" in loaded
+print(*sorted(loaded - sys.stdlib_module_names - {"sim_core"}))
+"""
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stdout + result.stderr

@@ -1,0 +1,196 @@
+"""What the command line does with its options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from sim_core.errors import SimError, SpecError
+from sweep.expand import expand
+from sweep.experiment import Experiment, read_experiment
+from sweep.grammar import to_override
+from sweep.interrupt import EXIT_INTERRUPTED, Interrupts
+from sweep.journal import Journal, JournalError
+from sweep.launcher import Launcher
+from sweep.options import parse_arguments
+from sweep.point import Outcome, Point, SweepInfo, project_root
+from sweep.progress import make_progress
+from sweep.serial import SerialLauncher
+from sweep.service import SweepReport, finished_before, run_sweep, sweep_id
+from sweep.table import failures_text, output_console, points_table, results_table
+from sync.privacy import scrub
+from sync.sinks import make_sink
+from sync.tracking import tracking_uri
+from sync.ui import ui_command
+from sync.writer import Delivery, SinkWriter
+
+EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = parse_arguments(argv)
+    screen = Console(stderr=True, highlight=False, soft_wrap=True)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: screen.print(f"warning: {message}", markup=False)
+        try:
+            return _run(arguments, screen, sys.argv[1:] if argv is None else argv)
+        except JournalError as error:
+            screen.print(f"error: {error}", markup=False)
+            return EXIT_FAILED
+        except SimError as error:
+            screen.print(f"error: {' '.join(str(error).split())}", markup=False)
+            return EXIT_BAD_INPUT
+        except KeyboardInterrupt:
+            screen.print("interrupted before anything ran")
+            return EXIT_INTERRUPTED
+
+
+def select_point(points: Sequence[Point], which: str) -> Point:
+    """The point with a number, or the one whose key starts so. Raises SpecError when none does, or several do."""
+    if which.isdecimal() and int(which) < len(points):
+        return points[int(which)]
+    matching = [point for point in points if point.key.startswith(which.lower())]
+    if len(matching) != 1 or not which:
+        reason = f"{len(matching)} points have a key that starts so" if matching else "no point has this number or key"
+        raise SpecError(f"{reason} (there are {len(points)}; --dry-run lists them)", key="--point", value=which)
+    return matching[0]
+
+
+def points_json(points: Sequence[Point]) -> str:
+    """The points as JSON, for programs."""
+    return json.dumps(
+        [
+            {
+                "index": p.index,
+                "name": p.name,
+                "key": p.key,
+                "system": p.system,
+                "axes": p.axes,
+                "overrides": list(p.overrides),
+                "machines": p.machines,
+                "cost": p.cost,
+                "power": p.power,
+                "rate": p.rate,
+                "trace": p.trace.filename,
+            }
+            for p in points
+        ],
+        indent=1,
+    )
+
+
+def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) -> int:
+    root = project_root()
+    sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
+    experiment = read_experiment(arguments.experiment)
+    everything = expand(experiment, arguments.overrides, root)
+    points: Sequence[Point] = everything[: arguments.limit]
+    if arguments.point is not None:
+        points = [select_point(everything, arguments.point)]
+    if arguments.dry_run:
+        _show_points(points, len(everything), arguments.format)
+        return 0
+    if arguments.debug:
+        return _debug(points[0], arguments.results / experiment.name, root, screen)
+    info = SweepInfo(
+        name=experiment.name,
+        description=experiment.description,
+        sweep_id=sweep_id(experiment.name, everything),
+        experiment_text=experiment.text,
+        points=len(everything),
+        command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
+    )
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(arguments.results / experiment.name))
+        interrupts = stack.enter_context(Interrupts())
+        journal.write_sweep(info, [point.key for point in everything])
+        again = arguments.fresh or arguments.point is not None
+        known: list[Outcome] = []
+        if not again:
+            known = list(finished_before(points, journal, retry_failed=arguments.retry_failed))
+        writer = SinkWriter(sink, info, lambda key: _read_again(journal, key))
+        report = run_sweep(
+            points,
+            known,
+            _launcher(arguments, root),
+            journal,
+            writer,
+            make_progress(screen, len(points) - len(known)),
+            interrupts,
+        )
+        delivery = writer.close()
+    _show_results(report, delivery, experiment, arguments, screen)
+    if report.interrupted and report.missing:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if report.failed else 0
+
+
+def _launcher(arguments: argparse.Namespace, root: Path) -> Launcher:
+    if arguments.local or arguments.point is not None:
+        return SerialLauncher(root)
+    from sweep.ray_launcher import RayLauncher
+
+    return RayLauncher(arguments.address, arguments.jobs)
+
+
+def _read_again(journal: Journal, key: str) -> Outcome:
+    outcome = journal.read(key)
+    if outcome is None:
+        raise JournalError(f"{journal.folder}: the entry of {key} is gone")
+    return outcome
+
+
+def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
+    """The point as a single run of its own, with the outputs that a single run can write."""
+    target = folder / "debug" / point.key[:12]
+    overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]
+    command = ["python", "-m", "sim_core", *overrides]
+    screen.print(f"{point.name}\n{shlex.join(command)}", markup=False)
+    search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": search}
+    return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
+
+
+def _show_points(points: Sequence[Point], total: int, form: str) -> None:
+    if form == "json":
+        print(points_json(points))
+        return
+    console = output_console()
+    console.print(points_table(points))
+    shown = f" of {total}" if total != len(points) else ""
+    console.print(f"{len(points)}{shown} points; nothing was started")
+
+
+def _show_results(
+    report: SweepReport, delivery: Delivery, experiment: Experiment, arguments: argparse.Namespace, screen: Console
+) -> None:
+    console = output_console()
+    completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
+    if completed:
+        console.print(results_table(completed, console.width))
+    if report.failed:
+        console.print(failures_text(report.failed, str(arguments.experiment)))
+    reused = f" ({report.reused} of them finished before)" if report.reused else ""
+    console.print(f"{len(completed)} completed{reused}, {len(report.failed)} failed, {report.missing} not run")
+    if report.missing:
+        screen.print("interrupted; what is finished is kept, and the same command goes on from there")
+    if delivery.undelivered:
+        screen.print(
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error});"
+            " they are kept, and the same command delivers them",
+            markup=False,
+        )
+    if arguments.sink == "mlflow":
+        command = ui_command(tracking_uri(arguments.results))
+        console.print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)

@@ -1,0 +1,135 @@
+"""Experiment files: what a person writes down to say which runs to make. Read strictly.
+
+    name: my-first
+    description: Does a second H100 machine pay off?
+    overrides: {performance_model: db, start_state: baseline}   # settings of every point, as Hydra knows them
+    variables: {budget: 8}                                      # names for ${...}, in overrides and variables
+    axes: {rate: "range(5, 21, 5)"}                             # what varies: every combination is a point
+    systems:                                                    # the designs compared; each may add to all of this
+      one: {overrides: {cluster.servers.1.count: 1}}
+      two: {overrides: {cluster.servers.1.count: 2}}
+
+An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sim_core.errors import SpecError, choices
+from sweep.grammar import axis_values, read_yaml
+
+EXPERIMENT_KEYS = ("name", "description", "overrides", "variables", "axes", "systems")
+SYSTEM_KEYS = ("description", "overrides", "variables", "axes")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class System:
+    """One of the designs compared. Its entries take the place of the experiment's of the same name."""
+
+    name: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment file, read. `source` names the file in errors, `text` is what it says."""
+
+    name: str
+    systems: tuple[System, ...]
+    description: str = ""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    source: str = ""
+    text: str = ""
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment file. Raises SpecError, in one line: no such file, not YAML, unknown or missing key."""
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        found = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such experiment file{choices(path.name, found)}", source=source) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {error}", source=source) from error
+    return parse_experiment(text, source)
+
+
+def parse_experiment(text: str, source: str) -> Experiment:
+    """The experiment that a YAML text says. Raises SpecError as `read_experiment` does."""
+    try:
+        content = _mapping(read_yaml(text, source), "the file", EXPERIMENT_KEYS)
+        name = content.get("name")
+        if name is None:
+            raise SpecError("missing; results are kept under it", key="name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise SpecError("a name has letters, digits, dots, dashes and underscores only", key="name", value=name)
+        systems = _mapping(content.get("systems"), "systems")
+        if not systems:
+            raise SpecError("missing; name at least one system", key="systems")
+        return Experiment(
+            name=name,
+            description=_text(content, "description"),
+            systems=tuple(_system(str(key), value) for key, value in systems.items()),
+            source=source,
+            text=text,
+            **_settings(content, ""),
+        )
+    except SpecError as error:
+        if error.source:
+            raise
+        raise SpecError(error.reason, key=error.key, value=error.value, source=source) from error
+
+
+def _system(name: str, raw: object) -> System:
+    key = f"systems.{name}"
+    if not _NAME.fullmatch(name):
+        raise SpecError("a name has letters, digits, dots, dashes and underscores only", key=key)
+    content = _mapping(raw, key, SYSTEM_KEYS)
+    return System(name=name, description=_text(content, "description"), **_settings(content, f"{key}."))
+
+
+def _settings(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The three parts that an experiment and a system have in common."""
+    variables = _mapping(content.get("variables"), f"{prefix}variables")
+    for name in variables:
+        if not _VARIABLE_NAME.fullmatch(name):
+            reason = "a variable's name has letters, digits and underscores only"
+            raise SpecError(reason, key=f"{prefix}variables.{name}")
+    axes = _mapping(content.get("axes"), f"{prefix}axes")
+    return {
+        "overrides": _mapping(content.get("overrides"), f"{prefix}overrides"),
+        "variables": variables,
+        "axes": {name: axis_values(f"{prefix}axes.{name}", raw) for name, raw in axes.items()},
+    }
+
+
+def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise SpecError("expected `name: value` lines", key=key, value=raw)
+    for name in raw:
+        if allowed and name not in allowed:
+            place = "" if key == "the file" else f"{key}."
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=f"{place}{name}")
+    return {str(name): value for name, value in raw.items()}
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key) or ""
+    if not isinstance(value, str):
+        raise SpecError("expected a text", key=key, value=value)
+    return " ".join(value.split())

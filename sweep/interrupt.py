@@ -1,0 +1,52 @@
+"""Ctrl-C: the first asks a sweep to stop and keep what is finished, the second ends the process on the spot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self
+
+EXIT_INTERRUPTED = 130  # what shells report for a process ended by SIGINT
+
+
+class Interrupts:
+    """Handles SIGINT while entered (in the main thread). The journal is safe at any moment, so nothing is lost."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._breakable = False
+        self._previous: signal.Handlers | None = None
+
+    def __enter__(self) -> Self:
+        self._previous = signal.signal(signal.SIGINT, self._handle)  # type: ignore[assignment]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within this block the first Ctrl-C raises KeyboardInterrupt instead of waiting to be noticed."""
+        self._breakable = True
+        try:
+            if self.requested:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._breakable = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            if sys.stderr.isatty():
+                sys.stderr.write("\x1b[?25h\n")  # a progress bar hides the cursor
+                sys.stderr.flush()
+            os._exit(EXIT_INTERRUPTED)
+        self.requested = True
+        if self._breakable:
+            raise KeyboardInterrupt

@@ -1,0 +1,44 @@
+"""What machines cost: the prices and power weights of `data/machines.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim_core.errors import SpecError, choices
+
+MACHINES_FILE = "data/machines.json"
+
+
+@dataclass(frozen=True)
+class MachineFigures:
+    """One machine of a SKU: dollars an hour, and its weight in a power budget."""
+
+    dollars_per_hour: float
+    power_weight: float
+
+
+def read_machines(root: Path) -> dict[str, MachineFigures]:
+    """The figures by SKU, from the file below `root`. Raises SpecError."""
+    path = root / MACHINES_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            sku: MachineFigures(float(entry["dollars_per_hour"]), float(entry["power_weight"]))
+            for sku, entry in content.items()
+            if isinstance(entry, dict) and "dollars_per_hour" in entry
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SpecError(f"cannot be read: {error}", source=MACHINES_FILE) from error
+
+
+def cost_and_power(counts: Mapping[str, int], figures: Mapping[str, MachineFigures]) -> tuple[float, float]:
+    """Dollars an hour and power weight of a whole cluster. Raises SpecError for a SKU without figures."""
+    for sku in counts:
+        if sku not in figures:
+            raise SpecError(f"no price for {sku!r}{choices(sku, figures)}; add it there", source=MACHINES_FILE)
+    cost = sum(figures[sku].dollars_per_hour * count for sku, count in counts.items())
+    power = sum(figures[sku].power_weight * count for sku, count in counts.items())
+    return round(cost, 6), round(power, 6)

@@ -1,0 +1,74 @@
+"""A point: one run of a sweep, fully said. `Outcome`, what becomes of it, is defined beside the sinks that take it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim_core import SimSpec
+from sync.base import Outcome, SweepInfo
+from traces.workload import TraceRef
+
+__all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "project_root"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run, checked and complete. `overrides` are what `python -m sim_core` takes to make it again.
+
+    `machines` counts by SKU, `cost` is in dollars an hour, `power` in the machines' power weights, `rate` in
+    requests a second (None: the trace is a file). `config` is the resolved configuration as plain values.
+    """
+
+    index: int
+    name: str
+    system: str
+    overrides: tuple[str, ...]
+    spec: SimSpec
+    trace: TraceRef
+    trace_identity: str
+    key: str
+    axes: dict[str, object]
+    machines: dict[str, int]
+    cost: float
+    power: float
+    rate: float | None
+    config: Mapping[str, Any]
+
+
+def content_key(spec: SimSpec, trace_identity: str, code_digest: str) -> str:
+    """What a run's outcome depends on, as one SHA-256 in hex: two points with one key are the same run."""
+    return hashlib.sha256(f"{spec.digest()}\n{trace_identity}\n{code_digest}\n".encode()).hexdigest()
+
+
+def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
+    """The outcome of a point that gave no result. `error` may have many lines; the first one is the reason."""
+    return Outcome(**describing_fields(point), status="failed", error=error, version=version)
+
+
+def describing_fields(point: Point) -> dict[str, Any]:
+    """The fields of an `Outcome` that only repeat what its point is."""
+    return {
+        "name": point.name,
+        "system": point.system,
+        "key": point.key,
+        "index": point.index,
+        "overrides": point.overrides,
+        "axes": dict(point.axes),
+        "machines": dict(point.machines),
+        "cost": point.cost,
+        "power": point.power,
+        "rate": point.rate,
+        "trace": point.trace.filename,
+        "trace_identity": point.trace_identity,
+        "seed": point.trace.seed,
+    }
+
+
+def project_root() -> Path:
+    """The folder that holds the packages, configs, data and traces: on a driver the checkout, on another node
+    the copy that Ray delivered there."""
+    return Path(__file__).resolve().parent.parent

@@ -1,0 +1,100 @@
+"""How far a sweep is: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_LINE_EVERY_S = 5.0
+
+
+class ProgressView(Protocol):
+    """Shows counts. `failed` is a part of `done`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def update(self, done: int, failed: int, running: int) -> None: ...
+
+
+def make_progress(console: Console, total: int) -> ProgressView:
+    """The view that suits the console; `total` counts the points to run."""
+    return BarProgress(console, total) if console.is_terminal else LineProgress(console, total)
+
+
+def rate_text(runs: int, seconds: float) -> str:
+    """`2.4 runs/s`, or a minute's where that reads better."""
+    if runs == 0 or seconds <= 0:
+        return "- runs/s"
+    per_s = runs / seconds
+    return f"{per_s:.1f} runs/s" if per_s >= 1 else f"{per_s * 60:.1f} runs/min"
+
+
+class BarProgress:
+    """A bar that redraws itself."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("runs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[running]} running"),
+            TextColumn("{task.fields[failed]} failed"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=total, running=0, failed=0, rate=rate_text(0, 0))
+        self._start_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._start_s = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, done: int, failed: int, running: int) -> None:
+        """See `ProgressView`."""
+        rate = rate_text(done, time.monotonic() - self._start_s)
+        self._progress.update(self._task, completed=done, failed=failed, running=running, rate=rate)
+
+
+class LineProgress:
+    """A line every few seconds, and one at the end."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console, self._total = console, total
+        self._start_s = self._said_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._start_s = self._said_s = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put away."""
+
+    def update(self, done: int, failed: int, running: int) -> None:
+        """See `ProgressView`."""
+        now_s = time.monotonic()
+        if done < self._total and now_s - self._said_s < _LINE_EVERY_S:
+            return
+        self._said_s = now_s
+        elapsed_s = now_s - self._start_s
+        left = f", {(self._total - done) * elapsed_s / done:.0f} s left" if 0 < done < self._total else ""
+        counts = f"runs {done}/{self._total} done, {running} running, {failed} failed"
+        self._console.print(f"{counts}, {rate_text(done, elapsed_s)}{left}", highlight=False)

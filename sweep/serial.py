@@ -1,0 +1,47 @@
+"""Points one after the other, in this process: for debugging, tests, and machines without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sweep.interrupt import Interrupts
+from sweep.point import Outcome, Point
+from sweep.worker import run_point
+
+
+class SerialLauncher:
+    """A `Launcher` without Ray. Files are looked up below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._running = 0
+        self._root = root
+
+    @property
+    def running(self) -> int:
+        """See `Launcher`."""
+        return self._running
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running = 0
+
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+        """See `Launcher`. A point under way when the interrupt comes is given up."""
+        for point in points:
+            if interrupts.requested:
+                return
+            self._running = 1
+            try:
+                with interrupts.at_once():
+                    outcome = run_point(point, self._root)
+            except KeyboardInterrupt:
+                return
+            self._running = 0
+            yield outcome

@@ -1,0 +1,92 @@
+"""Names in an experiment: which are settings of the configuration, which are variables, and what those are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sim_core.errors import SpecError, choices, nearest
+from sweep.experiment import Experiment, System
+from sweep.grammar import references, substitute
+
+
+@dataclass(frozen=True)
+class Names:
+    """The top-level names of the configuration."""
+
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, config: Mapping[Any, Any]) -> Names:
+        return cls(frozenset(str(name) for name in config))
+
+    def is_setting(self, axis: str) -> bool:
+        """Whether an axis sets something in the configuration; else it is a variable."""
+        return axis in self.known or not axis.isidentifier()
+
+
+def check_names(experiment: Experiment, names: Names) -> None:
+    """Raise SpecError, in one line, for a name that is used but not defined, or defined but of no effect."""
+    unused = set(experiment.variables)
+    for system in experiment.systems:
+        unused -= _check_system(experiment, system, names)
+    for name in sorted(unused):
+        raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
+
+
+def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all variables, those of the axes `given`; variables may refer to one another.
+
+    Raises SpecError for one that refers to itself.
+    """
+    done = dict(given)
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            raise SpecError(f"refers to itself: {' -> '.join((*trail, name))}", key=f"variables.{name}")
+        for other in references(variables[name]):
+            if other in variables and other not in done:
+                visit(other, (*trail, name))
+        done[name] = substitute(variables[name], done, f"variables.{name}")
+
+    for name in variables:
+        if name not in done:
+            visit(name, ())
+    return done
+
+
+def _check_system(experiment: Experiment, system: System, names: Names) -> set[str]:
+    """The variables that a system uses, once all of its names are known to be good."""
+    variables = {**experiment.variables, **system.variables}
+    axes = {**experiment.axes, **system.axes}
+    overrides = {**experiment.overrides, **system.overrides}
+    place = f"systems.{system.name}"
+    for name in variables:
+        if names.is_setting(name):
+            reason = "is a setting of the configuration; set it under overrides, or choose another name"
+            raise SpecError(reason, key=f"variables.{name}", source=experiment.source)
+    used: set[str] = set()
+    left = [(key, name) for key, value in overrides.items() for name in references(value)]
+    while left:
+        key, name = left.pop()
+        if name in variables or name in axes:
+            if name not in used and name not in axes:
+                left += [(f"variables.{name}", other) for other in references(variables[name])]
+            used.add(name)
+        elif name not in names.known:
+            reason = f"${{{name}}} is not defined{choices(name, [*axes, *variables])}"
+            raise SpecError(reason, key=f"{place}: {key}", source=experiment.source)
+    for name in axes:
+        if name not in used and not names.is_setting(name):
+            reason = f"neither a setting of the configuration nor used as ${{{name}}}{_near(name, names, axes)}"
+            raise SpecError(reason, key=f"{place}: axes.{name}", source=experiment.source)
+    for name in system.variables:
+        if name not in used:
+            raise SpecError(f"is not used as ${{{name}}}", key=f"{place}.variables.{name}", source=experiment.source)
+    return used
+
+
+def _near(name: str, names: Names, axes: Mapping[str, Any]) -> str:
+    close = nearest(name, sorted(names.known | set(axes) - {name}))
+    return f"; did you mean {close!r}?" if close else ""

@@ -1,0 +1,53 @@
+"""One point, run: what happens in a worker process, on whichever machine. Never imports mlflow or Ray."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from sim_core import SimResult, __version__, simulate
+from sweep.point import Outcome, Point, describing_fields, failed_outcome
+from traces import workload
+
+
+def run_point(point: Point, root: Path) -> Outcome:
+    """Simulate a point; its trace is read or generated below `root`. An exception becomes a failed outcome."""
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    wall_start, cpu_start = time.perf_counter(), time.process_time()
+    try:
+        result = simulate(point.spec, workload.load(point.trace, root))
+        table = encode_requests(result)
+    except Exception as error:  # whatever it is, it is this point's and not the sweep's
+        return failed_outcome(point, describe_error(error), version=__version__)
+    return Outcome(
+        **describing_fields(point),
+        status="completed",
+        summary={name: float(value) for name, value in result.summary.items()},
+        requests_parquet=table,
+        config_yaml=yaml.safe_dump(dict(point.config), sort_keys=False),
+        cpu_s=time.process_time() - cpu_start,
+        wall_s=time.perf_counter() - wall_start,
+        started_at=started_at,
+        version=__version__,
+    )
+
+
+def encode_requests(result: SimResult) -> bytes:
+    """The per-request columns of a result as the bytes of a Parquet file (zstd)."""
+    table = pa.table({name: pa.array(np.asarray(column)) for name, column in result.requests.items()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def describe_error(error: BaseException) -> str:
+    """The reason in the first line, the traceback in those that follow."""
+    reason = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    return reason + "\n" + "".join(traceback.format_exception(error))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim_core.errors import SpecError
+from sweep.experiment import parse_experiment, read_experiment
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        parse_experiment(text, "x.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_an_experiment_keeps_the_order_of_systems_and_axes() -> None:
+    experiment = parse_experiment("name: a\naxes: {z: 1, y: '2, 3'}\nsystems: {b: {}, a: }", "x.yaml")
+    assert [system.name for system in experiment.systems] == ["b", "a"]
+    assert list(experiment.axes.items()) == [("z", (1,)), ("y", (2, 3))]
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        ("range(5, 40, 5)", (5, 10, 15, 20, 25, 30, 35)),
+        ("range(3)", (0, 1, 2)),
+        ("range(0.5, 1.6, 0.5)", (0.5, 1.0, 1.5)),
+        ("1, 2.5, three", (1, 2.5, "three")),
+        ("choice(a, b)", ("a", "b")),
+        ("[7, eight]", (7, "eight")),
+        ("9", (9,)),
+        ("conv", ("conv",)),
+        ("\"'a b', c\"", ("a b", "c")),
+        ("true, null", (True, None)),
+    ],
+)
+def test_an_axis_is_a_yaml_list_or_hydras_sweep_grammar(written: str, values: tuple[object, ...]) -> None:
+    experiment = parse_experiment(f"name: a\naxes:\n  x: {written}\nsystems: {{s: }}", "x.yaml")
+    assert experiment.axes["x"] == values
+
+
+@pytest.mark.parametrize("written", ["range(5, 5)", "[]"])
+def test_an_axis_without_values_is_refused(written: str) -> None:
+    message = error_of(f"name: a\naxes:\n  x: {written}\nsystems: {{s: }}")
+    assert message.startswith("x.yaml: axes.x=")
+    assert "empty grid" in message
+
+
+def test_interval_is_refused_and_range_offered() -> None:
+    message = error_of("name: a\nsystems:\n  s:\n    axes:\n      x: interval(1, 5)")
+    assert message.startswith("x.yaml: systems.s.axes.x='interval(1, 5)'")
+    assert "range(start, stop, step)" in message
+
+
+def test_glob_is_refused() -> None:
+    assert "only lists" in error_of("name: a\naxes:\n  x: glob(*)\nsystems: {s: }")
+
+
+def test_a_slip_in_the_sweep_grammar_is_one_line() -> None:
+    assert "axes.x='range(1'" in error_of("name: a\naxes:\n  x: range(1\nsystems: {s: }")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nsystem: {s: }", "x.yaml: system: unknown key; did you mean 'systems'?"),
+        ("name: a\nsystems: {s: {axis: {}}}", "x.yaml: systems.s.axis: unknown key; did you mean 'axes'?"),
+        ("systems: {s: }", "x.yaml: name: missing"),
+        ("name: a", "x.yaml: systems: missing"),
+        ("name: a/../b\nsystems: {s: }", "x.yaml: name='a/../b': a name has letters"),
+        ("name: a\nsystems: {s/t: }", "x.yaml: systems.s/t: a name has letters"),
+        ("name: a\nsystems: [s]", "x.yaml: systems=['s']: expected"),
+        ("name: a\nname: b\nsystems: {s: }", "x.yaml, line 2: not YAML: found duplicate key name"),
+        ("name: [a", "not YAML"),
+        ("- a", "x.yaml: the file=['a']: expected"),
+        ("just text", "x.yaml"),
+        ("", "x.yaml: name: missing"),
+        ("name: a\nvariables: {a-b: 1}\nsystems: {s: }", "x.yaml: variables.a-b: a variable's name"),
+        ("name: a\ndescription: [1]\nsystems: {s: }", "x.yaml: description=[1]: expected a text"),
+    ],
+)
+def test_a_slip_in_the_file_is_one_line_that_names_the_place(text: str, said: str) -> None:
+    assert said in error_of(text)
+
+
+def test_a_missing_file_is_an_error_that_names_a_near_one(tmp_path: Path) -> None:
+    (tmp_path / "quickstart.yaml").write_text("name: a")
+    with pytest.raises(SpecError, match=r"no such experiment file; did you mean 'quickstart\.yaml'"):
+        read_experiment(tmp_path / "quickstrat.yaml")

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.journal import Journal, JournalError, JournalWarning
+from sweep.point import Outcome, SweepInfo
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_what_was_written_is_read_back_whole(tmp_path: Path, outcome: Outcome) -> None:
+    with Journal(tmp_path / "a") as journal:
+        journal.write(outcome)
+    assert Journal(tmp_path / "a").read(outcome.key) == outcome
+
+
+def test_a_point_never_written_is_none_without_a_warning(tmp_path: Path) -> None:
+    assert Journal(tmp_path).read("00") is None
+
+
+def test_a_failed_outcome_needs_no_table(tmp_path: Path, outcome: Outcome) -> None:
+    failed = replace(outcome, status="failed", error="why", summary={}, requests_parquet=b"")
+    with Journal(tmp_path) as journal:
+        journal.write(failed)
+        assert journal.read(outcome.key) == failed
+    assert not list(tmp_path.glob("points/*.parquet"))
+
+
+def _tear_json(points: Path, key: str) -> None:
+    path = points / f"{key}.json"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def _empty_json(points: Path, key: str) -> None:
+    (points / f"{key}.json").write_bytes(b"")
+
+
+def _list_instead(points: Path, key: str) -> None:
+    (points / f"{key}.json").write_text("[]")
+
+
+def _older_format(points: Path, key: str) -> None:
+    path = points / f"{key}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
+
+
+def _another_points(points: Path, key: str) -> None:
+    path = points / f"{key}.json"
+    path.write_text(path.read_text().replace(key, "ef" * 32))
+
+
+def _tear_table(points: Path, key: str) -> None:
+    path = points / f"{key}.parquet"
+    path.write_bytes(path.read_bytes()[:5])
+
+
+def _flip_a_byte(points: Path, key: str) -> None:
+    path = points / f"{key}.parquet"
+    path.write_bytes(path.read_bytes().replace(b"table", b"tablE"))
+
+
+def _lose_table(points: Path, key: str) -> None:
+    (points / f"{key}.parquet").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _tear_json,
+        _empty_json,
+        _list_instead,
+        _older_format,
+        _another_points,
+        _tear_table,
+        _flip_a_byte,
+        _lose_table,
+    ],
+)
+def test_a_damaged_entry_is_ignored_with_a_warning_and_can_be_written_again(
+    tmp_path: Path, outcome: Outcome, damage: Callable[[Path, str], None]
+) -> None:
+    with Journal(tmp_path) as journal:
+        journal.write(outcome)
+        damage(tmp_path / "points", outcome.key)
+        with pytest.warns(JournalWarning, match="run again"):
+            assert journal.read(outcome.key) is None
+        journal.write(outcome)
+        assert journal.read(outcome.key) == outcome
+
+
+def test_a_second_sweep_of_the_name_is_refused_and_told_whose_it_is(tmp_path: Path) -> None:
+    with Journal(tmp_path), pytest.raises(JournalError, match=rf"process {os.getpid()}\) is writing here"):
+        Journal(tmp_path).__enter__()
+    with Journal(tmp_path):
+        pass  # free again
+
+
+def test_remnants_of_a_write_that_was_cut_off_are_cleared_away(tmp_path: Path, outcome: Outcome) -> None:
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / f"{outcome.key}.parquet.tmp").write_bytes(b"half")
+    with Journal(tmp_path) as journal:
+        assert journal.read(outcome.key) is None
+        assert not list(tmp_path.glob("points/*"))
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+def test_a_full_disk_is_a_clear_error_and_leaves_what_was_there(
+    tmp_path: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Journal(tmp_path) as journal:
+        journal.write(outcome)
+        if call == "fsync":
+            monkeypatch.setattr(os, "fsync", full)
+        else:
+            monkeypatch.setattr(Path, "replace", full)
+        with pytest.raises(JournalError, match=r"No space left on device; what was finished before is safe"):
+            journal.write(replace(outcome, key="ef" * 32))
+        monkeypatch.undo()
+        assert journal.read(outcome.key) == outcome
+        assert not list(tmp_path.glob("points/*.tmp"))
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="file"):
+        Journal(tmp_path / "file" / "name").__enter__()
+
+
+def test_the_facts_of_the_sweep_are_kept_beside_the_points(tmp_path: Path) -> None:
+    info = SweepInfo("n", "d", "n-1", "name: n", 2, "python -m sweep n.yaml")
+    with Journal(tmp_path) as journal:
+        journal.write_sweep(info, ["a", "b"])
+    kept = json.loads((tmp_path / "sweep.json").read_text())
+    assert (kept["sweep_id"], kept["keys"]) == ("n-1", ["a", "b"])
+
+
+def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: Path, outcome: Outcome) -> None:
+    script = textwrap.dedent(
+        """
+        import json, os, signal, sys
+        from pathlib import Path
+        from sweep.journal import Journal
+        from sweep.point import Outcome
+        folder, step = Path(sys.argv[1]), int(sys.argv[2])
+        outcome = Outcome.from_json_dict(json.loads(sys.stdin.read()), b"PAR1 a table PAR1")
+        calls = 0
+        def dying(real):
+            def call(*arguments, **named):
+                global calls
+                calls += 1
+                if calls == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **named)
+            return call
+        with Journal(folder) as journal:
+            Path.open, os.fsync, Path.replace = dying(Path.open), dying(os.fsync), dying(Path.replace)
+            journal.write(outcome)
+        """
+    )
+    text = json.dumps(outcome.to_json_dict())
+    codes = []
+    for step in range(1, 10):
+        folder = tmp_path / str(step)
+        ended = subprocess.run(
+            [sys.executable, "-c", script, str(folder), str(step)], input=text, text=True, cwd=ROOT, check=False
+        )
+        codes.append(ended.returncode)
+        with Journal(folder) as journal:  # the lock went with its holder
+            assert journal.read(outcome.key) == (None if step <= 7 else outcome)
+    assert codes == [-signal.SIGKILL] * 8 + [0]

@@ -82,9 +82,9 @@ def _call(name: str, values: list[Number]) -> Number:
             if abs(digits) > MAX_DIGITS:
                 raise _Refused(f"round takes at most {MAX_DIGITS} places")
             return _bounded(round(value, digits))
-        case "min", [_, *_]:
+        case "min", [_, _, *_]:
             return min(values)
-        case "max", [_, *_]:
+        case "max", [_, _, *_]:
             return max(values)
         case ("int" | "round" | "min" | "max"), _:
             raise _Refused(f"wrong arguments for {name}")

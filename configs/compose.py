@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.arithmetic import evaluate
-from configs.explain import explain, group_options
+from configs.explain import explain, group_options, unresolved
 from configs.repos import RepoReader
 from sim_core.errors import SpecError
 
@@ -56,9 +56,7 @@ class Composer:
 
     def __init__(self) -> None:
         register_resolvers()
-        # Hydra hands out its loader only through a global of its own; the context restores what was there.
-        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
-            self._loader: ConfigLoader = GlobalHydra.instance().config_loader()
+        self._loader = _config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._parsed: dict[str, Override] = {}
         self._is_group: dict[str, bool] = {}
@@ -90,7 +88,7 @@ class Composer:
                         OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if is_node else value
                     )
         except OmegaConfBaseException as error:
-            raise _unresolved(error) from error
+            raise unresolved(error) from error
         self._repos.inline(resolved)
         return resolved
 
@@ -147,6 +145,17 @@ class Composer:
         return explain(error, overrides, self._loader, base)
 
 
+def _config_loader() -> ConfigLoader:
+    """Hydra hands out its loader only through a global of its own, which is left as it was: perhaps in use."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+            return GlobalHydra.instance().config_loader()
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
 def _is_hydra(key: str) -> bool:
     return key == "hydra" or key.startswith(("hydra.", "hydra/"))
 
@@ -158,14 +167,3 @@ def _patch(cfg: DictConfig, override: Override) -> None:
     if adds_value and OmegaConf.select(cfg, key, throw_on_missing=False) is not None:
         raise SpecError("is there already: leave out the +", key=key, value=value)
     OmegaConf.update(cfg, key, value, merge=True, force_add=override.is_add() or override.is_force_add())
-
-
-def _unresolved(error: OmegaConfBaseException) -> SpecError:
-    key = (error.full_key or "").replace("[", ".").replace("]", "")
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, SpecError):
-            return SpecError(cause.reason, key=key)
-        cause = cause.__cause__ or cause.__context__
-    reason = str(error.msg or error).splitlines()[0]
-    return SpecError(reason, key=key)

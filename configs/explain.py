@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sim_core.errors import SpecError, choices, nearest
 
@@ -20,6 +21,8 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
     None where those cannot be composed."""
     parser = OverridesParser.create(config_loader=loader)
     for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            return SpecError(f"cannot read the override {text!r}: write it as key=value")
         try:
             override = parser.parse_override(text)
         except HydraException as cause:
@@ -29,7 +32,25 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
         found = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
         if found:
             return found
-    return SpecError(_one_line(error))
+    placed = (e for e in _causes(error) if isinstance(e, OmegaConfBaseException) and e.full_key)
+    first = next(placed, None)
+    return unresolved(first) if first else SpecError(_one_line(error))
+
+
+def unresolved(error: OmegaConfBaseException) -> SpecError:
+    """The error to show instead of OmegaConf's own, about a value or its interpolation."""
+    key = (error.full_key or "").replace("[", ".").replace("]", "")
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        return SpecError("unknown key", key=key)
+    reasons = (cause.reason for cause in _causes(error) if isinstance(cause, SpecError))
+    return SpecError(next(reasons, None) or str(error.msg or error).splitlines()[0], key=key)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None:
@@ -98,8 +119,9 @@ def _children(node: object) -> list[str]:
     return [str(index) for index in range(len(node))] if isinstance(node, ListConfig) else []
 
 
-def _text(override: Override) -> str:
-    return (override.input_line or "").partition("=")[2]
+def _text(override: Override) -> str | None:
+    _, equals, text = (override.input_line or "").partition("=")
+    return text if equals else None
 
 
 def _one_line(error: BaseException) -> str:

@@ -56,6 +56,6 @@ def _entry(file: Path, source: str) -> dict[str, Any]:
         entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
     except (YAMLError, OmegaConfBaseException, OSError) as error:
         raise SpecError(" ".join(str(error).split()), source=source) from error
-    if not isinstance(entry, dict) or not all(isinstance(name, str) for name in entry):
+    if not isinstance(entry, dict) or not entry or not all(isinstance(name, str) for name in entry):
         raise SpecError("must be a mapping of names to values", source=source)
     return {str(name): value for name, value in entry.items()}

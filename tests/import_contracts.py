@@ -16,7 +16,8 @@ class StandardLibraryOnly(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Kept when no module of the packages, those excepted, imports anything else directly."""
-        packages, excepted = set(self.packages), set(self.except_modules)
+        packages: set[str] = set(vars(self)["packages"])  # the fields' values, which replace the fields
+        excepted: set[str] = set(vars(self)["except_modules"])
         allowed = sys.stdlib_module_names | packages
         others = sorted(
             f"{module} imports {imported}"

@@ -1,4 +1,12 @@
-"""The clock and the events: a heap of (time, sequence, handler, argument), beside it the arrivals in order."""
+"""The clock and the events.
+
+NOTE: the heap is ordered by time alone. Among events of one time the order is whatever the binary heap makes of it,
+a pure function of all that was pushed and popped before. That is SplitwiseSim's order, and results hang on it: two
+transfers that wait for the same memory are retried at the same instant for ever, and who comes first gets it. A
+sequence number would be tidier, and give other results (with it SplitwiseSim itself differs from its own by 22 s on
+an overloaded cluster of four machines). So arrivals, although known beforehand, are in the heap too, and a cancelled
+event stays in it until its time has come.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +17,28 @@ from typing import Any
 Handler = Callable[[Any], None]
 
 
+class Event(float):
+    """A call to come: its time in seconds, which is what the heap compares, with what is to be called."""
+
+    __slots__ = ("argument", "handler")
+
+    argument: Any
+    handler: Handler | None
+
+    def cancel(self) -> None:
+        """Do not call it; the clock will not even stop there."""
+        self.handler = None
+
+
 class Engine:
-    """Runs events in order of time; events of one time in the order in which they were scheduled.
+    """Runs events in order of time."""
 
-    There is no cancelling: who may change its mind passes an epoch as the argument, and returns at once when
-    the epoch is old. Arrivals, which are known beforehand and sorted, never enter the heap: they are merged in,
-    before the events of the same time.
-    """
-
-    __slots__ = ("_heap", "_sequence", "events", "now")
+    __slots__ = ("_heap", "events", "now")
 
     def __init__(self) -> None:
         self.now = 0.0  # seconds
         self.events = 0  # handlers called
-        self._heap: list[tuple[float, int, Handler, Any]] = []
-        self._sequence = 0
+        self._heap: list[float] = []  # events, and the plain times of arrivals
 
     def after(self, delay_s: float, handler: Handler, argument: Any) -> None:
         """Call `handler(argument)` in `delay_s`; at once, inside this very event, when there is no delay."""
@@ -32,32 +47,45 @@ class Engine:
         else:
             self.at(self.now + delay_s, handler, argument)
 
-    def at(self, time_s: float, handler: Handler, argument: Any) -> None:
+    def at(self, time_s: float, handler: Handler, argument: Any) -> Event:
         """Call `handler(argument)` at `time_s`, which must not lie in the past."""
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (time_s, sequence, handler, argument))
+        event = Event(time_s)
+        event.handler = handler
+        event.argument = argument
+        heappush(self._heap, event)
+        return event
 
     def run(self, arrivals_s: Sequence[float], on_arrival: Callable[[int], None], end_time_s: float) -> None:
         """Run until nothing is left, or the clock has reached `end_time_s`.
 
-        `on_arrival(i)` is called at `arrivals_s[i]`. As in SplitwiseSim the event that reaches the end time is
-        the last one run.
+        `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. As in SplitwiseSim the event that
+        reaches the end time is the last one run.
         """
+        arrivals = list(arrivals_s)
         heap = self._heap
-        count = len(arrivals_s)
-        events = index = 0
-        arrival = arrivals_s[0] if count else end_time_s
-        while self.now < end_time_s:
-            if index < count and not (heap and heap[0][0] < arrival):
-                self.now = arrival
-                on_arrival(index)
-                index += 1
-                if index < count:
-                    arrival = arrivals_s[index]
-            elif heap:
-                self.now, _, handler, argument = heappop(heap)
-                handler(argument)
+        heap[:0] = arrivals  # ascending, so it is a heap; and the same one as if they had been pushed in turn
+        early: set[int] = set()  # rows that the heap brought before others of the same time
+        row = calls = 0
+        while heap and self.now < end_time_s:
+            event = heappop(heap)
+            if type(event) is Event:
+                handler = event.handler
+                if handler is None:
+                    continue
+                self.now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
+                handler(event.argument)
             else:
-                break
-            events += 1
-        self.events += events
+                self.now = event
+                if arrivals[row] is event:
+                    on_arrival(row)
+                    row += 1
+                    while row in early:
+                        row += 1
+                else:
+                    other = row + 1
+                    while arrivals[other] is not event:
+                        other += 1
+                    early.add(other)
+                    on_arrival(other)
+            calls += 1
+        self.events += calls

@@ -42,10 +42,10 @@ class SimResult:
     end_s: float = 0.0
 
 
-def collect(simulation: Simulation, trace: Trace, arrived: int) -> SimResult:
-    """The result of a run that has ended. `arrived` counts the requests that reached the router."""
+def collect(simulation: Simulation, trace: Trace) -> SimResult:
+    """The result of a run that has ended."""
     recorder = simulation.recorder
-    unserved = _unserved(simulation, trace, arrived)
+    unserved = _unserved(simulation, trace)
     rejected = len(recorder.rejected)
     unfinished = len(unserved["request_id"]) - rejected
     if len(recorder) + rejected + unfinished != len(trace):
@@ -132,12 +132,18 @@ def _add_slowdowns(requests: Columns, spec: SimSpec) -> None:
     requests.update(ttft_slowdown=ttft, tbt_slowdown=tbt, e2e_slowdown=e2e)
 
 
-def _unserved(simulation: Simulation, trace: Trace, arrived: int) -> dict[str, list[object]]:
+def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
     rows = [(request.index, "rejected", reason) for request, reason in simulation.recorder.rejected]
     for application in simulation.applications.values():
         for request in application.unfinished():
             rows.append((request.index, "unfinished", application.state_of(request)))
-    rows.extend((row, "unfinished", "never arrived: the run ended before it") for row in range(arrived, len(trace)))
+    seen = bytearray(len(trace))
+    for row in simulation.recorder.place_column("trace_row"):
+        seen[row] = 1
+    for row, _, _ in rows:
+        seen[row] = 1
+    never = "the run ended before it reached its application"
+    rows.extend((row, "unfinished", never) for row in range(len(trace)) if not seen[row])
     return {
         "request_id": [trace.request_id[row] for row, _, _ in rows],
         "application_id": [trace.application_id[row] for row, _, _ in rows],

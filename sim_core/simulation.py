@@ -71,27 +71,25 @@ class Simulation:
             )
         arrivals = Arrivals(self, trace)
         self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s)
-        return collect(self, trace, arrivals.count)
+        return collect(self, trace)
 
 
 class Arrivals:
     """The router: makes a request of each row of the trace at its time, and hands it to its application."""
 
-    __slots__ = ("_batch_size", "_delay_s", "_engine", "_prompt", "_output", "_targets", "_trace", "count")
+    __slots__ = ("_batch_size", "_delay_s", "_engine", "_prompt", "_output", "_targets", "_trace")
 
     def __init__(self, simulation: Simulation, trace: Trace) -> None:
         self._engine = simulation.engine
         self._delay_s = simulation.spec.routing_delay_s
         self._trace = trace
         self._targets = {key: app.arrive for key, app in simulation.applications.items()}
-        self.count = 0
 
     def arrive(self, row: int) -> None:
         trace = self._trace
         request = Request(
             row, trace.arrival_s[row], trace.prompt_tokens[row], trace.output_tokens[row], trace.batch_size[row]
         )
-        self.count += 1
         self._engine.after(self._delay_s, self._targets[trace.application_id[row]], request)
 
 

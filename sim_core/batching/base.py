@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
-from sim_core.engine import Engine
+from sim_core.engine import Engine, Event
 from sim_core.request import Request, Task
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class Instance(ABC):
         "cutting",
         "decodes",
         "duration_s",
-        "end_s",
+        "end",
         "engine",
-        "epoch",
         "index",
         "iteration",
         "kv_capacity",
@@ -112,8 +111,7 @@ class Instance(ABC):
         # the run of iterations under way
         self.planned = 0
         self.duration_s = 0.0  # of one iteration
-        self.end_s = 0.0
-        self.epoch = 0
+        self.end = Event(0.0)
         self.cutting = False
         self.busy_s = 0.0
         self.busy_since_s = 0.0
@@ -225,9 +223,7 @@ class Instance(ABC):
             if not self.requests:
                 self.owner.instance_idle(self)
             return
-        self.epoch = epoch = self.epoch + 1
-        self.end_s = end_s = engine.now + self.duration_s * self.planned
-        engine.at(end_s, self.finish, epoch)
+        self.end = engine.at(engine.now + self.duration_s * self.planned, self.finish, None)
 
     def join(self, task: Task) -> None:
         """A task, already out of the queues, joins the batch and takes its memory, unless it was only paused."""
@@ -274,20 +270,17 @@ class Instance(ABC):
         self.cutting = True
         duration_s = self.duration_s
         now = self.engine.now
-        elapsed_s = now - (self.end_s - duration_s * self.planned)
+        elapsed_s = now - (self.end - duration_s * self.planned)
         self.planned = planned = min(int(elapsed_s // duration_s) + 1, self.planned)
         remaining_s = duration_s * planned - elapsed_s
-        self.epoch = epoch = self.epoch + 1
+        self.end.cancel()
         if remaining_s <= 0.0:
-            self.finish(epoch)
+            self.finish(None)
         else:
-            self.end_s = end_s = now + remaining_s
-            self.engine.at(end_s, self.finish, epoch)
+            self.end = self.engine.at(now + remaining_s, self.finish, None)
 
-    def finish(self, epoch: int) -> None:
+    def finish(self, _: None) -> None:
         """A run of iterations ends: who is done leaves, and the next batch starts."""
-        if epoch != self.epoch:
-            return
         if self.observer is not None:
             self.observer.iterations_ended(self)
         self.iteration = iteration = self.iteration + self.planned

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sim_core.errors import SimError
@@ -62,14 +63,14 @@ def _show(arguments: argparse.Namespace) -> int:
     outcomes = load_sweep(arguments.name, arguments.results).outcomes.values()
     table = Table("key", "run", "within SLO", *_SHOWN)
     for outcome in sorted(outcomes, key=lambda outcome: outcome.index):
-        table.add_row(outcome.key[:10], outcome.name, *_figures(outcome))
+        table.add_row(*(escape(cell) for cell in (outcome.key[:10], outcome.name, *_figures(outcome))))
     Console().print(table)
     return 0
 
 
 def _figures(outcome: Outcome) -> list[str]:
     if outcome.status == "failed":
-        return [f"failed: {outcome.error}"]
+        return [f"failed: {(outcome.error or '').partition(chr(10))[0]}"]
     within = {1.0: "yes", 0.0: "no"}.get(outcome.summary.get("slo/within", -1.0), "-")
     return [within, *(f"{outcome.summary[name]:.4g}" if name in outcome.summary else "-" for name in _SHOWN)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,19 @@ _PLACES = (("points", "points"), ("local/outcomes", "local/requests"))
 class Sweep:
     """The results of one sweep, read from its folder when they are asked for."""
 
-    def __init__(self, name: str, outcomes: Path, requests: Path) -> None:
-        self.name, self._outcomes, self._requests = name, outcomes, requests
+    def __init__(self, name: str, folder: Path, outcomes: str, requests: str) -> None:
+        self.name, self._folder = name, folder
+        self._outcomes, self._requests = folder / outcomes, folder / requests
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """By key, without the tables of requests. What is torn is left out: the next start does it again."""
-        return read_outcomes(self._outcomes)
+        """By key, without the tables of requests: those that belong to the sweep as it was last started.
+
+        What is torn is left out: the next start does it again.
+        """
+        found = read_outcomes(self._outcomes)
+        keys = self._keys()
+        return found if keys is None else {key: found[key] for key in keys if key in found}
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -53,13 +60,20 @@ class Sweep:
             )
         return pd.read_parquet(path)
 
+    def _keys(self) -> list[str] | None:
+        """The sweep's points by its own word; None where it has not said (results outlive changes of the code)."""
+        try:
+            return [str(key) for key in json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))["keys"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
 
 def load_sweep(name: str, results: Path = RESULTS) -> Sweep:
     """The sweep called `name` below `results`. Raises SpecError when there is none."""
     for outcomes, requests in _PLACES:
         folder = results / name / outcomes
         if name in list_sweeps(results) and next(folder.glob("*.json"), None):
-            return Sweep(name, folder, results / name / requests)
+            return Sweep(name, results / name, outcomes, requests)
     known = list_sweeps(results)
     hint = choices(name, known) if known else "; there is none yet"
     raise SpecError(f"no results of that sweep in {results}{hint}", key="sweep", value=name)

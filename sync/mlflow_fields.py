@@ -59,7 +59,7 @@ def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
-        "error": outcome.error,
+        "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
@@ -74,6 +74,16 @@ def experiment_tags(sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
     note = f"{scrub(sweep.description)}\n\n```yaml\n{text}\n```" if text else scrub(sweep.description)
     # The kind spares the reader the interface's question whether these are language-model traces.
     return {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
+
+
+def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
+    """The artifacts by name."""
+    contents = {
+        "requests.parquet": outcome.requests_parquet,
+        "config.yaml": scrub(outcome.config_yaml).encode(),
+        "error.txt": scrub(outcome.error or "").encode(),
+    }
+    return {name: content for name, content in contents.items() if content}
 
 
 def start_ms(outcome: Outcome) -> int:

@@ -151,13 +151,13 @@ class MlflowSink:
         return _Found(run_id, status)
 
     def _log_files(self, client: MlflowClient, run_id: str, outcome: Outcome) -> None:
+        contents = fields.files(outcome, self._scrub)
+        if not contents:
+            return
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
-            if outcome.requests_parquet:
-                Path(folder, "requests.parquet").write_bytes(outcome.requests_parquet)
-            if outcome.config_yaml:
-                Path(folder, "config.yaml").write_text(self._scrub(outcome.config_yaml), encoding="utf-8")
-            if outcome.requests_parquet or outcome.config_yaml:
-                client.log_artifacts(run_id, folder)
+            for name, content in contents.items():
+                Path(folder, name).write_bytes(content)
+            client.log_artifacts(run_id, folder)
 
 
 def quiet_environment() -> None:

@@ -38,8 +38,9 @@ class _Item:
 class SinkWriter:
     """Takes outcomes to `sink` in a thread of its own; the sink's errors are counted and reported, never raised.
 
-    `reload` reads an outcome back by its key (from the journal): what does not fit into `capacity` outcomes, and
-    what the sink refused, is kept as a key alone, so that `submit` never waits and memory stays bounded.
+    `reload` reads an outcome back by its key (from the journal; None: it is not there any more): what does not
+    fit into `capacity` outcomes, and what the sink refused, is kept as a key alone, so that `submit` never waits
+    and memory stays bounded.
     `retry_s` is the first pause after a failure; it doubles up to `longest_retry_s`.
     """
 
@@ -47,7 +48,7 @@ class SinkWriter:
         self,
         sink: ResultSink,
         sweep: SweepInfo,
-        reload: Callable[[str], Outcome],
+        reload: Callable[[str], Outcome | None],
         *,
         capacity: int = 32,
         retry_s: float = 1.0,
@@ -59,7 +60,7 @@ class SinkWriter:
         self._queue: deque[_Item] = deque()
         self._failed: dict[str, _Item] = {}
         self._held = 0  # outcomes in memory
-        self._busy = False
+        self._current: _Item | None = None
         self._closing = False
         self._delivered = self._failures = self._row = 0
         self._error: str | None = None
@@ -91,7 +92,7 @@ class SinkWriter:
     def state(self) -> Delivery:
         """How delivery stands now; cheap."""
         with self._changed:
-            waiting = len(self._queue) + self._busy
+            waiting = len(self._queue) + (self._current is not None)
             return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
 
     def close(self, timeout_s: float | None = None) -> Delivery:
@@ -105,8 +106,9 @@ class SinkWriter:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         with self._changed:
-            left = tuple(dict.fromkeys((*self._failed, *(item.key for item in self._queue))))
-            return Delivery(self._delivered, int(self._busy), left, self._failures, self._error)
+            under_way = [] if self._current is None else [self._current]
+            left = tuple(dict.fromkeys((*self._failed, *(item.key for item in (*under_way, *self._queue)))))
+            return Delivery(self._delivered, len(under_way), left, self._failures, self._error)
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -123,14 +125,13 @@ class SinkWriter:
             self._changed.wait_for(lambda: self._queue or self._closing)
             if not self._queue or (self._closing and self._row >= _GIVE_UP_AFTER):
                 return None
-            self._busy = True
-            return self._queue.popleft()
+            self._current = self._queue.popleft()
+            return self._current
 
     def _deliver(self, item: _Item) -> None:
-        item.attempts += 1
         done = self._attempt(item)
         with self._changed:
-            self._busy = False
+            self._current = None
             self._held -= item.outcome is not None
             item.outcome = None
             if done:
@@ -155,7 +156,8 @@ class SinkWriter:
                 self._sink.open(self._sweep)
                 self._open = True
             if item is not None:
-                self._sink.write(item.outcome or self._reload(item.key))
+                item.attempts += 1  # not for a sink that does not even open: that is no fault of the outcome
+                self._sink.write(item.outcome or self._read(item.key))
         except Exception as error:
             self._open = False
             self._note(error)
@@ -163,6 +165,12 @@ class SinkWriter:
         with self._changed:
             self._row = 0
         return True
+
+    def _read(self, key: str) -> Outcome:
+        outcome = self._reload(key)
+        if outcome is None:
+            raise LookupError(f"the outcome {key} cannot be read back")
+        return outcome
 
     def _note(self, error: Exception) -> None:
         with self._changed:
@@ -174,7 +182,7 @@ class SinkWriter:
         """After a failure: leave the sink alone for a while, unless the end has come."""
         with self._changed:
             if self._row:
-                pause_s = min(self._retry_s * 2.0 ** (self._row - 1), self._longest_retry_s)
+                pause_s = min(self._retry_s * 2.0 ** min(self._row - 1, 30), self._longest_retry_s)
                 deadline = time.monotonic() + pause_s
                 self._changed.wait_for(lambda: self._closing, max(0.0, deadline - time.monotonic()))
 
@@ -184,7 +192,7 @@ class SinkWriter:
             self._failed.update((item.key, item) for item in self._queue)
             self._queue.clear()
             self._row = min(self._row, _GIVE_UP_AFTER - 1)
-            again = list(self._failed.values())
+            again = sorted(self._failed.values(), key=lambda item: item.attempts)  # what may be odd comes last
         for item in again:
             if self._row < _GIVE_UP_AFTER:
                 self._deliver(item)

@@ -1,0 +1,112 @@
+"""What a run costs the MLflow writer: CPU and wall time a run, raw and as medians, as JSON on stdout.
+
+    python benchmarks/mlflow_writer.py --runs 60 --requests 10000
+
+Every run is whole: parameters, metrics, tags, the table of requests and the configuration, on a new SQLite store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from sync import Outcome, SweepInfo
+from sync.mlflow_sink import MlflowSink
+from sync.tracking import sqlite_uri
+
+_COLUMNS = 18
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=10_000, help="rows of each table of requests")
+    parser.add_argument("--metrics", type=int, default=45)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measure(Path(folder), arguments.runs, arguments.requests, arguments.metrics), indent=1))
+    return 0
+
+
+def measure(folder: Path, runs: int, requests: int, metrics: int) -> dict[str, object]:
+    """Seconds for opening, for each run, and for writing all of them a second time (which must do nothing)."""
+    sweep = SweepInfo("bench", "", "bench", "", runs, "python benchmarks/mlflow_writer.py")
+    outcomes = [_outcome(i, requests, metrics) for i in range(runs)]
+    sink = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts")
+    opening = _timed(lambda: sink.open(sweep))
+    writing = [_timed(lambda outcome=outcome: sink.write(outcome)) for outcome in outcomes]
+    sink.close()
+    again = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts")
+    again.open(sweep)
+    second = [_timed(lambda outcome=outcome: again.write(outcome)) for outcome in outcomes]
+    again.close()
+    return {
+        "runs": runs,
+        "requests_a_run": requests,
+        "metrics_a_run": metrics,
+        "parquet_bytes_a_run": len(outcomes[0].requests_parquet),
+        "database_bytes": (folder / "mlflow.db").stat().st_size,
+        "open_cpu_s": opening[0],
+        "open_wall_s": opening[1],
+        "median_cpu_s": statistics.median(cpu for cpu, _ in writing[1:]),
+        "median_wall_s": statistics.median(wall for _, wall in writing[1:]),
+        "index_and_rewrite_cpu_s": sum(cpu for cpu, _ in second),
+        "cpu_s": [cpu for cpu, _ in writing],
+        "wall_s": [wall for _, wall in writing],
+    }
+
+
+def _timed(call: object) -> tuple[float, float]:
+    assert callable(call)
+    cpu, wall = time.process_time(), time.perf_counter()
+    call()
+    return round(time.process_time() - cpu, 6), round(time.perf_counter() - wall, 6)
+
+
+def _outcome(index: int, requests: int, metrics: int) -> Outcome:
+    generator = np.random.default_rng(index)
+    table = pa.table({f"column_{i}_s": generator.random(requests) for i in range(_COLUMNS)})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    numbers = random.Random(index)
+    return Outcome(
+        name=f"bench {index}",
+        system="bench",
+        key=f"{index:064x}",
+        index=index,
+        overrides=tuple(f"group.option_{i}={i}" for i in range(25)),
+        axes={"rate": index},
+        machines={"dgx-a100": index, "dgx-h100": 1},
+        cost=1.0,
+        power=1.0,
+        rate=float(index),
+        trace="bench",
+        trace_identity="bench",
+        seed=index,
+        status="completed",
+        summary={f"section_{i % 5}/figure_{i}_s": numbers.random() for i in range(metrics)},
+        requests_parquet=buffer.getvalue(),
+        config_yaml="key: value\n" * 300,
+        cpu_s=1.0,
+        wall_s=1.0,
+        started_at="2026-01-01T00:00:00+00:00",
+        version="0",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Reads what a sink has stored, by means that are not the sink's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from sync.tracking import tracking_uri
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One delivered run as a reader sees it."""
+
+    key: str
+    status: str
+    files: dict[str, bytes]
+    name: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
+    client = MlflowClient(uri or tracking_uri(results))
+    experiments = [e.experiment_id for e in client.search_experiments() if e.name != "Default"]
+    found = []
+    for run in client.search_runs(experiments) if experiments else []:
+        names = [item.path for item in client.list_artifacts(run.info.run_id)]
+        files = {name: Path(client.download_artifacts(run.info.run_id, name)).read_bytes() for name in names}
+        status = {"FINISHED": "completed", "FAILED": "failed"}.get(run.info.status, run.info.status)
+        data = run.data
+        found.append(
+            Stored(data.tags["config.hash"], status, files, run.info.run_name, data.params, data.metrics, data.tags)
+        )
+    return sorted(found, key=lambda stored: stored.key)
+
+
+def in_folder(results: Path) -> list[Stored]:
+    found = []
+    for path in results.glob("*/local/outcomes/*.json"):
+        values = json.loads(path.read_text())
+        table = path.parent.parent / "requests" / f"{path.stem}.parquet"
+        files = {"requests.parquet": table.read_bytes()} if table.exists() else {}
+        found.append(Stored(values["key"], values["status"], files, values["name"]))
+    return sorted(found, key=lambda stored: stored.key)
+
+
+READERS: Mapping[str, Callable[[Path], list[Stored]]] = {
+    "mlflow": in_mlflow,
+    "local": in_folder,
+    "none": lambda results: [],
+}

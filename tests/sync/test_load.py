@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from sim_core.errors import SpecError
+from sync import load_sweep, make_sink
+from sync.__main__ import main
+from sync.load import list_sweeps
+
+
+@pytest.fixture
+def delivered(results, sweep, outcome):
+    sink = make_sink("local", results)
+    sink.open(sweep)
+    sink.write(outcome(2, machines={"dgx-h100": 1}, axes={"rate": "fast"}, git_commit=None))
+    sink.write(outcome(1))
+    sink.write(outcome(3, status="failed", error="no [memory]\nTraceback", summary={}, requests_parquet=b"", rate=None))
+    sink.close()
+    return results
+
+
+def journal(results, *outcomes, keys=None):
+    points = results / "quick start" / "points"
+    points.mkdir(parents=True)
+    for made in outcomes:
+        (points / f"{made.key}.json").write_text(json.dumps({"format": 1, "outcome": made.to_json_dict()}))
+        (points / f"{made.key}.parquet").write_bytes(made.requests_parquet)
+    if keys is not None:
+        (points.parent / "sweep.json").write_text(json.dumps({"keys": keys}))
+
+
+def test_runs_is_a_row_a_point_in_order_with_a_type_a_column(delivered):
+    runs = load_sweep("quick start", delivered).runs
+    assert runs["index"].tolist() == [1, 2, 3]
+    assert runs["machines/dgx-a100"].tolist() == [3, 0, 3]
+    assert runs["rate"].tolist()[:2] == [1.0, 2.0]
+    assert runs["ttft/p99_s"].tolist()[:2] == [1.5, 1.5]
+    assert runs.loc[2, ["rate", "ttft/p99_s"]].isna().all()
+    assert runs["axis/rate"].tolist() == ["1", "fast", "3"]
+    assert runs["error"].tolist()[2].startswith("no [memory]")
+
+
+def test_the_table_on_disk_is_the_table_in_memory(delivered):
+    on_disk = pd.read_parquet(delivered / "quick start" / "local" / "runs.parquet")
+    pd.testing.assert_frame_equal(on_disk, load_sweep("quick start", delivered).runs, check_dtype=False)
+
+
+def test_requests_are_found_by_the_beginning_of_their_key(delivered, outcome):
+    sweep = load_sweep("quick start", delivered)
+    assert sweep.requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize(("key", "reason"), [("0", "several runs"), ("e", "no run"), (f"{3:064x}", r"no \[memory\]")])
+def test_requests_that_cannot_be_told_are_refused_with_the_reason(delivered, key, reason):
+    with pytest.raises(SpecError, match=reason):
+        load_sweep("quick start", delivered).requests(key)
+
+
+def test_the_journal_is_read_before_the_folder(delivered, outcome):
+    journal(delivered, outcome(5))
+    assert load_sweep("quick start", delivered).runs["index"].tolist() == [5]
+    assert len(load_sweep("quick start", delivered).requests(outcome(5).key)) == 4
+
+
+def test_only_points_of_the_sweep_as_last_started_are_read(results, outcome):
+    journal(results, outcome(1), outcome(2), outcome(3), keys=[outcome(3).key, outcome(1).key, outcome(9).key])
+    assert load_sweep("quick start", results).runs["index"].tolist() == [1, 3]
+
+
+def test_a_torn_outcome_is_left_out(results, outcome):
+    journal(results, outcome(1), outcome(2))
+    (results / "quick start" / "points" / f"{outcome(1).key}.json").write_text('{"outcome": {"na')
+    assert load_sweep("quick start", results).runs["index"].tolist() == [2]
+
+
+def test_an_unknown_sweep_is_refused_with_the_nearest_name(delivered):
+    with pytest.raises(SpecError, match="did you mean 'quick start'"):
+        load_sweep("quickstart", delivered)
+
+
+@pytest.mark.parametrize("name", ["..", "quick start/../quick start", ""])
+def test_a_sweep_is_looked_for_in_the_results_folder_alone(delivered, name):
+    with pytest.raises(SpecError, match="no results of that sweep"):
+        load_sweep(name, delivered)
+
+
+def test_there_are_no_sweeps_where_there_is_no_folder(tmp_path):
+    assert list_sweeps(tmp_path / "nowhere") == []
+
+
+def test_list_counts_completed_and_failed_points(delivered, capsys):
+    assert main(["--results", str(delivered), "list"]) == 0
+    assert "quick start │ 2         │ 1" in capsys.readouterr().out
+
+
+def test_show_lists_runs_and_the_reason_of_a_failure(delivered, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["--results", str(delivered), "show", "quick start"]) == 0
+    shown = capsys.readouterr().out
+    assert "splitwise-ha 3P+2T conv 1 rps" in shown
+    assert "failed: no [memory]" in shown
+    assert "Traceback" not in shown
+
+
+def test_show_of_an_unknown_sweep_is_one_line_and_status_2(delivered, capsys):
+    assert main(["--results", str(delivered), "show", "quickstart"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: sweep='quickstart'")
+    assert error.count("\n") == 1
+
+
+def test_ui_prints_its_command(results, capsys):
+    assert main(["--results", str(results), "ui", "--print"]) == 0
+    assert "mlflow ui --backend-store-uri" in capsys.readouterr().out

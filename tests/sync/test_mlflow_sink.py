@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from sync import make_sink
+from sync.mlflow_sink import initialise_sqlite
+from sync.tracking import tracking_uri
+from tests.sync.stores import in_mlflow
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def sink(results, sweep):
+    made = make_sink("mlflow", results)
+    made.open(sweep)
+    yield made
+    made.close()
+
+
+def test_a_run_has_what_was_chosen_as_parameters_the_telling_ones_first(sink, results, outcome):
+    sink.write(outcome(9))
+    (run,) = in_mlflow(results)
+    assert run.params == {
+        "system": "splitwise-ha",
+        "machines": "3 dgx-a100 + 2 dgx-h100",
+        "scheduler": "mixed_pool",
+        "rate": "9",
+        "workload": "rr_conv_9",
+        "seed": "7",
+        "machines.dgx-a100": "3",
+        "machines.dgx-h100": "2",
+        "applications.0.scheduler": "mixed_pool",
+        "cluster.servers.0.count": "3",
+        "extra": "1",
+    }
+
+
+def test_a_run_has_its_summary_its_cost_and_its_power_as_metrics_in_sections(sink, results, outcome):
+    sink.write(outcome(1))
+    (run,) = in_mlflow(results)
+    assert run.metrics == {
+        "ttft/p99_s": 1.5,
+        "slo/within": 1.0,
+        "run/completed": 4.0,
+        "cost/dollars_per_hour": 100.5,
+        "power/weight": 60.0,
+        "run/cpu_s": 0.5,
+        "run/wall_s": 2.0,
+    }
+
+
+def test_a_figure_that_is_not_finite_is_left_out(sink, results, outcome):
+    sink.write(outcome(1, summary={"ttft/p99_s": float("nan"), "e2e/p99_s": float("inf"), "tbt/p99_s": 0.1}))
+    (run,) = in_mlflow(results)
+    assert [name for name in run.metrics if name.endswith("p99_s")] == ["tbt/p99_s"]
+
+
+def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, results, outcome):
+    sink.write(outcome(1))
+    (run,) = in_mlflow(results)
+    wanted = {
+        "sweep.id": "5eed",
+        "config.hash": outcome(1).key,
+        "system": "splitwise-ha",
+        "version": "0.1.0",
+        "mlflow.source.git.commit": "abc123",
+        "mlflow.source.name": "python -m sweep experiments/quickstart.yaml",
+        "mlflow.source.type": "LOCAL",
+    }
+    assert wanted.items() <= run.tags.items()
+    assert run.tags["mlflow.user"]
+    assert "mlflow.parentRunId" not in run.tags
+
+
+def test_the_requests_are_a_parquet_file_and_the_configuration_is_yaml(sink, results, outcome):
+    sink.write(outcome(1))
+    (run,) = in_mlflow(results)
+    assert set(run.files) == {"requests.parquet", "config.yaml"}
+    assert pd.read_parquet(io.BytesIO(run.files["requests.parquet"]))["ttft_s"].tolist() == [0.5] * 4
+    assert run.files["config.yaml"] == b"seed: 7\n"
+
+
+def test_a_run_lasts_as_long_as_its_simulation(sink, results, outcome):
+    sink.write(outcome(1))
+    client = MlflowClient(tracking_uri(results))
+    (run,) = client.search_runs([client.get_experiment_by_name("quick start").experiment_id])
+    assert (run.info.start_time, run.info.end_time) == (1767323045000, 1767323047000)
+
+
+def test_a_failed_point_is_a_failed_run_with_its_reason_as_tag_and_its_traceback_as_file(sink, results, outcome):
+    sink.write(
+        outcome(1, status="failed", error="no memory\nTraceback", summary={}, requests_parquet=b"", config_yaml="")
+    )
+    (run,) = in_mlflow(results)
+    assert (run.status, run.tags["error"], run.files) == ("failed", "no memory", {"error.txt": b"no memory\nTraceback"})
+
+
+def test_the_experiment_is_named_and_described_as_the_sweep_is_and_keeps_artifacts_below_the_results(sink, results):
+    experiment = MlflowClient(tracking_uri(results)).get_experiment_by_name("quick start")
+    assert experiment.tags["mlflow.note.content"] == "A small sweep.\n\n```yaml\nname: quick start\n```"
+    assert experiment.artifact_location == (results / "mlartifacts" / "quick start").as_uri()
+
+
+def test_a_deleted_experiment_comes_back(results, sweep, outcome):
+    make_sink("mlflow", results).open(sweep)
+    client = MlflowClient(tracking_uri(results))
+    client.delete_experiment(client.get_experiment_by_name("quick start").experiment_id)
+    again = make_sink("mlflow", results)
+    again.open(sweep)
+    again.write(outcome(1))
+    assert len(in_mlflow(results)) == 1
+
+
+STEPS = ["create_run", "log_batch", "log_artifacts", "set_terminated"]
+
+
+def fail_once(monkeypatch, step, *, done):
+    """The next call of `step` raises: before it did anything, or after it was `done` (the answer got lost)."""
+    real = getattr(MlflowClient, step)
+
+    def failing(self, *args, **kwargs):
+        monkeypatch.setattr(MlflowClient, step, real)
+        if done:
+            real(self, *args, **kwargs)
+        raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(MlflowClient, step, failing)
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["same sink", "next sweep"])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_write_that_broke_off_is_made_whole_by_the_next_and_never_doubled(
+    results, sweep, outcome, monkeypatch, step, done, fresh
+):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    fail_once(monkeypatch, step, done=done)
+    with pytest.raises(ConnectionError):
+        sink.write(outcome(1))
+    if fresh:
+        sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    sink.write(outcome(1))
+    (run,) = in_mlflow(results)
+    assert (run.status, set(run.files)) == ("completed", {"requests.parquet", "config.yaml"})
+    assert run.metrics["ttft/p99_s"] == 1.5
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_a_run_that_is_not_whole_is_not_finished(sink, results, outcome, monkeypatch, step):
+    fail_once(monkeypatch, step, done=False)
+    with pytest.raises(ConnectionError):
+        sink.write(outcome(1))
+    assert [run.status for run in in_mlflow(results)] == ["RUNNING"]
+
+
+SECRET = "s3cret-pass-phrase"
+
+
+def test_neither_secrets_nor_home_paths_reach_tags_parameters_or_artifacts(results, sweep, outcome, monkeypatch, capfd):
+    home = "/home/ann"
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("OTHER_URI", f"postgresql://ann:{SECRET}@host/db")
+    leak = f"{home}/traces http://ann:{SECRET}@host {SECRET}"
+    sink = make_sink("mlflow", results)
+    sink.open(type(sweep)(**(vars(sweep) | {"command": leak, "description": leak, "experiment_text": leak})))
+    sink.write(
+        outcome(1, status="failed", error=leak, overrides=(f"trace.dir={leak}",), config_yaml=leak, axes={"dir": leak})
+    )
+    (run,) = in_mlflow(results)
+    client = MlflowClient(tracking_uri(results))
+    experiment = client.get_experiment_by_name("quick start")
+    seen = repr((run, experiment.tags, capfd.readouterr()))
+    assert "~/traces http://ann:***@host ***" in seen
+    assert SECRET not in seen
+    assert home not in seen
+
+
+def test_nothing_is_shown_on_the_screen_and_no_telemetry_is_sent(tmp_path):
+    """In a process of its own, where mlflow is imported for the first time and the database made."""
+    script = (
+        "import sys; from pathlib import Path; from sync import SweepInfo, make_sink\n"
+        "assert 'mlflow' not in sys.modules\n"
+        "sink = make_sink('mlflow', Path('results'))\n"
+        "sink.open(SweepInfo(name='x', description='', sweep_id='1', experiment_text='', points=1, command='c'))\n"
+        "from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY\n"
+        "assert MLFLOW_DISABLE_TELEMETRY.get()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_") and not k.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {path.name for path in (tmp_path / "results").iterdir()} <= {
+        *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db.lock")
+    }
+
+
+def test_a_new_database_uses_write_ahead_logging(template):
+    with sqlite3.connect(template) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_that_exists_is_left_alone(tmp_path):
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(b"somebody's")
+    initialise_sqlite(path, tmp_path / "artifacts")
+    assert path.read_bytes() == b"somebody's"
+
+
+def test_a_database_whose_making_broke_off_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        initialise_sqlite(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]

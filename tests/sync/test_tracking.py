@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim_core.errors import SpecError
+from sync import make_sink, ui_command
+from sync.tracking import sqlite_path, sqlite_uri, tracking_uri
+
+
+def test_the_default_store_is_sqlite_below_the_results_and_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    uri = tracking_uri(Path("my results"), {})
+    assert uri == f"sqlite:///{tmp_path}/my%20results/mlflow.db"
+    assert sqlite_path(uri) == tmp_path / "my results" / "mlflow.db"
+
+
+def test_the_environment_names_another_store():
+    assert tracking_uri(Path("results"), {"MLFLOW_TRACKING_URI": " http://host:5000 "}) == "http://host:5000"
+
+
+def test_a_relative_sqlite_store_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tracking_uri(Path("r"), {"MLFLOW_TRACKING_URI": "sqlite:///a/b.db"}) == sqlite_uri(tmp_path / "a" / "b.db")
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "htp://host", "databricks", "5000"])
+def test_an_address_of_no_store_is_refused_in_one_line(uri):
+    with pytest.raises(SpecError) as caught:
+        tracking_uri(Path("results"), {"MLFLOW_TRACKING_URI": uri})
+    assert f"MLFLOW_TRACKING_URI={uri!r}: not an address of an MLflow store" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_address_does_not_show_its_password():
+    with pytest.raises(SpecError) as caught:
+        tracking_uri(Path("results"), {"MLFLOW_TRACKING_URI": "htp://ann:hunter22@host"})
+    assert "hunter22" not in str(caught.value)
+    assert "did you mean 'http'?" in str(caught.value)
+
+
+def test_an_unknown_sink_is_refused_with_the_nearest_name(tmp_path):
+    with pytest.raises(SpecError, match="unknown sink; did you mean 'mlflow'"):
+        make_sink("mlfow", tmp_path)
+
+
+def test_the_ui_command_binds_to_loopback_and_finds_the_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = shlex.split(ui_command(sqlite_uri(tmp_path / "my results" / "mlflow.db")))
+    assert command[1:] == ["ui", "--backend-store-uri", "sqlite:///my results/mlflow.db", "--host", "127.0.0.1"]
+
+
+def test_the_ui_command_of_a_store_elsewhere_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(sys.prefix))
+    assert f"sqlite:///{tmp_path}/mlflow.db" in ui_command(sqlite_uri(tmp_path / "mlflow.db"))
+
+
+@pytest.mark.parametrize("uri", ["http://ann:hunter22@host:5000", "postgresql://ann:hunter22@host/db"])
+def test_the_ui_command_shows_no_password(uri):
+    command = ui_command(uri)
+    assert "hunter22" not in command
+    assert "http://host:5000" in command or '"$MLFLOW_TRACKING_URI" --host 127.0.0.1' in command

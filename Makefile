@@ -34,7 +34,7 @@ $(READY): requirements.lock
 	    { echo 'This needs Python 3.11 or newer, and $(PYTHON) is not one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing the locked packages into $(VENV) (about 1.3 GB; minutes, the first time)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	@touch $@
 
 clean:

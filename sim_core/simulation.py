@@ -13,7 +13,7 @@ from sim_core.recorder import Recorder
 from sim_core.request import Request
 from sim_core.results import SimResult, collect
 from sim_core.rng import Streams
-from sim_core.scheduling import SCHEDULERS
+from sim_core.scheduling import SCHEDULERS, Start
 from sim_core.spec import SimSpec
 from sim_core.start_state import START_STATES, InstancePlan
 from sim_core.trace import Trace
@@ -52,10 +52,11 @@ class Simulation:
             )
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
-        scheduler = SCHEDULERS[scheduler_spec.policy](scheduler_spec, instances, stream)
+        scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))
         bandwidth = dict(scheduler_spec.options).get("transfer_bandwidth")
         network = None
         if bandwidth is not None:
+            bandwidth *= scheduler.bandwidth_factor
             network = Network(self.engine, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
 

@@ -1,12 +1,24 @@
 """Schedulers: which instance takes a request. Adding one: a file here, its line in the table, a config file."""
 
-from sim_core.scheduling.base import Scheduler
+from sim_core.scheduling.base import Scheduler, Start
+from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue
 from sim_core.scheduling.mixed_pool import MixedPool
-from sim_core.scheduling.token_jsq import TokenJoinShortestQueue
+from sim_core.scheduling.overlap import OverlapKvJoinShortestQueue, OverlapKvTokenJoinShortestQueue
+from sim_core.scheduling.random import Random
+from sim_core.scheduling.round_robin import KvRoundRobin, RoundRobin
+from sim_core.scheduling.token_jsq import KvTokenJoinShortestQueue, TokenJoinShortestQueue
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
-    "mixed_pool": MixedPool,
+    "random": Random,
+    "round_robin": RoundRobin,
+    "jsq": JoinShortestQueue,
     "token_jsq": TokenJoinShortestQueue,
+    "kv_round_robin": KvRoundRobin,
+    "kv_jsq": KvJoinShortestQueue,
+    "kv_token_jsq": KvTokenJoinShortestQueue,
+    "overlap_kv_jsq": OverlapKvJoinShortestQueue,
+    "overlap_kv_token_jsq": OverlapKvTokenJoinShortestQueue,
+    "mixed_pool": MixedPool,
 }
 
-__all__ = ["SCHEDULERS", "Scheduler"]
+__all__ = ["SCHEDULERS", "Scheduler", "Start"]

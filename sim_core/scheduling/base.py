@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 from sim_core.batching.base import Instance
@@ -14,17 +15,27 @@ from sim_core.spec import PROMPT, TOKEN, SchedulerSpec
 Placement = tuple[Instance, Instance]
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a scheduler begins with: its spec, the application's instances by index, its own randomness."""
+
+    spec: SchedulerSpec
+    instances: Sequence[Instance]
+    stream: Random
+
+
 class Scheduler(ABC):
     """`place` says which instance takes the prompt and which decodes; equal ones mean that nothing is transferred.
 
     The other methods are notices of what happened since, for policies that count load; they do nothing here.
-    `instances` are those of the application, in order of their index. `stream` is the policy's own randomness.
     """
 
-    def __init__(self, spec: SchedulerSpec, instances: Sequence[Instance], stream: Random) -> None:
-        self.spec = spec
-        self.instances = instances
-        self.stream = stream
+    bandwidth_factor = 1.0  # of the configured transfer bandwidth
+
+    def __init__(self, start: Start) -> None:
+        self.spec = start.spec
+        self.instances = start.instances
+        self.stream = start.stream
 
     @abstractmethod
     def place(self, request: Request) -> Placement:
@@ -47,16 +58,34 @@ class Scheduler(ABC):
 
 
 class SplitScheduler(Scheduler):
-    """A scheduler that knows instances for prompts and instances for decodes, by their role."""
+    """A scheduler that knows instances for prompts and instances for decodes.
 
-    def __init__(self, spec: SchedulerSpec, instances: Sequence[Instance], stream: Random) -> None:
-        super().__init__(spec, instances, stream)
-        self.prompt_instances = [i for i in instances if i.role == PROMPT]
-        self.token_instances = [i for i in instances if i.role == TOKEN]
+    By their role; an instance without one (a baseline start state) by the processor it runs on.
+    """
+
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.roles = [self._role(instance) for instance in self.instances]
+        self.prompt_instances = [i for i in self.instances if self.roles[i.index] == PROMPT]
+        self.token_instances = [i for i in self.instances if self.roles[i.index] == TOKEN]
         for role, members in ((PROMPT, self.prompt_instances), (TOKEN, self.token_instances)):
             if not members:
                 raise CapacityError(
-                    f"scheduler {spec.name!r} needs an instance for the {role} phase and the cluster has none; give its "
-                    "machines a count and name their SKU in start_state, or use a scheduler that does not split",
+                    f"scheduler {self.spec.name!r} needs an instance for the {role} phase and the cluster has none; give "
+                    "a machine of that role a count, or take a scheduler that does not split",
                     key=f"start_state.{role}",
                 )
+
+    def _role(self, instance: Instance) -> str:
+        if instance.role:
+            return instance.role
+        processor = instance.name.rpartition("_")[0]
+        if processor in self.spec.prompt_processors:
+            return PROMPT
+        if processor in self.spec.token_processors:
+            return TOKEN
+        raise CapacityError(
+            f"scheduler {self.spec.name!r} does not know whether {processor} is for prompts or for decodes; split the "
+            "start state, or name it in the scheduler's prompt_processors or token_processors",
+            key="start_state",
+        )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from random import Random
-
 from sim_core.batching.base import Instance
 from sim_core.request import Request
-from sim_core.scheduling.base import Placement, SplitScheduler
+from sim_core.scheduling.base import Placement, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
-from sim_core.spec import MIXED, PROMPT, TOKEN, SchedulerSpec
+from sim_core.spec import MIXED, PROMPT, TOKEN
 
 
 class Pool:
@@ -39,16 +36,16 @@ class MixedPool(SplitScheduler):
     tokens of all. A lent instance returns to its own pool when it is idle.
     """
 
-    def __init__(self, spec: SchedulerSpec, instances: Sequence[Instance], stream: Random) -> None:
-        super().__init__(spec, instances, stream)
-        self._max_pending = spec.option("prompt_max_pending_batch_tokens")
-        self.pending_tokens = [0] * len(instances)
-        self.promised_kv = [0] * len(instances)  # tokens of KV cache placed there and not yet freed
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self._max_pending = self.spec.option("prompt_max_pending_batch_tokens")
+        self.pending_tokens = [0] * len(self.instances)
+        self.promised_kv = [0] * len(self.instances)  # tokens of KV cache placed there and not yet freed
         self.pools = {role: Pool(self.pending_tokens, self.promised_kv) for role in (PROMPT, MIXED, TOKEN)}
         self._prompt_pool, self._mixed_pool, self._token_pool = self.pools.values()
-        self._pool_of = [self.pools[i.role] for i in instances]
-        for instance in instances:
-            self.pools[instance.role].add(instance.index)
+        self._pool_of = [self.pools[role] for role in self.roles]
+        for index, pool in enumerate(self._pool_of):
+            pool.add(index)
 
     def place(self, request: Request) -> Placement:
         prompt_index = self._prompt_choice(request)
@@ -87,7 +84,7 @@ class MixedPool(SplitScheduler):
     def idle(self, instance: Instance) -> None:
         index = instance.index
         if self._pool_of[index] is self._mixed_pool:
-            self._move(index, self.pools[instance.role])
+            self._move(index, self.pools[self.roles[index]])
 
     def _free(self, index: int, kv_tokens: int) -> None:
         self.promised_kv[index] -= kv_tokens

@@ -1,26 +1,28 @@
-"""Join the shortest queue, measured in tokens."""
+"""Join the shortest queue, measured in tokens: prompts not done, and one for each request that is to decode."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from random import Random
-
 from sim_core.batching.base import Instance
 from sim_core.request import Request
-from sim_core.scheduling.base import Placement, Scheduler
+from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
-from sim_core.spec import SchedulerSpec
+
+
+def rank(pending_tokens: list[int], members: list[Instance]) -> Ranking:
+    """`members` by their pending tokens."""
+    ranking = Ranking(pending_tokens)
+    for instance in members:
+        ranking.add(instance.index)
+    return ranking
 
 
 class TokenJoinShortestQueue(Scheduler):
-    """Both phases go to the instance with the fewest pending tokens: prompts not done, and one per open request."""
+    """Both phases on the instance with the fewest pending tokens."""
 
-    def __init__(self, spec: SchedulerSpec, instances: Sequence[Instance], stream: Random) -> None:
-        super().__init__(spec, instances, stream)
-        self.pending_tokens = [0] * len(instances)
-        self._ranking = Ranking(self.pending_tokens)
-        for instance in instances:
-            self._ranking.add(instance.index)
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.pending_tokens = [0] * len(self.instances)
+        self._ranking = rank(self.pending_tokens, list(self.instances))
 
     def place(self, request: Request) -> Placement:
         index = self._ranking.least()
@@ -37,3 +39,32 @@ class TokenJoinShortestQueue(Scheduler):
     def _lower(self, index: int, tokens: int) -> None:
         self.pending_tokens[index] -= tokens
         self._ranking.lowered(index)
+
+
+class KvTokenJoinShortestQueue(SplitScheduler):
+    """Each phase on the instance of its role with the fewest pending tokens.
+
+    SplitwiseSim's class of this name never counts what it assigns, so that all requests go to one instance.
+    """
+
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.pending_tokens = [0] * len(self.instances)
+        self._prompt_ranking = rank(self.pending_tokens, self.prompt_instances)
+        self._token_ranking = rank(self.pending_tokens, self.token_instances)
+
+    def place(self, request: Request) -> Placement:
+        prompt_index, token_index = self._prompt_ranking.least(), self._token_ranking.least()
+        self.pending_tokens[prompt_index] += request.prompt_tokens
+        self.pending_tokens[token_index] += 1
+        return self.instances[prompt_index], self.instances[token_index]
+
+    def prompt_finished(self, request: Request) -> None:
+        index = request.prompt_instance.index
+        self.pending_tokens[index] -= request.prompt_tokens
+        self._prompt_ranking.lowered(index)
+
+    def finished(self, request: Request) -> None:
+        index = request.token_instance.index
+        self.pending_tokens[index] -= 1
+        self._token_ranking.lowered(index)

@@ -1,0 +1,92 @@
+"""Writes what every instance did, iteration run by iteration run, under SplitwiseSim's column names."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from sim_core.batching.base import Instance
+
+COLUMNS = (
+    "name",
+    "tag",
+    "iteration_start",
+    "iteration_end",
+    "batch_size",
+    "prompt_tasks_in_batch",
+    "memory",
+    "pending_requests",
+    "pending_tasks",
+    "blocked_tasks",
+    "pending_prompts",
+    "earliest_request_id",
+    "memory_allocs_size",
+    "num_contiguous_iterations",
+    "batch_tokens",
+    "pending_tokens",
+)
+_ROWS_IN_MEMORY = 2_000
+
+
+class IterationLog:
+    """One CSV file an instance, `{folder}/{application_id}/{index}.csv`, a row a run of equal iterations.
+
+    Times in s, memory in bytes (weights included), the rest counts. Rows are appended in portions, so that
+    neither memory nor open files grow with the run. Call `close` at the end.
+    """
+
+    def __init__(self, folder: Path, application_id: int, instances: list[Instance], request_ids: list[int]) -> None:
+        self._folder = folder / str(application_id)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._request_ids = request_ids
+        self._rows: dict[int, list[tuple[object, ...]]] = {instance.index: [] for instance in instances}
+        for index in self._rows:
+            with self._path(index).open("w", newline="") as file:
+                csv.writer(file).writerow(COLUMNS)
+        for instance in instances:
+            instance.observer = self
+
+    def iterations_ended(self, instance: Instance) -> None:
+        """`Instance` calls this when a run of iterations ends, its members still in the batch."""
+        rows = self._rows[instance.index]
+        end = instance.engine.now
+        members = [*instance.prompts, *instance.decodes]
+        tasks = members + [entry[-1] for entry in instance.waiting[:1]]
+        earliest = min(tasks, key=lambda task: task.order).request.index
+        waiting_decodes = [task for task in instance.queue if task.paused_at_s >= 0.0]
+        prompts = [task for task in instance.queue if task.is_prompt]
+        rows.append(
+            (
+                instance.name,
+                instance.role,
+                end - instance.duration_s * instance.planned,
+                end,
+                len(members),
+                len(instance.prompts),
+                instance.memory.bytes_used(instance.kv_tokens),
+                instance.requests,
+                len(instance.queue),
+                len(waiting_decodes),
+                len(prompts),
+                self._request_ids[earliest],
+                instance.kv_holders + 1,  # the weights are one
+                instance.planned,
+                instance.batch_tokens,
+                sum(task.batch_tokens for task in instance.queue),
+            )
+        )
+        if len(rows) >= _ROWS_IN_MEMORY:
+            self._flush(instance.index)
+
+    def close(self) -> None:
+        """Write what is left."""
+        for index in self._rows:
+            self._flush(index)
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index}.csv"
+
+    def _flush(self, index: int) -> None:
+        with self._path(index).open("a", newline="") as file:
+            csv.writer(file).writerows(self._rows[index])
+        self._rows[index].clear()

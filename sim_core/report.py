@@ -1,0 +1,57 @@
+"""A run's summary as text for a terminal."""
+
+from __future__ import annotations
+
+from sim_core.results import SimResult
+from sim_core.slo import SLO_LIMITS
+from sim_core.spec import SimSpec
+from sim_core.trace import Trace
+
+METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
+
+
+def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, folder: str) -> str:
+    """What was run, what became of the requests, how long they took and whether that is within the SLO."""
+    summary = result.summary
+    machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
+    application = spec.applications[0]
+    lines = [
+        f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}",
+        f"requests   {result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished "
+        f"of {len(trace)}",
+    ]
+    for name, count in (("rejected", result.rejected), ("unfinished", result.unfinished)):
+        if count:
+            row = result.unserved["outcome"].index(name)
+            lines.append(
+                f"           first {name}: request {result.unserved['request_id'][row]}, "
+                f"{result.unserved['reason'][row]} (all of them: unserved.csv)"
+            )
+    if result.completed:
+        lines += _times(summary)
+        within = "within the SLO" if summary["slo/within"] else "NOT within the SLO"
+        missed = [name.removeprefix("slo/") for name, held in summary.items() if name.startswith("slo/") and not held]
+        missed = [name for name in missed if name != "within"]
+        lines.append(f"SLO        {within}{': ' + ', '.join(missed) + ' too slow' if missed else ''}")
+        lines.append(
+            f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
+            f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
+            f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
+        )
+    speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
+    lines.append(f"simulated  {result.end_s:,.1f} s in {cpu_s:.2f} s{speed}")
+    lines.append(f"files      {folder}")
+    return "\n".join(lines)
+
+
+def _times(summary: dict[str, float]) -> list[str]:
+    percentiles = ("p50", "p90", "p99")
+    lines = [f"{'':10}" + "".join(f"{name:>10}" for name in percentiles) + "        slowdown " + "  ".join(percentiles)]
+    for metric, label in METRICS.items():
+        if f"{metric}/p50_s" not in summary:
+            continue
+        line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in percentiles)
+        if metric in SLO_LIMITS and f"{metric}/p50_slowdown" in summary:
+            line += "       " + "".join(f"{summary[f'{metric}/{name}_slowdown']:>9.2f}x" for name in percentiles)
+        lines.append(line)
+    return lines

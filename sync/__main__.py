@@ -84,7 +84,8 @@ def _ui(arguments: argparse.Namespace) -> int:
 
     print(f"serving {mask_uri(uri)} on http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
     # The address goes by the environment: a list of processes shows arguments, and with them a password.
-    environment = {**QUIET, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
+    defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
+    environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
     try:
         return subprocess.call(ui_arguments(arguments.port), env=environment)
     except KeyboardInterrupt:

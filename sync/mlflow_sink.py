@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
-from sync.privacy import Scrubber
+from sync.privacy import Scrubber, mask_uri
 from sync.tracking import is_server, sqlite_path, sqlite_uri
 
 if TYPE_CHECKING:
@@ -66,6 +66,34 @@ class MlflowSink:
 
     def open(self, sweep: SweepInfo) -> None:
         """Reach the store (creating the SQLite file where there is none) and find or create the experiment."""
+        with self._plain_errors():
+            self._connect(sweep)
+
+    def write(self, outcome: Outcome) -> None:
+        """One run with everything, unless the store has it; see `ResultSink.write`."""
+        if self._client is None or self._sweep is None:
+            raise RuntimeError("write before open")
+        with self._plain_errors():
+            self._deliver(self._client, self._sweep, outcome)
+
+    def close(self) -> None:
+        """Forget the client."""
+        self._client = None
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """A store that cannot be reached is said in a few words: mlflow's own take several lines."""
+        try:
+            yield
+        except Exception as error:
+            cause: BaseException | None = error
+            while cause is not None and not (isinstance(cause, OSError) and is_server(self._uri)):
+                cause = cause.__context__
+            if cause is None:
+                raise
+            raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
+
+    def _connect(self, sweep: SweepInfo) -> None:
         quiet_environment()
         from mlflow import MlflowClient
 
@@ -79,22 +107,15 @@ class MlflowSink:
         if experiment_id != self._experiment_id:
             self._experiment_id, self._index = experiment_id, None
 
-    def write(self, outcome: Outcome) -> None:
-        """One run with everything, unless the store has it; see `ResultSink.write`."""
-        if self._client is None or self._sweep is None:
-            raise RuntimeError("write before open")
+    def _deliver(self, client: MlflowClient, sweep: SweepInfo, outcome: Outcome) -> None:
         found = self._runs_of(outcome.key)
         self._uncertain.add(outcome.key)  # until all is there: the next attempt asks the store itself
         if not any(run.serves(outcome) for run in found):
-            found.append(self._create(self._client, self._sweep, outcome))
+            found.append(self._create(client, sweep, outcome))
         for stale in [run for run in found if not run.serves(outcome)]:
-            self._client.delete_run(stale.run_id)
+            client.delete_run(stale.run_id)
             found.remove(stale)
         self._uncertain.discard(outcome.key)
-
-    def close(self) -> None:
-        """Forget the client."""
-        self._client = None
 
     def _find_experiment(self, client: MlflowClient, sweep: SweepInfo) -> str:
         tags = fields.experiment_tags(sweep, self._scrub)

@@ -118,8 +118,8 @@ def build_performance(raw: Path, out: Path) -> None:
     write_csv(out / "performance_medians.csv", columns, medians(cells, count=True))
 
 
-def build_workload(name: str, raw: Path, out: Path) -> dict[str, object]:
-    """workloads/{name}.csv; returns what sources.json says about it."""
+def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, int, float]]]:
+    """What sources.json says about a workload, and the rows of workloads/{name}.csv."""
     rows = read_rows(raw, tuple(SIZES.values()))
     figures: list[tuple[str, int, float]] = []
     facts: dict[str, object] = {
@@ -140,8 +140,18 @@ def build_workload(name: str, raw: Path, out: Path) -> dict[str, object]:
             "figures": len(knots),
             "largest_cdf_gap": round(worst_gap(cdf, knots), DIGITS),
         }
-    write_csv(out / "workloads" / f"{name}.csv", ("size", "tokens", "cumulative_probability"), figures)
-    return facts
+    return facts, figures
+
+
+def build_workloads(azure: Mapping[str, Path], out: Path) -> None:
+    """workloads/{name}.csv and their entries in workloads/sources.json; nothing when one file cannot be used."""
+    built = {name: workload(name, raw) for name, raw in azure.items()}
+    path = out / "workloads" / "sources.json"
+    known: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name, (facts, figures) in built.items():
+        known[name] = facts
+        write_csv(out / "workloads" / f"{name}.csv", ("size", "tokens", "cumulative_probability"), figures)
+    path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def build(characterization: Path | None, azure: Mapping[str, Path], out: Path) -> None:
@@ -149,10 +159,7 @@ def build(characterization: Path | None, azure: Mapping[str, Path], out: Path) -
     if characterization is not None:
         build_performance(characterization, out)
     if azure:
-        path = out / "workloads" / "sources.json"
-        known: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        known.update({name: build_workload(name, raw, out) for name, raw in azure.items()})
-        path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        build_workloads(azure, out)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,237 @@
+"""Named workloads: names, arrivals, sizes, determinism."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_core.errors import TraceError
+from sim_core.rng import Streams
+from sim_core.trace import Trace
+from traces.named import MAX_REQUESTS, Recipe, generate, parse, poisson_arrivals, recipe_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make(name: str, seed: int = 0) -> Trace:
+    return generate(parse(name, seed), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("rr_code_70", Recipe("code", 70.0, 600.0, 5)),
+        ("rr_conv_0.5", Recipe("conv", 0.5, 600.0, 5)),
+        ("rr_conv_70_2min", Recipe("conv", 70.0, 120.0, 5)),
+        ("rr_code_20_30s", Recipe("code", 20.0, 30.0, 5)),
+        ("rr_code_20_0.5min", Recipe("code", 20.0, 30.0, 5)),
+    ],
+)
+def test_a_name_says_workload_rate_and_duration(name: str, recipe: Recipe) -> None:
+    assert parse(name, 5) == recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("rr_cov_70", "unknown workload 'cov' in 'rr_cov_70'; did you mean 'conv'"),
+        ("rr_conv_0", "rate in 'rr_conv_0' is 0: it must be more than 0"),
+        ("rr_conv_0.0_2min", "must be more than 0 requests a second"),
+        ("rr_conv_5_0s", "duration in 'rr_conv_5_0s' is 0 s: it must be more than 0"),
+        ("rr_conv_1000000000", "asks for 6e\\+11 requests; at most 20,000,000"),
+        ("rr_conv_1" + "0" * 400, "asks for inf requests"),
+        ("rr_conv_0.000001_1s", "has no request with seed 0: the first would arrive after"),
+        *(
+            (name, "is not a workload's name: rr_WORKLOAD_RATE")
+            for name in (
+                "rr_conv",
+                "rr_conv_",
+                "rr_conv_-3",
+                "rr_conv_nan",
+                "rr_conv_inf",
+                "rr_conv_1e3",
+                "rr_conv_70_2h",
+                "rr_conv_70_min",
+                "rr_conv_70_2min_",
+                "rr_conv_70 ",
+                "rr_conv_70\n",
+                "rr_conv_٧",
+                "rr_conv_1_000",
+                "",
+            )
+        ),
+    ],
+)
+def test_a_name_that_spells_no_workload_is_refused_with_the_reason(name: str, reason: str) -> None:
+    with pytest.raises(TraceError, match=reason):
+        parse(name, 0)
+
+
+def test_the_largest_workload_is_bounded_by_its_expected_requests() -> None:
+    assert parse(f"rr_conv_{MAX_REQUESTS // 600}", 0).rate_per_s == MAX_REQUESTS // 600
+    with pytest.raises(TraceError, match="at most"):
+        parse(f"rr_conv_{MAX_REQUESTS // 600 + 1}", 0)
+
+
+@pytest.mark.parametrize("name", ["rr_conv_70_2min", "rr_code_0.5", "rr_code_20_30s"])
+def test_a_trace_is_sound(name: str) -> None:
+    trace, recipe = make(name), parse(name, 0)
+    columns = (trace.application_id, trace.arrival_s, trace.prompt_tokens, trace.output_tokens, trace.batch_size)
+    assert {len(column) for column in columns} == {len(trace)}
+    assert trace.name == name
+    assert trace.request_id.tolist() == list(range(len(trace)))
+    assert set(trace.application_id) == {0}
+    assert set(trace.batch_size) == {1}
+    assert trace.arrival_s.tolist() == sorted(trace.arrival_s)
+    assert 0.0 <= trace.arrival_s[0] <= trace.arrival_s[-1] < recipe.duration_s
+    assert min(trace.prompt_tokens) >= 1
+    assert min(trace.output_tokens) >= 1
+
+
+def test_the_number_of_arrivals_is_poisson() -> None:
+    counts = [len(poisson_arrivals(Streams(seed)["a"], 20.0, 10.0)) for seed in range(400)]
+    mean = sum(counts) / len(counts)
+    variance = sum((count - mean) ** 2 for count in counts) / (len(counts) - 1)
+    assert mean == pytest.approx(200.0, abs=4 * math.sqrt(200 / 400))
+    assert variance == pytest.approx(200.0, rel=4 * math.sqrt(2 / 400))
+
+
+def test_gaps_are_exponential_and_independent() -> None:
+    times = poisson_arrivals(Streams(0)["a"], 3.5, 10_000.0).tolist()
+    gaps = [b - a for a, b in pairwise([0.0, *times])]
+    n = len(gaps)
+    shares = [1.0 - math.exp(-3.5 * gap) for gap in gaps]
+    ks = max(max(u - i / n, (i + 1) / n - u) for i, u in enumerate(sorted(shares)))
+    assert ks * math.sqrt(n) < 1.63  # passed by 99 in 100; the seed is fixed
+    lag = sum((a - 0.5) * (b - 0.5) for a, b in pairwise(shares)) / (n - 1) * 12
+    assert abs(lag) < 4 / math.sqrt(n)
+
+
+def test_prompt_output_and_gap_of_a_request_are_independent() -> None:
+    trace = make("rr_conv_70")
+    gaps = [b - a for a, b in pairwise([0.0, *trace.arrival_s])]
+    bound = 4 / math.sqrt(len(trace))
+    for first, second in (
+        (trace.prompt_tokens, trace.output_tokens),
+        (trace.prompt_tokens, gaps),
+        (trace.output_tokens, gaps),
+    ):
+        assert abs(correlation(list(first), list(second))) < bound
+
+
+def correlation(xs: list[float], ys: list[float]) -> float:
+    mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+    over = sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True))
+    return over / math.sqrt(sum((x - mx) ** 2 for x in xs) * sum((y - my) ** 2 for y in ys))
+
+
+class ShortGaps(random.Random):
+    """Far more arrivals than expected."""
+
+    def random(self) -> float:
+        return 0.1
+
+
+def test_an_improbable_run_of_short_gaps_is_followed_to_the_end() -> None:
+    times = poisson_arrivals(ShortGaps(), 10.0, 60.0).tolist()
+    gap_s = round(-math.log(0.9) / 10.0, 9)
+    assert times == pytest.approx([gap_s * n for n in range(1, len(times) + 1)])
+    assert times[-1] < 60.0 <= times[-1] + gap_s
+
+
+@given(st.floats(0.01, 500.0), st.floats(0.001, 20.0), st.integers(0, 2**63))
+def test_arrivals_ascend_within_the_duration_in_whole_nanoseconds(rate: float, duration: float, seed: int) -> None:
+    times = poisson_arrivals(Streams(seed)["a"], rate, duration).tolist()
+    assert times == sorted(times)
+    assert all(0.0 <= t < duration for t in times)
+    assert all(t == round(t, 9) for t in times)
+
+
+@given(st.floats(0.1, 200.0), st.floats(0.01, 10.0), st.floats(0.01, 10.0), st.integers(0, 2**31))
+def test_a_shorter_trace_is_the_beginning_of_a_longer_one(rate: float, a: float, b: float, seed: int) -> None:
+    short = poisson_arrivals(Streams(seed)["a"], rate, min(a, b)).tolist()
+    long = poisson_arrivals(Streams(seed)["a"], rate, max(a, b)).tolist()
+    assert long[: len(short)] == short
+    assert all(t >= min(a, b) for t in long[len(short) :])
+
+
+def test_request_n_has_the_same_sizes_at_every_rate() -> None:
+    slow, fast = make("rr_conv_5_1min"), make("rr_conv_50_1min")
+    assert fast.prompt_tokens[: len(slow)] == slow.prompt_tokens
+    assert fast.output_tokens[: len(slow)] == slow.output_tokens
+
+
+@pytest.mark.parametrize(("rate", "share"), [(5, 0.1), (70, 0.05)])
+def test_the_rate_is_the_rate_asked_for(rate: int, share: float) -> None:
+    assert len(make(f"rr_code_{rate}")) == pytest.approx(rate * 600, rel=share)
+
+
+def test_seeds_and_workloads_give_different_traces() -> None:
+    digests = {make("rr_conv_20_30s", seed).digest() for seed in range(5)} | {make("rr_code_20_30s").digest()}
+    assert len(digests) == 6
+
+
+def test_version_1_of_the_generator_makes_this_trace() -> None:
+    # When this fails on purpose, GENERATOR_VERSION has to go up: stored results are found by it.
+    trace = make("rr_conv_70_2min", 7)
+    assert len(trace) == 8292
+    assert trace.arrival_s[:2].tolist() == [0.010836431, 0.061357932]
+    assert trace.digest() == "9cb285ca2b7b4b366db6edd6c40db63ecaa1d9ac33e07d09dd672904921b1dc1"
+
+
+def test_other_processes_make_the_same_bytes_whatever_their_hash_seed() -> None:
+    program = (
+        "from traces.named import *; r = parse('rr_code_30_1min', 11);"
+        "print(generate(r, 'x').digest(), recipe_digest(r))"
+    )
+    recipe = parse("rr_code_30_1min", 11)
+    expected = f"{generate(recipe, 'x').digest()} {recipe_digest(recipe)}"
+    for hash_seed in ("0", "1", "4242"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == expected
+
+
+def test_generating_needs_nothing_but_the_standard_library() -> None:
+    program = (
+        "import sys; from traces.named import *; generate(parse('rr_conv_2', 0), 'x');"
+        "print(sorted({'numpy', 'pandas', 'scipy', 'pyarrow'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_each_part_of_a_recipe_counts_in_its_digest(tmp_path: Path) -> None:
+    recipes = [
+        Recipe("conv", 70.0, 600.0, 0),
+        Recipe("code", 70.0, 600.0, 0),
+        Recipe("conv", 70.5, 600.0, 0),
+        Recipe("conv", 70.0, 601.0, 0),
+        Recipe("conv", 70.0, 600.0, 1),
+    ]
+    digests = [recipe_digest(recipe) for recipe in recipes]
+    (tmp_path / "conv.csv").write_text(
+        "size,tokens,cumulative_probability\nprompt,0,0\nprompt,9,1\noutput,0,0\noutput,9,1\n"
+    )
+    digests.append(recipe_digest(recipes[0], tmp_path))
+    assert len(set(digests)) == len(digests)
+
+
+def test_spellings_of_one_recipe_have_one_digest() -> None:
+    spellings = ("rr_conv_70", "rr_conv_70.0", "rr_conv_070_10min", "rr_conv_70_600s")
+    assert len({recipe_digest(parse(name, 0)) for name in spellings}) == 1

@@ -1,0 +1,187 @@
+"""What trace.filename and trace.dir of a configuration find."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_core.errors import TraceError
+from traces import TraceRef, TraceWarning, identity, load, write_csv
+from traces.workload import check_filename
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "traces" / "samples" / "test_trace.csv"
+HEADER = "request_id,arrival_timestamp,prompt_size,token_size\n"
+
+
+@pytest.mark.parametrize("folder", ["traces/samples", "traces/samples/", str(SAMPLE.parent)])
+def test_the_sample_is_found_with_and_without_a_slash_and_by_an_absolute_folder(folder: str) -> None:
+    trace = load(TraceRef("test_trace", folder, 0), ROOT)
+    assert trace.name == "test_trace"
+    assert trace.arrival_s.tolist() == [1.0, 3.0, 4.0]
+    assert trace.prompt_tokens.tolist() == [4096, 2048, 2048]
+    assert trace.output_tokens.tolist() == [32, 8, 16]
+
+
+def test_a_named_workload_needs_no_file_and_no_folder(tmp_path: Path) -> None:
+    ref = TraceRef("rr_conv_2_30s", "no/such/folder", 3)
+    assert len(load(ref, tmp_path)) > 20
+    assert load(ref, tmp_path).digest() == load(ref, ROOT).digest()
+    assert identity(ref, tmp_path) == identity(ref, ROOT)
+
+
+def test_a_written_file_wins_over_a_named_workload(tmp_path: Path) -> None:
+    ref = TraceRef("rr_conv_2_30s", ".", 0)
+    generated = identity(ref, tmp_path)
+    (tmp_path / "rr_conv_2_30s.csv").write_bytes(SAMPLE.read_bytes())
+    assert len(load(ref, tmp_path)) == 3
+    assert identity(ref, tmp_path) != generated
+
+
+def test_the_identity_of_a_file_is_of_its_bytes_alone(tmp_path: Path) -> None:
+    (tmp_path / "copy.csv").write_bytes(SAMPLE.read_bytes())
+    original = identity(TraceRef("test_trace", "traces/samples", 0), ROOT)
+    assert identity(TraceRef("copy", ".", 9), tmp_path) == original
+    (tmp_path / "copy.csv").write_bytes(SAMPLE.read_bytes() + b"3,2,0,5,1,1,1\n")
+    assert identity(TraceRef("copy", ".", 9), tmp_path) != original
+
+
+def test_the_identity_of_a_named_workload_follows_the_seed() -> None:
+    ref = TraceRef("rr_conv_70", "traces/samples", 0)
+    assert identity(ref, ROOT) == identity(replace(ref, dir="elsewhere"), ROOT)
+    assert identity(ref, ROOT) != identity(replace(ref, seed=1), ROOT)
+
+
+def test_a_gzipped_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv.gz").write_bytes(gzip.compress(SAMPLE.read_bytes()))
+    trace = load(TraceRef("mine", ".", 0), tmp_path)
+    assert (trace.name, len(trace)) == ("mine", 3)
+
+
+def test_a_file_in_a_folder_below_is_found(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "mine.csv").write_bytes(SAMPLE.read_bytes())
+    assert len(load(TraceRef("below/mine", ".", 0), tmp_path)) == 3
+
+
+def test_a_written_workload_equals_the_generated_one(tmp_path: Path) -> None:
+    ref = TraceRef("rr_code_5_1min", "w", 4)
+    generated = load(ref, tmp_path)
+    (tmp_path / "w").mkdir()
+    write_csv(generated, tmp_path / "w" / "rr_code_5_1min.csv")
+    assert load(ref, tmp_path) == generated
+
+
+def test_a_missing_file_names_near_files_and_named_workloads(tmp_path: Path) -> None:
+    for name in ("monday.csv", "tuesday.csv.gz", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    for function in (identity, load):
+        with pytest.raises(TraceError) as caught:
+            function(TraceRef("mondya", ".", 0), tmp_path)
+        text = str(caught.value)
+        assert text.startswith("mondya.csv: no such file; did you mean 'monday'?")
+        assert "monday, tuesday)" in text
+        assert "notes" not in text
+        assert "rr_conv_70" in text
+        assert "\n" not in text
+
+
+def test_a_suffix_given_too_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "monday.csv").write_bytes(b"")
+    with pytest.raises(TraceError, match="did you mean 'monday'"):
+        load(TraceRef("monday.csv", ".", 0), tmp_path)
+
+
+def test_a_long_folder_is_not_listed_whole(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"t{number:02}.csv").write_bytes(b"")
+    with pytest.raises(TraceError, match="t07 and 22 more"):
+        load(TraceRef("zzz", ".", 0), tmp_path)
+
+
+def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"nowhere/mine\.csv: no such file, nor its folder"):
+        load(TraceRef("mine", "nowhere", 0), tmp_path)
+
+
+def test_messages_do_not_tell_where_the_project_is(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("x\n")
+    for name in ("bad", "absent", "rr_bad", "../bad"):
+        with pytest.raises(TraceError) as caught:
+            load(TraceRef(name, "./", 0), tmp_path)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_misspelt_workload_says_that_there_is_no_such_file_either(tmp_path: Path) -> None:
+    for function in (identity, load):
+        with pytest.raises(TraceError, match=r"unknown workload 'cnv'.*nor is there a file d/rr_cnv_70.csv"):
+            function(TraceRef("rr_cnv_70", "d", 0), tmp_path)
+
+
+def test_a_workload_without_a_request_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="no request with seed 0"):
+        identity(TraceRef("rr_conv_0.001_1s", ".", 0), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../x",
+        "..",
+        "a/../../x",
+        "a/..",
+        "/etc/passwd",
+        "",
+        ".",
+        " ",
+        "./",
+        "a\0b",
+        "a\nb",
+        "..\\x",
+        "C:\\x",
+        "C:x",
+        "\\\\server\\share\\x",
+    ],
+)
+def test_a_filename_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "x.csv").write_bytes(SAMPLE.read_bytes())
+    for function in (identity, load):
+        with pytest.raises(TraceError, match=r"^trace\.filename=.*set trace\.dir$"):
+            function(TraceRef(name, "inside", 0), tmp_path)
+
+
+@given(st.text(alphabet=st.sampled_from("ab./\\: \0~"), max_size=12))
+def test_a_filename_that_is_accepted_stays_below_its_folder(name: str) -> None:
+    try:
+        check_filename(name)
+    except TraceError:
+        return
+    folder = Path("/one/two")
+    assert Path(f"{folder}/{name}.csv").resolve().is_relative_to(folder)
+    assert (folder / f"{name}.csv").is_relative_to(folder)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("n" * 300, "."), ("x", "~no-such-user-anywhere")])
+def test_what_the_system_refuses_is_an_error_of_ours(tmp_path: Path, name: str, folder: str) -> None:
+    with pytest.raises(TraceError, match="cannot be read"):
+        identity(TraceRef(name, folder, 0), tmp_path)
+
+
+def test_rows_out_of_order_are_sorted_with_a_warning_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(HEADER + "0,2.5,1,1\n1,1.5,1,1\n")
+    with pytest.warns(TraceWarning, match=r"^mine.csv, row 2, column arrival_timestamp: 1.5 comes after 2.5"):
+        trace = load(TraceRef("mine", ".", 0), tmp_path)
+    assert trace.request_id.tolist() == [1, 0]
+
+
+def test_a_reference_travels_between_processes() -> None:
+    ref = TraceRef("rr_conv_70", "traces/samples", 3)
+    assert pickle.loads(pickle.dumps(ref)) == ref

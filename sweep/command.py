@@ -35,6 +35,7 @@ from sync.ui import ui_command
 from sync.writer import Delivery, SinkWriter
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+SHORTEST_KEY = 6  # characters of a key that --point takes for one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +61,9 @@ def select_point(points: Sequence[Point], which: str) -> Point:
     """The point with a number, or the one whose key starts so. Raises SpecError when none does, or several do."""
     if which.isdecimal() and int(which) < len(points):
         return points[int(which)]
-    matching = [point for point in points if point.key.startswith(which.lower())]
-    if len(matching) != 1 or not which:
+    long_enough = len(which) >= SHORTEST_KEY
+    matching = [point for point in points if long_enough and point.key.startswith(which.lower())]
+    if len(matching) != 1:
         reason = f"{len(matching)} points have a key that starts so" if matching else "no point has this number or key"
         raise SpecError(f"{reason} (there are {len(points)}; --dry-run lists them)", key="--point", value=which)
     return matching[0]
@@ -120,15 +122,9 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if not again:
             known = list(finished_before(points, journal, retry_failed=arguments.retry_failed))
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, key))
-        report = run_sweep(
-            points,
-            known,
-            _launcher(arguments, root),
-            journal,
-            writer,
-            make_progress(screen, len(points) - len(known)),
-            interrupts,
-        )
+        launcher = _launcher(arguments, root)
+        progress = make_progress(screen, len(points) - len(known), lambda: launcher.running)
+        report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
         delivery = writer.close()
     _show_results(report, delivery, experiment, arguments, screen)
     if report.interrupted and report.missing:
@@ -178,7 +174,7 @@ def _show_results(
     console = output_console()
     completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
     if completed:
-        console.print(results_table(completed, console.width))
+        console.print(results_table(completed, console))
     if report.failed:
         console.print(failures_text(report.failed, str(arguments.experiment)))
     reused = f" ({report.reused} of them finished before)" if report.reused else ""

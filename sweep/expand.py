@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from configs.compose import Composer
 from sim_core import code_digest, spec_from_config
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, TraceError
+from sim_core.simulation import Simulation
 from sweep.experiment import Experiment, System
 from sweep.grammar import override_values, parse_override, substitute, to_override
 from sweep.machines import MachineFigures, cost_and_power, read_machines
 from sweep.naming import distinct_names, machines_label
 from sweep.point import Point, content_key
-from sweep.variables import Names, check_names, work_out
+from sweep.variables import Names, check_names, merged, without_unused, work_out
 from traces import named, workload
 from traces.workload import TraceRef
 
@@ -37,7 +38,9 @@ def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Poi
     names, impossible clusters, missing traces, an empty grid, a point that occurs twice.
     """
     builder = _Builder(root)
-    experiment = with_extra(experiment, extra)
+    check_names(experiment, builder.names)
+    if extra:  # which may leave parts of the file without effect: trace.filename=mine those that name a trace
+        experiment = without_unused(with_extra(experiment, extra), builder.names)
     points: list[Point] = []
     for choice in choices_of(experiment, builder.names):
         try:
@@ -51,8 +54,8 @@ def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Poi
 
 
 def with_extra(experiment: Experiment, extra: Sequence[str]) -> Experiment:
-    """The experiment with overrides from the command line: `rate=10,20` narrows an axis or sets a variable of that
-    name wherever it is, `seed=0,1` adds an axis, and everything else is a setting of every point."""
+    """The experiment with overrides from the command line: `rate=10,20` takes the place of an axis of that name
+    wherever there is one (or else of a variable), `seed=0,1` adds an axis, the rest are settings of every point."""
     for text in extra:
         override = parse_override(text)
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
@@ -61,11 +64,12 @@ def with_extra(experiment: Experiment, extra: Sequence[str]) -> Experiment:
             continue
         values = override_values(override, key)
         if not values:
-            raise SpecError("an axis without values makes an empty grid", key=key, value=text)
+            raise SpecError("an axis without values makes an empty grid", key=key, value=override.get_value_string())
         parts: list[Experiment | System] = [experiment, *experiment.systems]
-        named = any(key in part.axes or key in part.variables for part in parts)
-        if named:
-            experiment = _replace_named(experiment, key, values)
+        if any(key in part.axes for part in parts):
+            experiment = _replace(experiment, key, values, "axes")
+        elif any(key in part.variables for part in parts):
+            experiment = _replace(experiment, key, values, "variables")
         elif len(values) > 1:
             experiment = replace(experiment, axes=experiment.axes | {key: values})
         else:
@@ -77,7 +81,7 @@ def choices_of(experiment: Experiment, names: Names) -> Iterator[Choice]:
     """Every combination of the axes of every system, systems in the file's order, the last axis fastest."""
     check_names(experiment, names)
     for system in experiment.systems:
-        axes = {**experiment.axes, **system.axes}
+        _, _, axes = merged(experiment, system)
         for values in product(*axes.values()):
             yield _choice(experiment, system, dict(zip(axes, values, strict=True)), names)
 
@@ -85,9 +89,10 @@ def choices_of(experiment: Experiment, names: Names) -> Iterator[Choice]:
 def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names: Names) -> Choice:
     settings = {name: value for name, value in axes.items() if names.is_setting(name)}
     given = {name: value for name, value in axes.items() if name not in settings}
+    overrides, variables, _ = merged(experiment, system)
+    overrides |= settings
     try:
-        scope = work_out({**experiment.variables, **system.variables}, given)
-        overrides = {**experiment.overrides, **system.overrides, **settings}
+        scope = work_out(variables, given)
         return Choice(
             system=system.name,
             axes=axes,
@@ -98,9 +103,11 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
         raise SpecError(error.reason, key=error.key, value=error.value, source=place) from error
 
 
-def _replace_named(experiment: Experiment, key: str, values: tuple[Any, ...]) -> Experiment:
+def _replace(
+    experiment: Experiment, key: str, values: tuple[Any, ...], where: Literal["axes", "variables"]
+) -> Experiment:
     def axes_with(part: Experiment | System) -> dict[str, tuple[Any, ...]]:
-        return part.axes | {key: values} if key in part.axes or key in part.variables else part.axes
+        return part.axes | {key: values} if key in getattr(part, where) else part.axes
 
     systems = tuple(replace(system, axes=axes_with(system)) for system in experiment.systems)
     return replace(experiment, axes=axes_with(experiment), systems=systems)
@@ -118,6 +125,7 @@ class _Source:
     identity: str
     told: str
     rate: float | None
+    applications: frozenset[int] = frozenset({0})  # that its requests ask for
 
 
 class _Builder:
@@ -135,7 +143,10 @@ class _Builder:
         config = self._composer.resolved(choice.overrides)
         spec = spec_from_config(config, self._root)
         ref = TraceRef(filename=config["trace"]["filename"], dir=config["trace"]["dir"], seed=config["seed"])
+        Simulation(spec)  # building it is cheap, and refuses what the spec alone does not show
         source = self._source(ref)
+        if missing := source.applications - {app.application_id for app in spec.applications}:
+            raise TraceError(f"asks for application {min(missing)}, which is not configured", source=ref.filename)
         counts = spec.machine_counts()
         cost, power = cost_and_power(counts, self._figures)
         return Point(
@@ -164,8 +175,8 @@ class _Builder:
                 told = f"{recipe.workload} {recipe.rate_per_s:g} rps"
                 self._sources[ref] = _Source(identity, told, recipe.rate_per_s)
             else:
-                workload.load(ref, self._root)
-                self._sources[ref] = _Source(identity, ref.filename, None)
+                applications = frozenset(workload.load(ref, self._root).application_id)
+                self._sources[ref] = _Source(identity, ref.filename, None, applications)
         return self._sources[ref]
 
 

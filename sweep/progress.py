@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 _LINE_EVERY_S = 5.0
 
@@ -21,12 +31,12 @@ class ProgressView(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, done: int, failed: int, running: int) -> None: ...
+    def update(self, done: int, failed: int) -> None: ...
 
 
-def make_progress(console: Console, total: int) -> ProgressView:
-    """The view that suits the console; `total` counts the points to run."""
-    return BarProgress(console, total) if console.is_terminal else LineProgress(console, total)
+def make_progress(console: Console, total: int, running: Callable[[], int]) -> ProgressView:
+    """The view that suits the console; `total` counts the points to run, `running` those under way just now."""
+    return BarProgress(console, total, running) if console.is_terminal else LineProgress(console, total, running)
 
 
 def rate_text(runs: int, seconds: float) -> str:
@@ -37,15 +47,26 @@ def rate_text(runs: int, seconds: float) -> str:
     return f"{per_s:.1f} runs/s" if per_s >= 1 else f"{per_s * 60:.1f} runs/min"
 
 
+class _Running(ProgressColumn):
+    """Asks whenever the bar is drawn: a number that is told only when a run ends would be an old one."""
+
+    def __init__(self, running: Callable[[], int]) -> None:
+        super().__init__()
+        self._running = running
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{self._running()} running")
+
+
 class BarProgress:
     """A bar that redraws itself."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, running: Callable[[], int]) -> None:
         self._progress = Progress(
             TextColumn("runs"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[running]} running"),
+            _Running(running),
             TextColumn("{task.fields[failed]} failed"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
@@ -53,7 +74,7 @@ class BarProgress:
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=total, running=0, failed=0, rate=rate_text(0, 0))
+        self._task = self._progress.add_task("", total=total, failed=0, rate=rate_text(0, 0))
         self._start_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -66,17 +87,17 @@ class BarProgress:
     ) -> None:
         self._progress.stop()
 
-    def update(self, done: int, failed: int, running: int) -> None:
+    def update(self, done: int, failed: int) -> None:
         """See `ProgressView`."""
         rate = rate_text(done, time.monotonic() - self._start_s)
-        self._progress.update(self._task, completed=done, failed=failed, running=running, rate=rate)
+        self._progress.update(self._task, completed=done, failed=failed, rate=rate)
 
 
 class LineProgress:
     """A line every few seconds, and one at the end."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self._console, self._total = console, total
+    def __init__(self, console: Console, total: int, running: Callable[[], int]) -> None:
+        self._console, self._total, self._running = console, total, running
         self._start_s = self._said_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -88,7 +109,7 @@ class LineProgress:
     ) -> None:
         """Nothing to put away."""
 
-    def update(self, done: int, failed: int, running: int) -> None:
+    def update(self, done: int, failed: int) -> None:
         """See `ProgressView`."""
         now_s = time.monotonic()
         if done < self._total and now_s - self._said_s < _LINE_EVERY_S:
@@ -96,5 +117,5 @@ class LineProgress:
         self._said_s = now_s
         elapsed_s = now_s - self._start_s
         left = f", {(self._total - done) * elapsed_s / done:.0f} s left" if 0 < done < self._total else ""
-        counts = f"runs {done}/{self._total} done, {running} running, {failed} failed"
+        counts = f"runs {done}/{self._total} done, {self._running()} running, {failed} failed"
         self._console.print(f"{counts}, {rate_text(done, elapsed_s)}{left}", highlight=False)

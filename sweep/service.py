@@ -104,7 +104,6 @@ def _run(
 ) -> None:
     count = failed = 0
     with progress:
-        progress.update(0, 0, 0)
         for found in launcher.outcomes(todo, interrupts):
             outcome = replace(found, git_commit=commit)
             journal.write(outcome)
@@ -112,7 +111,7 @@ def _run(
             done[outcome.key] = _without_table(outcome)
             count += 1
             failed += outcome.status == "failed"
-            progress.update(count, failed, launcher.running)
+            progress.update(count, failed)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +16,6 @@ from sweep.point import Outcome, Point
 
 PERCENTILES = ("p50", "p90", "p99")
 PHASES = ("ttft", "tbt", "e2e")
-WIDE = 156  # columns that seconds and slowdowns need side by side
 PLAIN_WIDTH = 160  # of output that goes to a file or a pipe
 
 
@@ -42,9 +42,15 @@ def points_table(points: Sequence[Point]) -> Table:
     return table
 
 
-def results_table(outcomes: Sequence[Outcome], width: int) -> Table:
-    """A row a completed point. Below `WIDE` columns the slowdowns stand under the seconds."""
-    wide = width >= WIDE
+def results_table(outcomes: Sequence[Outcome], console: Console) -> Table:
+    """A row a completed point; where the console is not wide enough, the slowdowns stand under the seconds."""
+    wide = _results_table(outcomes, wide=True)
+    unlimited = console.options.update(width=1000, max_width=1000)
+    needed = Measurement.get(console, unlimited, wide).maximum
+    return wide if needed <= console.width else _results_table(outcomes, wide=False)
+
+
+def _results_table(outcomes: Sequence[Outcome], *, wide: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("system" if wide else "system\nmachines", no_wrap=True)
     if wide:
@@ -63,7 +69,7 @@ def results_table(outcomes: Sequence[Outcome], width: int) -> Table:
         table.add_column("rejected\nunfinished", justify="right")
     for i, outcome in enumerate(outcomes):
         last = i + 1 < len(outcomes) and outcomes[i + 1].system != outcome.system
-        table.add_row(*_cells(outcome, wide), *([_unserved(outcome)] if unserved else []), end_section=last)
+        table.add_row(*_cells(outcome, wide), *([_unserved(outcome, wide)] if unserved else []), end_section=last)
     return table
 
 
@@ -116,6 +122,7 @@ def _count(outcome: Outcome, what: str) -> int:
     return int(outcome.summary.get(f"run/{what}", 0))
 
 
-def _unserved(outcome: Outcome) -> Text:
+def _unserved(outcome: Outcome, wide: bool) -> Text:
     counts = _count(outcome, "rejected"), _count(outcome, "unfinished")
-    return Text("-") if counts == (0, 0) else Text(f"{counts[0]}/{counts[1]}", style="red")
+    text = f"{counts[0]}{'/' if wide else chr(10)}{counts[1]}"
+    return Text("-") if counts == (0, 0) else Text(text, style="red")

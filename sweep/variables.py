@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sim_core.errors import SpecError, choices, nearest
@@ -35,6 +35,27 @@ def check_names(experiment: Experiment, names: Names) -> None:
         raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
 
 
+def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Overrides, variables and axes of a system, the experiment's own included."""
+    return (
+        {**experiment.overrides, **system.overrides},
+        {**experiment.variables, **system.variables},
+        {**experiment.axes, **system.axes},
+    )
+
+
+def without_unused(experiment: Experiment, names: Names) -> Experiment:
+    """The experiment without the variables, and axes that are variables, that have no effect."""
+    systems = []
+    for system in experiment.systems:
+        overrides, variables, axes = merged(experiment, system)
+        used, _ = _used(overrides, variables, axes)
+        kept = {name: values for name, values in axes.items() if name in used or names.is_setting(name)}
+        variables = {name: value for name, value in variables.items() if name in used}
+        systems.append(replace(system, axes=kept, variables=variables))
+    return replace(experiment, axes={}, variables={}, systems=tuple(systems))
+
+
 def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all variables, those of the axes `given`; variables may refer to one another.
 
@@ -58,23 +79,15 @@ def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
 
 def _check_system(experiment: Experiment, system: System, names: Names) -> set[str]:
     """The variables that a system uses, once all of its names are known to be good."""
-    variables = {**experiment.variables, **system.variables}
-    axes = {**experiment.axes, **system.axes}
-    overrides = {**experiment.overrides, **system.overrides}
+    overrides, variables, axes = merged(experiment, system)
     place = f"systems.{system.name}"
     for name in variables:
         if names.is_setting(name):
             reason = "is a setting of the configuration; set it under overrides, or choose another name"
             raise SpecError(reason, key=f"variables.{name}", source=experiment.source)
-    used: set[str] = set()
-    left = [(key, name) for key, value in overrides.items() for name in references(value)]
-    while left:
-        key, name = left.pop()
-        if name in variables or name in axes:
-            if name not in used and name not in axes:
-                left += [(f"variables.{name}", other) for other in references(variables[name])]
-            used.add(name)
-        elif name not in names.known:
+    used, undefined = _used(overrides, variables, axes)
+    for name, key in undefined.items():
+        if name not in names.known:
             reason = f"${{{name}}} is not defined{choices(name, [*axes, *variables])}"
             raise SpecError(reason, key=f"{place}: {key}", source=experiment.source)
     for name in axes:
@@ -85,6 +98,24 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
         if name not in used:
             raise SpecError(f"is not used as ${{{name}}}", key=f"{place}.variables.{name}", source=experiment.source)
     return used
+
+
+def _used(
+    overrides: Mapping[str, Any], variables: Mapping[str, Any], axes: Mapping[str, Any]
+) -> tuple[set[str], dict[str, str]]:
+    """Which variables and axes have an effect on the overrides; and the other names in `${...}`, with their places."""
+    used: set[str] = set()
+    others: dict[str, str] = {}
+    left = [(key, name) for key, value in overrides.items() for name in references(value)]
+    while left:
+        key, name = left.pop()
+        if name not in variables and name not in axes:
+            others[name] = key
+        elif name not in used:
+            used.add(name)
+            if name not in axes:
+                left += [(f"variables.{name}", other) for other in references(variables[name])]
+    return used, others
 
 
 def _near(name: str, names: Names, axes: Mapping[str, Any]) -> str:

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sim_core.errors import SimError
+from sweep.expand import expand
+from sweep.experiment import parse_experiment, read_experiment
+from sweep.point import Point, project_root
+
+ROOT = project_root()
+QUICKSTART = ROOT / "experiments" / "quickstart.yaml"
+
+# The paper's iso-cost grid: every system has an axis of its own, all share rates and workloads.
+ISOCOST = """\
+name: isocost
+overrides:
+  cluster: half_half
+  performance_model: db
+  start_state: splitwise
+  applications.0.scheduler: mixed_pool
+  trace.filename: rr_${workload}_${rate}
+axes: {workload: "code, conv", rate: "range(50, 181, 10)"}
+systems:
+  splitwise-hh:
+    axes: {token: "range(5, 40, 5)"}
+    overrides:
+      cluster.servers.0.count: 0
+      cluster.servers.1.count: 40
+      start_state.prompt.num_instances: ${eval:'(40 - ${token})'}
+      start_state.token.num_instances: ${token}
+  splitwise-ha:
+    axes: {h: "range(5, 40, 5)"}
+    overrides:
+      cluster.servers.0.count: ${eval:'int(4.76 * (40 - ${h}) // 2.21)'}
+      cluster.servers.1.count: ${h}
+      start_state.split_type: heterogeneous
+"""
+
+
+def points_of(text: str, *extra: str) -> list[Point]:
+    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
+
+
+def error_of(text: str, *extra: str) -> str:
+    with pytest.raises(SimError) as caught:
+        points_of(text, *extra)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_systems_with_axes_of_their_own_share_the_rest_of_the_grid() -> None:
+    points = points_of(ISOCOST)
+    assert [p.system for p in points] == ["splitwise-hh"] * 196 + ["splitwise-ha"] * 196
+    assert [p.index for p in points] == list(range(392))
+    assert len({p.key for p in points}) == len({p.name for p in points}) == 392
+    ha = {p.machines["dgx-h100"]: p.machines["dgx-a100"] for p in points[196:]}
+    assert ha == {h: int(4.76 * (40 - h) // 2.21) for h in range(5, 40, 5)}
+
+
+def test_the_last_axis_varies_fastest_and_the_systems_own_come_last() -> None:
+    axes = [p.axes for p in points_of(ISOCOST, "rate=50,60", "workload=conv", "h=5,10", "token=5")]
+    assert axes[1:] == [
+        {"workload": "conv", "rate": 60, "token": 5},
+        {"workload": "conv", "rate": 50, "h": 5},
+        {"workload": "conv", "rate": 50, "h": 10},
+        {"workload": "conv", "rate": 60, "h": 5},
+        {"workload": "conv", "rate": 60, "h": 10},
+    ]
+
+
+def test_a_point_is_named_for_people_and_priced() -> None:
+    (point,) = [p for p in points_of(ISOCOST, "rate=70", "workload=conv", "h=25") if p.system == "splitwise-ha"]
+    assert point.name == "splitwise-ha 25P+32T conv 70 rps"
+    assert point.machines == {"dgx-a100": 32, "dgx-h100": 25}
+    assert point.cost == pytest.approx(32 * 17.68 + 25 * 38.08)
+    assert point.power == pytest.approx(32 * 24.8 + 25 * 44)
+    assert point.rate == 70
+
+
+def test_the_same_experiment_has_the_same_keys_in_another_process(tiny: str) -> None:
+    script = "import sys; from pathlib import Path; from sweep.expand import expand;"
+    script += "from sweep.experiment import parse_experiment;"
+    script += "print(*[p.key for p in expand(parse_experiment(sys.stdin.read(), ''), [], Path.cwd())])"
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        input=tiny,
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": "7", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed.split() == [p.key for p in points_of(tiny)]
+
+
+def test_names_and_descriptions_are_no_part_of_a_key_but_seed_and_machines_are(tiny: str) -> None:
+    key = points_of(tiny)[0].key
+    assert points_of(tiny.replace("one-h100", "other").replace("name: tiny", "name: b"))[0].key == key
+    assert points_of(tiny, "seed=1")[0].key != key
+    assert points_of(tiny, "cluster.servers.1.count=2")[0].key != key
+    assert points_of(tiny, "rate=5")[0].key != key
+
+
+def test_a_points_overrides_make_the_same_point_again(tiny: str) -> None:
+    again = "name: again\nsystems: {one-h100: {overrides: {performance_model: db}}}"
+    for point in points_of(tiny):
+        assert [p.key for p in points_of(again, *point.overrides)] == [point.key]
+
+
+def test_points_that_would_share_a_name_are_told_apart_by_their_axes(tiny: str) -> None:
+    points = points_of(tiny, "rate=1", "seed=0,1")
+    assert [p.name for p in points] == ["one-h100 1xH100 conv 1 rps seed=0", "one-h100 1xH100 conv 1 rps seed=1"]
+
+
+def test_a_setting_from_the_command_line_wins_over_the_files(tiny: str) -> None:
+    assert {p.machines["dgx-h100"] for p in points_of(tiny, "cluster.servers.1.count=3")} == {3}
+
+
+def test_an_axis_that_a_setting_from_the_command_line_leaves_without_effect_is_dropped(tiny: str) -> None:
+    (point,) = points_of(tiny, "trace.filename=test_trace")
+    assert (point.name, point.rate, point.axes) == ("one-h100 1xH100 test_trace", None, {})
+
+
+def test_variables_may_use_one_another_in_any_order(tiny: str) -> None:
+    text = tiny + "    variables: {b: \"${eval:'${a} * 2'}\", a: 2}\n"
+    points = points_of(text.replace("servers.1.count: 1", "servers.1.count: '${b}'"))
+    assert points[0].machines == {"dgx-h100": 4}
+
+
+SLIPS = [
+    ("rate", "rat", "systems.one-h100: trace.filename: ${rate} is not defined; did you mean 'rat'?"),
+    ("axes:\n", "axes:\n  sed: 1, 2\n", "axes.sed: neither a setting of the configuration nor used as ${sed}; did"),
+    ("axes:\n", "variables: {x: 1}\naxes:\n", "variables.x: no system uses ${x}"),
+    ("axes:\n", "variables: {seed: 1}\naxes:\n", "variables.seed: is a setting of the configuration"),
+    ("cluster: half_half", "cluster: half_hal", "did you mean 'half_half'?"),
+    ("performance_model: db", "performance_mode: db", "did you mean 'performance_model'?"),
+    ("token_jsq", "token_jsk", "applications.0.scheduler='token_jsk': "),
+    ("servers.1.count: 1", "servers.1.count: -1", "cluster.servers.1.count=-1"),
+    ("servers.1.count: 1", "servers.1.count: 0", "no machine"),
+    ("servers.1.count: 1", "servers.7.count: 1", "cluster.servers.7.count"),
+    ("start_state: baseline", "start_state: splitwise", "x.yaml: system one-h100 (rate=1): "),
+    ("_5s", "_0s", "duration"),
+    ("rr_conv", "rr_cnov", "did you mean 'conv'?"),
+    ("rr_conv_${rate}_5s", "no_such_${rate}", "no such file"),
+    ("rate: 1, 2, 3, 4", "rate: 1, 2, 1", "points 0 and 2 are the same run"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), SLIPS, ids=[slip[1].strip() for slip in SLIPS])
+def test_a_slip_is_one_line_before_anything_runs(tiny: str, right: str, wrong: str, said: str) -> None:
+    text = tiny.replace("rate: 1", "rat: 1") if right == "rate" else tiny.replace(right, wrong)
+    message = error_of(text)
+    assert said in message
+    assert message.startswith("x.yaml: ")
+
+
+def test_a_split_cluster_without_a_machine_for_a_role_is_refused() -> None:
+    assert "token" in error_of(ISOCOST, "rate=50", "h=40", "workload=conv")
+
+
+def test_a_variable_that_refers_to_itself_is_refused(tiny: str) -> None:
+    text = tiny + "    variables: {a: '${b}', b: '${a}'}\n"
+    message = error_of(text.replace("servers.1.count: 1", "servers.1.count: '${a}'"))
+    assert "variables.a: refers to itself: a -> b -> a" in message
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("request_id,arrival_timestamp,prompt_size\n0,0,5\n", "token_size"),
+        ("request_id,arrival_timestamp,prompt_size,token_size\n0,nan,5,5\n", "row 1, column arrival_timestamp"),
+        ("request_id,application_id,arrival_timestamp,prompt_size,token_size\n0,3,1,5,5\n", "application 3"),
+    ],
+)
+def test_a_written_trace_is_checked_whole_before_anything_runs(tiny: str, tmp_path: Path, rows: str, said: str) -> None:
+    (tmp_path / "mine.csv").write_text(rows)
+    assert said in error_of(tiny, "trace.filename=mine", f"trace.dir={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("rate=interval(1,2)", "rate='interval(1,2)': interval() has no list"),
+        ("rate=range(1,1)", "empty grid"),
+        ("seed", "not an override"),
+        ("sed=1", "did you mean 'seed'?"),
+        ("rate=1,1", "are the same run"),
+    ],
+)
+def test_a_slip_in_an_override_of_the_command_line_is_one_line(tiny: str, extra: str, said: str) -> None:
+    assert said in error_of(tiny, extra)
+
+
+def test_the_quickstart_compares_six_designs_for_about_the_same_money() -> None:
+    points = expand(read_experiment(QUICKSTART), [], ROOT)
+    systems = list(dict.fromkeys(p.system for p in points))
+    assert systems == [
+        "baseline-a100",
+        "baseline-h100",
+        "splitwise-aa",
+        "splitwise-hh",
+        "splitwise-ha",
+        "splitwise-hhcap",
+    ]
+    assert all(290 < p.cost <= 8 * 38.08 for p in points)
+    rates: Sequence[set[float | None]] = [{p.rate for p in points if p.system == s} for s in systems]
+    assert all(r == rates[0] and len(r) >= 3 for r in rates)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from sim_core import simulate
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.point import Point, project_root
+from sweep.worker import run_point
+from traces import workload
+from traces.workload import TraceRef
+
+ROOT = project_root()
+
+
+@pytest.fixture
+def points(tiny: str) -> list[Point]:
+    return expand(parse_experiment(tiny, "tiny.yaml"), [], ROOT)
+
+
+def test_an_outcome_has_every_column_of_every_request_and_the_summary(points: list[Point]) -> None:
+    outcome = run_point(points[3], ROOT)
+    result = simulate(points[3].spec, workload.load(points[3].trace, ROOT))
+    table = pq.read_table(io.BytesIO(outcome.requests_parquet)).to_pydict()
+    assert {name: list(column) for name, column in result.requests.items()}.keys() == table.keys()
+    assert table["request_id"] == list(result.requests["request_id"])
+    assert table["ttft_s"] == list(result.requests["ttft_s"])
+    assert table["prompt_tokens"] == list(result.requests["prompt_tokens"])
+    assert outcome.summary == result.summary
+    assert (outcome.status, outcome.error) == ("completed", None)
+
+
+def test_an_outcome_repeats_what_its_point_is_with_the_configuration_resolved(points: list[Point]) -> None:
+    outcome = run_point(points[0], ROOT)
+    point = points[0]
+    assert (outcome.key, outcome.name, outcome.machines) == (point.key, point.name, {"dgx-h100": 1})
+    assert yaml.safe_load(outcome.config_yaml)["cluster"]["servers"][1]["count"] == 1
+
+
+def test_two_runs_of_a_point_give_the_same_bytes(points: list[Point]) -> None:
+    first, second = run_point(points[0], ROOT), run_point(pickle.loads(pickle.dumps(points[0])), ROOT)
+    assert first.requests_parquet == second.requests_parquet
+    assert first.summary == second.summary
+
+
+def test_a_point_that_raises_is_a_failed_outcome_with_its_reason_first(points: list[Point]) -> None:
+    outcome = run_point(replace(points[0], trace=TraceRef("gone", "traces/samples", 0)), ROOT)
+    assert outcome.status == "failed"
+    assert outcome.error is not None
+    reason, *trace = outcome.error.splitlines()
+    assert "gone.csv" in reason
+    assert "Traceback" in trace[0]
+    assert (outcome.summary, outcome.requests_parquet) == ({}, b"")
+
+
+@pytest.mark.parametrize("forbidden", ["mlflow", "ray"])
+def test_a_worker_imports_neither_mlflow_nor_ray(forbidden: str) -> None:
+    script = f"import sys, sweep.worker; sys.exit({forbidden!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_points_travel(points: list[Point]) -> None:
+    assert [pickle.loads(pickle.dumps(p)) for p in points] == points

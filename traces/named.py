@@ -28,6 +28,8 @@ PREFIX = "rr_"
 FORM = "rr_WORKLOAD_RATE, rr_WORKLOAD_RATE_Nmin or rr_WORKLOAD_RATE_Ns, such as rr_conv_70, rr_code_0.5_2min"
 DEFAULT_DURATION_S = 600.0
 MAX_REQUESTS = 20_000_000  # 1 GB of columns; more is a slip of the pen, not a run
+RATES_PER_S = (1e-6, 1e6)  # beyond them nanoseconds are too coarse, or too many, to tell arrivals apart
+MAX_DURATION_S = 1e9
 NS_PER_S = 1_000_000_000
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _NAME = re.compile(rf"rr_(?P<workload>[^_]+)_(?P<rate>{_NUMBER})(?:_(?P<length>{_NUMBER})(?P<unit>min|s))?")
@@ -54,15 +56,21 @@ def parse(name: str, seed: int, figures: Path = FIGURES_DIR) -> Recipe:
     duration_s = DEFAULT_DURATION_S
     if match["length"] is not None:
         duration_s = float(match["length"]) * (60.0 if match["unit"] == "min" else 1.0)
-    if not rate_per_s > 0.0:
-        raise TraceError(f"the rate in {name!r} is {match['rate']}: it must be more than 0 requests a second")
-    if not duration_s > 0.0:
-        raise TraceError(f"the duration in {name!r} is {match['length']} {match['unit']}: it must be more than 0")
-    if not rate_per_s * duration_s <= MAX_REQUESTS:
-        raise TraceError(f"{name!r} asks for {rate_per_s * duration_s:.3g} requests; at most {MAX_REQUESTS:,} are made")
     recipe = Recipe(match["workload"], rate_per_s, duration_s, seed)
+    _check_bounds(name, recipe)
     _check_not_empty(name, recipe)
     return recipe
+
+
+def _check_bounds(name: str, recipe: Recipe) -> None:
+    least, most = RATES_PER_S
+    if not least <= recipe.rate_per_s <= most:
+        raise TraceError(f"the rate in {name!r} must be from {least:f} to {most:,.0f} requests a second")
+    if not 0.0 < recipe.duration_s <= MAX_DURATION_S:
+        raise TraceError(f"the duration in {name!r} must be more than 0 and at most {MAX_DURATION_S:,.0f} s")
+    if recipe.rate_per_s * recipe.duration_s > MAX_REQUESTS:
+        asked = recipe.rate_per_s * recipe.duration_s
+        raise TraceError(f"{name!r} asks for {asked:.3g} requests; at most {MAX_REQUESTS:,} are made")
 
 
 def _check_not_empty(name: str, recipe: Recipe) -> None:

@@ -44,11 +44,14 @@ def test_a_name_says_workload_rate_and_duration(name: str, recipe: Recipe) -> No
     ("name", "reason"),
     [
         ("rr_cov_70", "unknown workload 'cov' in 'rr_cov_70'; did you mean 'conv'"),
-        ("rr_conv_0", "rate in 'rr_conv_0' is 0: it must be more than 0"),
-        ("rr_conv_0.0_2min", "must be more than 0 requests a second"),
-        ("rr_conv_5_0s", "duration in 'rr_conv_5_0s' is 0 s: it must be more than 0"),
-        ("rr_conv_1000000000", "asks for 6e\\+11 requests; at most 20,000,000"),
-        ("rr_conv_1" + "0" * 400, "asks for inf requests"),
+        ("rr_conv_0", "rate in 'rr_conv_0' must be from 0.000001 to 1,000,000 requests a second"),
+        ("rr_conv_0.0_2min", "must be from 0.000001"),
+        ("rr_conv_0." + "0" * 300 + "1", "must be from 0.000001"),
+        ("rr_conv_1000000000000_0.000001s", "to 1,000,000 requests a second"),
+        ("rr_conv_1" + "0" * 400, "to 1,000,000 requests a second"),
+        ("rr_conv_5_0s", "duration in 'rr_conv_5_0s' must be more than 0 and at most 1,000,000,000 s"),
+        ("rr_conv_0.00001_1" + "0" * 400 + "min", "at most 1,000,000,000 s"),
+        ("rr_conv_500000", "asks for 3e\\+08 requests; at most 20,000,000"),
         ("rr_conv_0.000001_1s", "has no request with seed 0: the first would arrive after"),
         *(
             (name, "is not a workload's name: rr_WORKLOAD_RATE")
@@ -80,6 +83,11 @@ def test_the_largest_workload_is_bounded_by_its_expected_requests() -> None:
     assert parse(f"rr_conv_{MAX_REQUESTS // 600}", 0).rate_per_s == MAX_REQUESTS // 600
     with pytest.raises(TraceError, match="at most"):
         parse(f"rr_conv_{MAX_REQUESTS // 600 + 1}", 0)
+
+
+def test_the_highest_and_the_lowest_rate_work() -> None:
+    assert len(make("rr_conv_1000000_0.001s")) == pytest.approx(1000, abs=4 * math.sqrt(1000))
+    assert len(make("rr_conv_0.000001_100000000s")) == pytest.approx(100, abs=4 * math.sqrt(100))
 
 
 @pytest.mark.parametrize("name", ["rr_conv_70_2min", "rr_code_0.5", "rr_code_20_30s"])

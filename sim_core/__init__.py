@@ -1,7 +1,7 @@
 """A simulator of clusters that serve large language models: fast, exact, and nothing but the standard library.
 
-    spec = spec_from_config(resolved_configuration, root)
-    result = simulate(spec, trace)
+spec = spec_from_config(resolved_configuration, root)
+result = simulate(spec, trace)
 """
 
 from sim_core.config import spec_from_config

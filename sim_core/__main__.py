@@ -26,6 +26,17 @@ from traces.workload import TraceRef, load
 ROOT = CONFIG_DIR.parent  # where relative paths in a configuration start
 
 
+def job(cfg: DictConfig) -> None:
+    """What Hydra runs: a mistake in the configuration or the trace is one line and status 2."""
+    try:
+        run(cfg)
+    except InvariantError:
+        raise
+    except SimError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
 def run(cfg: DictConfig) -> None:
     """Simulate what `cfg` says, write its files into Hydra's output folder, print a summary."""
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -52,17 +63,12 @@ def _one_line(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def main() -> int:
-    """Run Hydra's command line; a mistake in the configuration or the trace is one line and status 2."""
+    """Run Hydra's command line. Overrides that Hydra refuses are one line and status 2 too."""
     warnings.showwarning = _one_line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to here, instead of Hydra's own report
     register_resolvers()
     try:
-        hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(run)()
-    except InvariantError:
-        raise
-    except SimError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(job)()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 2

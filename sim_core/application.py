@@ -59,11 +59,15 @@ class Application:
                 self.engine.after(self._submit_task_s, self._enter_behind, task)
 
     def _enter_prompt(self, task: Task) -> None:
+        if task.entered:
+            return
         instance = task.request.prompt_instance
         self.scheduler.joined(instance)
         instance.enter(task)
 
     def _enter_behind(self, prompt: Task) -> None:
+        # both phases were submitted for one instant, of whose events any may come first
+        self._enter_prompt(prompt)
         request = prompt.request
         request.prompt_instance.enter_behind(request.decode_task(), prompt)
 

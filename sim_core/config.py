@@ -81,7 +81,7 @@ def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
 
 def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
     models, repo = top.section("model_repo"), top.section("orchestrator_repo")
-    applications = []
+    applications: list[ApplicationSpec] = []
     for entry in top.sections("applications"):
         entry.ignore("overheads", "debug")
         entry.text("allocator", repo.value("allocators"))

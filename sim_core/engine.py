@@ -55,6 +55,14 @@ class Engine:
         heappush(self._heap, event)
         return event
 
+    def is_only(self, handler: Handler) -> bool:
+        """Whether nothing but calls of `handler` is to come."""
+        return all(type(event) is Event and event.handler in (None, handler) for event in self._heap)
+
+    def __len__(self) -> int:
+        """Events to come, cancelled ones and arrivals included."""
+        return len(self._heap)
+
     def run(self, arrivals_s: Sequence[float], on_arrival: Callable[[int], None], end_time_s: float) -> None:
         """Run until nothing is left, or the clock has reached `end_time_s`.
 

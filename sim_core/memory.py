@@ -42,7 +42,8 @@ def instance_memory(model: ModelSpec, processors: Sequence[ProcessorSpec]) -> Kv
     if memory.capacity_tokens < 2:  # the smallest request: one token in, one out
         raise CapacityError(
             f"{model.name} does not fit: its weights take {model.weights_bytes / 1e9:.0f} GB, {len(processors)} x "
-            f"{processors[0].name} hold {total / 1e9:.0f} GB; use more processors an instance (tensor_parallelism) or a smaller model",
+            f"{processors[0].name} hold {total / 1e9:.0f} GB; use more processors an instance (tensor_parallelism) "
+            "or a smaller model",
             key="start_state",
         )
     return memory

@@ -14,7 +14,8 @@ BYTES_PER_GB = 1024**3
 class Network:
     """Links of one bandwidth, one to each transfer: nothing contends.
 
-    A transfer takes the destination's memory when it starts and frees the source's when it ends.
+    A transfer takes the destination's memory when it starts and frees the source's when it ends. Once nothing but
+    retries is left to happen, no memory will ever be freed: they are given up, and their requests stay unfinished.
     """
 
     def __init__(
@@ -25,14 +26,14 @@ class Network:
         self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
         self._on_delivery = on_delivery
         self.retries = 0
+        self._look_at = 0  # the retry at which to look whether anything else is to come
 
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
         destination = request.token_instance
         engine = self._engine
         if not destination.fits(request.kv_tokens):
-            self.retries += 1
-            engine.at(engine.now + RETRY_S, self.send, request)
+            self._retry(request)
             return
         destination.take_memory(request.kv_tokens)
         destination.kv_holders += 1
@@ -40,6 +41,16 @@ class Network:
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
         engine.at(engine.now + size_bytes / self._bytes_per_s, self._deliver, request)
+
+    def _retry(self, request: Request) -> None:
+        engine = self._engine
+        self.retries += 1
+        if self.retries >= self._look_at:
+            if engine.is_only(self.send):
+                return
+            # a look costs as many steps as there are events, so it is taken once in so many retries
+            self._look_at = self.retries + len(engine)
+        engine.at(engine.now + RETRY_S, self.send, request)
 
     def _deliver(self, request: Request) -> None:
         request.transfer_end_s = self._engine.now

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sim_core.results import SimResult
@@ -30,7 +31,15 @@ OURS = {  # our columns in detailed/*.csv -> ours in SimResult.requests
     "tbt_slowdowns": "tbt_slowdown",
     "e2e_slowdowns": "e2e_slowdown",
 }
-PERCENTILES = {"median": 50.0, "p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+_PERCENTILES = {"median": 50.0, "p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
+    "mean": mean,
+    "std": standard_deviation,
+    "min": min,
+    "max": max,
+    **{name: partial(percentile, percent=percent) for name, percent in _PERCENTILES.items()},
+    "geomean": geometric_mean,
+}
 
 
 def write_outputs(result: SimResult, folder: Path) -> None:
@@ -97,12 +106,8 @@ def statistics(columns: dict[str, Sequence[object]]) -> dict[str, float | str]:
     summary: dict[str, float | str] = {}
     for metric in (*METRICS, *(name for name in OURS if name != "arrival_timestamps")):
         values = finite_sorted(float(str(value)) for value in columns[metric])
-        named = {"mean": mean, "std": standard_deviation, "min": min, "max": max}
-        for name, function in named.items():
+        for name, function in STATISTICS.items():
             summary[f"{metric}_{name}"] = function(values) if values else ""
-        for name, percent in PERCENTILES.items():
-            summary[f"{metric}_{name}"] = percentile(values, percent) if values else ""
-        summary[f"{metric}_geomean"] = geometric_mean(values) if values else ""
     return summary
 
 

@@ -39,6 +39,11 @@ class Task:
         self.order: tuple[float, int] = (0.0, 0)  # by arrival, then by entry: its place among those that wait
         self.paused_at_s = -1.0
 
+    @property
+    def entered(self) -> bool:
+        """Whether it has arrived at its instance."""
+        return self.order[1] > 0
+
 
 class Request:
     """A request under way. Times are None until they happen."""

@@ -85,9 +85,7 @@ def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
         "output_tokens": outputs,
         "queue_s": array("d", [began - start for began, start in zip(prompt_start, arrival, strict=True)]),
         "ttft_s": ttft,
-        "tbt_s": array(
-            "d", [(a - b) / (n - 1) if n > 1 else NAN for a, b, n in zip(e2e, ttft, outputs, strict=True)]
-        ),
+        "tbt_s": array("d", [(a - b) / (n - 1) if n > 1 else NAN for a, b, n in zip(e2e, ttft, outputs, strict=True)]),
         "e2e_s": e2e,
         "prompt_start_s": prompt_start,
         "prompt_end_s": prompt_end,

@@ -44,7 +44,9 @@ class Simulation:
         instances = self.instances[application_id]
         for index, plan in enumerate(plans):
             policy = BATCHING[plan.spec.policy]
-            times = self._performance.iteration_times(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
+            times = self._performance.iteration_times(
+                model.measured_as, plan.processor_name, plan.spec.tensor_parallelism
+            )
             name = f"{plan.processor_name}_{index}"
             memory = instance_memory(model, plan.processors)
             instances.append(
@@ -67,7 +69,7 @@ class Simulation:
         if strangers:
             raise SpecError(
                 f"the trace {trace.name} asks for application {min(strangers)}, which is not configured"
-                f"{choices(min(strangers), sorted(known))}",
+                f"{choices(min(strangers), map(str, sorted(known)))}",
                 key="applications",
             )
         arrivals = Arrivals(self, trace)
@@ -78,7 +80,7 @@ class Simulation:
 class Arrivals:
     """The router: makes a request of each row of the trace at its time, and hands it to its application."""
 
-    __slots__ = ("_batch_size", "_delay_s", "_engine", "_prompt", "_output", "_targets", "_trace")
+    __slots__ = ("_batch_size", "_delay_s", "_engine", "_output", "_prompt", "_targets", "_trace")
 
     def __init__(self, simulation: Simulation, trace: Trace) -> None:
         self._engine = simulation.engine

@@ -61,8 +61,8 @@ class Instance(ABC):
         "kv_holders",
         "kv_peak",
         "kv_tokens",
-        "memory",
         "max_batch_size",
+        "memory",
         "name",
         "observer",
         "owner",
@@ -98,7 +98,7 @@ class Instance(ABC):
         self.kv_holders = 0  # requests that hold memory here
         self.requests = 0  # here, waiting or running
         self.queue: list[Task] = []
-        self.waiting: list[tuple[float, int, Task] | tuple[float, int]] = []
+        self.waiting: list[tuple[float, int, Task]] = []
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
         self._entries = self._joins = 0
         # the batch: prompts that this iteration completes, and decodes with the iteration at which they end
@@ -163,7 +163,7 @@ class Instance(ABC):
         """Take a task that is about to join the batch out of `waiting`."""
         self.waiting_batch_tokens -= task.batch_tokens
         self.waiting_kv_tokens -= task.kv_tokens
-        del self.waiting[bisect_left(self.waiting, task.order)]
+        del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
 
     def batch_size(self) -> int:
         """Members of the running batch."""
@@ -279,7 +279,7 @@ class Instance(ABC):
         else:
             self.end = self.engine.at(now + remaining_s, self.finish, None)
 
-    def finish(self, _: None) -> None:
+    def finish(self, _nothing: None) -> None:
         """A run of iterations ends: who is done leaves, and the next batch starts."""
         if self.observer is not None:
             self.observer.iterations_ended(self)

@@ -41,19 +41,19 @@ class Scheduler(ABC):
     def place(self, request: Request) -> Placement:
         """Choose, and count what is chosen."""
 
-    def joined(self, instance: Instance) -> None:
+    def joined(self, instance: Instance) -> None:  # noqa: B027
         """A request's next task has arrived at `instance`."""
 
-    def prompt_finished(self, request: Request) -> None:
+    def prompt_finished(self, request: Request) -> None:  # noqa: B027
         """The first token is there."""
 
-    def transferred(self, request: Request) -> None:
+    def transferred(self, request: Request) -> None:  # noqa: B027
         """The KV cache has left the prompt instance."""
 
-    def finished(self, request: Request) -> None:
+    def finished(self, request: Request) -> None:  # noqa: B027
         """The last token is there."""
 
-    def idle(self, instance: Instance) -> None:
+    def idle(self, instance: Instance) -> None:  # noqa: B027
         """`instance` has nothing left to do."""
 
 
@@ -71,8 +71,8 @@ class SplitScheduler(Scheduler):
         for role, members in ((PROMPT, self.prompt_instances), (TOKEN, self.token_instances)):
             if not members:
                 raise CapacityError(
-                    f"scheduler {self.spec.name!r} needs an instance for the {role} phase and the cluster has none; give "
-                    "a machine of that role a count, or take a scheduler that does not split",
+                    f"scheduler {self.spec.name!r} needs an instance for the {role} phase and the cluster has none; "
+                    "give a machine of that role a count, or take a scheduler that does not split",
                     key=f"start_state.{role}",
                 )
 

@@ -55,8 +55,8 @@ def _heterogeneous(spec: SimSpec) -> list[InstancePlan]:
             plans.extend(slices(machine, TOKEN, state.token))
         else:
             raise SpecError(
-                f"no role for machines of this SKU{choices(machine.sku, (*state.prompt_skus, *state.token_skus))}; name "
-                "it in start_state.prompt.instance_names or start_state.token.instance_names",
+                f"no role for machines of this SKU{choices(machine.sku, (*state.prompt_skus, *state.token_skus))}; "
+                "name it in start_state.prompt.instance_names or start_state.token.instance_names",
                 key="cluster.servers",
                 value=machine.sku,
             )

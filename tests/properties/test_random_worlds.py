@@ -1,0 +1,209 @@
+"""What holds in every world: small random clusters, policies and workloads, full of ties and short of memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim_core import SimResult, SimSpec, Trace, simulate
+from sim_core.batching import BATCHING, Instance
+from sim_core.batching.splitwise import SplitwiseInstance
+from sim_core.engine import Engine
+from sim_core.scheduling import SCHEDULERS
+from sim_core.simulation import Simulation
+from tests.sim_core import worlds
+
+TOGETHER = ["random", "round_robin", "jsq", "token_jsq"]  # both phases of a request on one instance
+
+
+@st.composite
+def rows(draw: st.DrawFn, ties: bool = True) -> list[tuple[float, int, int]]:
+    """Requests at multiples of 1/16 s; without ties each at its own fraction of that."""
+    count = draw(st.integers(1, 30))
+    ticks = sorted(draw(st.lists(st.integers(0, 200), min_size=count, max_size=count)))
+    sizes = st.tuples(st.integers(1, 90), st.integers(1, 40))
+    return [
+        (tick / 16 + (0.0 if ties else (row + 1) / 1024), *draw(sizes)) for row, tick in enumerate(ticks)
+    ]
+
+
+@st.composite
+def specs(draw: st.DrawFn, policies: list[str] = list(SCHEDULERS), batching: list[str] = list(BATCHING)) -> SimSpec:
+    size = draw(st.integers(1, 8))
+    batch = worlds.instance(draw(st.sampled_from(batching)), size, draw(st.integers(1, 80)), draw(st.integers(1, 5)))
+    delays = draw(st.sampled_from([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25, "finish_request_s": 0.5}]))
+    return worlds.spec(
+        draw(st.sampled_from(policies)),
+        count=draw(st.integers(2, 5)),
+        kv_tokens=draw(st.integers(20, 300)),
+        prompt_s=draw(st.sampled_from([0.0625, 0.25, 0.75])),
+        token_s=draw(st.sampled_from([0.0625, 0.125])),
+        seed=draw(st.integers(0, 3)),
+        batch=batch,
+        delays=delays,
+    )
+
+
+def numbers(result: SimResult) -> Any:
+    """Everything a result says, comparable to the bit (NaN equals NaN)."""
+    columns = {name: column.tobytes() for name, column in result.requests.items()}
+    return columns, result.unserved, result.instances, result.summary, result.events, result.end_s
+
+
+def by_request(result: SimResult) -> dict[Any, str]:
+    """A row a request, as text to the last bit. (Of completions at one instant the order is the heap's.)"""
+    return {row[0]: repr(row) for row in zip(*result.requests.values(), strict=True)}
+
+
+class WatchfulEngine(Engine):
+    __slots__ = ()
+
+    def at(self, time_s: float, handler: Any, argument: Any) -> Any:
+        assert time_s >= self.now
+        return super().at(time_s, handler, argument)
+
+
+class MemoryWatch:
+    """Looks at an instance at the end of every run of iterations."""
+
+    def iterations_ended(self, instance: Instance) -> None:
+        assert 0 <= instance.kv_tokens <= instance.kv_capacity
+        held = sum(task.request.kv_tokens for task in [*instance.prompts, *instance.decodes])
+        assert held <= instance.kv_tokens
+        assert len(instance.prompts) + len(instance.decodes) <= instance.max_batch_size
+        assert instance.requests >= len(instance.prompts) + len(instance.decodes)
+
+
+def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, SimResult]:
+    simulation = Simulation(spec)
+    instances = simulation.instances[0]
+    engine = WatchfulEngine()
+    simulation.engine = engine
+    for application in simulation.applications.values():
+        application.engine = engine
+        if application.network is not None:
+            application.network._engine = engine
+    for instance in instances:
+        instance.engine = engine
+        instance.observer = MemoryWatch()
+    return simulation, simulation.run(trace)
+
+
+@settings(deadline=None, max_examples=300)
+@given(specs(), rows())
+def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arrivals: list[Any]) -> None:
+    trace = worlds.trace(arrivals)
+    simulation, result = watched(spec, trace)
+    ids = [*result.requests["request_id"], *result.unserved["request_id"]]
+    assert sorted(ids) == list(range(len(trace)))
+    assert result.completed + result.rejected + result.unfinished == len(trace)
+    assert result.rejected == result.unserved["outcome"].count("rejected")
+    assert all(result.unserved["reason"])
+    if result.unfinished == 0:
+        for instance in simulation.instances[0]:
+            assert (instance.kv_tokens, instance.kv_holders, instance.requests) == (0, 0, 0)
+            assert not instance.queue and not instance.waiting and not instance.prompts and not instance.decodes
+            assert (instance.waiting_batch_tokens, instance.waiting_kv_tokens) == (0, 0)
+            if isinstance(instance, SplitwiseInstance):
+                assert not instance.prompt_queue and not instance.preempted
+        scheduler = simulation.applications[0].scheduler
+        for name in ("pending_tokens", "promised_kv"):
+            assert not any(getattr(scheduler, name, [])), f"{name} not back at 0"
+
+
+@settings(deadline=None, max_examples=200)
+@given(specs(), rows())
+def test_times_of_a_request_are_in_order(spec: SimSpec, arrivals: list[Any]) -> None:
+    requests = simulate(spec, worlds.trace(arrivals)).requests
+    iteration_s = min(spec.performance.prompt_s or 0.0, spec.performance.token_s or 0.0)
+    names = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
+             "token_end_s")  # fmt: skip
+    for *times, outputs in zip(*(requests[name] for name in names), requests["output_tokens"], strict=True):
+        happened = [time for time in times if not math.isnan(time)]
+        assert happened == sorted(happened)
+        if outputs > 1:  # one iteration a token after the first
+            assert times[-1] - times[-2] > (outputs - 1) * iteration_s - 1e-9
+
+
+def stepping(base: type[Instance]) -> type[Instance]:
+    """The plain twin of the jump: each iteration is an event, each member's tokens are counted one by one."""
+
+    class Stepping(base):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.left: dict[Any, int] = {}
+
+        def join(self, task: Any) -> None:
+            super().join(task)
+            if not task.is_prompt:
+                self.left[task] = task.remaining
+
+        def leave(self, task: Any) -> None:
+            super().leave(task)
+            assert task.remaining == self.left.pop(task)
+
+        def _iterations_to_next_end(self) -> int:
+            return 1
+
+        def finish(self, _nothing: None) -> None:
+            for task in self.decodes:
+                self.left[task] -= 1
+            done = [task for task in self.decodes if self.left[task] == 0]
+            assert done == [task for task, end in self.decodes.items() if end == self.iteration + 1]
+            if done or self.prompts or self.cutting:
+                super().finish(None)
+            else:
+                self.iteration += 1
+                self.end = self.engine.at(self.engine.now + self.duration_s, self.finish, None)
+
+    return Stepping
+
+
+@settings(deadline=None, max_examples=300)
+@given(specs(policies=TOGETHER), rows(ties=False))
+def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list[Any]) -> None:
+    trace = worlds.trace(arrivals)
+    jumped = simulate(spec, trace)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, policy in list(BATCHING.items()):
+            patch.setitem(BATCHING, name, stepping(policy))
+        stepped = simulate(spec, trace)
+    assert by_request(jumped) == by_request(stepped)
+    assert jumped.unserved == stepped.unserved
+
+
+@settings(deadline=None, max_examples=100)
+@given(specs(), rows(), specs(), rows())
+def test_runs_interleaved_in_one_process_equal_runs_alone(
+    spec: SimSpec, arrivals: list[Any], other_spec: SimSpec, other_arrivals: list[Any]
+) -> None:
+    trace, other_trace = worlds.trace(arrivals), worlds.trace(other_arrivals)
+    alone, other_alone = numbers(simulate(spec, trace)), numbers(simulate(other_spec, other_trace))
+    inner: list[Any] = []
+
+    class RunAnother:
+        def iterations_ended(self, instance: Instance) -> None:
+            if len(inner) < 3:
+                inner.append(numbers(simulate(other_spec, other_trace)))
+
+    outer = Simulation(spec)
+    for instance in outer.instances[0]:
+        instance.observer = RunAnother()
+    assert comparable(numbers(outer.run(trace))) == comparable(alone)
+    for result in inner:
+        assert comparable(result) == comparable(other_alone)
+
+
+def comparable(result: Any) -> str:
+    return repr(result)  # NaN reads like NaN
+
+
+@settings(deadline=None, max_examples=100)
+@given(specs(), rows())
+def test_the_same_run_twice_is_the_same(spec: SimSpec, arrivals: list[Any]) -> None:
+    trace = worlds.trace(arrivals)
+    assert comparable(numbers(simulate(spec, trace))) == comparable(numbers(simulate(spec, trace)))

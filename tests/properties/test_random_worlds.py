@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,15 +27,15 @@ def rows(draw: st.DrawFn, ties: bool = True) -> list[tuple[float, int, int]]:
     count = draw(st.integers(1, 30))
     ticks = sorted(draw(st.lists(st.integers(0, 200), min_size=count, max_size=count)))
     sizes = st.tuples(st.integers(1, 90), st.integers(1, 40))
-    return [
-        (tick / 16 + (0.0 if ties else (row + 1) / 1024), *draw(sizes)) for row, tick in enumerate(ticks)
-    ]
+    return [(tick / 16 + (0.0 if ties else (row + 1) / 1024), *draw(sizes)) for row, tick in enumerate(ticks)]
 
 
 @st.composite
-def specs(draw: st.DrawFn, policies: list[str] = list(SCHEDULERS), batching: list[str] = list(BATCHING)) -> SimSpec:
+def specs(draw: st.DrawFn, policies: Sequence[str] = tuple(SCHEDULERS)) -> SimSpec:
     size = draw(st.integers(1, 8))
-    batch = worlds.instance(draw(st.sampled_from(batching)), size, draw(st.integers(1, 80)), draw(st.integers(1, 5)))
+    batch = worlds.instance(
+        draw(st.sampled_from(list(BATCHING))), size, draw(st.integers(1, 80)), draw(st.integers(1, 5))
+    )
     delays = draw(st.sampled_from([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25, "finish_request_s": 0.5}]))
     return worlds.spec(
         draw(st.sampled_from(policies)),

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_core.scheduling.ranking import Ranking
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["add", "remove", "raise", "lower"]), st.integers(0, 7), st.integers(1, 5)), max_size=200
+)
+
+
+@given(STEPS)
+def test_the_least_is_what_a_look_at_all_members_finds(steps: list[tuple[str, int, int]]) -> None:
+    loads = [0] * 8
+    ranking = Ranking(loads)
+    members: list[int] = []  # in order of joining
+    for step, index, amount in steps:
+        if step == "add" and index not in members:
+            members.append(index)
+            ranking.add(index)
+        elif step == "remove" and index in members:
+            members.remove(index)
+            ranking.remove(index)
+        elif step == "raise":
+            loads[index] += amount
+        elif step == "lower":
+            loads[index] -= amount
+            ranking.lowered(index)
+        assert len(ranking) == len(members)
+        assert ranking.least() == (min(members, key=loads.__getitem__) if members else -1)
+
+
+def test_rubbish_does_not_pile_up() -> None:
+    loads = [0, 10**9]
+    ranking = Ranking(loads)
+    ranking.add(0)
+    ranking.add(1)
+    for _ in range(10_000):  # never at the top, so never popped
+        loads[1] -= 1
+        ranking.lowered(1)
+    assert len(ranking._heap) < 100

@@ -1,0 +1,95 @@
+"""Every scheduler in the table keeps these promises; adding one to the table is enough to be tested."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from configs.compose import CONFIG_DIR, Composer
+from sim_core import CapacityError, simulate, spec_from_config
+from sim_core.scheduling import SCHEDULERS
+from sim_core.scheduling.base import SplitScheduler
+from tests.sim_core import worlds
+
+EVENLY = [(row / 8, 20, 10) for row in range(200)]
+BUSY = [(row / 16, 20, 40) for row in range(64)]  # each is there for three seconds
+
+
+def splits(policy: str) -> bool:
+    return issubclass(SCHEDULERS[policy], SplitScheduler)
+
+
+@pytest.mark.parametrize("policy", SCHEDULERS)
+def test_serves_everything_that_fits(policy: str) -> None:
+    result = simulate(worlds.spec(policy, count=4), worlds.trace(EVENLY))
+    assert (result.completed, result.rejected, result.unfinished) == (200, 0, 0)
+
+
+@pytest.mark.parametrize("policy", SCHEDULERS)
+def test_load_is_spread_over_all_instances(policy: str) -> None:
+    result = simulate(worlds.spec(policy, count=4, kv_tokens=10_000), worlds.trace(BUSY))
+    prompts, tokens = (Counter(result.requests[name]) for name in ("prompt_instance", "token_instance"))
+    if policy == "mixed_pool":  # decodes go where memory is emptiest, and either pool may lend to the other
+        assert set(prompts) | set(tokens) == {0, 1, 2, 3}
+    elif splits(policy):
+        assert (set(prompts), set(tokens)) == ({0, 1}, {2, 3})
+    else:
+        assert set(prompts) == {0, 1, 2, 3}
+        assert list(result.requests["prompt_instance"]) == list(result.requests["token_instance"])
+    assert max(prompts.values()) <= 40  # of 64
+
+
+@pytest.mark.parametrize("policy", SCHEDULERS)
+def test_only_split_schedulers_transfer(policy: str) -> None:
+    result = simulate(worlds.spec(policy, count=4), worlds.trace(EVENLY[:20]))
+    transferred = [start == start for start in result.requests["transfer_start_s"]]
+    assert all(transferred) if splits(policy) else not any(transferred)
+
+
+@pytest.mark.parametrize("policy", SCHEDULERS)
+def test_one_token_ends_with_its_prompt_and_travels_nowhere(policy: str) -> None:
+    result = simulate(worlds.spec(policy, count=4), worlds.trace([(row / 4, 20, 1) for row in range(40)]))
+    assert result.completed == 40
+    requests = result.requests
+    assert list(requests["e2e_s"]) == list(requests["ttft_s"])
+    assert not any(start == start for start in [*requests["token_start_s"], *requests["transfer_start_s"]])
+
+
+@pytest.mark.parametrize("policy", [policy for policy in SCHEDULERS if splits(policy)])
+def test_a_role_without_a_machine_is_an_error_at_once(policy: str) -> None:
+    with pytest.raises(CapacityError, match="token phase"):
+        simulate(worlds.spec(policy, count=1), worlds.trace(EVENLY))
+
+
+def test_draws_of_the_random_scheduler_come_from_the_seed() -> None:
+    def chosen(seed: int) -> list[int]:
+        requests = simulate(worlds.spec("random", count=4, seed=seed), worlds.trace(EVENLY)).requests
+        by_request = sorted(zip(requests["request_id"], requests["prompt_instance"], strict=True))
+        return [int(instance) for _, instance in by_request]
+
+    assert chosen(1) == chosen(1)
+    assert chosen(1) != chosen(2)
+    assert set(Counter(chosen(1)).values()) <= set(range(30, 71))
+
+
+def test_overlapping_transfers_take_a_tenth() -> None:
+    def transfer_s(policy: str) -> float:
+        requests = simulate(worlds.spec(policy, count=2), worlds.trace([(0.0, 64, 2)])).requests
+        return requests["transfer_end_s"][0] - requests["transfer_start_s"][0]
+
+    for policy in ("kv_jsq", "kv_token_jsq"):
+        assert transfer_s(policy) == pytest.approx(64 / 1024)
+        assert transfer_s(f"overlap_{policy}") == pytest.approx(6.4 / 1024)
+
+
+def test_every_configured_scheduler_is_in_the_table_and_runs() -> None:
+    composer = Composer()
+    names = [path.stem for path in (Path(CONFIG_DIR) / "orchestrator_repo" / "schedulers").iterdir()]
+    assert len(names) == len(SCHEDULERS) + 1  # kv_round_robin over two bandwidths
+    for name in names:
+        start = "start_state=splitwise" if name == "mixed_pool" or "kv" in name else "start_state=baseline"
+        overrides = [f"applications.0.scheduler={name}", start, "cluster=half_half", "performance_model=db"]
+        spec = spec_from_config(composer.resolved(overrides), CONFIG_DIR.parent)
+        assert simulate(spec, worlds.trace([(0.0, 100, 10)])).completed == 1

@@ -99,8 +99,10 @@ def test_the_default_configuration_runs(tmp_path: Path) -> None:
 
 
 BAD = {
-    "unknown key": (["cluster.servers.0.counts=3"], ["cluster.servers.0.counts", "did you mean 'cluster.servers.0.count'"]),
-    "unknown scheduler": (["applications.0.scheduler=token_jsqq"], ["'token_jsqq'", "did you mean 'token_jsq'", "mixed_pool"]),
+    "unknown key": (["cluster.servers.0.counts=3"],
+                    ["cluster.servers.0.counts", "did you mean 'cluster.servers.0.count'"]),
+    "unknown scheduler": (["applications.0.scheduler=token_jsqq"],
+                          ["'token_jsqq'", "did you mean 'token_jsq'", "mixed_pool"]),
     "unknown group choice": (["start_state=baselin"], ["'baselin'", "did you mean 'baseline'"]),
     "bad grammar": (["cluster=[half"], ["cluster"]),
     "negative count": (["cluster.servers.0.count=-1"], ["cluster.servers.0.count=-1", "at least 0"]),

@@ -122,6 +122,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if not again:
             known = list(finished_before(points, journal, retry_failed=arguments.retry_failed))
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, key))
+        stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error
         launcher = _launcher(arguments, root)
         progress = make_progress(screen, len(points) - len(known), lambda: launcher.running)
         report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
@@ -176,7 +177,7 @@ def _show_results(
     if completed:
         console.print(results_table(completed, console))
     if report.failed:
-        console.print(failures_text(report.failed, str(arguments.experiment)))
+        console.print(failures_text(report.failed, [str(arguments.experiment), *arguments.overrides]))
     reused = f" ({report.reused} of them finished before)" if report.reused else ""
     console.print(f"{len(completed)} completed{reused}, {len(report.failed)} failed, {report.missing} not run")
     if report.missing:

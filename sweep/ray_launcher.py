@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from sweep.interrupt import Interrupts
 from sweep.point import Outcome, Point, failed_outcome, project_root
 
 LOCAL = "local"
+_CONNECT_S = 10.0
 _WAIT_S = 0.25  # how long an interrupt or a new node may go unnoticed
 _MAX_RETRIES = 3  # of a point whose worker was killed
 _STORE_BYTES = 256 * 2**20
@@ -47,6 +49,7 @@ class RayLauncher:
     def __enter__(self) -> Self:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)  # Ray reads them when it is imported and when it starts
+        _check_answers(self._address)
         import ray
 
         try:
@@ -117,6 +120,17 @@ class RayLauncher:
             "object_store_memory": _STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
         }
+
+
+def _check_answers(address: str) -> None:
+    """Raise SpecError where nobody listens at a `host:port`: Ray itself would wait for minutes and fill the screen."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise SpecError(f"no Ray cluster answers there ({error})", key="--address", value=address) from error
 
 
 def _run(point: Point) -> Outcome:

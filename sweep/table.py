@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 
 from rich import box
@@ -16,6 +17,7 @@ from sweep.point import Outcome, Point
 
 PERCENTILES = ("p50", "p90", "p99")
 PHASES = ("ttft", "tbt", "e2e")
+MOST_FAILURES = 20  # listed one by one
 PLAIN_WIDTH = 160  # of output that goes to a file or a pipe
 
 
@@ -73,15 +75,17 @@ def _results_table(outcomes: Sequence[Outcome], *, wide: bool) -> Table:
     return table
 
 
-def failures_text(outcomes: Sequence[Outcome], experiment: str) -> Text:
-    """The failed points with their reasons, and how to look at one."""
+def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
+    """The failed points with their reasons, and how to look at one; `arguments` are the sweep's own."""
     text = Text()
-    for outcome in outcomes:
+    for outcome in outcomes[:MOST_FAILURES]:
         reason = (outcome.error or "no reason given").splitlines()[0]
         text.append("failed ", style="bold red").append(f"{outcome.name}: {reason}\n")
+    if len(outcomes) > MOST_FAILURES:
+        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
     if outcomes:
-        key = outcomes[0].key[:12]
-        text.append(f"to look into one: python -m sweep {experiment} --point {key} --debug\n")
+        command = shlex.join(["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--debug"])
+        text.append(f"to look into one: {command}\n")
     return text
 
 

@@ -1,0 +1,216 @@
+"""On real Ray, on this machine: each test starts a cluster of its own, and things are killed for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.interrupt import Interrupts
+from sweep.journal import Journal
+from sweep.point import Point, project_root
+from sweep.ray_launcher import RayLauncher
+from sweep.worker import run_point
+from traces.workload import TraceRef
+
+pytestmark = pytest.mark.slow
+ROOT = project_root()
+Writer = Callable[[str], Path]
+T = TypeVar("T")
+
+
+def points_of(text: str, *extra: str) -> list[Point]:
+    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
+
+
+def descendants(pid: int) -> Iterator[tuple[int, str]]:
+    """The processes below `pid`, with their command lines."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue  # it ended meanwhile
+    for child in parents:
+        above = child
+        while above in parents and above != pid:
+            above = parents[above]
+        if above == pid and child != pid:
+            try:
+                yield child, (Path("/proc") / str(child) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+
+
+def wait_for(found: Callable[[], T], what: str, patience_s: float = 120.0) -> T:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"no {what} within {patience_s:g} s")
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start_sweep() -> Iterator[Start]:
+    """Starts the command line in a process group of its own, as a shell does; none outlives the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(file: Path, results: Path, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "sweep", str(file), "--sink", "local", "--results", str(results), *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def finished_entries(results: Path) -> dict[str, int]:
+    return {path.stem: path.stat().st_mtime_ns for path in results.glob("long/points/*.json")}
+
+
+def assert_whole(results: Path, text: str) -> None:
+    """Every point is in the journal, sound, and equal to a run in this process."""
+    points = points_of(text)
+    journal = Journal(results / "long")
+    outcomes = [journal.read(point.key) for point in points]
+    assert [o.status if o else None for o in outcomes] == ["completed"] * len(points)
+    assert {p.stem for p in results.glob("long/points/*.json")} == {p.key for p in points}
+    first = outcomes[0]
+    assert first is not None
+    assert first.requests_parquet == run_point(points[0], ROOT).requests_parquet
+
+
+def test_ray_gives_what_this_process_gives_and_a_point_that_raises_is_one_failed_outcome(tiny: str) -> None:
+    points = points_of(tiny)
+    points[1] = replace(points[1], trace=TraceRef("gone", "traces/samples", 0))
+    with Interrupts() as interrupts, RayLauncher(jobs=2) as launcher:
+        outcomes = {o.key: o for o in launcher.outcomes(points, interrupts)}
+        assert launcher.running == 0
+    assert [outcomes[p.key].status for p in points] == ["completed", "failed", "completed", "completed"]
+    assert "gone.csv" in (outcomes[points[1].key].error or "")
+    here = run_point(points[3], ROOT)
+    assert outcomes[points[3].key].requests_parquet == here.requests_parquet
+    assert outcomes[points[3].key].summary == here.summary
+    assert not list(descendants(os.getpid())), "Ray's processes are still there"
+
+
+def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:
+    points = points_of(long)
+    killed: list[int] = []
+
+    def busy_worker() -> int:
+        return next((pid for pid, line in descendants(os.getpid()) if line.startswith("ray::_run")), 0)
+
+    with Interrupts() as interrupts, RayLauncher(jobs=1) as launcher:
+        outcomes = []
+        for outcome in launcher.outcomes(points, interrupts):
+            outcomes.append(outcome)
+            if len(killed) < 2:  # another one is already under way
+                pid = wait_for(busy_worker, "busy worker")
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+    assert len(set(killed)) == 2
+    assert [o.status for o in outcomes] == ["completed"] * len(points)
+    assert sorted(o.key for o in outcomes) == sorted(p.key for p in points)
+
+
+def test_a_killed_driver_loses_and_doubles_nothing(
+    long: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    file, results = write_experiment(long), tmp_path / "results"
+    first = start_sweep(file, results)
+    wait_for(lambda: len(finished_entries(results)) >= 2, "finished point")
+    workers = [pid for pid, line in descendants(first.pid) if line.startswith("ray::_run") or "raylet/raylet" in line]
+    first.kill()
+    first.communicate()
+    before = finished_entries(results)
+    assert 2 <= len(before) < 6
+    second = start_sweep(file, results)
+    printed, complaints = second.communicate(timeout=240)
+    assert second.returncode == 0, complaints
+    assert "6 completed" in printed
+    assert "finished before" in printed
+    assert before.items() <= finished_entries(results).items(), "a finished point was run again"
+    assert_whole(results, long)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "end of the first cluster")
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(
+    long: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    file, results = write_experiment(long), tmp_path / "results"
+    first = start_sweep(file, results)
+    wait_for(lambda: len(finished_entries(results)) >= 1, "finished point")
+    os.killpg(first.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    printed, complaints = first.communicate(timeout=120)
+    assert first.returncode == 130, complaints
+    assert "the same command goes on from there" in complaints
+    assert "Traceback" not in printed + complaints
+    before = finished_entries(results)
+    assert 1 <= len(before) < 6
+    assert f"{len(before)} completed, 0 failed" in printed
+    second = start_sweep(file, results)
+    printed, complaints = second.communicate(timeout=240)
+    assert second.returncode == 0, complaints
+    assert before.items() <= finished_entries(results).items(), "a finished point was run again"
+    assert_whole(results, long)
+
+
+def test_of_two_sweeps_at_once_the_second_is_refused_and_the_first_finishes(
+    long: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    file, results = write_experiment(long), tmp_path / "results"
+    first = start_sweep(file, results, "--limit", "3")
+    wait_for(lambda: (results / "long" / "sweep.json").exists(), "first sweep")
+    second = start_sweep(file, results, "--local")
+    _, complaints = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert f"another sweep (process {first.pid}) is writing here" in complaints
+    printed, complaints = first.communicate(timeout=240)
+    assert first.returncode == 0, complaints
+    assert "3 completed, 0 failed" in printed
+
+
+def test_an_address_that_nobody_answers_at_is_one_line_and_status_2(
+    tiny: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    process = start_sweep(write_experiment(tiny), tmp_path / "results", "--address", "127.0.0.1:1")
+    printed, complaints = process.communicate(timeout=240)
+    assert process.returncode == 2, complaints
+    assert complaints.strip().splitlines()[-1].startswith("error: --address='127.0.0.1:1': no Ray cluster")
+    assert printed == ""
+
+
+def test_points_run_on_the_nodes_of_a_cluster_that_is_there_already_and_it_stays(tiny: str) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        points = points_of(tiny)
+        for _ in range(2):  # it is there for a second sweep as well
+            with Interrupts() as interrupts, RayLauncher(address=cluster.address) as launcher:
+                outcomes = {o.key: o for o in launcher.outcomes(points, interrupts)}
+            assert [outcomes[p.key].status for p in points] == ["completed"] * 4
+        assert outcomes[points[2].key].summary == run_point(points[2], ROOT).summary
+    finally:
+        cluster.shutdown()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from rich.console import Console
+
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.interrupt import Interrupts
+from sweep.journal import Journal, JournalError
+from sweep.point import Outcome, Point, project_root
+from sweep.progress import make_progress
+from sweep.serial import SerialLauncher
+from sweep.service import SweepReport, finished_before, run_sweep, sweep_id
+from sweep.worker import run_point
+
+ROOT = project_root()
+
+
+class RecordingWriter:
+    """Takes outcomes and notes what the journal says of each at that moment."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.seen: list[tuple[Outcome, Outcome | None]] = []
+        self._journal = journal
+
+    def start(self) -> None:
+        """Nothing to open."""
+
+    def submit(self, outcome: Outcome) -> None:
+        self.seen.append((outcome, self._journal.read(outcome.key)))
+
+
+class ForbiddenLauncher(SerialLauncher):
+    """Fails the test when it is started."""
+
+    def __enter__(self) -> Self:
+        raise AssertionError("nothing is left to run")
+
+
+class InterruptedLauncher(SerialLauncher):
+    """Gets a Ctrl-C in the middle of the third point."""
+
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+        yield from super().outcomes(points[:2], interrupts)
+        try:
+            with interrupts.at_once():
+                os.kill(os.getpid(), signal.SIGINT)
+                run_point(points[2], ROOT)
+        except KeyboardInterrupt:
+            yield from super().outcomes(points[2:], interrupts)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert error is None
+
+
+@pytest.fixture
+def points(tiny: str) -> list[Point]:
+    return expand(parse_experiment(tiny, "tiny.yaml"), [], ROOT)
+
+
+def sweep(
+    points: Sequence[Point], journal: Journal, launcher: SerialLauncher
+) -> tuple[SweepReport, list[tuple[Outcome, Outcome | None]]]:
+    writer = RecordingWriter(journal)
+    known = list(finished_before(points, journal, retry_failed=False))
+    progress = make_progress(Console(quiet=True), len(points) - len(known), lambda: launcher.running)
+    with Interrupts() as interrupts:
+        report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
+    return report, writer.seen
+
+
+def test_the_journal_has_an_outcome_whole_before_the_sink_hears_of_it(points: list[Point], tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        report, seen = sweep(points, journal, SerialLauncher(ROOT))
+    assert [outcome.key for outcome, _ in seen] == [p.key for p in points]
+    assert all(kept == outcome and outcome.requests_parquet for outcome, kept in seen)
+    assert [o.index for o in report.outcomes] == [0, 1, 2, 3]
+    assert (report.reused, report.missing, report.interrupted) == (0, 0, False)
+
+
+def test_what_is_finished_starts_no_launcher_but_reaches_the_sink_under_its_present_name(
+    points: list[Point], tiny: str, tmp_path: Path
+) -> None:
+    with Journal(tmp_path) as journal:
+        sweep(points, journal, SerialLauncher(ROOT))
+        renamed = expand(parse_experiment(tiny.replace("one-h100", "lone"), "tiny.yaml"), ["rate=4,3"], ROOT)
+        report, seen = sweep(renamed, journal, ForbiddenLauncher(ROOT))
+    assert report.reused == 2
+    assert [(o.index, o.name) for o, _ in seen] == [(0, "lone 1xH100 conv 4 rps"), (1, "lone 1xH100 conv 3 rps")]
+    assert all(o.requests_parquet for o, _ in seen)
+
+
+def test_an_interrupt_gives_up_the_point_under_way_and_keeps_the_rest(points: list[Point], tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        report, seen = sweep(points, journal, InterruptedLauncher(ROOT))
+    assert (report.interrupted, report.missing, len(report.outcomes), len(seen)) == (True, 2, 2, 2)
+
+
+def test_a_full_disk_ends_the_sweep_and_what_was_finished_before_stays(
+    points: list[Point], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(tmp_path) as journal:
+        sweep(points[:2], journal, SerialLauncher(ROOT))
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(JournalError, match="No space left on device"):
+                sweep(points, journal, SerialLauncher(ROOT))
+        report, _ = sweep(points, journal, SerialLauncher(ROOT))
+    assert (report.reused, report.missing, len(report.failed)) == (2, 0, 0)
+
+
+def test_a_sweeps_id_is_its_points_and_nothing_else(points: list[Point], tiny: str) -> None:
+    again = expand(parse_experiment(tiny, "moved.yaml"), [], ROOT)
+    assert sweep_id("tiny", again) == sweep_id("tiny", points)
+    assert sweep_id("tiny", points[:3]) != sweep_id("tiny", points)
+
+
+def test_handlers_of_signals_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before

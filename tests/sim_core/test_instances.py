@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim_core import SimResult, simulate
+from configs.compose import CONFIG_DIR, Composer
+from sim_core import SimResult, simulate, spec_from_config
 from sim_core.batching import BATCHING
 from tests.sim_core import worlds
 
@@ -127,3 +128,20 @@ def test_transfers_that_can_never_happen_end_the_run_with_a_report() -> None:
         "waits for memory on box-gpu_1 to send its KV cache there",
         "waits to decode on box-gpu_1",
     ]
+
+
+@pytest.mark.parametrize("policy", BATCHING)
+def test_an_arrival_at_the_very_end_of_a_run_cuts_nothing(policy: str) -> None:
+    # the first decodes from 1.0 to 2.0 exactly, when the second arrives
+    result = alone([(0.0, 10, 5), (2.0, 10, 2)], policy)
+    assert by_request(result, "token_end_s") == [2.0, 2.0 + 1.0 + 0.25]
+
+
+def test_grouped_query_attention_shrinks_the_cache() -> None:
+    composer = Composer()
+    sizes = {}
+    for name in ("llama2-70b", "llama2-70b-gqa"):
+        overrides = [f"applications.0.model_architecture={name}", "applications.0.model_size=llama2-70b-fp16"]
+        sizes[name] = spec_from_config(composer.resolved(overrides), CONFIG_DIR.parent).applications[0].model
+    assert sizes["llama2-70b"].kv_bytes_per_token == 2 * 8192 * 80 * 2
+    assert sizes["llama2-70b-gqa"].kv_bytes_per_token == 2 * 8192 * 80 * 2 // 8

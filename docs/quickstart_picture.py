@@ -1,0 +1,46 @@
+"""Draws docs/quickstart.png from the results of experiments/quickstart.yaml: `python docs/quickstart_picture.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from sim_core.slo import SLO_LIMITS
+from sync import load_sweep
+
+TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
+# Okabe and Ito's colours, told apart by the colour-blind; markers and dashes tell them apart in grey.
+STYLES = {
+    "baseline-a100": ("#999999", "s", ":"),
+    "baseline-h100": ("#000000", "o", ":"),
+    "splitwise-aa": ("#56B4E9", "s", "-"),
+    "splitwise-hh": ("#D55E00", "v", "--"),
+    "splitwise-ha": ("#009E73", "D", "-"),
+    "splitwise-hhcap": ("#E69F00", "^", "--"),
+}
+
+
+def main() -> None:
+    runs = load_sweep("quickstart").runs.sort_values("rate")
+    figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    for panel, (metric, title) in zip(panels, TITLES.items(), strict=True):
+        limit = SLO_LIMITS[metric]["p90"]
+        for system, (colour, marker, dashes) in STYLES.items():
+            rows = runs[runs["system"] == system]
+            panel.plot(rows["rate"], rows[f"{metric}/p90_slowdown"], dashes, color=colour, marker=marker, label=system)
+        panel.axhline(limit, color="0.4", linewidth=1)
+        panel.annotate(f"SLO: {limit:g}x", (runs["rate"].min(), limit), textcoords="offset points", xytext=(0, 4),
+                       color="0.3", fontsize=9)  # fmt: skip
+        panel.set(title=title, xlabel="requests per second", ylim=(0, 3 * limit), xticks=sorted(runs["rate"].unique()))
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("90th percentile, slowdown against\nthe request alone on a DGX-A100")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    figure.savefig(Path(__file__).parent / "quickstart.png", dpi=130)
+
+
+if __name__ == "__main__":
+    main()

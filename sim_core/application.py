@@ -20,7 +20,9 @@ class Application:
         self.spec = spec
         self.engine = engine
         self.recorder = recorder
-        self.open: set[Request] = set()  # never iterated in a way that matters: see `unfinished`
+        self.open: set[Request] = set()  # iterated in order of arrival alone: see `unfinished`
+        self.instances: Sequence[Instance] = ()
+        self._early: list[Request] = []  # came before the instances were up
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
@@ -32,9 +34,17 @@ class Application:
         self.network = network
         self._smallest = min(i.kv_capacity for i in instances)
         self._largest = max(i.kv_capacity for i in instances)
+        if self.spec.spin_up_s > 0.0:
+            self.engine.at(self.spec.spin_up_s, self._ready, None)
 
     def arrive(self, request: Request) -> None:
         """A request comes from the router."""
+        if not self.instances:
+            self.recorder.reject(request, f"application {self.spec.application_id} has no instance")
+            return
+        if self.engine.now < self.spec.spin_up_s:
+            self._early.append(request)
+            return
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
         if needed > self._largest:
             self._reject(request, self._largest)
@@ -57,6 +67,12 @@ class Application:
             self.engine.after(self._submit_task_s, self._enter_prompt, task)
             if prompt is token and request.output_tokens > 1:
                 self.engine.after(self._submit_task_s, self._enter_behind, task)
+
+    def _ready(self, _nothing: None) -> None:
+        """The instances are up."""
+        early, self._early = self._early, []
+        for request in early:
+            self.arrive(request)
 
     def _enter_prompt(self, task: Task) -> None:
         if task.entered:

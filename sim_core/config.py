@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sim_core.batching import BATCHING
-from sim_core.errors import SpecError
+from sim_core.errors import SpecError, choices
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.measurements import read_curves
 from sim_core.scheduling import SCHEDULERS
@@ -38,14 +39,19 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
     top = Section(resolved, "")
     servers = _servers(top)
     applications = _applications(top)
-    start_state = _start_state(top.section("start_state"), applications)
+    start_states = _start_states(top.section("start_state"), _run_overheads(top))
+    for state in start_states:
+        if state.application_id not in {application.application_id for application in applications}:
+            raise SpecError(
+                "there is no such application", key="start_state.application_id", value=state.application_id
+            )
     router = top.section("router")
     router.text("policy", ("noop",))
     spec = SimSpec(
         servers=servers,
         applications=applications,
-        start_state=start_state,
-        performance=_performance(top.section("performance_model"), root, servers, applications, start_state),
+        start_states=start_states,
+        performance=_performance(top.section("performance_model"), root, servers, applications, start_states),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=top.number("end_time", above=True),
         seed=top.integer("seed", 0),
@@ -84,11 +90,11 @@ def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
     applications: list[ApplicationSpec] = []
     for entry in top.sections("applications"):
         entry.ignore("overheads", "debug")
-        entry.text("allocator", repo.value("allocators"))
         application = ApplicationSpec(
             application_id=entry.integer("application_id", 0),
             model=_model(entry, models),
             scheduler=_scheduler(entry, repo.value("schedulers")),
+            spin_up_s=_spin_up(entry, repo.value("allocators")),
         )
         entry.done()
         if application.application_id in {a.application_id for a in applications}:
@@ -145,47 +151,97 @@ def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
     return scheduler
 
 
-def _start_state(state: Section, applications: tuple[ApplicationSpec, ...]) -> StartStateSpec:
+def _allocator(entry: Section, allocators: Mapping[str, Any]) -> Section:
+    name = entry.text("allocator", allocators)
+    config = Section(allocators[name], f"orchestrator_repo.allocators.{name}")
+    config.text("policy", ("noop",))
+    return config
+
+
+def _run_overheads(top: Section) -> dict[int, float]:
+    """`run` of each application's allocator: seconds on top of an iteration."""
+    allocators = top.section("orchestrator_repo").value("allocators")
+    overheads = {}
+    for entry in top.sections("applications"):
+        delays = _allocator(entry, allocators).section("instance_overheads")
+        overheads[entry.integer("application_id", 0)] = delays.number("run")
+        if delays.number("preempt", default=0.0) > 0.0:
+            raise delays.error("preempt", "preemption takes no time here: must be 0")
+        delays.done()
+    return overheads
+
+
+def _spin_up(entry: Section, allocators: Mapping[str, Any]) -> float:
+    delays = _allocator(entry, allocators).section("overheads")
+    if delays.number("spin_down", default=0.0) > 0.0:
+        raise delays.error("spin_down", "instances are never taken down here: must be 0")
+    spin_up_s = delays.number("spin_up")
+    delays.done()
+    return spin_up_s
+
+
+def _start_states(state: Section, run_s: Mapping[int, float]) -> tuple[StartStateSpec, ...]:
+    """One state for one application, or `parts`, one for each of several."""
+    if not state.has("parts"):
+        return (_start_state(state, run_s),)
+    state.text("state_type")
+    parts = tuple(_start_state(part, run_s) for part in state.sections("parts"))
+    state.done()
+    ids = [part.application_id for part in parts]
+    for number in ids:
+        if ids.count(number) > 1:
+            raise SpecError(f"application {number} has two parts; join them", key="start_state.parts")
+    return parts
+
+
+def _start_state(state: Section, run_s: Mapping[int, float]) -> StartStateSpec:
     state_type = state.text("state_type")
     kind = state_type.split("_")[0]
     if kind not in START_STATES:
-        raise state.error("state_type", f"unknown start state (one of: {', '.join(START_STATES)})")
-    application_id = state.integer("application_id", 0)
-    if application_id not in {application.application_id for application in applications}:
-        raise state.error("application_id", "there is no such application")
+        raise state.error("state_type", f"unknown start state{choices(kind, START_STATES)}")
+    application_id = state.integer("application_id", 0, default=0)
+    taken: tuple[tuple[str, int], ...] | None = None
+    if state.has("machines"):
+        counts = state.section("machines")
+        taken = tuple((str(sku), counts.integer(str(sku), 0)) for sku in state.value("machines"))
+    spec = StartStateSpec(kind, application_id, taken)
+    overhead_s = run_s.get(application_id, 0.0)
     if state.has("instance"):
-        spec = StartStateSpec(kind, application_id, instance=_instance(state.section("instance")))
-        state.done()
-        return spec
+        spec = replace(spec, instance=_instance(state.section("instance"), overhead_s))
+    elif kind != "unallocated":
+        spec = _split(state, spec, overhead_s)
+    state.done()
+    return spec
+
+
+def _split(state: Section, spec: StartStateSpec, run_s: float) -> StartStateSpec:
     split = state.text("split_type", ("homogeneous", "heterogeneous"))
     prompt, token = state.section("prompt"), state.section("token")
     by_count = split == "homogeneous"
-    spec = StartStateSpec(
-        kind,
-        application_id,
+    return replace(
+        spec,
         split_type=split,
-        prompt=_instance(prompt),
-        token=_instance(token),
+        prompt=_instance(prompt, run_s),
+        token=_instance(token, run_s),
         prompt_machines=prompt.integer("num_instances", 0) if by_count else 0,
         token_machines=token.integer("num_instances", 0) if by_count else 0,
         prompt_skus=() if by_count else prompt.texts("instance_names"),
         token_skus=() if by_count else token.texts("instance_names"),
     )
-    state.done()
-    return spec
 
 
-def _instance(config: Section) -> InstanceSpec:
-    config.ignore("num_instances", "instance_names")
+def _instance(config: Section, run_s: float) -> InstanceSpec:
+    config.ignore("num_instances", "instance_names", "max_batch_size", "max_batch_tokens", "max_preemptions")
     policy = config.text("instance_type", BATCHING)
     limited = policy == "Splitwise"
     spec = InstanceSpec(
         policy=policy,
         tensor_parallelism=config.integer("tensor_parallelism", 1),
         pipeline_parallelism=config.integer("pipeline_parallelism", 1),
-        max_batch_size=config.integer("max_batch_size", 1),
+        max_batch_size=1 if policy == "DEFAULT" else config.integer("max_batch_size", 1),
         max_batch_tokens=config.integer("max_batch_tokens", 1) if limited else None,
         max_preemptions=config.integer("max_preemptions", 0) if limited else None,
+        run_s=run_s,
     )
     config.done()
     return spec
@@ -196,14 +252,19 @@ def _performance(
     root: Path,
     servers: tuple[ServerGroupSpec, ...],
     applications: tuple[ApplicationSpec, ...],
-    state: StartStateSpec,
+    states: tuple[StartStateSpec, ...],
 ) -> PerformanceSpec:
     policy = config.text("policy", PERFORMANCE_MODELS)
     if policy == "constant":
         spec = PerformanceSpec(policy, prompt_s=config.number("prompt_time"), token_s=config.number("token_time"))
     else:
         hardware = {group.processors[0].name for group in servers}
-        instances = [i for i in (state.instance, state.prompt, state.token) if i is not None]
+        instances = [
+            instance
+            for state in states
+            for instance in (state.instance, state.prompt, state.token)
+            if instance is not None
+        ]
         wanted = {
             (app.model.measured_as, name, instance.tensor_parallelism)
             for app in applications

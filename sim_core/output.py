@@ -45,7 +45,8 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
 def write_outputs(result: SimResult, folder: Path) -> None:
     """summary.csv, detailed/{application_id}.csv, ..._alloc.csv, request_nodes.csv and unserved.csv below `folder`."""
     (folder / "detailed").mkdir(parents=True, exist_ok=True)
-    applications = sorted({int(str(number)) for number in result.instances["application_id"]})
+    numbers = [*result.instances["application_id"], *result.unserved["application_id"]]
+    applications = sorted({int(str(number)) for number in numbers})
     summaries = []
     for application_id in applications:
         columns = detailed_columns(result, application_id)

@@ -185,6 +185,28 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
     if result.completed == 0:
         return summary
     requests = result.requests
+    summary.update(_times(requests))
+    if result.rejected or result.unfinished:  # whoever waits for ever is not within any limit
+        summary["slo/within"] = 0.0
+    applications = sorted(set(requests["application_id"]))
+    if len(applications) > 1:
+        for number in applications:
+            rows = [row for row, application in enumerate(requests["application_id"]) if application == number]
+            own = {name: array(column.typecode, [column[row] for row in rows]) for name, column in requests.items()}
+            summary[f"application_{number}/run/completed"] = float(len(rows))
+            summary.update({f"application_{number}/{name}": value for name, value in _times(own).items()})
+    span_s = result.end_s - trace.arrival_s[0]
+    if span_s > 0:
+        summary["throughput/requests_per_s"] = result.completed / span_s
+        summary["throughput/output_tokens_per_s"] = sum(requests["output_tokens"]) / span_s
+    summary["memory/peak_fraction"] = max(map(_number, result.instances["kv_peak_fraction"]))
+    summary["utilisation/mean"] = mean([_number(value) for value in result.instances["utilisation"]])
+    return summary
+
+
+def _times(requests: Columns) -> dict[str, float]:
+    """Statistics of times and slowdowns, and the checks of the SLO."""
+    summary: dict[str, float] = {}
     for metric in ("ttft", "tbt", "e2e", "queue"):
         values = finite_sorted(requests[f"{metric}_s"])
         if values:
@@ -199,14 +221,6 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
             summary.update({f"{metric}/{name}_slowdown": percentile(values, float(name[1:])) for name in limits})
     if complete:
         summary.update(slo.check(summary))
-        if result.rejected or result.unfinished:  # whoever waits for ever is not within any limit
-            summary["slo/within"] = 0.0
-    span_s = result.end_s - trace.arrival_s[0]
-    if span_s > 0:
-        summary["throughput/requests_per_s"] = result.completed / span_s
-        summary["throughput/output_tokens_per_s"] = sum(requests["output_tokens"]) / span_s
-    summary["memory/peak_fraction"] = max(map(_number, result.instances["kv_peak_fraction"]))
-    summary["utilisation/mean"] = mean([_number(value) for value in result.instances["utilisation"]])
     return summary
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim_core.application import Application
 from sim_core.batching import BATCHING, Instance
 from sim_core.engine import Engine
-from sim_core.errors import CapacityError, SpecError, choices
+from sim_core.errors import SpecError, choices
 from sim_core.memory import instance_memory
 from sim_core.network import Network
 from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
@@ -15,7 +15,7 @@ from sim_core.results import SimResult, collect
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
 from sim_core.spec import SimSpec
-from sim_core.start_state import START_STATES, InstancePlan
+from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sim_core.trace import Trace
 
 
@@ -28,18 +28,19 @@ class Simulation:
         self.engine = Engine()
         self.recorder = Recorder()
         self._performance = build_performance(spec)
-        self.plans = START_STATES[spec.start_state.kind](spec)
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
         self.instances: dict[int, list[Instance]] = {app.application_id: [] for app in spec.applications}
-        self._fill(spec.start_state.application_id, self.plans)
+        machines = Machines(spec.servers)
+        for state in spec.start_states:
+            plans = START_STATES[state.kind](state, machines.take(state))
+            if plans:
+                self._fill(state.application_id, plans)
 
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
         application = self.applications[application_id]
-        if not plans:
-            raise CapacityError("the cluster has no machine; give one a count", key="cluster.servers")
         model = application.spec.model
         instances = self.instances[application_id]
         for index, plan in enumerate(plans):
@@ -47,6 +48,8 @@ class Simulation:
             times = self._performance.iteration_times(
                 model.measured_as, plan.processor_name, plan.spec.tensor_parallelism
             )
+            if policy.overhead_per_iteration:
+                times = times.plus(plan.spec.run_s)
             name = f"{plan.processor_name}_{index}"
             memory = instance_memory(model, plan.processors)
             instances.append(

@@ -63,14 +63,16 @@ class InstanceSpec:
     max_batch_size: int
     max_batch_tokens: int | None = None
     max_preemptions: int | None = None
+    run_s: float = 0.0  # overhead: on top of each iteration, or of each task where tasks run to completion
 
 
 @dataclass(frozen=True, slots=True)
 class StartStateSpec:
-    """Which instances exist at time 0. `kind` names an entry of `sim_core.start_state.START_STATES`."""
+    """The instances that an application starts with. `kind` names an entry of `sim_core.start_state.START_STATES`."""
 
     kind: str
     application_id: int = 0
+    machines: tuple[tuple[str, int], ...] | None = None  # SKU and count taken from the cluster; None: all that are left
     instance: InstanceSpec | None = None  # uniform
     split_type: str | None = None  # split: homogeneous or heterogeneous
     prompt: InstanceSpec | None = None
@@ -106,6 +108,7 @@ class ApplicationSpec:
     application_id: int
     model: ModelSpec
     scheduler: SchedulerSpec
+    spin_up_s: float = 0.0  # until its instances take requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class SimSpec:
 
     servers: tuple[ServerGroupSpec, ...]
     applications: tuple[ApplicationSpec, ...]
-    start_state: StartStateSpec
+    start_states: tuple[StartStateSpec, ...]  # one an application at most
     performance: PerformanceSpec
     routing_delay_s: float = 0.0
     end_time_s: float = 86400.0

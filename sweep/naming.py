@@ -17,8 +17,10 @@ def machines_label(spec: SimSpec) -> str:
 
 
 def role_counts(spec: SimSpec) -> tuple[int, int] | None:
-    """Prompt and token machines of a split cluster; None where machines have no roles."""
-    start, counts = spec.start_state, spec.machine_counts()
+    """Prompt and token machines of a split cluster; None where machines have no roles, or several applications."""
+    if len(spec.start_states) != 1:
+        return None
+    start, counts = spec.start_states[0], spec.machine_counts()
     if start.split_type == "homogeneous":
         return start.prompt_machines, start.token_machines
     if start.split_type == "heterogeneous":

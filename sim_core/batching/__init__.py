@@ -1,9 +1,14 @@
 """Batching policies: who is in an instance's batch. Adding one: a file here, and its line in the table."""
 
 from sim_core.batching.base import Instance
+from sim_core.batching.default import DefaultInstance
 from sim_core.batching.orca import OrcaInstance
 from sim_core.batching.splitwise import SplitwiseInstance
 
-BATCHING: dict[str, type[Instance]] = {"ORCA": OrcaInstance, "Splitwise": SplitwiseInstance}
+BATCHING: dict[str, type[Instance]] = {
+    "DEFAULT": DefaultInstance,
+    "ORCA": OrcaInstance,
+    "Splitwise": SplitwiseInstance,
+}
 
 __all__ = ["BATCHING", "Instance"]

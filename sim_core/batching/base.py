@@ -79,6 +79,8 @@ class Instance(ABC):
         "waiting_kv_tokens",
     )
 
+    overhead_per_iteration = True  # whether the run overhead is part of each iteration's time
+
     def __init__(
         self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
         memory: KvMemory, times: IterationTimes, spec: InstanceSpec,

@@ -29,6 +29,16 @@ class IterationTimes:
     decode_s: TimeTable  # decodes alone
     mixed_s: TimeTable  # both
 
+    def plus(self, overhead_s: float) -> IterationTimes:
+        """The same with so much more an iteration."""
+        if overhead_s == 0.0:
+            return self
+
+        def longer(table: TimeTable) -> TimeTable:
+            return TimeTable(lambda batch_tokens: table[batch_tokens] + overhead_s)
+
+        return IterationTimes(longer(self.prompt_s), longer(self.decode_s), longer(self.mixed_s))
+
 
 class PerformanceModel(ABC):
     """Gives the times of any (model, hardware, tensor parallelism) that the run uses."""

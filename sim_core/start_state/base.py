@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, SimSpec
+from sim_core.errors import CapacityError
+from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,31 @@ class InstancePlan:
         return self.processors[0].name
 
 
-def machines(spec: SimSpec) -> Iterator[ServerGroupSpec]:
-    """Every machine, one by one, in the cluster's order: all of a SKU together, SKUs as first named."""
-    by_sku: dict[str, list[ServerGroupSpec]] = {}
-    for group in spec.servers:
-        by_sku.setdefault(group.sku, []).append(group)
-    for groups in by_sku.values():
+class Machines:
+    """The machines of a cluster, one by one, in its order: all of a SKU together, SKUs as first named."""
+
+    def __init__(self, groups: Sequence[ServerGroupSpec]) -> None:
+        self._free: dict[str, list[ServerGroupSpec]] = {}
         for group in groups:
-            for _ in range(group.count):
-                yield group
+            self._free.setdefault(group.sku, []).extend([group] * group.count)
+
+    def take(self, state: StartStateSpec) -> list[ServerGroupSpec]:
+        """The next machines that `state` asks for, or all that are left; CapacityError where there are too few."""
+        wanted = state.machines
+        if wanted is None:
+            wanted = tuple((sku, len(machines)) for sku, machines in self._free.items())
+        taken: list[ServerGroupSpec] = []
+        for sku, count in wanted:
+            free = self._free.get(sku, [])
+            if count > len(free):
+                raise CapacityError(
+                    f"application {state.application_id} asks for {count} {sku} and {len(free)} are left; lower it, or "
+                    "raise cluster.servers.*.count",
+                    key="start_state.parts",
+                )
+            taken += free[:count]
+            del free[:count]
+        return taken
 
 
 def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[InstancePlan]:

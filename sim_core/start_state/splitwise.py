@@ -5,50 +5,46 @@ from __future__ import annotations
 from itertools import chain
 
 from sim_core.errors import CapacityError, SpecError, choices
-from sim_core.spec import PROMPT, TOKEN, SimSpec
-from sim_core.start_state.base import InstancePlan, machines, slices
+from sim_core.spec import PROMPT, TOKEN, ServerGroupSpec, StartStateSpec
+from sim_core.start_state.base import InstancePlan, slices
 
 
-def splitwise(spec: SimSpec) -> list[InstancePlan]:
+def splitwise(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
     """Homogeneous: the first machines take prompts, the next ones decodes. Heterogeneous: the SKU decides."""
-    state = spec.start_state
     if state.prompt is None or state.token is None:
         raise SpecError("a split start state needs a prompt and a token instance", key="start_state")
     if state.split_type == "homogeneous":
-        return _homogeneous(spec)
+        return _homogeneous(state, machines)
     if state.split_type == "heterogeneous":
-        return _heterogeneous(spec)
+        return _heterogeneous(state, machines)
     valid = ("homogeneous", "heterogeneous")
     raise SpecError(
         f"unknown split type{choices(state.split_type, valid)}", key="start_state.split_type", value=state.split_type
     )
 
 
-def _homogeneous(spec: SimSpec) -> list[InstancePlan]:
-    state = spec.start_state
+def _homogeneous(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
     assert state.prompt is not None and state.token is not None
-    all_machines = list(machines(spec))
     wanted = state.prompt_machines + state.token_machines
-    if wanted > len(all_machines):
+    if wanted > len(machines):
         raise CapacityError(
             f"{state.prompt_machines} prompt + {state.token_machines} token machines are asked for and the cluster "
-            f"has {len(all_machines)}; lower num_instances or raise cluster.servers.*.count",
+            f"has {len(machines)}; lower num_instances or raise cluster.servers.*.count",
             key="start_state.prompt.num_instances",
             value=state.prompt_machines,
         )
-    prompts = all_machines[: state.prompt_machines]
-    tokens = all_machines[state.prompt_machines : wanted]
+    prompts = machines[: state.prompt_machines]
+    tokens = machines[state.prompt_machines : wanted]
     return [
         *chain.from_iterable(slices(machine, PROMPT, state.prompt) for machine in prompts),
         *chain.from_iterable(slices(machine, TOKEN, state.token) for machine in tokens),
     ]
 
 
-def _heterogeneous(spec: SimSpec) -> list[InstancePlan]:
-    state = spec.start_state
+def _heterogeneous(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
     assert state.prompt is not None and state.token is not None
     plans: list[InstancePlan] = []
-    for machine in machines(spec):
+    for machine in machines:
         if machine.sku in state.prompt_skus:
             plans.extend(slices(machine, PROMPT, state.prompt))
         elif machine.sku in state.token_skus:

@@ -170,8 +170,8 @@ def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list
     trace = worlds.trace(arrivals)
     jumped = simulate(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
-        for name, policy in list(BATCHING.items()):
-            patch.setitem(BATCHING, name, stepping(policy))
+        for name in ("ORCA", "Splitwise"):  # DEFAULT has no batch to step through
+            patch.setitem(BATCHING, name, stepping(BATCHING[name]))
         stepped = simulate(spec, trace)
     assert by_request(jumped) == by_request(stepped)
     assert jumped.unserved == stepped.unserved

@@ -31,7 +31,7 @@ def test_a_request_alone_takes_its_prompt_and_one_iteration_a_further_token(poli
     assert by_request(result, "tbt_s") == [0.25]
 
 
-@pytest.mark.parametrize("policy", BATCHING)
+@pytest.mark.parametrize("policy", ["ORCA", "Splitwise"])
 def test_a_prompt_joins_at_the_next_iteration_boundary(policy: str) -> None:
     # the first decodes from 1.0; at 1.3 it is in its second iteration, which ends at 1.5
     result = alone([(0.0, 10, 9), (1.3, 10, 2)], policy)
@@ -130,7 +130,14 @@ def test_transfers_that_can_never_happen_end_the_run_with_a_report() -> None:
     ]
 
 
-@pytest.mark.parametrize("policy", BATCHING)
+def test_the_default_instance_runs_each_task_to_completion() -> None:
+    # a decode of 8 iterations from 1.0 to 3.0, through which the second waits
+    result = alone([(0.0, 10, 9), (1.3, 10, 2)], "DEFAULT")
+    assert by_request(result, "prompt_start_s") == [0.0, 3.0]
+    assert by_request(result, "token_end_s") == [3.0, 4.0 + 0.25]
+
+
+@pytest.mark.parametrize("policy", ["ORCA", "Splitwise"])
 def test_an_arrival_at_the_very_end_of_a_run_cuts_nothing(policy: str) -> None:
     # the first decodes from 1.0 to 2.0 exactly, when the second arrives
     result = alone([(0.0, 10, 5), (2.0, 10, 2)], policy)

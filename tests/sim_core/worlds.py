@@ -68,7 +68,7 @@ def spec(
     return SimSpec(
         servers=(machines(count, kv_tokens),),
         applications=(ApplicationSpec(0, TINY_MODEL, scheduler(policy, **(delays or {}))),),
-        start_state=state,
+        start_states=(state,),
         performance=PerformanceSpec("constant", prompt_s=prompt_s, token_s=token_s),
         end_time_s=1e9,
         seed=seed,

@@ -1,0 +1,66 @@
+"""Run to completion: one task at a time, first come, first served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim_core.batching.base import Instance, Owner
+from sim_core.engine import Engine
+from sim_core.request import Task
+from sim_core.spec import InstanceSpec
+
+if TYPE_CHECKING:
+    from sim_core.memory import KvMemory
+    from sim_core.performance.base import IterationTimes
+
+
+class DefaultInstance(Instance):
+    """Runs a prompt, then all of a decode's iterations, and looks at nothing else meanwhile.
+
+    To the instance a task is one long iteration; the run overhead comes once a task.
+    """
+
+    __slots__ = ("_run_s",)
+
+    overhead_per_iteration = False
+
+    def __init__(
+        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
+        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
+    ) -> None:  # fmt: skip
+        super().__init__(engine, owner, index, name, sku, role, memory, times, spec)
+        self._run_s = spec.run_s
+
+    def enqueue(self, task: Task) -> None:
+        self.queue.append(task)
+
+    def arrived(self, task: Task) -> None:
+        if self.batch_size() == 0 and self.fits(task.kv_tokens):
+            self.start()
+
+    def start(self) -> None:
+        if self.batch_size():  # it runs to completion
+            return
+        self.busy_since_s = self.engine.now
+        if self.waiting:
+            self.refill()
+        self.starts += 1
+        if self.batch_size():
+            self.planned = 1
+            self.end = self.engine.at(self.engine.now + self.duration_s, self.finish, None)
+        elif not self.requests:
+            self.owner.instance_idle(self)
+
+    def refill(self) -> None:
+        task = self.queue[0]
+        if not self.fits(task.kv_tokens):
+            return
+        del self.queue[0]
+        self.stop_waiting(task)
+        self.batch_tokens = tokens = task.batch_tokens
+        if task.is_prompt:
+            self.duration_s = self._run_s + self.times.prompt_s[tokens]
+        else:
+            self.duration_s = self._run_s + self.times.decode_s[tokens] * task.remaining
+            task.remaining = 1
+        self.join(task)

@@ -1,0 +1,11 @@
+"""No instance at all."""
+
+from __future__ import annotations
+
+from sim_core.spec import ServerGroupSpec, StartStateSpec
+from sim_core.start_state.base import InstancePlan
+
+
+def unallocated(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+    """The application starts without instances: its requests are rejected."""
+    return []

@@ -192,7 +192,9 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
     if len(applications) > 1:
         for number in applications:
             rows = [row for row, application in enumerate(requests["application_id"]) if application == number]
-            own = {name: array(column.typecode, [column[row] for row in rows]) for name, column in requests.items()}
+            own: Columns = {
+                name: array(column.typecode, [column[row] for row in rows]) for name, column in requests.items()
+            }
             summary[f"application_{number}/run/completed"] = float(len(rows))
             summary.update({f"application_{number}/{name}": value for name, value in _times(own).items()})
     span_s = result.end_s - trace.arrival_s[0]

@@ -71,8 +71,8 @@ def test_summaries_and_files_are_per_application(tmp_path: Path) -> None:
     rows = (tmp_path / "summary.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["application_id", "0", "1"]
     assert result.summary["application_0/run/completed"] == 30
-    assert result.summary["application_1/ttft/max_s"] < result.summary["ttft/max_s"]
-    assert result.summary["application_0/ttft/max_s"] == result.summary["ttft/max_s"]
+    slowest = [result.summary[f"application_{number}/ttft/max_s"] for number in (0, 1)]
+    assert slowest[0] != slowest[1] and max(slowest) == result.summary["ttft/max_s"]
 
 
 def test_a_request_for_an_application_that_is_not_there_is_an_error() -> None:

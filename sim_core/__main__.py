@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -49,6 +50,7 @@ def run(cfg: DictConfig) -> None:
     if resolved["debug"]:
         for application_id, instances in simulation.instances.items():
             logs.append(IterationLog(folder / "instances", application_id, instances, list(trace.request_id)))
+    gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage during the run
     began = time.process_time()
     result = simulation.run(trace)
     cpu_s = time.process_time() - began

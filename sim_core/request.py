@@ -52,6 +52,7 @@ class Request:
         "arrival_s",
         "batch_size",
         "decode",
+        "decode_kv_tokens",
         "index",
         "kv_tokens",
         "output_tokens",
@@ -59,6 +60,7 @@ class Request:
         "preemptions",
         "prompt_end_s",
         "prompt_instance",
+        "prompt_kv_tokens",
         "prompt_start_s",
         "prompt_tokens",
         "token_end_s",
@@ -76,6 +78,8 @@ class Request:
         self.arrival_s = arrival_s
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens  # the first one, which the prompt phase gives, included
+        self.prompt_kv_tokens = batch_size * (prompt_tokens + 1)  # memory of the prompt and the first token
+        self.decode_kv_tokens = batch_size * (output_tokens - 1)  # what decoding takes on top, all of it at its start
         self.batch_size = batch_size
         self.kv_tokens = 0  # memory held, on whichever instance has it
         self.decode: Task | None = None  # where both phases run on one instance: the second, queued behind the first
@@ -88,21 +92,10 @@ class Request:
         self.preempted_s = 0.0
         self.preemptions = 0
 
-    @property
-    def prompt_kv_tokens(self) -> int:
-        """KV memory that the prompt phase takes: the prompt and the first token."""
-        return self.batch_size * (self.prompt_tokens + 1)
-
-    @property
-    def decode_kv_tokens(self) -> int:
-        """KV memory that decoding takes on top, all of it at its start."""
-        return self.batch_size * (self.output_tokens - 1)
-
     def prompt_task(self) -> Task:
         """The prompt phase, ready to be queued."""
-        return Task(self, True, self.prompt_tokens, self.batch_size * (self.prompt_tokens + 1), 1)
+        return Task(self, True, self.prompt_tokens, self.prompt_kv_tokens, 1)
 
     def decode_task(self) -> Task:
         """The decode phase, ready to be queued. Only for requests of two or more output tokens."""
-        rest = self.output_tokens - 1
-        return Task(self, False, 1, self.batch_size * rest, rest)
+        return Task(self, False, 1, self.decode_kv_tokens, self.output_tokens - 1)

@@ -58,6 +58,9 @@ class SplitwiseInstance(Instance):
         and a tuple for each comparison.
         """
         queue = self.queue
+        if not queue:
+            queue.append(task)
+            return
         starts = self.starts
         waits = self.waits(task)
         arrival_s = task.order[0]

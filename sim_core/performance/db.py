@@ -28,15 +28,19 @@ class DatabasePerformance(PerformanceModel):
 
     def __init__(self, spec: PerformanceSpec) -> None:
         self._curves = {(c.model, c.hardware, c.tensor_parallelism): c for c in spec.curves}
+        self._times: dict[tuple[str, str, int], IterationTimes] = {}
 
     def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
         wanted = (model, hardware, tensor_parallelism)
+        if wanted in self._times:  # all instances of a kind share one table
+            return self._times[wanted]
         curve = self._curves.get(wanted)
         if curve is None:
             known = [f"{m} on {h} with tensor parallelism {p}" for m, h, p in sorted(self._curves)]
             text = f"{model} on {hardware} with tensor parallelism {tensor_parallelism}"
             raise SpecError(f"no measurements of {text}{choices(text, known)}", key="performance_model")
-        return times_from_curve(curve)
+        self._times[wanted] = times = times_from_curve(curve)
+        return times
 
 
 def times_from_curve(curve: CurveSpec) -> IterationTimes:

@@ -56,7 +56,7 @@ class Composer:
 
     def __init__(self) -> None:
         register_resolvers()
-        self._loader = _config_loader()
+        self._loader = config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._parsed: dict[str, Override] = {}
         self._is_group: dict[str, bool] = {}
@@ -145,8 +145,9 @@ class Composer:
         return explain(error, overrides, self._loader, base)
 
 
-def _config_loader() -> ConfigLoader:
-    """Hydra hands out its loader only through a global of its own, which is left as it was: perhaps in use."""
+def config_loader() -> ConfigLoader:
+    """The reader of the files here. Hydra hands it out only through a global of its own, which is left as it was:
+    perhaps in use."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

@@ -10,7 +10,7 @@ from sim_core.results import SimResult
 from sim_core.simulation import simulate
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
-from sim_core.version import __version__, code_digest
+from sim_core.version import __version__, code_digest, content_key
 
 __all__ = [
     "CapacityError",
@@ -23,6 +23,7 @@ __all__ = [
     "TraceError",
     "__version__",
     "code_digest",
+    "content_key",
     "simulate",
     "spec_from_config",
 ]

@@ -1,4 +1,7 @@
-"""One run: `python -m sim_core [overrides]`. Hydra reads the configuration, SplitwiseSim's files come out."""
+"""One run, or several: `python -m sim_core [--multirun] [overrides]`.
+
+Hydra reads the configuration, SplitwiseSim's files come out; with `tracking=mlflow` the results reach MLflow too.
+"""
 
 from __future__ import annotations
 
@@ -6,86 +9,238 @@ import gc
 import os
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
+from configs.machines import cost_and_power, read_machines
+from configs.multirun import kept_returns, runs_of
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.observer import IterationLog
 from sim_core.output import write_outputs
-from sim_core.report import text_summary
+from sim_core.report import one_line_summary, text_summary
+from sim_core.results import SimResult
 from sim_core.simulation import Simulation
-from traces.workload import TraceRef, load
+from sim_core.spec import SimSpec
+from sim_core.version import code_digest, content_key
+from traces import named, workload
+from traces.workload import TraceRef
+
+if TYPE_CHECKING:
+    from sync.base import Outcome
 
 ROOT = CONFIG_DIR.parent  # where relative paths in a configuration start
+# Ray reads these when it is imported: no statistics sent, and no warning about GPUs that nobody asked for.
+QUIET_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
-def job(cfg: DictConfig) -> None:
-    """What Hydra runs: a mistake in the configuration or the trace is one line and status 2."""
-    try:
-        run(cfg)
-    except InvariantError:
-        raise
-    except SimError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+@dataclass(frozen=True)
+class Ended:
+    """What became of one run, as plain values: the process that did it tells the one that started it."""
+
+    folder: str = ""
+    line: str = ""
+    text: str = ""
+    error: str = ""  # the user's to mend, in one line
+    bug: str = ""  # ours: a traceback
+    overrides: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tracking: tuple[str, str] | None = None  # the sink's name and the experiment's
+    outcome: Outcome | None = None
 
 
-def run(cfg: DictConfig) -> None:
-    """Simulate what `cfg` says, write its files into Hydra's output folder, print a summary."""
+class Job:
+    """What Hydra calls for each run, in this process or in one of a launcher's. One run's failure is its own."""
+
+    def __call__(self, cfg: DictConfig) -> Ended:
+        """Do the run. Nothing is raised, nor printed: a launcher may be far from the screen."""
+        told: dict[str, Any] = {"overrides": tuple(HydraConfig.get().overrides.task)}
+        with warnings.catch_warnings(record=True) as noted:
+            try:
+                told |= run(cfg)
+            except InvariantError:
+                told["bug"] = traceback.format_exc()
+            except SimError as error:
+                told["error"] = str(error)
+            except Exception:
+                told["bug"] = traceback.format_exc()
+        return Ended(**told, warnings=tuple(str(warning.message) for warning in noted))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Arriving in another process, it makes the resolvers known that even the output folder's name may need."""
+        return _arrived_job, ()
+
+
+def _arrived_job() -> Job:
+    register_resolvers()
+    return Job()
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Simulate what `cfg` says and write its files into Hydra's output folder; fields of an `Ended`."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     resolved = resolve(cfg)
     spec = spec_from_config(resolved, ROOT)
-    where = resolved["trace"]
-    trace = load(TraceRef(str(where["filename"]), str(where["dir"]), spec.seed), ROOT)
+    ref = TraceRef(str(resolved["trace"]["filename"]), str(resolved["trace"]["dir"]), spec.seed)
+    tracking = _tracking(resolved)
+    trace = workload.load(ref, ROOT)
     simulation = Simulation(spec)
     logs = []
     if resolved["debug"]:
         for application_id, instances in simulation.instances.items():
             logs.append(IterationLog(folder / "instances", application_id, instances, list(trace.request_id)))
-    gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage during the run
-    began = time.process_time()
+    if not gc.get_freeze_count():
+        gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage during the run
+    began_wall, began = time.perf_counter(), time.process_time()
     result = simulation.run(trace)
-    cpu_s = time.process_time() - began
+    cpu_s, wall_s = time.process_time() - began, time.perf_counter() - began_wall
     for log in logs:
         log.close()
     write_outputs(result, folder)
-    print(text_summary(spec, trace, result, cpu_s, str(folder)))
+    return {
+        "folder": str(folder),
+        "line": one_line_summary(result),
+        "text": text_summary(spec, trace, result, cpu_s, str(folder)),
+        "tracking": tracking,
+        "outcome": _outcome(spec, ref, resolved, result, (cpu_s, wall_s)) if tracking else None,
+    }
 
 
-def _one_line(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def _tracking(resolved: dict[str, Any]) -> tuple[str, str] | None:
+    """Where the results are to go besides the files. Refused here, before anything runs, where that is nowhere."""
+    said = resolved.get("tracking") or {}
+    if said.get("sink", "none") == "none":
+        return None
+    from sync.single import SingleRuns
+
+    chosen = str(said["sink"]), str(said.get("experiment", "single-runs"))
+    SingleRuns(*chosen, command="")
+    return chosen
+
+
+def _outcome(
+    spec: SimSpec, ref: TraceRef, resolved: dict[str, Any], result: SimResult, times_s: tuple[float, float]
+) -> Outcome:
+    from sync.single import single_outcome
+
+    identity = workload.identity(ref, ROOT)
+    generated = workload.find(ref, ROOT) is None
+    overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
+    return single_outcome(
+        spec,
+        result,
+        key=content_key(spec, identity, code_digest()),
+        overrides=overrides,
+        trace=ref.filename,
+        trace_identity=identity,
+        rate=named.parse(ref.filename, ref.seed).rate_per_s if generated else None,
+        price=cost_and_power(spec.machine_counts(), read_machines(ROOT)),
+        config_yaml=OmegaConf.to_yaml(OmegaConf.create(resolved)),
+        times_s=times_s,
+    )
 
 
 def main() -> int:
-    """Run Hydra's command line. Overrides that Hydra refuses are one line and status 2 too."""
-    warnings.showwarning = _one_line
+    """Run Hydra's command line. The exit status: 2 for the user's mistakes, of which each is one line; 1 for ours."""
+    warnings.showwarning = _show_warning
+    # Ours adds to the launcher's own settings of the same name, which is how Hydra 1.0 spelled that.
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to here, instead of Hydra's own report
+    for name, value in QUIET_RAY.items():
+        os.environ.setdefault(name, value)
     register_resolvers()
     try:
-        hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(job)()
+        with kept_returns() as returns:
+            hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 2
-    return 0
+    except ConnectionError as error:  # no such Ray cluster
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    several = any(job.hydra_cfg is not None and job.hydra_cfg.hydra.mode == RunMode.MULTIRUN for job in returns)
+    return _report([job.return_value for job in returns], several)
+
+
+def _report(ended: Sequence[Ended], several: bool) -> int:
+    """Say what became of the runs, hand their results over, and return the exit status."""
+    for number, one in enumerate(ended):
+        place = f"#{number} {' '.join(one.overrides)}: " if several else ""
+        for warning in one.warnings:
+            print(f"warning: {place}{warning}", file=sys.stderr)
+        if one.bug:
+            print(f"{place}{one.bug}".rstrip(), file=sys.stderr)
+        elif one.error:
+            print(f"error: {place}{one.error}", file=sys.stderr)
+        else:
+            print(f"{place}{one.line}; {_shown(one.folder)}" if several else one.text)
+    missed = _deliver([one for one in ended if one.tracking])
+    if missed or any(one.bug for one in ended):
+        return 1
+    return 2 if any(one.error for one in ended) else 0
+
+
+def _deliver(ended: Sequence[Ended]) -> bool:
+    """Hand outcomes to their sinks, here, in the one process that knows where they are. Whether some are missing."""
+    missed = False
+    for tracking in dict.fromkeys(one.tracking for one in ended if one.tracking):
+        from sync.single import SingleRuns
+
+        runs = SingleRuns(*tracking, command=" ".join(["python -m sim_core", *sys.argv[1:]]))
+        outcomes = [one.outcome for one in ended if one.tracking == tracking and one.outcome]
+        if problem := runs.deliver(outcomes):
+            missed = True
+            print(f"error: {tracking[0]} did not take the results: {problem} (the files are there)", file=sys.stderr)
+        else:
+            print(f"{tracking[0]:10} {len(outcomes)} in the experiment {tracking[1]}{runs.seen_by()}")
+    return missed
 
 
 def _explain(error: Exception) -> str:
     """What is wrong with the overrides on the command line, with the nearest valid name."""
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    composer = Composer()
     try:
-        Composer().compose(overrides)
-    except SimError as better:
-        return str(better)
-    return " ".join(str(error).split())
+        runs = runs_of(overrides)
+    except Exception:  # then they are wrong as a whole
+        runs = [tuple(overrides)]
+    for one in runs:
+        try:
+            composer.resolve(composer.compose(one))
+        except SimError as better:
+            return str(better)
+    return _one_line(error)
+
+
+def _shown(folder: str) -> str:
+    path = Path(folder)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # By its own name, not as `__main__`: another process can then import what it is sent.
+    from sim_core.__main__ import main as start
+
+    sys.exit(start())

@@ -44,6 +44,16 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
     return "\n".join(lines)
 
 
+def one_line_summary(result: SimResult) -> str:
+    """What became of the requests, and whether they were fast enough: a run among several."""
+    counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+    if "ttft/p99_s" not in result.summary:
+        return counts
+    within = "within the SLO" if result.summary["slo/within"] else "NOT within the SLO"
+    tbt = f", TBT {result.summary['tbt/p99_s']:.3f} s" if "tbt/p99_s" in result.summary else ""
+    return f"{counts}; p99 TTFT {result.summary['ttft/p99_s']:.3f} s{tbt}; {within}"
+
+
 def _times(summary: dict[str, float]) -> list[str]:
     percentiles = ("p50", "p90", "p99")
     lines = [f"{'':10}" + "".join(f"{name:>10}" for name in percentiles) + "        slowdown " + "  ".join(percentiles)]

@@ -1,9 +1,11 @@
-"""Which code it is: part of a run's content key, since a result is a function of the code too."""
+"""Which code it is, and with that which run: a result is a function of the code too."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+
+from sim_core.spec import SimSpec
 
 __version__ = "0.1.0"
 
@@ -17,3 +19,11 @@ def code_digest() -> str:
         h.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         h.update(content)
     return h.hexdigest()
+
+
+def content_key(spec: SimSpec, trace_identity: str, code: str) -> str:
+    """What a run's outcome depends on, as one SHA-256 in hex: two runs with one key are the same run.
+
+    `code` is `code_digest()`, which takes reading all of it: worked out once for many runs.
+    """
+    return hashlib.sha256(f"{spec.digest()}\n{trace_identity}\n{code}\n".encode()).hexdigest()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.compose import Composer
+from configs.machines import MachineFigures, cost_and_power, read_machines
 from sim_core import code_digest, spec_from_config
 from sim_core.errors import SimError, SpecError, TraceError
 from sim_core.simulation import Simulation
 from sweep.experiment import Experiment, System
 from sweep.grammar import override_values, parse_override, substitute, to_override
-from sweep.machines import MachineFigures, cost_and_power, read_machines
 from sweep.naming import distinct_names, machines_label
 from sweep.point import Point, content_key
 from sweep.variables import Names, check_names, merged, without_unused, work_out

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim_core import SimSpec
+from sim_core import SimSpec, content_key
 from sync.base import Outcome, SweepInfo
 from traces.workload import TraceRef
 
@@ -37,11 +36,6 @@ class Point:
     power: float
     rate: float | None
     config: Mapping[str, Any]
-
-
-def content_key(spec: SimSpec, trace_identity: str, code_digest: str) -> str:
-    """What a run's outcome depends on, as one SHA-256 in hex: two points with one key are the same run."""
-    return hashlib.sha256(f"{spec.digest()}\n{trace_identity}\n{code_digest}\n".encode()).hexdigest()
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:

@@ -26,7 +26,7 @@ def skeleton(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "tests" / "import_contracts.py", tmp_path / "tests")
     files = {f"{package}/__init__.py": "" for package in PACKAGES} | {
         "sim_core/engine.py": "import heapq",
-        "sim_core/__main__.py": "import hydra, configs.compose, traces.workload, sim_core.engine",
+        "sim_core/__main__.py": "import hydra, configs.compose, traces.workload, sync.single, sim_core.engine",
         "configs/compose.py": "import hydra, sim_core",
         "traces/workload.py": "import numpy, sim_core",
         "sync/mlflow_sink.py": "import mlflow, sim_core",

@@ -25,6 +25,7 @@ GROUPS = {
     "applications": {"solo"},
     "trace": {"test_trace"},
     "start_state": {"unallocated", "orca", "baseline", "splitwise", "splitwise_hhcap"},
+    "tracking": {"none", "mlflow"},
 }  # fmt: skip
 SCHEDULERS = {
     "random", "round_robin", "jsq", "token_jsq", "kv_round_robin", "kv_round_robin_ethernet", "kv_jsq", "kv_token_jsq",

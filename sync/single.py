@@ -1,0 +1,89 @@
+"""Single runs, those outside of a sweep: their outcomes, and taking them to a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sim_core import SimResult, SimSpec, __version__
+from sync.base import Outcome, ResultSink, SweepInfo
+from sync.load import RESULTS
+from sync.parquet import encode_requests
+from sync.privacy import one_line
+from sync.sinks import make_sink
+from sync.tracking import tracking_uri
+from sync.ui import ui_command
+
+NOTE = "Single runs and multiruns: `python -m sim_core ... tracking=mlflow`."
+
+
+def single_outcome(
+    spec: SimSpec,
+    result: SimResult,
+    *,
+    key: str,
+    overrides: Sequence[str],
+    trace: str,
+    trace_identity: str,
+    rate: float | None,
+    price: tuple[float, float],
+    config_yaml: str,
+    times_s: tuple[float, float],
+) -> Outcome:
+    """The outcome of a run that has just ended, named by what it is.
+
+    `price` is the cluster's dollars an hour and power weight, `times_s` what the run took: of a core, and on the wall.
+    """
+    system = "+".join(state.kind for state in spec.start_states) or "unallocated"
+    machines = spec.machine_counts()
+    scheduler = spec.applications[0].scheduler.name
+    cluster = " + ".join(f"{count} {sku}" for sku, count in machines.items())
+    return Outcome(
+        name=f"{system} {scheduler} {cluster} {trace} seed {spec.seed}",
+        system=system,
+        key=key,
+        index=0,
+        overrides=tuple(overrides),
+        axes={"scheduler": scheduler},
+        machines=machines,
+        cost=price[0],
+        power=price[1],
+        rate=rate,
+        trace=trace,
+        trace_identity=trace_identity,
+        seed=spec.seed,
+        status="completed",
+        summary={name: float(value) for name, value in result.summary.items()},
+        requests_parquet=encode_requests(result),
+        config_yaml=config_yaml,
+        cpu_s=times_s[0],
+        wall_s=times_s[1],
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+    )
+
+
+class SingleRuns:
+    """Where single runs go: the sink called `sink`, and in it the experiment called `experiment`."""
+
+    def __init__(self, sink: str, experiment: str, command: str, results: Path = RESULTS) -> None:
+        """Raises SpecError for names and addresses that cannot be used; nothing is reached for yet."""
+        self._results, self._name = results, sink
+        self._sink: ResultSink = make_sink(sink, results)
+        self._info = SweepInfo(experiment, NOTE, experiment, "", 0, command)
+
+    def deliver(self, outcomes: Sequence[Outcome]) -> str | None:
+        """Deliver all of them; what is in the way, in one line, or None."""
+        try:
+            self._sink.open(self._info)
+            for outcome in outcomes:
+                self._sink.write(outcome)
+            self._sink.close()
+        except Exception as error:  # whatever a store may raise
+            return one_line(error)
+        return None
+
+    def seen_by(self) -> str:
+        """How to look at them, for a person: a line of its own, or nothing."""
+        return f"\n           {ui_command(tracking_uri(self._results))}" if self._name == "mlflow" else ""

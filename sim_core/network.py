@@ -24,7 +24,7 @@ class Network:
         self._engine = engine
         self._kv_bytes_per_token = kv_bytes_per_token
         self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
-        self._on_delivery = on_delivery
+        self.on_delivery = on_delivery
         self.retries = 0
         self._look_at = 0  # the retry at which to look whether anything else is to come
 
@@ -55,4 +55,4 @@ class Network:
     def _deliver(self, request: Request) -> None:
         request.transfer_end_s = self._engine.now
         request.prompt_instance.free_memory(request.kv_tokens)
-        self._on_delivery(request)
+        self.on_delivery(request)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from sim_core.batching.base import Instance
+from sim_core.batching.base import Instance, IterationObserver
+from sim_core.request import Task
 
 COLUMNS = (
     "name",
@@ -28,7 +29,31 @@ COLUMNS = (
 _ROWS_IN_MEMORY = 2_000
 
 
-class IterationLog:
+class _Both(IterationObserver):
+    """Two observers as one."""
+
+    def __init__(self, first: IterationObserver, second: IterationObserver) -> None:
+        self._members = (first, second)
+
+    def iterations_ended(self, instance: Instance) -> None:
+        for member in self._members:
+            member.iterations_ended(instance)
+
+    def batch_empty(self, instance: Instance) -> None:
+        for member in self._members:
+            member.batch_empty(instance)
+
+    def decode_resumed(self, instance: Instance, task: Task) -> None:
+        for member in self._members:
+            member.decode_resumed(instance, task)
+
+
+def observe(instance: Instance, observer: IterationObserver) -> None:
+    """Have `observer` told of what happens in `instance`, after those that are told already."""
+    instance.observer = observer if instance.observer is None else _Both(instance.observer, observer)
+
+
+class IterationLog(IterationObserver):
     """One CSV file an instance, `{folder}/{application_id}/{index}.csv`, a row a run of equal iterations.
 
     Times in s, memory in bytes (weights included), the rest counts. Rows are appended in portions, so that
@@ -44,7 +69,7 @@ class IterationLog:
             with self._path(index).open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
         for instance in instances:
-            instance.observer = self
+            observe(instance, self)
 
     def iterations_ended(self, instance: Instance) -> None:
         """`Instance` calls this when a run of iterations ends, its members still in the batch."""

@@ -30,10 +30,17 @@ class Owner(Protocol):
     def instance_idle(self, instance: Instance) -> None: ...
 
 
-class IterationObserver(Protocol):
-    """Sees each run of iterations when it ends, before its members leave the batch."""
+class IterationObserver:
+    """Is told what happens inside an instance; does nothing with it. What it changes would change results."""
 
-    def iterations_ended(self, instance: Instance) -> None: ...
+    def iterations_ended(self, instance: Instance) -> None:
+        """A run of iterations ends; its members are still in the batch."""
+
+    def batch_empty(self, instance: Instance) -> None:
+        """Nothing can run now: nothing waits, or there is no memory for it."""
+
+    def decode_resumed(self, instance: Instance, task: Task) -> None:
+        """A decode, preempted at `task.paused_at_s`, is in the batch again."""
 
 
 class Instance(ABC):
@@ -222,6 +229,8 @@ class Instance(ABC):
             self.planned = self._iterations_to_next_end()
             self.duration_s = self.times.decode_s[self.batch_tokens]
         else:
+            if self.observer is not None:
+                self.observer.batch_empty(self)
             if not self.requests:
                 self.owner.instance_idle(self)
             return
@@ -244,6 +253,8 @@ class Instance(ABC):
                 request.token_start_s = self.engine.now
             else:
                 request.preempted_s += self.engine.now - task.paused_at_s
+                if self.observer is not None:
+                    self.observer.decode_resumed(self, task)
         if task.kv_tokens:
             self.take_memory(task.kv_tokens)
             request.kv_tokens += task.kv_tokens

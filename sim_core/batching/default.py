@@ -48,8 +48,11 @@ class DefaultInstance(Instance):
         if self.batch_size():
             self.planned = 1
             self.end = self.engine.at(self.engine.now + self.duration_s, self.finish, None)
-        elif not self.requests:
-            self.owner.instance_idle(self)
+        else:
+            if self.observer is not None:
+                self.observer.batch_empty(self)
+            if not self.requests:
+                self.owner.instance_idle(self)
 
     def refill(self) -> None:
         task = self.queue[0]

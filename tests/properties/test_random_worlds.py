@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sim_core import SimResult, SimSpec, Trace, simulate
 from sim_core.batching import BATCHING, Instance
+from sim_core.batching.base import IterationObserver
 from sim_core.batching.splitwise import SplitwiseInstance
 from sim_core.engine import Engine
 from sim_core.scheduling import SCHEDULERS
@@ -68,7 +69,7 @@ class WatchfulEngine(Engine):
         return super().at(time_s, handler, argument)
 
 
-class MemoryWatch:
+class MemoryWatch(IterationObserver):
     """Looks at an instance at the end of every run of iterations."""
 
     def iterations_ended(self, instance: Instance) -> None:
@@ -186,7 +187,7 @@ def test_runs_interleaved_in_one_process_equal_runs_alone(
     alone, other_alone = numbers(simulate(spec, trace)), numbers(simulate(other_spec, other_trace))
     inner: list[Any] = []
 
-    class RunAnother:
+    class RunAnother(IterationObserver):
         def iterations_ended(self, instance: Instance) -> None:
             if len(inner) < 3:
                 inner.append(numbers(simulate(other_spec, other_trace)))

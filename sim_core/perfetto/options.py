@@ -1,0 +1,67 @@
+"""What goes into a Perfetto trace, and the figures behind its power counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import inf
+from typing import Any
+
+from sim_core.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class PerfettoOptions:
+    """Which part of a run is written. The same run and options give the same file.
+
+    Requests: the first `max_requests` of those that arrive from `start_s` to `end_s`. Iterations and counters: from
+    `start_s` to `end_s`. When the file has grown to `max_megabytes` (of 10^6 bytes) nothing more is written.
+    """
+
+    max_requests: int = 10_000
+    start_s: float = 0.0
+    end_s: float = inf
+    max_megabytes: float = 48.0
+
+    def described(self) -> dict[str, float | None]:
+        """By the names of the configuration; None for no end."""
+        return {f"perfetto.{key}": None if value == inf else value for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPower:
+    """What one GPU draws, by what it does."""
+
+    idle_w: float
+    prompt_w: float  # some of the batch are prompts
+    token_w: float
+
+
+def options_from_config(resolved: Mapping[str, Any]) -> PerfettoOptions:
+    """The section `perfetto` of a resolved configuration. Raises SpecError."""
+    section = Section(resolved, "").section("perfetto")
+    start_s = section.number("start_s")
+    options = PerfettoOptions(
+        max_requests=section.integer("max_requests", 0),
+        start_s=start_s,
+        end_s=section.number("end_s", start_s, default=inf, above=True),
+        max_megabytes=section.number("max_megabytes", above=True),
+    )
+    section.done()
+    return options
+
+
+def power_from_config(resolved: Mapping[str, Any]) -> dict[str, GpuPower]:
+    """The section `power_model` of a resolved configuration, by processor. Raises SpecError.
+
+    Left out: processors of which not all three figures are known.
+    """
+    section = Section(resolved, "").section("power_model")
+    section.text("policy", ("constant",))
+    tables = []
+    for key in ("idle_power", "prompt_power", "token_power"):
+        table = section.section(key)
+        tables.append({name: table.number(name) for name in section.value(key)})
+    section.done()
+    known = sorted(set.intersection(*(set(table) for table in tables)))
+    return {name: GpuPower(*(table[name] for table in tables)) for name in known}

@@ -1,0 +1,37 @@
+"""A request's life as a sequence of phases without gaps: queue, prompt, transfer, decode, preempted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sim_core.request import Request
+
+Phase = tuple[str, float, float]  # name, start and end in seconds
+Pauses = Sequence[tuple[float, float]]  # from and to, in seconds
+
+
+def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
+    """From arrival to the last token, or to `until_s` for a request that has not got so far.
+
+    Where nothing happens for it, it queues: for its prompt, for memory where it is to decode, for its first decode.
+    """
+    steps: list[tuple[str, float | None, float | None]] = [
+        ("prompt", request.prompt_start_s, request.prompt_end_s),
+        ("transfer", request.transfer_start_s, request.transfer_end_s),
+    ]
+    since = request.token_start_s
+    for paused_s, resumed_s in pauses:
+        steps += [("decode", since, paused_s), ("preempted", paused_s, resumed_s)]
+        since = resumed_s
+    steps.append(("decode", since, request.token_end_s))
+    reached_s = request.arrival_s
+    for name, start_s, end_s in steps:
+        if start_s is None:
+            continue
+        if start_s > reached_s:
+            yield "queue", reached_s, start_s
+        reached_s = until_s if end_s is None else end_s
+        if reached_s > start_s or name in ("prompt", "transfer"):
+            yield name, start_s, reached_s
+    if request.token_end_s is None and until_s > reached_s:
+        yield "queue", reached_s, until_s

@@ -12,6 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,10 @@ from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, read_machines
 from configs.multirun import kept_returns, runs_of
 from sim_core.config import spec_from_config
+from sim_core.debug import debug_outputs
 from sim_core.errors import InvariantError, SimError
-from sim_core.observer import IterationLog
 from sim_core.output import write_outputs
+from sim_core.perfetto import options_from_config, power_from_config
 from sim_core.report import one_line_summary, text_summary
 from sim_core.results import SimResult
 from sim_core.simulation import Simulation
@@ -95,19 +97,16 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     spec = spec_from_config(resolved, ROOT)
     ref = TraceRef(str(resolved["trace"]["filename"]), str(resolved["trace"]["dir"]), spec.seed)
     tracking = _tracking(resolved)
+    picture = options_from_config(resolved), power_from_config(resolved)
     trace = workload.load(ref, ROOT)
     simulation = Simulation(spec)
-    logs = []
-    if resolved["debug"]:
-        for application_id, instances in simulation.instances.items():
-            logs.append(IterationLog(folder / "instances", application_id, instances, list(trace.request_id)))
+    written = debug_outputs(folder, simulation, trace, *picture) if resolved["debug"] else nullcontext()
     if not gc.get_freeze_count():
         gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage during the run
     began_wall, began = time.perf_counter(), time.process_time()
-    result = simulation.run(trace)
+    with written:
+        result = simulation.run(trace)
     cpu_s, wall_s = time.process_time() - began, time.perf_counter() - began_wall
-    for log in logs:
-        log.close()
     write_outputs(result, folder)
     return {
         "folder": str(folder),

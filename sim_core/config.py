@@ -57,7 +57,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
         seed=top.integer("seed", 0),
     )
     top.section("arbiter").text("policy", ("noop",))
-    top.ignore("power_model", "trace", "debug", "experiment", "tracking", "output_dir", "choices")
+    top.ignore("power_model", "trace", "debug", "perfetto", "experiment", "tracking", "output_dir", "choices")
     return spec
 
 

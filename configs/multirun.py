@@ -10,18 +10,32 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
 
 from configs.compose import config_loader
+from sim_core.errors import SpecError
 
 
 def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The overrides of every run of a multirun with these, in Hydra's order: the parameters that an experiment's file
-    gives Hydra's sweeper included, those on the command line taking their place. Raises what Hydra does."""
+    gives Hydra's sweeper included, those on the command line taking their place.
+
+    Raises SpecError for an interval, and HydraException where an override cannot be read.
+    """
     loader = config_loader()
-    hydra = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN, from_shell=False).hydra
-    swept = [f"{name}={value}" for name, value in (hydra.sweeper.params or {}).items()]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *hydra.overrides.task])
+    given = list(overrides)
+    try:
+        hydra = loader.load_configuration("config", given, RunMode.MULTIRUN, from_shell=False).hydra
+        given = [f"{name}={value}" for name, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
+    except (HydraException, OmegaConfBaseException):
+        pass  # no file of an experiment, then; each run by itself says what is wrong with it
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(given)
+    for override in parsed:
+        if override.is_interval_sweep():
+            reason = "an interval has no end of values; give a range(start, stop, step), or a list"
+            raise SpecError(reason, key=override.key_or_group, value=override.get_value_string())
     return [tuple(run) for run in BasicSweeper.split_arguments(parsed, None)[0]]
 
 
@@ -42,6 +56,8 @@ def kept_returns() -> Iterator[list[JobReturn]]:
     def keeping_multirun(self: Hydra, *args: Any, **kwargs: Any) -> Any:
         batches = multirun(self, *args, **kwargs)
         kept.extend(job for batch in batches for job in batch)
+        if not kept:
+            raise SpecError("a multirun over no value is no run: one of the ranges given is empty")
         return batches
 
     Hydra.run, Hydra.multirun = keeping_run, keeping_multirun  # type: ignore[method-assign]

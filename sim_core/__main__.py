@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from configs.address import check_answers
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, read_machines
 from configs.multirun import kept_returns, runs_of
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from sync.base import Outcome
 
 ROOT = CONFIG_DIR.parent  # where relative paths in a configuration start
+RAY_ADDRESS = "hydra.launcher.ray.init.address="
 # Ray reads these when it is imported: no statistics sent, and no warning about GPUs that nobody asked for.
 QUIET_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -161,12 +163,15 @@ def main() -> int:
         os.environ.setdefault(name, value)
     register_resolvers()
     try:
+        for argument in sys.argv[1:]:
+            if argument.lstrip("+").startswith(RAY_ADDRESS):
+                check_answers(argument.partition("=")[2], RAY_ADDRESS.rstrip("="))
         with kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 2
-    except ConnectionError as error:  # no such Ray cluster
+    except (SimError, ConnectionError) as error:  # the latter: no such Ray cluster
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -177,8 +182,10 @@ def main() -> int:
 
 def _report(ended: Sequence[Ended], several: bool) -> int:
     """Say what became of the runs, hand their results over, and return the exit status."""
+    common = set(ended[0].overrides).intersection(*(one.overrides for one in ended)) if len(ended) > 1 else set()
     for number, one in enumerate(ended):
-        place = f"#{number} {' '.join(one.overrides)}: " if several else ""
+        own = " ".join(override for override in one.overrides if override not in common)
+        place = f"#{number} {own}: " if several else ""
         for warning in one.warnings:
             print(f"warning: {place}{warning}", file=sys.stderr)
         if one.bug:
@@ -214,15 +221,23 @@ def _explain(error: Exception) -> str:
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     composer = Composer()
     try:
-        runs = runs_of(overrides)
-    except Exception:  # then they are wrong as a whole
-        runs = [tuple(overrides)]
-    for one in runs:
-        try:
-            composer.resolve(composer.compose(one))
-        except SimError as better:
-            return str(better)
+        for one in (runs := _runs_of(overrides)):
+            composer.resolve(cfg := composer.compose(one))
+            _ = cfg.output_dir
+    except SimError as better:
+        return str(better)
+    except OmegaConfBaseException as unclear:
+        return f"output_dir: {str(unclear).splitlines()[0]}; choose another name for the folder of results"
+    if len(runs) > 1 and not {"-m", "--multirun"}.intersection(sys.argv):
+        return f"these are {len(runs)} runs: add --multirun"
     return _one_line(error)
+
+
+def _runs_of(overrides: list[str]) -> list[tuple[str, ...]]:
+    try:
+        return runs_of(overrides)
+    except HydraException:  # one of them cannot even be read
+        return [tuple(overrides)]
 
 
 def _shown(folder: str) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from configs.address import check_answers
 from sim_core import __version__
 from sim_core.errors import SpecError
 from sweep.interrupt import Interrupts
 from sweep.point import Outcome, Point, failed_outcome, project_root
 
 LOCAL = "local"
-_CONNECT_S = 10.0
 _WAIT_S = 0.25  # how long an interrupt or a new node may go unnoticed
 _MAX_RETRIES = 3  # of a point whose worker was killed
 _STORE_BYTES = 256 * 2**20
@@ -49,7 +48,7 @@ class RayLauncher:
     def __enter__(self) -> Self:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)  # Ray reads them when it is imported and when it starts
-        _check_answers(self._address)
+        check_answers(self._address, "--address")
         import ray
 
         try:
@@ -120,17 +119,6 @@ class RayLauncher:
             "object_store_memory": _STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
         }
-
-
-def _check_answers(address: str) -> None:
-    """Raise SpecError where nobody listens at a `host:port`: Ray itself would wait for minutes and fill the screen."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise SpecError(f"no Ray cluster answers there ({error})", key="--address", value=address) from error
 
 
 def _run(point: Point) -> Outcome:

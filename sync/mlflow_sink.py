@@ -185,7 +185,7 @@ def quiet_environment() -> None:
     """Set `QUIET` where the environment says nothing; needed before mlflow is imported for the first time."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    for name in ("alembic", "mlflow"):
+    for name in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

@@ -145,7 +145,7 @@ def test_arithmetic_is_spelled_as_in_splitwisesims_experiments(composer: Compose
         (["seed.x=3"], ["seed.x='3'", "unknown key"]),
         (["~seed.x"], ["seed.x", "unknown key"]),
         (["+seed=1"], ["seed=1", "leave out the +"]),
-        (["applications=[1]"], ["applications=[1]", "one of: solo"]),
+        (["applications=[1]"], ["applications=[1]", "one of: duo, solo"]),
         (["seed"], ["cannot read the override 'seed'"]),
         (["=1"], ["cannot read the override '=1'"]),
         ([""], ["cannot read the override ''"]),

@@ -158,7 +158,8 @@ class PerfettoTrace(IterationObserver):
             return
         if track.before is not None:
             before, track.before = track.before, None
-            self._sample(track, self._start_us, before)
+            if time_us > self._start_us:
+                self._sample(track, self._start_us, before)
         track.sampled_us = time_us = max(time_us, track.sampled_us)
         counters = enumerate(zip(UNITS, values, track.written, strict=True), 2)
         self._write(

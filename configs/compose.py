@@ -33,8 +33,10 @@ _NOT_OF_THE_RUN = ("output_dir", "hydra")
 
 
 def register_resolvers() -> None:
-    """Make `${eval:'...'}` available in configurations: arithmetic only. May be called again."""
+    """Make `${eval:'...'}` available in configurations, arithmetic only, and `${project_root:}`, the folder that
+    the packages are in. May be called again."""
     OmegaConf.register_new_resolver("eval", evaluate, replace=True)
+    OmegaConf.register_new_resolver("project_root", lambda: str(CONFIG_DIR.parent), replace=True)
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

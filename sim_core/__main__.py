@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sync.base import Outcome
 
 ROOT = CONFIG_DIR.parent  # where relative paths in a configuration start
+LAUNCHERS = ("ray", "joblib")  # whose errors are about processes and machines, not about a run
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
 # Ray reads these when it is imported: no statistics sent, and no warning about GPUs that nobody asked for.
 QUIET_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -176,6 +177,12 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in LAUNCHERS:
+            raise
+        lines = str(error).strip().splitlines() or [""]
+        print(f"error: the launcher gave up: {type(error).__name__}: {lines[-1].strip()}", file=sys.stderr)
+        return 1
     several = any(job.hydra_cfg is not None and job.hydra_cfg.hydra.mode == RunMode.MULTIRUN for job in returns)
     return _report([job.return_value for job in returns], several)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError, choices
 from sim_core.performance import PERFORMANCE_MODELS
-from sim_core.performance.measurements import read_curves
+from sim_core.performance.measurements import CurveKey, read_curves
 from sim_core.scheduling import SCHEDULERS
 from sim_core.section import Section
 from sim_core.slo import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
@@ -273,17 +273,22 @@ def _performance(
         }
         reference = {(a.model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for a in applications}
         curves = read_curves(root / config.text("db_path"), config.text("db_path"))
-        known = sorted(wanted - curves.keys())
-        if known:
-            model, name, parallelism = known[0]
-            raise SpecError(
-                f"no measurements of {model} on {name} with tensor parallelism {parallelism} (there are: "
-                f"{', '.join(f'{m} on {h} with {p}' for m, h, p in sorted(curves) if m == model or len(curves) < 5)})",
-                key=config.path("db_path"),
-                value=config.text("db_path"),
-            )
+        if missing := sorted(wanted - curves.keys()):
+            reason = _not_measured(missing[0], curves.keys())
+            raise SpecError(reason, key=config.path("db_path"), value=config.text("db_path"))
         spec = PerformanceSpec(
             policy, curves=tuple(curves[key] for key in sorted(curves.keys() & (wanted | reference)))
         )
     config.done()
     return spec
+
+
+def _not_measured(missing: CurveKey, measured: Iterable[CurveKey]) -> str:
+    """What there are no measurements of, and the nearest that there are."""
+    model, hardware, parallelism = missing
+    models = sorted({name for name, _, _ in measured})
+    if model not in models:
+        return f"no measurements of {model}{choices(model, models)}"
+    wanted = f"{hardware} with tensor parallelism {parallelism}"
+    known = [f"{name} with tensor parallelism {count}" for of, name, count in sorted(measured) if of == model]
+    return f"no measurements of {model} on {wanted}{choices(wanted, known)}"

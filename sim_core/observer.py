@@ -83,7 +83,7 @@ class IterationLog(IterationObserver):
         rows.append(
             (
                 instance.name,
-                instance.role,
+                instance.role or "None",  # as SplitwiseSim writes it
                 end - instance.duration_s * instance.planned,
                 end,
                 len(members),

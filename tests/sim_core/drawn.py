@@ -46,6 +46,24 @@ def spans(track: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
     return [(event["name"], event["ts"] / 1e6, (event["ts"] + event["dur"]) / 1e6) for event in track]
 
 
+def seconds_in_batches(events: TraceEvents) -> tuple[float, float]:
+    """Of prompts and of decodes, added up over all members of all batches, by the instances' tracks."""
+    prompts = decodes = 0
+    for event in (event for (group, _), track in events.slices.items() if group == INSTANCES for event in track):
+        kind, _, members = event["name"].partition(" ")
+        first, _, second = members.partition("+")
+        prompts += event["dur"] * (0 if kind == "decode" else int(first))
+        decodes += event["dur"] * {"prompt": 0, "decode": int(first), "mixed": int(second or 0)}[kind]
+    return prompts / 1e6, decodes / 1e6
+
+
+def seconds_of_requests(events: TraceEvents) -> tuple[float, float]:
+    """Likewise, by the requests' own tracks."""
+    slices = [event for (group, _), track in events.slices.items() if group == REQUESTS for event in track]
+    prompts, decodes = (sum(e["dur"] for e in slices if e["name"] == name) / 1e6 for name in ("prompt", "decode"))
+    return prompts, decodes
+
+
 def value_at(time_us: int, samples: list[tuple[int, float]]) -> float:
     return [value for time, value in samples if time <= time_us][-1]
 

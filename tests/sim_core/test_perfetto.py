@@ -28,6 +28,8 @@ from tests.sim_core.drawn import (
     crowd,
     draw,
     numbers,
+    seconds_in_batches,
+    seconds_of_requests,
     spans,
     us,
 )
@@ -96,6 +98,7 @@ def test_the_trace_is_valid_and_says_what_the_result_says(policy: str, batching:
     events, result = draw(tmp_path, spec, trace)
     assert numbers(result) == numbers(simulate(spec, trace))
     assert events.other["requests"]["left_out"] == events.other["iteration_runs"]["left_out"] == 0
+    assert seconds_of_requests(events) == pytest.approx(seconds_in_batches(events), abs=0.01)
     columns = result.requests
     for row, number in enumerate(columns["request_id"]):
         track = events.slices[REQUESTS, f"request {number}"]
@@ -140,6 +143,7 @@ def test_all_who_are_unfinished_are_shown_up_to_the_end(tmp_path: Path) -> None:
             assert track[-1]["ts"] + track[-1]["dur"] == us(result.end_s), reason
             phases.add(track[-1]["name"])
     assert phases == {"queue", "prompt", "decode", "preempted"}
+    assert seconds_of_requests(events) == pytest.approx(seconds_in_batches(events), abs=0.01)
 
 
 @pytest.mark.parametrize("end_s", [0.5, 3.0, 7.03])

@@ -135,7 +135,7 @@ def test_the_crowd_is_one_that_preempts_transfers_queues_and_rejects(tmp_path: P
 
 def test_all_who_are_unfinished_are_shown_up_to_the_end(tmp_path: Path) -> None:
     spec = worlds.spec("token_jsq", count=3, kv_tokens=400, batch=worlds.instance("Splitwise", 4, 16, 3))
-    events, result = draw(tmp_path, replace(spec, end_time_s=3.28), crowd())
+    events, result = draw(tmp_path, replace(spec, end_time_s=4.9675), crowd())
     phases = set()
     for number, reason in zip(result.unserved["request_id"], result.unserved["reason"], strict=True):
         if (REQUESTS, f"request {number}") in events.slices:  # the others had not come yet

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from sim_core.batching.base import Instance, IterationObserver
+from sim_core.batching.orca import OrcaInstance
 from sim_core.request import Task
 
 COLUMNS = (
@@ -25,6 +26,7 @@ COLUMNS = (
     "num_contiguous_iterations",
     "batch_tokens",
     "pending_tokens",
+    "iteration_tokens",  # ours
 )
 _ROWS_IN_MEMORY = 2_000
 
@@ -56,8 +58,9 @@ def observe(instance: Instance, observer: IterationObserver) -> None:
 class IterationLog(IterationObserver):
     """One CSV file an instance, `{folder}/{application_id}/{index}.csv`, a row a run of equal iterations.
 
-    Times in s, memory in bytes (weights included), the rest counts. Rows are appended in portions, so that
-    neither memory nor open files grow with the run. Call `close` at the end.
+    Times in s, memory in bytes (weights included), the rest counts; SplitwiseSim's columns as it would write them
+    (`batch_tokens` is 0 for ORCA), then `iteration_tokens`, what an iteration's time is looked up by. Rows are appended
+    in portions, so that neither memory nor open files grow with the run. Call `close` at the end.
     """
 
     def __init__(self, folder: Path, application_id: int, instances: list[Instance], request_ids: list[int]) -> None:
@@ -96,8 +99,11 @@ class IterationLog(IterationObserver):
                 self._request_ids[earliest],
                 instance.kv_holders + 1,  # the weights are one
                 instance.planned,
-                instance.batch_tokens,
+                0
+                if isinstance(instance, OrcaInstance)
+                else instance.batch_tokens,  # SplitwiseSim's ORCA does not count
                 sum(task.batch_tokens for task in instance.queue),
+                instance.batch_tokens,
             )
         )
         if len(rows) >= _ROWS_IN_MEMORY:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sim_core.results import SimResult
 from sim_core.statistics import finite_sorted, geometric_mean, mean, percentile, standard_deviation
@@ -90,15 +91,24 @@ def detailed_columns(result: SimResult, application_id: int) -> dict[str, Sequen
 
 
 def alloc_columns(result: SimResult, application_id: int) -> dict[str, Sequence[object]]:
-    """One application's instances: the processor they run on, and the share of time in which they had a batch."""
+    """One application's instances: the processor they run on, and the share of time in which they had a batch.
+
+    `utilizations` leaves out a busy time that the end of the run cuts short, as SplitwiseSim does; `busy_fraction`
+    has it.
+    """
     instances = result.instances
     rows = [row for row, number in enumerate(instances["application_id"]) if number == application_id]
+
+    def column(name: str) -> list[Any]:
+        return [instances[name][row] for row in rows]
+
     columns: dict[str, Sequence[object]] = {
         "instance_names": [str(instances["name"][row]).rpartition("_")[0] for row in rows],
-        "utilizations": [instances["utilisation"][row] for row in rows],
+        "utilizations": [ended_s / result.end_s if result.end_s else 0.0 for ended_s in column("busy_ended_s")],
+        "busy_fraction": column("utilisation"),
     }
     for name in ("index", "sku", "role", "busy_s", "iterations", "batches", "kv_peak_fraction"):
-        columns[name] = [instances[name][row] for row in rows]
+        columns[name] = column(name)
     return columns
 
 

@@ -157,15 +157,15 @@ def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
     end = simulation.engine.now
     columns: dict[str, list[object]] = {
         name: []
-        for name in ("application_id", "index", "name", "sku", "role", "busy_s", "utilisation", "iterations",
-                     "batches", "kv_peak_fraction")
+        for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
+                     "iterations", "batches", "kv_peak_fraction")
     }  # fmt: skip
     for application_id, instances in simulation.instances.items():
         for instance in instances:
             busy_s = instance.busy_until(end)
             row = (
                 application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
-                busy_s / end if end > 0 else 0.0, instance.iteration, instance.starts,
+                instance.busy_s, busy_s / end if end > 0 else 0.0, instance.iteration, instance.starts,
                 instance.kv_peak / instance.kv_capacity,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):

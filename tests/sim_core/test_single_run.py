@@ -74,6 +74,7 @@ def test_all_of_splitwisesims_files_are_there_with_its_columns_first(tmp_path: P
         "name", "tag", "iteration_start", "iteration_end", "batch_size", "prompt_tasks_in_batch", "memory",
         "pending_requests", "pending_tasks", "blocked_tasks", "pending_prompts", "earliest_request_id",
         "memory_allocs_size", "num_contiguous_iterations", "batch_tokens", "pending_tokens",
+        "iteration_tokens",
     ]  # fmt: skip
     assert [(row["name"], row["tag"], row["batch_tokens"]) for row in log] == [
         ("h100-80gb_1", "prompt", "4096"), ("h100-80gb_1", "prompt", "2048"), ("h100-80gb_1", "prompt", "2048")

@@ -1,4 +1,4 @@
-# Everything there is to run. Needs Python 3.11 or newer, make and git; the rest goes into .venv, and nowhere else.
+# Everything there is to run. Needs Python 3.11 or newer, make and git; the rest is installed into .venv.
 
 # The first Python on the path that is new enough; another one: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \

@@ -92,6 +92,7 @@ def test_an_experiment_makes_as_many_runs_as_there_and_no_run_twice(name: str) -
     assert len(made) == len({tuple(sorted(run.items())) for run in made}) == SIZES[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(DESIGNS))
 def test_a_budget_is_divided_by_the_papers_formula_at_every_point(name: str, composer: Composer) -> None:
     rates = ISOCOST_RATES if name.endswith("isocost") else ISOPOWER_RATES

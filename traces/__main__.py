@@ -20,7 +20,8 @@ from traces.sizes import workload_names
 from traces.workload import TraceRef, load
 from traces.writer import csv_lines, write_csv
 
-SAMPLES = Path(__file__).resolve().parent / "samples"
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "traces" / "samples"
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70                 conversation, 70 requests a second, 600 s
   python -m traces describe traces/samples/test_trace.csv
@@ -41,13 +42,20 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     generate = commands.add_parser("generate", help="write a named workload as SplitwiseSim's CSV")
     generate.add_argument("name", metavar="NAME", help="such as rr_conv_70 or rr_code_20_30s")
-    generate.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    generate.add_argument("--seed", type=_seed, default=0, help="default: %(default)s")
     generate.add_argument("--out", metavar="FILE", help="default: NAME.csv here; '-' is the standard output")
     generate.add_argument("--force", action="store_true", help="replace FILE if it is there")
     show = commands.add_parser("describe", help="counts, rates and sizes of a named workload or a file")
     show.add_argument("trace", metavar="NAME-or-FILE", help="a workload's name, a CSV file, or the name of a sample")
-    show.add_argument("--seed", type=int, default=0, help="of a named workload; default: %(default)s")
+    show.add_argument("--seed", type=_seed, default=0, help="of a named workload; default: %(default)s")
     return top
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise ValueError(text)
+    return seed
 
 
 def run_generate(options: argparse.Namespace) -> None:
@@ -69,9 +77,10 @@ def open_trace(text: str, seed: int) -> Trace:
     path = Path(text)
     if path.is_file():
         return read_csv(path)
-    if path.suffix or path.name != text:
+    if path.name != text or (path.suffix and not text.startswith(named.PREFIX)):
         raise TraceError("no such file", source=text)
-    return load(TraceRef(text, SAMPLES.name, seed), SAMPLES.parent)
+    folder = SAMPLES.relative_to(ROOT).as_posix()
+    return load(TraceRef(text.removesuffix(".csv"), folder, seed), ROOT)
 
 
 def run_describe(options: argparse.Namespace) -> None:

@@ -1,12 +1,13 @@
-"""Trace -> SplitwiseSim's CSV. A file appears under its name only when it is complete."""
+"""Trace -> SplitwiseSim's CSV, compressed where the name ends in .gz. A file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
@@ -29,8 +30,8 @@ def write_csv(trace: Trace, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         try:
-            with partial.open("x", encoding="utf-8", newline="") as file:
-                _write_durably(trace, file)
+            with partial.open("xb") as file:
+                _write_durably(trace, file, compressed=path.suffix == ".gz")
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -38,7 +39,13 @@ def write_csv(trace: Trace, path: Path) -> None:
         raise TraceError(f"cannot be written: {error.strerror or error}", source=str(path)) from error
 
 
-def _write_durably(trace: Trace, file: TextIO) -> None:
-    file.writelines(csv_lines(trace))
+def _write_durably(trace: Trace, file: BinaryIO, *, compressed: bool) -> None:
+    lines = (line.encode() for line in csv_lines(trace))
+    if compressed:
+        # without a name and a time in its header, one trace gives one file
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            packed.writelines(lines)
+    else:
+        file.writelines(lines)
     file.flush()
     os.fsync(file.fileno())

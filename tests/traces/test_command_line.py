@@ -122,3 +122,16 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 2
+
+
+@pytest.mark.parametrize("name", ["rr_conv_5_1.5min", "rr_conv_0.02"])
+def test_a_named_workload_may_have_a_point_in_its_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", name]) == 0
+    assert "requests" in capsys.readouterr().out
+
+
+def test_a_negative_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "rr_conv_1_10s", "--seed", "-1", "--out", "-"])
+    assert stop.value.code == 2
+    assert "--seed" in capsys.readouterr().err

@@ -76,3 +76,12 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 def test_a_folder_that_does_not_exist_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="cannot be written: No such file"):
         write_csv(TRACE, tmp_path / "absent" / "t.csv")
+
+
+def test_a_name_that_ends_in_gz_gives_a_compressed_file_that_reads_back(tmp_path: Path) -> None:
+    trace = generate(parse("rr_code_2_20s", 0), "rr_code_2_20s")
+    write_csv(trace, tmp_path / "a.csv.gz")
+    write_csv(trace, tmp_path / "b.csv.gz")
+    assert (tmp_path / "a.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+    assert read_csv(tmp_path / "a.csv.gz").digest() == trace.digest()

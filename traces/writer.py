@@ -1,4 +1,7 @@
-"""Trace -> SplitwiseSim's CSV, compressed where the name ends in .gz. A file appears under its name only when it is complete."""
+"""Trace -> SplitwiseSim's CSV, compressed where the name ends in .gz.
+
+A file appears under its name only when it is complete.
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ class Application:
         self.open: set[Request] = set()  # iterated in order of arrival alone: see `unfinished`
         self.instances: Sequence[Instance] = ()
         self._early: list[Request] = []  # came before the instances were up
+        self._ready_s = spec.spin_up_s
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
@@ -42,7 +43,7 @@ class Application:
         if not self.instances:
             self.recorder.reject(request, f"application {self.spec.application_id} has no instance")
             return
-        if self.engine.now < self.spec.spin_up_s:
+        if self._ready_s > 0.0 and self.engine.now < self._ready_s:
             self._early.append(request)
             return
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
@@ -60,7 +61,8 @@ class Application:
         self.open.add(request)
         task = request.prompt_task()
         if self._submit_task_s == 0.0:  # the common case, without a detour over the engine
-            self._enter_prompt(task)
+            scheduler.joined(prompt)
+            prompt.enter(task)
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
         else:
@@ -115,18 +117,27 @@ class Application:
     def prompt_left(self, request: Request) -> None:
         """The prompt is done and decoding goes on elsewhere."""
         assert self.network is not None
-        self.engine.after(self._submit_flow_s, self.network.send, request)
+        if self._submit_flow_s == 0.0:
+            self.network.send(request)
+        else:
+            self.engine.after(self._submit_flow_s, self.network.send, request)
 
     def delivered(self, request: Request) -> None:
         """The KV cache has arrived: decoding may start there, and the source has memory again."""
         self.scheduler.transferred(request)
-        self.engine.after(self._submit_task_s, self._enter_decode, request)
+        if self._submit_task_s == 0.0:
+            self._enter_decode(request)
+        else:
+            self.engine.after(self._submit_task_s, self._enter_decode, request)
         request.prompt_instance.memory_freed()
 
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
         self.scheduler.finished(request)
-        self.engine.after(self._finish_request_s, self._complete, request)
+        if self._finish_request_s == 0.0:
+            self._complete(request)
+        else:
+            self.engine.after(self._finish_request_s, self._complete, request)
 
     def instance_idle(self, instance: Instance) -> None:
         """`instance` has nothing left to do."""

@@ -32,10 +32,11 @@ class Network:
         """Start the transfer as soon as the destination has room."""
         destination = request.token_instance
         engine = self._engine
-        if not destination.fits(request.kv_tokens):
+        kv_tokens = request.kv_tokens
+        if destination.kv_tokens + kv_tokens > destination.kv_capacity:
             self._retry(request)
             return
-        destination.take_memory(request.kv_tokens)
+        destination.take_memory(kv_tokens)
         destination.kv_holders += 1
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)

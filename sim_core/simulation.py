@@ -83,20 +83,31 @@ class Simulation:
 class Arrivals:
     """The router: makes a request of each row of the trace at its time, and hands it to its application."""
 
-    __slots__ = ("_batch_size", "_delay_s", "_engine", "_output", "_prompt", "_targets", "_trace")
+    __slots__ = (
+        "_application_id",
+        "_arrival_s",
+        "_batch_size",
+        "_delay_s",
+        "_engine",
+        "_output",
+        "_prompt",
+        "_targets",
+    )
 
     def __init__(self, simulation: Simulation, trace: Trace) -> None:
         self._engine = simulation.engine
         self._delay_s = simulation.spec.routing_delay_s
-        self._trace = trace
+        self._arrival_s, self._application_id = trace.arrival_s, trace.application_id
+        self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
         self._targets = {key: app.arrive for key, app in simulation.applications.items()}
 
     def arrive(self, row: int) -> None:
-        trace = self._trace
-        request = Request(
-            row, trace.arrival_s[row], trace.prompt_tokens[row], trace.output_tokens[row], trace.batch_size[row]
-        )
-        self._engine.after(self._delay_s, self._targets[trace.application_id[row]], request)
+        request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
+        target = self._targets[self._application_id[row]]
+        if self._delay_s == 0.0:
+            target(request)
+        else:
+            self._engine.after(self._delay_s, target, request)
 
 
 def build_performance(spec: SimSpec) -> PerformanceModel:

@@ -54,6 +54,7 @@ class Instance(ABC):
         "_ends",
         "_entries",
         "_joins",
+        "_on_end",
         "batch_tokens",
         "busy_s",
         "busy_since_s",
@@ -121,6 +122,7 @@ class Instance(ABC):
         self.planned = 0
         self.duration_s = 0.0  # of one iteration
         self.end = Event(0.0)
+        self._on_end = self.finish  # bound once
         self.cutting = False
         self.busy_s = 0.0
         self.busy_since_s = 0.0
@@ -213,14 +215,18 @@ class Instance(ABC):
 
     def start(self) -> None:
         """Choose a batch and start its next run of iterations."""
-        engine = self.engine
         if not (self.decodes or self.prompts):
-            self.busy_since_s = engine.now
+            self.busy_since_s = self.engine.now
         if self.waiting:
             self.refill()
         else:
             self.batch_tokens = len(self.decodes)
         self.starts += 1
+        self.plan()
+
+    def plan(self) -> None:
+        """Start the next run of iterations of the batch as it is."""
+        engine = self.engine
         if self.prompts:
             self.planned = 1
             times = self.times.mixed_s if self.decodes else self.times.prompt_s
@@ -234,7 +240,7 @@ class Instance(ABC):
             if not self.requests:
                 self.owner.instance_idle(self)
             return
-        self.end = engine.at(engine.now + self.duration_s * self.planned, self.finish, None)
+        self.end = engine.at(engine.now + self.duration_s * self.planned, self._on_end, None)
 
     def join(self, task: Task) -> None:
         """A task, already out of the queues, joins the batch and takes its memory, unless it was only paused."""
@@ -290,7 +296,7 @@ class Instance(ABC):
         if remaining_s <= 0.0:
             self.finish(None)
         else:
-            self.end = self.engine.at(now + remaining_s, self.finish, None)
+            self.end = self.engine.at(now + remaining_s, self._on_end, None)
 
     def finish(self, _nothing: None) -> None:
         """A run of iterations ends: who is done leaves, and the next batch starts."""

@@ -209,3 +209,21 @@ def comparable(result: Any) -> str:
 def test_the_same_run_twice_is_the_same(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
     assert comparable(numbers(simulate(spec, trace))) == comparable(numbers(simulate(spec, trace)))
+
+
+class PlainSplitwise(SplitwiseInstance):
+    """The readable twin of what is written out for speed: arrivals step by step, refills by the full ordering."""
+
+    enter = Instance.enter
+    refill = SplitwiseInstance._take_some
+
+
+@settings(deadline=None, max_examples=300)
+@given(specs(), rows())
+def test_what_is_written_out_for_speed_equals_the_plain_form(spec: SimSpec, arrivals: list[Any]) -> None:
+    trace = worlds.trace(arrivals)
+    fast = simulate(spec, trace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BATCHING, "Splitwise", PlainSplitwise)
+        plain = simulate(spec, trace)
+    assert comparable(numbers(fast)) == comparable(numbers(plain))

@@ -22,6 +22,7 @@ class Task:
         "kv_tokens",
         "order",
         "paused_at_s",
+        "portion",
         "remaining",
         "request",
         "waited",
@@ -36,13 +37,14 @@ class Task:
         self.remaining = remaining  # iterations to go, while it is not in a batch
         self.waited = 0
         self.waiting_since = -1
-        self.order: tuple[float, int] = (0.0, 0)  # by arrival, then by entry: its place among those that wait
+        self.order: tuple[float, int] = (0.0, 0)  # arrival and entry, both negated: newest first
         self.paused_at_s = -1.0
+        self.portion: list[Task] | None = None  # of a long queue, while it is in one
 
     @property
     def entered(self) -> bool:
         """Whether it has arrived at its instance."""
-        return self.order[1] > 0
+        return self.order[1] < 0
 
 
 class Request:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from sim_core.memory import KvMemory
     from sim_core.performance.base import IterationTimes
     from sim_core.spec import InstanceSpec
+
+
+class TaskQueue(Protocol):
+    """What all policies need of a queue; a list is one."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Task]: ...
+    def __getitem__(self, index: int, /) -> Task: ...
+    def append(self, task: Task, /) -> None: ...
+    def remove(self, task: Task, /) -> None: ...
 
 
 class Owner(Protocol):
@@ -46,7 +57,7 @@ class IterationObserver:
 class Instance(ABC):
     """A model replica on some processors of one machine. Policies say who is in the batch; see `refill`.
 
-    `waiting` holds the next task of every request that is here and not in the batch, by arrival; `queue` holds
+    `waiting` holds the next task of every request that is here and not in the batch, newest first; `queue` holds
     all tasks not in the batch, so also the decode behind a prompt, in the policy's own order.
     """
 
@@ -107,8 +118,8 @@ class Instance(ABC):
         self.kv_tokens = self.kv_peak = 0
         self.kv_holders = 0  # requests that hold memory here
         self.requests = 0  # here, waiting or running
-        self.queue: list[Task] = []
-        self.waiting: list[tuple[float, int, Task]] = []
+        self.queue: TaskQueue = []
+        self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
         self._entries = self._joins = 0
         # the batch: prompts that this iteration completes, and decodes with the iteration at which they end
@@ -150,7 +161,7 @@ class Instance(ABC):
         """A request's next task arrives here."""
         self.requests += 1
         self._entries = entry = self._entries + 1
-        task.order = (task.request.arrival_s, entry)
+        task.order = (-task.request.arrival_s, -entry)
         self.wait(task)
         self.enqueue(task)
         self.arrived(task)
@@ -167,8 +178,7 @@ class Instance(ABC):
         task.waiting_since = self.starts
         self.waiting_batch_tokens += task.batch_tokens
         self.waiting_kv_tokens += task.kv_tokens
-        arrival_s, entry = task.order
-        insort(self.waiting, (arrival_s, entry, task))
+        insort(self.waiting, (*task.order, task))
 
     def stop_waiting(self, task: Task) -> None:
         """Take a task that is about to join the batch out of `waiting`."""

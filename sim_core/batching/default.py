@@ -58,7 +58,7 @@ class DefaultInstance(Instance):
         task = self.queue[0]
         if not self.fits(task.kv_tokens):
             return
-        del self.queue[0]
+        self.queue.remove(task)
         self.stop_waiting(task)
         self.batch_tokens = tokens = task.batch_tokens
         if task.is_prompt:

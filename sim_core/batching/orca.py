@@ -29,7 +29,7 @@ class OrcaInstance(Instance):
         room = self.max_batch_size - self.batch_size()
         free = self.kv_capacity - self.kv_tokens
         new: list[Task] = []
-        for *_, task in self.waiting:
+        for *_, task in reversed(self.waiting):
             if len(new) == room or task.kv_tokens > free:
                 break
             free -= task.kv_tokens

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sim_core.batching.base import Instance, Owner
+from sim_core.batching.long_queue import LONG, LongQueue
 from sim_core.engine import Engine
 from sim_core.request import Task
 from sim_core.spec import InstanceSpec
@@ -24,6 +25,8 @@ class SplitwiseInstance(Instance):
     memory allow. Running decodes for which no room is left, the last to have joined, are preempted: they keep
     their memory. `queue` is ordered by (times waited, arrival) at the moment a task is put in and never again.
     """
+
+    queue: list[Task] | LongQueue
 
     __slots__ = ("max_batch_tokens", "max_waits", "preempted", "prompt_queue")
 
@@ -50,8 +53,7 @@ class SplitwiseInstance(Instance):
         """As in the base class. NOTE: the common arrival is written out in one piece: enter, wait, enqueue, arrived."""
         self.requests += 1
         self._entries = entry = self._entries + 1
-        arrival_s = task.request.arrival_s
-        task.order = (arrival_s, entry)
+        task.order = order = (-task.request.arrival_s, -entry)
         kv_tokens = task.kv_tokens
         tokens = task.batch_tokens
         decodes = self.decodes
@@ -66,7 +68,7 @@ class SplitwiseInstance(Instance):
             return
         self.waiting_batch_tokens += tokens
         self.waiting_kv_tokens += kv_tokens
-        insort(self.waiting, (arrival_s, entry, task))
+        insort(self.waiting, (*order, task))
         if task.is_prompt:
             self.prompt_queue.append(task)
         if self.queue:
@@ -92,20 +94,25 @@ class SplitwiseInstance(Instance):
         if not queue:
             queue.append(task)
             return
+        if not isinstance(queue, list):
+            queue.insert(task, self.waits(task), self.starts)
+            return
         starts = self.starts
         waits = self.waits(task)
-        arrival_s = task.order[0]
+        age = task.order[0]
         low, high = 0, len(queue)
         while low < high:
             middle = (low + high) // 2
             other = queue[middle]
             since = other.waiting_since
             other_waits = other.waited if since < 0 else other.waited + starts - since
-            if waits < other_waits or (waits == other_waits and arrival_s < other.order[0]):
+            if waits < other_waits or (waits == other_waits and age > other.order[0]):
                 high = middle
             else:
                 low = middle + 1
         queue.insert(low, task)
+        if len(queue) > LONG:
+            self.queue = LongQueue(queue)
 
     def arrived(self, task: Task) -> None:
         if self.prompts or self.cutting:  # the batch ends at its next iteration anyway
@@ -142,7 +149,7 @@ class SplitwiseInstance(Instance):
         queue = self.queue
         waiting = self.waiting
         if len(queue) == len(waiting):
-            queue.clear()
+            self.queue = []
         else:  # decodes behind prompts that are not done stay
             self.queue = [task for task in queue if task.waiting_since < 0]
         join = self.join
@@ -153,8 +160,7 @@ class SplitwiseInstance(Instance):
                     join(task)
                 group.clear()
         if first < len(waiting):
-            for entry in waiting:
-                task = entry[-1]
+            for *_, task in reversed(waiting):
                 if task.waiting_since >= 0:  # neither a prompt nor preempted: those have joined
                     join(task)
         waiting.clear()
@@ -213,7 +219,7 @@ class SplitwiseInstance(Instance):
         kept = max(kept, 0)
         members = len(new) + kept
         tokens += kept
-        for *_, task in self.waiting:
+        for *_, task in reversed(self.waiting):
             if members == most:
                 break
             if task in chosen:
@@ -237,7 +243,10 @@ class SplitwiseInstance(Instance):
 
     def _remove(self, task: Task) -> None:
         """Take `task` out of the queue and its group."""
-        self.queue.remove(task)
+        queue = self.queue
+        queue.remove(task)
+        if len(queue) < LONG // 4 and not isinstance(queue, list):
+            self.queue = list(queue)
         if task.is_prompt:
             self.prompt_queue.remove(task)
         elif task.paused_at_s >= 0.0:

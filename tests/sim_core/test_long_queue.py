@@ -57,7 +57,7 @@ def test_it_holds_what_a_list_holds_in_the_same_places(seed: int, steps: int) ->
 def test_an_overloaded_instance_does_the_same_with_either_queue() -> None:
     stream = random.Random(1)
     rows = [(number / 50, stream.randrange(1, 60), stream.randrange(1, 30)) for number in range(400)]
-    spec = worlds.spec("token_jsq", count=2, kv_tokens=600)
+    spec = worlds.spec("token_jsq", count=2, kv_tokens=50_000)
     plain = simulate(spec, worlds.trace(rows))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(splitwise, "LONG", 8)

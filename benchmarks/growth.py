@@ -1,0 +1,93 @@
+"""CPU time a request as the trace, the cluster and the queue grow: `python benchmarks/growth.py [--large]`.
+
+Each case runs in a process of its own; raw numbers come as JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from configs.compose import CONFIG_DIR, Composer
+from sim_core import spec_from_config
+from sim_core.simulation import Simulation
+from traces.workload import TraceRef, load
+
+
+def split(a100: int, h100: int) -> list[str]:
+    """Splitwise-HA."""
+    return [f"cluster.servers.0.count={a100}", f"cluster.servers.1.count={h100}", "start_state=splitwise",
+            "start_state.split_type=heterogeneous", "applications.0.scheduler=mixed_pool"]  # fmt: skip
+
+
+def baseline(h100: int) -> list[str]:
+    """Baseline-H100."""
+    return ["cluster.servers.0.count=0", f"cluster.servers.1.count={h100}", "start_state=baseline",
+            "applications.0.scheduler=token_jsq"]  # fmt: skip
+
+
+CASES = {
+    "trace: HA 51 machines, 10 thousand": (split(26, 25), "rr_conv_70_140s"),
+    "trace: HA 51 machines, 100 thousand": (split(26, 25), "rr_conv_70_1400s"),
+    "cluster: baseline 40 machines": (baseline(40), "rr_conv_70_140s"),
+    "cluster: baseline 400 machines": (baseline(400), "rr_conv_700_60s"),
+    "cluster: baseline 4000 machines": (baseline(4000), "rr_conv_7000_20s"),
+    "queue: baseline 4 machines, 40 thousand": (baseline(4), "rr_conv_70_600s"),
+    "queue: HA 4 machines, 40 thousand": (split(2, 2), "rr_conv_70_600s"),
+}
+LARGE = {
+    "trace: HA 51 machines, 1 million": (split(26, 25), "rr_conv_70_14286s"),
+    "queue: baseline 4 machines, 120 thousand": (baseline(4), "rr_conv_200_600s"),
+}
+
+
+def measure(name: str) -> dict[str, object]:
+    """One case, in this process."""
+    overrides, workload = (CASES | LARGE)[name]
+    resolved = Composer().resolved(["cluster=half_half", "performance_model=db", *overrides])
+    simulation = Simulation(spec_from_config(resolved, CONFIG_DIR.parent))
+    trace = load(TraceRef(workload, "traces/samples", 0), CONFIG_DIR.parent)
+    gc.freeze()
+    start = time.process_time()
+    result = simulation.run(trace)
+    cpu_s = time.process_time() - start
+    return {
+        "case": name,
+        "requests": len(trace),
+        "us_per_request": round(cpu_s / len(trace) * 1e6, 1),
+        "completed": result.completed,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def main() -> int:
+    """Measure every case and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", action="store_true", help="the cases of a million requests too")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(measure(arguments.case)))
+        return 0
+    results = []
+    for name in [*CASES, *(LARGE if arguments.large else ())]:
+        done = subprocess.run([sys.executable, __file__, "--case", name], capture_output=True, text=True, check=True)
+        results.append(json.loads(done.stdout))
+        print(results[-1], file=sys.stderr, flush=True)
+    print(
+        json.dumps({"python": platform.python_version(), "machine": platform.machine(), "results": results}, indent=1)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,6 +28,7 @@ from sim_core.spec import (
 from sim_core.start_state import START_STATES
 
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
+MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
 
 
 def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
@@ -66,10 +67,12 @@ def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
     processors, skus = repo.value("processors"), repo.value("skus")
     cluster = top.section("cluster")
     cluster.ignore("power_budget", "interconnects")
-    groups = []
+    groups: list[ServerGroupSpec] = []
     for entry in cluster.sections("servers"):
         sku = entry.text("sku", skus)
         count = entry.integer("count", 0)
+        if count + sum(group.count for group in groups) > MOST_MACHINES:
+            raise entry.error("count", f"a cluster has at most {MOST_MACHINES} machines")
         entry.done()
         described = Section(skus[sku], f"hardware_repo.skus.{sku}")
         parts: list[ProcessorSpec] = []

@@ -6,8 +6,13 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from sim_core.errors import SimError
 from sweep.interrupt import Interrupts
 from sweep.point import Outcome, Point
+
+
+class LauncherError(SimError):
+    """What ran the points is gone, and not to be had back."""
 
 
 class Launcher(Protocol):
@@ -29,4 +34,4 @@ class Launcher(Protocol):
         """Stop what still runs and let go of everything that `__enter__` took."""
 
     def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
-        """Run the points."""
+        """Run the points. Raises LauncherError when none can be run any more."""

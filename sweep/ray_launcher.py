@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,9 @@ from configs.address import check_answers
 from sim_core import __version__
 from sim_core.errors import SpecError
 from sweep.interrupt import Interrupts
+from sweep.launcher import LauncherError
 from sweep.point import Outcome, Point, failed_outcome, project_root
+from sweep.raw_logs import raw_logs_dropped
 
 LOCAL = "local"
 _WAIT_S = 0.25  # how long an interrupt or a new node may go unnoticed
@@ -21,9 +24,15 @@ _STORE_BYTES = 256 * 2**20
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs that nobody asked for
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # a killed worker or node is no reason for raw logs across the progress line
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
 }
+_HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
+_NO_TOKEN = (
+    "authentication failed: this cluster asks for a token. Set RAY_AUTH_MODE=token, and have the cluster's token in"
+    " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
+)
 _NOT_SHIPPED = [".git", ".venv", "results", "outputs", "multirun", "mlruns", "tests", "**/__pycache__", ".*_cache"]
 
 
@@ -52,11 +61,17 @@ class RayLauncher:
         import ray
 
         try:
-            ray.init(address=self._address, **self._init_arguments())
-        except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+            with raw_logs_dropped():
+                if _HOST_PORT.fullmatch(self._address):
+                    _check_token(self._address)
+                ray.init(address=self._address, **self._init_arguments())
+        except Exception as error:  # whatever it is, there is nothing to run on
             ray.shutdown()
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise SpecError(f"no Ray cluster: {reason}", key="--address", value=self._address) from error
+            if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in str(error):
+                reason = _NO_TOKEN
+            else:
+                reason = "no Ray cluster: " + (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SpecError(reason, key="--address", value=self._address) from error
         self._task = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_run)
         return self
 
@@ -73,6 +88,17 @@ class RayLauncher:
 
     def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
         """See `Launcher`. At most two points a core are handed to Ray, results are fetched at once."""
+        import ray
+
+        try:
+            yield from self._outcomes(points, interrupts)
+        except (OSError, ray.exceptions.RayError) as error:  # not a point's: those are in what it fetches
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise LauncherError(
+                f"Ray is gone ({reason}); what is finished is kept, and the same command goes on from there"
+            ) from error
+
+    def _outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
         import ray
 
         waiting = iter(points)
@@ -119,6 +145,15 @@ class RayLauncher:
             "object_store_memory": _STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
         }
+
+
+def _check_token(address: str) -> None:
+    """Raise what Ray has for a token that is missing or wrong: `ray.init` tries for long, and then does not say why."""
+    from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    ensure_token_if_auth_enabled(create_token_if_missing=False)
+    GcsClient(address=address)
 
 
 def _run(point: Point) -> Outcome:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -214,3 +216,56 @@ def test_points_run_on_the_nodes_of_a_cluster_that_is_there_already_and_it_stays
         assert outcomes[points[2].key].summary == run_point(points[2], ROOT).summary
     finally:
         cluster.shutdown()
+
+
+def test_a_cluster_that_asks_for_a_token_says_so_in_one_line_and_status_2(
+    tiny: str,
+    write_experiment: Writer,
+    tmp_path: Path,
+    start_sweep: Start,
+    cluster_with_token: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for mode in ("disabled", "token"):  # with none, and then without a file that has one
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        process = start_sweep(write_experiment(tiny), tmp_path / "results", "--address", cluster_with_token)
+        _, complaints = process.communicate(timeout=240)
+        assert process.returncode == 2, complaints
+        (line,) = complaints.splitlines()
+        assert "authentication failed" in line
+        assert "RAY_AUTH_MODE=token" in line
+
+
+@pytest.fixture
+def cluster_with_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text("a" * 40)
+    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="r") as folder:  # sockets want short paths
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=1"]
+        command += [f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folder}"]
+        environment = {**os.environ, "HOME": str(home), "RAY_AUTH_MODE": "token"}
+        head = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: list(Path(folder).glob("session_*/sockets/raylet*")), "cluster")
+            yield address
+        finally:
+            head.terminate()
+            head.wait(60)
+
+
+def test_a_killed_node_leaves_the_screen_to_lines_of_ours(
+    long: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    process = start_sweep(write_experiment(long), tmp_path / "results")
+    wait_for(lambda: len(finished_entries(tmp_path / "results")) >= 1, "finished point")
+    (raylet,) = [pid for pid, line in descendants(process.pid) if "raylet/raylet" in line.split(" ")[0]]
+    os.kill(raylet, signal.SIGKILL)
+    _, complaints = process.communicate(timeout=240)
+    assert process.returncode == 1, complaints
+    ours = ("runs ", "error: Ray is gone (")  # the latter if the driver hears of it before it has given up its points
+    assert all(line.startswith(ours) for line in complaints.splitlines()), complaints

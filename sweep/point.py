@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ class Point:
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
     """The outcome of a point that gave no result. `error` may have many lines; the first one is the reason."""
-    return Outcome(**describing_fields(point), status="failed", error=error, version=version)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Outcome(**describing_fields(point), status="failed", error=error, started_at=now, version=version)
 
 
 def describing_fields(point: Point) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run."""
+"""Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run.
+
+It holds every finished point of that name, whichever command ran it. A point that was run again by newer code, or after
+its experiment was changed, is there once: as it was last started; `.superseded` counts what is left out for that.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +33,27 @@ class Sweep:
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """By key, without the tables of requests: those that belong to the sweep as it was last started.
+        """By key, without the tables of requests: all that is finished, of several of one name the newest.
 
         What is torn is left out: the next start does it again.
         """
-        found = read_outcomes(self._outcomes)
-        keys = self._keys()
-        return found if keys is None else {key: found[key] for key in keys if key in found}
+        last = self._last_started()
+        newest: dict[tuple[object, ...], Outcome] = {}
+        for outcome in self._finished.values():
+            same = (outcome.name, outcome.trace, outcome.seed)
+            other = newest.get(same)
+            if other is None or _age(outcome, last) > _age(other, last):
+                newest[same] = outcome
+        return {outcome.key: outcome for outcome in newest.values()}
+
+    @property
+    def superseded(self) -> int:
+        """How many finished points are left out, since there is a newer one of the same name, trace and seed."""
+        return len(self._finished) - len(self.outcomes)
+
+    @cached_property
+    def _finished(self) -> dict[str, Outcome]:
+        return read_outcomes(self._outcomes)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -60,12 +78,18 @@ class Sweep:
             )
         return pd.read_parquet(path)
 
-    def _keys(self) -> list[str] | None:
-        """The sweep's points by its own word; None where it has not said (results outlive changes of the code)."""
+    def _last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start asked for, by the sweep's own word."""
         try:
-            return [str(key) for key in json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))["keys"]]
+            told = json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))["keys"]
+            return frozenset(str(key) for key in told)
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return frozenset()
+
+
+def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
+    """Greater for the newer: what the last start asked for is up to date, whenever it was run."""
+    return outcome.key in last, outcome.started_at, outcome.key
 
 
 def load_sweep(name: str, results: Path = RESULTS) -> Sweep:

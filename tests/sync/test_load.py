@@ -65,9 +65,27 @@ def test_the_journal_is_read_before_the_folder(delivered, outcome):
     assert len(load_sweep("quick start", delivered).requests(outcome(5).key)) == 4
 
 
-def test_only_points_of_the_sweep_as_last_started_are_read(results, outcome):
-    journal(results, outcome(1), outcome(2), outcome(3), keys=[outcome(3).key, outcome(1).key, outcome(9).key])
-    assert load_sweep("quick start", results).runs["index"].tolist() == [1, 3]
+def test_all_finished_points_are_read_whichever_command_ran_them(results, outcome):
+    journal(results, outcome(1), outcome(2), outcome(3), keys=[outcome(3).key])
+    sweep = load_sweep("quick start", results)
+    assert sweep.runs["index"].tolist() == [1, 2, 3]
+    assert sweep.superseded == 0
+
+
+def test_of_points_of_one_name_the_newest_is_read_and_the_others_are_counted(results, outcome):
+    def again(number, day, **changes):
+        return outcome(number, name="same", trace="t", started_at=f"2026-01-0{day}T00:00:00+00:00", **changes)
+
+    journal(results, again(1, 2), again(2, 3), again(3, 1), outcome(4), again(5, 1, seed=8))
+    sweep = load_sweep("quick start", results)
+    assert sweep.runs["index"].tolist() == [2, 4, 5]
+    assert sweep.superseded == 2
+
+
+def test_a_point_that_the_last_start_found_finished_is_newer_than_what_ran_after_it(results, outcome):
+    same = [outcome(n, name="same", trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2)]
+    journal(results, *same, keys=[same[0].key])
+    assert load_sweep("quick start", results).runs["index"].tolist() == [1]
 
 
 def test_a_torn_outcome_is_left_out(results, outcome):

@@ -27,6 +27,7 @@ EXPERIMENT_KEYS = ("name", "description", "overrides", "variables", "axes", "sys
 SYSTEM_KEYS = ("description", "overrides", "variables", "axes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*")
+_LETTERS = "letters of the English alphabet, digits, dots, dashes and underscores"
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,9 @@ def parse_experiment(text: str, source: str) -> Experiment:
     """The experiment that a YAML text says. Raises SpecError as `read_experiment` does."""
     try:
         content = _mapping(read_yaml(text, source), "the file", EXPERIMENT_KEYS)
-        name = content.get("name")
-        if name is None:
+        if content.get("name") is None:
             raise SpecError("missing; results are kept under it", key="name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise SpecError("a name has letters, digits, dots, dashes and underscores only", key="name", value=name)
+        name = _name(content["name"], "name")
         systems = _mapping(content.get("systems"), "systems")
         if not systems:
             raise SpecError("missing; name at least one system", key="systems")
@@ -94,11 +93,19 @@ def parse_experiment(text: str, source: str) -> Experiment:
 
 
 def _system(name: str, raw: object) -> System:
-    key = f"systems.{name}"
-    if not _NAME.fullmatch(name):
-        raise SpecError("a name has letters, digits, dots, dashes and underscores only", key=key)
+    key = f"systems.{_name(name, 'systems')}"
     content = _mapping(raw, key, SYSTEM_KEYS)
     return System(name=name, description=_text(content, "description"), **_settings(content, f"{key}."))
+
+
+def _name(raw: object, key: str) -> str:
+    name = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw  # 2024 is a good name too
+    if not isinstance(name, str):
+        raise SpecError("a name is a text: write it in quotes", key=key, value=raw)
+    if not _NAME.fullmatch(name):
+        reason = f"a name has {_LETTERS}, begins with a letter or digit, and is no longer than 100"
+        raise SpecError(reason, key=key, value=raw)
+    return name
 
 
 def _settings(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -106,7 +113,7 @@ def _settings(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     variables = _mapping(content.get("variables"), f"{prefix}variables")
     for name in variables:
         if not _VARIABLE_NAME.fullmatch(name):
-            reason = "a variable's name has letters, digits and underscores only"
+            reason = "a variable's name begins with a letter of the English alphabet; digits and underscores may follow"
             raise SpecError(reason, key=f"{prefix}variables.{name}")
     axes = _mapping(content.get("axes"), f"{prefix}axes")
     return {

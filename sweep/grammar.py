@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import ceil, isfinite
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,10 +27,12 @@ from yaml import YAMLError
 from configs.compose import register_resolvers
 from sim_core.errors import SpecError
 
+MOST_POINTS = 200_000  # of a grid, and so values of an axis
+
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
 _NOT_EVAL = re.compile(r"\$\{(?!\s*eval\s*:)")
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
 
 
@@ -59,6 +63,8 @@ def axis_values(key: str, raw: object) -> tuple[Any, ...]:
 
     Raises SpecError for what has no finite list of values, and for an empty one.
     """
+    if raw is None or raw == "":
+        raise SpecError("has no values", key=key)
     if isinstance(raw, list):
         values = tuple(raw)
     elif isinstance(raw, str):
@@ -81,6 +87,8 @@ def override_values(override: Override, key: str) -> tuple[Any, ...]:
     if not isinstance(value, ChoiceSweep | RangeSweep):
         reason = "only lists (a, b, c), choice() and range() make an axis"
         raise SpecError(reason, key=key, value=override.get_value_string())
+    if isinstance(value, RangeSweep):
+        _check_range(value, key, override.get_value_string())
     return tuple(_plain(v) for v in override.sweep_iterator(Transformer.identity))
 
 
@@ -128,7 +136,23 @@ def _evaluate(text: str, key: str) -> Any:
     try:
         return OmegaConf.create({"value": text})["value"]
     except Exception as error:  # a resolver may raise anything: OmegaConf's, or arithmetic's own
-        raise SpecError(_first_line(error), key=key, value=text) from error
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, SpecError):
+            cause = cause.__cause__ or cause.__context__
+        reason = cause.reason if cause else _first_line(error)
+        raise SpecError(reason, key=key, value=text) from error
+
+
+def _check_range(sweep: RangeSweep, key: str, told: str) -> None:
+    """Raise SpecError for a range that has no end, or more values than there may be points."""
+    numbers = (sweep.start, sweep.stop, sweep.step)
+    if not all(number is not None and isfinite(number) for number in numbers):
+        raise SpecError("a range goes from a number to a number", key=key, value=told)
+    start, stop, step = (Decimal(number or 0) for number in numbers)
+    if step == 0:
+        raise SpecError("the step of a range must not be 0", key=key, value=told)
+    if (count := ceil((stop - start) / step)) > MOST_POINTS:
+        raise SpecError(f"an axis of {count} values, more than {MOST_POINTS}: shorten it", key=key, value=told)
 
 
 def _parse_axis(key: str, text: str) -> Override:

@@ -71,7 +71,7 @@ def test_a_slip_in_the_sweep_grammar_is_one_line() -> None:
         ("systems: {s: }", "x.yaml: name: missing"),
         ("name: a", "x.yaml: systems: missing"),
         ("name: a/../b\nsystems: {s: }", "x.yaml: name='a/../b': a name has letters"),
-        ("name: a\nsystems: {s/t: }", "x.yaml: systems.s/t: a name has letters"),
+        ("name: a\nsystems: {s/t: }", "x.yaml: systems='s/t': a name has letters"),
         ("name: a\nsystems: [s]", "x.yaml: systems=['s']: expected"),
         ("name: a\nname: b\nsystems: {s: }", "x.yaml, line 2: not YAML: found duplicate key name"),
         ("name: [a", "not YAML"),
@@ -90,3 +90,27 @@ def test_a_missing_file_is_an_error_that_names_a_near_one(tmp_path: Path) -> Non
     (tmp_path / "quickstart.yaml").write_text("name: a")
     with pytest.raises(SpecError, match=r"no such experiment file; did you mean 'quickstart\.yaml'"):
         read_experiment(tmp_path / "quickstrat.yaml")
+
+
+def test_a_number_is_a_good_name() -> None:
+    assert parse_experiment("name: 2024\nsystems: {7: }", "x.yaml").name == "2024"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: größe\nsystems: {s: }", "letters of the English alphabet"),
+        ("name: a\nsystems: {größe: }", "letters of the English alphabet"),
+        ("name: 1.5\nsystems: {s: }", "name=1.5: a name is a text: write it in quotes"),
+        ("name: true\nsystems: {s: }", "write it in quotes"),
+        ("name: a\naxes: {rate: }\nsystems: {s: }", "x.yaml: axes.rate: has no values"),
+        ("name: a\naxes: {rate: ''}\nsystems: {s: }", "x.yaml: axes.rate: has no values"),
+        ("name: a\naxes: {rate: 'range(1,10,0)'}\nsystems: {s: }", "axes.rate='range(1,10,0)': the step of a range"),
+        ("name: a\naxes: {rate: 'range(1.5,10,0)'}\nsystems: {s: }", "the step of a range must not be 0"),
+        ("name: a\naxes: {rate: 'range(0,1e12)'}\nsystems: {s: }", "an axis of 1000000000000 values, more than"),
+        ("name: a\naxes: {rate: 'range(0,1,1e-9)'}\nsystems: {s: }", "more than 200000"),
+        ("name: a\naxes: {rate: 'range(0,inf)'}\nsystems: {s: }", "from a number to a number"),
+    ],
+)
+def test_names_and_axes_that_cannot_be_say_what_would_be_good(text: str, said: str) -> None:
+    assert said in error_of(text)

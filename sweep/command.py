@@ -16,18 +16,20 @@ from pathlib import Path
 from rich.console import Console
 
 from sim_core.errors import SimError, SpecError
-from sweep.expand import expand
-from sweep.experiment import Experiment, read_experiment
+from sweep.expand import Grid
+from sweep.experiment import read_experiment
 from sweep.grammar import to_override
 from sweep.interrupt import EXIT_INTERRUPTED, Interrupts
 from sweep.journal import Journal, JournalError
-from sweep.launcher import Launcher
+from sweep.launcher import Launcher, LauncherError
+from sweep.naming import shell_text
 from sweep.options import parse_arguments
 from sweep.point import Outcome, Point, SweepInfo, project_root
-from sweep.progress import make_progress
+from sweep.progress import Preparation, make_progress
+from sweep.results_table import results_table
 from sweep.serial import SerialLauncher
 from sweep.service import SweepReport, finished_before, run_sweep, sweep_id
-from sweep.table import failures_text, output_console, points_table, results_table
+from sweep.table import failures_text, output_console, points_table
 from sync.privacy import scrub
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
@@ -35,7 +37,7 @@ from sync.ui import ui_command
 from sync.writer import Delivery, SinkWriter
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
-SHORTEST_KEY = 6  # characters of a key that --point takes for one
+MOST_CANDIDATES = 10  # listed where the start of a key is that of several points
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: screen.print(f"warning: {message}", markup=False)
         try:
             return _run(arguments, screen, sys.argv[1:] if argv is None else argv)
-        except JournalError as error:
+        except (JournalError, LauncherError) as error:
             screen.print(f"error: {error}", markup=False)
             return EXIT_FAILED
         except SimError as error:
@@ -61,12 +63,16 @@ def select_point(points: Sequence[Point], which: str) -> Point:
     """The point with a number, or the one whose key starts so. Raises SpecError when none does, or several do."""
     if which.isdecimal() and int(which) < len(points):
         return points[int(which)]
-    long_enough = len(which) >= SHORTEST_KEY
-    matching = [point for point in points if long_enough and point.key.startswith(which.lower())]
-    if len(matching) != 1:
-        reason = f"{len(matching)} points have a key that starts so" if matching else "no point has this number or key"
-        raise SpecError(f"{reason} (there are {len(points)}; --dry-run lists them)", key="--point", value=which)
-    return matching[0]
+    matching = [point for point in points if which and point.key.startswith(which.lower())]
+    if len(matching) == 1:
+        return matching[0]
+    if not matching:
+        reason = f"no point has this number or key (there are {len(points)}; --dry-run lists them)"
+        raise SpecError(reason, key="--point", value=which)
+    listed = [f"{point.key[:12]} {point.name}" for point in matching[:MOST_CANDIDATES]]
+    more = [f"and {len(matching) - MOST_CANDIDATES} more"] if len(matching) > MOST_CANDIDATES else []
+    reason = f"{len(matching)} points have a key that starts so: {'; '.join(listed + more)}"
+    raise SpecError(reason, key="--point", value=which)
 
 
 def points_json(points: Sequence[Point]) -> str:
@@ -96,27 +102,28 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     root = project_root()
     sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
     experiment = read_experiment(arguments.experiment)
-    everything = expand(experiment, arguments.overrides, root)
-    points: Sequence[Point] = everything[: arguments.limit]
+    grid = Grid(experiment, arguments.overrides, root)
+    with Preparation(screen) as told:
+        points = grid.points(arguments.limit if arguments.point is None else None, told)
     if arguments.point is not None:
-        points = [select_point(everything, arguments.point)]
+        points = [select_point(points, arguments.point)]
     if arguments.dry_run:
-        _show_points(points, len(everything), arguments.format)
+        _show_points(points, grid.total, arguments.format)
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results / experiment.name, root, screen)
     info = SweepInfo(
         name=experiment.name,
         description=experiment.description,
-        sweep_id=sweep_id(experiment.name, everything),
+        sweep_id=sweep_id(grid.experiment),
         experiment_text=experiment.text,
-        points=len(everything),
+        points=grid.total,
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
     )
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(arguments.results / experiment.name))
         interrupts = stack.enter_context(Interrupts())
-        journal.write_sweep(info, [point.key for point in everything])
+        journal.write_sweep(info, [point.key for point in points])
         again = arguments.fresh or arguments.point is not None
         known: list[Outcome] = []
         if not again:
@@ -127,7 +134,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         progress = make_progress(screen, len(points) - len(known), lambda: launcher.running)
         report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
         delivery = writer.close()
-    _show_results(report, delivery, experiment, arguments, screen)
+    _show_results(report, delivery, grid.total, arguments, screen)
     if report.interrupted and report.missing:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
@@ -151,9 +158,11 @@ def _read_again(journal: Journal, key: str) -> Outcome:
 def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
     """The point as a single run of its own, with the outputs that a single run can write."""
     target = folder / "debug" / point.key[:12]
+    if target.is_relative_to(Path.cwd()):
+        target = target.relative_to(Path.cwd())  # easier to read
     overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]
     command = ["python", "-m", "sim_core", *overrides]
-    screen.print(f"{point.name}\n{shlex.join(command)}", markup=False)
+    screen.print(f"{point.name}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
@@ -170,7 +179,7 @@ def _show_points(points: Sequence[Point], total: int, form: str) -> None:
 
 
 def _show_results(
-    report: SweepReport, delivery: Delivery, experiment: Experiment, arguments: argparse.Namespace, screen: Console
+    report: SweepReport, delivery: Delivery, total: int, arguments: argparse.Namespace, screen: Console
 ) -> None:
     console = output_console()
     completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
@@ -179,7 +188,9 @@ def _show_results(
     if report.failed:
         console.print(failures_text(report.failed, [str(arguments.experiment), *arguments.overrides]))
     reused = f" ({report.reused} of them finished before)" if report.reused else ""
-    console.print(f"{len(completed)} completed{reused}, {len(report.failed)} failed, {report.missing} not run")
+    count = len(report.outcomes) + report.missing
+    part = f" ({count} of {total} points)" if count != total else ""
+    console.print(f"{len(completed)} completed{reused}, {len(report.failed)} failed, {report.missing} not run{part}")
     if report.missing:
         screen.print("interrupted; what is finished is kept, and the same command goes on from there")
     if delivery.undelivered:
@@ -188,6 +199,6 @@ def _show_results(
             " they are kept, and the same command delivers them",
             markup=False,
         )
-    if arguments.sink == "mlflow":
+    if arguments.sink == "mlflow" and report.outcomes:
         command = ui_command(tracking_uri(arguments.results))
         console.print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)

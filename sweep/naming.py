@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +41,11 @@ def short_sku(sku: str) -> str:
     return head.upper() + "".join(part.replace("pcap", "cap") for part in rest)
 
 
+def shell_text(arguments: Sequence[str]) -> str:
+    """A command to copy into a shell, as readable as its quoting can be."""
+    return " ".join(map(_quoted, arguments))
+
+
 def distinct_names(names: Sequence[str], axes: Sequence[Mapping[str, object]]) -> list[str]:
     """The names, those that occur more than once lengthened by the axes in which their points differ."""
     times = Counter(names)
@@ -50,16 +56,33 @@ def distinct_names(names: Sequence[str], axes: Sequence[Mapping[str, object]]) -
     for name, members in groups.items():
         if times[name] == 1:
             continue
-        varied = _varied_axes([axes[i] for i in members])
+        varied = varied_axes([axes[i] for i in members])
         for i in members:
             told = " ".join(f"{axis.rsplit('.', 1)[-1]}={axes[i][axis]}" for axis in varied if axis in axes[i])
             result[i] = f"{name} {told}".strip()
     return result
 
 
-def _varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:
+def varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:
+    """The axes with more than one value, in their order."""
     seen: dict[str, set[str]] = {}
     for axes in members:
         for axis, value in axes.items():
             seen.setdefault(axis, set()).add(repr(value))
     return [axis for axis, values in seen.items() if len(values) > 1]
+
+
+def axis_labels(axes: Sequence[str]) -> list[str]:
+    """The axes' names for people: of dotted ones the end, as much of it as tells them apart."""
+
+    def ends(axis: str) -> list[str]:
+        parts = axis.split(".")
+        return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+
+    taken = Counter(end for axis in axes for end in ends(axis))
+    return [next((end for end in ends(axis) if taken[end] == 1 and not end.isdecimal()), axis) for axis in axes]
+
+
+def _quoted(argument: str) -> str:
+    # shlex writes ' inside of '...' as '"'"'
+    return f'"{argument}"' if "'" in argument and not set('"$`\\!') & set(argument) else shlex.quote(argument)

@@ -19,6 +19,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options as typed; a mistake ends in argparse's message and exit status 2."""
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)
+    if arguments.experiment is None:
+        parser.error("say which experiment: its file, such as experiments/quickstart.yaml")
     if arguments.debug and arguments.point is None:
         parser.error("--debug looks at one point: say which with --point")
     if arguments.format == "json" and not arguments.dry_run:
@@ -31,11 +33,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sweep",
+        usage="%(prog)s EXPERIMENT.yaml [options] [override ...]",
         description="Run every point of an experiment, on all cores, and show them side by side.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("experiment", type=Path, metavar="EXPERIMENT.yaml")
+    parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT.yaml")
     parser.add_argument("overrides", nargs="*", metavar="override", help="such as seed=1 or rate=10,20")
     _add_what(parser.add_argument_group("what to run"))
     _add_where(parser.add_argument_group("where to run it, and where results go"))
@@ -46,7 +49,11 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry-run", action="store_true", help="show the points and start nothing")
     group.add_argument("--format", choices=("table", "json"), default="table", help="of --dry-run (default: table)")
     group.add_argument("--limit", type=_positive, metavar="N", help="only the first N points")
-    group.add_argument("--point", metavar="KEY", help="only this point, again: its number, or the start of its key")
+    group.add_argument(
+        "--point",
+        metavar="KEY",
+        help="only this point, again: its number, or as much of its key as no other point's key begins with",
+    )
     group.add_argument("--debug", action="store_true", help="with --point: write what every instance did")
     again = group.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on from what is finished (the default)")

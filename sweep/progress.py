@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 _LINE_EVERY_S = 5.0
+_PATIENCE_S = 1.0  # what is over sooner needs no word
+_REDRAW_S = 0.1
 
 
 class ProgressView(Protocol):
@@ -45,6 +47,42 @@ def rate_text(runs: int, seconds: float) -> str:
         return "- runs/s"
     per_s = runs / seconds
     return f"{per_s:.1f} runs/s" if per_s >= 1 else f"{per_s * 60:.1f} runs/min"
+
+
+class Preparation:
+    """How many points are prepared, once that takes longer than a second: beside a spinner on a terminal, now and
+    then as a line elsewhere. Call it with the points that are ready and how many there will be."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("")
+        self._shown = False
+        self._next_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._next_s = time.monotonic() + _PATIENCE_S
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            self._status.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        text = f"preparing points: {done} of {total}"
+        if not self._console.is_terminal:
+            self._console.print(text)
+            self._next_s = now_s + _LINE_EVERY_S
+            return
+        self._status.update(text)
+        if not self._shown:
+            self._status.start()
+            self._shown = True
+        self._next_s = now_s + _REDRAW_S
 
 
 class _Running(ProgressColumn):

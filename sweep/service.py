@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sweep.experiment import Experiment
 from sweep.interrupt import Interrupts
 from sweep.journal import Journal
 from sweep.launcher import Launcher
 from sweep.point import Outcome, Point
 from sweep.progress import ProgressView
+from sweep.variables import merged
 
 
 class Writer(Protocol):
@@ -128,10 +131,10 @@ def _both_started(writer: Writer, launcher: Launcher | None) -> Iterator[None]:
             yield
 
 
-def sweep_id(name: str, points: Sequence[Point]) -> str:
-    """One for every start of the same expanded experiment, whatever the version of the code."""
-    told = "\n".join(f"{p.system} {p.overrides} {p.trace_identity}" for p in points)
-    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+def sweep_id(experiment: Experiment) -> str:
+    """One for every start of an experiment with the same grid, however many of its points are run."""
+    told = json.dumps([(system.name, *merged(experiment, system)) for system in experiment.systems], default=str)
+    return f"{experiment.name}-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
 
 
 def git_commit(folder: Path) -> str | None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment import Experiment, System
 from sweep.grammar import references, substitute
+
+SINGLE_RUNS = {  # settings of `python -m sim_core` that mean nothing in a sweep, and what to do instead
+    "hydra": "is about how single runs are started; leave it out",
+    "output_dir": "is where single runs write; the results of a sweep are kept below --results",
+    "debug": "is for single runs; --point N --debug writes what every instance did",
+    "tracking": "is for single runs; --sink says where the results of a sweep go",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,13 @@ def check_names(experiment: Experiment, names: Names) -> None:
         unused -= _check_system(experiment, system, names)
     for name in sorted(unused):
         raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
+
+
+def refuse_settings_of_single_runs(keys: Iterable[str], source: str = "") -> None:
+    """Raise SpecError for the first of the settings that has no place in a sweep."""
+    for key in keys:
+        if reason := SINGLE_RUNS.get(re.split(r"[./@:]", key.lstrip("+~"))[0]):
+            raise SpecError(reason, key=key, source=source)
 
 
 def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -81,6 +96,7 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
     """The variables that a system uses, once all of its names are known to be good."""
     overrides, variables, axes = merged(experiment, system)
     place = f"systems.{system.name}"
+    refuse_settings_of_single_runs([*overrides, *axes], experiment.source)
     for name in variables:
         if names.is_setting(name):
             reason = "is a setting of the configuration; set it under overrides, or choose another name"
@@ -92,12 +108,21 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
             raise SpecError(reason, key=f"{place}: {key}", source=experiment.source)
     for name in axes:
         if name not in used and not names.is_setting(name):
+            _refuse_where_others_use_it(name, experiment, system)
             reason = f"neither a setting of the configuration nor used as ${{{name}}}{_near(name, names, axes)}"
             raise SpecError(reason, key=f"{place}: axes.{name}", source=experiment.source)
     for name in system.variables:
         if name not in used:
             raise SpecError(f"is not used as ${{{name}}}", key=f"{place}.variables.{name}", source=experiment.source)
     return used
+
+
+def _refuse_where_others_use_it(axis: str, experiment: Experiment, system: System) -> None:
+    """Raise SpecError, which says what to do, when an axis of the whole experiment is of use to other systems."""
+    users = [other.name for other in experiment.systems if axis in _used(*merged(experiment, other))[0]]
+    if axis not in system.axes and users:
+        reason = f"system {system.name} does not use ${{{axis}}}: move the axis {axis} into the systems that do"
+        raise SpecError(f"{reason} ({', '.join(users)})", key=f"axes.{axis}", source=experiment.source)
 
 
 def _used(

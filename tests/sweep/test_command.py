@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sweep.command import main
+from sim_core.errors import SpecError
+from sweep.command import main, select_point
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.naming import shell_text
+from sweep.point import Outcome, Point, project_root
+from sweep.ray_launcher import RayLauncher
+from sweep.worker import run_point
 from sync.load import load_sweep
 
 Writer = Callable[[str], Path]
@@ -108,7 +119,7 @@ def test_one_point_is_run_again_by_number_or_by_key(
     assert "1 completed, 0 failed, 0 not run" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("which", ["4", "99999999", "abcdefg", "a", "-1", ""])
+@pytest.mark.parametrize("which", ["4", "99999999", "abcdefg", "x", "-1", ""])
 def test_a_point_that_is_none_is_refused(
     run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str], which: str
 ) -> None:
@@ -130,6 +141,7 @@ def test_a_debug_run_writes_what_every_instance_did(
     [
         (["--sink", "mlfow"], "did you mean 'mlflow'"),
         (["sed=1"], "did you mean 'seed'"),
+        (["rat=1"], "did you mean 'rate'"),
         (["--limit", "0"], "not a positive number"),
         (["--debug"], "--point"),
         (["--format", "json"], "--dry-run"),
@@ -187,3 +199,104 @@ def test_a_point_that_fails_is_listed_with_its_reason_and_the_rest_is_run(
     monkeypatch.undo()
     assert run(file, "--local", "--sink", "none") == 1  # kept as it is
     assert run(file, "--local", "--sink", "none", "--retry-failed") == 0
+
+
+def test_a_point_is_found_by_as_much_of_its_key_as_tells_it_apart(tiny: str) -> None:
+    points = expand(parse_experiment(tiny, "x.yaml"), [], project_root())
+    points = [
+        replace(p, key=key) for p, key in zip(points, ["3" * 64, "ab" * 32, "abc" * 21 + "a", "f" * 64], strict=True)
+    ]
+    assert select_point(points, "3") is points[3], "a number that a point has is its number"
+    assert select_point(points, "33") is points[0]
+    assert select_point(points, "F") is points[3]
+    assert select_point(points, "abc") is points[2]
+    with pytest.raises(
+        SpecError, match=r"2 points have a key that starts so: abababababab .* 2 rps; abcabcabcabc .* 3 rps"
+    ):
+        select_point(points, "ab")
+
+
+def test_a_limit_says_of_how_many_points(
+    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_experiment(tiny.replace("1, 2, 3, 4", "range(1, 20001)"))
+    assert run(file, "--limit", "2", "--dry-run") == 0
+    assert "2 of 20000 points; nothing was started" in capsys.readouterr().out
+    assert run(file, "--limit", "2", "--local", "--sink", "none") == 0
+    assert "2 completed, 0 failed, 0 not run (2 of 20000 points)" in capsys.readouterr().out
+
+
+def test_without_arguments_the_experiment_is_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "[override ...]" in said.splitlines()[0]
+    assert said.splitlines()[-1].endswith("say which experiment: its file, such as experiments/quickstart.yaml")
+
+
+def test_a_sweep_that_was_interrupted_before_anything_was_done_names_no_place_to_look(
+    run: Callable[..., int],
+    write_experiment: Writer,
+    tiny: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(point: object, root: Path) -> Outcome:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal came first")
+
+    monkeypatch.setattr("sweep.serial.run_point", interrupted)
+    assert run(write_experiment(tiny), "--local") == 130
+    printed = capsys.readouterr()
+    assert "0 completed, 0 failed, 4 not run" in printed.out
+    assert "mlflow" not in printed.out
+    assert "the same command goes on from there" in printed.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [
+            "a",
+            "trace.filename='my trace'",
+            "x=[1,2]",
+            "it's $HOME",
+            "both \" and '",
+            "back\\slash's",
+            "wow!'s",
+            "`x`'s",
+        ],
+        ["", "${rate}", "plain"],
+    ],
+)
+def test_a_command_to_copy_means_the_same_in_a_shell(arguments: list[str]) -> None:
+    assert shlex.split(shell_text(arguments)) == arguments
+
+
+def test_a_command_to_copy_is_readable() -> None:
+    assert shell_text(["x", "trace.filename='my trace'"]) == "x \"trace.filename='my trace'\""
+
+
+def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
+    run: Callable[..., int],
+    write_experiment: Writer,
+    tiny: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import ray
+
+    file = write_experiment(tiny)
+
+    def gone(self: object, points: Sequence[Point], interrupts: object) -> Iterator[Outcome]:
+        yield run_point(points[0], project_root())
+        raise OSError("Connection reset by peer\nand more")
+
+    monkeypatch.setattr(RayLauncher, "_outcomes", gone)
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    assert run(file, "--sink", "none") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("runs ")]
+    assert line.startswith("error: Ray is gone (Connection reset by peer); what is finished is kept")
+    assert run(file, "--local", "--sink", "none") == 0
+    assert "4 completed (1 of them finished before)" in capsys.readouterr().out

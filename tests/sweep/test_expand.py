@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from configs.compose import Composer
+from sim_core import spec_from_config
 from sim_core.errors import SimError
-from sweep.expand import expand
+from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment, read_experiment
 from sweep.point import Point, project_root
 
@@ -149,6 +151,13 @@ SLIPS = [
     ("rr_conv", "rr_cnov", "did you mean 'conv'?"),
     ("rr_conv_${rate}_5s", "no_such_${rate}", "no such file"),
     ("rate: 1, 2, 3, 4", "rate: 1, 2, 1", "points 0 and 2 are the same run"),
+    ("overrides:\n", "overrides:\n  hydra.run.dir: x\n", "hydra.run.dir: is about how single runs are started"),
+    ("axes:\n", "axes:\n  debug: true, false\n", "debug: is for single runs"),
+    (
+        "servers.1.count: 1",
+        "servers.1.count: \"${eval:'1 // 0'}\"",
+        "=\"${eval:'1 // 0'}\": eval: cannot evaluate '1 // 0'",
+    ),
 ]
 
 
@@ -190,6 +199,13 @@ def test_a_written_trace_is_checked_whole_before_anything_runs(tiny: str, tmp_pa
         ("rate=range(1,1)", "empty grid"),
         ("seed", "not an override"),
         ("sed=1", "did you mean 'seed'?"),
+        ("rat=5", "did you mean 'rate'? (the experiment has: rate)"),
+        ("rate=range(1,10,0)", "rate='range(1,10,0)': the step of a range must not be 0"),
+        ("cluster.servers.1.count=1000000000", "a cluster has at most 100000 machines"),
+        ("hydra.verbose=true", "hydra.verbose: is about how single runs are started"),
+        ("debug=true", "--point N --debug"),
+        ("output_dir=here", "--results"),
+        ("+tracking.x=1", "--sink"),
         ("rate=1,1", "are the same run"),
     ],
 )
@@ -211,3 +227,65 @@ def test_the_quickstart_compares_six_designs_for_about_the_same_money() -> None:
     assert all(290 < p.cost <= 8 * 38.08 for p in points)
     rates: Sequence[set[float | None]] = [{p.rate for p in points if p.system == s} for s in systems]
     assert all(r == rates[0] and len(r) >= 3 for r in rates)
+
+
+def test_an_axis_that_only_some_systems_use_is_told_where_to_go(tiny: str) -> None:
+    text = tiny.replace("axes:\n", "axes:\n  count: 1, 2\n") + "  other:\n    overrides: {cluster.servers.1.count: 1}\n"
+    message = error_of(text.replace("servers.1.count: 1}", "servers.1.count: '${count}'}", 1))
+    assert message == (
+        "x.yaml: axes.count: system other does not use ${count}:"
+        " move the axis count into the systems that do (one-h100)"
+    )
+
+
+def test_a_grid_is_counted_before_a_point_is_built_and_no_more_are_built_than_asked_for(tiny: str) -> None:
+    experiment = parse_experiment(tiny, "x.yaml")
+    grid = Grid(experiment, ["rate=range(1,200001)", "seed=range(0,100000)"], ROOT)
+    assert grid.total == 200_000 * 100_000
+    told: list[tuple[int, int]] = []
+    assert [p.axes for p in grid.points(3, lambda done, total: told.append((done, total)))] == [
+        {"rate": 1, "seed": seed} for seed in range(3)
+    ]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(SimError, match=r"^x.yaml: the grid has 20000000000 points, more than 200000; shorten an axis"):
+        grid.points()
+
+
+# Group choices, values in lists and at the top, sections that refer to themselves, to others and to what varies.
+ODD = """\
+name: odd
+axes:
+  cluster: dgx-a100, half_half
+  applications.0.scheduler: token_jsq, jsq
+  trace.filename: rr_conv_2_5s, rr_code_2_5s, rr_conv_1.5_5s
+  seed: 1, 2
+  end_time: 100, 200.5
+  delay: 0, 0.5
+overrides:
+  +power_model.told: ${seed} and ${trace.filename}
+  performance_model: db
+  start_state: baseline
+  trace.path: told_${trace.filename}
+  perfetto.end_s: null
+  perfetto.start_s: ${eval:'1 + 1'}
+  router.overheads.routing_delay: ${delay}
+systems: {a: , b: {overrides: {cluster.servers.0.count: 3}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "extra"),
+    [
+        (ISOCOST, ["rate=50,60", "token=5,10", "h=5,10"]),
+        (QUICKSTART.read_text(), ["h100=6,7", "seed=0,1"]),
+        (ODD, []),
+        (ODD.replace("  +power_model.told: ${seed} and ${trace.filename}\n", ""), []),
+    ],
+)
+def test_a_point_is_what_its_overrides_make_when_they_are_composed_alone(text: str, extra: list[str]) -> None:
+    composer = Composer()
+    points = points_of(text, *extra)
+    for point in points[:: max(1, len(points) // 40)]:
+        config = composer.resolved(point.overrides)
+        assert repr(point.config) == repr(config)  # 1, 1.0 and True are equal but not the same
+        assert point.spec == spec_from_config(config, ROOT)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
-from sweep.expand import expand
+from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment
 from sweep.interrupt import Interrupts
 from sweep.journal import Journal, JournalError
@@ -123,10 +123,12 @@ def test_a_full_disk_ends_the_sweep_and_what_was_finished_before_stays(
     assert (report.reused, report.missing, len(report.failed)) == (2, 0, 0)
 
 
-def test_a_sweeps_id_is_its_points_and_nothing_else(points: list[Point], tiny: str) -> None:
-    again = expand(parse_experiment(tiny, "moved.yaml"), [], ROOT)
-    assert sweep_id("tiny", again) == sweep_id("tiny", points)
-    assert sweep_id("tiny", points[:3]) != sweep_id("tiny", points)
+def test_a_sweeps_id_is_its_grid_and_nothing_else(tiny: str) -> None:
+    def id_of(text: str, *extra: str) -> str:
+        return sweep_id(Grid(parse_experiment(text, "x.yaml"), extra, ROOT).experiment)
+
+    assert id_of(tiny) == id_of(tiny.replace("one machine", "another description")) == id_of(tiny, "rate=range(1,5)")
+    assert len({id_of(tiny), id_of(tiny, "rate=1,2,3"), id_of(tiny, "seed=1"), id_of(tiny, "seed=0,1")}) == 4
 
 
 def test_handlers_of_signals_are_given_back() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from rich.console import Console
 
+from sweep.naming import axis_labels
 from sweep.point import Outcome
-from sweep.table import results_table
+from sweep.results_table import results_table, shown_axes
 
 PHASES, PERCENTILES = ("ttft", "tbt", "e2e"), ("p50", "p90", "p99")
 
@@ -55,3 +57,61 @@ def test_a_run_in_which_nothing_completed_has_dashes_and_is_not_within_the_slo(w
 
 def test_a_trace_without_a_rate_is_named(widest: Outcome) -> None:
     assert "test_trace" in "\n".join(lines([replace(widest, rate=None, trace="test_trace")], 200))
+
+
+def grid(widest: Outcome) -> list[Outcome]:
+    """Two systems: both vary workload and seed, one of them a split that no other column shows."""
+    made = []
+    for system, prompts in (("splitwise-hhcap", (3, 5)), ("baseline", (None,))):
+        for workload, seed, rate, prompt in product(("code", "conv"), (0, 1), (70, 80), prompts):
+            axes = {"a.workload": workload, "seed": seed, "rate": rate} | ({"prompt": prompt} if prompt else {})
+            made.append(replace(widest, system=system, axes=axes, rate=float(rate)))
+    return made
+
+
+@pytest.mark.parametrize("width", [80, 90, 100, 120, 140, 160, 200])
+def test_rows_show_what_was_varied_and_no_width_cuts_anything(widest: Outcome, width: int) -> None:
+    outcomes = grid(widest)
+    printed = lines(outcomes, width)
+    text = "\n".join(printed)
+    assert max(len(line.rstrip()) for line in printed) <= width
+    assert "…" not in text
+    words = text.split()
+    assert sum(word in ("code", "workload=code") for word in words) == sum(
+        o.axes["a.workload"] == "code" for o in outcomes
+    )
+    assert "prompt" in text
+    assert "seed" in text
+    assert text.count("98.8/98.8/98.8x") == 3 * len(outcomes)
+    for told, times in (("no", len(outcomes)), ("70", len(outcomes) / 2), ("80", len(outcomes) / 2)):
+        assert words.count(told) == times
+    assert "1523" in text
+
+
+@pytest.mark.parametrize("width", [45, 50, 60, 70, 80])
+def test_a_narrow_screen_has_the_rate_the_price_and_the_verdict_of_every_row(widest: Outcome, width: int) -> None:
+    printed = lines([replace(widest, rate=70.0 + i, cost=1000.0 + i) for i in range(5)], width)
+    assert max(len(line.rstrip()) for line in printed) <= width
+    words = "\n".join(printed).split()
+    assert all(words.count(str(70 + i)) == 1 for i in range(5))
+    assert all(words.count(str(1000 + i)) == 1 for i in range(5))
+    assert words.count("no") == 5
+
+
+def test_an_axis_that_another_column_shows_has_none_of_its_own(widest: Outcome) -> None:
+    one = replace(widest, axes={"rate": 70, "h100": 15, "workload": "conv"}, rate=70.0)
+    two = replace(one, axes=one.axes | {"h100": 16}, machines={"dgx-h100": 16})
+    assert shown_axes([one, two, replace(one, axes=one.axes | {"rate": 80}, rate=80.0)]) == []
+    assert shown_axes([one, two, replace(two, axes=two.axes | {"workload": "code"})]) == ["workload"]
+
+
+def test_axes_are_called_by_as_much_of_their_end_as_tells_them_apart() -> None:
+    axes = ["applications.0.scheduler", "start_state.prompt.num_instances", "start_state.token.num_instances", "seed"]
+    assert axis_labels(axes) == ["scheduler", "prompt.num_instances", "token.num_instances", "seed"]
+
+
+def test_what_is_the_same_in_all_rows_stands_above_where_there_is_no_room(widest: Outcome) -> None:
+    printed = lines([o for o in grid(widest) if o.system == "baseline"], 160)
+    assert printed[0] == "system: baseline"
+    assert printed[1] == "machines: 25 H100cap+15 H100"
+    assert "baseline" not in "\n".join(printed[1:])

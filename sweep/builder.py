@@ -1,0 +1,121 @@
+"""Builds the points that an experiment's choices make; what many of them share is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.compose import Composer
+from configs.machines import MachineFigures, cost_and_power, read_machines
+from sim_core import SimSpec, code_digest, spec_from_config
+from sim_core.errors import TraceError
+from sim_core.simulation import Simulation
+from sweep.grammar import to_override
+from sweep.naming import machines_label
+from sweep.point import Point, content_key
+from sweep.resolver import Resolver
+from sweep.variables import Names
+from traces import named, workload
+from traces.workload import TraceRef
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One combination of axis values of one system, and the settings that come of it."""
+
+    system: str
+    axes: dict[str, object]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A trace, once looked at: `told` is what a point's name says of it."""
+
+    identity: str
+    told: str
+    rate: float | None
+    applications: frozenset[int] = frozenset({0})  # that its requests ask for
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What a configuration says beside its trace, once it is known to work."""
+
+    spec: SimSpec
+    label: str
+    machines: dict[str, int]
+    cost: float
+    power: float
+    parts: Iterable[object]  # kept, since it is found by their ids
+
+
+class Builder:
+    """Builds points, files being looked up below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        composer = Composer()
+        self._resolver = Resolver(composer)
+        self._figures: dict[str, MachineFigures] = read_machines(root)
+        self._sources: dict[TraceRef, _Source] = {}
+        self._designs: dict[tuple[object, ...], _Design] = {}
+        self._code_digest = code_digest()
+        self.names = Names.of(composer.compose([]))
+
+    def point(self, index: int, choice: Choice) -> Point:
+        """The point of a choice. Raises SimError for what could not run."""
+        overrides = tuple(to_override(key, value) for key, value in choice.settings.items())
+        config = self._resolver.resolved(choice.settings, overrides)
+        design = self._design(config)
+        spec = design.spec
+        ref = TraceRef(filename=config["trace"]["filename"], dir=config["trace"]["dir"], seed=config["seed"])
+        source = self._source(ref)
+        if missing := source.applications - {app.application_id for app in spec.applications}:
+            raise TraceError(f"asks for application {min(missing)}, which is not configured", source=ref.filename)
+        return Point(
+            index=index,
+            name=f"{choice.system} {design.label} {source.told}",
+            system=choice.system,
+            overrides=overrides,
+            spec=spec,
+            trace=ref,
+            trace_identity=source.identity,
+            key=content_key(spec, source.identity, self._code_digest),
+            axes=choice.axes,
+            machines=design.machines,
+            cost=design.cost,
+            power=design.power,
+            rate=source.rate,
+            config=config,
+        )
+
+    def _design(self, config: Mapping[str, Any]) -> _Design:
+        """Configurations that share all parts but the trace share their design."""
+        parts = {name: value for name, value in config.items() if name != "trace"}
+        known = tuple(
+            (name, id(value)) if isinstance(value, dict | list) else (name, type(value), value)
+            for name, value in parts.items()
+        )
+        if known not in self._designs:
+            spec = spec_from_config(config, self._root)
+            Simulation(spec)  # building it is cheap, and refuses what the spec alone does not show
+            counts = spec.machine_counts()
+            cost, power = cost_and_power(counts, self._figures)
+            self._designs[known] = _Design(spec, machines_label(spec), counts, cost, power, parts.values())
+        return self._designs[known]
+
+    def _source(self, ref: TraceRef) -> _Source:
+        """What a trace is; a written one is read whole, so that what is wrong with it shows before anything runs."""
+        if ref not in self._sources:
+            identity = workload.identity(ref, self._root)
+            if workload.find(ref, self._root) is None:
+                recipe = named.parse(ref.filename, ref.seed)
+                told = f"{recipe.workload} {recipe.rate_per_s:g} rps"
+                self._sources[ref] = _Source(identity, told, recipe.rate_per_s)
+            else:
+                applications = frozenset(workload.load(ref, self._root).application_id)
+                self._sources[ref] = _Source(identity, ref.filename, None, applications)
+        return self._sources[ref]

@@ -1,0 +1,222 @@
+"""What a sweep found, for people: as much in a line as the screen is wide, and nothing cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rich import box
+from rich.console import Console, Group
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from sweep.naming import axis_labels, machines_text, varied_axes
+from sweep.point import Outcome
+
+PERCENTILES = ("p50", "p90", "p99")
+PHASES = ("ttft", "tbt", "e2e")
+_WIDEST_VALUE = 24  # of an axis; a longer one goes on in the next line
+_NAME_WIDTHS = (40, 28, 20, 14)  # of the first column where it holds all that says which point it is
+
+
+@dataclass(frozen=True)
+class _Column:
+    header: str
+    cells: Sequence[str | Text]
+    right: bool = False
+    width: int | None = None  # at which it goes on in the next line; None: never
+
+
+@dataclass(frozen=True)
+class _Layout:
+    columns: Sequence[_Column]
+    above: Sequence[str] = ()  # what holds for all rows, a line each
+    leading: int = 0
+
+    def table(self, outcomes: Sequence[Outcome]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, leading=self.leading)
+        for column in self.columns:
+            justify = "right" if column.right else "left"
+            table.add_column(
+                column.header,
+                justify=justify,  # type: ignore[arg-type]
+                no_wrap=column.width is None,
+                max_width=column.width,
+                overflow="fold",
+            )
+        for i, outcome in enumerate(outcomes):
+            last = i + 1 < len(outcomes) and outcomes[i + 1].system != outcome.system
+            table.add_row(*(column.cells[i] for column in self.columns), end_section=last)
+        return table
+
+
+def results_table(outcomes: Sequence[Outcome], console: Console) -> Group:
+    """A row a completed point, which shows what was varied; the fullest layout that the console is wide enough for."""
+    unlimited = console.options.update(width=1000, max_width=1000)
+    for make in _layouts():
+        layout = make(outcomes)
+        table = layout.table(outcomes)
+        if Measurement.get(console, unlimited, table).maximum <= console.width:
+            break
+    return Group(*map(Text, layout.above), table)
+
+
+def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
+    """The axes that need a column: those that vary among points of which all else that is shown is equal."""
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
+    for o in outcomes:
+        groups.setdefault((o.system, machines_text(o.machines), o.cost, _rate(o)), []).append(o)
+    alike = {axis for group in groups.values() for axis in varied_axes([o.axes for o in group])}
+    return [axis for axis in varied_axes([o.axes for o in outcomes]) if axis in alike]
+
+
+def _layouts() -> Iterator[Callable[[Sequence[Outcome]], _Layout]]:
+    yield partial(_full, wide=True)
+    yield partial(_full, wide=True, stated=True)
+    yield partial(_full, wide=True, stated=True, machines_above=True)
+    yield partial(_full, wide=False)
+    yield partial(_full, wide=False, stated=True)
+    for width in _NAME_WIDTHS:
+        yield partial(_stacked, name_width=width)
+    yield partial(_stacked, name_width=_NAME_WIDTHS[-1], slowdowns=False)
+
+
+def _full(outcomes: Sequence[Outcome], *, wide: bool, stated: bool = False, machines_above: bool = False) -> _Layout:
+    """A column for everything; not `wide`, what belongs together stands in two lines of one column. `stated`: what is
+    the same in all rows stands above. `machines_above`: those of each system do, if it has the same in all rows."""
+    systems, machines = [o.system for o in outcomes], [machines_text(o.machines) for o in outcomes]
+    named = [_Column("system", systems), _Column("machines", machines)]
+    if not wide:
+        named = [_Column("system\nmachines", [f"{s}\n{m}" for s, m in zip(systems, machines, strict=True)])]
+    money = _Column("$/h\npower", [_money(o, wide) for o in outcomes], right=True)
+    above: list[str] = []
+    if machines_above and len(of_system := set(zip(systems, machines, strict=True))) == len(set(systems)):
+        above = [f"{s}: {m}" for s, m in sorted(of_system, key=lambda found: systems.index(found[0]))]
+        named = named[:1]
+    columns = [*named, *_axis_columns(outcomes), money]
+    if stated and len(outcomes) > 1:
+        same = [column for column in columns if len(set(column.cells)) == 1]
+        above += [f"{_flat(column.header)}: {_flat(column.cells[0])}" for column in same]
+        columns = [column for column in columns if column not in same]
+    columns.append(_Column("rate\n1/s", [_rate(o) for o in outcomes], right=True))
+    for phase in PHASES:
+        columns += _phase_columns(outcomes, phase, wide)
+    columns.append(_Column("in\nSLO", [_verdict(o) for o in outcomes], right=True))
+    if any(map(_unserved, outcomes)):
+        cells = [_unserved_text(o, "/" if wide else "\n") for o in outcomes]
+        columns.append(_Column("rejected\nunfinished", cells, right=True))
+    return _Layout(columns, above)
+
+
+def _stacked(outcomes: Sequence[Outcome], *, name_width: int, slowdowns: bool = True) -> _Layout:
+    """All that says which point it is in one column, all that was measured in another: for narrow screens."""
+    axes = shown_axes(outcomes)
+    labels = axis_labels(axes)
+    names, figures = [], []
+    for o in outcomes:
+        told = [f"{label}={_value(o.axes[axis])}" for axis, label in zip(axes, labels, strict=True) if axis in o.axes]
+        trace = [o.trace] if o.rate is None else []
+        names.append("\n".join([o.system, machines_text(o.machines), " ".join(told + trace)]).rstrip())
+        figures.append(_figures(o, slowdowns))
+    columns = [
+        _Column("system\nmachines", names, width=name_width),
+        _Column("rate\n1/s", ["-" if o.rate is None else f"{o.rate:g}" for o in outcomes], right=True),
+        _Column("$/h\npower", [f"{o.cost:.0f}\n{o.power:.0f}" for o in outcomes], right=True),
+        _Column("in\nSLO", [_verdict(o) for o in outcomes], right=True),
+        _Column("     p50/p90/p99\n     seconds, slowdown" if slowdowns else "     p99\n     seconds", figures),
+    ]
+    return _Layout(columns, leading=1)
+
+
+def _axis_columns(outcomes: Sequence[Outcome]) -> list[_Column]:
+    axes = shown_axes(outcomes)
+    return [
+        _Column(
+            label,
+            [_value(o.axes[axis]) if axis in o.axes else "-" for o in outcomes],
+            right=all(isinstance(o.axes.get(axis, 0), int | float) for o in outcomes),
+            width=_WIDEST_VALUE,
+        )
+        for axis, label in zip(axes, axis_labels(axes), strict=True)
+    ]
+
+
+def _phase_columns(outcomes: Sequence[Outcome], phase: str, wide: bool) -> list[_Column]:
+    seconds, slowdowns = [_seconds(o, phase) for o in outcomes], [_slowdowns(o, phase) for o in outcomes]
+    if wide:
+        header = f"{phase.upper()} p50/p90/p99\nseconds"
+        return [_Column(header, seconds, right=True), _Column("\nslowdown", slowdowns, right=True)]
+    both = [Text("\n").join(pair) for pair in zip(seconds, slowdowns, strict=True)]
+    return [_Column(f"{phase.upper()} p50/p90/p99\nseconds, slowdown", both, right=True)]
+
+
+def _figures(outcome: Outcome, slowdowns: bool) -> Text:
+    lines = []
+    for phase in PHASES:
+        if not slowdowns:
+            lines.append(Text(f"{phase.upper():4} {_number(outcome.summary.get(f'{phase}/p99_s'), 3)}"))
+            continue
+        seconds = _seconds(outcome, phase)
+        seconds.pad_right(max(0, 17 - len(seconds)))
+        lines.append(Text(f"{phase.upper():4} ") + seconds + " " + _slowdowns(outcome, phase))
+    if _unserved(outcome):
+        lines.append(_unserved_text(outcome, " rejected, ") + " unfinished" if slowdowns else Text("unserved", "red"))
+    return Text("\n").join(lines)
+
+
+def _money(outcome: Outcome, wide: bool) -> str:
+    if wide:
+        return f"{outcome.cost:.0f} {outcome.power:.0f}"
+    return f"{outcome.cost:.2f}\n{outcome.power:g}"
+
+
+def _rate(outcome: Outcome) -> str:
+    return f"{outcome.rate:g}" if outcome.rate is not None else outcome.trace
+
+
+def _verdict(outcome: Outcome) -> Text:
+    within = outcome.summary.get("slo/within") == 1.0
+    return Text("yes", style="green") if within else Text("no", style="red")
+
+
+def _seconds(outcome: Outcome, phase: str) -> Text:
+    return Text("/").join(Text(_number(outcome.summary.get(f"{phase}/{p}_s"), 3)) for p in PERCENTILES)
+
+
+def _slowdowns(outcome: Outcome, phase: str) -> Text:
+    parts = []
+    for p in PERCENTILES:
+        style = "red" if outcome.summary.get(f"slo/{phase}_{p}") == 0.0 else ""
+        parts.append(Text(_number(outcome.summary.get(f"{phase}/{p}_slowdown"), 2), style=style))
+    return Text("/").join(parts) + "x"
+
+
+def _number(value: float | None, decimals: int) -> str:
+    """Three figures, or as many as `decimals` leaves of them: 0.012, 1.23, 12.3, 123."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:.{max(0, min(decimals, 3 - whole))}f}"
+
+
+def _value(value: object) -> str:
+    """An axis' value, as it would be typed."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return ",".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _unserved(outcome: Outcome) -> bool:
+    return any(outcome.summary.get(f"run/{what}") for what in ("rejected", "unfinished"))
+
+
+def _unserved_text(outcome: Outcome, between: str) -> Text:
+    counts = [f"{outcome.summary.get(f'run/{what}', 0):.0f}" for what in ("rejected", "unfinished")]
+    return Text(between.join(counts), style="red") if _unserved(outcome) else Text("-")
+
+
+def _flat(text: str | Text) -> str:
+    return ", ".join(str(text).split("\n"))

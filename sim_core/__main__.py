@@ -31,6 +31,7 @@ from configs.multirun import kept_returns, runs_of
 from sim_core.config import spec_from_config
 from sim_core.debug import debug_outputs
 from sim_core.errors import InvariantError, SimError
+from sim_core.leftovers import remove_unused
 from sim_core.output import write_outputs
 from sim_core.perfetto import options_from_config, power_from_config
 from sim_core.report import one_line_summary, text_summary
@@ -79,6 +80,8 @@ class Job:
                 told["bug"] = traceback.format_exc()
             except SimError as error:
                 told["error"] = str(error)
+                if HydraConfig.get().mode == RunMode.RUN:  # of several, another may be making its own folder there
+                    remove_unused(Path(HydraConfig.get().runtime.output_dir))
             except Exception:
                 told["bug"] = traceback.format_exc()
         return Ended(**told, warnings=tuple(str(warning.message) for warning in noted))

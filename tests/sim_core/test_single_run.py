@@ -170,3 +170,18 @@ def test_an_unsorted_trace_is_sorted_with_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: ") and "sorted" in done.stderr
     assert column(table(tmp_path / "out" / "detailed" / "0.csv"), "request_ids") == [1.0, 0.0]
+
+
+def test_a_refused_run_leaves_no_folder_but_takes_none_with_results_away(tmp_path: Path) -> None:
+    def start(*overrides: str) -> int:
+        command = [sys.executable, "-m", "sim_core", "output_dir=results/${seed}", *overrides]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=False).returncode
+
+    assert start("seed=-1") == 2
+    assert not list(tmp_path.iterdir())
+    assert start("seed=1") == 0
+    results = set(tmp_path.rglob("*.csv"))
+    assert results
+    assert start("seed=1", "cluster.servers.0.count=-1") == 2
+    assert set(tmp_path.rglob("*.csv")) == results

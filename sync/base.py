@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -79,6 +81,12 @@ class Outcome:
             raise ValueError(f"not an outcome: {error}") from error
 
 
+def checksum(outcome: Mapping[str, Any]) -> str:
+    """The SHA-256 of an outcome's JSON values, whatever their layout: who edits a figure by hand does not match it."""
+    text = json.dumps(outcome, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class SweepInfo:
     """The sweep that outcomes belong to. `name` is the experiment's, `points` counts all of its points,
@@ -106,6 +114,9 @@ class ResultSink(Protocol):
     def write(self, outcome: Outcome) -> None:
         """Deliver one outcome, all of it or an exception. Writing a key twice equals writing it once;
         a completed outcome takes the place of a failed one."""
+
+    def page(self) -> str | None:
+        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: nowhere."""
 
     def close(self) -> None:
         """Let go of files and connections; what was written stays."""

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from sync.base import Outcome, SweepInfo
+from sync.base import Outcome, SweepInfo, checksum
 from sync.frame import runs_frame
 
 
@@ -36,7 +36,13 @@ class LocalSink:
             return
         if outcome.requests_parquet:
             _write(self._folder / "requests" / f"{outcome.key}.parquet", outcome.requests_parquet)
-        _write(path, json.dumps(outcome.to_json_dict(), indent=1, allow_nan=False).encode())
+        values = outcome.to_json_dict()
+        entry = {"outcome_sha256": checksum(values), "outcome": values}
+        _write(path, json.dumps(entry, indent=1, allow_nan=False).encode())
+
+    def page(self) -> str | None:
+        """Not in MLflow."""
+        return None
 
     def close(self) -> None:
         """Write the table of all points."""
@@ -64,11 +70,14 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """The outcome in the JSON file at `path`, None where there is none or it is torn."""
+    """The outcome in the JSON file at `path`, None where there is none, or not the one that was written."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        outcome = Outcome.from_json_dict(values.get("outcome", values))
-    except (OSError, ValueError, AttributeError):
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        values = entry["outcome"]
+        if entry.get("outcome_sha256", checksum(values)) != checksum(values):
+            return None
+        outcome = Outcome.from_json_dict(values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return outcome if outcome.key == path.stem else None
 

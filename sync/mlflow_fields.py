@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sync.base import Outcome, SweepInfo
+from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
 from sync.privacy import Scrubber
+from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
+SAME_TAG = "point.identity"
+COLOR_TAG = "mlflow.runColor"
 _LONGEST_TAG = 4000
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
@@ -42,6 +48,7 @@ def metrics(outcome: Outcome) -> dict[str, float]:
     """What came out, in sections; numbers that are not finite are not numbers to plot and stay away."""
     values = {
         **outcome.summary,
+        **_rates(outcome),
         "cost/dollars_per_hour": outcome.cost,
         "power/weight": outcome.power,
         "run/cpu_s": outcome.cpu_s,
@@ -50,12 +57,35 @@ def metrics(outcome: Outcome) -> dict[str, float]:
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
 
 
-def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
+def _rates(outcome: Outcome) -> dict[str, float]:
+    """The rate as a number to sort and plot by, and what of it is served within the SLO: all or nothing."""
+    if outcome.rate is None:
+        return {}
+    served = {SERVED_METRIC: outcome.rate if verdict(outcome) == WITHIN else 0.0}
+    return {RATE_METRIC: outcome.rate, **(served if "slo/within" in outcome.summary else {})}
+
+
+def same_point(outcome: Outcome, sweep: SweepInfo) -> str:
+    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings.
+
+    Single runs do not belong to an experiment whose settings could have changed: theirs tell them apart.
+    """
+    settings = () if sweep.points else outcome.overrides
+    told = "\n".join((outcome.name, outcome.trace, str(outcome.seed), *settings))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, color: str = "") -> dict[str, str]:
     """Who, what and from where: the tags that group runs and find them again."""
     values: dict[str, str | None] = {
         SWEEP_TAG: sweep.sweep_id,
         KEY_TAG: outcome.key,
+        SAME_TAG: same_point(outcome, sweep),
+        SUPERSEDED_TAG: "false",
+        "verdict": verdict(outcome),
+        "design": design(outcome),
         "system": outcome.system,
+        "point.name": outcome.name,
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
@@ -64,16 +94,25 @@ def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
         "mlflow.source.git.commit": outcome.git_commit,
+        COLOR_TAG: color,
     }
     return {k: _cut(scrub(v), _LONGEST_TAG) for k, v in values.items() if v}
 
 
-def experiment_tags(sweep: SweepInfo, scrub: Scrubber) -> dict[str, str]:
-    """The experiment's own page: its description, and the file that it was started from."""
-    text = _cut(scrub(sweep.experiment_text).rstrip(), _LONGEST_TAG)
-    note = f"{scrub(sweep.description)}\n\n```yaml\n{text}\n```" if text else scrub(sweep.description)
-    # The kind spares the reader the interface's question whether these are language-model traces.
-    return {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
+def experiment_tags() -> dict[str, str]:
+    """What is the same for every experiment: its saved view, and (for elder servers) that these are no traces."""
+    return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
+
+
+def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
+    """What a run of the store says about its design."""
+    return Standing(
+        design=run_tags.get("design", ""),
+        rate=run_metrics.get(RATE_METRIC),
+        verdict=run_tags.get("verdict", ""),
+        cost=run_metrics.get("cost/dollars_per_hour", 0.0),
+        color=run_tags.get(COLOR_TAG, ""),
+    )
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:

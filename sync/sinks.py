@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,14 +20,22 @@ class NullSink:
     def write(self, outcome: Outcome) -> None:
         """Nothing to deliver."""
 
+    def page(self) -> str | None:
+        """Nothing to look at."""
+        return None
+
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _mlflow(results: Path) -> ResultSink:
     from sync.mlflow_sink import MlflowSink
 
-    return MlflowSink(tracking_uri(results), results / "mlartifacts")
+    return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
 
 
 def _local(results: Path) -> ResultSink:

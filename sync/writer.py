@@ -17,13 +17,15 @@ _ATTEMPTS = 3  # of one outcome while the sweep runs; closing adds one
 
 @dataclass(frozen=True)
 class Delivery:
-    """How delivery stands. `undelivered` lists keys whose outcome the sink did not take; `error` is the last one."""
+    """How delivery stands. `undelivered` lists keys whose outcome the sink did not take; `error` is the last one;
+    `page` is where in MLflow's interface the sweep is, None where it is not."""
 
     delivered: int
     waiting: int
     undelivered: tuple[str, ...]
     failures: int
     error: str | None
+    page: str | None = None
 
 
 @dataclass
@@ -108,7 +110,7 @@ class SinkWriter:
         with self._changed:
             under_way = [] if self._current is None else [self._current]
             left = tuple(dict.fromkeys((*self._failed, *(item.key for item in (*under_way, *self._queue)))))
-            return Delivery(self._delivered, len(under_way), left, self._failures, self._error)
+            return Delivery(self._delivered, len(under_way), left, self._failures, self._error, self._sink.page())
 
     def _run(self) -> None:
         while (item := self._next()) is not None:

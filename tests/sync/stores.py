@@ -35,7 +35,9 @@ def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
         status = {"FINISHED": "completed", "FAILED": "failed"}.get(run.info.status, run.info.status)
         data = run.data
         found.append(
-            Stored(data.tags["config.hash"], status, files, run.info.run_name, data.params, data.metrics, data.tags)
+            Stored(
+                data.tags["config.hash"], status, files, data.tags["point.name"], data.params, data.metrics, data.tags
+            )
         )
     return sorted(found, key=lambda stored: stored.key)
 
@@ -43,7 +45,7 @@ def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
 def in_folder(results: Path) -> list[Stored]:
     found = []
     for path in results.glob("*/local/outcomes/*.json"):
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text())["outcome"]
         table = path.parent.parent / "requests" / f"{path.stem}.parquet"
         files = {"requests.parquet": table.read_bytes()} if table.exists() else {}
         found.append(Stored(values["key"], values["status"], files, values["name"]))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import os
 import sqlite3
 import subprocess
@@ -51,6 +53,8 @@ def test_a_run_has_its_summary_its_cost_and_its_power_as_metrics_in_sections(sin
     assert run.metrics == {
         "ttft/p99_s": 1.5,
         "slo/within": 1.0,
+        "slo/served_per_s": 1.0,
+        "load/requests_per_s": 1.0,
         "run/completed": 4.0,
         "cost/dollars_per_hour": 100.5,
         "power/weight": 60.0,
@@ -72,6 +76,9 @@ def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, result
         "sweep.id": "5eed",
         "config.hash": outcome(1).key,
         "system": "splitwise-ha",
+        "design": "splitwise-ha 3P+2T conv",
+        "point.name": "splitwise-ha 3P+2T conv 1 rps",
+        "verdict": "within SLO",
         "version": "0.1.0",
         "mlflow.source.git.commit": "abc123",
         "mlflow.source.name": "python -m sweep experiments/quickstart.yaml",
@@ -107,8 +114,121 @@ def test_a_failed_point_is_a_failed_run_with_its_reason_as_tag_and_its_traceback
 
 def test_the_experiment_is_named_and_described_as_the_sweep_is_and_keeps_artifacts_below_the_results(sink, results):
     experiment = MlflowClient(tracking_uri(results)).get_experiment_by_name("quick start")
-    assert experiment.tags["mlflow.note.content"] == "A small sweep.\n\n```yaml\nname: quick start\n```"
+    assert "\n\nA small sweep.\n\n```yaml\nname: quick start\n```" in experiment.tags["mlflow.note.content"]
     assert experiment.artifact_location == (results / "mlartifacts" / "quick start").as_uri()
+
+
+def deliver(results, sweep, *outcomes):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for made in outcomes:
+        sink.write(made)
+    sink.close()
+    return sink.page()
+
+
+def experiment_tags(results):
+    return MlflowClient(tracking_uri(results)).get_experiment_by_name("quick start").tags
+
+
+def test_the_page_names_the_saved_view_that_the_experiment_has(results, sweep):
+    page = deliver(results, sweep)
+    assert page.endswith("/runs?viewStateShareKey=designs&workflowType=machine_learning")
+    view = json.loads(experiment_tags(results)["mlflow.sharedViewState.designs"])
+    assert view["name"] == "Designs"
+    assert json.loads(view["state"])["searchFilter"] == 'tags.superseded = "false"'
+
+
+def test_there_is_no_page_before_the_store_was_reached(results):
+    assert make_sink("mlflow", results).page() is None
+
+
+def test_the_description_tells_the_best_design_of_all_runs_there_are_also_of_earlier_starts(results, sweep, outcome):
+    slow = {"slo/within": 0.0, "slo/ttft_p90": 0.0}
+    deliver(results, sweep, outcome(1), outcome(2))
+    deliver(results, sweep, outcome(3), outcome(4, summary=slow))
+    told = experiment_tags(results)["mlflow.note.content"]
+    assert told.startswith("**Most requests within the SLO:** splitwise-ha 3P+2T conv 3/s.")
+    assert "4/s too slow: TTFT p90" in told
+
+
+def test_the_description_stays_while_a_sweep_is_under_way(results, sweep, outcome):
+    deliver(results, sweep, outcome(1))
+    make_sink("mlflow", results).open(sweep)
+    assert "conv 1/s" in experiment_tags(results)["mlflow.note.content"]
+
+
+def superseded(results):
+    return {run.key: run.tags["superseded"] for run in in_mlflow(results)}
+
+
+def again(made, **changes):
+    """The same point by newer code."""
+    return dataclasses.replace(made, key="e" + made.key[1:], **changes)
+
+
+def test_a_point_that_was_run_again_by_newer_code_supersedes_its_elder(results, sweep, outcome):
+    deliver(results, sweep, outcome(1), outcome(2))
+    deliver(results, sweep, again(outcome(1)))
+    assert superseded(results) == {outcome(1).key: "true", outcome(2).key: "false", again(outcome(1)).key: "false"}
+    runs = {run.key: run for run in in_mlflow(results)}
+    client = MlflowClient(tracking_uri(results))
+    elder = client.get_run(runs[again(outcome(1)).key].tags["supersedes"])
+    assert elder.data.tags["config.hash"] == outcome(1).key
+    assert "1 run is superseded" in experiment_tags(results)["mlflow.note.content"]
+
+
+def test_going_back_to_the_elder_code_makes_its_run_the_current_one_again(results, sweep, outcome):
+    deliver(results, sweep, outcome(1))
+    deliver(results, sweep, again(outcome(1)))
+    deliver(results, sweep, outcome(1))
+    assert superseded(results) == {outcome(1).key: "false", again(outcome(1)).key: "true"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 8}, {"trace": "rr_conv_1_10min"}, {"name": "splitwise-ha 4P+1T conv 1 rps"}]
+)
+def test_another_seed_workload_or_name_is_another_point(results, sweep, outcome, change):
+    deliver(results, sweep, outcome(1), again(outcome(1), **change))
+    assert set(superseded(results).values()) == {"false"}
+
+
+def test_a_failure_supersedes_nothing(results, sweep, outcome):
+    deliver(results, sweep, outcome(1), again(outcome(1), status="failed", error="no memory", summary={}))
+    assert set(superseded(results).values()) == {"false"}
+
+
+def test_single_runs_with_other_settings_stand_side_by_side(results, sweep, outcome):
+    single = dataclasses.replace(sweep, points=0)
+    deliver(results, single, outcome(1), again(outcome(1), overrides=("model.latency=2",)))
+    assert set(superseded(results).values()) == {"false"}
+
+
+def test_marking_that_broke_off_is_made_up_for_by_the_next_write(results, sweep, outcome, monkeypatch):
+    deliver(results, sweep, outcome(1))
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    fail_once(monkeypatch, "set_tag", done=False)
+    with pytest.raises(ConnectionError):
+        sink.write(again(outcome(1)))
+    deliver(results, sweep, again(outcome(1)))
+    assert superseded(results) == {outcome(1).key: "true", again(outcome(1)).key: "false"}
+
+
+def test_runs_of_one_design_have_one_colour_also_in_later_sweeps_and_designs_differ(results, sweep, outcome):
+    other = "splitwise-hh 4P+1T conv 1 rps"
+    deliver(results, sweep, outcome(1), outcome(2, name=other, rate=1.0))
+    deliver(results, sweep, outcome(3), outcome(4, name="baseline 4xH100 conv 4 rps"))
+    colors = {run.key: run.tags["mlflow.runColor"] for run in in_mlflow(results)}
+    assert colors[outcome(1).key] == colors[outcome(3).key]
+    assert len(set(colors.values())) == 3
+
+
+def test_a_run_s_name_has_its_rate_in_front_where_lists_do_not_cut_it(sink, results, outcome):
+    sink.write(outcome(1))
+    client = MlflowClient(tracking_uri(results))
+    (run,) = client.search_runs([client.get_experiment_by_name("quick start").experiment_id])
+    assert run.info.run_name == "1/s splitwise-ha 3P+2T conv"
 
 
 def test_a_deleted_experiment_comes_back(results, sweep, outcome):
@@ -187,7 +307,7 @@ def test_neither_secrets_nor_home_paths_reach_tags_parameters_or_artifacts(resul
     assert home not in seen
 
 
-def test_nothing_is_shown_on_the_screen_and_no_telemetry_is_sent(tmp_path):
+def test_the_screen_shows_one_line_that_the_database_is_made_and_no_telemetry_is_sent(tmp_path):
     """In a process of its own, where mlflow is imported for the first time and the database made."""
     script = (
         "import sys; from pathlib import Path; from sync import SweepInfo, make_sink\n"
@@ -206,7 +326,8 @@ def test_nothing_is_shown_on_the_screen_and_no_telemetry_is_sent(tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said = "making the MLflow database results/mlflow.db: takes some seconds, once\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
     assert {path.name for path in (tmp_path / "results").iterdir()} <= {
         *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db.lock")
     }
@@ -215,6 +336,11 @@ def test_nothing_is_shown_on_the_screen_and_no_telemetry_is_sent(tmp_path):
 def test_a_new_database_uses_write_ahead_logging(template):
     with sqlite3.connect(template) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_nothing_is_said_about_a_database_that_exists(results, sweep, capfd):
+    deliver(results, sweep)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_database_that_exists_is_left_alone(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync import SINKS, make_sink
+from sync import SINKS, load_sweep, make_sink
 from tests.sync.stores import READERS
 
 KEEPING = sorted(set(SINKS) - {"none"})
@@ -76,3 +76,22 @@ def test_a_failed_outcome_does_not_replace_a_completed_one(name, results, sweep,
 def test_writing_before_opening_is_an_error_of_the_caller(name, results, outcome):
     with pytest.raises(RuntimeError, match="write before open"):
         make_sink(name, results).write(outcome())
+
+
+def test_only_mlflow_has_a_page(results, sweep):
+    pages = {}
+    for name in SINKS:
+        sink = make_sink(name, results)
+        sink.open(sweep)
+        pages[name] = sink.page() is not None
+        sink.close()
+    assert pages == {"mlflow": True, "local": False, "none": False}
+
+
+def test_a_figure_that_was_changed_by_hand_is_not_believed(results, sweep, outcome):
+    deliver("local", results, sweep, outcome(1), outcome(2))
+    path = results / "quick start" / "local" / "outcomes" / f"{outcome(1).key}.json"
+    path.write_text(path.read_text().replace('"ttft/p99_s": 1.5', '"ttft/p99_s": 0.5'))
+    assert list(load_sweep("quick start", results).outcomes) == [outcome(2).key]
+    deliver("local", results, sweep, outcome(1))
+    assert load_sweep("quick start", results).outcomes[outcome(1).key].summary["ttft/p99_s"] == 1.5

@@ -27,6 +27,9 @@ class MemorySink:
             raise ConnectionError("http://ann:hunter22@host does not answer")
         self.kept[outcome.key] = outcome
 
+    def page(self):
+        return "#/experiments/1" if self.opened else None
+
     def close(self):
         self.closed += 1
 
@@ -62,6 +65,14 @@ def test_everything_submitted_is_delivered_in_order_and_the_sink_closed(writer_o
     assert list(sink.kept.values()) == list(journal.values())
     assert (done.delivered, done.waiting, done.undelivered, done.failures, done.error) == (10, 0, (), 0, None)
     assert (sink.opened, sink.closed) == (1, 1)
+
+
+def test_who_delivers_learns_where_to_look(writer_of, journal):
+    writer = writer_of(MemorySink())
+    assert writer.close().page is None
+    opened = writer_of(MemorySink())
+    opened.start()
+    assert opened.close().page == "#/experiments/1"
 
 
 def test_the_sink_is_open_when_start_returns(writer_of):

@@ -1,0 +1,134 @@
+"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and its description.
+
+No tag makes the interface (3.17) open an experiment on its runs: it goes by the address alone, or by what the reader
+chose last. So the address is what people are given, and it names a view that lists the best designs first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sync.base import SweepInfo
+from sync.verdict import WITHIN, DesignStanding, Standing, rank
+
+SUPERSEDED_TAG = "superseded"
+RATE_METRIC = "load/requests_per_s"
+SERVED_METRIC = "slo/served_per_s"
+# Every run has the tag: a comparison leaves out runs without it, also `!=`.
+CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
+_VIEW = "designs"
+_LONGEST_NOTE = 5000  # what also elder servers take
+_MOST_DESIGNS = 15
+_GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
+_MOST_NAMED = 3  # in the one line that is visible before the description is unfolded
+
+
+def page(experiment_id: str, *, charts: bool = False) -> str:
+    """The part of the address behind the server's: the runs of an experiment, as a table or as charts."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={_VIEW}&workflowType=machine_learning{mode}"
+
+
+def saved_view() -> tuple[str, str]:
+    """Name and value of the experiment's tag in which the interface keeps the view called `Designs`."""
+    columns = {
+        "attributes.`Run Name`": 280,
+        "runDateAndNestInfo": 145,  # when it was run
+        "tags.`verdict`": 270,
+        "params.`rate`": 70,
+        f"metrics.`{SERVED_METRIC}`": 145,
+        "metrics.`cost/dollars_per_hour`": 165,
+        "metrics.`ttft/p90_slowdown`": 150,
+        "metrics.`tbt/p90_slowdown`": 150,
+        "metrics.`e2e/p90_slowdown`": 150,
+    }
+    state = {
+        "searchFilter": CURRENT,
+        "orderByKey": f"metrics.`{SERVED_METRIC}`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "selectedColumns": list(columns)[2:],
+        "columnOrder": list(columns),
+        "columnWidths": columns,
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": _charts(),
+        "compareRunSections": [{"uuid": _VIEW, "name": "Which design?", "display": True, "isReordered": False}],
+        "isAccordionReordered": True,
+    }
+    view = {"name": "Designs", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state, separators=(",", ":"))}
+    return f"mlflow.sharedViewState.{_VIEW}", json.dumps(view, separators=(",", ":"))
+
+
+def _charts() -> list[dict[str, object]]:
+    """One point a run, in its design's colour."""
+    rate, cost = {"key": "rate", "type": "PARAM"}, {"key": "cost/dollars_per_hour", "type": "METRIC"}
+    by_rate = ("ttft/p90_slowdown", "tbt/p90_slowdown", "e2e/p90_slowdown", SERVED_METRIC, "utilisation/mean")
+    return [
+        {
+            "uuid": f"{_VIEW}-{number}",
+            "type": "SCATTER",
+            "runsCountToCompare": 500,
+            "metricSectionId": _VIEW,
+            "deleted": False,
+            "isGenerated": False,
+            "xaxis": x,
+            "yaxis": {"key": y, "type": "METRIC"},
+        }
+        for number, (x, y) in enumerate([*((rate, y) for y in by_rate), (cost, SERVED_METRIC)])
+    ]
+
+
+def note(sweep: SweepInfo, experiment_id: str, standings: Iterable[Standing], superseded: int) -> str:
+    """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them."""
+    designs = rank(standings)
+    links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
+    parts = [f"{_best(designs)} {links}" if designs else links, _what(sweep)]
+    if designs:
+        parts += ["\n".join(_table(designs)), _how(designs, superseded)]
+    text = "\n\n".join(parts)
+    room = _LONGEST_NOTE - len(text) - len("\n\n```yaml\n\n```")
+    experiment = sweep.experiment_text.rstrip()
+    if not experiment or room < 100:
+        return text[:_LONGEST_NOTE]
+    return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
+
+
+def _best(designs: list[DesignStanding]) -> str:
+    good = [design for design in designs if design.holds]
+    if not good:
+        return "**No design is within the SLO.**"
+    named = ", ".join(_plain(d.design if d.best is None else f"{d.design} {d.best:g}/s") for d in good[:_MOST_NAMED])
+    more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
+    return f"**Most requests within the SLO:** {named}{more}."
+
+
+def _what(sweep: SweepInfo) -> str:
+    return sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+
+
+def _table(designs: list[DesignStanding]) -> list[str]:
+    lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
+    for d in designs[:_MOST_DESIGNS]:
+        up_to = f"{d.best:g}/s" if d.best is not None else "yes" if d.worse is None else "-"
+        then = "" if d.worse is None else d.worse.verdict
+        then = then if d.worse is None or d.worse.rate is None else f"{d.worse.rate:g}/s {then}"
+        lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
+    left = len(designs) - _MOST_DESIGNS
+    return [*lines, f"| and {left} more | | | |"] if left > 0 else lines
+
+
+def _how(designs: list[DesignStanding], superseded: int) -> str:
+    rates = [rate for d in designs for rate in (d.best, d.worse.rate if d.worse else None) if rate is not None]
+    example = f'`params.rate = "{rates[0]:g}"` or ' if rates else ""
+    told = f'Type {example}`tags.verdict = "{WITHIN}"` above the runs to see only those; group by the tag `design`.'
+    if not superseded:
+        return told
+    runs = "1 run is" if superseded == 1 else f"{superseded} runs are"
+    return f"{told} {runs} superseded (the same point was run again by newer code or settings): `{CURRENT}` hides them."
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -33,7 +33,7 @@ from sweep.table import failures_text, output_console, points_table
 from sync.privacy import scrub
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
-from sync.ui import ui_command
+from sync.ui import ui_lines
 from sync.writer import Delivery, SinkWriter
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -200,5 +200,5 @@ def _show_results(
             markup=False,
         )
     if arguments.sink == "mlflow" and report.outcomes:
-        command = ui_command(tracking_uri(arguments.results))
+        command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
         console.print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)

@@ -3,7 +3,7 @@
 from sync.base import Outcome, ResultSink, SweepInfo
 from sync.load import load_sweep
 from sync.sinks import SINKS, make_sink
-from sync.ui import ui_command
+from sync.ui import ui_command, ui_lines
 from sync.writer import Delivery, SinkWriter
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_sweep",
     "make_sink",
     "ui_command",
+    "ui_lines",
 ]

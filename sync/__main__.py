@@ -18,7 +18,7 @@ from sync.base import Outcome
 from sync.load import RESULTS, list_sweeps, load_sweep
 from sync.privacy import mask_uri
 from sync.tracking import VARIABLE, is_server, tracking_uri
-from sync.ui import ui_arguments, ui_command
+from sync.ui import local_address, ui_arguments, ui_lines
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s", "run/unfinished")
 
@@ -77,12 +77,15 @@ def _figures(outcome: Outcome) -> list[str]:
 
 def _ui(arguments: argparse.Namespace) -> int:
     uri = tracking_uri(arguments.results)
-    print(ui_command(uri))
     if arguments.print or is_server(uri):
+        print("\n".join(ui_lines(uri)))
         return 0
-    from sync.mlflow_sink import QUIET
+    from sync.mlflow_sink import QUIET, experiment_pages
 
-    print(f"serving {mask_uri(uri)} on http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
+    address = local_address(arguments.port)
+    print(f"serving {mask_uri(uri)} on {address} in some seconds (Ctrl-C ends it)", flush=True)
+    for name, page in experiment_pages(uri).items():
+        print(f"  {name}: {address}{page}", flush=True)
     # The address goes by the environment: a list of processes shows arguments, and with them a password.
     defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
     environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}

@@ -13,7 +13,7 @@ from sync.parquet import encode_requests
 from sync.privacy import one_line
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
-from sync.ui import ui_command
+from sync.ui import ui_lines
 
 NOTE = "Single runs and multiruns: `python -m sim_core ... tracking=mlflow`."
 
@@ -85,5 +85,7 @@ class SingleRuns:
         return None
 
     def seen_by(self) -> str:
-        """How to look at them, for a person: a line of its own, or nothing."""
-        return f"\n           {ui_command(tracking_uri(self._results))}" if self._name == "mlflow" else ""
+        """How to look at them, for a person: lines of their own, or nothing."""
+        if self._name != "mlflow":
+            return ""
+        return "".join(f"\n           {line}" for line in ui_lines(tracking_uri(self._results), self._sink.page()))

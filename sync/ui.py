@@ -11,11 +11,25 @@ from urllib.parse import urlsplit
 from sync.privacy import has_password, mask_uri
 from sync.tracking import VARIABLE, is_server, sqlite_path
 
+PORT = 5000  # MLflow's own choice
 
-def ui_command(tracking_uri: str) -> str:
+
+def local_address(port: int = PORT) -> str:
+    """Where the interface answers on this machine."""
+    return f"http://127.0.0.1:{port}/"
+
+
+def ui_lines(tracking_uri: str, page: str | None = None) -> list[str]:
+    """What to type, and the address to open then; `page` is the part of it behind the server's."""
+    command = ui_command(tracking_uri, page)
+    return [command] if is_server(tracking_uri) else [command, f"then open {local_address()}{page or ''}"]
+
+
+def ui_command(tracking_uri: str, page: str | None = None) -> str:
     """A line for the shell. What it starts listens on loopback only, and no password is in it."""
     if is_server(tracking_uri):
-        return f"{Path(sys.executable).name} -m webbrowser {shlex.quote(_without_user(tracking_uri))}"
+        address = f"{_without_user(tracking_uri).rstrip('/')}/{page}" if page else _without_user(tracking_uri)
+        return f"{Path(sys.executable).name} -m webbrowser {shlex.quote(address)}"
     return f"{_program()} ui --backend-store-uri {_store(tracking_uri)} --host 127.0.0.1"
 
 

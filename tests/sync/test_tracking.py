@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sim_core.errors import SpecError
-from sync import make_sink, ui_command
+from sync import make_sink, ui_command, ui_lines
 from sync.tracking import sqlite_path, sqlite_uri, tracking_uri
 
 
@@ -63,3 +63,19 @@ def test_the_ui_command_shows_no_password(uri):
     command = ui_command(uri)
     assert "hunter22" not in command
     assert "http://host:5000" in command or '"$MLFLOW_TRACKING_URI" --host 127.0.0.1' in command
+
+
+def test_the_address_to_open_follows_the_command_that_serves_it(tmp_path):
+    lines = ui_lines(sqlite_uri(tmp_path / "mlflow.db"), "#/experiments/3/runs?a=b")
+    assert lines[0] == ui_command(sqlite_uri(tmp_path / "mlflow.db"))
+    assert lines[1:] == ["then open http://127.0.0.1:5000/#/experiments/3/runs?a=b"]
+
+
+def test_without_a_page_it_is_the_interface_s_own_address(tmp_path):
+    assert ui_lines(sqlite_uri(tmp_path / "mlflow.db"))[1] == "then open http://127.0.0.1:5000/"
+
+
+@pytest.mark.parametrize("uri", ["http://ann:hunter22@host:5000", "http://ann:hunter22@host:5000/"])
+def test_a_server_that_is_there_is_opened_at_the_page_and_without_a_password(uri):
+    (line,) = ui_lines(uri, "#/experiments/3/runs?a=b&c=d")
+    assert shlex.split(line)[-1] == "http://host:5000/#/experiments/3/runs?a=b&c=d"

@@ -92,13 +92,14 @@ def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
     return outcome.key in last, outcome.started_at, outcome.key
 
 
-def load_sweep(name: str, results: Path = RESULTS) -> Sweep:
+def load_sweep(name: str, results: Path | str = RESULTS) -> Sweep:
     """The sweep called `name` below `results`. Raises SpecError when there is none."""
+    below = Path(results)
     for outcomes, requests in _PLACES:
-        folder = results / name / outcomes
-        if name in list_sweeps(results) and next(folder.glob("*.json"), None):
-            return Sweep(name, results / name, outcomes, requests)
-    known = list_sweeps(results)
+        folder = below / name / outcomes
+        if name in list_sweeps(below) and next(folder.glob("*.json"), None):
+            return Sweep(name, below / name, outcomes, requests)
+    known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
     raise SpecError(f"no results of that sweep in {results}{hint}", key="sweep", value=name)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -150,3 +151,8 @@ def test_ui_makes_no_database_to_look_for_experiments(tmp_path, monkeypatch):
     monkeypatch.setattr("subprocess.call", lambda *_, **__: 0)
     assert main(["--results", str(tmp_path), "ui"]) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_results_may_be_given_as_text(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no results of that sweep"):
+        load_sweep("nothing", str(tmp_path))

@@ -55,9 +55,12 @@ class Engine:
         heappush(self._heap, event)
         return event
 
-    def is_only(self, handler: Handler) -> bool:
-        """Whether nothing but calls of `handler` is to come."""
-        return all(type(event) is Event and event.handler in (None, handler) for event in self._heap)
+    def is_only(self, method: Callable[..., None]) -> bool:
+        """Whether nothing but calls of `method`, of whichever object, is to come."""
+        return all(
+            type(event) is Event and (event.handler is None or getattr(event.handler, "__func__", None) is method)
+            for event in self._heap
+        )
 
     def __len__(self) -> int:
         """Events to come, cancelled ones and arrivals included."""
@@ -71,7 +74,10 @@ class Engine:
         """
         arrivals = list(arrivals_s)
         heap = self._heap
-        heap[:0] = arrivals  # ascending, so it is a heap; and the same one as if they had been pushed in turn
+        before = heap[:]
+        heap[:] = arrivals  # ascending, so it is a heap; and the same one as if they had been pushed in turn
+        for event in before:
+            heappush(heap, event)
         early: set[int] = set()  # rows that the heap brought before others of the same time
         row = calls = 0
         while heap and self.now < end_time_s:

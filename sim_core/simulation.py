@@ -7,7 +7,7 @@ from sim_core.batching import BATCHING, Instance
 from sim_core.engine import Engine
 from sim_core.errors import SpecError, choices
 from sim_core.memory import instance_memory
-from sim_core.network import Network
+from sim_core.network import Network, Standstill
 from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
 from sim_core.recorder import Recorder
 from sim_core.request import Request
@@ -27,6 +27,7 @@ class Simulation:
         self.spec = spec
         self.engine = Engine()
         self.recorder = Recorder()
+        self._standstill = Standstill()
         self._performance = build_performance(spec)
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
@@ -62,7 +63,7 @@ class Simulation:
         network = None
         if bandwidth is not None:
             bandwidth *= scheduler.bandwidth_factor
-            network = Network(self.engine, model.kv_bytes_per_token, bandwidth, application.delivered)
+            network = Network(self.engine, self._standstill, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
 
     def run(self, trace: Trace) -> SimResult:

@@ -101,3 +101,13 @@ def test_ties_fall_as_in_a_bare_binary_heap_of_times(arrivals: list[int], events
         else:
             handler(argument)
     assert seen == twin_seen
+
+
+def test_events_from_before_the_run_come_in_their_time_among_many_arrivals() -> None:
+    engine = Engine()
+    seen: list[float] = []
+    engine.at(4.5, lambda _: seen.append(engine.now), None)
+    engine.at(0.5, lambda _: seen.append(engine.now), None)
+    engine.run([float(row) for row in range(1, 40)], lambda row: seen.append(engine.now), 1e9)
+    assert len(seen) == 41
+    assert seen == sorted(seen)

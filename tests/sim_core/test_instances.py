@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from dataclasses import replace
+
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
@@ -152,3 +155,19 @@ def test_grouped_query_attention_shrinks_the_cache() -> None:
         sizes[name] = spec_from_config(composer.resolved(overrides), CONFIG_DIR.parent).applications[0].model
     assert sizes["llama2-70b"].kv_bytes_per_token == 2 * 8192 * 80 * 2
     assert sizes["llama2-70b-gqa"].kv_bytes_per_token == 2 * 8192 * 80 * 2 // 8
+
+
+def test_several_applications_that_are_stuck_end_the_run_too() -> None:
+    alone = replace(worlds.spec("kv_round_robin", count=2, kv_tokens=60), end_time_s=5000.0)
+    application, state, servers = alone.applications[0], alone.start_states[0], alone.servers[0]
+    spec = replace(
+        alone,
+        servers=(replace(servers, count=4),),
+        applications=(application, replace(application, application_id=1)),
+        start_states=tuple(replace(state, application_id=number, machines=(("box", 2),)) for number in (0, 1)),
+    )
+    rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]
+    both = worlds.trace(sorted([*rows, *((time + 0.5, prompt, output) for time, prompt, output in rows)]))
+    result = simulate(spec, replace(both, application_id=array("q", [0] * 4 + [1] * 4)))
+    assert (result.completed, result.unfinished) == (2, 6)
+    assert result.end_s < 100

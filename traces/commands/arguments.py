@@ -1,0 +1,35 @@
+"""What several commands ask for in the same way."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sim_core.errors import TraceError
+from sim_core.trace import Trace
+from traces import named
+from traces.reader import read_csv
+from traces.workload import TraceRef, load
+
+Subparsers = argparse._SubParsersAction  # the type has no public name
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "traces" / "samples"
+
+
+def seed(text: str) -> int:
+    """Of a random stream: a whole number from 0 on. ValueError otherwise."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def open_trace(text: str, seed: int) -> Trace:
+    """A file if there is one of that name, else a named workload or a sample."""
+    path = Path(text)
+    if path.is_file():
+        return read_csv(path)
+    if path.name != text or (path.suffix and not text.startswith(named.PREFIX)):
+        raise TraceError("no such file", source=text)
+    folder = SAMPLES.relative_to(ROOT).as_posix()
+    return load(TraceRef(text.removesuffix(".csv"), folder, seed), ROOT)

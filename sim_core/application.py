@@ -163,6 +163,10 @@ class Application:
             return f"waits to decode on {request.token_instance.name}"
         return f"decodes on {request.token_instance.name}"
 
+    def in_cluster(self) -> int:
+        """How many requests have come and not left."""
+        return len(self.open) + len(self._early)
+
     def unfinished(self) -> list[Request]:
         """Requests taken and not completed, in order of arrival."""
         return sorted(self.open, key=lambda request: request.index)

@@ -56,6 +56,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=top.number("end_time", above=True),
         seed=top.integer("seed", 0),
+        stop_at_backlog_s=top.number("stop_at_backlog_s", 1.0) if top.has("stop_at_backlog_s") else None,
     )
     top.section("arbiter").text("policy", ("noop",))
     top.ignore("power_model", "trace", "debug", "perfetto", "experiment", "tracking", "output_dir", "choices")

@@ -10,7 +10,7 @@ event stays in it until its time has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -66,11 +66,18 @@ class Engine:
         """Events to come, cancelled ones and arrivals included."""
         return len(self._heap)
 
-    def run(self, arrivals_s: Sequence[float], on_arrival: Callable[[int], None], end_time_s: float) -> None:
+    def run(
+        self,
+        arrivals_s: Sequence[float],
+        on_arrival: Callable[[int], None],
+        end_time_s: float,
+        slices_s: Iterable[float] = (),
+    ) -> None:
         """Run until nothing is left, or the clock has reached `end_time_s`.
 
         `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. As in SplitwiseSim the event that
-        reaches the end time is the last one run.
+        reaches the end time is the last one run. `slices_s`: ascending end times of which the next one is asked for
+        when one is reached; the run ends with the last of them, and is otherwise the same to the bit.
         """
         arrivals = list(arrivals_s)
         heap = self._heap
@@ -80,26 +87,27 @@ class Engine:
             heappush(heap, event)
         early: set[int] = set()  # rows that the heap brought before others of the same time
         row = calls = 0
-        while heap and self.now < end_time_s:
-            event = heappop(heap)
-            if type(event) is Event:
-                handler = event.handler
-                if handler is None:
-                    continue
-                self.now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
-                handler(event.argument)
-            else:
-                self.now = event
-                if arrivals[row] is event:
-                    on_arrival(row)
-                    row += 1
-                    while row in early:
-                        row += 1
+        for until_s in slices_s or (end_time_s,):
+            while heap and self.now < until_s:
+                event = heappop(heap)
+                if type(event) is Event:
+                    handler = event.handler
+                    if handler is None:
+                        continue
+                    self.now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
+                    handler(event.argument)
                 else:
-                    other = row + 1
-                    while arrivals[other] is not event:
-                        other += 1
-                    early.add(other)
-                    on_arrival(other)
-            calls += 1
+                    self.now = event
+                    if arrivals[row] is event:
+                        on_arrival(row)
+                        row += 1
+                        while row in early:
+                            row += 1
+                    else:
+                        other = row + 1
+                        while arrivals[other] is not event:
+                            other += 1
+                        early.add(other)
+                        on_arrival(other)
+                calls += 1
         self.events += calls

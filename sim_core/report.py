@@ -27,7 +27,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
                 f"           first {name}: request {result.unserved['request_id'][row]}, "
                 f"{result.unserved['reason'][row]} (all of them: unserved.csv)"
             )
-    if result.completed:
+    if result.stopped_s is not None:
+        lines.append(f"unstable   stopped at {result.stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
+    elif result.completed:
         lines += _times(summary)
         within = "within the SLO" if summary["slo/within"] else "NOT within the SLO"
         missed = [name.removeprefix("slo/") for name, held in summary.items() if name.startswith("slo/") and not held]
@@ -47,6 +49,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
 def one_line_summary(result: SimResult) -> str:
     """What became of the requests, and whether they were fast enough: a run among several."""
     counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+    if result.stopped_s is not None:
+        return f"{counts}; unstable, stopped at {result.stopped_s:,.1f} s"
     if "ttft/p99_s" not in result.summary:
         return counts
     within = "within the SLO" if result.summary["slo/within"] else "NOT within the SLO"

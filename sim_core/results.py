@@ -40,10 +40,12 @@ class SimResult:
     unfinished: int = 0
     events: int = 0
     end_s: float = 0.0
+    stopped_s: float | None = None  # when `sim_core.early_stop` ended the run; None: it ran to its end
 
 
-def collect(simulation: Simulation, trace: Trace) -> SimResult:
-    """The result of a run that has ended."""
+def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None) -> SimResult:
+    """The result of a run that has ended, at `stopped_s` before its time. The summary of such a run has no times:
+    they would be those of the requests that came first."""
     recorder = simulation.recorder
     unserved = _unserved(simulation, trace)
     rejected = len(recorder.rejected)
@@ -64,6 +66,7 @@ def collect(simulation: Simulation, trace: Trace) -> SimResult:
         unfinished=unfinished,
         events=simulation.engine.events,
         end_s=simulation.engine.now,
+        stopped_s=stopped_s,
     )
     result.summary.update(_summary(result, trace))
     return result
@@ -182,7 +185,9 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
         "run/end_s": result.end_s,
         "slo/within": 0.0,
     }
-    if result.completed == 0:
+    if result.stopped_s is not None:
+        summary["run/stopped_early_s"] = result.stopped_s
+    if result.completed == 0 or result.stopped_s is not None:
         return summary
     requests = result.requests
     summary.update(_times(requests))

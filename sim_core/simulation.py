@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING, Instance
+from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
 from sim_core.errors import SpecError, choices
 from sim_core.memory import instance_memory
@@ -77,8 +78,9 @@ class Simulation:
                 key="applications",
             )
         arrivals = Arrivals(self, trace)
-        self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s)
-        return collect(self, trace)
+        stop = EarlyStop(self, trace)
+        self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s, stop.slices_s())
+        return collect(self, trace, stop.stopped_s)
 
 
 class Arrivals:

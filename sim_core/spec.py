@@ -144,6 +144,7 @@ class SimSpec:
     routing_delay_s: float = 0.0
     end_time_s: float = 86400.0
     seed: int = 0
+    stop_at_backlog_s: float | None = None  # see `sim_core.early_stop`
 
     def canonical(self) -> str:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""

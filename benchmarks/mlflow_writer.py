@@ -2,7 +2,8 @@
 
     python benchmarks/mlflow_writer.py --runs 60 --requests 10000
 
-Every run is whole: parameters, metrics, tags, the table of requests and the configuration, on a new SQLite store.
+Every run is whole: parameters, metrics, curves, tags, the trace as a data set, the table of requests and the other
+files, on a new SQLite store.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sync import Outcome, SweepInfo
 from sync.mlflow_sink import MlflowSink
+from sync.series import MOST_STEPS, PERCENTS, Derived, Series
 from sync.tracking import sqlite_uri
 
-_COLUMNS = 18
+_COLUMNS = 22
 
 
 def main() -> int:
@@ -46,11 +48,11 @@ def measure(folder: Path, runs: int, requests: int, metrics: int) -> dict[str, o
     """Seconds for opening, for each run, and for writing all of them a second time (which must do nothing)."""
     sweep = SweepInfo("bench", "", "bench", "", runs, "python benchmarks/mlflow_writer.py")
     outcomes = [_outcome(i, requests, metrics) for i in range(runs)]
-    sink = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts")
+    sink = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts", print)
     opening = _timed(lambda: sink.open(sweep))
     writing = [_timed(lambda outcome=outcome: sink.write(outcome)) for outcome in outcomes]
     sink.close()
-    again = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts")
+    again = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts", print)
     again.open(sweep)
     second = [_timed(lambda outcome=outcome: again.write(outcome)) for outcome in outcomes]
     again.close()
@@ -62,6 +64,7 @@ def measure(folder: Path, runs: int, requests: int, metrics: int) -> dict[str, o
         "database_bytes": (folder / "mlflow.db").stat().st_size,
         "open_cpu_s": opening[0],
         "open_wall_s": opening[1],
+        "curve_points_a_run": 3 * len(PERCENTS) + 5 * MOST_STEPS,
         "median_cpu_s": statistics.median(cpu for cpu, _ in writing[1:]),
         "median_wall_s": statistics.median(wall for _, wall in writing[1:]),
         "index_and_rewrite_cpu_s": sum(cpu for cpu, _ in second),
@@ -77,9 +80,17 @@ def _timed(call: object) -> tuple[float, float]:
     return round(time.process_time() - cpu, 6), round(time.perf_counter() - wall, 6)
 
 
+def _derived(generator: np.random.Generator) -> Derived:
+    lengths = {f"by_percentile/{i}_s": PERCENTS for i in range(3)}
+    lengths |= {f"over_time_s/{i}": tuple(range(0, 10 * MOST_STEPS, 10)) for i in range(5)}
+    series = {name: Series(steps, tuple(generator.random(len(steps)))) for name, steps in lengths.items()}
+    return Derived(series, {"digest": "0" * 64, "requests": 1})
+
+
 def _outcome(index: int, requests: int, metrics: int) -> Outcome:
     generator = np.random.default_rng(index)
     table = pa.table({f"column_{i}_s": generator.random(requests) for i in range(_COLUMNS)})
+    table = table.replace_schema_metadata({"derived": _derived(generator).to_json()})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     numbers = random.Random(index)

@@ -26,8 +26,9 @@ def run_point(point: Point, root: Path) -> Outcome:
         # what the imports left behind is not to be searched for garbage at every run: a fifth of its CPU time
         gc.freeze()
     try:
-        result = simulate(point.spec, workload.load(point.trace, root))
-        table = encode_requests(result)
+        trace = workload.load(point.trace, root)
+        result = simulate(point.spec, trace)
+        table = encode_requests(result, point.spec, trace)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
         return failed_outcome(point, describe_error(error), version=__version__)
     return Outcome(

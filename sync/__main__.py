@@ -80,7 +80,8 @@ def _ui(arguments: argparse.Namespace) -> int:
     if arguments.print or is_server(uri):
         print("\n".join(ui_lines(uri)))
         return 0
-    from sync.mlflow_sink import QUIET, experiment_pages
+    from sync.mlflow_sink import experiment_pages
+    from sync.mlflow_store import QUIET
 
     address = local_address(arguments.port)
     print(f"serving {mask_uri(uri)} on {address} in some seconds (Ctrl-C ends it)", flush=True)

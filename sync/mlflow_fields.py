@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sync.base import Outcome, SweepInfo
 from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
+from sync.mlflow_store import DatasetInput
+from sync.parquet import encode_figures
 from sync.privacy import Scrubber
+from sync.series import Derived
 from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
+NOTE_TAG = "mlflow.note.content"
+OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
 _LONGEST_TAG = 4000
+_LONGEST_DIGEST = 36
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
@@ -75,7 +83,9 @@ def same_point(outcome: Outcome, sweep: SweepInfo) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, color: str = "") -> dict[str, str]:
+def tags(
+    outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, unserved: Mapping[str, int], color: str = ""
+) -> dict[str, str]:
     """Who, what and from where: the tags that group runs and find them again."""
     values: dict[str, str | None] = {
         SWEEP_TAG: sweep.sweep_id,
@@ -90,6 +100,10 @@ def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, color: str = "") -
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
+        "unserved": "; ".join(f"{count} {told}" for told, count in unserved.items()),
+        "reproduce": reproduce(outcome),
+        NOTE_TAG: _note(outcome, unserved),
+        OUTCOME_TAG: _plain_json(outcome),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
@@ -97,6 +111,56 @@ def tags(outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, color: str = "") -
         COLOR_TAG: color,
     }
     return {k: _cut(scrub(v), _LONGEST_TAG) for k, v in values.items() if v}
+
+
+def reproduce(outcome: Outcome) -> str:
+    """The line that makes the run again, in a checkout of its commit."""
+    return shlex.join(["python", "-m", "sim_core", *outcome.overrides])
+
+
+def _note(outcome: Outcome, unserved: Mapping[str, int]) -> str:
+    """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
+    told = verdict(outcome)
+    lines = [f"**{told[:1].upper()}{told[1:]}.**"]
+    if unserved:
+        lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
+    checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
+    again = f"```\n{checkout}{reproduce(outcome)}\n```"
+    return "\n\n".join([*lines, "The same run again:", again if len(again) < _LONGEST_TAG // 2 else "`reproduce.sh`"])
+
+
+def _plain_json(outcome: Outcome) -> str | None:
+    """The outcome's own fields for whoever reads it back (`mlflow_read`); None where they do not fit into a tag."""
+    values = outcome.to_json_dict()
+    left_out = ("summary", "config_yaml", "error", *(("overrides",) if len(reproduce(outcome)) > 2000 else ()))
+    text = json.dumps({k: v for k, v in values.items() if k not in left_out}, separators=(",", ":"))
+    return text if len(text) <= _LONGEST_TAG else None
+
+
+def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
+    """The curves as (name, value, step)."""
+    return [
+        (_name(name), value, step)
+        for name, curve in derived.series.items()
+        for step, value in zip(curve.steps, curve.values, strict=True)
+    ]
+
+
+def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
+    """The trace that was served. The digest is of its contents, where the run says so, else of what makes it."""
+    described = dict(derived.trace)
+    digest = str(described.pop("digest", outcome.trace_identity))
+    source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
+    columns = ("request_id", "arrival_timestamp", "prompt_size", "token_size")
+    schema = [{"name": name, "type": "double" if name.endswith("stamp") else "long"} for name in columns]
+    return DatasetInput(
+        name=scrub(outcome.trace)[:500],
+        digest=digest[:_LONGEST_DIGEST],
+        source_type="trace",
+        source=scrub(json.dumps(source)),
+        schema=json.dumps({"mlflow_colspec": schema}),
+        profile=json.dumps(described),
+    )
 
 
 def experiment_tags() -> dict[str, str]:
@@ -117,9 +181,12 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
     """The artifacts by name."""
+    commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         "requests.parquet": outcome.requests_parquet,
+        "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
         "config.yaml": scrub(outcome.config_yaml).encode(),
+        "reproduce.sh": scrub(f"{commit}{reproduce(outcome)}\n").encode(),
         "error.txt": scrub(outcome.error or "").encode(),
     }
     return {name: content for name, content in contents.items() if content}

@@ -55,7 +55,7 @@ def single_outcome(
         seed=spec.seed,
         status="completed",
         summary={name: float(value) for name, value in result.summary.items()},
-        requests_parquet=encode_requests(result),
+        requests_parquet=encode_requests(result, spec),
         config_yaml=config_yaml,
         cpu_s=times_s[0],
         wall_s=times_s[1],

@@ -29,9 +29,9 @@ def skeleton(tmp_path: Path) -> Path:
         "sim_core/__main__.py": "import hydra, configs.compose, traces.workload, sync.single, sim_core.engine",
         "configs/compose.py": "import hydra, sim_core",
         "traces/workload.py": "import numpy, sim_core",
-        "sync/mlflow_sink.py": "import mlflow, sim_core",
+        "sync/mlflow_store.py": "import mlflow, sim_core",
         "sweep/ray_launcher.py": "import ray",
-        "sweep/service.py": "import sweep.ray_launcher, sync.mlflow_sink, traces.workload, configs.compose, sim_core",
+        "sweep/service.py": "import sweep.ray_launcher, sync.mlflow_store, traces.workload, configs.compose, sim_core",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sync import Outcome, SweepInfo
-from sync.mlflow_sink import initialise_sqlite
+from sync.mlflow_store import initialise_sqlite
 
 OutcomeMaker = Callable[..., Outcome]
 

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from sync import make_sink
-from sync.mlflow_sink import initialise_sqlite
+from sync.mlflow_store import initialise_sqlite
 from sync.tracking import tracking_uri
 from tests.sync.stores import in_mlflow
 
@@ -92,7 +92,7 @@ def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, result
 def test_the_requests_are_a_parquet_file_and_the_configuration_is_yaml(sink, results, outcome):
     sink.write(outcome(1))
     (run,) = in_mlflow(results)
-    assert set(run.files) == {"requests.parquet", "config.yaml"}
+    assert set(run.files) == {"requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"}
     assert pd.read_parquet(io.BytesIO(run.files["requests.parquet"]))["ttft_s"].tolist() == [0.5] * 4
     assert run.files["config.yaml"] == b"seed: 7\n"
 
@@ -109,7 +109,9 @@ def test_a_failed_point_is_a_failed_run_with_its_reason_as_tag_and_its_traceback
         outcome(1, status="failed", error="no memory\nTraceback", summary={}, requests_parquet=b"", config_yaml="")
     )
     (run,) = in_mlflow(results)
-    assert (run.status, run.tags["error"], run.files) == ("failed", "no memory", {"error.txt": b"no memory\nTraceback"})
+    assert (run.status, run.tags["error"]) == ("failed", "no memory")
+    assert run.files["error.txt"] == b"no memory\nTraceback"
+    assert set(run.files) == {"error.txt", "reproduce.sh"}
 
 
 def test_the_experiment_is_named_and_described_as_the_sweep_is_and_keeps_artifacts_below_the_results(sink, results):
@@ -273,7 +275,10 @@ def test_a_write_that_broke_off_is_made_whole_by_the_next_and_never_doubled(
     sink.open(sweep)
     sink.write(outcome(1))
     (run,) = in_mlflow(results)
-    assert (run.status, set(run.files)) == ("completed", {"requests.parquet", "config.yaml"})
+    assert (run.status, set(run.files)) == (
+        "completed",
+        {"requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"},
+    )
     assert run.metrics["ttft/p99_s"] == 1.5
 
 

@@ -1,0 +1,198 @@
+"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and who was not served.
+
+Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
+percentiles, and of completed requests the throughput, the queue and the KV memory, as means over each step (the
+trapezoids of a step function are its integral). Derived are output tokens (spread evenly between the first and the
+last one of each request) and the batch (a preempted decode counts by its running share of the time). Requests that
+stay unfinished count in the queue while their prompt waits, and nowhere else: the columns do not say more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim_core import SimResult, SimSpec
+from sim_core.memory import instance_memory
+from sim_core.start_state import START_STATES, Machines
+from sim_core.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
+PERCENTS = (1, *range(5, 95, 5), *range(95, 101))
+MOST_STEPS = 60  # of a series over time
+_WIDTHS_S = (1, 2, 5, 10, 15, 20, 30, 60)  # of a step: round, so that runs of about one length share their steps
+_INSTANCE = re.compile(r"\S+_\d+\b")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve: `steps` are percents or whole seconds of simulated time (a step's beginning)."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What goes with a table of requests. `trace` has the digest of the trace's contents and its size; `unserved`
+    counts the requests that were not completed, by what became of them."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    trace: dict[str, Any] = field(default_factory=dict)
+    unserved: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As strict JSON."""
+        series = {name: [curve.steps, curve.values] for name, curve in self.series.items()}
+        return json.dumps({"series": series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Derived:
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        try:
+            told = json.loads(text)
+            series = {name: Series(tuple(steps), tuple(values)) for name, (steps, values) in told["series"].items()}
+            return cls(series, dict(told["trace"]), dict(told["unserved"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not what a table of requests carries: {error}") from error
+
+
+def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Derived:
+    """The curves of a result, who was not served in it, and what its trace was (where that is given)."""
+    columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
+    series = percentile_curves(columns)
+    if result.end_s > 0:
+        series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
+    told = zip(result.unserved["outcome"], result.unserved["reason"], strict=True)
+    unserved = Counter(f"{outcome}: {_INSTANCE.sub('an instance', str(reason))}" for outcome, reason in told)
+    return Derived(series, {} if trace is None else _described(trace), dict(unserved.most_common()))
+
+
+def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
+    """TTFT, TBT and E2E in s at each of `PERCENTS`, interpolated as the summary's percentiles are."""
+    curves = {}
+    for metric in ("ttft", "tbt", "e2e"):
+        values = columns[f"{metric}_s"]
+        values = values[np.isfinite(values)]
+        if len(values):
+            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, _plain(np.percentile(values, PERCENTS)))
+    return curves
+
+
+def curves_over_time(
+    columns: Mapping[str, Floats], result: SimResult, sequences: Floats, capacity: int
+) -> dict[str, Series]:
+    """Means over steps of whole seconds, from 0 to the run's end; `sequences` scales the KV cache of each request,
+    `capacity` is the cluster's in tokens."""
+    edges = _edges(result.end_s)
+    c = columns
+    started = c["prompt_start_s"], c["prompt_end_s"], c["token_start_s"], c["token_end_s"]
+    prompt_start, prompt_end, token_start, token_end = started
+    decodes = np.isfinite(token_start)
+    lasted = np.where(decodes, token_end - token_start, 1.0)
+    running = np.clip(1.0 - c["preempted_s"] / np.where(lasted > 0, lasted, 1.0), 0.0, 1.0)
+    done_s = c["arrival_s"] + c["e2e_s"]
+    after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / np.where(lasted > 0, lasted, 1.0), 0.0)
+    batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
+    widths = np.diff(edges)
+    values = {
+        "throughput_requests_per_s": np.histogram(np.minimum(done_s, edges[-1]), edges)[0] / widths,
+        "output_tokens_per_s": np.histogram(np.minimum(prompt_end, edges[-1]), edges)[0] / widths
+        + _mean_number(token_start, token_end, edges, after_first),
+        "waiting_requests": _mean_number(*_waiting(columns, result), edges),
+        "kv_memory_fraction": _kv_tokens(columns, sequences, edges) / max(capacity, 1),
+        "batch_requests_per_instance": batch / max(len(result.instances["name"]), 1),
+    }
+    steps = tuple(int(edge) for edge in edges[:-1])
+    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in values.items()}
+
+
+def _edges(end_s: float) -> Floats:
+    rough_s = end_s / MOST_STEPS
+    width_s = next((width for width in _WIDTHS_S if width >= rough_s), int(np.ceil(rough_s / 60)) * 60)
+    edges: Floats = np.arange(0.0, end_s, width_s)
+    return np.append(edges, end_s)
+
+
+def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, Floats]:
+    """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
+    left = [
+        float(str(arrival_s))
+        for arrival_s, reason in zip(result.unserved["arrival_s"], result.unserved["reason"], strict=True)
+        if str(reason).startswith("waits for its prompt")
+    ]
+    ends = np.full(len(left), result.end_s)
+    return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)
+
+
+def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) -> Floats:
+    """The mean KV cache held, in tokens: during a transfer at both of its ends."""
+    prompt = sequences * (columns["prompt_tokens"] + 1)
+    sent, received, end = columns["transfer_start_s"], columns["transfer_end_s"], columns["token_end_s"]
+    moved = np.isfinite(sent)
+    return (
+        _mean_number(columns["prompt_start_s"], np.where(moved, received, end), edges, prompt)
+        + _mean_number(sent, end, edges, prompt)
+        + _mean_number(columns["token_start_s"], end, edges, sequences * (columns["output_tokens"] - 1))
+    )
+
+
+def _mean_number(starts: Floats, ends: Floats, edges: Floats, weights: Floats | None = None) -> Floats:
+    """How many intervals (by weight) hold the time, as the mean over each step; those without a start are none."""
+    there = np.isfinite(starts) & np.isfinite(ends)
+    weight = np.ones(int(there.sum())) if weights is None else weights[there]
+    so_far = _time_since(starts[there], weight, edges) - _time_since(ends[there], weight, edges)
+    return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
+
+
+def _time_since(moments: Floats, weights: Floats, at: Floats) -> Floats:
+    """The sum over moments of weight times the time since then, at each of `at`."""
+    order = np.argsort(moments, kind="stable")
+    moments, weights = moments[order], weights[order]
+    passed = np.searchsorted(moments, at)
+    weight_sum = np.concatenate(([0.0], np.cumsum(weights)))[passed]
+    moment_sum = np.concatenate(([0.0], np.cumsum(weights * moments)))[passed]
+    return np.asarray(weight_sum * at - moment_sum, dtype=np.float64)
+
+
+def capacity_tokens(spec: SimSpec) -> int:
+    """The KV cache that fits into all instances of a cluster together, in tokens."""
+    models = {application.application_id: application.model for application in spec.applications}
+    machines, tokens = Machines(spec.servers), 0
+    for state in spec.start_states:
+        for plan in START_STATES[state.kind](state, machines.take(state)):
+            tokens += instance_memory(models[state.application_id], plan.processors).capacity_tokens
+    return tokens
+
+
+def _sequences(result: SimResult, trace: Trace | None) -> Floats:
+    """How many sequences each completed request stands for."""
+    ids = np.asarray(result.requests["request_id"])
+    if trace is None or all(size == 1 for size in trace.batch_size):
+        return np.ones(len(ids))
+    known = np.asarray(trace.request_id)
+    order = np.argsort(known, kind="stable")
+    rows = order[np.searchsorted(known[order], ids)]
+    return np.asarray(trace.batch_size, dtype=np.float64)[rows]
+
+
+def _described(trace: Trace) -> dict[str, Any]:
+    return {
+        "digest": trace.digest(),
+        "requests": len(trace),
+        "prompt_tokens": sum(trace.prompt_tokens),
+        "output_tokens": sum(trace.output_tokens),
+        "last_arrival_s": trace.arrival_s[-1] if len(trace) else 0.0,
+    }
+
+
+def _plain(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

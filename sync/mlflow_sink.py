@@ -115,9 +115,10 @@ class MlflowSink:
         run_id = self._store.create_run(self._experiment_id, name, tags, start)
         metrics = fields.metrics(outcome)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
-        self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
+        # the files first: to know where they go, MLflow reads all that it has of the run
         self._store.log_files(run_id, fields.files(outcome, self._scrub))
+        self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
+        self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
         status = next(name for name, ours in _FINAL.items() if ours == outcome.status)
         self._store.end_run(run_id, status, end)
         return found(run_id, status, tags, metrics)

@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
 
-Status = Literal["completed", "failed"]
+Status = Literal["completed", "stopped", "failed"]
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -24,7 +24,8 @@ class Outcome:
 
     `key` is the content key: outcomes with one key are the same run. `machines` counts by SKU, `cost` is in
     dollars an hour, `power` in the machines' power weights, `rate` in requests a second (None: not a rate's
-    workload), `started_at` is an ISO 8601 time in UTC. A failed point has an `error` and an empty `summary`.
+    workload), `started_at` is an ISO 8601 time in UTC. A failed point has an `error` and an empty `summary`;
+    one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but no figures of requests.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Outcome:
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
             raise ValueError(f"not a content key: {self.key!r}")
-        if self.status not in ("completed", "failed"):
+        if self.status not in get_args(Status):
             raise ValueError(f"not a status: {self.status!r}")
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class ResultSink(Protocol):
 
     def write(self, outcome: Outcome) -> None:
         """Deliver one outcome, all of it or an exception. Writing a key twice equals writing it once;
-        a completed outcome takes the place of a failed one."""
+        one that is not failed takes the place of a failed one."""
 
     def page(self) -> str | None:
         """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: nowhere."""

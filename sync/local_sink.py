@@ -84,7 +84,7 @@ def read_outcome(path: Path) -> Outcome | None:
 
 def _serves(path: Path, outcome: Outcome) -> bool:
     there = read_outcome(path)
-    return there is not None and (there.status == "completed" or outcome.status == "failed")
+    return there is not None and (there.status != "failed" or outcome.status == "failed")
 
 
 def _write(path: Path, content: bytes) -> None:

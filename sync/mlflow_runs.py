@@ -16,6 +16,8 @@ _COLORS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
 )
+# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
+FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Found:
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether it makes writing `outcome` unnecessary: the same, or a success where the outcome failed."""
-        return self.status == "FINISHED" or (self.status == "FAILED" and outcome.status == "failed")
+        return self.status in ("FINISHED", "KILLED") or (self.status == "FAILED" and outcome.status == "failed")
 
 
 def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[str, float]) -> Found:
@@ -85,7 +87,7 @@ class Runs:
 
     def standings(self) -> list[Standing]:
         """What the current runs say about their designs."""
-        return [run.standing for run in self._all() if run.status in ("FINISHED", "FAILED") and not run.superseded]
+        return [run.standing for run in self._all() if run.status in FINAL and not run.superseded]
 
     @property
     def superseded(self) -> int:

@@ -13,13 +13,11 @@ from pathlib import Path
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
 from sync.mlflow_page import SUPERSEDED_TAG, note, page
-from sync.mlflow_runs import Found, Runs, found
+from sync.mlflow_runs import FINAL, Found, Runs, found
 from sync.mlflow_store import MlflowStore
 from sync.parquet import read_derived
 from sync.privacy import Scrubber
 from sync.verdict import design, name_by_rate
-
-_FINAL = {"FINISHED": "completed", "FAILED": "failed"}
 
 
 class MlflowSink:
@@ -70,7 +68,7 @@ class MlflowSink:
         runs = self._runs = self._runs or Runs(self._search)
         here = runs.of_key(outcome.key, again=outcome.key in self._uncertain)
         self._uncertain.add(outcome.key)  # until all is there: the next attempt asks the store itself
-        elder = runs.elder(fields.same_point(outcome, sweep), outcome.key) if outcome.status == "completed" else []
+        elder = runs.elder(fields.same_point(outcome, sweep), outcome.key) if outcome.status != "failed" else []
         current = next((run for run in here if run.serves(outcome)), None)
         if current is None:
             current = self._create(sweep, outcome, runs, elder)
@@ -78,7 +76,7 @@ class MlflowSink:
         for stale in [run for run in here if not run.serves(outcome)]:
             self._store.delete_run(stale.run_id)
             runs.remove(stale)
-        if outcome.status == "completed":
+        if outcome.status != "failed":
             self._supersede(current, elder)
         self._uncertain.discard(outcome.key)
         self._untold = True
@@ -119,7 +117,7 @@ class MlflowSink:
         self._store.log_files(run_id, fields.files(outcome, self._scrub))
         self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
         self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
-        status = next(name for name, ours in _FINAL.items() if ours == outcome.status)
+        status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.end_run(run_id, status, end)
         return found(run_id, status, tags, metrics)
 

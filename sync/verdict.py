@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,9 +14,11 @@ _PERCENTILES = ("p50", "p90", "p99")
 
 
 def verdict(outcome: Outcome) -> str:
-    """`within SLO`, or what is in the way: `too slow: TTFT p90 p99, E2E p50`, `3 rejected`, `failed`."""
+    """`within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`, `3 rejected`, `unstable: ...` or `failed`."""
     if outcome.status == "failed":
         return "failed"
+    if outcome.status == "stopped":
+        return f"unstable: stopped at {outcome.summary.get('run/stopped_early_s', math.nan):.4g} s"
     if outcome.summary.get("slo/within") == 1.0:
         return WITHIN
     counts = ((int(outcome.summary.get(f"run/{what}", 0.0)), what) for what in ("rejected", "unfinished"))

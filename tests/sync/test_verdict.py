@@ -20,6 +20,11 @@ def test_the_verdict_says_what_is_in_the_way(outcome, summary, told):
     assert verdict(outcome(summary=summary)) == told
 
 
+def test_a_run_that_was_stopped_says_when_and_nothing_of_what_it_was_too_early_for(outcome):
+    summary = {"slo/within": 0.0, "run/unfinished": 2000.0, "run/stopped_early_s": 812.25}
+    assert verdict(outcome(status="stopped", summary=summary)) == "unstable: stopped at 812.2 s"
+
+
 def test_a_failed_point_is_no_verdict_on_times(outcome):
     assert verdict(outcome(status="failed", error="no memory", summary={})) == "failed"
 

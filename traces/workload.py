@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from sim_core.errors import TraceError, nearest
 from sim_core.trace import Trace
 from traces import named
-from traces.reader import read_csv
+from traces.reader import read_file
 from traces.sizes import workload_names
 
-SUFFIXES = (".csv", ".csv.gz")
+# In this order, the first that is there is read: what a person edits wins over what was converted from it.
+SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -44,12 +45,13 @@ def identity(ref: TraceRef, root: Path) -> str:
 def load(ref: TraceRef, root: Path) -> Trace:
     """The trace, sound and sorted. A written file wins over a named workload; `root` is where relative folders start.
 
-    TraceError when it is missing or unsound; a TraceWarning when its rows had to be sorted.
+    The file may be in any format of traces.formats. TraceError when it is missing or unsound; a TraceWarning when its
+    rows had to be sorted or some were left out.
     """
     path = find(ref, root)
     if path is None:
         return named.generate(_recipe(ref), ref.filename)
-    return read_csv(path, source=_shown(ref, path), name=ref.filename)
+    return read_file(path, source=_shown(ref, path), name=ref.filename)
 
 
 def find(ref: TraceRef, root: Path) -> Path | None:
@@ -95,10 +97,11 @@ def _shown(ref: TraceRef, path: Path | None = None) -> str:
 def _missing(filename: str, folder: Path) -> str:
     if not folder.is_dir():
         return "no such file, nor its folder; named workloads need none: " + named.FORM
-    files = sorted({p.name.removesuffix(".gz").removesuffix(".csv") for s in SUFFIXES for p in folder.glob(f"*{s}")})
+    files = sorted({p.name.removesuffix(s) for s in SUFFIXES for p in folder.glob(f"*{s}")})
     close = nearest(filename, [*files, *(f"{named.PREFIX}{workload}" for workload in workload_names())])
-    if filename.removesuffix(".gz").removesuffix(".csv") in files:  # the suffix was given too
-        close = filename.removesuffix(".gz").removesuffix(".csv")
+    for suffix in SUFFIXES:
+        if filename.endswith(suffix) and filename.removesuffix(suffix) in files:  # the suffix was given too
+            close = filename.removesuffix(suffix)
     hint = f"; did you mean {close!r}?" if close else ""
     more = f" and {len(files) - MAX_NAMES} more" if len(files) > MAX_NAMES else ""
     here = f" (files here: {', '.join(files[:MAX_NAMES])}{more})" if files else " (no trace files here)"

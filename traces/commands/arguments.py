@@ -8,7 +8,7 @@ from pathlib import Path
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces import named
-from traces.reader import read_csv
+from traces.reader import read_file
 from traces.workload import TraceRef, load
 
 Subparsers = argparse._SubParsersAction  # the type has no public name
@@ -28,7 +28,7 @@ def open_trace(text: str, seed: int) -> Trace:
     """A file if there is one of that name, else a named workload or a sample."""
     path = Path(text)
     if path.is_file():
-        return read_csv(path)
+        return read_file(path)
     if path.name != text or (path.suffix and not text.startswith(named.PREFIX)):
         raise TraceError("no such file", source=text)
     folder = SAMPLES.relative_to(ROOT).as_posix()

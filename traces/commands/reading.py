@@ -1,0 +1,85 @@
+"""What the commands that read trace files have in common: options, a progress bar, and what is said at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim_core.errors import TraceError
+
+if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
+    from traces.reading import OpenTrace
+    from traces.tally import Tally
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Options of how files are read."""
+    group = parser.add_argument_group("reading")
+    group.add_argument("--format", metavar="NAME", help="instead of by content; `python -m traces formats` lists them")
+    group.add_argument(
+        "--skip-bad-rows", action="store_true", help="leave out rows that cannot be used, and count them"
+    )
+    group.add_argument(
+        "--zero-output",
+        choices=("drop", "keep", "error"),
+        help="requests without output (failures): leave out, keep with one token, or refuse; "
+        "default: drop, but error in this project's own formats",
+    )
+
+
+def add_writing(parser: argparse.ArgumentParser) -> None:
+    """Options of how the result is written."""
+    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
+
+
+def output_path(options: argparse.Namespace) -> Path:
+    """Where to write. TraceError if that cannot be, before anything is read."""
+    from traces.writing import check_ending
+
+    path = Path(options.out)
+    check_ending(path)
+    if path.is_dir():
+        raise TraceError("is a folder", source=str(path))
+    if path.exists() and not options.force:
+        raise TraceError("is there already; --force replaces it", source=str(path))
+    if not path.parent.is_dir():
+        raise TraceError(f"cannot be written: no folder {path.parent}", source=str(path))
+    return path
+
+
+@contextmanager
+def reading(options: argparse.Namespace, name: str, folder: Path) -> Iterator[OpenTrace]:
+    """Reads the file `name` with a progress bar; `folder` is where rows are kept meanwhile."""
+    from traces.reading import ReadOptions, open_trace
+    from traces.source import Source
+
+    path = Path(name)
+    if not path.is_file():
+        raise TraceError("is a folder" if path.is_dir() else "no such file", source=name)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
+        source = Source(path, on_bytes=lambda count: progress.advance(task, count))
+        how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output)
+        with open_trace(source, how, folder) as opened:
+            progress.update(task, description=f"writing {escape(path.name)}", total=None)
+            yield opened
+
+
+def say(message: str) -> None:
+    """A line for the user, on the error stream."""
+    Console(stderr=True, highlight=False).print(escape(message), soft_wrap=True)
+
+
+def say_what_was_left_out(tally: Tally) -> None:
+    """A line for each kind of row that was not as it should be."""
+    for line in tally.lines():
+        say(line)

@@ -1,0 +1,29 @@
+"""What Azure's traces of LLM inference have in common: a time of day, and tokens in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from traces.formats.csv_text import Column, whole
+from traces.formats.timestamps import nanoseconds
+
+PUBLISHER = "Microsoft Azure (github.com/Azure/AzurePublicDataset)"
+LICENCE = "CC-BY 4.0"
+
+
+def _arrival(cells: Sequence[str]) -> Any:
+    return nanoseconds(cells)
+
+
+COLUMNS = (
+    Column("TIMESTAMP", "arrival", _arrival),
+    whole("ContextTokens", "prompt_tokens"),
+    whole("GeneratedTokens", "output_tokens", least=0),
+)
+
+
+def has_zone(row: dict[str, str]) -> bool:
+    """Whether a row's time ends in a zone (+00:00 or Z): what tells the traces of 2024 from those of 2023."""
+    time = row.get("TIMESTAMP", "")
+    return time.endswith("Z") or "+" in time or "-" in time[10:]

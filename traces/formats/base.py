@@ -1,0 +1,76 @@
+"""What a format of trace files is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from traces.source import Source
+from traces.tally import Tally
+
+CHUNK_ROWS = 1 << 16
+# The columns that a trace consists of; what else a file has is kept beside them.
+WHOLE = ("request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens")
+LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
+DEFAULT = {"application_id": 0, "batch_size": 1}
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A format, for people. `own_times`: seconds are kept as they are, not counted from the first arrival."""
+
+    name: str
+    title: str
+    publisher: str
+    licence: str
+    recognised_by: str
+    kept: str = ""  # the columns kept beside a trace's
+    own_times: bool = False
+    zero_output: str = "drop"  # what becomes of requests without output if nobody says otherwise
+
+
+class TraceFormat(Protocol):
+    """Recognises files of one layout and reads them."""
+
+    @property
+    def about(self) -> About: ...
+
+    def sniff(self, head: bytes) -> bool:
+        """Whether a file that begins so (unpacked; perhaps the whole file) has this layout."""
+        ...
+
+    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+        """Record batches in the file's order, each row being one request.
+
+        Columns: `row` (its number in the file, from 1, ascending), `arrival` (int64 nanoseconds or float64 seconds, of
+        any origin), `prompt_tokens` and `output_tokens` (at least 1), perhaps the others of WHOLE, and what else the
+        file has. All batches have one schema. Bad rows go to the tally, which raises TraceError or counts them.
+        """
+        ...
+
+
+def with_output(columns: dict[str, Any], tally: Tally) -> dict[str, Any]:
+    """Columns (NumPy or Arrow arrays of one length) without, or with mended, requests that have no output."""
+    output = columns["output_tokens"]
+    empty = output < 1
+    count = int(empty.sum())
+    if not count:
+        return columns
+    tally.zeros(count)
+    if tally.zero_output == "keep":
+        output[empty] = 1
+        return columns
+    return selected(columns, ~empty)
+
+
+def selected(columns: dict[str, Any], mask: Any) -> dict[str, Any]:
+    """The rows at which `mask` (NumPy, bool) is true."""
+    arrow_mask = pa.array(mask)
+    return {
+        name: values.filter(arrow_mask) if isinstance(values, pa.Array) else values[mask]
+        for name, values in columns.items()
+    }

@@ -1,0 +1,31 @@
+"""BurstGPT: requests to ChatGPT and GPT-4 of a campus, over 121 and 110 days.
+
+Layout: README.md of github.com/HPMLL/BurstGPT. Six columns, `Timestamp,Model,Request tokens,Response tokens,Total
+tokens,Log Type`, and two more, Session ID and Elapsed time, behind the first in newer files. Times are seconds from the
+first day's midnight (not from 0 in the later files). Response tokens of 0 mark failed requests.
+"""
+
+from __future__ import annotations
+
+from traces.formats.base import About
+from traces.formats.csv_text import CsvFormat, seconds, text, whole
+
+FORMAT = CsvFormat(
+    about=About(
+        name="burstgpt",
+        title="BurstGPT",
+        publisher="HKUST (Guangzhou), github.com/HPMLL/BurstGPT",
+        licence="CC-BY 4.0",
+        recognised_by="header Timestamp, Request tokens, Response tokens (6 or 8 columns)",
+        kept="Session ID, Elapsed time, Model, Log Type",
+    ),
+    columns=(
+        seconds("Timestamp"),
+        whole("Request tokens", "prompt_tokens"),
+        whole("Response tokens", "output_tokens", least=0),
+        text("Session ID"),
+        text("Elapsed time"),
+        text("Model"),
+        text("Log Type"),
+    ),
+)

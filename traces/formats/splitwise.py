@@ -1,0 +1,48 @@
+"""SplitwiseSim's trace CSV: what its traces folder holds, what its generator writes, and what we write.
+
+Layout: the columns that SplitwiseSim's trace reader asks for (github.com/Mutinifni/splitwise-sim, trace.py and
+generate_trace.py). Times are seconds and are kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from traces.cells import BadCell, integers
+from traces.formats.base import About
+from traces.formats.csv_text import Column, CsvFormat, seconds, whole
+
+GENERATIVE_LLM = 2  # the one request_type there is
+
+
+def _request_type(cells: Sequence[str]) -> Any:
+    if set(cells) != {"2"}:
+        for index, kind in enumerate(integers(cells, 0)):
+            if kind != GENERATIVE_LLM:
+                raise BadCell(index, f"{cells[index]!r}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
+    return np.zeros(len(cells), np.int64)
+
+
+FORMAT = CsvFormat(
+    about=About(
+        name="splitwise",
+        title="SplitwiseSim CSV",
+        publisher="SplitwiseSim; written by this project too",
+        licence="your own",
+        recognised_by="header request_id, arrival_timestamp, prompt_size, token_size",
+        own_times=True,
+        zero_output="error",
+    ),
+    columns=(
+        whole("request_id", "request_id"),
+        seconds("arrival_timestamp"),
+        whole("prompt_size", "prompt_tokens"),
+        whole("token_size", "output_tokens"),
+        Column("request_type", "", _request_type, default=GENERATIVE_LLM, required=False),
+        whole("application_id", "application_id", default=0),
+        whole("batch_size", "batch_size", default=1),
+    ),
+)

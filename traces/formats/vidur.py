@@ -1,0 +1,25 @@
+"""Vidur's processed traces.
+
+Layout: data/processed_traces/splitwise_conv.csv in github.com/microsoft/vidur: `arrived_at,num_prefill_tokens,
+num_decode_tokens`, seconds as floats. Its other files there have sizes without arrivals and are no traces.
+"""
+
+from __future__ import annotations
+
+from traces.formats.base import About
+from traces.formats.csv_text import CsvFormat, seconds, whole
+
+FORMAT = CsvFormat(
+    about=About(
+        name="vidur",
+        title="Vidur CSV",
+        publisher="Vidur (github.com/microsoft/vidur)",
+        licence="MIT",
+        recognised_by="header arrived_at, num_prefill_tokens, num_decode_tokens",
+    ),
+    columns=(
+        seconds("arrived_at"),
+        whole("num_prefill_tokens", "prompt_tokens"),
+        whole("num_decode_tokens", "output_tokens", least=0),
+    ),
+)

@@ -1,24 +1,80 @@
-"""`python -m traces generate`: a named workload as a file."""
+"""`python -m traces generate`: named workloads, recipes, and whatever the options describe, as files."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from sim_core.errors import TraceError
+from sim_core.errors import SpecError, TraceError
+from sim_core.trace import Trace
 from traces import named
+from traces.arrivals import ARRIVALS
 from traces.commands.arguments import Subparsers, seed
+from traces.distributions import DISTRIBUTIONS
+from traces.reader import read_csv
+from traces.recipe import parse
+from traces.recipe_file import SUFFIX, opener, read_recipe
+from traces.sizes import workload_names
 from traces.writer import csv_lines, write_csv
+
+EXAMPLES = """examples:
+  python -m traces generate rr_conv_70 --seed 1
+  python -m traces generate rr_code_30 rr_code_40 rr_code_50 --out folder
+  python -m traces generate --workload conv --arrivals gamma:rate=70,cv=2 --duration 600 --seed 1 --out bursty.csv
+  python -m traces generate --prompt lognormal:mean=1024,sigma=0.8,max=8192 --output gamma:mean=200,cv=1.1 \\
+      --arrivals sinusoidal:rate=20,amplitude=0.6,period_s=3600 --duration 7200 --out day.csv
+  python -m traces generate --sizes-from mine.csv --joint --arrivals trace:file=mine.csv,rate=50 --out faster.csv
+  python -m traces generate --application 'workload=conv arrivals=poisson:rate=50' \\
+      --application 'workload=code arrivals=onoff:rate=20,on_s=30,off_s=90' --out two.csv
+  python -m traces generate load.yaml --seed 3
+
+distributions of sizes, for --prompt and --output (whole tokens from 1 on; all take min=,max= too):
+{distributions}
+
+arrivals, for --arrivals (times in seconds, rates in requests a second):
+{arrivals}
+
+A recipe is a YAML file that says the same:
+  duration_s: 600
+  applications:
+    - workload: conv
+      arrivals: gamma:rate=70,cv=2
+    - prompt: lognormal:mean=1024,sigma=0.8
+      output: gamma:mean=200,cv=1.1
+      arrivals: onoff:rate=5,on_s=10,off_s=60
+"""
+SIZE_OPTIONS = ("workload", "prompt", "output", "sizes_from", "joint", "arrivals", "batch_size")
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `generate`."""
-    parser = subparsers.add_parser("generate", help="write a named workload as SplitwiseSim's CSV")
-    parser.add_argument("name", metavar="NAME", help="such as rr_conv_70 or rr_code_20_30s")
+    forms = {
+        key: "\n".join(f"  {name}:{kind.form}" for name, kind in table.items())
+        for key, table in (("distributions", DISTRIBUTIONS), ("arrivals", ARRIVALS))
+    }
+    parser = subparsers.add_parser(
+        "generate",
+        help="make a workload: by name, from a recipe, or of distributions and arrivals",
+        description="Makes a workload and writes it as a file. The same seed gives the same file on every machine.",
+        epilog=EXAMPLES.format(**forms),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", nargs="*", metavar="NAME-or-RECIPE", help=f"such as rr_conv_70, or load{SUFFIX}")
+    parser.add_argument("--workload", help=f"sizes of {' or '.join(workload_names())}, where nothing else is said")
+    parser.add_argument("--prompt", metavar="DISTRIBUTION", help="of prompt sizes")
+    parser.add_argument("--output", metavar="DISTRIBUTION", help="of output sizes")
+    parser.add_argument("--sizes-from", metavar="TRACE", help="sizes of that trace, where nothing else is said")
+    parser.add_argument("--joint", action="store_true", default=None, help="which output is whose stays, of TRACE")
+    parser.add_argument("--arrivals", help="how requests arrive")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="sequences a request stands for; default: 1")
+    parser.add_argument("--application", action="append", metavar="'KEY=VALUE ...'", help="one of several, mixed")
+    parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
+    parser.add_argument("--max-requests", type=int, metavar="N", help="no more than the first N")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     parser.add_argument("--out", metavar="FILE", help="default: NAME.csv here; '-' is the standard output")
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
@@ -26,14 +82,80 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the trace; says where."""
-    trace = named.generate(named.parse(options.name, options.seed), options.name)
+    """Writes the traces; says where."""
+    described = [key for key in (*SIZE_OPTIONS, "application", "duration", "max_requests") if _given(options, key)]
+    if options.what and described:
+        raise TraceError(f"{options.what[0]} says all by itself: leave out --{described[0].replace('_', '-')}")
+    if not options.what and not options.out:
+        raise TraceError(
+            "--out FILE says where to write" if described else f"nothing to make; see --help: {named.FORM}"
+        )
+    if len(options.what) > 1:
+        folder = Path(options.out or ".")
+        if not folder.is_dir():
+            raise TraceError("must be a folder that is there, for several traces", source=str(folder))
+        for what in options.what:
+            write(_named_or_recipe(what, options.seed), folder / f"{Path(what).name.removesuffix(SUFFIX)}.csv", options)
+    elif options.what:
+        trace = _named_or_recipe(options.what[0], options.seed)
+        write(trace, Path(options.out or f"{trace.name}.csv"), options)
+    else:
+        write(_described(options), Path(options.out), options)
+
+
+def write(trace: Trace, path: Path, options: argparse.Namespace) -> None:
+    """Unless there is such a file already."""
     if options.out == "-":
         sys.stdout.writelines(csv_lines(trace))
         sys.stdout.flush()
         return
-    path = Path(options.out or f"{options.name}.csv")
     if path.exists() and not options.force:
         raise TraceError("is there already; --force replaces it", source=str(path))
     write_csv(trace, path)
-    Console(stderr=True, highlight=False).print(f"{len(trace):,} requests in {escape(str(path))}", soft_wrap=True)
+    message = f"{len(trace):,} requests in {escape(str(path))}"
+    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+
+
+def _given(options: argparse.Namespace, key: str) -> bool:
+    return getattr(options, key) is not None
+
+
+def _named_or_recipe(what: str, seed: int) -> Trace:
+    if not what.endswith(SUFFIX):
+        return named.generate(named.parse(what, seed), what)
+    return read_recipe(Path(what), read_csv, confined=False).generate(seed, Path(what).stem)
+
+
+def _described(options: argparse.Namespace) -> Trace:
+    one = {key: getattr(options, key) for key in SIZE_OPTIONS if _given(options, key)}
+    if options.application and one:
+        raise TraceError(f"put --{next(iter(one)).replace('_', '-')} into one of the --application '...'")
+    applications = [_application(text) for text in options.application] if options.application else [one]
+    values: dict[str, object] = {"applications": applications}
+    if _given(options, "duration"):
+        values["duration_s"] = options.duration
+    if _given(options, "max_requests"):
+        values["max_requests"] = options.max_requests
+    try:
+        recipe = parse(values, opener(Path(), read_csv, confined=False))
+    except SpecError as error:
+        text = str(error) if options.application else str(error).replace("applications.0.", "--", 1)
+        raise TraceError(text) from error
+    return recipe.generate(options.seed, Path(options.out).name.partition(".")[0])
+
+
+def _application(text: str) -> dict[str, object]:
+    """`workload=conv arrivals=poisson:rate=70`: the keys of a recipe's application; quotes as in a shell."""
+    values: dict[str, object] = {}
+    try:
+        parts = shlex.split(text)
+    except ValueError as error:
+        raise TraceError(f"--application {text!r}: {error}") from error
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise TraceError(f"--application {text!r}: {part!r} must be KEY=VALUE")
+        if key in values:
+            raise TraceError(f"--application {text!r}: {key!r} is there twice")
+        values[key] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+    return values

@@ -1,0 +1,223 @@
+"""Recipes: what they may say, and the traces that follow from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim_core.errors import SpecError, TraceError
+from traces import read_csv, write_csv
+from traces.named import generate as generate_named
+from traces.named import parse as parse_name
+from traces.reader import TraceWarning
+from traces.recipe import Recipe, parse
+from traces.recipe_file import opener, read_recipe
+
+CONV = {"workload": "conv", "arrivals": "poisson:rate=20"}
+CODE = {"workload": "code", "arrivals": "gamma:rate=5,cv=2"}
+YAML = """
+duration_s: 30
+applications:
+  - workload: conv
+    arrivals: gamma:rate=20,cv=2
+  - prompt: lognormal:mean=1024,sigma=0.8
+    output: trace:file=given.csv
+    arrivals: trace:file=given.csv,rate=10
+"""
+
+
+def make(*applications: dict[str, Any], folder: Path = Path(), **others: Any) -> Recipe:
+    return parse({"applications": list(applications), **others}, opener(folder, read_csv, confined=False))
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    trace = make({"prompt": "randint:low=1,high=900", "output": "constant:tokens=1", "arrivals": "poisson:rate=50"})
+    trace = trace.generate(1, "x")
+    for place, prompt in enumerate(trace.prompt_tokens):  # so that the two sizes belong together
+        trace.output_tokens[place] = 1000 - prompt
+    write_csv(trace, tmp_path / "given.csv")
+    return tmp_path
+
+
+def test_a_workload_with_poisson_arrivals_is_the_named_one() -> None:
+    named = generate_named(parse_name("rr_conv_20_1min", 7), "x")
+    assert make(CONV, duration_s=60).generate(7, "x") == named
+
+
+def test_the_duration_is_600_s_unless_it_is_given() -> None:
+    arrivals = make(CODE).generate(0, "x").arrival_s
+    assert 590.0 < arrivals[-1] < 600.0
+
+
+def test_a_shorter_trace_is_the_beginning_of_a_longer_one() -> None:
+    short, long = (make(CONV, CODE, duration_s=d).generate(3, "x") for d in (20, 40))
+    for column in ("arrival_s", "prompt_tokens", "output_tokens", "application_id", "request_id"):
+        assert getattr(long, column)[: len(short)] == getattr(short, column)
+
+
+def test_no_more_requests_than_asked_for_and_the_first_ones() -> None:
+    some, all_of_them = make(CONV, CODE, max_requests=50).generate(3, "x"), make(CONV, CODE).generate(3, "x")
+    assert len(some) == 50
+    assert some.arrival_s == all_of_them.arrival_s[:50]
+    assert some.prompt_tokens == all_of_them.prompt_tokens[:50]
+
+
+def test_mixed_applications_come_in_order_of_arrival_and_keep_their_own_sizes() -> None:
+    one = {"prompt": "constant:tokens=10", "output": "constant:tokens=1", "arrivals": "constant:rate=2"}
+    two = {"prompt": "constant:tokens=20", "output": "constant:tokens=2", "arrivals": "constant:rate=4"}
+    trace = make(one, {**two, "id": 7, "batch_size": 3}, duration_s=1).generate(0, "x")
+    assert trace.arrival_s.tolist() == [0.0, 0.0, 0.25, 0.5, 0.5, 0.75]
+    assert trace.application_id.tolist() == [0, 7, 7, 0, 7, 7]  # of one instant: in the recipe's order
+    assert trace.prompt_tokens.tolist() == [10, 20, 20, 10, 20, 20]
+    assert trace.output_tokens.tolist() == [1, 2, 2, 1, 2, 2]
+    assert trace.batch_size.tolist() == [1, 3, 3, 1, 3, 3]
+    assert trace.request_id.tolist() == list(range(6))
+
+
+def test_taking_an_application_out_leaves_the_others_as_they_were() -> None:
+    both, alone = make(CONV, {**CODE, "id": 5}).generate(2, "x"), make({**CODE, "id": 5}).generate(2, "x")
+    rows = [place for place, application_id in enumerate(both.application_id) if application_id == 5]
+    assert [both.arrival_s[row] for row in rows] == alone.arrival_s.tolist()
+    assert [both.prompt_tokens[row] for row in rows] == alone.prompt_tokens.tolist()
+
+
+def test_the_same_two_applications_do_not_come_together() -> None:
+    trace = make(CONV, CONV, duration_s=60).generate(0, "x")
+    assert len(set(trace.arrival_s)) == len(trace)
+
+
+def test_prompt_and_output_stand_before_a_workload() -> None:
+    trace = make({**CONV, "output": "constant:tokens=3"}, duration_s=60).generate(7, "x")
+    assert trace.prompt_tokens == generate_named(parse_name("rr_conv_20_1min", 7), "x").prompt_tokens
+    assert set(trace.output_tokens) == {3}
+
+
+def test_sizes_of_a_trace_belong_together_only_when_drawn_jointly(given: Path) -> None:
+    sizes = {"sizes_from": "given.csv", "arrivals": "poisson:rate=20"}
+    together = make({**sizes, "joint": True}, folder=given).generate(0, "x")
+    assert set(map(sum, zip(together.prompt_tokens, together.output_tokens, strict=True))) == {1000}
+    apart = make(sizes, folder=given).generate(0, "x")
+    assert len(set(map(sum, zip(apart.prompt_tokens, apart.output_tokens, strict=True)))) > 500
+    known = set(read_csv(given / "given.csv").prompt_tokens)
+    assert set(apart.prompt_tokens) <= known
+    assert set(together.prompt_tokens) <= known
+
+
+def test_a_traces_own_times_end_with_it(given: Path) -> None:
+    original = read_csv(given / "given.csv")
+    recipe = make({"workload": "conv", "arrivals": "trace:file=given.csv,rate=25"}, folder=given)
+    assert recipe.duration_s is None
+    trace = recipe.generate(0, "x")
+    assert len(trace) == len(original)
+    assert (len(trace) - 1) / (trace.arrival_s[-1] - trace.arrival_s[0]) == pytest.approx(25.0)
+    with pytest.warns(TraceWarning, match=r"applications.0.arrivals: the trace's times end after .* of 9,000.0 s"):
+        make({"workload": "conv", "arrivals": "trace:file=given.csv,rate=25"}, folder=given, duration_s=9000)
+
+
+def test_a_file_says_what_a_mapping_says(given: Path) -> None:
+    (given / "load.yaml").write_text(YAML)
+    recipe = read_recipe(given / "load.yaml", read_csv)
+    trace = recipe.generate(5, "load")
+    assert set(trace.application_id) == {0, 1}
+    assert 25.0 < trace.arrival_s[-1] < 30.0
+    applications = [
+        {"workload": "conv", "arrivals": "gamma:rate=20,cv=2"},
+        {
+            "prompt": "lognormal:mean=1024,sigma=0.8",
+            "output": "trace:file=given.csv",
+            "arrivals": "trace:file=given.csv,rate=10",
+        },
+    ]
+    same = make(*applications, folder=given, duration_s=30)
+    assert same.digest(5) == recipe.digest(5)
+    assert same.generate(5, "load") == trace
+
+
+def test_all_that_decides_the_trace_counts_in_its_digest(given: Path) -> None:
+    trace = {"sizes_from": "given.csv", "arrivals": "poisson:rate=20"}
+    recipes = [
+        make(CONV),
+        make(CODE),
+        make(CONV, CODE),
+        make(CODE, CONV),
+        make(CONV, duration_s=60),
+        make(CONV, max_requests=60),
+        make({**CONV, "batch_size": 2}),
+        make({**CONV, "id": 1}),
+        make({**CONV, "prompt": "constant:tokens=3"}),
+        make({**CONV, "output": "constant:tokens=3"}),
+        make(trace, folder=given),
+        make({**trace, "joint": True}, folder=given),
+    ]
+    digests = [recipe.digest(0) for recipe in recipes] + [recipes[0].digest(1)]
+    (given / "given.csv").write_text("request_id,arrival_timestamp,prompt_size,token_size\n0,0,1,1\n")
+    digests.append(make(trace, folder=given).digest(0))
+    assert len(set(digests)) == len(digests)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([], "must be a mapping"),
+        (None, "must be a mapping"),
+        ({}, "applications: is missing"),
+        ({"applications": []}, "applications: must be from 1 to 1000"),
+        ({"applications": [CONV], "duration": 5}, "duration: unknown key; did you mean 'duration_s'?"),
+        ({"applications": [CONV], "duration_s": 0}, "duration_s=0: must be more than 0"),
+        ({"applications": [CONV], "duration_s": "600"}, "duration_s='600': must be a finite number"),
+        ({"applications": [CONV], "max_requests": 0}, "max_requests=0: must be at least 1"),
+        ({"applications": [{"workload": "conv"}]}, "applications.0.arrivals: is missing"),
+        ({"applications": [{**CONV, "id": 1}, CONV]}, "applications.1.id=1: is there twice"),
+        ({"applications": [{**CONV, "id": -1}]}, "applications.0.id=-1: must be at least 0"),
+        ({"applications": [{**CONV, "ids": 1}]}, "applications.0.ids: unknown key; did you mean 'id'?"),
+        ({"applications": [{**CONV, "batch_size": 0}]}, "applications.0.batch_size=0: must be at least 1"),
+        ({"applications": [{**CONV, "workload": "cov"}]}, "applications.0.workload='cov': unknown name; did you mean"),
+        ({"applications": [{**CONV, "sizes_from": "x"}]}, "give workload or sizes_from, not both"),
+        ({"applications": [{**CONV, "joint": True}]}, "joint=True: needs sizes_from, and neither prompt nor output"),
+        ({"applications": [{**CONV, "joint": "yes"}]}, "joint='yes': must be true or false"),
+        ({"applications": [{"arrivals": "poisson:rate=1"}]}, "applications.0.prompt: needs prompt and output, or"),
+        ({"applications": [{**CONV, "arrivals": "poisson:rate=1e6"}]}, "asks for 6e\\+08 requests; at most 20,000,000"),
+        ({"applications": [{**CONV, "prompt": "gamma:mean=1"}]}, "applications.0.prompt.cv: is missing"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused_with_the_reason(values: object, reason: str) -> None:
+    with pytest.raises(SpecError, match=reason):
+        parse(values, opener(Path(), read_csv, confined=True))
+
+
+def test_a_recipe_without_a_single_request_is_refused() -> None:
+    with pytest.raises(TraceError, match="mine: has no request with seed 0; raise the rate or the duration"):
+        make({**CONV, "arrivals": "poisson:rate=0.000001"}, duration_s=1).generate(0, "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "load.yaml: must be a mapping"),
+        ("a: [", "load.yaml: is not YAML"),
+        ("duration_s: 5\nduration_s: 6\n", "load.yaml: is not YAML: 'duration_s' is there twice in line 2"),
+        ("applications: [{arrivals: !!python/name:os.system x}]", "is not YAML"),
+        ("applications: {}", "load.yaml: applications={}: must be a list"),
+        (YAML.replace("given.csv", "../given.csv"), "../given.csv: a recipe may only name files in its own folder"),
+        (YAML.replace("given.csv", "/etc/passwd"), "/etc/passwd: a recipe may only name files in its own folder"),
+        (YAML.replace("given.csv", "absent.csv"), "absent.csv: cannot be read: No such file"),
+        ("a: " + "[" * 5000, "is not YAML"),
+        ("x" * (1 << 21), "is too large for a recipe"),
+    ],
+)
+def test_a_bad_file_is_one_line_with_its_name(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "load.yaml").write_text(text)
+    with pytest.raises(TraceError, match=reason) as caught:
+        read_recipe(tmp_path / "load.yaml", read_csv, source="load.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_or_missing_file_is_one_line_too(tmp_path: Path) -> None:
+    (tmp_path / "load.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(TraceError, match="is not YAML"):
+        read_recipe(tmp_path / "load.yaml", read_csv)
+    with pytest.raises(TraceError, match="cannot be read: No such file"):
+        read_recipe(tmp_path / "absent.yaml", read_csv)

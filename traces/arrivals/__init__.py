@@ -1,0 +1,35 @@
+"""Arrival processes. Adding one: a file here, and its line in the table."""
+
+from traces.arrivals.base import Arrivals
+from traces.arrivals.constant import Constant
+from traces.arrivals.gamma import Gamma
+from traces.arrivals.onoff import OnOff
+from traces.arrivals.piecewise import Piecewise
+from traces.arrivals.poisson import Poisson
+from traces.arrivals.sinusoidal import Sinusoidal
+from traces.arrivals.trace import Given
+from traces.arrivals.utilization import Utilization
+from traces.policy_text import Context, parameters, split_name
+
+ARRIVALS: dict[str, type[Arrivals]] = {
+    "poisson": Poisson,
+    "constant": Constant,
+    "gamma": Gamma,
+    "onoff": OnOff,
+    "piecewise": Piecewise,
+    "sinusoidal": Sinusoidal,
+    "trace": Given,
+    "utilization": Utilization,
+}
+
+
+def arrivals(text: object, context: Context, key: str) -> Arrivals:
+    """What `text` says, such as gamma:rate=70,cv=2. SpecError, with `key`, when it makes no sense."""
+    name, body = split_name(text, ARRIVALS, key)
+    section = parameters(body, key)
+    process = ARRIVALS[name].from_section(section, context)
+    section.done()
+    return process
+
+
+__all__ = ["ARRIVALS", "Arrivals", "arrivals"]

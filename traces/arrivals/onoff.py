@@ -1,0 +1,47 @@
+"""Bursts: Poisson arrivals while a source is on, fewer or none while it is off (an interrupted Poisson process)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from sim_core.section import Section
+from traces.arrivals.base import Arrivals, exponential_ns, length, rate
+from traces.policy_text import Context, number_between
+
+
+@dataclass(frozen=True)
+class OnOff(Arrivals):
+    """`rate` requests a second over all; on and off for exponential times of mean `on_s` and `off_s` seconds.
+
+    `quiet` is the rate while off as a share of that while on. The source has been going on before 0.
+    """
+
+    name = "onoff"
+    form = "rate=70,on_s=10,off_s=30 (and quiet=0.1)"
+    on_s: float
+    off_s: float
+    quiet: float
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> OnOff:
+        on_s, off_s = length(section, "on_s"), length(section, "off_s")
+        return cls(rate(section), on_s, off_s, number_between(section, "quiet", 0.0, 1.0, 0.0))
+
+    def times_ns(self, stream: Random) -> Iterator[int]:
+        rate_on = self.rate_per_s * (self.on_s + self.off_s) / (self.on_s + self.quiet * self.off_s)
+        gaps = {True: exponential_ns(stream, rate_on)}
+        if self.quiet:
+            gaps[False] = exponential_ns(stream, rate_on * self.quiet)
+        lengths = {True: exponential_ns(stream, 1.0 / self.on_s), False: exponential_ns(stream, 1.0 / self.off_s)}
+        on = stream.random() * (self.on_s + self.off_s) < self.on_s
+        begin = 0
+        while True:
+            end = begin + next(lengths[on])
+            if on in gaps:
+                at = begin + next(gaps[on])
+                while at < end:
+                    yield at
+                    at += next(gaps[on])
+            begin, on = end, not on

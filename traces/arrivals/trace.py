@@ -1,0 +1,47 @@
+"""The times of a given trace, stretched or pressed to a rate."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from sim_core.section import Section
+from traces.arrivals.base import Arrivals, rate
+from traces.named import NS_PER_S, RATES_PER_S
+from traces.policy_text import Context, file_name
+
+
+@dataclass(frozen=True)
+class Given(Arrivals):
+    """Those of `file` from its first arrival on, which comes at 0; n requests at `rate` span (n − 1) / rate seconds.
+
+    Without `rate` they keep their distances. They end with the file.
+    """
+
+    name = "trace"
+    form = "file=FILE (and rate=70)"
+    seconds: array[float]
+    factor: float
+    identity: str
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> Given:
+        given = context.open_trace(file_name(section))
+        times = given.trace.arrival_s
+        span_s = times[-1] - times[0]
+        own_rate = (len(times) - 1) / span_s if span_s > 0.0 else 0.0
+        if not RATES_PER_S[0] <= own_rate <= RATES_PER_S[1]:
+            raise section.error("file", f"{len(times)} requests in {span_s:g} s have no rate to go by")
+        asked = rate(section) if section.has("rate") else own_rate
+        return cls(asked, array("d", [t - times[0] for t in times]), own_rate / asked, given.identity)
+
+    def span_s(self) -> float:
+        return self.seconds[-1] * self.factor
+
+    def facts(self) -> object:
+        return {"arrivals": self.name, "file": self.identity, "factor": self.factor}
+
+    def times_ns(self, stream: Random) -> Iterator[int]:
+        return (int(t * self.factor * NS_PER_S + 0.5) for t in self.seconds)

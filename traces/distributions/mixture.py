@@ -1,0 +1,52 @@
+"""Several distributions, each for its share of the requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim_core.errors import SpecError
+from sim_core.section import Section
+from traces.distributions.base import Distribution
+from traces.policy_text import Context
+
+Parser = Callable[[str, Context, str], Distribution]
+
+
+@dataclass(frozen=True)
+class Mixture(Distribution):
+    """`parts` are (share, distribution), the shares adding up to 1."""
+
+    name = "mixture"
+    form = "0.7*lognormal:mean=800,sigma=1 + 0.3*constant:tokens=4000"
+    parts: tuple[tuple[float, Distribution], ...]
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> Mixture:
+        raise NotImplementedError("a mixture is made of texts")
+
+    @classmethod
+    def of_texts(cls, body: str, context: Context, key: str, parse: Parser) -> Mixture:
+        """From WEIGHT*DISTRIBUTION + WEIGHT*DISTRIBUTION + ...; weights are made to add up to 1."""
+        parts: list[tuple[float, Distribution]] = []
+        for number, text in enumerate(re.split(r"\s\+\s", body), 1):
+            place = f"{key}.{number}"
+            weight, star, inner = text.partition("*")
+            try:
+                share = float(weight) if star else 0.0
+            except ValueError:
+                share = 0.0
+            if not 0.0 < share < float("inf"):
+                raise SpecError("must be WEIGHT*DISTRIBUTION, WEIGHT more than 0", key=place, value=text.strip())
+            parts.append((share, parse(inner.strip(), context, place)))
+        total = sum(share for share, _ in parts)
+        return cls(tuple((share / total, part) for share, part in parts))
+
+    def facts(self) -> object:
+        return {"mixture": [[share, part.facts()] for share, part in self.parts]}
+
+    def cdf(self, tokens: int) -> float:
+        at_most = [(share, part.cdf(tokens)) for share, part in self.parts]
+        # exactly 0 and 1 where all parts are, though the weights' sum may be off in its last bit
+        return 1.0 - sum(share * (1.0 - p) for share, p in at_most) if any(p for _, p in at_most) else 0.0

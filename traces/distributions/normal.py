@@ -1,0 +1,34 @@
+"""The normal distribution; what is below 1 token becomes 1 token (truncnorm leaves it out instead)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erfc, sqrt
+
+from sim_core.section import Section
+from traces.distributions.base import MAX_TOKENS, Distribution
+from traces.policy_text import Context, number_between
+
+
+def normal_cdf(deviations: float) -> float:
+    """The share of a standard normal distribution at or below `deviations`."""
+    return 0.5 * erfc(-deviations / sqrt(2.0))
+
+
+@dataclass(frozen=True)
+class Normal(Distribution):
+    """`mean` and standard deviation `sd`, tokens, before rounding."""
+
+    name = "normal"
+    form = "mean=1024,sd=200"
+    mean_tokens: float
+    sd_tokens: float
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> Normal:
+        mean = number_between(section, "mean", -MAX_TOKENS, MAX_TOKENS)
+        sd = section.number("sd", 0.0, above=True)
+        return cls(mean, sd)
+
+    def cdf(self, tokens: int) -> float:
+        return normal_cdf((tokens + 0.5 - self.mean_tokens) / self.sd_tokens)

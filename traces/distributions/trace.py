@@ -1,0 +1,38 @@
+"""The sizes of a given trace."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from sim_core.section import Section
+from traces.distributions.base import Distribution
+from traces.policy_text import SIZES, Context, file_name
+
+
+@dataclass(frozen=True)
+class Empirical(Distribution):
+    """The sizes of a given trace, drawn with replacement, prompts and outputs independently."""
+
+    name = "trace"
+    form = "file=FILE"
+    values: tuple[int, ...]  # ascending, each once
+    shares: tuple[float, ...]  # of requests with at most that many
+    identity: str
+    size: str
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> Empirical:
+        given = context.open_trace(file_name(section))
+        size = section.text("size", SIZES) if section.has("size") else context.size
+        ordered = sorted(given.trace.prompt_tokens if size == "prompt" else given.trace.output_tokens)
+        values = sorted(set(ordered))
+        ends = [bisect_right(ordered, value) for value in values]
+        return cls(tuple(values), tuple(end / len(ordered) for end in ends), given.identity, size)
+
+    def facts(self) -> object:
+        return {"distribution": self.name, "file": self.identity, "size": self.size}
+
+    def cdf(self, tokens: int) -> float:
+        place = bisect_right(self.values, tokens)
+        return self.shares[place - 1] if place else 0.0

@@ -1,0 +1,24 @@
+"""The normal distribution between two limits: sizes beyond them do not occur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim_core.section import Section
+from traces.distributions.normal import Normal
+from traces.policy_text import Context
+
+
+@dataclass(frozen=True)
+class TruncNorm(Normal):
+    """`mean` and `sd` are those of the whole normal distribution, as SciPy's loc and scale; min and max are needed."""
+
+    name = "truncnorm"
+    form = "mean=1024,sd=500,min=10,max=4096"
+
+    @classmethod
+    def from_section(cls, section: Section, context: Context) -> TruncNorm:
+        plain = Normal.from_section(section, context)
+        for key in ("min", "max"):  # which are applied as everybody's are
+            section.value(key)
+        return cls(plain.mean_tokens, plain.sd_tokens)

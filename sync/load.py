@@ -6,7 +6,7 @@ its experiment was changed, is there once: as it was last started; `.superseded`
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING
 from sim_core.errors import SpecError, choices
 from sync.base import Outcome
 from sync.frame import runs_frame
-from sync.local_sink import read_outcomes
+from sync.sources import PLACES, SOURCES, Source, names_in
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
 
 RESULTS = Path("results")
-# Where a sweep's outcomes and requests lie below its folder: the journal's, which has everything, comes first.
-_PLACES = (("points", "points"), ("local/outcomes", "local/requests"))
+_TOLD = ("key", "name", "system", "rate")  # columns of a run that `requests_where` adds to its requests
 
 
 class Sweep:
-    """The results of one sweep, read from its folder when they are asked for."""
+    """The results of one sweep, read from their source when they are asked for."""
 
-    def __init__(self, name: str, folder: Path, outcomes: str, requests: str) -> None:
-        self.name, self._folder = name, folder
-        self._outcomes, self._requests = folder / outcomes, folder / requests
+    def __init__(self, name: str, source: Source) -> None:
+        self.name, self.source = name, source
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
@@ -37,9 +36,9 @@ class Sweep:
 
         What is torn is left out: the next start does it again.
         """
-        last = self._last_started()
+        last = self.source.last_started()
         newest: dict[tuple[object, ...], Outcome] = {}
-        for outcome in self._finished.values():
+        for outcome in self.finished.values():
             same = (outcome.name, outcome.trace, outcome.seed)
             other = newest.get(same)
             if other is None or _age(outcome, last) > _age(other, last):
@@ -49,11 +48,12 @@ class Sweep:
     @property
     def superseded(self) -> int:
         """How many finished points are left out, since there is a newer one of the same name, trace and seed."""
-        return len(self._finished) - len(self.outcomes)
+        return len(self.finished) - len(self.outcomes)
 
     @cached_property
-    def _finished(self) -> dict[str, Outcome]:
-        return read_outcomes(self._outcomes)
+    def finished(self) -> dict[str, Outcome]:
+        """By key: also what is superseded."""
+        return self.source.outcomes()
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -67,24 +67,77 @@ class Sweep:
         """
         import pandas as pd
 
+        outcome = self.one(key)
+        path = self.source.requests_file(outcome.key)
+        if path is None:
+            raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
+        return pd.read_parquet(path)
+
+    def one(self, key: str) -> Outcome:
+        """The run whose key starts with `key`. Raises SpecError when no run or several do."""
         matching = [known for known in self.outcomes if known.startswith(key)]
         if len(matching) != 1:
             reason = "several runs have it" if matching else f"no run has it{choices(key, self.outcomes)}"
             raise SpecError(reason, key="key", value=key)
-        path = self._requests / f"{matching[0]}.parquet"
-        if not path.exists():
-            raise SpecError(
-                f"the run left no table of requests: {self.outcomes[matching[0]].error}", key="key", value=key
-            )
-        return pd.read_parquet(path)
+        return self.outcomes[matching[0]]
 
-    def _last_started(self) -> frozenset[str]:
-        """The keys of the points that the last start asked for, by the sweep's own word."""
-        try:
-            told = json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))["keys"]
-            return frozenset(str(key) for key in told)
-        except (OSError, ValueError, KeyError, TypeError):
-            return frozenset()
+    def requests_where(self, **conditions: object) -> ds.Dataset:
+        """The requests of all runs that meet the conditions, as one Arrow dataset that reads only what is asked of it.
+
+        A condition is a column of `runs` (`axis/...` also by its bare name) and its value, or a list of values:
+        `requests_where(system="splitwise-ha", rate=[8, 16])`. The dataset has the run's key, name, system and rate
+        beside the columns of its requests. Raises SpecError for an unknown column, or when no run is left.
+        """
+        return _dataset(self.where(**conditions), self.source)
+
+    def where(self, **conditions: object) -> list[Outcome]:
+        """The runs that meet the conditions (see `requests_where`), in order of index."""
+        runs = self.runs
+        for name, wanted in conditions.items():
+            column = next((c for c in (name, f"axis/{name}") if c in runs), None)
+            if column is None:
+                raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
+            runs = runs[runs[column].isin(_listed(wanted))]
+        if runs.empty:
+            told = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
+            raise SpecError("no run meets these conditions", key="where", value=told)
+        return [self.outcomes[key] for key in runs["key"]]
+
+
+def _listed(wanted: object) -> list[object]:
+    return list(wanted) if isinstance(wanted, (list, tuple, set, frozenset, range)) else [wanted]
+
+
+def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    import pyarrow.fs as fs
+    import pyarrow.parquet as pq
+
+    found = [(outcome, path) for outcome in outcomes if (path := source.requests_file(outcome.key)) is not None]
+    if not found:
+        raise SpecError("none of these runs left a table of requests", key="where")
+    paths = [str(path) for _, path in found]
+    own = pa.schema([(name, pa.float64() if name == "rate" else pa.string()) for name in _TOLD])
+    columns = pa.unify_schemas([own, *(pq.read_schema(path).remove_metadata() for path in paths)])
+    return ds.FileSystemDataset.from_paths(
+        paths,
+        schema=columns,
+        format=ds.ParquetFileFormat(),
+        filesystem=fs.LocalFileSystem(),
+        partitions=[_says(outcome) for outcome, _ in found],
+    )
+
+
+def _says(outcome: Outcome) -> ds.Expression:
+    """What is true of all rows of a run's table."""
+    import pyarrow.dataset as ds
+
+    said = ds.scalar(True)
+    for name in _TOLD:
+        value = getattr(outcome, name)
+        said = said & (ds.field(name).is_null() if value is None else ds.field(name) == value)
+    return said
 
 
 def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
@@ -92,19 +145,25 @@ def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
     return outcome.key in last, outcome.started_at, outcome.key
 
 
-def load_sweep(name: str, results: Path | str = RESULTS) -> Sweep:
-    """The sweep called `name` below `results`. Raises SpecError when there is none."""
+def load_sweep(name: str, results: Path | str = RESULTS, source: str | None = None) -> Sweep:
+    """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `local` or `mlflow` (the store
+    that MLFLOW_TRACKING_URI names); the first of them that has it, where none is given.
+
+    Raises SpecError when there is none, ConnectionError when a server does not answer.
+    """
     below = Path(results)
-    for outcomes, requests in _PLACES:
-        folder = below / name / outcomes
-        if name in list_sweeps(below) and next(folder.glob("*.json"), None):
-            return Sweep(name, below / name, outcomes, requests)
+    if source is not None and source not in SOURCES:
+        raise SpecError(f"unknown source{choices(source, SOURCES)}", key="source", value=source)
+    for make in SOURCES.values() if source is None else [SOURCES[source]]:
+        found = make(below, name)
+        if found is not None:
+            return Sweep(name, found)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
-    raise SpecError(f"no results of that sweep in {results}{hint}", key="sweep", value=name)
+    where = results if source is None else f"{source} ({results})"
+    raise SpecError(f"no results of that sweep in {where}{hint}", key="sweep", value=name)
 
 
 def list_sweeps(results: Path = RESULTS) -> list[str]:
-    """The names of the sweeps that have results below `results`, sorted."""
-    found = {p.relative_to(results).parts[0] for place, _ in _PLACES for p in results.glob(f"*/{place}/*.json")}
-    return sorted(found)
+    """The names of the sweeps that have results in folders below `results`, sorted."""
+    return sorted(set().union(*(names_in(results, place) for place in PLACES)))

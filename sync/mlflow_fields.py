@@ -16,7 +16,7 @@ from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_v
 from sync.mlflow_store import DatasetInput
 from sync.parquet import encode_figures
 from sync.privacy import Scrubber
-from sync.series import Derived
+from sync.series import BY_PERCENTILE, OVER_TIME, Derived
 from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
@@ -25,6 +25,10 @@ SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
 NOTE_TAG = "mlflow.note.content"
 OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
+REQUESTS_FILE = "requests.parquet"
+_COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
+NOT_IN_SUMMARY = frozenset({_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC})  # metrics of ours beside it
+CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_TAG = 4000
 _LONGEST_DIGEST = 36
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
@@ -57,10 +61,10 @@ def metrics(outcome: Outcome) -> dict[str, float]:
     values = {
         **outcome.summary,
         **_rates(outcome),
-        "cost/dollars_per_hour": outcome.cost,
-        "power/weight": outcome.power,
-        "run/cpu_s": outcome.cpu_s,
-        "run/wall_s": outcome.wall_s,
+        _COST: outcome.cost,
+        _POWER: outcome.power,
+        _CPU: outcome.cpu_s,
+        _WALL: outcome.wall_s,
     }
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
 
@@ -101,9 +105,9 @@ def tags(
         "version": outcome.version,
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
         "unserved": "; ".join(f"{count} {told}" for told, count in unserved.items()),
-        "reproduce": reproduce(outcome),
-        NOTE_TAG: _note(outcome, unserved),
-        OUTCOME_TAG: _plain_json(outcome),
+        "reproduce": reproduce(outcome, scrub),
+        NOTE_TAG: _note(outcome, unserved, scrub),
+        OUTCOME_TAG: _plain_json(outcome, scrub),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
@@ -113,28 +117,44 @@ def tags(
     return {k: _cut(scrub(v), _LONGEST_TAG) for k, v in values.items() if v}
 
 
-def reproduce(outcome: Outcome) -> str:
+def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
     """The line that makes the run again, in a checkout of its commit."""
-    return shlex.join(["python", "-m", "sim_core", *outcome.overrides])
+    return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
 
 
-def _note(outcome: Outcome, unserved: Mapping[str, int]) -> str:
+def _note(outcome: Outcome, unserved: Mapping[str, int], scrub: Scrubber) -> str:
     """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
     told = verdict(outcome)
     lines = [f"**{told[:1].upper()}{told[1:]}.**"]
     if unserved:
         lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
-    again = f"```\n{checkout}{reproduce(outcome)}\n```"
-    return "\n\n".join([*lines, "The same run again:", again if len(again) < _LONGEST_TAG // 2 else "`reproduce.sh`"])
+    again = f"```\n{checkout}{reproduce(outcome, scrub)}\n```"
+    short = len(again) < _LONGEST_TAG // 2
+    return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
 
 
-def _plain_json(outcome: Outcome) -> str | None:
-    """The outcome's own fields for whoever reads it back (`mlflow_read`); None where they do not fit into a tag."""
-    values = outcome.to_json_dict()
-    left_out = ("summary", "config_yaml", "error", *(("overrides",) if len(reproduce(outcome)) > 2000 else ()))
-    text = json.dumps({k: v for k, v in values.items() if k not in left_out}, separators=(",", ":"))
-    return text if len(text) <= _LONGEST_TAG else None
+def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
+    """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
+    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet)}
+    for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
+        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= _LONGEST_TAG:
+            break
+        del values[left_out]
+    return _json(values, scrub)
+
+
+def _json(value: object, scrub: Scrubber) -> str:
+    """Scrubbed before it is escaped: an escaped secret would not be known for one."""
+    return json.dumps(_scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
+
+
+def _scrubbed(value: object, scrub: Scrubber) -> object:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {str(name): _scrubbed(part, scrub) for name, part in value.items()}
+    return [_scrubbed(part, scrub) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
@@ -157,9 +177,9 @@ def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput
         name=scrub(outcome.trace)[:500],
         digest=digest[:_LONGEST_DIGEST],
         source_type="trace",
-        source=scrub(json.dumps(source)),
+        source=_json(source, scrub),
         schema=json.dumps({"mlflow_colspec": schema}),
-        profile=json.dumps(described),
+        profile=_json(described, scrub),
     )
 
 
@@ -174,7 +194,7 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
         design=run_tags.get("design", ""),
         rate=run_metrics.get(RATE_METRIC),
         verdict=run_tags.get("verdict", ""),
-        cost=run_metrics.get("cost/dollars_per_hour", 0.0),
+        cost=run_metrics.get(_COST, 0.0),
         color=run_tags.get(COLOR_TAG, ""),
     )
 
@@ -183,10 +203,10 @@ def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
     """The artifacts by name."""
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
-        "requests.parquet": outcome.requests_parquet,
+        REQUESTS_FILE: outcome.requests_parquet,
         "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
         "config.yaml": scrub(outcome.config_yaml).encode(),
-        "reproduce.sh": scrub(f"{commit}{reproduce(outcome)}\n").encode(),
+        "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
         "error.txt": scrub(outcome.error or "").encode(),
     }
     return {name: content for name, content in contents.items() if content}

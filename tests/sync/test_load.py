@@ -28,7 +28,8 @@ def journal(results, *outcomes, keys=None):
     points.mkdir(parents=True)
     for made in outcomes:
         (points / f"{made.key}.json").write_text(json.dumps({"format": 1, "outcome": made.to_json_dict()}))
-        (points / f"{made.key}.parquet").write_bytes(made.requests_parquet)
+        if made.requests_parquet:
+            (points / f"{made.key}.parquet").write_bytes(made.requests_parquet)
     if keys is not None:
         (points.parent / "sweep.json").write_text(json.dumps({"keys": keys}))
 

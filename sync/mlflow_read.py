@@ -1,0 +1,97 @@
+"""Reading a sweep back from MLflow: the runs as outcomes, and their tables of requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sync import mlflow_fields as fields
+from sync.base import Outcome
+from sync.mlflow_page import SUPERSEDED_TAG
+from sync.mlflow_runs import FINAL
+from sync.mlflow_store import MlflowStore, StoredRun
+from sync.tracking import tracking_uri
+
+CACHE = ".mlflow-cache"  # below the results: tables fetched from a server
+
+
+def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
+    """The sweep called `name` in the store that is in use; None where the store or the sweep is not there.
+
+    Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
+    """
+    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
+    if not store.exists():
+        return None
+    with store.plain_errors():
+        store.connect()
+        experiment = store.experiment(name)
+        if experiment is None:
+            return None
+        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE)
+    return source if source.outcomes() else None
+
+
+class MlflowSource:
+    """The runs of one experiment."""
+
+    def __init__(self, store: MlflowStore, runs: Iterable[StoredRun], cache: Path) -> None:
+        self._store, self._cache = store, cache
+        self._runs: dict[str, StoredRun] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._tables: set[str] = set()  # keys of runs that have one
+        for run in sorted(runs, key=lambda run: (run.status == "FAILED", -run.start_ms)):
+            values = _told(run)
+            if values is not None and values["key"] not in self._runs:
+                self._add(run, values)
+
+    def _add(self, run: StoredRun, values: dict[str, Any]) -> None:
+        has_table = values.pop("has_table", False)
+        given: dict[str, Any] = {"overrides": [], "axes": {}, "machines": {}, "config_yaml": "", "error": run.tags.get("error")}
+        measured = {"summary": summary_of(run.metrics), "status": FINAL[run.status]}
+        try:
+            outcome = Outcome.from_json_dict(given | values | measured)
+        except ValueError:
+            return  # of another version of this code
+        self._runs[outcome.key], self._outcomes[outcome.key] = run, outcome
+        self._tables.update([outcome.key] if has_table else [])
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """See `Source`; a run that is not over is left out."""
+        return self._outcomes
+
+    def requests_file(self, key: str) -> Path | None:
+        """See `Source`; a table that comes from a server is kept below the results."""
+        if key not in self._tables:
+            return None
+        run = self._runs[key]
+        kept = self._cache / run.run_id / fields.REQUESTS_FILE
+        if kept.exists():
+            return kept
+        with self._store.plain_errors():
+            return self._store.fetch_file(run.run_id, fields.REQUESTS_FILE, kept.parent)
+
+    def last_started(self) -> frozenset[str]:
+        """The runs that nothing newer has taken the place of."""
+        current = (run for run in self._runs.values() if run.tags.get(SUPERSEDED_TAG) != "true")
+        return frozenset(run.tags[fields.KEY_TAG] for run in current)
+
+
+def _told(run: StoredRun) -> dict[str, Any] | None:
+    """What the run says of its outcome; None for a run that is none, or not over."""
+    try:
+        values = json.loads(run.tags.get(fields.OUTCOME_TAG, ""))
+    except ValueError:
+        return None
+    return values if run.status in FINAL and isinstance(values, dict) and "key" in values else None
+
+
+def summary_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The figures of an outcome's own summary among a run's metrics."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name not in fields.NOT_IN_SUMMARY and not name.startswith(fields.CURVES)
+    }

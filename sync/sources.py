@@ -1,0 +1,109 @@
+"""Where the results of a sweep are read from: its journal, the folder of the local sink, or MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sync.base import Outcome, SweepInfo
+from sync.local_sink import read_outcome, read_outcomes
+
+
+class Source(Protocol):
+    """Reads one sweep's results."""
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """All that is finished, by key, without the tables of requests; what is torn is left out."""
+
+    def requests_file(self, key: str) -> Path | None:
+        """The Parquet file of a run's requests, fetched if it is elsewhere; None where there is none."""
+
+    def last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start of the sweep asked for, as far as that is known."""
+
+
+class FolderSource:
+    """A sweep in a folder: the outcomes as JSON files in one folder below it, the requests in another."""
+
+    def __init__(self, folder: Path, outcomes: str, requests: str) -> None:
+        self._folder, self._outcomes, self._requests = folder, folder / outcomes, folder / requests
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """See `Source`."""
+        return read_outcomes(self._outcomes)
+
+    def requests_file(self, key: str) -> Path | None:
+        """See `Source`."""
+        path = self._requests / f"{key}.parquet"
+        return path if path.exists() else None
+
+    def last_started(self) -> frozenset[str]:
+        """By the sweep's own word."""
+        keys = self._told().get("keys")
+        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+
+    def info(self) -> SweepInfo | None:
+        """What the last start of the sweep was; None where the folder does not say."""
+        told = self._told()
+        try:
+            return SweepInfo(**{name: told[name] for name in SweepInfo.__dataclass_fields__})
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def whole(self, key: str) -> Outcome | None:
+        """An outcome with its table of requests; None where either is not the one that was written."""
+        path = self._outcomes / f"{key}.json"
+        outcome = read_outcome(path)
+        if outcome is None:
+            return None
+        try:
+            entry = json.loads(path.read_bytes())
+            file = self.requests_file(key)
+            table = b"" if file is None else file.read_bytes()
+            wanted = entry.get("parquet_sha256")
+            if wanted is not None and hashlib.sha256(table).hexdigest() != wanted:
+                return None
+            return Outcome.from_json_dict(entry["outcome"], table)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def _told(self) -> dict[str, Any]:
+        try:
+            told = json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+def journal(results: Path, name: str) -> FolderSource:
+    """The sweep's journal, which has everything."""
+    return FolderSource(results / name, *PLACES["journal"])
+
+
+def _journal(results: Path, name: str) -> Source | None:
+    return journal(results, name) if name in names_in(results, "journal") else None
+
+
+def _local(results: Path, name: str) -> Source | None:
+    return FolderSource(results / name, *PLACES["local"]) if name in names_in(results, "local") else None
+
+
+def _mlflow(results: Path, name: str) -> Source | None:
+    from sync.mlflow_read import find_mlflow_source
+
+    return find_mlflow_source(results, name)
+
+
+# Below a sweep's folder: where its outcomes are, and where its requests.
+PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}
+# In the order in which they are asked where nobody says which: the nearest, and the most complete, first.
+SOURCES: Mapping[str, Callable[[Path, str], Source | None]] = {"journal": _journal, "local": _local, "mlflow": _mlflow}
+
+
+def names_in(results: Path, place: str) -> set[str]:
+    """The names of the sweeps that have outcomes in a place of `PLACES` below `results`."""
+    below = PLACES[place][0]
+    return {path.relative_to(results).parts[0] for path in results.glob(f"*/{below}/*.json")}

@@ -1,0 +1,120 @@
+"""A sweep is the same wherever it is read from."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+
+from sim_core.errors import SpecError
+from sync import load_sweep, make_sink
+from sync.sources import SOURCES
+from tests.sync.test_load import journal
+
+
+@pytest.fixture
+def outcomes(outcome):
+    return [
+        outcome(2, axes={"rate": 2, "prompt": 3}, rate=2.5, summary={"ttft/p99_s": 0.1 + 0.2, "run/unfinished": 3.0}),
+        outcome(1, axes={"rate": 1, "prompt": "many"}, machines={"dgx-h100": 4}, system="baseline"),
+        outcome(3, status="failed", error="no memory", summary={}, requests_parquet=b"", config_yaml="", rate=None),
+    ]
+
+
+@pytest.fixture
+def everywhere(results, sweep, outcomes):
+    journal(results, *outcomes, keys=[made.key for made in outcomes])
+    for name in ("local", "mlflow"):
+        sink = make_sink(name, results)
+        sink.open(sweep)
+        for made in outcomes:
+            sink.write(made)
+        sink.close()
+    return results
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_runs_are_the_same_table_from_every_source(everywhere, source):
+    wanted = load_sweep("quick start", everywhere, "journal").runs
+    pd.testing.assert_frame_equal(load_sweep("quick start", everywhere, source).runs, wanted, check_exact=True)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_requests_are_the_same_from_every_source(everywhere, outcome, source):
+    sweep = load_sweep("quick start", everywhere, source)
+    assert sweep.requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4
+    with pytest.raises(SpecError, match="no table of requests: no memory"):
+        sweep.requests(outcome(3).key)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_requests_of_many_runs_are_one_dataset_with_the_run_beside_each_row(everywhere, source):
+    data = load_sweep("quick start", everywhere, source).requests_where()
+    assert isinstance(data, ds.Dataset)
+    assert data.count_rows() == 8
+    told = data.to_table(columns=["name", "system", "rate", "request_id"]).to_pandas().drop_duplicates("name")
+    assert sorted(told["system"]) == ["baseline", "splitwise-ha"]
+    assert sorted(told["rate"]) == [1.0, 2.5]
+
+
+def test_a_condition_is_a_column_an_axis_or_a_list_of_values(everywhere):
+    sweep = load_sweep("quick start", everywhere)
+    assert sweep.requests_where(system="splitwise-ha").count_rows() == 4
+    assert sweep.requests_where(prompt="many").count_rows() == 4
+    assert sweep.requests_where(rate=[1, 2.5]).count_rows() == 8
+    filtered = sweep.requests_where(rate=[1, 2.5]).to_table(filter=ds.field("system") == "baseline")
+    assert filtered.num_rows == 4
+
+
+def test_a_run_without_a_rate_has_none_in_the_dataset(results, outcome):
+    journal(results, outcome(1, rate=None))
+    assert load_sweep("quick start", results).requests_where().to_table()["rate"].null_count == 4
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason"),
+    [
+        ({"sytem": "a"}, "did you mean 'system'"),
+        ({"system": "none"}, "no run meets these conditions"),
+        ({"status": "failed"}, "none of these runs left a table"),
+    ],
+)
+def test_conditions_that_leave_nothing_are_refused_with_the_reason(everywhere, conditions, reason):
+    with pytest.raises(SpecError, match=reason):
+        load_sweep("quick start", everywhere).requests_where(**conditions)
+
+
+def test_an_unknown_source_is_refused_with_the_nearest_name(results):
+    with pytest.raises(SpecError, match="did you mean 'mlflow'"):
+        load_sweep("quick start", results, "mlfow")
+
+
+def test_what_is_only_in_mlflow_is_found_there(results, sweep, outcome):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    sink.write(outcome(1))
+    assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
+
+
+def test_a_run_that_is_not_over_is_not_read(results, sweep, outcome, monkeypatch):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    sink.write(outcome(1))
+    monkeypatch.setattr("mlflow.MlflowClient.set_terminated", lambda *_, **__: None)
+    sink.write(outcome(2))
+    assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
+
+
+def test_a_point_of_very_many_settings_is_read_without_them(results, sweep, outcome):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    sink.write(outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300))))
+    (read,) = load_sweep("quick start", results, "mlflow").outcomes.values()
+    assert (read.overrides, read.summary) == ((), outcome(1).summary)
+
+
+def test_results_without_a_store_are_looked_for_without_making_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SpecError, match="no results of that sweep"):
+        load_sweep("nothing", tmp_path)
+    assert list(tmp_path.iterdir()) == []

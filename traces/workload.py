@@ -1,19 +1,28 @@
-"""The trace that a run's configuration names: a written file, or else a named workload made on the spot."""
+"""The trace that a run's configuration names: a written file, or else a recipe's or a named workload's.
+
+Those are made on the spot, once (traces.cache).
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
 
 from sim_core.errors import TraceError, nearest
 from sim_core.trace import Trace
 from traces import named
+from traces.cache import cached
 from traces.reader import read_file
 from traces.sizes import workload_names
 
+if TYPE_CHECKING:
+    from traces.recipe import Recipe
+
 # In this order, the first that is there is read: what a person edits wins over what was converted from it.
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
+RECIPE = ".yaml"  # looked for after them
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -34,7 +43,9 @@ def identity(ref: TraceRef, root: Path) -> str:
     """
     path = find(ref, root)
     if path is None:
-        return named.recipe_digest(_recipe(ref))
+        return named.recipe_digest(_named(ref))
+    if path.suffix == RECIPE:
+        return _recipe(ref, path).digest(ref.seed)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -43,23 +54,30 @@ def identity(ref: TraceRef, root: Path) -> str:
 
 
 def load(ref: TraceRef, root: Path) -> Trace:
-    """The trace, sound and sorted. A written file wins over a named workload; `root` is where relative folders start.
+    """The trace, sound and sorted. A written file wins over a recipe, and that over a named workload.
+
+    `root` is where relative folders start.
 
     The file may be in any format of traces.formats. TraceError when it is missing or unsound; a TraceWarning when its
     rows had to be sorted or some were left out.
     """
     path = find(ref, root)
+    name = ref.filename
     if path is None:
-        return named.generate(_recipe(ref), ref.filename)
+        spelled = _named(ref)
+        return cached(named.recipe_digest(spelled), name, lambda: named.generate(spelled, name))
+    if path.suffix == RECIPE:
+        recipe = _recipe(ref, path)
+        return cached(recipe.digest(ref.seed), name, lambda: recipe.generate(ref.seed, name))
     return read_file(path, source=_shown(ref, path), name=ref.filename)
 
 
 def find(ref: TraceRef, root: Path) -> Path | None:
-    """The written file, or None for a named workload. TraceError when it is neither, or leaves its folder."""
+    """The written file or recipe, or None for a named workload. TraceError when it is neither, or leaves its folder."""
     check_filename(ref.filename)
     try:
         folder = root / Path(ref.dir).expanduser()
-        for suffix in SUFFIXES:
+        for suffix in (*SUFFIXES, RECIPE):
             path = folder / f"{ref.filename}{suffix}"
             if path.is_file():
                 return path
@@ -81,7 +99,13 @@ def check_filename(filename: str) -> None:
         )
 
 
-def _recipe(ref: TraceRef) -> named.Recipe:
+def _recipe(ref: TraceRef, path: Path) -> Recipe:
+    from traces.recipe_file import read_recipe  # and YAML, which other traces do without
+
+    return read_recipe(path, read_file, source=_shown(ref, path))
+
+
+def _named(ref: TraceRef) -> named.Recipe:
     try:
         return named.parse(ref.filename, ref.seed)
     except TraceError as error:
@@ -97,9 +121,10 @@ def _shown(ref: TraceRef, path: Path | None = None) -> str:
 def _missing(filename: str, folder: Path) -> str:
     if not folder.is_dir():
         return "no such file, nor its folder; named workloads need none: " + named.FORM
-    files = sorted({p.name.removesuffix(s) for s in SUFFIXES for p in folder.glob(f"*{s}")})
+    suffixes = (*SUFFIXES, RECIPE)
+    files = sorted({p.name.removesuffix(s) for s in suffixes for p in folder.glob(f"*{s}")})
     close = nearest(filename, [*files, *(f"{named.PREFIX}{workload}" for workload in workload_names())])
-    for suffix in SUFFIXES:
+    for suffix in suffixes:
         if filename.endswith(suffix) and filename.removesuffix(suffix) in files:  # the suffix was given too
             close = filename.removesuffix(suffix)
     hint = f"; did you mean {close!r}?" if close else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sim_core.errors import SpecError, TraceError
-from traces import read_csv, write_csv
+from traces import TraceRef, identity, load, read_csv, write_csv
 from traces.named import generate as generate_named
 from traces.named import parse as parse_name
 from traces.reader import TraceWarning
@@ -221,3 +222,35 @@ def test_a_binary_or_missing_file_is_one_line_too(tmp_path: Path) -> None:
         read_recipe(tmp_path / "load.yaml", read_csv)
     with pytest.raises(TraceError, match="cannot be read: No such file"):
         read_recipe(tmp_path / "absent.yaml", read_csv)
+
+
+def test_a_run_finds_a_recipe_by_name_and_a_written_file_wins(given: Path) -> None:
+    (given / "load.yaml").write_text(YAML)
+    ref = TraceRef("load", str(given), 5)
+    trace = load(ref, Path())
+    assert (trace.name, set(trace.application_id)) == ("load", {0, 1})
+    assert trace == read_recipe(given / "load.yaml", read_csv).generate(5, "load")
+    assert identity(ref, Path()) == read_recipe(given / "load.yaml", read_csv).digest(5)
+    assert identity(replace(ref, seed=6), Path()) != identity(ref, Path())
+    write_csv(trace, given / "load.csv")
+    (given / "load.yaml").write_text("damaged: [")
+    assert load(ref, Path()) == trace
+
+
+def test_a_recipe_wins_over_the_named_workload_of_its_name(tmp_path: Path) -> None:
+    ref = TraceRef("rr_conv_50_1min", str(tmp_path), 0)
+    named = identity(ref, Path())
+    (tmp_path / "rr_conv_50_1min.yaml").write_text(
+        "applications: [{workload: code, arrivals: 'poisson:rate=50'}]\nduration_s: 60\n"
+    )
+    assert identity(ref, Path()) != named
+    assert load(ref, Path()) == generate_named(parse_name("rr_code_50_1min", 0), "rr_conv_50_1min")
+
+
+def test_a_bad_recipe_of_a_run_is_named_as_the_configuration_names_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "load.yaml").write_text("applications: []")
+    with pytest.raises(TraceError, match=r"^mine/load.yaml: applications: must be from 1 to 1000 applications$"):
+        identity(TraceRef("load", "mine", 0), tmp_path)
+    with pytest.raises(TraceError, match=r"lod.csv: no such file; did you mean 'load'\?"):
+        load(TraceRef("lod", "mine", 0), tmp_path)

@@ -16,7 +16,7 @@ from traces import named
 from traces.arrivals import ARRIVALS
 from traces.commands.arguments import Subparsers, seed
 from traces.distributions import DISTRIBUTIONS
-from traces.reader import read_csv
+from traces.reader import read_file
 from traces.recipe import parse
 from traces.recipe_file import SUFFIX, opener, read_recipe
 from traces.sizes import workload_names
@@ -123,7 +123,7 @@ def _given(options: argparse.Namespace, key: str) -> bool:
 def _named_or_recipe(what: str, seed: int) -> Trace:
     if not what.endswith(SUFFIX):
         return named.generate(named.parse(what, seed), what)
-    return read_recipe(Path(what), read_csv, confined=False).generate(seed, Path(what).stem)
+    return read_recipe(Path(what), read_file, confined=False).generate(seed, Path(what).stem)
 
 
 def _described(options: argparse.Namespace) -> Trace:
@@ -137,7 +137,7 @@ def _described(options: argparse.Namespace) -> Trace:
     if _given(options, "max_requests"):
         values["max_requests"] = options.max_requests
     try:
-        recipe = parse(values, opener(Path(), read_csv, confined=False))
+        recipe = parse(values, opener(Path(), read_file, confined=False))
     except SpecError as error:
         text = str(error) if options.application else str(error).replace("applications.0.", "--", 1)
         raise TraceError(text) from error

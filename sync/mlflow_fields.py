@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import getpass
 import hashlib
+import io
 import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sync.base import Outcome, SweepInfo
 from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
 from sync.mlflow_store import DatasetInput
-from sync.parquet import encode_figures
+from sync.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.privacy import Scrubber
 from sync.series import BY_PERCENTILE, OVER_TIME, Derived
 from sync.verdict import WITHIN, Standing, design, verdict
@@ -204,12 +206,23 @@ def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,
+        "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
+        "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
         "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
         "config.yaml": scrub(outcome.config_yaml).encode(),
         "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
         "error.txt": scrub(outcome.error or "").encode(),
     }
     return {name: content for name, content in contents.items() if content}
+
+
+def _csv(columns: Mapping[str, Sequence[object]]) -> bytes:
+    """A table that the interface shows; nothing where there are no rows."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode() if any(columns.values()) else b""
 
 
 def start_ms(outcome: Outcome) -> int:

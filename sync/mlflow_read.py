@@ -49,7 +49,13 @@ class MlflowSource:
 
     def _add(self, run: StoredRun, values: dict[str, Any]) -> None:
         has_table = values.pop("has_table", False)
-        given: dict[str, Any] = {"overrides": [], "axes": {}, "machines": {}, "config_yaml": "", "error": run.tags.get("error")}
+        given: dict[str, Any] = {
+            "overrides": [],
+            "axes": {},
+            "machines": {},
+            "config_yaml": "",
+            "error": run.tags.get("error"),
+        }
         measured = {"summary": summary_of(run.metrics), "status": FINAL[run.status]}
         try:
             outcome = Outcome.from_json_dict(given | values | measured)

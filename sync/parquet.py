@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,23 +14,42 @@ from sim_core import SimResult, SimSpec
 from sim_core.trace import Trace
 from sync.series import Derived, derive
 
-_DERIVED = b"derived"  # the key in the file's own metadata
+# Keys in the file's own metadata. The tables are packed: nobody needs them to draw curves.
+_DERIVED, INSTANCES, UNSERVED = b"derived", b"instances", b"unserved"
 
 
 def encode_requests(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> bytes:
-    """The per-request columns of a result as the bytes of a Parquet file (zstd), with `derive`'s in its metadata."""
+    """The per-request columns of a result as the bytes of a Parquet file (zstd). Its metadata hold what `derive`
+    says, and the result's tables of instances and of the requests that were not served."""
     table = pa.table({name: pa.array(np.asarray(column)) for name, column in result.requests.items()})
-    derived = derive(result, spec, trace)
-    table = table.replace_schema_metadata({_DERIVED: derived.to_json()})
-    return _bytes(table)
+    beside = {
+        _DERIVED: derive(result, spec, trace).to_json().encode(),
+        INSTANCES: _packed(result.instances),
+        UNSERVED: _packed(result.unserved),
+    }
+    return _bytes(table.replace_schema_metadata(beside))
 
 
 def read_derived(parquet: bytes) -> Derived:
     """What a table of requests carries beside its rows; nothing where it has none (or there is no table)."""
     if not parquet:
         return Derived()
-    told = (pq.read_schema(pa.BufferReader(parquet)).metadata or {}).get(_DERIVED)
+    told = _metadata(parquet).get(_DERIVED)
     return Derived() if told is None else Derived.from_json(told)
+
+
+def read_beside(parquet: bytes, table: bytes) -> dict[str, list[object]]:
+    """The table `INSTANCES` or `UNSERVED` that goes with a table of requests, by columns; empty where it has none."""
+    packed = _metadata(parquet).get(table) if parquet else None
+    return {} if packed is None else dict(json.loads(zlib.decompress(packed)))
+
+
+def _packed(columns: Mapping[str, Sequence[object]]) -> bytes:
+    return zlib.compress(json.dumps({name: list(column) for name, column in columns.items()}).encode())
+
+
+def _metadata(parquet: bytes) -> dict[bytes, bytes]:
+    return pq.read_schema(pa.BufferReader(parquet)).metadata or {}
 
 
 def encode_figures(figures: dict[str, float]) -> bytes:

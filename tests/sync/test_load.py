@@ -113,7 +113,7 @@ def test_there_are_no_sweeps_where_there_is_no_folder(tmp_path):
 
 def test_list_counts_completed_and_failed_points(delivered, capsys):
     assert main(["--results", str(delivered), "list"]) == 0
-    assert "quick start │ 2         │ 1" in capsys.readouterr().out
+    assert "quick start │ 2         │ 0       │ 1" in capsys.readouterr().out
 
 
 def test_show_lists_runs_and_the_reason_of_a_failure(delivered, capsys, monkeypatch):

@@ -1,0 +1,115 @@
+"""What the subcommands of `python -m sync` share."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from sim_core.errors import SimError, SpecError, choices
+from sync.load import list_sweeps
+from sync.sources import SOURCES, FolderSource, journal, names_in
+
+T = TypeVar("T")
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    """The parser of a subcommand; `told` is its line of help, `epilog` has examples."""
+    parser = subparsers.add_parser(
+        name,
+        help=told,
+        description=f"{told[:1].upper()}{told[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """The sweep's name."""
+    parser.add_argument("name", metavar="SWEEP", help="the sweep's name; `python -m sync list` has them")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Where to read from."""
+    parser.add_argument(
+        "--source", choices=tuple(SOURCES), help="read from there (default: the first of these that has the sweep)"
+    )
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Which runs."""
+    parser.add_argument(
+        "--where",
+        nargs="+",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only runs with this, such as system=splitwise-ha rate=8,16",
+    )
+
+
+def conditions(told: Sequence[str]) -> dict[str, object]:
+    """`--where` as what `Sweep.where` takes; numbers also match where they are written otherwise (8, 8.0)."""
+    found: dict[str, object] = {}
+    for condition in told:
+        name, equals, values = condition.partition("=")
+        if not equals or not name or not values:
+            raise SpecError("is not COLUMN=VALUE", key="--where", value=condition)
+        found[name] = [value for text in values.split(",") for value in _readings(text)]
+    return found
+
+
+def _readings(text: str) -> list[object]:
+    readings: list[object] = [text]
+    for read in (int, float):
+        try:
+            readings.append(read(text))
+        except ValueError:
+            continue
+    return readings + ([text == "true"] if text in ("true", "false") else [])
+
+
+def journal_of(results: Path, name: str) -> FolderSource:
+    """The journal of a sweep. Raises SpecError where there is none."""
+    if name not in names_in(results, "journal"):
+        known = list_sweeps(results)
+        hint = choices(name, known) if known else "; there is none yet"
+        raise SpecError(f"no journal of that sweep in {results}{hint}", key="sweep", value=name)
+    return journal(results, name)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the journal in `folder`, so that no sweep writes meanwhile. Raises SimError while one does."""
+    try:
+        lock = (folder / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SimError(f"{folder}: {error.strerror or error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            who = lock.read().strip() or "unknown"
+            raise SimError(f"{folder}: process {who} is writing here; wait for it, or end it") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def shown(items: Sequence[T], what: str) -> Iterable[T]:
+    """`items`, with a bar on a terminal while they are gone through."""
+    console = Console(stderr=True)
+    return track(items, what, console=console, transient=True, disable=not console.is_terminal)

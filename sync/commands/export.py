@@ -1,0 +1,94 @@
+"""`export`: a sweep as files of its own."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sim_core.errors import SpecError
+from sync.base import Outcome
+from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions, shown
+from sync.frame import runs_frame
+from sync.load import load_sweep
+from sync.splitwisesim import write_splitwisesim
+
+_EXAMPLES = """formats:
+  csv           runs.csv, a row a run, and requests/RUN.csv, a row a request
+  parquet       the same as Parquet
+  splitwisesim  runs.csv, and for each run summary.csv, detailed/0.csv and so on, as a single run writes them
+examples:
+  python -m sync export quickstart --to mine
+  python -m sync export quickstart --to mine --format splitwisesim --where system=splitwise-ha rate=24
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """See `_run`."""
+    told = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
+    parser = add_command(subparsers, "export", _run, told, _EXAMPLES)
+    add_name(parser)
+    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
+    parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
+    add_source(parser)
+    add_where(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    target: Path = arguments.to
+    if target.exists():
+        raise SpecError("is there already; name a new folder", key="--to", value=str(target))
+    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    outcomes = sweep.where(**conditions(arguments.where))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Made aside and renamed: an export that was interrupted is not taken for a whole one.
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
+        folder = Path(aside) / "export"
+        folder.mkdir()
+        runs = runs_frame(outcomes)
+        if arguments.format == "parquet":
+            runs.to_parquet(folder / "runs.parquet", index=False)
+        else:
+            runs.to_csv(folder / "runs.csv", index=False)
+        without = 0
+        for outcome in shown(outcomes, "exporting"):
+            table = sweep.source.requests_file(outcome.key)
+            if table is None:
+                without += 1
+            else:
+                _FORMATS[arguments.format](outcome, table, folder)
+        folder.replace(target)
+    left = f" ({without} of them left no requests)" if without else ""
+    print(f"{len(outcomes)} runs{left} in {target}")
+    return 0
+
+
+def folder_name(outcome: Outcome) -> str:
+    """The run's name as that of one file or folder: unique by its key, and within its folder."""
+    return f"{re.sub(r'[^A-Za-z0-9._+=-]+', '-', outcome.name).strip('.-')[:100]}-{outcome.key[:8]}"
+
+
+def _csv(outcome: Outcome, table: Path, folder: Path) -> None:
+    import pandas as pd
+
+    (folder / "requests").mkdir(exist_ok=True)
+    pd.read_parquet(table).to_csv(folder / "requests" / f"{folder_name(outcome)}.csv", index=False)
+
+
+def _parquet(outcome: Outcome, table: Path, folder: Path) -> None:
+    (folder / "requests").mkdir(exist_ok=True)
+    shutil.copyfile(table, folder / "requests" / f"{folder_name(outcome)}.parquet")
+
+
+def _splitwisesim(outcome: Outcome, table: Path, folder: Path) -> None:
+    write_splitwisesim(outcome, table.read_bytes(), folder / folder_name(outcome))
+
+
+_FORMATS: Mapping[str, Callable[[Outcome, Path, Path], None]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "splitwisesim": _splitwisesim,
+}

@@ -1,0 +1,80 @@
+"""`prune`: remove what newer runs have taken the place of, and what broke off."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from sync import mlflow_fields as fields
+from sync.commands.base import Subparsers, add_command, add_name, held, journal_of, shown
+from sync.load import Sweep
+from sync.mlflow_page import SUPERSEDED_TAG
+from sync.mlflow_runs import FINAL
+from sync.mlflow_store import StoredRun
+from sync.sources import PLACES
+from sync.verify import stored_runs
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """See `_run`."""
+    told = "list what newer code or settings have superseded and what broke off; with --yes, remove it"
+    epilog = "In MLflow such runs are deleted as its interface does it: `mlflow gc` then frees their space."
+    parser = add_command(subparsers, "prune", _run, told, epilog)
+    add_name(parser)
+    parser.add_argument("--yes", action="store_true", help="remove it, instead of only listing it")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    folder = arguments.results / arguments.name
+    journal = journal_of(arguments.results, arguments.name)
+    with held(folder):
+        sweep = Sweep(arguments.name, journal)
+        files = superfluous_files(folder, sweep)
+        store, runs = stored_runs(arguments.results, arguments.name)
+        surplus = superfluous_runs(runs)
+        size_mb = sum(path.stat().st_size for path in files) / 1e6
+        told = f"{len(files)} files ({size_mb:.1f} MB) and {len(surplus)} runs in MLflow"
+        if not arguments.yes:
+            for path in files:
+                print(f"  {path}")
+            for run in surplus:
+                print(f"  MLflow run {run.run_id} {run.name}")
+            print(f"{told} could go: the same with --yes removes them")
+            return 0
+        for run in shown(surplus, "deleting runs"):
+            with store.plain_errors():
+                store.delete_run(run.run_id)
+        for path in files:
+            path.unlink(missing_ok=True)
+    print(f"{told} removed")
+    return 0
+
+
+def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
+    """Below a sweep's folder: outcomes and tables that are superseded, tables without an outcome, unfinished files.
+
+    An outcome comes first, its table after it: what is interrupted halfway leaves no outcome without its table.
+    """
+    keep = set(sweep.outcomes)
+    found: list[Path] = []
+    for places in PLACES.values():
+        for place in dict.fromkeys(places):
+            for path in sorted((folder / place).glob("*")):
+                unfinished = path.suffix in (".tmp", ".new")
+                if unfinished or (path.suffix in (".json", ".parquet") and path.stem not in keep):
+                    found.append(path)
+    return sorted(found, key=lambda path: (path.suffix != ".json", path))
+
+
+def superfluous_runs(runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """Runs that are superseded, that broke off, or that are there once more under the same key."""
+    kept: set[str] = set()
+    surplus = []
+    for run in sorted(runs, key=lambda run: (run.status == "FAILED", -len(run.metrics), run.start_ms)):
+        key = run.tags[fields.KEY_TAG]
+        if run.status not in FINAL or run.tags.get(SUPERSEDED_TAG) == "true" or key in kept:
+            surplus.append(run)
+        else:
+            kept.add(key)
+    return surplus

@@ -1,0 +1,42 @@
+"""A run's files as SplitwiseSim and a single run write them, made of what a sweep keeps of it."""
+
+from __future__ import annotations
+
+import io
+from array import array
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim_core import SimResult
+from sim_core.errors import SpecError
+from sim_core.output import write_outputs
+from sim_core.results import Columns
+from sync.base import Outcome
+from sync.parquet import INSTANCES, UNSERVED, read_beside
+
+
+def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
+    """summary.csv, detailed/..., request_nodes.csv and unserved.csv below `folder`, as `write_outputs` does.
+
+    Raises SpecError for a table that older code has left, which does not say which instances there were.
+    """
+    instances = read_beside(parquet, INSTANCES)
+    if not instances:
+        reason = "its table of requests does not say which instances there were; run it again (--fresh)"
+        raise SpecError(reason, key="run", value=outcome.name)
+    unserved = read_beside(parquet, UNSERVED)
+    write_outputs(
+        SimResult(_columns(parquet), unserved, instances, end_s=outcome.summary.get("run/end_s", 0.0)), folder
+    )
+
+
+def _columns(parquet: bytes) -> Columns:
+    table: pa.Table = pq.read_table(io.BytesIO(parquet))
+    columns: Columns = {}
+    for name in table.column_names:
+        values = table[name].to_numpy()
+        columns[name] = array("d" if np.issubdtype(values.dtype, np.floating) else "q", values.tolist())
+    return columns

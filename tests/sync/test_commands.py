@@ -1,0 +1,294 @@
+"""`python -m sync`: what its commands do to real folders and a real store."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+from array import array
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from sim_core import simulate
+from sim_core.output import write_outputs
+from sim_core.trace import Trace
+from sweep.expand import Grid
+from sweep.experiment import read_experiment
+from sync import make_sink
+from sync.__main__ import main
+from sync.commands import COMMANDS
+from sync.parquet import encode_requests
+from sync.tracking import tracking_uri
+from tests.sync.stores import in_mlflow
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def journal(results, sweep, outcome):
+    """Keeps outcomes as a sweep's journal does; returns them."""
+
+    def keep(*made):
+        points = results / sweep.name / "points"
+        points.mkdir(parents=True, exist_ok=True)
+        for one in made:
+            table = one.requests_parquet
+            entry = {"format": 1, "parquet_sha256": hashlib.sha256(table).hexdigest(), "outcome": one.to_json_dict()}
+            (points / f"{one.key}.json").write_text(json.dumps(entry))
+            if table:
+                (points / f"{one.key}.parquet").write_bytes(table)
+        told = {**dataclasses.asdict(sweep), "keys": [one.key for one in made]}
+        (points.parent / "sweep.json").write_text(json.dumps(told))
+        return made
+
+    return keep
+
+
+def deliver(results, sweep, *outcomes):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for made in outcomes:
+        sink.write(made)
+    sink.close()
+
+
+@pytest.fixture
+def run(results, capsys):
+    """The exit status of a command and the lines it wrote."""
+
+    def call(*argv):
+        capsys.readouterr()
+        status = main(["--results", str(results), *map(str, argv)])
+        told = capsys.readouterr()
+        return status, told.out + told.err
+
+    return call
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_teaches(command, capsys):
+    name = [] if command is None else [command.__name__.rpartition(".")[2].replace("listing", "list")]
+    with pytest.raises(SystemExit) as ended:
+        main([*name, "--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m sync" in capsys.readouterr().out
+
+
+# -- verify and replay -------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_what_is_the_same_the_same(results, sweep, outcome, journal, run):
+    deliver(results, sweep, *journal(outcome(1), outcome(2)))
+    told = "2 of 2 points are in MLflow: 0 missing, 0 doubled, 0 different, 0 half written\n"
+    assert run("verify", "quick start", "--tables") == (0, told)
+
+
+def test_verify_without_a_store_misses_everything_and_makes_none(tmp_path, results, outcome, journal, run):
+    journal(outcome(1))
+    (results / "mlflow.db").unlink()
+    status, told = run("verify", "quick start")
+    assert (status, told.partition(":")[0]) == (1, "0 of 1 points are in MLflow")
+    assert not (results / "mlflow.db").exists()
+
+
+def test_replay_delivers_what_is_missing_and_nothing_twice(results, sweep, outcome, journal, run):
+    made = journal(*map(outcome, range(5)))
+    deliver(results, sweep, made[1], made[3])
+    assert run("verify", "quick start")[0] == 1
+    before = {stored.key: stored for stored in in_mlflow(results)}
+    status, told = run("replay", "quick start")
+    assert (status, told) == (0, "5 of 5 points are in MLflow: 0 missing, 0 doubled, 0 different, 0 half written\n")
+    after = {stored.key: stored for stored in in_mlflow(results)}
+    assert sorted(after) == sorted(one.key for one in made)
+    assert all(after[key] == stored for key, stored in before.items())
+    assert run("replay", "quick start")[0] == 0
+    assert len(in_mlflow(results)) == 5
+
+
+def test_replay_to_the_local_sink_writes_its_folder(results, outcome, journal, run):
+    journal(outcome(1))
+    assert run("replay", "quick start", "--sink", "local") == (0, "1 of 1 points are in local\n")
+    assert (results / "quick start" / "local" / "runs.parquet").exists()
+
+
+def test_replay_waits_for_nobody_who_is_writing(results, outcome, journal, run):
+    journal(outcome(1))
+    with (results / "quick start" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        status, told = run("replay", "quick start")
+    assert (status, told.count("\n")) == (1, 1)
+    assert "process 4711 is writing here" in told
+
+
+def test_replay_leaves_out_a_torn_table_and_says_so(results, outcome, journal, run):
+    journal(outcome(1), outcome(2))
+    (results / "quick start" / "points" / f"{outcome(1).key}.parquet").write_bytes(b"torn")
+    status, told = run("replay", "quick start")
+    assert status == 1
+    assert f"warning: {outcome(1).key[:10]} in the journal is torn" in told
+    assert [stored.key for stored in in_mlflow(results)] == [outcome(2).key]
+
+
+@pytest.mark.parametrize("command", ["replay", "verify"])
+def test_a_server_that_does_not_answer_is_one_line_without_its_password(command, outcome, journal, run, monkeypatch):
+    journal(outcome(1))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:s3cret-pass@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    status, told = run(command, "quick start")
+    assert (status, told) == (1, "error: http://ann:***@127.0.0.1:9 does not answer (ConnectionError)\n")
+
+
+def client_and_runs(results):
+    client = MlflowClient(tracking_uri(results))
+    experiment = client.get_experiment_by_name("quick start").experiment_id
+    return client, experiment, {run.data.tags["config.hash"]: run for run in client.search_runs([experiment])}
+
+
+def test_verify_names_each_point_that_is_not_alike_and_why(results, sweep, outcome, journal, run):
+    made = journal(*map(outcome, range(5)))
+    deliver(results, sweep, *made[:4])
+    client, experiment, runs = client_and_runs(results)
+    client.log_metric(runs[made[0].key].info.run_id, "ttft/p99_s", 9.0)  # by hand
+    client.set_terminated(runs[made[1].key].info.run_id, "RUNNING")
+    client.create_run(experiment, tags={"config.hash": made[2].key})
+    deliver(results, sweep, outcome(9))
+    status, told = run("verify", "quick start")
+    assert status == 1
+    first, *lines = told.splitlines()
+    assert first.startswith("3 of 5 points are in MLflow: 2 missing, 0 doubled, 1 different, 2 half written; 1 runs")
+    assert f"  {made[0].key[:10]} {made[0].name}: other figures: ttft/p99_s" in lines
+    assert f"  {made[4].key[:10]} {made[4].name}: missing" in lines
+
+
+def test_verify_counts_doubles(results, sweep, outcome, journal, run):
+    (made,) = journal(outcome(1))
+    deliver(results, sweep, made)
+    client, experiment, runs = client_and_runs(results)
+    twin = client.create_run(experiment, tags=dict(runs[made.key].data.tags))
+    client.set_terminated(twin.info.run_id)
+    assert "1 doubled" in run("verify", "quick start")[1]
+    assert run("prune", "quick start", "--yes")[0] == 0
+    assert run("verify", "quick start")[0] == 0
+
+
+def test_verify_of_tables_notices_one_that_was_changed(results, sweep, outcome, journal, run):
+    (made,) = journal(outcome(1))
+    deliver(results, sweep, made)
+    (table,) = (results / "mlartifacts").rglob("requests.parquet")
+    table.write_bytes(b"PAR1")
+    assert run("verify", "quick start")[0] == 0
+    assert "another table of requests" in run("verify", "quick start", "--tables")[1]
+
+
+# -- prune -------------------------------------------------------------------------------------------------------------
+
+
+def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_told(
+    results, sweep, outcome, journal, run
+):
+    old = outcome(7, name="same", trace="t", started_at="2026-01-01T00:00:00+00:00")
+    journal(old)
+    new = outcome(8, name="same", trace="t", started_at="2026-01-02T00:00:00+00:00")
+    made = journal(new, outcome(1))
+    deliver(results, sweep, old, *made)
+    client, experiment, _ = client_and_runs(results)
+    client.create_run(experiment, tags={"config.hash": "e" * 64})
+    points = results / "quick start" / "points"
+    (points / "half.json.tmp").write_text("{")
+    status, told = run("prune", "quick start")
+    assert status == 0
+    assert "3 files (0.0 MB) and 2 runs in MLflow could go" in told
+    assert len(list(points.iterdir())) == 7
+    assert "removed" in run("prune", "quick start", "--yes")[1]
+    assert {path.stem for path in points.iterdir()} == {new.key, outcome(1).key}
+    assert sorted(stored.key for stored in in_mlflow(results)) == sorted([new.key, outcome(1).key])
+    assert "0 files (0.0 MB) and 0 runs" in run("prune", "quick start")[1]
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simulated(results, outcome, journal):
+    """A run that the simulator made, and its result."""
+    grid = Grid(read_experiment(ROOT / "experiments" / "quickstart.yaml"), [], ROOT)
+    spec = next(p.spec for p in grid.points(None, lambda *_: None) if p.system == "splitwise-ha")
+    columns = [array("q", range(60)), array("q", [0] * 60), array("d", [n * 0.01 for n in range(60)])]
+    sizes = [array("q", [500 + n for n in range(59)] + [10**7]), array("q", [1 + n for n in range(60)])]
+    trace = Trace("t", *columns, *sizes, array("q", [1] * 60))
+    result = simulate(spec, trace)
+    journal(outcome(1, summary=dict(result.summary), requests_parquet=encode_requests(result, spec, trace)))
+    return result
+
+
+def test_splitwisesim_s_files_of_a_sweep_are_those_of_a_single_run(simulated, results, run, tmp_path):
+    target = tmp_path / "mine"
+    assert run("export", "quick start", "--to", target, "--format", "splitwisesim")[0] == 0
+    write_outputs(simulated, tmp_path / "single")
+    (folder,) = (path for path in target.iterdir() if path.is_dir())
+    assert folder.name == "splitwise-ha-3P+2T-conv-1-rps-00000000"
+    wanted = {p.relative_to(tmp_path / "single"): p.read_bytes() for p in (tmp_path / "single").rglob("*.csv")}
+    assert {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.csv")} == wanted
+    assert len(wanted) == 5
+
+
+def test_a_table_of_older_code_has_no_splitwisesim_files_and_leaves_no_half_export(
+    outcome, journal, run, tmp_path, results
+):
+    journal(outcome(1))
+    target = tmp_path / "mine"
+    status, told = run("export", "quick start", "--to", target, "--format", "splitwisesim")
+    assert (status, target.exists()) == (2, False)
+    assert "which instances there were" in told
+    assert [path for path in tmp_path.iterdir() if path != results] == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_has_a_row_a_run_and_the_requests_of_each(form, outcome, journal, run, tmp_path):
+    failed = outcome(3, status="failed", error="no memory", summary={}, requests_parquet=b"")
+    journal(outcome(1), outcome(2), failed)
+    target = tmp_path / "a" / "mine"
+    assert run("export", "quick start", "--to", target, "--format", form) == (
+        0,
+        f"3 runs (1 of them left no requests) in {target}\n",
+    )
+    read = pd.read_csv if form == "csv" else pd.read_parquet
+    assert len(read(target / f"runs.{form}")) == 3
+    assert [len(read(path)) for path in (target / "requests").iterdir()] == [4, 4]
+
+
+def test_an_export_of_some_runs_is_of_those(outcome, journal, run, tmp_path):
+    journal(outcome(1), outcome(2), outcome(3, system="baseline"))
+    run("export", "quick start", "--to", tmp_path / "mine", "--where", "system=splitwise-ha", "rate=2,3")
+    assert pd.read_csv(tmp_path / "mine" / "runs.csv")["index"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [("sytem=a", "did you mean 'system'"), ("system", "is not COLUMN=VALUE"), ("rate=99", "no run")],
+)
+def test_a_condition_that_cannot_be_met_is_one_line_and_status_2(where, reason, outcome, journal, run, tmp_path):
+    journal(outcome(1))
+    status, told = run("export", "quick start", "--to", tmp_path / "mine", "--where", where)
+    assert (status, told.count("\n")) == (2, 1)
+    assert reason in told
+
+
+def test_an_export_overwrites_nothing(outcome, journal, run, results):
+    journal(outcome(1))
+    status, told = run("export", "quick start", "--to", results)
+    assert (status, "is there already" in told) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b\\c", "...", "x" * 300, "\n"])
+def test_a_run_s_name_cannot_leave_the_folder_of_an_export(name, outcome, journal, run, tmp_path):
+    journal(outcome(1, name=name))
+    assert run("export", "quick start", "--to", tmp_path / "mine")[0] == 0
+    (path,) = (tmp_path / "mine" / "requests").iterdir()
+    assert path.name.endswith("-00000000.csv")

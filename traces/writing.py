@@ -14,6 +14,7 @@ from traces.reading import COLUMNS
 from traces.writer import HEADER, csv_rows, packed, replacing
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
+NOTHING = "no request is left, nothing was written"
 ROW_GROUP_ROWS = 1 << 18
 # Ids ascend by one and times share their leading bytes: written so, a row takes about half as much.
 ENCODINGS = {"request_id": "DELTA_BINARY_PACKED", "arrival_s": "BYTE_STREAM_SPLIT"}
@@ -42,6 +43,8 @@ def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
                 columns = [batch[name].to_pylist() for name in COLUMNS]
                 stream.write("".join(csv_rows(*columns)).encode())
                 rows += batch.num_rows
+        if not rows:
+            raise TraceError(NOTHING)
     return rows
 
 
@@ -75,7 +78,7 @@ def _write_parquet(batches: Iterable[pa.RecordBatch], file: pa.PythonFile) -> in
         writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         rows += table.num_rows
     if writer is None:
-        raise TraceError("there are no requests to be written")
+        raise TraceError(NOTHING)
     writer.close()
     return rows
 

@@ -1,5 +1,5 @@
 """The subcommands of `python -m traces`: one module each, with `add_parser(subparsers)`, which names its `run`."""
 
-from traces.commands import convert, describe, formats, generate
+from traces.commands import convert, describe, download, formats, generate, mix, scale, slice
 
-COMMANDS = (generate, describe, convert, formats)
+COMMANDS = (generate, describe, download, formats, convert, slice, scale, mix)

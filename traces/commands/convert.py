@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, output_path, reading, say, say_what_was_left_out
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading
 
 EXAMPLES = """examples:
   python -m traces convert AzureLLMInferenceTrace_conv.csv conv.parquet
@@ -33,14 +33,9 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Converts; says what was read and what was left out."""
-    from traces.reading import COLUMNS
     from traces.writing import write_batches
 
     path = output_path(options)
     with reading(options, options.file, path.parent) as opened:
         rows = write_batches(opened.batches(), path)
-        kept = [name for name in next(opened.batches()).schema.names if name not in COLUMNS]
-    say_what_was_left_out(opened.tally)
-    if kept and path.suffix != ".parquet":
-        say(f"columns that SplitwiseSim's CSV has no place for (Parquet keeps them): {', '.join(kept)}")
-    say(f"{opened.about.title}: {opened.tally.rows:,} rows read, {rows:,} requests in {path}")
+        finish(opened, path, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from sim_core.errors import TraceError
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
     from traces.reading import OpenTrace
-    from traces.tally import Tally
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +54,7 @@ def output_path(options: argparse.Namespace) -> Path:
 
 
 @contextmanager
-def reading(options: argparse.Namespace, name: str, folder: Path) -> Iterator[OpenTrace]:
+def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iterator[OpenTrace]:
     """Reads the file `name` with a progress bar; `folder` is where rows are kept meanwhile."""
     from traces.reading import ReadOptions, open_trace
     from traces.source import Source
@@ -79,7 +78,15 @@ def say(message: str) -> None:
     Console(stderr=True, highlight=False).print(escape(message), soft_wrap=True)
 
 
-def say_what_was_left_out(tally: Tally) -> None:
-    """A line for each kind of row that was not as it should be."""
-    for line in tally.lines():
-        say(line)
+def finish(opened: OpenTrace, path: Path, rows: int, note: str = "", sources: Sequence[OpenTrace] = ()) -> None:
+    """Says what was read, what was left out of it, and what was written."""
+    from traces.edit import kept_columns
+
+    for source in sources or (opened,):
+        for line in source.tally.lines():
+            say(line)
+    kept = kept_columns(opened)
+    if kept and path.suffix != ".parquet":
+        say(f"left out, as CSV has SplitwiseSim's columns only (Parquet keeps them): {', '.join(kept)}")
+    read = f"{len(sources)} traces" if sources else opened.about.title
+    say(f"{read}: {opened.tally.rows:,} rows read, {rows:,} requests in {path}{note}")

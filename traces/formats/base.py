@@ -11,7 +11,7 @@ import pyarrow as pa
 from traces.source import Source
 from traces.tally import Tally
 
-CHUNK_ROWS = 1 << 16
+CHUNK_ROWS = 1 << 12  # of text: few enough to stay in a processor's cache from one column to the next
 # The columns that a trace consists of; what else a file has is kept beside them.
 WHOLE = ("request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens")
 LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}

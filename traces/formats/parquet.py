@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.formats.base import CHUNK_ROWS, DEFAULT, LEAST, WHOLE, About, selected, with_output
+from traces.formats.base import DEFAULT, LEAST, WHOLE, About, selected, with_output
 from traces.source import Source
 from traces.tally import Tally
 
+BATCH_ROWS = 1 << 16
 MAGIC = b"PAR1"
 REQUIRED = ("arrival_s", "prompt_tokens", "output_tokens")
 
@@ -49,7 +50,7 @@ class ParquetFormat:
                 _check_columns(file.schema_arrow, tally)
                 names = [name for name in file.schema_arrow.names if name != "row"]
                 share = source.path.stat().st_size / max(1, file.metadata.num_rows)
-                for batch in file.iter_batches(CHUNK_ROWS, columns=names):
+                for batch in file.iter_batches(BATCH_ROWS, columns=names):
                     source.on_bytes(int(batch.num_rows * share))
                     yield _checked(batch, tally)
         except pa.ArrowException as error:

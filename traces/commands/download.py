@@ -1,0 +1,59 @@
+"""`python -m traces download`: public traces, from their publishers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from traces.catalogue import CATALOGUE, published
+from traces.commands.arguments import Subparsers
+from traces.commands.reading import say
+from traces.download import default_folder, download
+
+EXAMPLES = """examples:
+  python -m traces download                           what there is, and under which licences
+  python -m traces download azure2023-conv
+  python -m traces download azure2024-conv --dir big  resumed when it was cut
+"""
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Adds `download`."""
+    parser = subparsers.add_parser(
+        "download",
+        help="public traces from their publishers",
+        description="Fetches a public trace into a folder of your cache ($LLM_CLUSTER_SIM_CACHE, "
+        "$XDG_CACHE_HOME or ~/.cache), resumes what was cut, and checks what came.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", nargs="?", help="none: list them")
+    parser.add_argument("--dir", metavar="FOLDER", help="where to keep it")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Downloads, or lists what there is."""
+    if options.name is None:
+        table = Table("NAME", "what", "licence", "to be cited", title="Public traces")
+        for file in CATALOGUE:
+            table.add_row(file.name, file.what, file.licence, file.cite)
+        Console().print(table)
+        return
+    file = published(options.name)
+    folder = Path(options.dir).expanduser() if options.dir else default_folder()
+    say(f"{file.name}: {file.what}. Licence: {file.licence}. To be cited: {file.cite}. From {file.url}")
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(file.filename, total=file.size_bytes)
+        path, checked = download(file, folder, lambda done, total: bar.update(task, completed=done, total=total))
+    say(f"{path} ({path.stat().st_size:,} bytes; {checked})")
+    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    say(f"to simulate it: python -m sim_core trace.dir={path.parent} trace.filename={name}")

@@ -1,0 +1,69 @@
+"""`python -m traces slice`: a part of a trace."""
+
+from __future__ import annotations
+
+import argparse
+from math import inf
+
+from traces.commands.arguments import Subparsers
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading
+
+EXAMPLES = """examples:
+  python -m traces slice week.parquet monday.parquet --from 0 --to 86400
+  python -m traces slice conv.csv short.csv --prompt-tokens 1:2048 --first 10000
+  python -m traces slice mix.parquet one.parquet --application 1
+"""
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Adds `slice`."""
+    parser = subparsers.add_parser(
+        "slice",
+        help="a part of a trace: by time, count, application or size",
+        description="Writes the requests of IN that all of the options choose: first the window of time, then "
+        "applications and sizes, then the count. Requests keep their ids.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="IN")
+    parser.add_argument("out", metavar="OUT")
+    parser.add_argument("--from", dest="from_s", type=float, default=0.0, metavar="S", help="seconds; default: 0")
+    parser.add_argument("--to", dest="to_s", type=float, default=inf, metavar="S", help="seconds, not included")
+    parser.add_argument("--application", type=int, action="append", default=[], metavar="ID", help="may be repeated")
+    parser.add_argument("--prompt-tokens", type=_range, default=(0, inf), metavar="MIN:MAX", help="either may be empty")
+    parser.add_argument("--output-tokens", type=_range, default=(0, inf), metavar="MIN:MAX")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="leave out the first N of the chosen ones")
+    parser.add_argument("--first", type=int, metavar="N", help="then take N")
+    parser.add_argument("--keep-times", action="store_true", help="otherwise what --from says becomes 0")
+    add_reading(parser)
+    add_writing(parser)
+    parser.set_defaults(run=run)
+
+
+def _range(text: str) -> tuple[float, float]:
+    least, colon, most = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} must be MIN:MAX, such as 1:2048 or 1000:")
+    return (int(least) if least else 0), (int(most) if most else inf)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Slices; says how many requests are left."""
+    from traces.edit import Slice, sliced
+    from traces.writing import write_batches
+
+    which = Slice(
+        from_s=options.from_s,
+        to_s=options.to_s,
+        applications=frozenset(options.application),
+        prompt_tokens=options.prompt_tokens,
+        output_tokens=options.output_tokens,
+        skip=options.skip,
+        count=options.first,
+        shift=not options.keep_times,
+    )
+    which.check()
+    path = output_path(options)
+    with reading(options, options.file, path.parent) as opened:
+        rows = write_batches(sliced(opened.batches(), which), path)
+        finish(opened, path, rows)

@@ -1,0 +1,199 @@
+"""Traces made of traces: a part of one, one at another rate or with other sizes, several in one.
+
+All work on record batches with reading.COLUMNS in order of arrival, a batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sim_core.errors import TraceError
+from traces.formats.base import About
+from traces.reading import COLUMNS, OpenTrace
+from traces.spool import Spool
+from traces.tally import Tally
+
+MAX_TOKENS = 2**53
+MIXED = About("mix", "mix", "", "", "", own_times=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which requests: in this window of time, then of these applications and sizes, then by count.
+
+    Times are the trace's own, in seconds, from `from_s` up to, not including, `to_s`; sizes are in tokens, both ends
+    included. `skip` and `count` count what the rest has chosen. With `shift`, `from_s` becomes 0.
+    """
+
+    from_s: float = 0.0
+    to_s: float = inf
+    applications: frozenset[int] = frozenset()  # empty: all
+    prompt_tokens: tuple[float, float] = (0, inf)
+    output_tokens: tuple[float, float] = (0, inf)
+    skip: int = 0
+    count: int | None = None
+    shift: bool = True
+
+    def check(self) -> None:
+        """TraceError if it can choose nothing."""
+        if not self.from_s < self.to_s or self.from_s < 0:
+            raise TraceError(f"the window from {self.from_s:g} s to {self.to_s:g} s is empty or negative")
+        for name, (least, most) in (("prompt", self.prompt_tokens), ("output", self.output_tokens)):
+            if not least <= most:
+                raise TraceError(f"{name} tokens from {least:g} to {most:g}: the range is empty")
+        if self.skip < 0 or (self.count is not None and self.count < 1):
+            raise TraceError("the number of requests must be 1 or more, and of those to be skipped 0 or more")
+
+
+def sliced(batches: Iterable[pa.RecordBatch], which: Slice) -> Iterator[pa.RecordBatch]:
+    """The chosen requests, with their ids. Stops reading where nothing more can follow."""
+    which.check()
+    skip, left = which.skip, which.count
+    for batch in batches:
+        if batch["arrival_s"][0].as_py() >= which.to_s or left == 0:
+            return
+        chosen = batch.filter(pa.array(_chosen(batch, which)))
+        passed = min(skip, chosen.num_rows)
+        skip -= passed
+        chosen = chosen.slice(passed, left)
+        if left is not None:
+            left -= chosen.num_rows
+        if chosen.num_rows:
+            yield _with(chosen, arrival_s=chosen["arrival_s"].to_numpy() - which.from_s) if which.shift else chosen
+
+
+def _chosen(batch: pa.RecordBatch, which: Slice) -> Any:
+    arrival_s = batch["arrival_s"].to_numpy()
+    mask = (arrival_s >= which.from_s) & (arrival_s < which.to_s)
+    if which.applications:
+        mask &= np.isin(batch["application_id"].to_numpy(), sorted(which.applications))
+    for column in ("prompt_tokens", "output_tokens"):
+        least, most = getattr(which, column)
+        tokens = batch[column].to_numpy()
+        mask &= (tokens >= least) & (tokens <= most)
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Times are divided by `rate`; sizes multiplied, rounded to the nearest whole number (halves up), at least 1."""
+
+    rate: float = 1.0
+    prompt: float = 1.0
+    output: float = 1.0
+
+    def check(self) -> None:
+        """TraceError unless all factors are positive and finite."""
+        for name, factor in (("rate", self.rate), ("prompt", self.prompt), ("output", self.output)):
+            if not (isfinite(factor) and factor > 0):
+                raise TraceError(f"the {name} factor {factor!r} must be a positive number")
+
+
+def rate_factor(opened: OpenTrace, rate_per_s: float) -> float:
+    """The factor that gives this rate: requests, but the first, over the time from the first to the last."""
+    if len(opened) < 2 or opened.span_s <= 0:
+        raise TraceError("has no rate: all requests arrive at once", source=opened.tally.source)
+    return rate_per_s * opened.span_s / (len(opened) - 1)
+
+
+def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBatch]:
+    """The same requests at another rate, with other sizes. TraceError for sizes beyond 2**53."""
+    by.check()
+    for batch in batches:
+        columns = {}
+        if by.rate != 1.0:
+            columns["arrival_s"] = batch["arrival_s"].to_numpy() / by.rate
+            if not np.isfinite(columns["arrival_s"][-1]):
+                raise TraceError(f"a rate factor of {by.rate:g} gives times that are too large")
+        for name, factor in (("prompt_tokens", by.prompt), ("output_tokens", by.output)):
+            if factor != 1.0:
+                columns[name] = _resized(batch[name].to_numpy(), name, factor)
+        yield _with(batch, **columns)
+
+
+def _resized(tokens: Any, name: str, factor: float) -> Any:
+    sizes = np.floor(tokens * factor + 0.5)
+    if sizes.max(initial=0) > MAX_TOKENS:
+        raise TraceError(f"a factor of {factor:g} gives {name} beyond 2**53")
+    return np.maximum(sizes, 1).astype(np.int64)
+
+
+def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
+    names = batch.schema.names
+    return pa.RecordBatch.from_pydict(
+        {name: pa.array(columns[name]) if name in columns else batch[name] for name in names}
+    )
+
+
+@contextmanager
+def mixed(
+    traces: Sequence[OpenTrace], folder: Path | None, *, shift: bool = True
+) -> Iterator[tuple[OpenTrace, list[dict[int, int]]]]:
+    """All requests of several traces as one trace, and for each its applications' old and new numbers.
+
+    Applications are numbered anew from 0, in the order of the traces and of their arrival, request ids in order of
+    arrival; with `shift` each trace starts at 0. A column that some trace lacks is null there.
+    """
+    schema = _common_schema(traces)
+    tally = Tally("mix")
+    spool, renumbered, used = Spool(folder), [], 0
+    try:
+        for trace in traces:
+            numbers: dict[int, int] = {}
+            renumbered.append(numbers)
+            origin_s: float | None = None
+            for batch in trace.batches():
+                if origin_s is None:
+                    origin_s = batch["arrival_s"][0].as_py() if shift else 0.0
+                for application in batch["application_id"].unique().to_pylist():
+                    numbers.setdefault(application, used + len(numbers))
+                spool.add(_mixable(batch, schema, numbers, origin_s, tally.rows))
+                tally.rows += batch.num_rows
+            used += len(numbers)
+        spool.finish()
+        yield OpenTrace(MIXED, tally, spool), renumbered
+    except OSError as error:
+        raise TraceError(f"no room to sort the requests: {error.strerror or error}") from error
+    finally:
+        spool.close()
+
+
+def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
+    types: dict[str, pa.DataType] = {}
+    for trace in traces:
+        for field in next(trace.batches()).schema:
+            if types.setdefault(field.name, field.type) != field.type:
+                reason = f"holds {field.type}, but {types[field.name]} in a trace before it"
+                raise TraceError(reason, source=trace.tally.source, column=field.name)
+    return types
+
+
+def _mixable(
+    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float, before: int
+) -> pa.RecordBatch:
+    old = batch["application_id"].to_numpy()
+    known = np.array(sorted(numbers))
+    new = np.array([numbers[number] for number in known.tolist()])[np.searchsorted(known, old)]
+    columns = {
+        "row": pa.array(np.arange(before, before + batch.num_rows)),
+        "arrival": pa.array(batch["arrival_s"].to_numpy() - origin_s),
+        "application_id": pa.array(new),
+    }
+    for name, kind in schema.items():
+        if name not in ("request_id", "arrival_s", "application_id"):
+            there = name in batch.schema.names
+            columns[name] = batch[name] if there else pa.nulls(batch.num_rows, kind)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def kept_columns(opened: OpenTrace) -> list[str]:
+    """What the trace has beside reading.COLUMNS."""
+    return [name for name in next(opened.batches()).schema.names if name not in COLUMNS]

@@ -37,6 +37,7 @@ class _Source:
     identity: str
     told: str
     rate: float | None
+    requests: int
     applications: frozenset[int] = frozenset({0})  # that its requests ask for
 
 
@@ -77,7 +78,7 @@ class Builder:
             raise TraceError(f"asks for application {min(missing)}, which is not configured", source=ref.filename)
         return Point(
             index=index,
-            name=f"{choice.system} {design.label} {source.told}",
+            name=f"{choice.system} {design.label} {source.told}{_stop_label(spec)}",
             system=choice.system,
             overrides=overrides,
             spec=spec,
@@ -90,6 +91,7 @@ class Builder:
             power=design.power,
             rate=source.rate,
             config=config,
+            requests=source.requests,
         )
 
     def _design(self, config: Mapping[str, Any]) -> _Design:
@@ -114,8 +116,15 @@ class Builder:
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
                 told = f"{recipe.workload} {recipe.rate_per_s:g} rps"
-                self._sources[ref] = _Source(identity, told, recipe.rate_per_s)
+                about = int(recipe.rate_per_s * recipe.duration_s)
+                self._sources[ref] = _Source(identity, told, recipe.rate_per_s, about)
             else:
-                applications = frozenset(workload.load(ref, self._root).application_id)
-                self._sources[ref] = _Source(identity, ref.filename, None, applications)
+                trace = workload.load(ref, self._root)
+                applications = frozenset(trace.application_id)
+                self._sources[ref] = _Source(identity, ref.filename, None, len(trace), applications)
         return self._sources[ref]
+
+
+def _stop_label(spec: SimSpec) -> str:
+    """Runs that may be stopped early go by another name: no table takes them for the others, nor the others' place."""
+    return "" if spec.stop_at_backlog_s is None else f" stop@{spec.stop_at_backlog_s:g}s"

@@ -28,8 +28,9 @@ from sweep.point import Outcome, Point, SweepInfo, project_root
 from sweep.progress import Preparation, make_progress
 from sweep.results_table import results_table
 from sweep.serial import SerialLauncher
-from sweep.service import SweepReport, finished_before, run_sweep, sweep_id
-from sweep.table import failures_text, output_console, points_table
+from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
+from sweep.status import STATUS, status_command
+from sweep.table import failures_text, output_console, points_table, stopped_text
 from sync.privacy import scrub
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
@@ -42,12 +43,15 @@ MOST_CANDIDATES = 10  # listed where the start of a key is that of several point
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    arguments = parse_arguments(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == [STATUS]:
+        return status_command(given[1:])
+    arguments = parse_arguments(given)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: screen.print(f"warning: {message}", markup=False)
         try:
-            return _run(arguments, screen, sys.argv[1:] if argv is None else argv)
+            return _run(arguments, screen, given)
         except (JournalError, LauncherError) as error:
             screen.print(f"error: {error}", markup=False)
             return EXIT_FAILED
@@ -123,16 +127,18 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(arguments.results / experiment.name))
         interrupts = stack.enter_context(Interrupts())
+        if arguments.fresh and arguments.point is None:
+            journal.set_aside()
         journal.write_sweep(info, [point.key for point in points])
-        again = arguments.fresh or arguments.point is not None
         known: list[Outcome] = []
-        if not again:
+        if arguments.point is None:
             known = list(finished_before(points, journal, retry_failed=arguments.retry_failed))
-        writer = SinkWriter(sink, info, lambda key: _read_again(journal, key))
+        by_key = {point.key: point for point in points}
+        writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error
         launcher = _launcher(arguments, root)
-        progress = make_progress(screen, len(points) - len(known), lambda: launcher.running)
-        report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
+        sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=arguments.max_failures)
+        report = sweeping.run(points, known, lambda tally: make_progress(screen, tally))
         delivery = writer.close()
     _show_results(report, delivery, grid.total, arguments, screen)
     if report.interrupted and report.missing:
@@ -142,17 +148,17 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
 
 def _launcher(arguments: argparse.Namespace, root: Path) -> Launcher:
     if arguments.local or arguments.point is not None:
-        return SerialLauncher(root)
+        return SerialLauncher(root, arguments.timeout_per_run)
     from sweep.ray_launcher import RayLauncher
 
-    return RayLauncher(arguments.address, arguments.jobs)
+    return RayLauncher(arguments.address, arguments.jobs, arguments.timeout_per_run)
 
 
-def _read_again(journal: Journal, key: str) -> Outcome:
-    outcome = journal.read(key)
+def _read_again(journal: Journal, point: Point) -> Outcome:
+    outcome = journal.read(point.key)
     if outcome is None:
-        raise JournalError(f"{journal.folder}: the entry of {key} is gone")
-    return outcome
+        raise JournalError(f"{journal.folder}: the entry of {point.key} is gone")
+    return renamed(outcome, point)
 
 
 def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
@@ -183,15 +189,22 @@ def _show_results(
 ) -> None:
     console = output_console()
     completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
+    stopped = [outcome for outcome in report.outcomes if outcome.status == "stopped"]
     if completed:
         console.print(results_table(completed, console))
+    if stopped:
+        console.print(stopped_text(stopped))
     if report.failed:
         console.print(failures_text(report.failed, [str(arguments.experiment), *arguments.overrides]))
     reused = f" ({report.reused} of them finished before)" if report.reused else ""
+    unstable = f", {len(stopped)} stopped as unstable" if stopped else ""
     count = len(report.outcomes) + report.missing
     part = f" ({count} of {total} points)" if count != total else ""
-    console.print(f"{len(completed)} completed{reused}, {len(report.failed)} failed, {report.missing} not run{part}")
-    if report.missing:
+    counts = f"{len(completed)} completed{unstable}{reused}, {len(report.failed)} failed, {report.missing} not run"
+    console.print(f"{counts}{part}")
+    if report.given_up:
+        screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
+    elif report.missing:
         screen.print("interrupted; what is finished is kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(

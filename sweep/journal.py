@@ -4,9 +4,11 @@
     FOLDER/points/KEY.json              one outcome, everything but its per-request table
     FOLDER/points/KEY.parquet           that table
     FOLDER/lock                         held by the one sweep that writes here
+    FOLDER/status.json                  how that sweep is doing, every few seconds
+    FOLDER/earlier/TIME/                what --fresh has set aside: points and sweep.json as they were
 
 Files appear whole or not at all: written under a temporary name, synced to disk, renamed. The JSON file comes last
-and holds the table's SHA-256, so an entry counts only if both are there and sound.
+and holds the SHA-256 of the table and of itself, so an entry counts only if both are there and as they were written.
 """
 
 from __future__ import annotations
@@ -15,18 +17,23 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from sim_core.errors import SimError
 from sweep.point import Outcome, SweepInfo
+from sync.base import checksum
 
-FORMAT = 1
+FORMAT = 2
 _TEMPORARY = ".tmp"
+_ATTEMPTS, _PAUSE_S = 4, 0.1
 
 
 class JournalError(SimError):
@@ -53,7 +60,7 @@ class Journal:
         except OSError as error:
             raise JournalError(f"{self.folder}: {error.strerror or error}") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except OSError as error:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
@@ -80,24 +87,73 @@ class Journal:
         """Keep the facts of the sweep under way. Raises JournalError."""
         self._write(self.folder / "sweep.json", _json_bytes({"format": FORMAT, **asdict(info), "keys": list(keys)}))
 
+    def set_aside(self) -> None:
+        """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""
+        if not any(self._points.iterdir()):
+            return
+        time_text = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
+        place = self.folder / "earlier" / time_text
+        try:
+            place.mkdir(parents=True)
+            with suppress(FileNotFoundError):
+                (self.folder / "sweep.json").rename(place / "sweep.json")
+            self._points.rename(place / "points")
+            self._points.mkdir()
+        except OSError as error:
+            raise JournalError(f"{place}: {error.strerror or error}") from error
+
+    def note_status(self, status: Mapping[str, Any]) -> None:
+        """Leave word of how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
+        path = self.folder / "status.json"
+        temporary = path.with_name(path.name + _TEMPORARY)
+        with suppress(OSError):
+            temporary.write_bytes(_json_bytes(status))
+            temporary.replace(path)
+
+    def status(self) -> dict[str, Any]:
+        """The latest word; empty where there is none."""
+        try:
+            told = json.loads((self.folder / "status.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def holder(self) -> str | None:
+        """The process that writes here at this moment; None: nobody does."""
+        try:
+            with (self.folder / "lock").open("r", encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return lock.read().strip() or "unknown"
+        except OSError:
+            pass
+        return None
+
     def write(self, outcome: Outcome) -> None:
         """Keep an outcome; returns once it is safe. Raises JournalError, such as for a full disk."""
         if outcome.requests_parquet:
-            self._write(self._points / f"{outcome.key}.parquet", outcome.requests_parquet)
+            # its name need not be safe before the entry's is: an entry without its table does not count
+            self._write(self._points / f"{outcome.key}.parquet", outcome.requests_parquet, last=False)
+        values = outcome.to_json_dict()
         entry = {
             "format": FORMAT,
             "parquet_bytes": len(outcome.requests_parquet),
             "parquet_sha256": hashlib.sha256(outcome.requests_parquet).hexdigest(),
-            "outcome": outcome.to_json_dict(),
+            "outcome_sha256": checksum(values),
+            "outcome": values,
         }
         self._write(self._points / f"{outcome.key}.json", _json_bytes(entry))
 
-    def read(self, key: str) -> Outcome | None:
-        """The outcome kept under a key, or None: never finished, or not sound any more (a JournalWarning says so)."""
+    def read(self, key: str, *, table: bool = True) -> Outcome | None:
+        """The outcome kept under a key, or None: never finished, or not sound any more (a JournalWarning says so).
+
+        Without `table` its table is checked as well, but not kept in memory.
+        """
         path = self._points / f"{key}.json"
         try:
             entry = json.loads(path.read_bytes())
-            outcome = self._checked(key, entry)
+            outcome = self._checked(key, entry, table)
         except FileNotFoundError as error:
             if error.filename == str(path):
                 return None
@@ -108,18 +164,25 @@ class Journal:
             return None
         return outcome
 
-    def _checked(self, key: str, entry: dict[str, Any]) -> Outcome:
+    def _checked(self, key: str, entry: dict[str, Any], with_table: bool) -> Outcome:
         if entry["format"] != FORMAT:
             raise ValueError(f"format {entry['format']!r}, not {FORMAT}")
-        table = (self._points / f"{key}.parquet").read_bytes() if entry["parquet_bytes"] else b""
-        if hashlib.sha256(table).hexdigest() != entry["parquet_sha256"]:
-            raise ValueError("its table is not the one that was written")
+        if checksum(entry["outcome"]) != entry["outcome_sha256"]:
+            raise ValueError("its figures are not the ones that were written")
+        table = b""
+        if entry["parquet_bytes"]:
+            with (self._points / f"{key}.parquet").open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != entry["parquet_sha256"]:
+                    raise ValueError("its table is not the one that was written")
+                if with_table:
+                    file.seek(0)
+                    table = file.read()
         outcome = Outcome.from_json_dict(entry["outcome"], table)
         if outcome.key != key:
             raise ValueError("it holds another point")
         return outcome
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:
         temporary = path.with_name(path.name + _TEMPORARY)
         try:
             with temporary.open("wb") as file:
@@ -127,7 +190,8 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            if last:
+                _sync_folder(path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             reason = error.strerror or str(error)
@@ -138,6 +202,16 @@ class Journal:
     def _remove_temporary_files(self) -> None:
         for path in [*self.folder.glob(f"*{_TEMPORARY}"), *self._points.glob(f"*{_TEMPORARY}")]:
             path.unlink(missing_ok=True)
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock it, or raise OSError. Not at the first refusal: `Journal.holder` asks by trying."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE_S)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _warn_ignored(path: Path, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -33,5 +33,5 @@ class Launcher(Protocol):
     ) -> None:
         """Stop what still runs and let go of everything that `__enter__` took."""
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
         """Run the points. Raises LauncherError when none can be run any more."""

@@ -11,6 +11,7 @@ from sync.sinks import SINKS
 EPILOG = """\
 Overrides after the options apply to all points, in Hydra's grammar: `seed=1` sets, `seed=0,1` adds an axis, and
 `rate=10,20` narrows the experiment's own axis `rate`. Finished points are kept below --results and not run again.
+`python -m sweep status` tells how the sweeps below --results are doing, those that run just now included.
 Exit status: 0 all points completed, 1 some failed, 2 bad input, 130 interrupted.
 """
 
@@ -57,8 +58,17 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--debug", action="store_true", help="with --point: write what every instance did")
     again = group.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on from what is finished (the default)")
-    again.add_argument("--fresh", action="store_true", help="run finished points again as well")
+    again.add_argument(
+        "--fresh", action="store_true", help="start over: what is finished is set aside in the folder earlier"
+    )
     group.add_argument("--retry-failed", action="store_true", help="run the points again that failed")
+    group.add_argument(
+        "--timeout-per-run",
+        type=_positive_seconds,
+        metavar="S",
+        help="a point that takes longer on the clock has failed",
+    )
+    group.add_argument("--max-failures", type=_positive, metavar="N", help="give up once so many points have failed")
 
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
@@ -77,6 +87,13 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="the folder of results (default: results)",
     )
+
+
+def _positive_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -20,7 +20,8 @@ class Point:
     """One run, checked and complete. `overrides` are what `python -m sim_core` takes to make it again.
 
     `machines` counts by SKU, `cost` is in dollars an hour, `power` in the machines' power weights, `rate` in
-    requests a second (None: the trace is a file). `config` is the resolved configuration as plain values.
+    requests a second (None: the trace is a file). `config` is the resolved configuration as plain values, `requests`
+    says how many the trace has, of one that is yet to be generated about how many.
     """
 
     index: int
@@ -37,6 +38,7 @@ class Point:
     power: float
     rate: float | None
     config: Mapping[str, Any]
+    requests: int = 0
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:

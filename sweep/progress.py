@@ -10,22 +10,23 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
+from sweep.tally import Tally, duration_text
+
 _LINE_EVERY_S = 5.0
+_WORTH_A_WORD_S = 2.0
 _PATIENCE_S = 1.0  # what is over sooner needs no word
 _REDRAW_S = 0.1
 
 
 class ProgressView(Protocol):
-    """Shows counts. `failed` is a part of `done`."""
+    """Shows how far a sweep is, each time it is told that the count has changed."""
 
     def __enter__(self) -> Self: ...
 
@@ -33,20 +34,12 @@ class ProgressView(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, done: int, failed: int) -> None: ...
+    def update(self) -> None: ...
 
 
-def make_progress(console: Console, total: int, running: Callable[[], int]) -> ProgressView:
-    """The view that suits the console; `total` counts the points to run, `running` those under way just now."""
-    return BarProgress(console, total, running) if console.is_terminal else LineProgress(console, total, running)
-
-
-def rate_text(runs: int, seconds: float) -> str:
-    """`2.4 runs/s`, or a minute's where that reads better."""
-    if runs == 0 or seconds <= 0:
-        return "- runs/s"
-    per_s = runs / seconds
-    return f"{per_s:.1f} runs/s" if per_s >= 1 else f"{per_s * 60:.1f} runs/min"
+def make_progress(console: Console, tally: Tally) -> ProgressView:
+    """The view of `tally` that suits the console."""
+    return BarProgress(console, tally) if console.is_terminal else LineProgress(console, tally)
 
 
 class Preparation:
@@ -85,39 +78,35 @@ class Preparation:
         self._next_s = now_s + _REDRAW_S
 
 
-class _Running(ProgressColumn):
-    """Asks whenever the bar is drawn: a number that is told only when a run ends would be an old one."""
+class _Text(ProgressColumn):
+    """Asks whenever the bar is drawn: what is told only when a run ends would be old."""
 
-    def __init__(self, running: Callable[[], int]) -> None:
+    def __init__(self, text: Callable[[], str]) -> None:
         super().__init__()
-        self._running = running
+        self._text = text
 
     def render(self, task: Task) -> Text:
-        return Text(f"{self._running()} running")
+        return Text(self._text())
 
 
 class BarProgress:
     """A bar that redraws itself."""
 
-    def __init__(self, console: Console, total: int, running: Callable[[], int]) -> None:
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._tally = tally
         self._progress = Progress(
             TextColumn("runs"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Running(running),
-            TextColumn("{task.fields[failed]} failed"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            BarColumn(bar_width=None if console.width > 140 else 12),
+            _Text(lambda: counts_text(tally)),
+            _Text(lambda: f"{tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}"),
             console=console,
             transient=True,
+            expand=True,
         )
-        self._task = self._progress.add_task("", total=total, failed=0, rate=rate_text(0, 0))
-        self._start_s = time.monotonic()
+        self._task = self._progress.add_task("", total=tally.total)
 
     def __enter__(self) -> Self:
         self._progress.start()
-        self._start_s = time.monotonic()
         return self
 
     def __exit__(
@@ -125,21 +114,20 @@ class BarProgress:
     ) -> None:
         self._progress.stop()
 
-    def update(self, done: int, failed: int) -> None:
+    def update(self) -> None:
         """See `ProgressView`."""
-        rate = rate_text(done, time.monotonic() - self._start_s)
-        self._progress.update(self._task, completed=done, failed=failed, rate=rate)
+        self._progress.update(self._task, completed=self._tally.done)
 
 
 class LineProgress:
     """A line every few seconds, and one at the end."""
 
-    def __init__(self, console: Console, total: int, running: Callable[[], int]) -> None:
-        self._console, self._total, self._running = console, total, running
-        self._start_s = self._said_s = time.monotonic()
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._console, self._tally = console, tally
+        self._said_s = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._start_s = self._said_s = time.monotonic()
+        self._said_s = time.monotonic()
         return self
 
     def __exit__(
@@ -147,13 +135,24 @@ class LineProgress:
     ) -> None:
         """Nothing to put away."""
 
-    def update(self, done: int, failed: int) -> None:
+    def update(self) -> None:
         """See `ProgressView`."""
-        now_s = time.monotonic()
-        if done < self._total and now_s - self._said_s < _LINE_EVERY_S:
+        tally, now_s = self._tally, time.monotonic()
+        if tally.left and now_s - self._said_s < _LINE_EVERY_S:
             return
         self._said_s = now_s
-        elapsed_s = now_s - self._start_s
-        left = f", {(self._total - done) * elapsed_s / done:.0f} s left" if 0 < done < self._total else ""
-        counts = f"runs {done}/{self._total} done, {self._running()} running, {failed} failed"
-        self._console.print(f"{counts}, {rate_text(done, elapsed_s)}{left}", highlight=False)
+        line = f"runs {counts_text(tally)}, {tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}"
+        self._console.print(line, highlight=False, markup=False)
+
+
+def counts_text(tally: Tally) -> str:
+    """`30/240 done, 2 running, 0 failed`."""
+    return f"{tally.done}/{tally.total} done, {tally.running} running, {tally.failed} failed"
+
+
+def slowest_text(tally: Tally) -> str:
+    """`, slowest 14 s: baseline-h100 8xH100 conv 32 rps`, where that is long enough to matter."""
+    if not tally.slowest or tally.slowest[0][0] < _WORTH_A_WORD_S:
+        return ""
+    seconds, name = tally.slowest[0]
+    return f", slowest {duration_text(seconds)}: {name}"

@@ -5,21 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+import warnings
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Self
 
 from configs.address import check_answers
-from sim_core import __version__
-from sim_core.errors import SpecError
+from sim_core import Trace, __version__
+from sim_core.errors import SimError, SpecError
 from sweep.interrupt import Interrupts
 from sweep.launcher import LauncherError
 from sweep.point import Outcome, Point, failed_outcome, project_root
 from sweep.raw_logs import raw_logs_dropped
+from sweep.schedule import Backlog
+from sweep.worker import TraceShelf, run_point
+from traces import workload
+from traces.workload import TraceRef
 
 LOCAL = "local"
-_WAIT_S = 0.25  # how long an interrupt or a new node may go unnoticed
-_MAX_RETRIES = 3  # of a point whose worker was killed
+_WAIT_S = 0.25  # how long an interrupt may go unnoticed
+_LOOK_S = 1.0  # how long a new node may
 _STORE_BYTES = 256 * 2**20
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -27,27 +35,34 @@ _ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # a killed worker or node is no reason for raw logs across the progress line
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
 }
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has a core
+_MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")
 _HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
 _NO_TOKEN = (
     "authentication failed: this cluster asks for a token. Set RAY_AUTH_MODE=token, and have the cluster's token in"
     " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
 )
-_NOT_SHIPPED = [".git", ".venv", "results", "outputs", "multirun", "mlruns", "tests", "**/__pycache__", ".*_cache"]
+# What other nodes need of the project's folder, and nothing else that may lie in it.
+_SHIPPED = ("sim_core", "sweep", "sync", "configs", "traces", "data")
+_NOT_SHIPPED = ["/*", "!/.", *(f"!/{name}" for name in _SHIPPED), "**/__pycache__"]
 
 
 class RayLauncher:
     """A `Launcher` on Ray, one point a core.
 
     `address`: "local" starts a cluster on this machine's loopback and stops it at the end; anything else joins one
-    ("auto" finds it). `jobs`: points at once, None for as many as there are cores.
+    ("auto" finds it). `jobs`: points at once, None for as many as there are cores. A point may take `timeout_s`.
     """
 
-    def __init__(self, address: str = LOCAL, jobs: int | None = None) -> None:
+    def __init__(self, address: str = LOCAL, jobs: int | None = None, timeout_s: float | None = None) -> None:
         self._address = address
         self._jobs = jobs
-        self._cores = 1
-        self._pending: dict[Any, Point] = {}
+        self._timeout_s = timeout_s
+        self._cores = self._wanted = 1
+        self._looked_s = float("-inf")
+        self._pending: dict[Any, tuple[Point, ...]] = {}
 
     @property
     def running(self) -> int:
@@ -55,7 +70,7 @@ class RayLauncher:
         return min(len(self._pending), self._cores)
 
     def __enter__(self) -> Self:
-        for name, value in _ENVIRONMENT.items():
+        for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
             os.environ.setdefault(name, value)  # Ray reads them when it is imported and when it starts
         check_answers(self._address, "--address")
         import ray
@@ -67,12 +82,9 @@ class RayLauncher:
                 ray.init(address=self._address, **self._init_arguments())
         except Exception as error:  # whatever it is, there is nothing to run on
             ray.shutdown()
-            if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in str(error):
-                reason = _NO_TOKEN
-            else:
-                reason = "no Ray cluster: " + (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise SpecError(reason, key="--address", value=self._address) from error
-        self._task = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_run)
+            raise SpecError(_no_cluster(error), key="--address", value=self._address) from error
+        # What is lost is ours to hand out again: Ray would, for as long as it takes, run a point out of memory again.
+        self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
         return self
 
     def __exit__(
@@ -86,57 +98,69 @@ class RayLauncher:
         self._pending.clear()
         ray.shutdown()
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
-        """See `Launcher`. At most two points a core are handed to Ray, results are fetched at once."""
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        """See `Launcher`. At most two tasks a core are handed to Ray, results are fetched at once."""
         import ray
 
         try:
             yield from self._outcomes(points, interrupts)
         except (OSError, ray.exceptions.RayError) as error:  # not a point's: those are in what it fetches
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise LauncherError(
-                f"Ray is gone ({reason}); what is finished is kept, and the same command goes on from there"
+                f"Ray is gone ({_first_line(error)}); what is finished is kept, and the same command goes on from there"
             ) from error
 
-    def _outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+    def _outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
         import ray
 
-        waiting = iter(points)
-        exhausted = False
-        while not interrupts.requested:
-            self._cores = self._count_cores()  # nodes come and go
-            while not exhausted and len(self._pending) < 2 * self._cores:
-                point = next(waiting, None)
-                if point is None:
-                    exhausted = True
-                else:
-                    self._pending[self._task.remote(point)] = point
-            if not self._pending:
-                return
+        backlog, traces = Backlog(points), _Traces(points)
+        while not interrupts.requested and (backlog or self._pending):
+            while len(self._pending) < self._wanted_tasks() and (task := backlog.next_task(self._cores)):
+                refs = {point.trace_identity: ref for point in task if (ref := traces.ref(point)) is not None}
+                self._pending[self._task.remote(task, refs, self._timeout_s)] = task
             ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=_WAIT_S)
             for ref in ready:
-                yield self._fetch(ref, self._pending.pop(ref))
+                for outcome in self._fetch(ref, self._pending.pop(ref), backlog):
+                    traces.done(outcome)
+                    yield outcome
 
-    def _fetch(self, ref: Any, point: Point) -> Outcome:
+    def _fetch(self, ref: Any, task: tuple[Point, ...], backlog: Backlog) -> list[Outcome]:
+        """The outcomes of a task that has ended. What it has lost goes back to the backlog."""
         import ray
 
         try:
-            outcome: Outcome = ray.get(ref)
-            return outcome
+            outcomes: list[Outcome] = ray.get(ref)
+        except ray.exceptions.RuntimeEnvSetupError as error:
+            raise LauncherError(f"a node cannot take our code: {_first_line(error)}") from error
+        except ray.exceptions.LocalRayletDiedError:
+            raise
         except ray.exceptions.RayError as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
-            return failed_outcome(point, f"{type(error).__name__}: {reason}\n{error}", version=__version__)
+            if missing := _MISSING.search(str(error)):  # of the function, or of what it was to be given
+                reason = f"a node lacks what points need ({missing[0]}): install requirements.lock there"
+                raise LauncherError(reason) from error
+            of_nodes = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+            given_up = backlog.lost(task, "node" if isinstance(error, of_nodes) else "worker")
+            if given_up is None:
+                return []
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            return [failed_outcome(given_up, f"{reason}\n{error}", version=__version__)]
+        for point, outcome in zip(task, outcomes, strict=True):
+            backlog.took(point, outcome.wall_s)
+        return outcomes
 
-    def _count_cores(self) -> int:
+    def _wanted_tasks(self) -> int:
+        """How many tasks Ray is to have: one for each core and one to follow, never more at once than `jobs`."""
         import ray
 
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        return max(1, min(cores, self._jobs) if self._jobs else cores)
+        if time.monotonic() - self._looked_s > _LOOK_S:  # nodes come and go
+            cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+            self._cores, self._looked_s = min(cores, self._jobs or cores), time.monotonic()
+            self._wanted = 2 * cores if self._cores == cores else self._cores
+        return self._wanted
 
     def _init_arguments(self) -> dict[str, Any]:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
         if self._address != LOCAL:
-            shipped = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED}
+            shipped = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED, "env_vars": _ONE_THREAD}
             return {**quiet, "runtime_env": shipped}
         return {
             **quiet,
@@ -145,6 +169,41 @@ class RayLauncher:
             "object_store_memory": _STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
         }
+
+
+class _Traces:
+    """The traces of a sweep in Ray's object store: each made or read once, for as long as points need it.
+
+    One that a single point needs is made where that runs, unless it is a file, which other nodes may not have.
+    """
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._users = Counter(point.trace_identity for point in points)
+        self._shared = frozenset(identity for identity, users in self._users.items() if users > 1)
+        self._refs: dict[str, Any] = {}
+
+    def ref(self, point: Point) -> Any:
+        """Ray's name for the trace of a point; None: it is better made, or missed, by the point itself."""
+        import ray
+
+        identity = point.trace_identity
+        if identity not in self._refs:
+            try:
+                if workload.find(point.trace, project_root()) is not None:
+                    with warnings.catch_warnings(action="ignore"):  # they were told when the points were built
+                        self._refs[identity] = ray.put(workload.load(point.trace, project_root()))
+                elif identity in self._shared:
+                    # Of no core, so that it does not wait for those that wait for it.
+                    self._refs[identity] = ray.remote(num_cpus=0, max_retries=-1)(_make_trace).remote(point.trace)
+            except SimError:
+                return None
+        return self._refs.get(identity)
+
+    def done(self, outcome: Outcome) -> None:
+        """Let go of a trace that no other point needs."""
+        self._users[outcome.trace_identity] -= 1
+        if self._users[outcome.trace_identity] == 0:
+            self._refs.pop(outcome.trace_identity, None)
 
 
 def _check_token(address: str) -> None:
@@ -156,7 +215,37 @@ def _check_token(address: str) -> None:
     GcsClient(address=address)
 
 
-def _run(point: Point) -> Outcome:
-    from sweep.worker import run_point
+def _no_cluster(error: Exception) -> str:
+    """Why `ray.init` failed, in one line."""
+    import ray
 
-    return run_point(point, project_root())
+    if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in str(error):
+        return _NO_TOKEN
+    if "ersion mismatch" in str(error):
+        return f"{' '.join(str(error).split())} Install the same versions on all machines (requirements.lock)"
+    return f"no Ray cluster: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@cache
+def _shelf() -> TraceShelf:
+    """This process's: what Ray runs is a function, and a worker that runs many has no other place to keep things."""
+    return TraceShelf()
+
+
+def _make_trace(ref: TraceRef) -> Trace:
+    return workload.load(ref, project_root())
+
+
+def _run(task: Sequence[Point], traces: Mapping[str, Any], timeout_s: float | None) -> list[Outcome]:
+    import ray
+
+    outcomes = []
+    for point in task:
+        ref = traces.get(point.trace_identity)
+        fetch = partial(_shelf().get, point.trace_identity, partial(ray.get, ref)) if ref is not None else None
+        outcomes.append(run_point(point, project_root(), timeout_s=timeout_s, trace_of=fetch))
+    return outcomes

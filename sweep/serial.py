@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,12 @@ from sweep.worker import run_point
 
 
 class SerialLauncher:
-    """A `Launcher` without Ray. Files are looked up below `root`."""
+    """A `Launcher` without Ray. Files are looked up below `root`; a run may take `timeout_s`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, timeout_s: float | None = None) -> None:
         self._running = 0
         self._root = root
+        self._timeout_s = timeout_s
 
     @property
     def running(self) -> int:
@@ -32,7 +33,7 @@ class SerialLauncher:
     ) -> None:
         self._running = 0
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
         """See `Launcher`. A point under way when the interrupt comes is given up."""
         for point in points:
             if interrupts.requested:
@@ -40,7 +41,7 @@ class SerialLauncher:
             self._running = 1
             try:
                 with interrupts.at_once():
-                    outcome = run_point(point, self._root)
+                    outcome = run_point(point, self._root, timeout_s=self._timeout_s)
             except KeyboardInterrupt:
                 return
             self._running = 0

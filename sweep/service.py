@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,10 @@ from sweep.journal import Journal
 from sweep.launcher import Launcher
 from sweep.point import Outcome, Point
 from sweep.progress import ProgressView
+from sweep.tally import Tally
 from sweep.variables import merged
+
+_NOTE_EVERY_S = 2.0  # of how the sweep is doing, for `python -m sweep status`
 
 
 class Writer(Protocol):
@@ -28,16 +31,19 @@ class Writer(Protocol):
 
     def submit(self, outcome: Outcome) -> None: ...
 
+    def submit_key(self, key: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class SweepReport:
     """What a sweep came to. `outcomes` are in the points' order, without their tables; `reused` counts those
-    that an earlier start had finished, `missing` the points that have no outcome."""
+    that an earlier start had finished, `missing` the points that have no outcome; `given_up`: too many have failed."""
 
     outcomes: tuple[Outcome, ...]
     reused: int
     missing: int
     interrupted: bool
+    given_up: bool = False
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -46,9 +52,9 @@ class SweepReport:
 
 
 def finished_before(points: Sequence[Point], journal: Journal, *, retry_failed: bool) -> Iterator[Outcome]:
-    """The outcomes that the journal has for `points`, named and numbered as the points are now."""
+    """What the journal has for `points`, without the tables, named and numbered as the points are now."""
     for point in points:
-        outcome = journal.read(point.key)
+        outcome = journal.read(point.key, table=False)
         if outcome is not None and not (retry_failed and outcome.status == "failed"):
             yield renamed(outcome, point)
 
@@ -67,54 +73,62 @@ def renamed(outcome: Outcome, point: Point) -> Outcome:
     )
 
 
-def run_sweep(
-    points: Sequence[Point],
-    known: Sequence[Outcome],
-    launcher: Launcher,
-    journal: Journal,
-    writer: Writer,
-    progress: ProgressView,
-    interrupts: Interrupts,
-) -> SweepReport:
-    """Run the points that have no outcome among `known`, keep every outcome in the journal, then hand it to the
-    writer. Raises what the journal and the launcher's start raise; a point that fails is an outcome."""
-    done = {outcome.key: _without_table(outcome) for outcome in known}
-    todo = [point for point in points if point.key not in done]
-    commit = git_commit(Path(__file__).parent)
-    with _both_started(writer, launcher if todo else None):
-        for outcome in known:
-            writer.submit(outcome)
-        if todo:
-            _run(todo, done, launcher, journal, writer, progress, interrupts, commit)
-    outcomes = tuple(done[point.key] for point in points if point.key in done)
-    return SweepReport(
-        outcomes=outcomes,
-        reused=len(known),
-        missing=len(points) - len(outcomes),
-        interrupted=interrupts.requested,
-    )
+class Sweeping:
+    """A sweep under way: what it needs, and what it has come to."""
 
+    def __init__(
+        self,
+        launcher: Launcher,
+        journal: Journal,
+        writer: Writer,
+        interrupts: Interrupts,
+        *,
+        max_failures: int | None = None,
+    ) -> None:
+        """`max_failures`: so many failed points end the sweep; None: none do."""
+        self._launcher, self._journal, self._writer, self._interrupts = launcher, journal, writer, interrupts
+        self._max_failures = max_failures
 
-def _run(
-    todo: Sequence[Point],
-    done: dict[str, Outcome],
-    launcher: Launcher,
-    journal: Journal,
-    writer: Writer,
-    progress: ProgressView,
-    interrupts: Interrupts,
-    commit: str | None,
-) -> None:
-    count = failed = 0
-    with progress:
-        for found in launcher.outcomes(todo, interrupts):
-            outcome = replace(found, git_commit=commit)
-            journal.write(outcome)
-            writer.submit(outcome)
-            done[outcome.key] = _without_table(outcome)
-            count += 1
-            failed += outcome.status == "failed"
-            progress.update(count, failed)
+    def run(
+        self, points: Sequence[Point], known: Sequence[Outcome], view: Callable[[Tally], ProgressView]
+    ) -> SweepReport:
+        """Run the points that have no outcome among `known`, keep every outcome in the journal, then hand it to the
+        writer. Raises what the journal and the launcher's start raise; a point that fails is an outcome."""
+        done = {outcome.key: outcome for outcome in known}
+        todo = [point for point in points if point.key not in done]
+        with _both_started(self._writer, self._launcher if todo else None):
+            for outcome in known:
+                self._writer.submit_key(outcome.key)
+            given_up = self._run(todo, done, view) if todo else False
+        outcomes = tuple(done[point.key] for point in points if point.key in done)
+        return SweepReport(
+            outcomes=outcomes,
+            reused=len(known),
+            missing=len(points) - len(outcomes),
+            interrupted=self._interrupts.requested,
+            given_up=given_up,
+        )
+
+    def _run(self, todo: Sequence[Point], done: dict[str, Outcome], view: Callable[[Tally], ProgressView]) -> bool:
+        """Whether it ended since too many points failed."""
+        commit = git_commit(Path(__file__).parent)
+        tally = Tally(todo, lambda: self._launcher.running)
+        noted_s = 0.0
+        self._journal.note_status(tally.status())
+        with view(tally) as progress, closing(self._launcher.outcomes(todo, self._interrupts)) as outcomes:
+            for found in outcomes:
+                outcome = replace(found, git_commit=commit)
+                self._journal.write(outcome)
+                self._writer.submit(outcome)
+                done[outcome.key] = replace(outcome, requests_parquet=b"", config_yaml="")
+                tally.add(outcome)
+                progress.update()
+                if tally.elapsed_s - noted_s > _NOTE_EVERY_S:
+                    noted_s = tally.elapsed_s
+                    self._journal.note_status(tally.status())
+                if self._max_failures is not None and tally.failed >= self._max_failures:
+                    return tally.left > 0
+        return False
 
 
 @contextmanager
@@ -146,7 +160,3 @@ def git_commit(folder: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found.stdout.strip() or None if found.returncode == 0 else None
-
-
-def _without_table(outcome: Outcome) -> Outcome:
-    return replace(outcome, requests_parquet=b"")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sweep.naming import machines_text, shell_text
 from sweep.point import Outcome, Point
+from sync.verdict import verdict
 
 MOST_FAILURES = 20  # listed one by one
 PLAIN_WIDTH = 160  # of output that goes to a file or a pipe
@@ -39,6 +40,16 @@ def points_table(points: Sequence[Point]) -> Table:
     return table
 
 
+def stopped_text(outcomes: Sequence[Outcome]) -> Text:
+    """The points that were stopped as unstable, and when."""
+    text = Text()
+    for outcome in outcomes[:MOST_FAILURES]:
+        text.append("unstable ", style="bold yellow").append(f"{outcome.name}: {verdict(outcome).partition(': ')[2]}\n")
+    if len(outcomes) > MOST_FAILURES:
+        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
+    return text
+
+
 def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
     """The failed points with their reasons, and how to look at one; `arguments` are the sweep's own."""
     text = Text()
@@ -48,6 +59,8 @@ def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text
     if len(outcomes) > MOST_FAILURES:
         text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
     if outcomes:
-        command = shell_text(["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--debug"])
+        command = shell_text(
+            ["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--local", "--debug"]
+        )
         text.append(f"to look into one: {command}\n")
     return text

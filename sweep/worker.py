@@ -5,35 +5,45 @@ from __future__ import annotations
 import gc
 import time
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
-from sim_core import __version__, simulate
+from sim_core import Trace, __version__, simulate
 from sweep.point import Outcome, Point, describing_fields, failed_outcome
+from sweep.time_limit import time_limit
 from sync.parquet import encode_requests
 from traces import workload
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
 
 
-def run_point(point: Point, root: Path) -> Outcome:
-    """Simulate a point; its trace is read or generated below `root`. An exception becomes a failed outcome."""
+def run_point(
+    point: Point, root: Path, *, timeout_s: float | None = None, trace_of: Callable[[], Trace] | None = None
+) -> Outcome:
+    """Simulate a point. An exception, or taking longer than `timeout_s`, becomes a failed outcome.
+
+    `trace_of` gives the point's trace; without it the trace is read or generated below `root`.
+    """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     wall_start, cpu_start = time.perf_counter(), time.process_time()
     if not gc.get_freeze_count():
         # what the imports left behind is not to be searched for garbage at every run: a fifth of its CPU time
         gc.freeze()
     try:
-        trace = workload.load(point.trace, root)
-        result = simulate(point.spec, trace)
-        table = encode_requests(result, point.spec, trace)
+        with time_limit(timeout_s):
+            trace = workload.load(point.trace, root) if trace_of is None else trace_of()
+            result = simulate(point.spec, trace)
+            table = encode_requests(result, point.spec, trace)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
-        return failed_outcome(point, describe_error(error), version=__version__)
+        failed = failed_outcome(point, describe_error(error), version=__version__)
+        return replace(failed, wall_s=time.perf_counter() - wall_start, cpu_s=time.process_time() - cpu_start)
     return Outcome(
         **describing_fields(point),
-        status="completed",
+        status="completed" if result.stopped_s is None else "stopped",
         summary={name: float(value) for name, value in result.summary.items()},
         requests_parquet=table,
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
@@ -42,6 +52,22 @@ def run_point(point: Point, root: Path) -> Outcome:
         started_at=started_at,
         version=__version__,
     )
+
+
+class TraceShelf:
+    """Traces that this process has at hand, the most recent ones up to so many requests in all."""
+
+    def __init__(self, most_requests: int = 2_000_000) -> None:
+        self._most_requests = most_requests
+        self._traces: dict[str, Trace] = {}
+
+    def get(self, identity: str, fetch: Callable[[], Trace]) -> Trace:
+        """The trace of that identity, fetched if it is not there."""
+        trace = self._traces.pop(identity, None) or fetch()
+        self._traces[identity] = trace
+        while len(self._traces) > 1 and sum(map(len, self._traces.values())) > self._most_requests:
+            del self._traces[next(iter(self._traces))]
+        return trace
 
 
 def describe_error(error: BaseException) -> str:

@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,7 +242,7 @@ def test_a_sweep_that_was_interrupted_before_anything_was_done_names_no_place_to
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupted(point: object, root: Path) -> Outcome:
+    def interrupted(point: object, root: Path, **_: object) -> Outcome:
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the signal came first")
 
@@ -289,7 +289,7 @@ def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
 
     file = write_experiment(tiny)
 
-    def gone(self: object, points: Sequence[Point], interrupts: object) -> Iterator[Outcome]:
+    def gone(self: object, points: Sequence[Point], interrupts: object) -> Generator[Outcome, None, None]:
         yield run_point(points[0], project_root())
         raise OSError("Connection reset by peer\nand more")
 

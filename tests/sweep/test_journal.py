@@ -71,6 +71,11 @@ def _flip_a_byte(points: Path, key: str) -> None:
     path.write_bytes(path.read_bytes().replace(b"table", b"tablE"))
 
 
+def _change_a_figure(points: Path, key: str) -> None:
+    path = points / f"{key}.json"
+    path.write_text(path.read_text().replace('"ttft/p50_s": 0.1', '"ttft/p50_s": 0.01'))
+
+
 def _lose_table(points: Path, key: str) -> None:
     (points / f"{key}.parquet").unlink()
 
@@ -85,6 +90,7 @@ def _lose_table(points: Path, key: str) -> None:
         _another_points,
         _tear_table,
         _flip_a_byte,
+        _change_a_figure,
         _lose_table,
     ],
 )
@@ -94,10 +100,52 @@ def test_a_damaged_entry_is_ignored_with_a_warning_and_can_be_written_again(
     with Journal(tmp_path) as journal:
         journal.write(outcome)
         damage(tmp_path / "points", outcome.key)
-        with pytest.warns(JournalWarning, match="run again"):
-            assert journal.read(outcome.key) is None
+        for table in (True, False):
+            with pytest.warns(JournalWarning, match="run again"):
+                assert journal.read(outcome.key, table=table) is None
         journal.write(outcome)
         assert journal.read(outcome.key) == outcome
+
+
+def test_an_entry_can_be_read_without_its_table(tmp_path: Path, outcome: Outcome) -> None:
+    with Journal(tmp_path) as journal:
+        journal.write(outcome)
+        assert journal.read(outcome.key, table=False) == replace(outcome, requests_parquet=b"")
+
+
+def test_what_is_set_aside_is_all_there_and_no_longer_counts(tmp_path: Path, outcome: Outcome) -> None:
+    info = SweepInfo("n", "d", "n-1", "name: n", 2, "python -m sweep n.yaml")
+    with Journal(tmp_path) as journal:
+        journal.set_aside()
+        assert not (tmp_path / "earlier").exists(), "there was nothing"
+        for _ in range(2):
+            journal.write_sweep(info, [outcome.key])
+            journal.write(outcome)
+            journal.set_aside()
+            assert journal.read(outcome.key) is None
+        journal.write(replace(outcome, error="another"))
+    aside = sorted((tmp_path / "earlier").iterdir())
+    assert [Journal(folder).read(outcome.key) for folder in aside] == [outcome, outcome]
+    assert all((folder / "sweep.json").exists() for folder in aside)
+
+
+def test_who_writes_is_told_as_long_as_he_does(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.holder() is None
+    with Journal(tmp_path):
+        assert journal.holder() == str(os.getpid())
+    assert journal.holder() is None
+
+
+def test_the_latest_word_is_kept_and_a_torn_one_is_none(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.status() == {}
+    for left in (2, 1):
+        journal.note_status({"left": left})
+    assert journal.status() == {"left": 1}
+    (tmp_path / "status.json").write_text('{"left"')
+    assert journal.status() == {}
+    Journal(tmp_path / "nowhere").note_status({"left": 1})  # raises nothing
 
 
 def test_a_second_sweep_of_the_name_is_refused_and_told_whose_it_is(tmp_path: Path) -> None:
@@ -174,12 +222,12 @@ def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: P
     )
     text = json.dumps(outcome.to_json_dict())
     codes = []
-    for step in range(1, 10):
+    for step in range(1, 9):
         folder = tmp_path / str(step)
         ended = subprocess.run(
             [sys.executable, "-c", script, str(folder), str(step)], input=text, text=True, cwd=ROOT, check=False
         )
         codes.append(ended.returncode)
         with Journal(folder) as journal:  # the lock went with its holder
-            assert journal.read(outcome.key) == (None if step <= 7 else outcome)
-    assert codes == [-signal.SIGKILL] * 8 + [0]
+            assert journal.read(outcome.key) == (None if step <= 6 else outcome)
+    assert codes == [-signal.SIGKILL] * 7 + [0]

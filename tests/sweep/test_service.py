@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,10 +15,10 @@ from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment
 from sweep.interrupt import Interrupts
 from sweep.journal import Journal, JournalError
-from sweep.point import Outcome, Point, project_root
+from sweep.point import Outcome, Point, failed_outcome, project_root
 from sweep.progress import make_progress
 from sweep.serial import SerialLauncher
-from sweep.service import SweepReport, finished_before, run_sweep, sweep_id
+from sweep.service import Sweeping, SweepReport, finished_before, sweep_id
 from sweep.worker import run_point
 
 ROOT = project_root()
@@ -37,6 +37,11 @@ class RecordingWriter:
     def submit(self, outcome: Outcome) -> None:
         self.seen.append((outcome, self._journal.read(outcome.key)))
 
+    def submit_key(self, key: str) -> None:
+        kept = self._journal.read(key)
+        assert kept is not None
+        self.seen.append((kept, kept))
+
 
 class ForbiddenLauncher(SerialLauncher):
     """Fails the test when it is started."""
@@ -48,7 +53,7 @@ class ForbiddenLauncher(SerialLauncher):
 class InterruptedLauncher(SerialLauncher):
     """Gets a Ctrl-C in the middle of the third point."""
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Iterator[Outcome]:
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
         yield from super().outcomes(points[:2], interrupts)
         try:
             with interrupts.at_once():
@@ -69,13 +74,13 @@ def points(tiny: str) -> list[Point]:
 
 
 def sweep(
-    points: Sequence[Point], journal: Journal, launcher: SerialLauncher
+    points: Sequence[Point], journal: Journal, launcher: SerialLauncher, max_failures: int | None = None
 ) -> tuple[SweepReport, list[tuple[Outcome, Outcome | None]]]:
     writer = RecordingWriter(journal)
     known = list(finished_before(points, journal, retry_failed=False))
-    progress = make_progress(Console(quiet=True), len(points) - len(known), lambda: launcher.running)
     with Interrupts() as interrupts:
-        report = run_sweep(points, known, launcher, journal, writer, progress, interrupts)
+        sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=max_failures)
+        report = sweeping.run(points, known, lambda tally: make_progress(Console(quiet=True), tally))
     return report, writer.seen
 
 
@@ -96,8 +101,9 @@ def test_what_is_finished_starts_no_launcher_but_reaches_the_sink_under_its_pres
         renamed = expand(parse_experiment(tiny.replace("one-h100", "lone"), "tiny.yaml"), ["rate=4,3"], ROOT)
         report, seen = sweep(renamed, journal, ForbiddenLauncher(ROOT))
     assert report.reused == 2
-    assert [(o.index, o.name) for o, _ in seen] == [(0, "lone 1xH100 conv 4 rps"), (1, "lone 1xH100 conv 3 rps")]
-    assert all(o.requests_parquet for o, _ in seen)
+    told = [(o.index, o.name, o.requests_parquet) for o in report.outcomes]
+    assert told == [(0, "lone 1xH100 conv 4 rps", b""), (1, "lone 1xH100 conv 3 rps", b"")]
+    assert [o.key for o, _ in seen] == [p.key for p in renamed]
 
 
 def test_an_interrupt_gives_up_the_point_under_way_and_keeps_the_rest(points: list[Point], tmp_path: Path) -> None:
@@ -121,6 +127,25 @@ def test_a_full_disk_ends_the_sweep_and_what_was_finished_before_stays(
                 sweep(points, journal, SerialLauncher(ROOT))
         report, _ = sweep(points, journal, SerialLauncher(ROOT))
     assert (report.reused, report.missing, len(report.failed)) == (2, 0, 0)
+
+
+class FailingLauncher(SerialLauncher):
+    """Every point fails."""
+
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        for point in points:
+            yield failed_outcome(point, "planted", version="0")
+
+
+@pytest.mark.parametrize(("most", "ran", "given_up"), [(1, 1, True), (3, 3, True), (4, 4, False), (None, 4, False)])
+def test_as_many_failures_as_are_allowed_end_the_sweep_and_the_next_start_goes_on(
+    points: list[Point], tmp_path: Path, most: int | None, ran: int, given_up: bool
+) -> None:
+    with Journal(tmp_path) as journal:
+        report, _ = sweep(points, journal, FailingLauncher(ROOT), max_failures=most)
+        assert (len(report.failed), report.missing, report.given_up) == (ran, 4 - ran, given_up)
+        report, _ = sweep(points, journal, SerialLauncher(ROOT))
+    assert (len(report.failed), report.missing, report.reused) == (ran, 0, ran)
 
 
 def test_a_sweeps_id_is_its_grid_and_nothing_else(tiny: str) -> None:

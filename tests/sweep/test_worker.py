@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from sim_core import simulate
+from sim_core import Trace, simulate
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.point import Point, project_root
-from sweep.worker import run_point
+from sweep.worker import TraceShelf, run_point
 from traces import workload
 from traces.workload import TraceRef
 
@@ -69,3 +70,44 @@ def test_a_worker_imports_neither_mlflow_nor_ray(forbidden: str) -> None:
 
 def test_points_travel(points: list[Point]) -> None:
     assert [pickle.loads(pickle.dumps(p)) for p in points] == points
+
+
+def test_a_run_that_takes_too_long_is_a_failed_outcome_and_the_next_one_is_not(points: list[Point]) -> None:
+    outcome = run_point(points[3], ROOT, timeout_s=1e-4)
+    assert outcome.status == "failed"
+    assert (outcome.error or "").startswith(
+        "sweep.time_limit.RunTimeout: took longer than 0.0001 s (--timeout-per-run)"
+    )
+    assert run_point(points[3], ROOT, timeout_s=600.0).status == "completed"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_run_that_is_stopped_early_says_so_in_its_status_and_its_name(tiny: str) -> None:
+    text = tiny.replace("_5s", "_2min").replace("1, 2, 3, 4", "20")
+    (whole,) = expand(parse_experiment(text, "x.yaml"), [], ROOT)
+    (point,) = expand(parse_experiment(text, "x.yaml"), ["stop_at_backlog_s=10"], ROOT)
+    assert point.key != whole.key
+    assert (whole.name, point.name) == ("one-h100 1xH100 conv 20 rps", "one-h100 1xH100 conv 20 rps stop@10s")
+    outcome = run_point(point, ROOT)
+    assert (outcome.status, outcome.error) == ("stopped", None)
+    assert outcome.summary["run/stopped_early_s"] > 10.0
+
+
+def test_a_shelf_keeps_the_latest_traces_up_to_its_size(points: list[Point]) -> None:
+    traces = [workload.load(p.trace, ROOT) for p in points]
+    fetched: list[int] = []
+
+    def get(number: int) -> None:
+        def fetch() -> Trace:
+            fetched.append(number)
+            return traces[number]
+
+        assert shelf.get(str(number), fetch) is traces[number]
+
+    shelf = TraceShelf(most_requests=len(traces[1]) + len(traces[2]) + len(traces[0]))
+    for number in (0, 1, 0, 2, 0, 3, 0):
+        get(number)
+    assert fetched == [0, 1, 2, 3]
+    get(1)
+    assert fetched == [0, 1, 2, 3, 1], "the one that was not asked for the longest went first"
+    TraceShelf(most_requests=0).get("x", lambda: traces[0])  # the latest is always kept

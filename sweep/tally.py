@@ -1,0 +1,99 @@
+"""The count of a sweep under way: what is done, how fast that went, and when it will be over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sweep.point import Outcome, Point
+from sweep.schedule import expected_s
+
+SLOWEST = 3  # points worth a word
+
+
+class Tally:
+    """Counts outcomes as they come. `running` tells the points under way at this moment."""
+
+    def __init__(
+        self, points: Sequence[Point], running: Callable[[], int], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total = len(points)
+        self.done = self.failed = 0
+        self.slowest: list[tuple[float, str]] = []  # seconds and name, the slowest first
+        self._running, self._now_s = running, now_s
+        self._requests = 0
+        self._expected_s = {point.key: expected_s(point) for point in points}
+        self._all_s, self._done_s = sum(self._expected_s.values()), 0.0
+        self._start_s = now_s()
+
+    def add(self, outcome: Outcome) -> None:
+        """One more."""
+        self.done += 1
+        self.failed += outcome.status == "failed"
+        self._requests += simulated_requests(outcome)
+        self._done_s += self._expected_s.get(outcome.key, 0.0)
+        self.slowest = sorted([*self.slowest, (outcome.wall_s, outcome.name)], reverse=True)[:SLOWEST]
+
+    @property
+    def running(self) -> int:
+        """Points under way."""
+        return min(self._running(), self.left)
+
+    @property
+    def left(self) -> int:
+        """Points that are not done."""
+        return self.total - self.done
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the count began."""
+        return max(self._now_s() - self._start_s, 1e-9)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest will take if it goes on like this, long points counting more than short ones; None before
+        the first is done."""
+        if self._done_s == 0.0:
+            return None
+        return self.elapsed_s * (self._all_s - self._done_s) / self._done_s
+
+    def speed_text(self) -> str:
+        """`120 runs/min, 91,000 requests/s`."""
+        if self.done == 0:
+            return "- runs/min"
+        runs = self.done * 60.0 / self.elapsed_s
+        return f"{runs:,.{0 if runs >= 10 else 1}f} runs/min, {self._requests / self.elapsed_s:,.0f} requests/s"
+
+    def left_text(self) -> str:
+        """`left 240, until about 14:05 (2:10 h)`, in local time."""
+        if self.left_s is None or self.left == 0:
+            return f"left {self.left}"
+        end = datetime.now().astimezone() + timedelta(seconds=self.left_s)
+        return f"left {self.left}, until about {end:%H:%M:%S} ({duration_text(self.left_s)})"
+
+    def status(self) -> dict[str, Any]:
+        """For `Journal.note_status`: plain values."""
+        return {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "elapsed_s": round(self.elapsed_s, 1),
+            "left_s": None if self.left_s is None else round(self.left_s, 1),
+            "left": self.left,
+            "running": self.running,
+            "speed": self.speed_text(),
+        }
+
+
+def simulated_requests(outcome: Outcome) -> int:
+    """How many requests a run has dealt with, whatever became of them; of one that was stopped, those completed."""
+    ends = ("completed", "rejected", "unfinished") if outcome.status == "completed" else ("completed", "rejected")
+    return int(sum(outcome.summary.get(f"run/{end}", 0.0) for end in ends))
+
+
+def duration_text(seconds: float) -> str:
+    """`45 s`, `12:30 min`, `3:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d} min" if whole < 3600 else f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.point import Point, project_root
+from sweep.schedule import MOST_LOST, TASK_S, Backlog, expected_s
+
+
+@pytest.fixture
+def point(tiny: str) -> Point:
+    return expand(parse_experiment(tiny, "tiny.yaml"), ["rate=1"], project_root())[0]
+
+
+def many(point: Point, count: int, requests: int) -> list[Point]:
+    return [replace(point, key=f"{i:064x}", index=i, requests=requests) for i in range(count)]
+
+
+def tasks(backlog: Backlog, cores: int) -> Iterator[tuple[Point, ...]]:
+    while task := backlog.next_task(cores):
+        yield task
+
+
+def test_long_points_go_first_and_alone_and_short_ones_together(point: Point) -> None:
+    points = [*many(point, 40, 30), *(replace(p, key=f"a{p.index}") for p in many(point, 5, 100_000))]
+    made = list(tasks(Backlog(points), 1))
+    assert [len(task) for task in made[:5]] == [1] * 5
+    assert all(task[0].requests == 100_000 for task in made[:5])
+    assert len(made[5]) > 5
+    assert sorted(p.key for task in made for p in task) == sorted(p.key for p in points)
+
+
+def test_points_of_one_trace_are_neighbours(point: Point) -> None:
+    points = [replace(p, trace_identity=f"t{p.index % 3}") for p in many(point, 12, 100_000)]
+    order = [task[0].trace_identity for task in tasks(Backlog(points), 1)]
+    assert order == sorted(order)
+
+
+def test_the_last_tasks_are_small_so_that_all_cores_end_together(point: Point) -> None:
+    sizes = [len(task) for task in tasks(Backlog(many(point, 1000, 30)), 2)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-8:] == [1] * 8
+
+
+def test_tasks_become_smaller_when_points_take_longer_than_expected(point: Point) -> None:
+    backlog = Backlog(many(point, 1000, 30))
+    before = backlog.next_task(2)
+    for p in before:
+        backlog.took(p, 10 * expected_s(p) + 1.0)
+    assert len(backlog.next_task(2)) < len(before)
+
+
+def test_a_task_holds_about_as_much_work_as_is_said(point: Point) -> None:
+    task = Backlog(many(point, 100_000, 30)).next_task(2)
+    assert TASK_S - expected_s(point) <= sum(map(expected_s, task)) <= TASK_S
+
+
+def test_the_points_of_a_lost_task_are_run_alone_and_one_that_is_always_lost_is_given_up(point: Point) -> None:
+    points = many(point, 20, 30)
+    backlog = Backlog(points)
+    task = backlog.next_task(1)
+    assert len(task) > 1
+    assert backlog.lost(task, "worker") is None
+    assert [backlog.next_task(1) for _ in task] == [(p,) for p in task]
+    for _ in range(MOST_LOST["worker"]):
+        assert backlog.lost(task[:1], "worker") is None
+        assert backlog.next_task(1) == task[:1]
+    assert backlog.lost(task[:1], "worker") == task[0]
+    assert len(backlog) == 20 - len(task)
+
+
+def test_a_point_survives_more_nodes_than_workers(point: Point) -> None:
+    backlog = Backlog([])
+    assert all(backlog.lost([point], "node") is None for _ in range(MOST_LOST["node"]))
+    assert backlog.lost([point], "node") == point
+
+
+def test_more_requests_take_longer_and_so_does_a_higher_load_on_fewer_machines(point: Point) -> None:
+    large = replace(point, requests=50_000, rate=80.0, machines={"dgx-h100": 40})
+    assert expected_s(large) > expected_s(replace(large, requests=40_000))
+    assert expected_s(replace(large, machines={"dgx-h100": 8})) > expected_s(large)
+    assert expected_s(replace(large, rate=None)) > 0.0

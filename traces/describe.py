@@ -2,59 +2,120 @@
 
 from __future__ import annotations
 
-from array import array
-from math import ceil
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.table import Table
 
-from sim_core.trace import Trace
+from traces.statistics import SHARES, sparkline
 
-SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-
-
-def quantile(ordered: list[int], share: float) -> int:
-    """The smallest of the ascending values that at least this share (0 to 1] of them does not exceed."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+Facts = Mapping[str, Any]  # what traces.statistics.describe gives
+BAR = 12  # characters; all tables fit into 80
 
 
-def overview(trace: Trace) -> Table:
-    """Counts, times, rates. Rates are over the span from the first arrival to the last."""
-    span_s = trace.arrival_s[-1] - trace.arrival_s[0]
-    table = Table("", trace.name, title="Trace")
-    table.columns[1].justify = "right"
-    table.add_row("requests", f"{len(trace):,}")
-    table.add_row("applications", f"{len(set(trace.application_id)):,}")
-    table.add_row("first arrival (s)", f"{trace.arrival_s[0]:,.3f}")
-    table.add_row("last arrival (s)", f"{trace.arrival_s[-1]:,.3f}")
-    for label, amount in (
-        ("requests per second", len(trace)),
-        ("tokens in per second", sum(trace.prompt_tokens)),
-        ("tokens out per second", sum(trace.output_tokens)),
+def tables(facts: Facts) -> Iterator[Table]:
+    """All there is to say, in the order in which one wants to know it."""
+    yield overview(facts)
+    yield sizes(facts)
+    if facts["peaks"]:
+        yield peaks(facts)
+    if facts["over_time"]:
+        yield over_time(facts)
+    if facts["burstiness"]["windows"]:
+        yield burstiness(facts)
+    if facts["applications"] > 1:
+        yield applications(facts)
+
+
+def overview(facts: Facts) -> Table:
+    """Counts, times, rates, and the single figures of unevenness and correlation."""
+    table = _table("", facts["name"], title="Trace")
+    table.add_row("requests", f"{facts['requests']:,}")
+    table.add_row("applications", f"{facts['applications']:,}")
+    table.add_row("first arrival (s)", f"{facts['first_arrival_s']:,.3f}")
+    table.add_row("last arrival (s)", f"{facts['last_arrival_s']:,.3f}")
+    for label, key in (
+        ("requests per second", "requests_per_s"),
+        ("tokens in per second", "tokens_in_per_s"),
+        ("tokens out per second", "tokens_out_per_s"),
     ):
-        table.add_row(label, _per_second(amount, len(trace), span_s))
-    if (largest := max(trace.batch_size)) > 1:
-        table.add_row("largest batch_size", f"{largest:,}")
-    table.add_row("contents (SHA-256)", trace.digest()[:16])
+        table.add_row(label, _number(facts[key]))
+    table.add_row("gaps: sd / mean (Poisson: 1)", _number(facts["burstiness"]["gap_cv"]))
+    correlation = facts["correlation_of_prompt_and_output"]
+    table.add_row("prompt with output: correlation", _number(correlation["pearson"]))
+    table.add_row("prompt with output: rank correlation", _number(correlation["spearman"]))
+    if facts["largest_batch_size"] > 1:
+        table.add_row("largest batch_size", f"{facts['largest_batch_size']:,}")
+    table.add_row("contents (SHA-256)", facts["sha256"][:16])
     return table
 
 
-def sizes(trace: Trace) -> Table:
+def sizes(facts: Facts) -> Table:
     """Quantiles of prompt and output, in tokens."""
-    table = Table("tokens", "total", "mean", "min", *SHARES, "max", title="Sizes")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.add_row("prompt", *_size_cells(trace.prompt_tokens))
-    table.add_row("output", *_size_cells(trace.output_tokens))
+    table = _table("tokens", "total", "mean", "min", *SHARES, "max", title="Sizes")
+    for name in ("prompt", "output"):
+        table.add_row(name, *_size_cells(facts[f"{name}_tokens"]))
     return table
 
 
-def _size_cells(tokens: array[int]) -> list[str]:
-    ordered = sorted(tokens)
-    quantiles = [f"{quantile(ordered, share):,}" for share in SHARES.values()]
-    mean = f"{sum(ordered) / len(ordered):,.1f}"
-    return [f"{sum(ordered):,}", mean, f"{ordered[0]:,}", *quantiles, f"{ordered[-1]:,}"]
+def peaks(facts: Facts) -> Table:
+    """The mean load beside the most that comes within a second, ten, a minute."""
+    columns = [f"in {window['window_s']:g} s" for window in facts["peaks"]]
+    table = _table("per second", "mean", *columns, title="Mean and peak load")
+    for label, key in (("requests", "requests"), ("tokens in", "tokens_in"), ("tokens out", "tokens_out")):
+        values = [facts[f"{key}_per_s"], *(window[f"{key}_per_s"] for window in facts["peaks"])]
+        table.add_row(label, *map(_number, values))
+    return table
 
 
-def _per_second(amount: float, requests: int, span_s: float) -> str:
-    # n arrivals span n - 1 gaps.
-    return f"{amount / requests * (requests - 1) / span_s:,.2f}" if span_s > 0 else "-"
+def over_time(facts: Facts) -> Table:
+    """The rates of each stretch of time."""
+    rows = facts["over_time"]
+    top = max((row["requests_per_s"] or 0.0 for row in rows), default=0.0)
+    line = sparkline([row["requests_per_s"] for row in rows])
+    table = _table("from (s)", "requests", "per second", "tokens in/s", "tokens out/s", "", title=f"Over time  {line}")
+    table.columns[0].justify, table.columns[-1].justify = "right", "left"
+    for row in rows:
+        rates = (row["requests_per_s"], row["tokens_in_per_s"], row["tokens_out_per_s"])
+        bar = "█" * round((row["requests_per_s"] or 0.0) / top * BAR) if top else ""
+        table.add_row(f"{row['from_s']:,.1f}", f"{row['requests']:,}", *map(_number, rates), bar)
+    return table
+
+
+def burstiness(facts: Facts) -> Table:
+    """How unevenly the requests of windows of several lengths come."""
+    windows = facts["burstiness"]["windows"]
+    columns = [f"{window['window_s']:g} s" for window in windows]
+    table = _table("requests in windows of", *columns, title="Burstiness")
+    table.add_row("variance / mean (Poisson: 1)", *(_number(window["dispersion"]) for window in windows))
+    table.add_row("most / mean", *(_number(window["peak_to_mean"]) for window in windows))
+    return table
+
+
+def applications(facts: Facts) -> Table:
+    """One line for each."""
+    columns = ("requests", "per s", "in/s", "out/s", "prompt", "p99", "output", "p99")
+    table = _table("id", *columns, title="Applications: tokens in and out per second, mean sizes")
+    for one in facts["by_application"]:
+        rates = [_number(one[f"{key}_per_s"]) for key in ("requests", "tokens_in", "tokens_out")]
+        cells = []
+        for size in (one["prompt_tokens"], one["output_tokens"]):
+            cells += [f"{size['mean']:,.1f}", f"{size['p99']:,}"]
+        table.add_row(str(one["application_id"]), f"{one['requests']:,}", *rates, *cells)
+    return table
+
+
+def _table(first: str, *others: str, title: str) -> Table:
+    table = Table(first, title=title)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _size_cells(facts: Facts) -> list[str]:
+    quantiles = [f"{facts[name]:,}" for name in SHARES]
+    return [f"{facts['total']:,}", f"{facts['mean']:,.1f}", f"{facts['min']:,}", *quantiles, f"{facts['max']:,}"]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}" if value < 10_000 else f"{value:,.0f}"

@@ -3,24 +3,77 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from pathlib import Path
 
 from rich.console import Console
 
-from traces import describe
+from sim_core.errors import TraceError
+from sim_core.trace import Trace
 from traces.commands.arguments import Subparsers, open_trace, seed
+from traces.commands.reading import add_reading, reading, say
+from traces.reader import read_file, warn
+from traces.recipe_file import SUFFIX, read_recipe
+
+EXAMPLES = """examples:
+  python -m traces describe rr_conv_70
+  python -m traces describe AzureLLMInferenceTrace_conv.csv --png conv.png
+  python -m traces describe load.yaml --seed 3 --json
+"""
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `describe`."""
-    parser = subparsers.add_parser("describe", help="counts, rates and sizes of a named workload or a file")
-    parser.add_argument("trace", metavar="NAME-or-FILE", help="a workload's name, a CSV file, or the name of a sample")
-    parser.add_argument("--seed", type=seed, default=0, help="of a named workload; default: %(default)s")
+    parser = subparsers.add_parser(
+        "describe",
+        help="counts, rates over time, sizes and burstiness of a trace, as tables, JSON or a picture",
+        description="Says what a trace asks of a cluster: how many requests and tokens come when, how unevenly, "
+        "and how large they are.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("trace", metavar="TRACE", help="a workload's name, a file of any format, a recipe, or a sample")
+    parser.add_argument("--seed", type=seed, default=0, help="of a named workload or recipe; default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--bins", type=int, default=12, metavar="N", help="stretches of time; default: %(default)s")
+    parser.add_argument("--png", metavar="FILE", help="draw arrivals and sizes (replaces FILE)")
+    add_reading(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the tables."""
-    trace = open_trace(options.trace, options.seed)
-    console = Console()
-    console.print(describe.overview(trace))
-    console.print(describe.sizes(trace))
+    """Prints the tables, or JSON, and draws the picture."""
+    if options.bins < 1 or options.bins > 10_000:
+        raise TraceError(f"--bins {options.bins}: must be from 1 to 10,000")
+    if options.png and (Path(options.png).is_dir() or not Path(options.png).parent.is_dir()):
+        raise TraceError("cannot be written: must be a file in a folder that is there", source=options.png)
+    trace = _read(options)
+    from traces import describe, statistics  # NumPy, which errors in arguments do without
+
+    facts = statistics.describe(trace, options.bins)
+    if options.json:
+        sys.stdout.write(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    else:
+        console = Console()
+        for table in describe.tables(facts):
+            console.print(table)
+    if options.png:
+        from traces.picture import draw
+
+        draw(trace, Path(options.png))
+        say(f"picture in {options.png}")
+
+
+def _read(options: argparse.Namespace) -> Trace:
+    path = Path(options.trace)
+    if not path.is_file():
+        return open_trace(options.trace, options.seed)
+    if path.suffix == SUFFIX:
+        return read_recipe(path, read_file, confined=False).generate(options.seed, path.stem)
+    with reading(options, options.trace, None) as opened:
+        from traces.reading import stem, to_trace
+
+        trace = to_trace(opened.batches(), stem(path.name))
+        warn(opened.tally)
+    return trace

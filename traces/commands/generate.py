@@ -7,20 +7,18 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
 from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.arrivals import ARRIVALS
 from traces.commands.arguments import Subparsers, seed
+from traces.commands.reading import say
 from traces.distributions import DISTRIBUTIONS
 from traces.reader import read_file
 from traces.recipe import parse
 from traces.recipe_file import SUFFIX, opener, read_recipe
 from traces.sizes import workload_names
-from traces.writer import csv_lines, write_csv
+from traces.writer import csv_lines
 
 EXAMPLES = """examples:
   python -m traces generate rr_conv_70 --seed 1
@@ -76,44 +74,54 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
     parser.add_argument("--max-requests", type=int, metavar="N", help="no more than the first N")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
-    parser.add_argument("--out", metavar="FILE", help="default: NAME.csv here; '-' is the standard output")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="ends in .csv, .csv.gz, .csv.zst or .parquet; a folder for several; '-' is the standard output; "
+        "default: NAME.csv here",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Writes the traces; says where."""
+    from traces.writing import write_trace  # and Arrow, which --help does without
+
     described = [key for key in (*SIZE_OPTIONS, "application", "duration", "max_requests") if _given(options, key)]
     if options.what and described:
         raise TraceError(f"{options.what[0]} says all by itself: leave out --{described[0].replace('_', '-')}")
-    if not options.what and not options.out:
-        raise TraceError(
-            "--out FILE says where to write" if described else f"nothing to make; see --help: {named.FORM}"
-        )
-    if len(options.what) > 1:
-        folder = Path(options.out or ".")
-        if not folder.is_dir():
-            raise TraceError("must be a folder that is there, for several traces", source=str(folder))
-        for what in options.what:
-            write(_named_or_recipe(what, options.seed), folder / f"{Path(what).name.removesuffix(SUFFIX)}.csv", options)
-    elif options.what:
-        trace = _named_or_recipe(options.what[0], options.seed)
-        write(trace, Path(options.out or f"{trace.name}.csv"), options)
+    if not options.what and not described:
+        raise TraceError(f"nothing to make; --help shows how; named workloads are {named.FORM}")
+    if not options.what and (not options.out or Path(options.out).is_dir()):
+        raise TraceError("--out FILE says where to write")
+    for what, path in _targets(options):
+        trace = _named_or_recipe(what, options.seed) if what else _described(options)
+        if options.out == "-":
+            sys.stdout.writelines(csv_lines(trace))
+            sys.stdout.flush()
+        else:
+            write_trace(trace, path)
+            say(f"{len(trace):,} requests in {path}")
+
+
+def _targets(options: argparse.Namespace) -> list[tuple[str, Path]]:
+    """What to make, and where to write it: looked at before anything is made."""
+    from traces.writing import check_ending
+
+    folder = Path(options.out or ".")
+    if len(options.what) > 1 and not folder.is_dir():
+        raise TraceError("must be a folder that is there, for several traces", source=str(folder))
+    if len(options.what) < 2 and options.out and not folder.is_dir():
+        targets = [("".join(options.what), Path(options.out))]
     else:
-        write(_described(options), Path(options.out), options)
-
-
-def write(trace: Trace, path: Path, options: argparse.Namespace) -> None:
-    """Unless there is such a file already."""
-    if options.out == "-":
-        sys.stdout.writelines(csv_lines(trace))
-        sys.stdout.flush()
-        return
-    if path.exists() and not options.force:
-        raise TraceError("is there already; --force replaces it", source=str(path))
-    write_csv(trace, path)
-    message = f"{len(trace):,} requests in {escape(str(path))}"
-    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+        targets = [(what, folder / f"{Path(what).name.removesuffix(SUFFIX)}.csv") for what in options.what]
+    for _, path in targets:
+        if options.out != "-":
+            check_ending(path)
+            if path.is_dir() or (path.exists() and not options.force):
+                raise TraceError("is there already; --force replaces it", source=str(path))
+    return targets
 
 
 def _given(options: argparse.Namespace, key: str) -> bool:
@@ -139,7 +147,7 @@ def _described(options: argparse.Namespace) -> Trace:
     try:
         recipe = parse(values, opener(Path(), read_file, confined=False))
     except SpecError as error:
-        text = str(error) if options.application else str(error).replace("applications.0.", "--", 1)
+        text = str(error) if options.application else _as_options(str(error))
         raise TraceError(text) from error
     return recipe.generate(options.seed, Path(options.out).name.partition(".")[0])
 
@@ -159,3 +167,12 @@ def _application(text: str) -> dict[str, object]:
             raise TraceError(f"--application {text!r}: {key!r} is there twice")
         values[key] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
     return values
+
+
+def _as_options(text: str) -> str:
+    """An error about a recipe's key, as one about the option that stands for it."""
+    names = {"applications.0.": "--", "duration_s": "--duration", "max_requests": "--max-requests"}
+    for key, option in names.items():
+        if text.startswith(key):
+            return option + text.removeprefix(key)
+    return text

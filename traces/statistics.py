@@ -1,0 +1,184 @@
+"""Numbers about a trace: how much comes when, how unevenly, of which sizes. All as values that JSON has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, isfinite
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sim_core.trace import Trace
+
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+WINDOWS_S = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
+MIN_WINDOWS = 10  # fewer say nothing about how uneven the requests come
+SHORTEST_S = 1e-9  # in less there is no rate
+PEAK_WINDOWS_S = (1.0, 10.0, 60.0)
+BIN_WIDTHS_S = tuple(
+    [10.0**n * m for n in range(-9, 1) for m in (1, 2, 5)]
+    + [10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0, 43200.0]
+    + [86400.0 * 10**n * m for n in range(7) for m in (1, 2, 5)]
+)
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
+    """Everything that `python -m traces describe` says. Rates are over the span from first to last arrival."""
+    arrival_s = np.frombuffer(trace.arrival_s)
+    application = whole(trace.application_id)
+    prompt, output = whole(trace.prompt_tokens), whole(trace.output_tokens)
+    ids = np.unique(application)
+    everything = np.ones(len(trace), bool)
+    return {
+        "name": trace.name,
+        "requests": len(trace),
+        "applications": len(ids),
+        "first_arrival_s": float(arrival_s[0]),
+        "last_arrival_s": float(arrival_s[-1]),
+        "largest_batch_size": max(trace.batch_size),
+        "sha256": trace.digest(),
+        **load(arrival_s, prompt, output, everything),
+        "peaks": peaks(arrival_s, prompt, output),
+        "over_time": over_time(arrival_s, prompt, output, bins),
+        "burstiness": burstiness(arrival_s),
+        "correlation_of_prompt_and_output": correlation(prompt, output),
+        "by_application": [
+            {"application_id": int(one), **load(arrival_s, prompt, output, application == one)} for one in ids
+        ],
+    }
+
+
+def whole(column: Any) -> Ints:
+    """A column of whole numbers as NumPy sees it, not copied."""
+    return np.frombuffer(column, np.int64)
+
+
+def load(arrival_s: Floats, prompt: Ints, output: Ints, mine: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Rates and sizes of some of the requests, the rates over the span of all."""
+    count, span_s = len(arrival_s), float(arrival_s[-1] - arrival_s[0])
+
+    def per_second(amount: float) -> float | None:  # n arrivals span n - 1 gaps
+        return amount / count * (count - 1) / span_s if span_s >= SHORTEST_S else None
+
+    return {
+        "requests": int(mine.sum()),
+        "requests_per_s": per_second(float(mine.sum())),
+        "tokens_in_per_s": per_second(float(prompt[mine].sum())),
+        "tokens_out_per_s": per_second(float(output[mine].sum())),
+        "prompt_tokens": sizes(prompt[mine]),
+        "output_tokens": sizes(output[mine]),
+    }
+
+
+def sizes(tokens: Ints) -> dict[str, Any]:
+    """Total, mean and quantiles: the smallest size that at least this share of the requests does not exceed."""
+    ordered = np.sort(tokens)
+    quantiles = {name: int(ordered[ceil(share * len(ordered)) - 1]) for name, share in SHARES.items()}
+    facts = {"total": int(ordered.sum()), "mean": float(ordered.mean()), "min": int(ordered[0])}
+    return {**facts, **quantiles, "max": int(ordered[-1])}
+
+
+def peaks(arrival_s: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]:
+    """The most that comes in any of the windows one after the other, per second."""
+    span_s = arrival_s[-1] - arrival_s[0]
+    found = []
+    for window_s in PEAK_WINDOWS_S:
+        if span_s >= window_s:
+            starts = first_in_window(arrival_s, window_s)
+            counts = np.diff(starts, append=len(arrival_s))
+            most = [counts.max(), np.add.reduceat(prompt, starts).max(), np.add.reduceat(output, starts).max()]
+            rates = [float(amount) / window_s for amount in most]
+            names = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
+            found.append({"window_s": window_s, **dict(zip(names, rates, strict=True))})
+    return found
+
+
+def first_in_window(arrival_s: Floats, window_s: float) -> Ints:
+    """Where a window begins that has a request in it: places in `arrival_s`. Windows count from the first arrival."""
+    number = np.floor((arrival_s - arrival_s[0]) / window_s)
+    return np.flatnonzero(np.diff(number, prepend=-1.0))
+
+
+def burstiness(arrival_s: Floats) -> dict[str, Any]:
+    """How unevenly requests come. Poisson arrivals have 1 in `gap_cv` and in each `dispersion`."""
+    gaps = np.diff(arrival_s)
+    cv = float(gaps.std() / gaps.mean()) if len(gaps) and gaps.mean() > 0 else None
+    windows = [facts for window_s in WINDOWS_S if (facts := unevenness(arrival_s, window_s))]
+    return {"gap_cv": cv, "windows": windows}
+
+
+def unevenness(arrival_s: Floats, window_s: float) -> dict[str, Any] | None:
+    """Variance over mean of the requests in a window (index of dispersion of counts), and the most over the mean.
+
+    Over the windows that lie wholly between first and last arrival; None when they are fewer than MIN_WINDOWS.
+    """
+    windows = int((arrival_s[-1] - arrival_s[0]) // window_s)
+    if windows < MIN_WINDOWS:
+        return None
+    within = arrival_s[arrival_s < arrival_s[0] + windows * window_s]
+    counts = np.diff(first_in_window(within, window_s), append=len(within)).astype(float)
+    mean = counts.sum() / windows  # windows without a request are not among the counts
+    variance = (counts * counts).sum() / windows - mean * mean
+    return {
+        "window_s": window_s,
+        "windows": windows,
+        "dispersion": float(variance / mean),
+        "peak_to_mean": float(counts.max() / mean),
+    }
+
+
+def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[dict[str, Any]]:
+    """At most `bins` stretches of equal, round length; the last one ends with the last arrival."""
+    width_s = bin_width(float(arrival_s[-1] - arrival_s[0]), bins)
+    if not width_s:
+        return []
+    edges = arrival_s[0] + np.arange(bins + 2) * width_s
+    places = np.searchsorted(arrival_s, edges)
+    rows = []
+    for first, last, begin_s in zip(places, places[1:], edges, strict=False):
+        if begin_s > arrival_s[-1]:
+            break
+        end_s = min(float(begin_s) + width_s, float(arrival_s[-1]))
+        covered_s = end_s - float(begin_s)
+        amounts = (last - first, prompt[first:last].sum(), output[first:last].sum())
+        # what little is left at the end has no rate
+        rates = [float(amount) / covered_s if covered_s > 0.1 * width_s else None for amount in amounts]
+        names = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
+        facts = {"from_s": float(begin_s), "to_s": end_s, "requests": int(last - first)}
+        rows.append({**facts, **dict(zip(names, rates, strict=True))})
+    return rows
+
+
+def bin_width(span_s: float, bins: int) -> float:
+    """The shortest round length of which `bins` cover the span; 0 for no span."""
+    if span_s < SHORTEST_S:
+        return 0.0
+    return next((width_s for width_s in BIN_WIDTHS_S if width_s * bins >= span_s * (1.0 - 1e-9)), span_s)
+
+
+def correlation(prompt: Ints, output: Ints) -> dict[str, float | None]:
+    """Pearson's, of the sizes, and Spearman's, of their ranks; None where all sizes are the same."""
+    return {"pearson": _pearson(prompt, output), "spearman": _pearson(_ranks(prompt), _ranks(output))}
+
+
+def _pearson(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float | None:
+    if one.min() == one.max() or other.min() == other.max():
+        return None
+    value = float(np.corrcoef(one, other)[0, 1])
+    return value if isfinite(value) else None
+
+
+def _ranks(values: Ints) -> Floats:
+    """Equal values share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2.0)[place]
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """The values as bars of eight heights from 0 on."""
+    top = max((value for value in values if value), default=0.0)
+    return "".join(" " if not value else "▁▂▃▄▅▆▇█"[min(7, int(value / top * 8))] for value in values)

@@ -54,8 +54,12 @@ def download(file: Published, folder: Path, progress: Progress = lambda done, to
             if path.is_file():  # another process has just finished it
                 part.unlink(missing_ok=True)
                 return path, _verified(file, path, path)
-            _fetch(file, stream, part, progress)
-            stream.flush()
+            try:
+                _fetch(file, stream, part, progress)
+            finally:
+                stream.flush()
+                if not stream.tell():
+                    part.unlink(missing_ok=True)
             os.fsync(stream.fileno())
             checked = _verified(file, part, path)
             part.replace(path)

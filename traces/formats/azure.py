@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from traces.formats.csv_text import Column, whole
+from traces.formats.csv_text import Column, output, whole
 from traces.formats.timestamps import nanoseconds
 
 PUBLISHER = "Microsoft Azure (github.com/Azure/AzurePublicDataset)"
@@ -19,7 +19,7 @@ def _arrival(cells: Sequence[str]) -> Any:
 COLUMNS = (
     Column("TIMESTAMP", "arrival", _arrival),
     whole("ContextTokens", "prompt_tokens"),
-    whole("GeneratedTokens", "output_tokens", least=0),
+    output("GeneratedTokens"),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from traces.source import Source
@@ -62,8 +63,7 @@ def with_output(columns: dict[str, Any], tally: Tally) -> dict[str, Any]:
         return columns
     tally.zeros(count)
     if tally.zero_output == "keep":
-        output[empty] = 1
-        return columns
+        return columns | {"output_tokens": np.maximum(output, 1)}
     return selected(columns, ~empty)
 
 

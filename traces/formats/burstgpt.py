@@ -8,7 +8,7 @@ first day's midnight (not from 0 in the later files). Response tokens of 0 mark 
 from __future__ import annotations
 
 from traces.formats.base import About
-from traces.formats.csv_text import CsvFormat, seconds, text, whole
+from traces.formats.csv_text import CsvFormat, output, seconds, text, whole
 
 FORMAT = CsvFormat(
     about=About(
@@ -22,7 +22,7 @@ FORMAT = CsvFormat(
     columns=(
         seconds("Timestamp"),
         whole("Request tokens", "prompt_tokens"),
-        whole("Response tokens", "output_tokens", least=0),
+        output("Response tokens"),
         text("Session ID"),
         text("Elapsed time"),
         text("Model"),

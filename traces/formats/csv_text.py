@@ -23,23 +23,32 @@ Convert = Callable[[Sequence[str]], Any]  # cells -> a NumPy array; BadCell name
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the file (`source`) and what it becomes. `default` stands for a column that may be missing."""
+    """A column of the file (`source`) and what it becomes. `default` stands for a column that may be missing.
+
+    `strict` is its conversion where requests without output are errors.
+    """
 
     source: str
     target: str
     convert: Convert | None = None  # None: text
     default: int | None = None
     required: bool = True
+    strict: Convert | None = None
 
 
 def whole(source: str, target: str, least: int | None = None, default: int | None = None) -> Column:
     """A column of whole numbers, from LEAST[target] on unless said otherwise."""
-    smallest = LEAST[target] if least is None else least
-
-    def convert(cells: Sequence[str]) -> Any:
-        return np.frombuffer(integers(cells, smallest), np.int64)
-
+    convert = _whole(LEAST[target] if least is None else least)
     return Column(source, target, convert, default, required=default is None)
+
+
+def output(source: str) -> Column:
+    """The tokens of output, of which there may be none."""
+    return Column(source, "output_tokens", _whole(0), strict=_whole(LEAST["output_tokens"]))
+
+
+def _whole(least: int) -> Convert:
+    return lambda cells: np.frombuffer(integers(cells, least), np.int64)
 
 
 def seconds(source: str) -> Column:
@@ -152,19 +161,18 @@ def _full_rows(rows: list[list[str]], width: int, tally: Tally) -> tuple[Sequenc
 
 def _converted(column: Column, cells: Sequence[str], numbers: Any, good: Any, tally: Tally) -> Any:
     """The column; cells that are wrong are marked in `good` where bad rows are to be left out."""
-    if column.convert is None:
+    convert = column.strict if column.strict and tally.zero_output == "error" else column.convert
+    if convert is None:
         return pa.array(cells, pa.string())
     try:
-        # a copy: what came from an array's buffer cannot be written to by others
-        return column.convert(cells).copy()
+        return convert(cells)
     except BadCell as bad:
-        tally_rows = int(numbers[bad.index])
         if not tally.skip_bad_rows:
-            raise tally.error(bad.reason, tally_rows, column.source) from None
+            raise tally.error(bad.reason, int(numbers[bad.index]), column.source) from None
     values = []
     for index, cell in enumerate(cells):
         try:
-            values.append(column.convert([cell])[0])
+            values.append(convert([cell])[0])
         except BadCell as bad:
             values.append(0)
             if good[index]:

@@ -45,17 +45,18 @@ class ParquetFormat:
 
     def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
-        try:
-            with source.failures_explained(), pq.ParquetFile(_file(source)) as file:
-                _check_columns(file.schema_arrow, tally)
-                names = [name for name in file.schema_arrow.names if name != "row"]
-                share = source.path.stat().st_size / max(1, file.metadata.num_rows)
-                for batch in file.iter_batches(BATCH_ROWS, columns=names):
-                    source.on_bytes(int(batch.num_rows * share))
-                    yield _checked(batch, tally)
-        except pa.ArrowException as error:
-            text = str(error).splitlines()[0]
-            raise tally.error(f"is no sound Parquet file: {text}") from error
+        with source.failures_explained():
+            try:
+                with pq.ParquetFile(_file(source)) as file:
+                    _check_columns(file.schema_arrow, tally)
+                    share = source.path.stat().st_size / max(1, file.metadata.num_rows)
+                    for batch in file.iter_batches(BATCH_ROWS):
+                        source.on_bytes(int(batch.num_rows * share))
+                        yield _checked(batch, tally)
+            except (pa.ArrowException, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                raise tally.error(f"is no sound Parquet file: {str(error).splitlines()[0]}") from error
 
 
 def _file(source: Source) -> Any:
@@ -85,6 +86,8 @@ def _checked(batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     tally.rows += batch.num_rows
     good = np.ones(batch.num_rows, bool)
     for name in batch.schema.names:
+        if name in ("row", "arrival"):
+            raise tally.error(f"column {name!r}: this name is taken; rename it")
         if name == "arrival_s":
             columns["arrival"] = _numbers(batch[name], name, 0, pa.float64(), good, tally, columns["row"])
         elif name in WHOLE:
@@ -115,7 +118,7 @@ def _numbers(column: pa.Array, name: str, least: int, kind: pa.DataType, good: A
         reason = "the cell is empty" if value is None else f"{value!r} must be {least} or more, and finite"
         tally.bad_row(int(rows[index]), reason, name)
         good[index] = False
-    return values.copy() if name == "output_tokens" else values
+    return values
 
 
 FORMAT = ParquetFormat()

@@ -13,7 +13,7 @@ import numpy as np
 
 from traces.cells import BadCell, integers
 from traces.formats.base import About
-from traces.formats.csv_text import Column, CsvFormat, seconds, whole
+from traces.formats.csv_text import Column, CsvFormat, output, seconds, whole
 
 GENERATIVE_LLM = 2  # the one request_type there is
 
@@ -40,7 +40,7 @@ FORMAT = CsvFormat(
         whole("request_id", "request_id"),
         seconds("arrival_timestamp"),
         whole("prompt_size", "prompt_tokens"),
-        whole("token_size", "output_tokens"),
+        output("token_size"),
         Column("request_type", "", _request_type, default=GENERATIVE_LLM, required=False),
         whole("application_id", "application_id", default=0),
         whole("batch_size", "batch_size", default=1),

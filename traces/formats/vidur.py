@@ -7,7 +7,7 @@ num_decode_tokens`, seconds as floats. Its other files there have sizes without 
 from __future__ import annotations
 
 from traces.formats.base import About
-from traces.formats.csv_text import CsvFormat, seconds, whole
+from traces.formats.csv_text import CsvFormat, output, seconds, whole
 
 FORMAT = CsvFormat(
     about=About(
@@ -20,6 +20,6 @@ FORMAT = CsvFormat(
     columns=(
         seconds("arrived_at"),
         whole("num_prefill_tokens", "prompt_tokens"),
-        whole("num_decode_tokens", "output_tokens", least=0),
+        output("num_decode_tokens"),
     ),
 )

@@ -1,0 +1,294 @@
+"""What holds for every format of trace files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sim_core.errors import TraceError
+from sim_core.trace import Trace
+from tests.traces.format_samples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
+from traces.edit import kept_columns
+from traces.formats import FORMATS, by_name, recognise
+from traces.formats.parquet import REQUIRED
+from traces.reading import ReadOptions, open_trace, read_trace
+from traces.source import Source
+from traces.tally import Tally
+
+NAMES = [known.about.name for known in FORMATS]
+TEXT = [name for name in NAMES if name != "parquet"]
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return bytes(sink.getvalue())
+
+
+def read(path: Path, **options: Any) -> tuple[Trace, Tally]:
+    return read_trace(path, source=path.name, name="t", options=ReadOptions(**options))
+
+
+def refusal(path: Path, **options: Any) -> str:
+    with pytest.raises(TraceError) as caught:
+        read(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_format_has_a_sample_here() -> None:
+    assert sorted(NAMES) == sorted(SAMPLES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exactly_one_format_recognises_a_sample(name: str) -> None:
+    head = SAMPLES[name].content
+    assert [known.about.name for known in FORMATS if known.sniff(head)] == [name]
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_the_beginning_is_enough_to_recognise_a_format(name: str) -> None:
+    lines = SAMPLES[name].content.splitlines(keepends=True)
+    assert recognise(b"".join(lines[:2]), "x") is by_name(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_sample_is_read_exactly(name: str, forced: bool, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    path = write(tmp_path, "t", sample.content)
+    trace, tally = read(path, format=name if forced else None)
+    assert trace.arrival_s.tolist() == sample.arrival_s
+    assert trace.prompt_tokens.tolist() == sample.prompt_tokens
+    assert trace.output_tokens.tolist() == sample.output_tokens
+    assert tally.zero_output_rows == sample.zero_output
+    assert tally.rows == len(trace) + sample.zero_output
+    assert tally.late_rows == tally.rows_left_out == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_else_a_sample_has_is_kept(name: str, tmp_path: Path) -> None:
+    with open_trace(Source(write(tmp_path, "t", SAMPLES[name].content))) as opened:
+        table = pa.Table.from_batches(list(opened.batches()))
+        assert kept_columns(opened) == list(SAMPLES[name].kept)
+    for column, values in SAMPLES[name].kept.items():
+        assert table[column].to_pylist() == values
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, zstd, lambda content: gzip.compress(content[:20]) + gzip.compress(content[20:])]
+)
+def test_compressed_is_as_plain(name: str, pack: Any, tmp_path: Path) -> None:
+    plain = read(write(tmp_path, "plain", SAMPLES[name].content))[0]
+    assert read(write(tmp_path, "packed", pack(SAMPLES[name].content)))[0] == plain
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+def test_a_compressed_file_that_was_cut_is_said_to_be(name: str, pack: Any, tmp_path: Path) -> None:
+    packed = pack(SAMPLES[name].content)
+    for length in (len(packed) - 1, len(packed) // 2, 12):
+        assert refusal(write(tmp_path, "t", packed[:length]), format=name).endswith("file is damaged or cut short")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_file_is_refused(name: str, tmp_path: Path) -> None:
+    for content in (b"", gzip.compress(b""), zstd(b"")):
+        path = write(tmp_path, "t", content)
+        assert refusal(path) == "t: the file is empty"
+        assert "t: " in refusal(path, format=name)
+
+
+@pytest.mark.parametrize("name", [name for name in TEXT if SAMPLES[name].suffix == ".csv"])
+def test_a_header_alone_is_refused(name: str, tmp_path: Path) -> None:
+    header = SAMPLES[name].content.splitlines(keepends=True)[0]
+    assert refusal(write(tmp_path, "t", header), format=name) == "t: there are no requests, only a header"
+    assert "there are no requests" in refusal(write(tmp_path, "t", header))
+
+
+def cell_replaced(sample: Sample, column: str, value: str) -> bytes:
+    """The second request with another value."""
+    lines = sample.content.splitlines()
+    if sample.suffix == ".jsonl":
+        request = json.loads(lines[1])
+        request[column] = "HERE"
+        lines[1] = json.dumps(request).encode().replace(b'"HERE"', value.encode())
+    else:
+        names = lines[0].decode().split(",")
+        cells = lines[2].decode().split(",")
+        cells[names.index(column)] = value
+        lines[2] = ",".join(cells).encode()
+    return b"\n".join(lines)
+
+
+COLUMNS = [(name, column) for name in TEXT for column in SAMPLES[name].number_columns]
+
+
+@pytest.mark.parametrize(("name", "column"), COLUMNS)
+@pytest.mark.parametrize("value", ["x", "-1", "1e999", "", "null", "2023-02-30 00:00:00", "99999999999999999999999"])
+def test_a_bad_cell_is_named_by_file_row_and_column(name: str, column: str, value: str, tmp_path: Path) -> None:
+    if SAMPLES[name].suffix == ".jsonl" and value in ("x", "", "2023-02-30 00:00:00"):
+        value = f'"{value}"'
+    if column in ("arrival_timestamp", "Timestamp", "arrived_at") and value.startswith("999"):
+        value = "9" * 400  # more than any float
+    path = write(tmp_path, "t", cell_replaced(SAMPLES[name], column, value))
+    assert refusal(path).startswith(f"t, row 2, column {column}: ")
+
+
+@pytest.mark.parametrize(("name", "column"), COLUMNS)
+def test_bad_rows_are_left_out_and_counted_when_asked(name: str, column: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    value = '"x"' if sample.suffix == ".jsonl" else "x"
+    whole = read(write(tmp_path, "whole", sample.content), zero_output="keep")[0]
+    path = write(tmp_path, "t", cell_replaced(sample, column, value))
+    trace, tally = read(path, skip_bad_rows=True, zero_output="keep")
+    assert len(trace) == len(whole) - 1
+    assert trace.prompt_tokens.tolist() == [n for i, n in enumerate(whole.prompt_tokens) if i != 1]
+    assert (tally.rows, tally.rows_left_out) == (len(whole), 1)
+    assert tally.lines()[0].startswith(f"t: 1 bad rows left out, the first row 2, column {column}: 'x'")
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_a_text_file_that_was_cut_names_the_row_that_is_not_whole(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    rows = len(sample.content.splitlines()) - (sample.suffix == ".csv")
+    last = sample.content.rstrip(b"\r\n").splitlines()[-1]
+    cut = sample.content.rstrip(b"\r\n").removesuffix(last) + last[:4]
+    assert refusal(write(tmp_path, "t", cut)).startswith(f"t, row {rows}: ")
+    trace, tally = read(write(tmp_path, "t", cut), skip_bad_rows=True)
+    assert (len(trace), tally.rows_left_out) == (len(sample.arrival_s) - 1, 1)
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_bytes_that_are_no_text_are_refused(name: str, tmp_path: Path) -> None:
+    content = SAMPLES[name].content.rstrip() + b"\n\xff\xfe\x00"
+    assert "is not UTF-8 text (byte 0xff)" in refusal(write(tmp_path, "t", content))
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_rows_out_of_order_are_sorted_and_counted(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    lines = sample.content.rstrip(b"\r\n").splitlines()
+    first = 1 if sample.suffix == ".csv" else 0
+    turned = b"\n".join([*lines[:first], *lines[first:][::-1]])
+    trace, tally = read(write(tmp_path, "t", turned))
+    assert trace.arrival_s.tolist() == sample.arrival_s
+    assert tally.late_rows >= 1
+    assert tally.lines()[-1].startswith("t, row ")
+    assert "the rows were sorted by arrival" in tally.lines()[-1]
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_requests_without_output_are_dropped_kept_or_refused_as_asked(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    column = sample.number_columns[-1]
+    path = write(tmp_path, "t", cell_replaced(sample, column, "0"))
+    kept, tally = read(path, zero_output="keep")
+    assert kept.output_tokens.tolist()[1] == 1
+    assert "1 requests without output (failures) were kept, with one token" in tally.lines()[0]
+    dropped, tally = read(path, zero_output="drop")
+    assert len(dropped) == len(kept) - 1
+    assert tally.zero_output_rows == 1
+    assert column in refusal(path, zero_output="error")
+
+
+def test_unknown_content_says_what_was_looked_for_and_what_was_seen(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, "t", b"time,tokens\n1,2\n"))
+    assert text.startswith("t: is in no known format: its first line 'time,tokens'. Looked for parquet: ")
+    for known in FORMATS:
+        assert f"{known.about.name}: {known.about.recognised_by}" in text
+    assert "keys a, b. Looked" in refusal(write(tmp_path, "t", b'{"a": 1, "b": [2]}\n'))
+    assert "no known format" in refusal(write(tmp_path, "t", bytes(range(256))))
+
+
+def test_content_that_is_nearly_of_a_format_says_what_is_missing(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, "t", b"request_id,arrival_timestamp,prompt_sise,token_size\n0,1,2,3\n"))
+    assert "most like splitwise, but for prompt_size. Looked" in text
+    assert "column 'prompt_size' is missing; did you mean 'prompt_sise'?" in refusal(tmp_path / "t", format="splitwise")
+
+
+def test_sizes_without_arrivals_are_no_trace(tmp_path: Path) -> None:
+    content = b"num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n3772,54,3826,69.8\n"
+    assert "has sizes but no arrivals" in refusal(write(tmp_path, "t", content))
+
+
+def test_an_unknown_format_names_the_nearest(tmp_path: Path) -> None:
+    path = write(tmp_path, "t", SAMPLES["azure2023"].content)
+    assert "unknown format 'azure23'; did you mean 'azure2023'?" in refusal(path, format="azure23")
+
+
+def test_burstgpt_has_six_columns_too(tmp_path: Path) -> None:
+    trace, tally = read(write(tmp_path, "t", BURSTGPT_SIX_COLUMNS))
+    assert (trace.arrival_s.tolist(), trace.output_tokens.tolist()) == ([0.0, 40.0], [18, 230])
+    assert tally.lines() == []
+
+
+def test_an_agents_session_is_refused_with_the_reason(tmp_path: Path) -> None:
+    content = b'{"session_id": "a", "arrival_time_ns": 5, "sub_requests": [{"input_toks": 1, "output_toks": 1}]}\n'
+    text = refusal(write(tmp_path, "t", content + SAMPLES["llmservingsim"].content))
+    assert text.startswith("t, row 1, column sub_requests: an agent's session")
+    trace, tally = read(tmp_path / "t", skip_bad_rows=True)
+    assert (len(trace), tally.rows_left_out) == (2, 1)
+
+
+def test_hash_ids_that_are_none_are_an_error_of_their_row(tmp_path: Path) -> None:
+    content = SAMPLES["mooncake"].content.replace(b"[]", b'["a"]')
+    assert refusal(write(tmp_path, "t", content)).startswith("t, row 2, column hash_ids: ['a'] is not list<")
+
+
+def parquet(path: Path, **columns: Any) -> Path:
+    columns = {"arrival_s": [0.0, 1.0], "prompt_tokens": [1, 2], "output_tokens": [3, 4]} | columns
+    pq.write_table(pa.table({name: values for name, values in columns.items() if values is not None}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("arrival_s", [0.0, -1.0]),
+        ("arrival_s", [0.0, float("nan")]),
+        ("arrival_s", [0.0, float("inf")]),
+        ("arrival_s", [0.0, None]),
+        ("prompt_tokens", [1, 0]),
+        ("output_tokens", [1, 0]),
+        ("batch_size", [1, 0]),
+        ("request_id", [0, -1]),
+        ("application_id", [0, None]),
+    ],
+)
+def test_a_bad_cell_of_parquet_is_named(column: str, values: list[Any], tmp_path: Path) -> None:
+    path = parquet(tmp_path / "t", **{column: values})
+    assert refusal(path).startswith(f"t, row 2, column {column}: ")
+    trace, tally = read(path, skip_bad_rows=True)
+    assert (len(trace), tally.rows_left_out) == (1, 1)
+
+
+@pytest.mark.parametrize("column", REQUIRED)
+def test_parquet_without_a_column_or_with_text_in_it_is_refused(column: str, tmp_path: Path) -> None:
+    assert f"column {column!r} is missing" in refusal(parquet(tmp_path / "t", **{column: None}))
+    assert f"t, column {column}: holds " in refusal(parquet(tmp_path / "t", **{column: ["a", "b"]}))
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
+    content = parquet(tmp_path / "t").read_bytes()
+    for damaged in (content[:-1], content[:40], b"PAR1", content[:20] + b"\0" * 40 + content[60:]):
+        assert refusal(write(tmp_path, "t", damaged)).startswith("t: is no sound Parquet file: ")
+
+
+def test_request_ids_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    text = refusal(parquet(tmp_path / "t", request_id=[7, 7]))
+    assert text == "t, row 2, column request_id: 7 is there twice, first in row 1"

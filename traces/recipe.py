@@ -31,12 +31,13 @@ from sim_core.section import Section
 from sim_core.trace import Trace
 from traces.arrivals import Arrivals, arrivals
 from traces.distributions import distribution
-from traces.named import DEFAULT_DURATION_S, GENERATOR_VERSION, MAX_DURATION_S, MAX_REQUESTS, NS_PER_S
+from traces.named import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, NS_PER_S
 from traces.pairs import Independent, Joint, Pairs
 from traces.policy_text import SIZES, Context, Opener
 from traces.reader import TraceWarning
 from traces.sizes import workload_names
 
+RECIPE_VERSION = 1  # goes up whenever the same recipe would give another trace
 MAX_APPLICATIONS = 1000
 MAX_BATCH_SIZE = 1 << 20
 SHORT = 0.99  # of the duration: a trace's times that end before that are worth a word
@@ -71,7 +72,7 @@ class Recipe:
     def digest(self, seed: int) -> str:
         """SHA-256, in hex, over all that decides the trace, without making it."""
         decides = {
-            "generator_version": GENERATOR_VERSION,
+            "recipe_version": RECIPE_VERSION,
             "applications": [application.facts() for application in self.applications],
             "duration_s": self.duration_s,
             "max_requests": self.max_requests,

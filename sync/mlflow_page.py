@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 
 from sync.base import SweepInfo
+from sync.series import BY_PERCENTILE, OVER_TIME, TIME_CURVES
 from sync.verdict import WITHIN, DesignStanding, Standing, rank
 
 SUPERSEDED_TAG = "superseded"
@@ -21,6 +22,11 @@ _VIEW = "designs"
 _LONGEST_NOTE = 5000  # what also elder servers take
 _MOST_DESIGNS = 15
 _GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
+_SECTIONS = {
+    _VIEW: "Which design?",
+    BY_PERCENTILE: "Times by percentile (step: percent of the requests)",
+    OVER_TIME: "Over simulated time (step: seconds)",
+}
 _MOST_NAMED = 3  # in the one line that is visible before the description is unfolded
 
 
@@ -37,6 +43,8 @@ def saved_view() -> tuple[str, str]:
         "runDateAndNestInfo": 145,  # when it was run
         "tags.`verdict`": 270,
         "params.`rate`": 70,
+        "metrics.`run/unfinished`": 120,
+        "metrics.`run/rejected`": 115,
         f"metrics.`{SERVED_METRIC}`": 145,
         "metrics.`cost/dollars_per_hour`": 165,
         "metrics.`ttft/p90_slowdown`": 150,
@@ -55,7 +63,10 @@ def saved_view() -> tuple[str, str]:
         "columnWidths": columns,
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": _charts(),
-        "compareRunSections": [{"uuid": _VIEW, "name": "Which design?", "display": True, "isReordered": False}],
+        "compareRunSections": [
+            {"uuid": section, "name": name, "display": True, "isReordered": False}
+            for section, name in _SECTIONS.items()
+        ],
         "isAccordionReordered": True,
     }
     view = {"name": "Designs", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state, separators=(",", ":"))}
@@ -63,22 +74,22 @@ def saved_view() -> tuple[str, str]:
 
 
 def _charts() -> list[dict[str, object]]:
-    """One point a run, in its design's colour."""
+    """Of each run one point, in its design's colour, and below that its curves."""
     rate, cost = {"key": "rate", "type": "PARAM"}, {"key": "cost/dollars_per_hour", "type": "METRIC"}
     by_rate = ("ttft/p90_slowdown", "tbt/p90_slowdown", "e2e/p90_slowdown", SERVED_METRIC, "utilisation/mean")
-    return [
-        {
-            "uuid": f"{_VIEW}-{number}",
-            "type": "SCATTER",
-            "runsCountToCompare": 500,
-            "metricSectionId": _VIEW,
-            "deleted": False,
-            "isGenerated": False,
-            "xaxis": x,
-            "yaxis": {"key": y, "type": "METRIC"},
-        }
-        for number, (x, y) in enumerate([*((rate, y) for y in by_rate), (cost, SERVED_METRIC)])
+    points: list[dict[str, object]] = [
+        {"type": "SCATTER", "metricSectionId": _VIEW, "xaxis": x, "yaxis": {"key": y, "type": "METRIC"}}
+        for x, y in [*((rate, y) for y in by_rate), (cost, SERVED_METRIC)]
     ]
+    percentiles = [(BY_PERCENTILE, f"{BY_PERCENTILE}/{metric}_s") for metric in ("ttft", "tbt", "e2e")]
+    over_time = [(OVER_TIME, f"{OVER_TIME}/{name}") for name in TIME_CURVES]
+    plain: dict[str, object] = {"xAxisKey": "step", "lineSmoothness": 0}  # smoothed, a percentile is another one
+    lines: list[dict[str, object]] = [
+        {"type": "LINE", "metricSectionId": section, "metricKey": key, "selectedMetricKeys": [key], **plain}
+        for section, key in [*percentiles, *over_time]
+    ]
+    each: dict[str, object] = {"runsCountToCompare": 500}
+    return [{"uuid": f"chart{number}", **each, **chart} for number, chart in enumerate([*points, *lines])]
 
 
 def note(sweep: SweepInfo, experiment_id: str, standings: Iterable[Standing], superseded: int) -> str:

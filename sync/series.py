@@ -26,10 +26,15 @@ from sim_core.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
-# Each point costs the writer a tenth of a millisecond: as few as still show the shape, and the tail.
-PERCENTS = (1, *range(10, 91, 10), 95, 98, 99, 100)
+# Each point costs the writer a tenth of a millisecond: as few as still show the shape, and the tail. The slowest one of
+# all requests would flatten the rest of the curve.
+PERCENTS = (1, *range(10, 91, 10), 95, 98, 99)
 MOST_STEPS = 30  # of a series over time
 _WIDTHS_S = (1, 2, 5, 10, 15, 20, 30, 60)  # of a step: round, so that runs of about one length share their steps
+TIME_CURVES = (
+    *("throughput_requests_per_s", "output_tokens_per_s", "waiting_requests"),
+    *("kv_memory_fraction", "batch_requests_per_instance"),
+)
 _INSTANCE = re.compile(r"\S+_\d+\b")
 
 
@@ -104,22 +109,25 @@ def curves_over_time(
     after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / np.where(lasted > 0, lasted, 1.0), 0.0)
     batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
     widths = np.diff(edges)
-    values = {
-        "throughput_requests_per_s": np.histogram(np.minimum(done_s, edges[-1]), edges)[0] / widths,
-        "output_tokens_per_s": np.histogram(np.minimum(prompt_end, edges[-1]), edges)[0] / widths
+    values = (
+        np.histogram(np.minimum(done_s, edges[-1]), edges)[0] / widths,
+        np.histogram(np.minimum(prompt_end, edges[-1]), edges)[0] / widths
         + _mean_number(token_start, token_end, edges, after_first),
-        "waiting_requests": _mean_number(*_waiting(columns, result), edges),
-        "kv_memory_fraction": _kv_tokens(columns, sequences, edges) / max(capacity, 1),
-        "batch_requests_per_instance": batch / max(len(result.instances["name"]), 1),
-    }
+        _mean_number(*_waiting(columns, result), edges),
+        _kv_tokens(columns, sequences, edges) / max(capacity, 1),
+        batch / max(len(result.instances["name"]), 1),
+    )
     steps = tuple(int(edge) for edge in edges[:-1])
-    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in values.items()}
+    curves = zip(TIME_CURVES, values, strict=True)
+    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves}
 
 
 def _edges(end_s: float) -> Floats:
     rough_s = end_s / MOST_STEPS
     width_s = next((width for width in _WIDTHS_S if width >= rough_s), int(np.ceil(rough_s / 60)) * 60)
     edges: Floats = np.arange(0.0, end_s, width_s)
+    if len(edges) > 1 and end_s - edges[-1] < width_s / 2:  # in a sliver of a step a single request looks like a burst
+        edges = edges[:-1]
     return np.append(edges, end_s)
 
 

@@ -25,7 +25,11 @@ def test_the_saved_view_sorts_by_what_is_served_within_the_slo_and_orders_every_
     state = json.loads(json.loads(value)["state"])
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`slo/served_per_s`", False)
     assert set(state["selectedColumns"]) < set(state["columnOrder"]) == set(state["columnWidths"])
-    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {state["compareRunSections"][0]["uuid"]}
+    sections = [section["uuid"] for section in state["compareRunSections"]]
+    assert list(dict.fromkeys(chart["metricSectionId"] for chart in state["compareRunCharts"])) == sections
+    lines = [chart for chart in state["compareRunCharts"] if chart["type"] == "LINE"]
+    assert [chart["metricKey"] for chart in lines][:1] == ["by_percentile/ttft_s"]
+    assert {chart["lineSmoothness"] for chart in lines} == {0}
 
 
 def test_the_first_line_names_the_best_designs_and_links_to_table_and_charts(sweep):

@@ -201,6 +201,7 @@ def test_any_table_in_any_spelling_gives_back_its_requests_sorted_stably(
     order: list[str], spelling: random.Random,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(csv_text, "CHUNK_ROWS", chunk)
+    monkeypatch.setattr(csv_text, "BLOCK_BYTES", 300 + chunk)
     cells = []
     for number, (application, arrival, batch, prompt, output) in enumerate(rows):
         whole = {"request_id": number, "application_id": application, "request_type": 2, "batch_size": batch}
@@ -230,6 +231,7 @@ def test_one_bad_cell_anywhere_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, chunk: int, bad: str, value: str, data: st.DataObject
 ) -> None:
     monkeypatch.setattr(csv_text, "CHUNK_ROWS", chunk)
+    monkeypatch.setattr(csv_text, "BLOCK_BYTES", 300 + chunk)
     row = data.draw(st.integers(1, length))
     rows = [[str(n), "2", "0", str(n), "1", "10", "5"] for n in range(length)]
     rows[row - 1][COLUMNS.index(bad)] = value

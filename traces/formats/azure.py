@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from traces.formats.csv_text import Column, output, whole
-from traces.formats.timestamps import nanoseconds
+from traces.formats.timestamps import nanoseconds, nanoseconds_of
 
 PUBLISHER = "Microsoft Azure (github.com/Azure/AzurePublicDataset)"
 LICENCE = "CC-BY 4.0"
 
 
-def _arrival(cells: Sequence[str]) -> Any:
-    return nanoseconds(cells)
-
-
 COLUMNS = (
-    Column("TIMESTAMP", "arrival", _arrival),
+    Column("TIMESTAMP", "arrival", nanoseconds, fast=nanoseconds_of),
     whole("ContextTokens", "prompt_tokens"),
     output("GeneratedTokens"),
 )

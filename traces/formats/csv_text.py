@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 
 from sim_core.errors import choices
 from traces.cells import BadCell, integers, times
@@ -18,6 +19,8 @@ from traces.formats.base import CHUNK_ROWS, LEAST, About, selected, with_output
 from traces.source import Source
 from traces.tally import Tally
 
+BLOCK_BYTES = 1 << 21
+Fast = Callable[[pa.Array], Any]
 Convert = Callable[[Sequence[str]], Any]  # cells -> a NumPy array; BadCell names the first that is wrong
 
 
@@ -25,7 +28,8 @@ Convert = Callable[[Sequence[str]], Any]  # cells -> a NumPy array; BadCell name
 class Column:
     """A column of the file (`source`) and what it becomes. `default` stands for a column that may be missing.
 
-    `strict` is its conversion where requests without output are errors.
+    `strict` is its conversion where requests without output are errors. `fast` does the same as `convert` to an Arrow
+    array of `kind`, or gives None if it finds anything amiss.
     """
 
     source: str
@@ -34,31 +38,51 @@ class Column:
     default: int | None = None
     required: bool = True
     strict: Convert | None = None
+    kind: pa.DataType = field(default_factory=pa.string)
+    fast: Fast | None = None
 
 
 def whole(source: str, target: str, least: int | None = None, default: int | None = None) -> Column:
     """A column of whole numbers, from LEAST[target] on unless said otherwise."""
-    convert = _whole(LEAST[target] if least is None else least)
-    return Column(source, target, convert, default, required=default is None)
+    smallest = LEAST[target] if least is None else least
+    convert, fast = _whole(smallest), _from(smallest)
+    return Column(source, target, convert, default, default is None, kind=pa.int64(), fast=fast)
 
 
 def output(source: str) -> Column:
     """The tokens of output, of which there may be none."""
-    return Column(source, "output_tokens", _whole(0), strict=_whole(LEAST["output_tokens"]))
+    strict = _whole(LEAST["output_tokens"])
+    return Column(source, "output_tokens", _whole(0), strict=strict, kind=pa.int64(), fast=_from(0))
+
+
+def seconds(source: str) -> Column:
+    """The arrival, in seconds."""
+
+    def convert(cells: Sequence[str]) -> Any:
+        return np.frombuffer(times(cells), np.float64)
+
+    def fast(array: pa.Array) -> Any:
+        numbers = array.to_numpy()
+        return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
+
+    return Column(source, "arrival", convert, kind=pa.float64(), fast=fast)
 
 
 def _whole(least: int) -> Convert:
     return lambda cells: np.frombuffer(integers(cells, least), np.int64)
 
 
-def seconds(source: str) -> Column:
-    """The arrival, in seconds."""
-    return Column(source, "arrival", lambda cells: np.frombuffer(times(cells), np.float64))
+def _from(least: int) -> Fast:
+    def fast(array: pa.Array) -> Any:
+        numbers = array.to_numpy()
+        return numbers if numbers.min(initial=least) >= least else None
+
+    return fast
 
 
 def text(source: str) -> Column:
     """A column to be kept as it is, if it is there."""
-    return Column(source, source, required=False)
+    return Column(source, source, required=False, fast=lambda array: array)
 
 
 def first_line(head: bytes) -> list[str]:
@@ -101,16 +125,60 @@ class CsvFormat:
         return self.check_row(dict(zip(rows[0], rows[1] if len(rows) > 1 else [], strict=False)))
 
     def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """As TraceFormat."""
+        """As TraceFormat: Arrow's way as far as the file is sound, from there row by row."""
+        if (yield from self._read_fast(source, tally)):
+            return
         with source.open() as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines)
             try:
                 header = next(reader, None)
                 places = _places(self.columns, header, tally)
+                for _ in islice(reader, tally.rows):
+                    pass  # these have been read
                 while rows := list(islice(reader, CHUNK_ROWS)):
                     yield self._batch(rows, len(header or ()), places, tally)
             except csv.Error as error:
                 raise tally.error(f"is not CSV after row {tally.rows}: {error}") from error
+
+    def _read_fast(self, source: Source, tally: Tally) -> Generator[pa.RecordBatch, None, bool]:
+        """As `read`, several times as fast; ends with False before the first block in which anything is amiss."""
+        head = source.head()
+        header = first_line(head)
+        if not header or b'"' in head.split(b"\n", 1)[0] or b"\r" in head.split(b"\n", 1)[0][:-1]:
+            return False
+        places = _places(self.columns, header, tally)
+        present = [column for column in self.columns if column.target in places]
+        if not all(column.fast for column in present):
+            return False
+        with source.open() as stream:
+            watched = _Watched(stream)
+            try:
+                for block in _blocks(watched, len(header), {places[column.target]: column.kind for column in present}):
+                    arrays = self._checked(block, places, tally)
+                    if arrays is None or watched.hexadecimal:
+                        return False
+                    arrays["row"] = np.arange(tally.rows + 1, tally.rows + 1 + block.num_rows)
+                    tally.rows += block.num_rows
+                    yield pa.RecordBatch.from_pydict(with_output(arrays, tally))
+            except pa.ArrowInvalid:
+                return False
+        return True
+
+    def _checked(self, block: pa.RecordBatch, places: dict[str, int], tally: Tally) -> dict[str, Any] | None:
+        arrays: dict[str, Any] = {"row": None}
+        for column in self.columns:
+            if column.target in places:
+                assert column.fast is not None
+                values = column.fast(block[str(places[column.target])])
+                if values is None:
+                    return None
+                if column.strict and tally.zero_output == "error" and values.min(initial=1) < 1:
+                    return None
+                arrays[column.target] = values
+            elif column.default is not None:
+                arrays[column.target] = np.full(block.num_rows, column.default, np.int64)
+        arrays.pop("", None)
+        return arrays
 
     def _batch(self, rows: list[list[str]], width: int, places: dict[str, int], tally: Tally) -> pa.RecordBatch:
         numbers, rows = _full_rows(rows, width, tally)
@@ -127,6 +195,43 @@ class CsvFormat:
         if not good.all():
             arrays = selected(arrays, good)
         return pa.RecordBatch.from_pydict(with_output(arrays, tally))
+
+
+class _Watched:
+    """A stream that notices hexadecimal numbers: Arrow takes them, though in a data file they are mistakes."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._last, self.closed = stream, b"", False
+        self.hexadecimal = False
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        both = (self._last + data[:1]).lower()
+        self.hexadecimal = self.hexadecimal or b"0x" in data or b"0X" in data or b"0x" in both
+        self._last = data[-1:]
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _blocks(stream: _Watched, width: int, kinds: dict[int, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    """The rows behind the header, columns named by their places; ArrowInvalid for what is not as it should be."""
+    names = [str(place) for place in range(width)]
+    reader = pa.csv.open_csv(
+        pa.PythonFile(stream, mode="r"),
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+        # a blank line has one cell: it is amiss, so that rows keep their numbers
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={str(place): kind for place, kind in kinds.items()},
+            include_columns=[str(place) for place in kinds],
+            null_values=[],
+            strings_can_be_null=False,
+        ),
+    )
+    with reader:
+        yield from reader
 
 
 def _places(columns: tuple[Column, ...], header: list[str] | None, tally: Tally) -> dict[str, int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from traces.cells import BadCell, integers
 from traces.formats.base import About
@@ -24,6 +25,11 @@ def _request_type(cells: Sequence[str]) -> Any:
             if kind != GENERATIVE_LLM:
                 raise BadCell(index, f"{cells[index]!r}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
     return np.zeros(len(cells), np.int64)
+
+
+def _all_generative(array: pa.Array) -> Any:
+    kinds = array.to_numpy()
+    return kinds if (kinds == GENERATIVE_LLM).all() else None
 
 
 FORMAT = CsvFormat(
@@ -41,7 +47,9 @@ FORMAT = CsvFormat(
         seconds("arrival_timestamp"),
         whole("prompt_size", "prompt_tokens"),
         output("token_size"),
-        Column("request_type", "", _request_type, default=GENERATIVE_LLM, required=False),
+        Column(
+            "request_type", "", _request_type, GENERATIVE_LLM, required=False, kind=pa.int64(), fast=_all_generative
+        ),
         whole("application_id", "application_id", default=0),
         whole("batch_size", "batch_size", default=1),
     ),

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from traces.cells import BadCell
 from traces.formats.base import NS_PER_S
@@ -26,23 +28,32 @@ def nanoseconds(cells: Sequence[str]) -> Any:
 
     BadCell for what is no such time, a day that does not exist included.
     """
-    result = np.empty(len(cells), np.int64)
-    lengths = np.fromiter(map(len, cells), np.int64, len(cells))
-    for length in set(lengths.tolist()):
+    text = pa.array(cells, pa.string())
+    result = nanoseconds_of(text)
+    return np.array([_one(cell, index) for index, cell in enumerate(cells)], np.int64) if result is None else result
+
+
+def nanoseconds_of(text: pa.Array) -> Any:
+    """The same of an Arrow array of strings, quickly; None if some are not all of one layout for each length."""
+    result = np.empty(len(text), np.int64)
+    lengths = pc.binary_length(text).to_numpy()
+    for length in np.unique(lengths).tolist():
         places = np.flatnonzero(lengths == length)
-        alike = list(cells) if len(places) == len(cells) else [cells[int(place)] for place in places]
-        fast = _alike(alike, int(length))
-        result[places] = [_one(cell, int(p)) for cell, p in zip(alike, places, strict=True)] if fast is None else fast
+        # taken, they lie one behind the other
+        alike = text.take(pa.array(places))
+        found = _alike(alike, length)
+        if found is None:
+            return None
+        result[places] = found
     return result
 
 
-def _alike(cells: list[str], length: int) -> Any:
+def _alike(cells: pa.Array, length: int) -> Any:
     """All of one length and layout, the first one's; None if they are not, or not times."""
-    match = _TIME.fullmatch(cells[0])
-    text = "".join(cells)
-    if match is None or not text.isascii():
+    match = _TIME.fullmatch(cells[0].as_py())
+    if match is None or cells.offset:
         return None
-    letters = np.frombuffer(text.encode(), np.uint8).reshape(-1, length)
+    letters = np.frombuffer(cells.buffers()[2], np.uint8, len(cells) * length).reshape(-1, length)
     rest = letters[:, 19 + (len(match["fraction"]) + 1 if match["fraction"] else 0) :]
     if not (rest == rest[0]).all() or not (letters[:, 10] == letters[0, 10]).all():
         return None

@@ -39,6 +39,7 @@ from traces.sizes import workload_names
 
 RECIPE_VERSION = 1  # goes up whenever the same recipe would give another trace
 MAX_APPLICATIONS = 1000
+MAX_STEPS = 5 * MAX_REQUESTS  # requests and changes of rate, of one application
 MAX_BATCH_SIZE = 1 << 20
 SHORT = 0.99  # of the duration: a trace's times that end before that are worth a word
 
@@ -83,28 +84,26 @@ class Recipe:
     def generate(self, seed: int, name: str) -> Trace:
         """The trace: request ids from 0 in order of arrival. TraceError when it would have no request."""
         streams = Streams(seed)
-        times: list[int] = []
-        ids, prompts, outputs, batches = (array("q") for _ in range(4))
+        columns = tuple(array("q") for _ in range(5))
         for one in self.applications:
-            new = list(self._times(one, streams))
-            prompt, output = one.sizes.sample(streams, one.prefix(), len(new))
-            times += new
-            prompts += prompt
-            outputs += output
-            ids += array("q", [one.application_id]) * len(new)
-            batches += array("q", [one.batch_size]) * len(new)
-        if not times:
+            new = array("q", self._times(one, streams))
+            sizes = one.sizes.sample(streams, one.prefix(), len(new))
+            same = (array("q", [value]) * len(new) for value in (one.application_id, one.batch_size))
+            for column, more in zip(columns, (new, *sizes, *same), strict=True):
+                column.extend(more)
+        if not columns[0]:
             raise TraceError(f"has no request with seed {seed}; raise the rate or the duration", source=name)
-        # Sorting is stable: of requests at one instant, those of the application named first come first.
-        order = sorted(range(len(times)), key=times.__getitem__)[: self.max_requests]
+        if len(self.applications) > 1:
+            columns = _merged(columns, self.max_requests)
+        times, prompts, outputs, ids, batches = columns
         return Trace(
             name=name,
-            request_id=array("q", range(len(order))),
-            application_id=array("q", [ids[i] for i in order]),
-            arrival_s=array("d", [times[i] / NS_PER_S for i in order]),
-            prompt_tokens=array("q", [prompts[i] for i in order]),
-            output_tokens=array("q", [outputs[i] for i in order]),
-            batch_size=array("q", [batches[i] for i in order]),
+            request_id=array("q", range(len(times))),
+            application_id=ids,
+            arrival_s=array("d", [at / NS_PER_S for at in times]),
+            prompt_tokens=prompts,
+            output_tokens=outputs,
+            batch_size=batches,
         )
 
     def _times(self, one: Application, streams: Streams) -> Iterator[int]:
@@ -113,6 +112,14 @@ class Recipe:
             end_ns = self.duration_s * NS_PER_S
             times = takewhile(lambda at: at < end_ns, times)
         return islice(times, self.max_requests)
+
+
+def _merged(columns: tuple[array[int], ...], most: int | None) -> tuple[array[int], ...]:
+    """In order of the first column; of requests at one instant those of the application named first come first."""
+    import numpy as np  # for mixed traces alone
+
+    order = np.argsort(np.frombuffer(columns[0], np.int64), kind="stable")[:most]
+    return tuple(array("q", np.frombuffer(column, np.int64)[order].tobytes()) for column in columns)
 
 
 def parse(values: object, open_trace: Opener) -> Recipe:
@@ -187,8 +194,14 @@ def _duration(top: Section, applications: tuple[Application, ...]) -> float | No
 
 def _check_amount(applications: tuple[Application, ...], duration_s: float | None, most: int | None) -> None:
     expected = 0.0
-    for application in applications:
-        length_s = duration_s if duration_s is not None else application.arrivals.span_s() or 0.0
-        expected += application.arrivals.rate_per_s * length_s
-    if min(expected, most or expected) > MAX_REQUESTS:
+    steps = 0.0
+    for process in (application.arrivals for application in applications):
+        length_s = duration_s if duration_s is not None else process.span_s() or 0.0
+        if most is not None:
+            length_s = min(length_s, most / process.rate_per_s)
+        expected += process.rate_per_s * length_s
+        steps += process.steps_per_s() * length_s
+    if expected > MAX_REQUESTS:
         raise SpecError(f"asks for {expected:.3g} requests; at most {MAX_REQUESTS:,} are made", key="applications")
+    if steps > MAX_STEPS:
+        raise SpecError(f"rates change {steps:.3g} times; at most {MAX_STEPS:,} are made", key="applications")

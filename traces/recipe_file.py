@@ -63,7 +63,15 @@ def _open(folder: Path, name: str, read_trace: Callable[[Path], Trace], confined
 
 
 class _Strict(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would silently take the last."""
+    """Refuses a key that is there twice, of which YAML would silently take the last, and values by reference.
+
+    A few lines of references to references can stand for more than memory holds.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"a reference (*) in line {self.line + 1}; write it out")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         names = [key.value for key, _ in node.value]

@@ -197,6 +197,10 @@ def test_all_that_decides_the_trace_counts_in_its_digest(given: Path) -> None:
         ({"applications": [{**CONV, "joint": "yes"}]}, "joint='yes': must be true or false"),
         ({"applications": [{"arrivals": "poisson:rate=1"}]}, "applications.0.prompt: needs prompt and output, or"),
         ({"applications": [{**CONV, "arrivals": "poisson:rate=1e6"}]}, "asks for 6e\\+08 requests; at most 20,000,000"),
+        (
+            {"applications": [{**CONV, "arrivals": "onoff:rate=0.01,on_s=0.001,off_s=0.001"}], "duration_s": 1e9},
+            "applications: rates change 1e\\+12 times; at most 100,000,000",
+        ),
         ({"applications": [{**CONV, "prompt": "gamma:mean=1"}]}, "applications.0.prompt.cv: is missing"),
     ],
 )
@@ -217,6 +221,7 @@ def test_a_recipe_without_a_single_request_is_refused() -> None:
         ("a: [", "load.yaml: is not YAML"),
         ("duration_s: 5\nduration_s: 6\n", "load.yaml: is not YAML: 'duration_s' is there twice in line 2"),
         ("applications: [{arrivals: !!python/name:os.system x}]", "is not YAML"),
+        ("a: &x [1]\nb: *x\n", "is not YAML: a reference \\(\\*\\) in line 2; write it out"),
         ("applications: {}", "load.yaml: applications={}: must be a list"),
         (YAML.replace("given.csv", "../given.csv"), "../given.csv: a recipe may only name files in its own folder"),
         (YAML.replace("given.csv", "/etc/passwd"), "/etc/passwd: a recipe may only name files in its own folder"),

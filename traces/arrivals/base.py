@@ -41,6 +41,10 @@ class Arrivals(ABC):
         """When the times end of themselves; None: never."""
         return None
 
+    def steps_per_s(self) -> float:
+        """How much work a second of the times is: requests, and whatever else has to be drawn."""
+        return self.rate_per_s
+
     def facts(self) -> object:
         """All that decides the times, for a digest: values that JSON has."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -29,6 +29,9 @@ class OnOff(Arrivals):
         on_s, off_s = length(section, "on_s"), length(section, "off_s")
         return cls(rate(section), on_s, off_s, number_between(section, "quiet", 0.0, 1.0, 0.0))
 
+    def steps_per_s(self) -> float:
+        return self.rate_per_s + 2.0 / (self.on_s + self.off_s)
+
     def times_ns(self, stream: Random) -> Iterator[int]:
         rate_on = self.rate_per_s * (self.on_s + self.off_s) / (self.on_s + self.quiet * self.off_s)
         gaps = {True: exponential_ns(stream, rate_on)}

@@ -35,6 +35,9 @@ class Piecewise(Arrivals):
         total = sum(rate * length for rate, length in zip(rates, lengths, strict=True))
         return cls(total / sum(lengths), rates, lengths)
 
+    def steps_per_s(self) -> float:
+        return self.rate_per_s + len(self.lengths_s) / sum(self.lengths_s)
+
     def times_ns(self, stream: Random) -> Iterator[int]:
         gaps = exponential_ns(stream, 1.0)  # of unit rate: billionths of an expected request
         ahead = next(gaps) / NS_PER_S  # expected requests until the next one

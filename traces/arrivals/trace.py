@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, rate
+from traces.arrivals.base import LONGEST_S, Arrivals, rate
 from traces.named import NS_PER_S, RATES_PER_S
 from traces.policy_text import Context, file_name
 
@@ -35,6 +35,10 @@ class Given(Arrivals):
         if not RATES_PER_S[0] <= own_rate <= RATES_PER_S[1]:
             raise section.error("file", f"{len(times)} requests in {span_s:g} s have no rate to go by")
         asked = rate(section) if section.has("rate") else own_rate
+        if len(times) / asked > LONGEST_S:
+            raise section.error(
+                "file", f"{len(times)} requests at {asked:g} a second take more than {LONGEST_S:,.0f} s"
+            )
         return cls(asked, array("d", [t - times[0] for t in times]), own_rate / asked, given.identity)
 
     def span_s(self) -> float:

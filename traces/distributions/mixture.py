@@ -11,6 +11,7 @@ from sim_core.section import Section
 from traces.distributions.base import Distribution
 from traces.policy_text import Context
 
+MIN_WEIGHT = 1e-9
 Parser = Callable[[str, Context, str], Distribution]
 
 
@@ -37,7 +38,7 @@ class Mixture(Distribution):
                 share = float(weight) if star else 0.0
             except ValueError:
                 share = 0.0
-            if not 0.0 < share < float("inf"):
+            if not MIN_WEIGHT <= share <= 1.0 / MIN_WEIGHT:
                 raise SpecError("must be WEIGHT*DISTRIBUTION, WEIGHT more than 0", key=place, value=text.strip())
             parts.append((share, parse(inner.strip(), context, place)))
         total = sum(share for share, _ in parts)

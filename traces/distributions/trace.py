@@ -25,10 +25,12 @@ class Empirical(Distribution):
     def from_section(cls, section: Section, context: Context) -> Empirical:
         given = context.open_trace(file_name(section))
         size = section.text("size", SIZES) if section.has("size") else context.size
-        ordered = sorted(given.trace.prompt_tokens if size == "prompt" else given.trace.output_tokens)
-        values = sorted(set(ordered))
-        ends = [bisect_right(ordered, value) for value in values]
-        return cls(tuple(values), tuple(end / len(ordered) for end in ends), given.identity, size)
+        column = given.trace.prompt_tokens if size == "prompt" else given.trace.output_tokens
+        import numpy as np  # reading the trace has loaded it; named workloads do without
+
+        values, counts = np.unique(np.frombuffer(column, np.int64), return_counts=True)
+        shares = np.cumsum(counts) / len(column)
+        return cls(tuple(values.tolist()), tuple(shares.tolist()), given.identity, size)
 
     def facts(self) -> object:
         return {"distribution": self.name, "file": self.identity, "size": self.size}

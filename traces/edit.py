@@ -110,7 +110,8 @@ def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBa
     for batch in batches:
         columns = {}
         if by.rate != 1.0:
-            columns["arrival_s"] = batch["arrival_s"].to_numpy() / by.rate
+            with np.errstate(over="ignore"):
+                columns["arrival_s"] = batch["arrival_s"].to_numpy() / by.rate
             if not np.isfinite(columns["arrival_s"][-1]):
                 raise TraceError(f"a rate factor of {by.rate:g} gives times that are too large")
         for name, factor in (("prompt_tokens", by.prompt), ("output_tokens", by.output)):
@@ -120,7 +121,8 @@ def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBa
 
 
 def _resized(tokens: Any, name: str, factor: float) -> Any:
-    sizes = np.floor(tokens * factor + 0.5)
+    with np.errstate(over="ignore"):
+        sizes = np.floor(tokens * factor + 0.5)
     if sizes.max(initial=0) > MAX_TOKENS:
         raise TraceError(f"a factor of {factor:g} gives {name} beyond 2**53")
     return np.maximum(sizes, 1).astype(np.int64)

@@ -102,10 +102,9 @@ class Spool:
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    arrivals = table["arrival"].to_numpy()
-    if (arrivals[1:] >= arrivals[:-1]).all():  # rows ascend already
-        return table
-    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), arrivals))))
+    arrivals, rows = table["arrival"].to_numpy(), table["row"].to_numpy()
+    ascend = (arrivals[1:] > arrivals[:-1]) | ((arrivals[1:] == arrivals[:-1]) & (rows[1:] > rows[:-1]))
+    return table if ascend.all() else table.take(pa.array(np.lexsort((rows, arrivals))))
 
 
 def _key(batch: pa.RecordBatch, index: int) -> Key:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from traces.catalogue import CATALOGUE, published
 from traces.commands.arguments import Subparsers
@@ -39,7 +39,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> None:
     """Downloads, or lists what there is."""
     if options.name is None:
-        table = Table("NAME", "what", "licence", "to be cited", title="Public traces")
+        table = Table(Column("NAME", no_wrap=True), "what", "licence", "to be cited", title="Public traces")
         for file in CATALOGUE:
             table.add_row(file.name, file.what, file.licence, file.cite)
         Console().print(table)

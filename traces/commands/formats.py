@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from traces.commands.arguments import Subparsers
 
@@ -20,11 +20,11 @@ def run(options: argparse.Namespace) -> None:
     """Prints the table."""
     from traces.formats import FORMATS
 
-    table = Table(
-        "--format", "what", "recognised by", "also kept", "publisher", "licence", title="Formats", show_lines=True
-    )
+    columns = [Column(head, overflow="fold") for head in ("what it is", "recognised by", "kept too")]
+    table = Table(Column("--format", no_wrap=True), *columns, title="Formats")
     for known in FORMATS:
         about = known.about
-        table.add_row(about.name, about.title, about.recognised_by, about.kept or "-", about.publisher, about.licence)
+        what = f"{about.title}. {about.publisher}. {about.licence}"
+        table.add_row(about.name, what, about.recognised_by, about.kept or "-", end_section=True)
     table.caption = "Each also as .gz or .zst, found by content. Written are Parquet and SplitwiseSim's CSV."
     Console().print(table)

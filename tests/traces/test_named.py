@@ -34,6 +34,7 @@ def make(name: str, seed: int = 0) -> Trace:
         ("rr_conv_70_2min", Recipe("conv", 70.0, 120.0, 5)),
         ("rr_code_20_30s", Recipe("code", 20.0, 30.0, 5)),
         ("rr_code_20_0.5min", Recipe("code", 20.0, 30.0, 5)),
+        ("rr_conv_70.5_90s", Recipe("conv", 70.5, 90.0, 5)),
     ],
 )
 def test_a_name_says_workload_rate_and_duration(name: str, recipe: Recipe) -> None:
@@ -59,6 +60,13 @@ def test_a_name_says_workload_rate_and_duration(name: str, recipe: Recipe) -> No
                 "rr_conv",
                 "rr_conv_",
                 "rr_conv_-3",
+                "rr_conv_-0",
+                "rr_conv_+1",
+                "rr_conv_.5",
+                "rr_conv_5.",
+                "rr_conv_70_-2min",
+                "rr_conv_70_2m",
+                "RR_conv_70",
                 "rr_conv_nan",
                 "rr_conv_inf",
                 "rr_conv_1e3",

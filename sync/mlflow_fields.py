@@ -23,6 +23,7 @@ from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
+REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
 NOTE_TAG = "mlflow.note.content"

@@ -92,11 +92,25 @@ def _charts() -> list[dict[str, object]]:
     return [{"uuid": f"chart{number}", **each, **chart} for number, chart in enumerate([*points, *lines])]
 
 
-def note(sweep: SweepInfo, experiment_id: str, standings: Iterable[Standing], superseded: int) -> str:
-    """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them."""
+def note(
+    sweep: SweepInfo,
+    experiment_id: str,
+    standings: Iterable[Standing],
+    superseded: int,
+    *,
+    report_id: str = "",
+    unserved: str = "",
+) -> str:
+    """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them.
+
+    `report_id` is the run that is the sweep's report, `unserved` says which requests were not served.
+    """
     designs = rank(standings)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
-    parts = [f"{_best(designs)} {links}" if designs else links, _what(sweep)]
+    links += f" · [report](#/experiments/{experiment_id}/runs/{report_id}/artifacts)" if report_id else ""
+    best = f"**Most requests within the SLO:** {summary(designs)}" if any(d.holds for d in designs) else ""
+    first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
+    parts = [" ".join(filter(None, [*first, links])), _what(sweep)]
     if designs:
         parts += ["\n".join(_table(designs)), _how(designs, superseded)]
     text = "\n\n".join(parts)
@@ -107,13 +121,12 @@ def note(sweep: SweepInfo, experiment_id: str, standings: Iterable[Standing], su
     return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
 
 
-def _best(designs: list[DesignStanding]) -> str:
+def summary(designs: Iterable[DesignStanding]) -> str:
+    """The designs that serve most, in one line."""
     good = [design for design in designs if design.holds]
-    if not good:
-        return "**No design is within the SLO.**"
     named = ", ".join(_plain(d.design if d.best is None else f"{d.design} {d.best:g}/s") for d in good[:_MOST_NAMED])
     more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
-    return f"**Most requests within the SLO:** {named}{more}."
+    return f"{named}{more}."
 
 
 def _what(sweep: SweepInfo) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome
@@ -30,6 +30,8 @@ class Found:
     same: str
     superseded: bool
     standing: Standing
+    name: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether it makes writing `outcome` unnecessary: the same, or a success where the outcome failed."""
@@ -45,6 +47,8 @@ def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[st
         same=tags.get(fields.SAME_TAG, ""),
         superseded=tags.get(SUPERSEDED_TAG) == "true",
         standing=fields.standing(tags, metrics),
+        name=tags.get("point.name", ""),
+        metrics={name: value for name, value in metrics.items() if not name.startswith(fields.CURVES)},
     )
 
 
@@ -85,9 +89,9 @@ class Runs:
         """The current runs of the same point under other keys."""
         return [run for run in self._by_point.get(same, {}).values() if run.key != key and not run.superseded]
 
-    def standings(self) -> list[Standing]:
-        """What the current runs say about their designs."""
-        return [run.standing for run in self._all() if run.status in FINAL and not run.superseded]
+    def current(self) -> list[Found]:
+        """The runs that are over and that nothing newer has taken the place of."""
+        return [run for run in self._all() if run.status in FINAL and not run.superseded]
 
     @property
     def superseded(self) -> int:

@@ -6,18 +6,21 @@ under a point's key is a remnant and is replaced.
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
-from sync.mlflow_page import SUPERSEDED_TAG, note, page
+from sync.mlflow_page import SUPERSEDED_TAG, note, page, summary
 from sync.mlflow_runs import FINAL, Found, Runs, found
 from sync.mlflow_store import MlflowStore
 from sync.parquet import read_derived
 from sync.privacy import Scrubber
-from sync.verdict import design, name_by_rate
+from sync.report_page import ReportRow, report_files
+from sync.verdict import design, name_by_rate, rank
 
 
 class MlflowSink:
@@ -55,14 +58,56 @@ class MlflowSink:
         return page(self._experiment_id) if self._experiment_id else None
 
     def close(self) -> None:
-        """Say in the experiment's description what its runs come to."""
+        """Say in the experiment's description, and in the run that is the sweep's report, what its runs come to."""
         sweep, self._sweep = self._sweep, None
         if sweep is None or self._runs is None or not self._untold:
             return
         with self._store.plain_errors():
-            told = note(sweep, self._experiment_id, self._runs.standings(), self._runs.superseded)
+            report_id = self._report(sweep, self._runs) if sweep.points else ""
+            told = note(
+                sweep,
+                self._experiment_id,
+                [run.standing for run in self._runs.current()],
+                self._runs.superseded,
+                report_id=report_id,
+                unserved=_unserved(self._runs.current()),
+            )
             self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(told))
         self._untold = False
+
+    def _report(self, sweep: SweepInfo, runs: Runs) -> str:
+        """Bring the run that is the sweep's report up to date, making it where there is none; its id."""
+        current = runs.current()
+        unserved = _unserved(current)
+        good = [design for design in rank(run.standing for run in current) if design.holds]
+        told = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
+        told = f"{told} {unserved}".strip()
+        tags = {
+            fields.REPORT_TAG: "true",
+            fields.SWEEP_TAG: sweep.sweep_id,
+            fields.NOTE_TAG: f"{told} See `report.html`.",
+        }
+        there = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+        now = round(time.time() * 1000)
+        if there is None:
+            report_id = self._store.create_run(self._experiment_id, "report", self._clean(tags), now)
+        else:
+            report_id = there.run_id
+            for name, value in self._clean(tags).items():
+                self._store.set_tag(report_id, name, value)
+        rows = [ReportRow(run.name, run.standing, run.metrics) for run in current]
+        clean = dataclasses.replace(
+            sweep,
+            description=self._scrub(sweep.description),
+            command=self._scrub(sweep.command),
+            experiment_text=self._scrub(sweep.experiment_text),
+        )
+        self._store.log_files(report_id, report_files(clean, rows, self._scrub(told)))
+        self._store.end_run(report_id, "FINISHED", now)
+        return report_id
+
+    def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._scrub(value) for name, value in tags.items()}
 
     def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
         runs = self._runs = self._runs or Runs(self._search)
@@ -120,6 +165,16 @@ class MlflowSink:
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.end_run(run_id, status, end)
         return found(run_id, status, tags, metrics)
+
+
+def _unserved(runs: Sequence[Found]) -> str:
+    """Which requests were not served, as a sentence; empty where all were."""
+    counts = {
+        what: int(sum(run.metrics.get(f"run/{what}", 0.0) for run in runs)) for what in ("unfinished", "rejected")
+    }
+    touched = sum(any(run.metrics.get(f"run/{what}", 0.0) for what in counts) for run in runs)
+    told = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"Not served: {told} requests, in {touched} of {len(runs)} runs." if told else ""
 
 
 def experiment_pages(tracking_uri: str) -> dict[str, str]:

@@ -30,6 +30,8 @@ def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
     experiments = [e.experiment_id for e in client.search_experiments() if e.name != "Default"]
     found = []
     for run in client.search_runs(experiments) if experiments else []:
+        if "config.hash" not in run.data.tags:  # the sweep's report
+            continue
         names = [item.path for item in client.list_artifacts(run.info.run_id)]
         files = {name: Path(client.download_artifacts(run.info.run_id, name)).read_bytes() for name in names}
         status = {"FINISHED": "completed", "FAILED": "failed"}.get(run.info.status, run.info.status)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from traces import TraceRef, TraceWarning, identity, load, write_csv
-from traces.workload import check_filename
+from tests.traces.format_samples import SAMPLES
+from traces import TraceRef, TraceWarning, identity, load, read_csv, write_csv
+from traces.workload import SUFFIXES, check_filename
+from traces.writing import write_trace
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "traces" / "samples" / "test_trace.csv"
@@ -185,3 +189,47 @@ def test_rows_out_of_order_are_sorted_with_a_warning_that_names_them(tmp_path: P
 def test_a_reference_travels_between_processes() -> None:
     ref = TraceRef("rr_conv_70", "traces/samples", 3)
     assert pickle.loads(pickle.dumps(ref)) == ref
+
+
+def test_a_trace_in_any_known_format_is_found_by_its_content(tmp_path: Path) -> None:
+    for name, sample in SAMPLES.items():
+        (tmp_path / f"{name}{sample.suffix}").write_bytes(sample.content)
+        ref = TraceRef(name, ".", 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # failed requests are left out with a warning
+            trace = load(ref, tmp_path)
+        assert (trace.name, trace.arrival_s.tolist()) == (name, sample.arrival_s)
+        assert identity(ref, tmp_path) == hashlib.sha256(sample.content).hexdigest()
+
+
+def test_requests_without_output_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "burst.csv").write_bytes(SAMPLES["burstgpt"].content)
+    with pytest.warns(TraceWarning, match=r"^burst.csv: 1 requests without output \(failures\) were left out$"):
+        load(TraceRef("burst", ".", 0), tmp_path)
+
+
+def test_of_several_files_of_one_name_the_first_ending_of_the_list_is_read(tmp_path: Path) -> None:
+    ref = TraceRef("mine", ".", 0)
+    for count, suffix in reversed(list(enumerate(SUFFIXES, 1))):
+        rows = "".join(f"{i},{i},1,1\n" for i in range(count))
+        trace = read_csv(_written(tmp_path / "t.csv", HEADER + rows))
+        if suffix.startswith(".csv"):
+            write_csv(trace, tmp_path / f"mine{suffix}")
+        elif suffix == ".parquet":
+            write_trace(trace, tmp_path / f"mine{suffix}")
+        else:
+            lines = "".join(f'{{"timestamp": {i}, "input_length": 1, "output_length": 1}}\n' for i in range(count))
+            (tmp_path / f"mine{suffix}").write_text(lines)
+        assert len(load(ref, tmp_path)) == count
+    assert SUFFIXES[0] == ".csv"
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_file_of_no_known_format_says_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TraceError, match=r"^mine.csv: is in no known format: its first line 'a,b'\. Looked for"):
+        load(TraceRef("mine", ".", 0), tmp_path)

@@ -121,7 +121,8 @@ class Builder:
             else:
                 trace = workload.load(ref, self._root)
                 applications = frozenset(trace.application_id)
-                self._sources[ref] = _Source(identity, ref.filename, None, len(trace), applications)
+                rate = workload.rate_per_s(ref, self._root)
+                self._sources[ref] = _Source(identity, ref.filename, rate, len(trace), applications)
         return self._sources[ref]
 
 

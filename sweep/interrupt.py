@@ -1,4 +1,7 @@
-"""Ctrl-C: the first asks a sweep to stop and keep what is finished, the second ends the process on the spot."""
+"""Ctrl-C: the first asks a sweep to stop and keep what is finished, the second ends the process on the spot.
+
+SIGTERM, by which `ray job stop`, Kubernetes and batch systems end things, does the same.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 EXIT_INTERRUPTED = 130  # what shells report for a process ended by SIGINT
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Handles SIGINT while entered (in the main thread). The journal is safe at any moment, so nothing is lost."""
+    """Handles SIGINT and SIGTERM while entered (in the main thread). The journal is safe at any moment, so nothing is lost."""
 
     def __init__(self) -> None:
         self.requested = False
         self._breakable = False
-        self._previous: signal.Handlers | None = None
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._previous = signal.signal(signal.SIGINT, self._handle)  # type: ignore[assignment]
+        self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs that nobody asked for
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # a killed worker or node is no reason for raw logs across the progress line
+    "GRPC_VERBOSITY": "NONE",  # nor for those of the library below
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
@@ -117,6 +118,9 @@ class RayLauncher:
             while len(self._pending) < self._wanted_tasks() and (task := backlog.next_task(self._cores)):
                 refs = {point.trace_identity: ref for point in task if (ref := traces.ref(point)) is not None}
                 self._pending[self._task.remote(task, refs, self._timeout_s)] = task
+            if not self._pending:  # what is left must wait
+                time.sleep(_WAIT_S)
+                continue
             ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=_WAIT_S)
             for ref in ready:
                 for outcome in self._fetch(ref, self._pending.pop(ref), backlog):
@@ -137,9 +141,7 @@ class RayLauncher:
             if missing := _MISSING.search(str(error)):  # of the function, or of what it was to be given
                 reason = f"a node lacks what points need ({missing[0]}): install requirements.lock there"
                 raise LauncherError(reason) from error
-            of_nodes = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
-            given_up = backlog.lost(task, "node" if isinstance(error, of_nodes) else "worker")
-            if given_up is None:
+            if (given_up := backlog.lost(task, _lost_by(error))) is None:
                 return []
             reason = f"{type(error).__name__}: {_first_line(error)}"
             return [failed_outcome(given_up, f"{reason}\n{error}", version=__version__)]
@@ -224,6 +226,16 @@ def _no_cluster(error: Exception) -> str:
     if "ersion mismatch" in str(error):
         return f"{' '.join(str(error).split())} Install the same versions on all machines (requirements.lock)"
     return f"no Ray cluster: {_first_line(error)}"
+
+
+def _lost_by(error: Exception) -> str:
+    """Whose end it was that ended a task: a key of `MOST_LOST`."""
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return "memory"
+    nodes = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+    return "node" if isinstance(error, nodes) else "worker"
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from math import ceil
 
 from sweep.point import Point
 
 TASK_S = 0.5  # of work in a task of several points: a hundred times what handing it over takes
-MOST_LOST = {"worker": 3, "node": 20}  # times a point may be lost by what ran it: a point can kill its worker
+# How often a point may be lost by what ran it: it can be what kills a worker, and what fills a node's memory.
+MOST_LOST = {"worker": 3, "memory": 5, "node": 20}
 _TASKS_A_CORE = 4  # that points are left for at least, so that the last tasks end together
 _US_A_REQUEST, _US_A_MACHINE, _US_AN_OVERLOAD = 22.0, 0.0125, 5.0  # docs/performance.md, "Growth"
 
@@ -17,11 +20,12 @@ _US_A_REQUEST, _US_A_MACHINE, _US_AN_OVERLOAD = 22.0, 0.0125, 5.0  # docs/perfor
 class Backlog:
     """The points that wait for a task, and what is known of how long they take."""
 
-    def __init__(self, points: Sequence[Point]) -> None:
+    def __init__(self, points: Sequence[Point], now_s: Callable[[], float] = time.monotonic) -> None:
         # points of one trace stand together: who ran one has the trace for the next
         ordered = sorted(points, key=lambda p: (-p.requests, p.trace_identity, -expected_s(p), p.index))
         self._waiting = deque(ordered)
-        self._alone: deque[Point] = deque()  # had shared a task that was lost, or were lost themselves
+        self._alone: list[tuple[float, int, Point]] = []  # a heap of those that were lost: from when they may go
+        self._now_s = now_s
         self._lost: Counter[tuple[str, str]] = Counter()
         self._expected_s = self._measured_s = 1.0
 
@@ -29,9 +33,9 @@ class Backlog:
         return len(self._waiting) + len(self._alone)
 
     def next_task(self, cores: int) -> tuple[Point, ...]:
-        """The points of the next task; none when none is left."""
-        if self._alone:
-            return (self._alone.popleft(),)
+        """The points of the next task; none when none may go at this moment."""
+        if self._alone and self._alone[0][0] <= self._now_s():
+            return (heappop(self._alone)[2],)
         most = ceil(len(self._waiting) / (_TASKS_A_CORE * cores))
         task: list[Point] = []
         left_s = TASK_S
@@ -48,17 +52,20 @@ class Backlog:
         self._measured_s += wall_s
 
     def lost(self, task: Sequence[Point], by: str) -> Point | None:
-        """Have the points of a task run again that ended without a word, `by` the end of a "worker" or a "node".
+        """Have the points of a task run again that ended without a word: `by` is a key of `MOST_LOST`.
 
         Of several points any may have been the cause: each is run alone from now on. A point that was alone and has
-        been lost too often is not run again but returned.
+        been lost too often is not run again but returned. Who lacked memory waits, longer each time, for others to end.
         """
+        wait_s = 0.0
         if len(task) == 1:
             counted = task[0].key, by
             self._lost[counted] += 1
             if self._lost[counted] > MOST_LOST[by]:
                 return task[0]
-        self._alone.extend(task)
+            wait_s = 2.0 ** (self._lost[counted] - 1) if by == "memory" else 0.0
+        for point in task:
+            heappush(self._alone, (self._now_s() + wait_s, point.index, point))
         return None
 
 

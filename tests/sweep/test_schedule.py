@@ -79,6 +79,18 @@ def test_a_point_survives_more_nodes_than_workers(point: Point) -> None:
     assert backlog.lost([point], "node") == point
 
 
+def test_a_point_that_lacked_memory_waits_longer_each_time(point: Point) -> None:
+    now_s = 0.0
+    backlog = Backlog([], lambda: now_s)
+    for wait_s in (1.0, 2.0, 4.0, 8.0, 16.0):
+        assert backlog.lost([point], "memory") is None
+        now_s += wait_s - 0.1
+        assert (backlog.next_task(1), len(backlog)) == ((), 1)
+        now_s += 0.2
+        assert backlog.next_task(1) == (point,)
+    assert backlog.lost([point], "memory") == point
+
+
 def test_more_requests_take_longer_and_so_does_a_higher_load_on_fewer_machines(point: Point) -> None:
     large = replace(point, requests=50_000, rate=80.0, machines={"dgx-h100": 40})
     assert expected_s(large) > expected_s(replace(large, requests=40_000))

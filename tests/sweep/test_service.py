@@ -156,8 +156,11 @@ def test_a_sweeps_id_is_its_grid_and_nothing_else(tiny: str) -> None:
     assert len({id_of(tiny), id_of(tiny, "rate=1,2,3"), id_of(tiny, "seed=1"), id_of(tiny, "seed=0,1")}) == 4
 
 
-def test_handlers_of_signals_are_given_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with Interrupts():
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_handlers_of_signals_are_given_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        assert signal.getsignal(number) != before
+        os.kill(os.getpid(), number)
+        assert interrupts.requested
+    assert signal.getsignal(number) == before

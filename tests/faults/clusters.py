@@ -1,0 +1,142 @@
+"""Real Ray clusters of several nodes on one machine, each node a set of processes that can be killed or frozen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+
+
+def wait_for(found: Callable[[], T], what: str, patience_s: float = 120.0) -> T:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"no {what} within {patience_s:g} s")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        return int(free.getsockname()[1])
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below `pid`, with their command lines."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError, IndexError):  # it ended meanwhile
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    below: dict[int, str] = {}
+    for child in parents:
+        above = child
+        while above in parents and above != pid:
+            above = parents[above]
+        if above == pid and child != pid:
+            with suppress(OSError):
+                line = (Path("/proc") / str(child) / "cmdline").read_bytes()
+                below[child] = line.replace(b"\0", b" ").decode(errors="replace")
+    return below
+
+
+class Node:
+    """A node of a cluster: what `ray start` has started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._frozen: set[int] = set()
+
+    def workers(self) -> list[int]:
+        """The processes that run points at this moment."""
+        return [pid for pid, line in descendants(self._process.pid).items() if line.startswith("ray::_run")]
+
+    def kill(self) -> None:
+        """As a machine does that loses its power."""
+        pids = [self._process.pid, *descendants(self._process.pid), *self._frozen]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(60)
+
+    def freeze(self) -> None:
+        """As a machine does that is cut off: nobody hears of it again, and no connection is closed."""
+        self._frozen = {self._process.pid, *descendants(self._process.pid)}
+        for pid in self._frozen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+
+class Cluster:
+    """A head and, with `add_node`, more nodes."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], address: str = LOOPBACK) -> None:
+        self._folder = folder
+        self._environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", **environment}
+        self._ip = address
+        self.address = f"{address}:{free_port()}"
+        self.dashboard = f"{address}:{free_port()}"
+        self.nodes: list[Node] = []
+
+    def start_head(self, cpus: int, *, dashboard: bool = False) -> Node:
+        options = ["--head", f"--port={self.address.rpartition(':')[2]}", f"--temp-dir={self._folder}"]
+        options += [f"--include-dashboard={'true' if dashboard else 'false'}", "--dashboard-host=127.0.0.1"]
+        options += [f"--dashboard-port={self.dashboard.rpartition(':')[2]}", f"--ray-client-server-port={free_port()}"]
+        return self._start(options, self._ip, cpus, [])
+
+    def add_node(self, cpus: int, *, within: Sequence[str] = (), ip: str | None = None) -> Node:
+        """A further node; `within` is the beginning of a command that starts it elsewhere, such as in a namespace."""
+        return self._start([f"--address={self.address}"], ip or self._ip, cpus, within)
+
+    def _start(self, options: Sequence[str], ip: str, cpus: int, within: Sequence[str]) -> Node:
+        sockets = len(self._sockets())
+        command = [*within, str(Path(sys.executable).with_name("ray")), "start", "--block", f"--num-cpus={cpus}"]
+        command += [f"--node-ip-address={ip}", "--object-store-memory=200000000", *options]
+        log = (self._folder / f"node-{len(self.nodes)}.log").open("wb")
+        # Not in the project's folder: what a node has of it is what it was sent.
+        process = subprocess.Popen(
+            command, env=self._environment, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+        )
+        node = Node(process)
+        self.nodes.append(node)
+        wait_for(lambda: len(self._sockets()) > sockets or not node.alive, "node")
+        assert node.alive, Path(log.name).read_text()
+        return node
+
+    def _sockets(self) -> list[Path]:
+        return list(self._folder.glob("session_*/sockets/raylet*"))
+
+    def stop(self) -> None:
+        for node in reversed(self.nodes):
+            node.kill()
+
+
+@contextmanager
+def cluster(cpus: int, *, dashboard: bool = False, **environment: str) -> Iterator[Cluster]:
+    """A cluster with a head of so many cores; `environment` is for all of its nodes."""
+    folder = Path(tempfile.mkdtemp(prefix="r"))  # short: sockets want short paths
+    made = Cluster(folder, environment)
+    try:
+        made.start_head(cpus, dashboard=dashboard)
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)

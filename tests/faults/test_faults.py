@@ -1,0 +1,126 @@
+"""What befalls a sweep on a real cluster of several nodes. Each test ends with every point once in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweep import schedule
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.interrupt import Interrupts
+from sweep.point import Outcome, Point
+from sweep.ray_launcher import RayLauncher
+from sweep.worker import run_point
+from tests.faults.clusters import ROOT, Cluster, cluster, wait_for
+from traces.workload import TraceRef
+
+pytestmark = pytest.mark.slow
+
+EXPERIMENT = """\
+name: faults
+overrides:
+  cluster: half_half
+  cluster.servers.0.count: 0
+  cluster.servers.1.count: 40
+  performance_model: db
+  start_state: baseline
+  applications.0.scheduler: token_jsq
+  trace.filename: rr_conv_${rate}_4min
+axes:
+  rate: range(60, 80)
+systems:
+  one: {}
+"""
+
+
+def points_of(*extra: str) -> list[Point]:
+    return expand(parse_experiment(EXPERIMENT, "x.yaml"), extra, ROOT)
+
+
+def run(points: list[Point], launcher: RayLauncher, during: Callable[[int], None]) -> list[Outcome]:
+    """All outcomes; `during` hears after each how many there are."""
+    found = []
+    with Interrupts() as interrupts, launcher:
+        for outcome in launcher.outcomes(points, interrupts):
+            found.append(outcome)
+            during(len(found))
+    return found
+
+
+def assert_each_once(outcomes: list[Outcome], points: list[Point]) -> None:
+    assert [o.status for o in outcomes] == ["completed"] * len(points)
+    assert sorted(o.key for o in outcomes) == sorted(p.key for p in points)
+    first = next(o for o in outcomes if o.key == points[0].key)
+    assert first.requests_parquet == run_point(points[0], ROOT).requests_parquet
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Cluster]:
+    with cluster(1) as made:
+        made.add_node(1)
+        yield made
+
+
+def test_a_node_that_is_removed_loses_no_point_and_one_that_joins_is_used(two_nodes: Cluster) -> None:
+    points = points_of()
+    joined: list[int] = []
+
+    def replace_the_second(done: int) -> None:
+        if done == 2:
+            wait_for(two_nodes.nodes[1].workers, "busy worker on the second node")
+            two_nodes.nodes[1].kill()
+            two_nodes.add_node(1)
+        if done > 2:
+            joined.extend(two_nodes.nodes[2].workers())
+
+    assert_each_once(run(points, RayLauncher(two_nodes.address), replace_the_second), points)
+    assert joined
+
+
+def test_a_node_that_is_cut_off_loses_no_point(two_nodes: Cluster) -> None:
+    points = points_of()
+
+    def cut_off_the_second(done: int) -> None:
+        if done == 2:
+            wait_for(two_nodes.nodes[1].workers, "busy worker on the second node")
+            two_nodes.nodes[1].freeze()
+
+    assert_each_once(run(points, RayLauncher(two_nodes.address), cut_off_the_second), points)
+
+
+def test_points_for_which_there_is_never_memory_fail_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(schedule.MOST_LOST, "memory", 1)
+    points = points_of("rate=60,61")
+    limits = {"RAY_memory_usage_threshold": "0.0001", "RAY_memory_monitor_refresh_ms": "50"}
+    with cluster(1, **limits) as made:
+        outcomes = run(points, RayLauncher(made.address), lambda done: None)
+    assert sorted(o.key for o in outcomes) == sorted(p.key for p in points)
+    assert all((o.error or "").startswith("OutOfMemoryError: ") for o in outcomes)
+
+
+def test_a_node_has_of_the_project_what_it_was_sent_and_traces_that_only_the_driver_can_see(tmp_path: Path) -> None:
+    trace = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+    (tmp_path / "mine.csv").write_text(trace + "0,2,0,0.5,1,100,20\n1,2,0,1.5,1,100,20\n")
+    points = points_of("rate=60", f"trace.dir={tmp_path}", "trace.filename=mine")
+    gone = {"trace": TraceRef("gone", str(tmp_path), 0), "trace_identity": "gone", "key": "f" * 64}
+    points += [replace(point, **gone) for point in points]  # type: ignore[arg-type]
+    with cluster(1) as made:
+        launcher = RayLauncher(made.address, timeout_s=60.0)
+        with Interrupts() as interrupts, launcher:
+            found = {o.key: o for o in launcher.outcomes(points, interrupts)}
+    completed, failed = found[points[0].key], found["f" * 64]
+    assert (completed.status, completed.summary["run/completed"]) == ("completed", 2.0)
+    assert f'File "{ROOT}' not in (failed.error or "")
+    assert "/working_dir_files/" in (failed.error or "")
+
+
+def test_a_run_that_takes_too_long_fails_and_the_others_do_not_wait_for_it() -> None:
+    points = points_of("rate=1,2,60")
+    with cluster(1) as made:
+        outcomes = {o.key: o for o in run(points, RayLauncher(made.address, timeout_s=0.3), lambda done: None)}
+    assert [outcomes[p.key].status for p in points] == ["completed", "completed", "failed"]
+    assert "took longer than 0.3 s" in (outcomes[points[2].key].error or "")

@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   python -m traces describe rr_conv_70                 conversation, 70 requests a second, 600 s
   python -m traces describe traces/samples/test_trace.csv
   python -m traces generate rr_code_0.5_2min --seed 7 --out slow.csv
+  python -m traces convert BurstGPT_1.csv burst.parquet
+  python -m traces download                            public traces
   python -m sim_core trace.filename=rr_conv_70 ...     a run takes such names as they are; nothing need be written
 """
 

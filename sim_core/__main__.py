@@ -39,7 +39,7 @@ from sim_core.results import SimResult
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.version import code_digest, content_key
-from traces import named, workload
+from traces import workload
 from traces.workload import TraceRef
 
 if TYPE_CHECKING:
@@ -141,7 +141,6 @@ def _outcome(
     from sync.single import single_outcome
 
     identity = workload.identity(ref, ROOT)
-    generated = workload.find(ref, ROOT) is None
     overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
     return single_outcome(
         spec,
@@ -150,7 +149,7 @@ def _outcome(
         overrides=overrides,
         trace=ref.filename,
         trace_identity=identity,
-        rate=named.parse(ref.filename, ref.seed).rate_per_s if generated else None,
+        rate=workload.rate_per_s(ref, ROOT),
         price=cost_and_power(spec.machine_counts(), read_machines(ROOT)),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(resolved)),
         times_s=times_s,

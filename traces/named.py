@@ -62,6 +62,13 @@ def parse(name: str, seed: int, figures: Path = FIGURES_DIR) -> Recipe:
     return recipe
 
 
+def read_rate(text: str) -> float:
+    """A rate as names have it: digits, and perhaps a fraction. ValueError when it is none or 0."""
+    if not re.fullmatch(_NUMBER, text) or not float(text):
+        raise ValueError(text)
+    return float(text)
+
+
 def _check_bounds(name: str, recipe: Recipe) -> None:
     least, most = RATES_PER_S
     if not least <= recipe.rate_per_s <= most:

@@ -22,7 +22,7 @@ import json
 import warnings
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 
 from sim_core.errors import SpecError, TraceError
@@ -31,7 +31,7 @@ from sim_core.section import Section
 from sim_core.trace import Trace
 from traces.arrivals import Arrivals, arrivals
 from traces.distributions import distribution
-from traces.named import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, NS_PER_S
+from traces.named import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, NS_PER_S, RATES_PER_S
 from traces.pairs import Independent, Joint, Pairs
 from traces.policy_text import SIZES, Context, Opener
 from traces.reader import TraceWarning
@@ -69,6 +69,24 @@ class Recipe:
     applications: tuple[Application, ...]
     duration_s: float | None
     max_requests: int | None
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests a second of all applications together, in the long run."""
+        return sum(application.arrivals.rate_per_s for application in self.applications)
+
+    def at_rate(self, rate_per_s: float) -> Recipe:
+        """The same at another rate of all applications together, each keeping its share. SpecError if out of range."""
+        factor = rate_per_s / self.rate_per_s
+        applications = []
+        for one in self.applications:
+            own = one.arrivals.rate_per_s * factor
+            if not RATES_PER_S[0] <= own <= RATES_PER_S[1]:
+                reason = f"would be {own:g} requests a second; must be from {{:f}} to {{:,.0f}}".format(*RATES_PER_S)
+                raise SpecError(f"application {one.application_id} {reason}", key="rate", value=rate_per_s)
+            applications.append(replace(one, arrivals=one.arrivals.at_rate(own)))
+        _check_amount(tuple(applications), self.duration_s, self.max_requests)
+        return replace(self, applications=tuple(applications))
 
     def digest(self, seed: int) -> str:
         """SHA-256, in hex, over all that decides the trace, without making it."""

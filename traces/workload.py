@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from sim_core.errors import TraceError, nearest
+from sim_core.errors import SpecError, TraceError, nearest
 from sim_core.trace import Trace
 from traces import named
 from traces.cache import cached
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # In this order, the first that is there is read: what a person edits wins over what was converted from it.
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
+AT = "@"  # load@70: the recipe load.yaml at 70 requests a second
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -72,6 +73,14 @@ def load(ref: TraceRef, root: Path) -> Trace:
     return read_file(path, source=_shown(ref, path), name=ref.filename)
 
 
+def rate_per_s(ref: TraceRef, root: Path) -> float | None:
+    """Requests a second that a generated trace was asked for; None for a written one. TraceError as `load`."""
+    path = find(ref, root)
+    if path is None:
+        return _named(ref).rate_per_s
+    return _recipe(ref, path).rate_per_s if path.suffix == RECIPE else None
+
+
 def find(ref: TraceRef, root: Path) -> Path | None:
     """The written file or recipe, or None for a named workload. TraceError when it is neither, or leaves its folder."""
     check_filename(ref.filename)
@@ -81,6 +90,9 @@ def find(ref: TraceRef, root: Path) -> Path | None:
             path = folder / f"{ref.filename}{suffix}"
             if path.is_file():
                 return path
+        path = folder / f"{ref.filename.rpartition(AT)[0]}{RECIPE}"
+        if AT in ref.filename and path.is_file():
+            return path
     except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, no home folder
         raise TraceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=_shown(ref)) from error
     if ref.filename.startswith(named.PREFIX):
@@ -102,7 +114,16 @@ def check_filename(filename: str) -> None:
 def _recipe(ref: TraceRef, path: Path) -> Recipe:
     from traces.recipe_file import read_recipe  # and YAML, which other traces do without
 
-    return read_recipe(path, read_file, source=_shown(ref, path))
+    shown = str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
+    recipe = read_recipe(path, read_file, source=shown)
+    if path.stem == PurePosixPath(ref.filename).name:
+        return recipe
+    rate = ref.filename.rpartition(AT)[2]
+    try:
+        return recipe.at_rate(named.read_rate(rate))
+    except (SpecError, ValueError) as error:
+        reason = error if isinstance(error, SpecError) else f"{rate!r} is not a rate in requests a second, such as 70"
+        raise TraceError(f"trace.filename={ref.filename!r}: {reason}", source=shown) from error
 
 
 def _named(ref: TraceRef) -> named.Recipe:

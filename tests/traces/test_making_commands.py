@@ -85,6 +85,17 @@ def test_a_recipe_is_made_with_the_seed_given(capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["sha256"] == expected.digest()
 
 
+def test_a_rate_presses_all_applications_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("load.yaml").write_text("duration_s: 20\napplications: [{workload: conv, arrivals: 'poisson:rate=5'}]\n")
+    assert main(["generate", "load.yaml", "--rate", "20", "--seed", "3"]) == 0
+    options = ["--workload", "conv", "--arrivals", "poisson:rate=1", "--rate", "20", *SHORT]
+    assert main(["generate", *options, "--out", "same.csv"]) == 0
+    assert made("load.csv") == made("same.csv") == generate(parse("rr_conv_20_20s", 3), "x")
+    for rate in ("0", "-1", "nan", "1e99"):
+        assert main(["generate", "load.yaml", "--rate", rate, "--out", "x.csv"]) == 2
+        assert "--rate=" in capsys.readouterr().err
+
+
 def test_several_names_go_into_a_folder() -> None:
     Path("out").mkdir()
     assert main(["generate", "rr_conv_2_30s", "rr_code_2_30s", "--out", "out"]) == 0
@@ -104,6 +115,7 @@ def test_the_name_says_how_the_file_is_packed(name: str) -> None:
         (["--workload", "conv", "--arrivals", "poisson:rate=1"], "--out FILE says where to write"),
         (["--workload", "conv", "--arrivals", "poisson:rate=1", "--out", "."], "--out FILE says where to write"),
         (["rr_conv_1", "--duration", "5"], "rr_conv_1 says all by itself: leave out --duration"),
+        (["rr_conv_1", "--rate", "5"], "rr_conv_1 says all by itself: leave out --rate"),
         (["rr_conv_1", "rr_conv_2", "--out", "a.csv"], "a.csv: must be a folder that is there, for several traces"),
         (["rr_conv_1", "--out", "a.txt"], "a.txt: the name must end in one of"),
         (["absent.yaml"], "absent.yaml: cannot be read: No such file"),

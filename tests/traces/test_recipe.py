@@ -20,6 +20,7 @@ from traces.named import recipe_digest
 from traces.reader import TraceWarning
 from traces.recipe import RECIPE_VERSION, Recipe, parse
 from traces.recipe_file import opener, read_recipe
+from traces.workload import rate_per_s
 
 ROOT = Path(__file__).resolve().parents[2]
 CONV = {"workload": "conv", "arrivals": "poisson:rate=20"}
@@ -301,3 +302,52 @@ print(make(*{ALL!r}, duration_s=20).generate(7, "x").digest())
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == make(*ALL, duration_s=20).generate(7, "x").digest()
+
+
+def test_at_another_rate_each_application_keeps_its_share_and_its_sizes() -> None:
+    slow = make(CONV, CODE)
+    fast = slow.at_rate(50.0)
+    assert (slow.rate_per_s, fast.rate_per_s) == (25.0, 50.0)
+    assert [one.arrivals.rate_per_s for one in fast.applications] == [40.0, 10.0]
+    assert fast.applications[1].arrivals == make({**CODE, "arrivals": "gamma:rate=10,cv=2"}).applications[0].arrivals
+    traces = [recipe.generate(1, "x") for recipe in (slow, fast)]
+    sizes = [[p for p, a in zip(t.prompt_tokens, t.application_id, strict=True) if a == 1] for t in traces]
+    assert sizes[1][: len(sizes[0])] == sizes[0]
+    with pytest.raises(SpecError, match=r"rate=1000000000.0: application 0 would be 8e\+08 requests a second; must be"):
+        slow.at_rate(1e9)
+    with pytest.raises(SpecError, match="asks for 6e\\+08 requests; at most 20,000,000"):
+        slow.at_rate(1e6)
+
+
+def test_a_run_finds_a_recipe_at_a_rate(given: Path) -> None:
+    (given / "load.yaml").write_text(YAML)
+    ref = TraceRef("load@60", str(given), 5)
+    recipe = read_recipe(given / "load.yaml", read_csv)
+    assert load(ref, Path()) == recipe.at_rate(60.0).generate(5, "load@60")
+    assert identity(ref, Path()) == recipe.at_rate(60.0).digest(5) != recipe.digest(5)
+    assert identity(replace(ref, filename="load@30"), Path()) == recipe.digest(5)  # its own rate
+    rates = {name: rate_per_s(TraceRef(name, str(given), 5), Path()) for name in ("load", "load@7.5", "rr_conv_3")}
+    assert rates == {"load": 30.0, "load@7.5": pytest.approx(7.5), "rr_conv_3": 3.0}
+    assert rate_per_s(TraceRef("given", str(given), 5), Path()) is None
+    write_csv(recipe.generate(0, "x"), given / "load@60.csv")
+    assert rate_per_s(ref, Path()) is None  # a file of that very name wins
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("load@x", "load.yaml: trace.filename='load@x': 'x' is not a rate in requests a second, such as 70"),
+        ("load@0", "'0' is not a rate"),
+        ("load@-5", "'-5' is not a rate"),
+        ("load@1e3", "'1e3' is not a rate"),
+        ("load@", "'' is not a rate"),
+        ("load@999999999", "application 0 would be 6.66667e\\+08 requests a second"),
+        ("lood@5", "lood@5.csv: no such file"),
+        ("@5", "@5.csv: no such file"),
+    ],
+)
+def test_a_rate_that_is_none_is_refused_in_one_line(given: Path, name: str, reason: str) -> None:
+    (given / "load.yaml").write_text(YAML)
+    with pytest.raises(TraceError, match=reason) as caught:
+        load(TraceRef(name, str(given), 0), Path())
+    assert "\n" not in str(caught.value)

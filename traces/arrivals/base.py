@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import log
 from random import Random
 from typing import ClassVar, Self
@@ -40,6 +40,10 @@ class Arrivals(ABC):
     def span_s(self) -> float | None:
         """When the times end of themselves; None: never."""
         return None
+
+    def at_rate(self, rate_per_s: float) -> Self:
+        """The same kind of arrivals at another rate: as uneven, and its bursts and days as long, as they were."""
+        return replace(self, rate_per_s=rate_per_s)
 
     def steps_per_s(self) -> float:
         """How much work a second of the times is: requests, and whatever else has to be drawn."""

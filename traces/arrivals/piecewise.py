@@ -35,6 +35,10 @@ class Piecewise(Arrivals):
         total = sum(rate * length for rate, length in zip(rates, lengths, strict=True))
         return cls(total / sum(lengths), rates, lengths)
 
+    def at_rate(self, rate_per_s: float) -> Piecewise:
+        factor = rate_per_s / self.rate_per_s
+        return Piecewise(rate_per_s, tuple(rate * factor for rate in self.rates_per_s), self.lengths_s)
+
     def steps_per_s(self) -> float:
         return self.rate_per_s + len(self.lengths_s) / sum(self.lengths_s)
 

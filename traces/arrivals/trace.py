@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from sim_core.section import Section
@@ -40,6 +40,9 @@ class Given(Arrivals):
                 "file", f"{len(times)} requests at {asked:g} a second take more than {LONGEST_S:,.0f} s"
             )
         return cls(asked, array("d", [t - times[0] for t in times]), own_rate / asked, given.identity)
+
+    def at_rate(self, rate_per_s: float) -> Given:
+        return replace(self, rate_per_s=rate_per_s, factor=self.factor * self.rate_per_s / rate_per_s)
 
     def span_s(self) -> float:
         return self.seconds[-1] * self.factor

@@ -15,7 +15,7 @@ from traces.commands.arguments import Subparsers, seed
 from traces.commands.reading import say
 from traces.distributions import DISTRIBUTIONS
 from traces.reader import read_file
-from traces.recipe import parse
+from traces.recipe import Recipe, parse
 from traces.recipe_file import SUFFIX, opener, read_recipe
 from traces.sizes import workload_names
 from traces.writer import csv_lines
@@ -29,7 +29,7 @@ EXAMPLES = """examples:
   python -m traces generate --sizes-from mine.csv --joint --arrivals trace:file=mine.csv,rate=50 --out faster.csv
   python -m traces generate --application 'workload=conv arrivals=poisson:rate=50' \\
       --application 'workload=code arrivals=onoff:rate=20,on_s=30,off_s=90' --out two.csv
-  python -m traces generate load.yaml --seed 3
+  python -m traces generate load.yaml --seed 3 --rate 50
 
 distributions of sizes, for --prompt and --output (whole tokens from 1 on; all take min=,max= too):
 {distributions}
@@ -71,6 +71,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--arrivals", help="how requests arrive")
     parser.add_argument("--batch-size", type=int, metavar="N", help="sequences a request stands for; default: 1")
     parser.add_argument("--application", action="append", metavar="'KEY=VALUE ...'", help="one of several, mixed")
+    parser.add_argument("--rate", type=float, metavar="R", help="requests a second of all applications together")
     parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
     parser.add_argument("--max-requests", type=int, metavar="N", help="no more than the first N")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
@@ -89,6 +90,9 @@ def run(options: argparse.Namespace) -> None:
     from traces.writing import write_trace  # and Arrow, which --help does without
 
     described = [key for key in (*SIZE_OPTIONS, "application", "duration", "max_requests") if _given(options, key)]
+    by_name = [what for what in options.what if not what.endswith(SUFFIX)]
+    if by_name and _given(options, "rate"):
+        described.append("rate")
     if options.what and described:
         raise TraceError(f"{options.what[0]} says all by itself: leave out --{described[0].replace('_', '-')}")
     if not options.what and not described:
@@ -96,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.what and (not options.out or Path(options.out).is_dir()):
         raise TraceError("--out FILE says where to write")
     for what, path in _targets(options):
-        trace = _named_or_recipe(what, options.seed) if what else _described(options)
+        trace = _named_or_recipe(what, options) if what else _described(options)
         if options.out == "-":
             sys.stdout.writelines(csv_lines(trace))
             sys.stdout.flush()
@@ -128,10 +132,22 @@ def _given(options: argparse.Namespace, key: str) -> bool:
     return getattr(options, key) is not None
 
 
-def _named_or_recipe(what: str, seed: int) -> Trace:
+def _named_or_recipe(what: str, options: argparse.Namespace) -> Trace:
     if not what.endswith(SUFFIX):
-        return named.generate(named.parse(what, seed), what)
-    return read_recipe(Path(what), read_file, confined=False).generate(seed, Path(what).stem)
+        return named.generate(named.parse(what, options.seed), what)
+    recipe = read_recipe(Path(what), read_file, confined=False)
+    try:
+        return _at_rate(recipe, options).generate(options.seed, Path(what).stem)
+    except SpecError as error:
+        raise TraceError(_as_options(str(error)), source=what) from error
+
+
+def _at_rate(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    if not _given(options, "rate"):
+        return recipe
+    if not 0.0 < options.rate < float("inf"):
+        raise SpecError("must be more than 0", key="rate", value=options.rate)
+    return recipe.at_rate(options.rate)
 
 
 def _described(options: argparse.Namespace) -> Trace:
@@ -145,7 +161,7 @@ def _described(options: argparse.Namespace) -> Trace:
     if _given(options, "max_requests"):
         values["max_requests"] = options.max_requests
     try:
-        recipe = parse(values, opener(Path(), read_file, confined=False))
+        recipe = _at_rate(parse(values, opener(Path(), read_file, confined=False)), options)
     except SpecError as error:
         text = str(error) if options.application else _as_options(str(error))
         raise TraceError(text) from error
@@ -171,7 +187,7 @@ def _application(text: str) -> dict[str, object]:
 
 def _as_options(text: str) -> str:
     """An error about a recipe's key, as one about the option that stands for it."""
-    names = {"applications.0.": "--", "duration_s": "--duration", "max_requests": "--max-requests"}
+    names = {"applications.0.": "--", "duration_s": "--duration", "max_requests": "--max-requests", "rate=": "--rate="}
     for key, option in names.items():
         if text.startswith(key):
             return option + text.removeprefix(key)

@@ -65,6 +65,22 @@ def test_the_rate_is_the_one_stated(text: str, rate: float) -> None:
     assert make(text).rate_per_s == pytest.approx(rate, rel=1e-12)
 
 
+@pytest.mark.parametrize("text", TEXTS)
+def test_at_another_rate_it_is_the_same_process_at_that_rate(text: str) -> None:
+    slow = make(text)
+    fast = slow.at_rate(2.0 * slow.rate_per_s)
+    assert type(fast) is type(slow)
+    assert fast.rate_per_s == 2.0 * slow.rate_per_s
+    assert fast.at_rate(slow.rate_per_s) == slow
+    counts = [
+        len(list(islice(takewhile(lambda at: at < 2e11, p.times_ns(Streams(3)["x"])), 50_000))) for p in (slow, fast)
+    ]
+    if slow.span_s() is None:
+        assert counts[1] / counts[0] == pytest.approx(2.0, rel=0.15)
+    else:
+        assert fast.span_s() == pytest.approx((slow.span_s() or 0.0) / 2.0)
+
+
 @pytest.mark.parametrize("text", ENDLESS)
 def test_the_rate_is_the_one_that_comes(text: str) -> None:
     expected = TEXTS[text] * 500.0

@@ -38,6 +38,7 @@ from sync.ui import ui_lines
 from sync.writer import Delivery, SinkWriter
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+COPY_OF_A_JOB = "working_dir_files"  # where Ray unpacks what is shipped
 MOST_CANDIDATES = 10  # listed where the start of a key is that of several points
 
 
@@ -104,6 +105,7 @@ def points_json(points: Sequence[Point]) -> str:
 
 def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) -> int:
     root = project_root()
+    _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
     experiment = read_experiment(arguments.experiment)
     grid = Grid(experiment, arguments.overrides, root)
@@ -144,6 +146,15 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     if report.interrupted and report.missing:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
+
+
+def _refuse_passing_results(results: Path, root: Path) -> None:
+    """Raise SpecError for results below the copy of the project that Ray makes for a job, and removes with it."""
+    if COPY_OF_A_JOB in root.parts and results.is_relative_to(root):
+        reason = (
+            "is in the copy of the project that Ray made for this job, and will go with it: name a folder that stays"
+        )
+        raise SpecError(reason, key="--results", value=str(results.relative_to(root)))
 
 
 def _launcher(arguments: argparse.Namespace, root: Path) -> Launcher:

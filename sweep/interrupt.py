@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Handles both signals while entered (in the main thread). The journal is safe at any moment, so nothing is lost."""
+    """Handles both signals while entered (in the main thread). The journal is safe at any moment: nothing is lost."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -300,3 +300,17 @@ def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
     assert line.startswith("error: Ray is gone (Connection reset by peer); what is finished is kept")
     assert run(file, "--local", "--sink", "none") == 0
     assert "4 completed (1 of them finished before)" in capsys.readouterr().out
+
+
+def test_results_in_a_jobs_copy_of_the_project_are_refused_before_they_are_lost(
+    write_experiment: Writer,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = tmp_path / "working_dir_files" / "_ray_pkg_1"
+    monkeypatch.setattr("sweep.command.project_root", lambda: copy)
+    file = write_experiment(tiny)
+    assert main([str(file), "--results", str(copy / "results"), "--dry-run"]) == 2
+    assert "--results='results': is in the copy of the project that Ray made for this job" in capsys.readouterr().err

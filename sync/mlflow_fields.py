@@ -34,6 +34,9 @@ NOT_IN_SUMMARY = frozenset({_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METR
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_TAG = 4000
 _LONGEST_DIGEST = 36
+_LONGEST_REST = 1500
+# What the verdict says, and statistics between those that are compared.
+_NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|slo/\w+_p\d+|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
@@ -62,7 +65,7 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
 def metrics(outcome: Outcome) -> dict[str, float]:
     """What came out, in sections; numbers that are not finite are not numbers to plot and stay away."""
     values = {
-        **outcome.summary,
+        **key_figures(outcome),
         **_rates(outcome),
         _COST: outcome.cost,
         _POWER: outcome.power,
@@ -70,6 +73,17 @@ def metrics(outcome: Outcome) -> dict[str, float]:
         _WALL: outcome.wall_s,
     }
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+
+
+def key_figures(outcome: Outcome) -> dict[str, float]:
+    """The summary's figures that are metrics: what is compared. The others go with the run too (`OUTCOME_TAG`)."""
+    rest = _rest(outcome)
+    return {name: value for name, value in outcome.summary.items() if name not in rest}
+
+
+def _rest(outcome: Outcome) -> dict[str, float]:
+    rest = {name: v for name, v in outcome.summary.items() if _NO_KEY_FIGURE.search(name) and math.isfinite(v)}
+    return rest if len(json.dumps(rest)) <= _LONGEST_REST else {}
 
 
 def _rates(outcome: Outcome) -> dict[str, float]:
@@ -132,14 +146,15 @@ def _note(outcome: Outcome, unserved: Mapping[str, int], scrub: Scrubber) -> str
     if unserved:
         lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
-    again = f"```\n{checkout}{reproduce(outcome, scrub)}\n```"
+    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
+    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
     short = len(again) < _LONGEST_TAG // 2
     return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
 
 
 def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
     """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
-    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet)}
+    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet), "figures": _rest(outcome)}
     for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
         if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= _LONGEST_TAG:
             break

@@ -14,6 +14,7 @@ from sync.series import BY_PERCENTILE, OVER_TIME, TIME_CURVES
 from sync.verdict import WITHIN, DesignStanding, Standing, rank
 
 SUPERSEDED_TAG = "superseded"
+REPORT_FILE = "report.html"
 RATE_METRIC = "load/requests_per_s"
 SERVED_METRIC = "slo/served_per_s"
 # Every run has the tag: a comparison leaves out runs without it, also `!=`.
@@ -34,6 +35,11 @@ def page(experiment_id: str, *, charts: bool = False) -> str:
     """The part of the address behind the server's: the runs of an experiment, as a table or as charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={_VIEW}&workflowType=machine_learning{mode}"
+
+
+def report_page(experiment_id: str, report_id: str) -> str:
+    """The part of the address of the sweep's report, which is a run with an HTML file."""
+    return f"#/experiments/{experiment_id}/runs/{report_id}/artifacts/{REPORT_FILE}?workflowType=machine_learning"
 
 
 def saved_view() -> tuple[str, str]:
@@ -107,7 +113,7 @@ def note(
     """
     designs = rank(standings)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
-    links += f" · [report](#/experiments/{experiment_id}/runs/{report_id}/artifacts)" if report_id else ""
+    links += f" · [report]({report_page(experiment_id, report_id)})" if report_id else ""
     best = f"**Most requests within the SLO:** {summary(designs)}" if any(d.holds for d in designs) else ""
     first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
     parts = [" ".join(filter(None, [*first, links])), _what(sweep)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ class MlflowSource:
             "config_yaml": "",
             "error": run.tags.get("error"),
         }
-        measured = {"summary": summary_of(run.metrics), "status": FINAL[run.status]}
+        values.pop("figures", None)
+        measured = {"summary": summary_of(run), "status": FINAL[run.status]}
         try:
             outcome = Outcome.from_json_dict(given | values | measured)
         except ValueError:
@@ -94,10 +95,13 @@ def _told(run: StoredRun) -> dict[str, Any] | None:
     return values if run.status in FINAL and isinstance(values, dict) and "key" in values else None
 
 
-def summary_of(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The figures of an outcome's own summary among a run's metrics."""
-    return {
+def summary_of(run: StoredRun) -> dict[str, float]:
+    """The figures of the outcome that was written as `run`: those among its metrics, and the others."""
+    told = _told(run)
+    others = {} if told is None else told.get("figures", {})
+    metrics = {
         name: value
-        for name, value in metrics.items()
+        for name, value in run.metrics.items()
         if name not in fields.NOT_IN_SUMMARY and not name.startswith(fields.CURVES)
     }
+    return metrics | {str(name): float(value) for name, value in others.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sim_core.slo import SLO_LIMITS
 from sync.base import SweepInfo
+from sync.mlflow_page import REPORT_FILE
 from sync.verdict import WITHIN, Standing, rank
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
@@ -33,7 +34,7 @@ _SHOWN = {
 }
 _STYLE = """body{font:15px/1.5 sans-serif;margin:2em;max-width:80em}table{border-collapse:collapse;margin:1em 0}
 td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-td:first-child,th:first-child,td.word{text-align:left}.bad{background:#fdecea}img{max-width:100%}"""
+td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.bad{background:#fdecea}img{max-width:100%}"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def report_files(sweep: SweepInfo, rows: Sequence[ReportRow], summary: str) -> d
     files = {"runs.csv": _csv(ordered)}
     if figure := slowdown_png(ordered):
         files["slowdown.png"] = figure
-    return {"report.html": _html(sweep, ordered, summary, figure).encode(), **files}
+    return {REPORT_FILE: _html(sweep, ordered, summary, figure).encode(), **files}
 
 
 def _best_first(rows: Sequence[ReportRow]) -> list[ReportRow]:
@@ -95,7 +96,7 @@ def _row(row: ReportRow) -> str:
         f"{'-' if value is None else f'{value:.4g}'}"
         for name, value in figures
     )
-    kind = "word" if row.standing.verdict == WITHIN else "word bad"
+    kind = "" if row.standing.verdict == WITHIN else "bad"
     return f'<tr><td>{_e(row.name)}<td class="{kind}">{_e(row.standing.verdict)}{cells}'
 
 

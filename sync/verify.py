@@ -85,7 +85,7 @@ def _difference(outcome: Outcome, run: StoredRun) -> str:
     if run.tags.get(SUPERSEDED_TAG) == "true":
         return "marked as superseded in MLflow, although nothing newer is in the journal"
     ours = {name: value for name, value in outcome.summary.items() if math.isfinite(value)}
-    theirs = summary_of(run.metrics)
+    theirs = summary_of(run)
     odd = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     return f"other figures: {', '.join(odd[:3])}" if odd else ""
 

@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
 from sync import make_sink
 from sync.mlflow_store import initialise_sqlite
+from sync.series import Derived, Series
 from sync.tracking import tracking_uri
 from tests.sync.stores import in_mlflow
 
@@ -61,6 +64,50 @@ def test_a_run_has_its_summary_its_cost_and_its_power_as_metrics_in_sections(sin
         "run/cpu_s": 0.5,
         "run/wall_s": 2.0,
     }
+
+
+def test_figures_that_nobody_compares_are_no_metrics_but_go_with_the_run(sink, results, outcome):
+    rest = {"ttft/p95_s": 1.0, "e2e/max_s": 2.0, "slo/ttft_p90": 0.0, "run/events": 9.0, "application_1/tbt/max_s": 3.0}
+    sink.write(outcome(1, summary={"ttft/p90_s": 0.5, **rest}))
+    (run,) = in_mlflow(results)
+    assert not rest.keys() & run.metrics.keys()
+    assert json.loads(run.tags["mlflow.outcome"])["figures"] == rest
+    assert pd.read_parquet(io.BytesIO(run.files["summary.parquet"]))["figure"].tolist() == ["ttft/p90_s", *rest]
+
+
+def test_a_run_says_how_to_make_it_again(sink, results, outcome):
+    sink.write(outcome(1))
+    (run,) = in_mlflow(results)
+    command = "python -m sim_core applications.0.scheduler=mixed_pool cluster.servers.0.count=3 +extra=1"
+    assert run.tags["reproduce"] == command
+    assert run.files["reproduce.sh"].decode() == f"# git checkout abc123\n{command}\n"
+    assert "git checkout abc123\npython -m sim_core \\\n" in run.tags["mlflow.note.content"]
+
+
+def test_a_run_has_its_trace_as_a_data_set_with_its_digest(sink, results, outcome):
+    derived = Derived(trace={"digest": "d" * 64, "requests": 4})
+    table = pa.table({"request_id": [1]}).replace_schema_metadata({"derived": derived.to_json()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    sink.write(outcome(1, requests_parquet=buffer.getvalue()))
+    client = MlflowClient(tracking_uri(results))
+    (run,) = client.search_runs([client.get_experiment_by_name("quick start").experiment_id])
+    (given,) = run.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("rr_conv_1", "d" * 36)
+    assert json.loads(given.dataset.profile) == {"requests": 4}
+    assert json.loads(given.dataset.source) == {"trace": "rr_conv_1", "seed": 7, "identity": "recipe"}
+
+
+def test_a_run_has_its_curves_as_stepped_metrics(sink, results, outcome):
+    derived = Derived(series={"by_percentile/ttft_s": Series((50, 99), (1.0, 2.0))})
+    table = pa.table({"request_id": [1]}).replace_schema_metadata({"derived": derived.to_json()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    sink.write(outcome(1, requests_parquet=buffer.getvalue()))
+    client = MlflowClient(tracking_uri(results))
+    (run,) = client.search_runs([client.get_experiment_by_name("quick start").experiment_id])
+    history = client.get_metric_history(run.info.run_id, "by_percentile/ttft_s")
+    assert [(point.step, point.value) for point in history] == [(50, 1.0), (99, 2.0)]
 
 
 def test_a_figure_that_is_not_finite_is_left_out(sink, results, outcome):

@@ -38,7 +38,7 @@ def test_a_sweep_has_one_run_that_is_its_report_and_its_description_links_to_it(
     (report,) = reports
     assert report.info.status == "FINISHED"
     assert "superseded" not in report.data.tags  # so that the view of the designs, and its charts, leave it out
-    link = f"[report](#/experiments/{experiment.experiment_id}/runs/{report.info.run_id}/artifacts)"
+    link = f"[report](#/experiments/{experiment.experiment_id}/runs/{report.info.run_id}/artifacts/report.html?"
     assert link in experiment.tags["mlflow.note.content"]
     assert {item.path for item in client.list_artifacts(report.info.run_id)} == {"report.html", "runs.csv"}
     table = Path(client.download_artifacts(report.info.run_id, "runs.csv")).read_text()

@@ -11,11 +11,13 @@ from sync import load_sweep, make_sink
 from sync.sources import SOURCES
 from tests.sync.test_load import journal
 
+FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "slo/ttft_p90": 0.0, "run/events": 7.0, "run/unfinished": 3.0}
+
 
 @pytest.fixture
 def outcomes(outcome):
     return [
-        outcome(2, axes={"rate": 2, "prompt": 3}, rate=2.5, summary={"ttft/p99_s": 0.1 + 0.2, "run/unfinished": 3.0}),
+        outcome(2, axes={"rate": 2, "prompt": 3}, rate=2.5, summary=FIGURES),
         outcome(1, axes={"rate": 1, "prompt": "many"}, machines={"dgx-h100": 4}, system="baseline"),
         outcome(3, status="failed", error="no memory", summary={}, requests_parquet=b"", config_yaml="", rate=None),
     ]

@@ -66,27 +66,19 @@ class Spool:
         self._held_bytes += batch.nbytes
         self.rows += batch.num_rows
         if self._held_rows >= self._run_rows or self._held_bytes >= RUN_BYTES:
-            self.finish()
+            self._seal(self._folder)
 
     def finish(self) -> None:
-        """Nothing is added any more."""
+        """Nothing is added any more. The last run, of a short trace the only one, stays in memory."""
+        self._seal(None)
+
+    def _seal(self, folder: Path | None) -> None:
         held, self._held, self._held_rows, self._held_bytes = self._held, [], 0, 0
         table = pa.Table.from_batches(held) if held else None
         if table is None or not table.num_rows:
             return
         table = _sorted(table)
-        self._runs.append(self._store(table.combine_chunks().to_batches(BATCH_ROWS)))
-
-    def _store(self, batches: list[pa.RecordBatch]) -> _Run:
-        first, last = _key(batches[0], 0), _key(batches[-1], -1)
-        if self._folder is None:
-            return _Run(first, last, batches, None)
-        file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  closed with the spool
-        with pa.ipc.new_stream(file, batches[0].schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        file.flush()
-        return _Run(first, last, None, file)
+        self._runs.append(_stored(table.combine_chunks().to_batches(BATCH_ROWS), folder))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows in order."""
@@ -99,6 +91,18 @@ class Spool:
             if run.file is not None:
                 run.file.close()
         self._runs = []
+
+
+def _stored(batches: list[pa.RecordBatch], folder: Path | None) -> _Run:
+    first, last = _key(batches[0], 0), _key(batches[-1], -1)
+    if folder is None:
+        return _Run(first, last, batches, None)
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the spool
+    with pa.ipc.new_stream(file, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    file.flush()
+    return _Run(first, last, None, file)
 
 
 def _sorted(table: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,21 @@ def test_requests_without_output_are_dropped_kept_or_refused_as_asked(name: str,
     assert len(dropped) == len(kept) - 1
     assert tally.zero_output_rows == 1
     assert column in refusal(path, zero_output="error")
+
+
+FOREIGN = [name for name in TEXT if name not in ("splitwise", "burstgpt")]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_request_without_a_prompt_is_bad_unless_it_failed(name: str, tmp_path: Path) -> None:
+    prompt, output = SAMPLES[name].number_columns[-2:]
+    content = cell_replaced(SAMPLES[name], prompt, "0")
+    path = write(tmp_path, "t", content)
+    assert refusal(path).startswith(f"t, row 2, column {prompt}: ")
+    assert read(path, skip_bad_rows=True)[1].rows_left_out == 1
+    failed = cell_replaced(replace(SAMPLES[name], content=content), output, "0")
+    trace, tally = read(write(tmp_path, "t", failed), zero_output="drop")
+    assert (tally.zero_output_rows, len(trace)) == (1, len(SAMPLES[name].arrival_s) - 1)
 
 
 def test_unknown_content_says_what_was_looked_for_and_what_was_seen(tmp_path: Path) -> None:

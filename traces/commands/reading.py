@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -44,12 +46,15 @@ def output_path(options: argparse.Namespace) -> Path:
 
     path = Path(options.out)
     check_ending(path)
-    if path.is_dir():
-        raise TraceError("is a folder", source=str(path))
-    if path.exists() and not options.force:
-        raise TraceError("is there already; --force replaces it", source=str(path))
-    if not path.parent.is_dir():
-        raise TraceError(f"cannot be written: no folder {path.parent}", source=str(path))
+    try:
+        if path.is_dir():
+            raise TraceError("is a folder", source=str(path))
+        if path.exists() and not options.force:
+            raise TraceError("is there already; --force replaces it", source=str(path))
+        if not path.parent.is_dir():
+            raise TraceError(f"cannot be written: no folder {path.parent}", source=str(path))
+    except OSError as error:  # a name too long, a folder closed to us
+        raise TraceError(f"cannot be written: {error.strerror}", source=str(path)) from error
     return path
 
 
@@ -60,8 +65,12 @@ def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iter
     from traces.source import Source
 
     path = Path(name)
-    if not path.is_file():
-        raise TraceError("is a folder" if path.is_dir() else "no such file", source=name)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise TraceError("no such file" if error.errno == ENOENT else str(error.strerror), source=name) from error
+    if not S_ISREG(mode):
+        raise TraceError("is a folder" if S_ISDIR(mode) else "is no regular file", source=name)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

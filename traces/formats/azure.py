@@ -11,7 +11,7 @@ LICENCE = "CC-BY 4.0"
 
 COLUMNS = (
     Column("TIMESTAMP", "arrival", nanoseconds, fast=nanoseconds_of),
-    whole("ContextTokens", "prompt_tokens"),
+    whole("ContextTokens", "prompt_tokens", least=0),
     output("GeneratedTokens"),
 )
 

@@ -54,17 +54,22 @@ class TraceFormat(Protocol):
         ...
 
 
-def with_output(columns: dict[str, Any], tally: Tally) -> dict[str, Any]:
-    """Columns (NumPy or Arrow arrays of one length) without, or with mended, requests that have no output."""
-    output = columns["output_tokens"]
-    empty = output < 1
-    count = int(empty.sum())
-    if not count:
-        return columns
-    tally.zeros(count)
-    if tally.zero_output == "keep":
-        return columns | {"output_tokens": np.maximum(output, 1)}
-    return selected(columns, ~empty)
+def with_tokens(columns: dict[str, Any], tally: Tally, prompt: str) -> dict[str, Any]:
+    """Columns (NumPy or Arrow arrays of one length) without, or with mended, requests that have no output.
+
+    What is left must have a prompt; `prompt` is the file's name for that column.
+    """
+    empty = columns["output_tokens"] < 1
+    if count := int(empty.sum()):
+        tally.zeros(count)
+        if tally.zero_output == "keep":
+            columns = columns | {"output_tokens": np.maximum(columns["output_tokens"], 1)}
+        else:
+            columns = selected(columns, ~empty)
+    missing = columns["prompt_tokens"] < LEAST["prompt_tokens"]
+    for index in np.flatnonzero(missing):
+        tally.bad_row(int(columns["row"][index]), "0 tokens of prompt; there must be 1 or more", prompt)
+    return selected(columns, ~missing) if missing.any() else columns
 
 
 def selected(columns: dict[str, Any], mask: Any) -> dict[str, Any]:

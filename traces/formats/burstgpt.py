@@ -21,7 +21,7 @@ FORMAT = CsvFormat(
     ),
     columns=(
         seconds("Timestamp"),
-        whole("Request tokens", "prompt_tokens"),
+        whole("Request tokens", "prompt_tokens", least=0),
         output("Response tokens"),
         text("Session ID"),
         text("Elapsed time"),

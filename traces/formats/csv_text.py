@@ -15,11 +15,12 @@ import pyarrow.csv
 
 from sim_core.errors import choices
 from traces.cells import BadCell, integers, times
-from traces.formats.base import CHUNK_ROWS, LEAST, About, selected, with_output
+from traces.formats.base import CHUNK_ROWS, LEAST, About, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 
 BLOCK_BYTES = 1 << 21
+MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
 Fast = Callable[[pa.Array], Any]
 Convert = Callable[[Sequence[str]], Any]  # cells -> a NumPy array; BadCell names the first that is wrong
 
@@ -115,6 +116,10 @@ class CsvFormat:
         """Columns that must be there."""
         return [column.source for column in self.columns if column.required]
 
+    @property
+    def _prompt(self) -> str:
+        return next(column.source for column in self.columns if column.target == "prompt_tokens")
+
     def sniff(self, head: bytes) -> bool:
         """By the header."""
         rows = rows_of(head, 2)
@@ -159,7 +164,7 @@ class CsvFormat:
                         return False
                     arrays["row"] = np.arange(tally.rows + 1, tally.rows + 1 + block.num_rows)
                     tally.rows += block.num_rows
-                    yield pa.RecordBatch.from_pydict(with_output(arrays, tally))
+                    yield pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._prompt))
             except pa.ArrowInvalid:
                 return False
         return True
@@ -194,7 +199,7 @@ class CsvFormat:
         arrays.pop("", None)  # columns that are only checked
         if not good.all():
             arrays = selected(arrays, good)
-        return pa.RecordBatch.from_pydict(with_output(arrays, tally))
+        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._prompt))
 
 
 class _Watched:
@@ -245,8 +250,13 @@ def _places(columns: tuple[Column, ...], header: list[str] | None, tally: Tally)
         if column.source in names:
             places[column.target] = names.index(column.source)
         elif column.required:
-            raise tally.error(f"column {column.source!r} is missing{choices(column.source, filter(None, names))}")
+            raise tally.error(f"column {column.source!r} is missing{choices(column.source, _shown(names))}")
     return places
+
+
+def _shown(names: list[str]) -> list[str]:
+    """Names of columns for a message: some, and none of any length."""
+    return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME][:MAX_NAMES]
 
 
 def _full_rows(rows: list[list[str]], width: int, tally: Tally) -> tuple[Sequence[int], list[list[str]]]:

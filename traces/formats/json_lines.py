@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sim_core.errors import choices
 from traces.cells import MAX_INT, BadCell
-from traces.formats.base import CHUNK_ROWS, LEAST, About, with_output
+from traces.formats.base import CHUNK_ROWS, LEAST, About, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 
@@ -75,7 +75,7 @@ class JsonLinesFormat:
                     kept[key].append(request[1].get(key))
         arrays: dict[str, Any] = {name: np.array(values, np.int64) for name, values in numbers.items()}
         arrays |= {part.key: self._kept_array(part, kept[part.key], arrays["row"], tally) for part in self.kept}
-        return pa.RecordBatch.from_pydict(with_output(arrays, tally))
+        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self.prompt))
 
     def _request(self, line: bytes, tally: Tally) -> tuple[dict[str, int], dict[str, Any]] | None:
         """The numbers of a line and all that it says; None for a blank or bad one."""
@@ -94,7 +94,7 @@ class JsonLinesFormat:
                 raise BadCell(0, f"{arrival} is too large for a time")
             numbers = {"row": tally.rows, "arrival": arrival * self.tick_ns}
             least_output = LEAST["output_tokens"] if tally.zero_output == "error" else 0
-            for target, key, least in (("prompt_tokens", self.prompt, 1), ("output_tokens", self.output, least_output)):
+            for target, key, least in (("prompt_tokens", self.prompt, 0), ("output_tokens", self.output, least_output)):
                 numbers[target] = _whole(fields, key, least)
         except BadCell as bad:
             tally.bad_row(tally.rows, bad.reason, key)

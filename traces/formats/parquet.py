@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.formats.base import DEFAULT, LEAST, WHOLE, About, selected, with_output
+from traces.formats.base import DEFAULT, LEAST, WHOLE, About, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 
@@ -101,7 +101,7 @@ def _checked(batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
         columns.setdefault(name, np.full(batch.num_rows, number, np.int64))
     if not good.all():
         columns = selected(columns, good)
-    return pa.RecordBatch.from_pydict(with_output(columns, tally))
+    return pa.RecordBatch.from_pydict(with_tokens(columns, tally, "prompt_tokens"))
 
 
 def _numbers(column: pa.Array, name: str, least: int, kind: pa.DataType, good: Any, tally: Tally, rows: Any) -> Any:

@@ -19,7 +19,7 @@ FORMAT = CsvFormat(
     ),
     columns=(
         seconds("arrived_at"),
-        whole("num_prefill_tokens", "prompt_tokens"),
+        whole("num_prefill_tokens", "prompt_tokens", least=0),
         output("num_decode_tokens"),
     ),
 )

@@ -6,6 +6,7 @@ Those are made on the spot, once (traces.cache).
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from sim_core.errors import SpecError, TraceError, nearest
 from sim_core.trace import Trace
 from traces import named
 from traces.cache import cached
-from traces.reader import read_file
+from traces.reader import TraceWarning, read_file
 from traces.sizes import workload_names
 
 if TYPE_CHECKING:
@@ -70,7 +71,15 @@ def load(ref: TraceRef, root: Path) -> Trace:
     if path.suffix == RECIPE:
         recipe = _recipe(ref, path)
         return cached(recipe.digest(ref.seed), name, lambda: recipe.generate(ref.seed, name))
+    _warn_of_newer_recipe(ref, path)
     return read_file(path, source=_shown(ref, path), name=ref.filename)
+
+
+def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
+    recipe = path.with_name(PurePosixPath(ref.filename).name + RECIPE)
+    if recipe.is_file() and recipe.stat().st_mtime > path.stat().st_mtime:
+        what = f"{_shown(ref, path)} is read; {recipe.name} beside it is newer and is not"
+        warnings.warn(what, TraceWarning, stacklevel=3)
 
 
 def rate_per_s(ref: TraceRef, root: Path) -> float | None:

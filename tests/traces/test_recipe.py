@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,7 +258,22 @@ def test_a_run_finds_a_recipe_by_name_and_a_written_file_wins(given: Path) -> No
     assert identity(replace(ref, seed=6), Path()) != identity(ref, Path())
     write_csv(trace, given / "load.csv")
     (given / "load.yaml").write_text("damaged: [")
+    os.utime(given / "load.yaml", (1000.0, 1000.0))
     assert load(ref, Path()) == trace
+
+
+def test_a_written_file_that_is_older_than_its_recipe_is_read_with_a_warning(given: Path) -> None:
+    (given / "load.yaml").write_text(YAML)
+    ref = TraceRef("load", str(given), 5)
+    trace = load(ref, Path())
+    write_csv(trace, given / "load.csv")
+    os.utime(given / "load.yaml", (1000.0, 1000.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(ref, Path()) == trace
+    os.utime(given / "load.yaml", (2e9, 2e9))
+    with pytest.warns(TraceWarning, match=r"load\.csv is read; load\.yaml beside it is newer and is not"):
+        assert load(ref, Path()) == trace
 
 
 def test_a_recipe_wins_over_the_named_workload_of_its_name(tmp_path: Path) -> None:

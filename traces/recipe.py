@@ -1,6 +1,6 @@
 """Recipes: what a generated trace is made of, written in YAML or on the command line.
 
-    duration_s: 600                            # 600 unless all arrivals are a trace's
+    duration_s: 600                            # 600 unless max_requests is given, or all arrivals are a trace's
     max_requests: 100000                       # the first so many; no limit unless given
     applications:                              # one or several; their requests are merged by time
       - workload: conv                         # sizes of measured figures; or sizes_from: FILE, with joint: true
@@ -30,7 +30,8 @@ from sim_core.rng import Streams
 from sim_core.section import Section
 from sim_core.trace import Trace
 from traces.arrivals import Arrivals, arrivals
-from traces.distributions import distribution
+from traces.distributions import Distribution, distribution
+from traces.distributions.trace import Empirical
 from traces.named import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, NS_PER_S, RATES_PER_S
 from traces.pairs import Independent, Joint, Pairs
 from traces.policy_text import SIZES, Context, Opener
@@ -41,6 +42,7 @@ RECIPE_VERSION = 1  # goes up whenever the same recipe would give another trace
 MAX_APPLICATIONS = 1000
 MAX_STEPS = 5 * MAX_REQUESTS  # requests and changes of rate, of one application
 MAX_BATCH_SIZE = 1 << 20
+MAX_ID = 1_000_000_000
 SHORT = 0.99  # of the duration: a trace's times that end before that are worth a word
 
 
@@ -64,7 +66,7 @@ class Application:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`duration_s` None: until all arrivals have ended of themselves."""
+    """`duration_s` None: until there are `max_requests`, or all arrivals have ended of themselves."""
 
     applications: tuple[Application, ...]
     duration_s: float | None
@@ -161,6 +163,8 @@ def parse(values: object, open_trace: Opener) -> Recipe:
 
 def _application(section: Section, number: int, open_trace: Opener) -> Application:
     application_id = section.integer("id", 0, number)
+    if application_id > MAX_ID:
+        raise section.error("id", f"must be at most {MAX_ID:,}")
     process = arrivals(section.value("arrivals"), Context("", open_trace), section.path("arrivals"))
     sizes = _sizes(section, open_trace)
     batch_size = section.integer("batch_size", 1, 1)
@@ -184,19 +188,22 @@ def _sizes(section: Section, open_trace: Opener) -> Pairs:
         return Joint(open_trace(str(section.value("sizes_from"))))
     if not sources and not all(section.has(size) for size in SIZES):
         raise SpecError("needs prompt and output, or workload, or sizes_from", key=section.path("prompt"))
-    default = ""
-    if sources == ["workload"]:
-        default = f"quantiles:workload={section.text('workload', workload_names())}"
-    elif sources:
-        default = f"trace:file={section.value('sizes_from')}"
-    texts = {size: section.value(size) if section.has(size) else default for size in SIZES}
-    return Independent(*(distribution(texts[size], Context(size, open_trace), section.path(size)) for size in SIZES))
+    return Independent(*(_size(section, size, sources, open_trace) for size in SIZES))
+
+
+def _size(section: Section, size: str, sources: list[str], open_trace: Opener) -> Distribution:
+    text = f"quantiles:workload={section.text('workload', workload_names())}" if sources == ["workload"] else ""
+    if not section.has(size) and not text:
+        return Empirical.of(open_trace(str(section.value("sizes_from"))), size)
+    text = section.value(size) if section.has(size) else text
+    return distribution(text, Context(size, open_trace), section.path(size))
 
 
 def _duration(top: Section, applications: tuple[Application, ...]) -> float | None:
     spans = [application.arrivals.span_s() for application in applications]
     if not top.has("duration_s"):
-        return None if all(span is not None for span in spans) else DEFAULT_DURATION_S
+        ends = top.has("max_requests") or all(span is not None for span in spans)
+        return None if ends else DEFAULT_DURATION_S
     duration_s = top.number("duration_s", 0.0, above=True)
     if duration_s > MAX_DURATION_S:
         raise top.error("duration_s", f"must be at most {MAX_DURATION_S:,.0f}")
@@ -214,9 +221,10 @@ def _check_amount(applications: tuple[Application, ...], duration_s: float | Non
     expected = 0.0
     steps = 0.0
     for process in (application.arrivals for application in applications):
-        length_s = duration_s if duration_s is not None else process.span_s() or 0.0
-        if most is not None:
-            length_s = min(length_s, most / process.rate_per_s)
+        lengths = (duration_s, process.span_s(), most / process.rate_per_s if most else None)
+        length_s = min(length_s for length_s in lengths if length_s is not None)
+        if length_s > MAX_DURATION_S:
+            raise SpecError(f"takes {length_s:.3g} s; must be at most {MAX_DURATION_S:,.0f}", key="applications")
         expected += process.rate_per_s * length_s
         steps += process.steps_per_s() * length_s
     if expected > MAX_REQUESTS:

@@ -78,6 +78,21 @@ def test_a_shorter_trace_is_the_beginning_of_a_longer_one() -> None:
         assert getattr(long, column)[: len(short)] == getattr(short, column)
 
 
+def test_without_a_duration_requests_come_until_there_are_as_many_as_asked_for() -> None:
+    recipe = make(CONV, CODE, max_requests=30_000)
+    trace = recipe.generate(3, "x")
+    assert (recipe.duration_s, len(trace)) == (None, 30_000)
+    assert trace.arrival_s[-1] == pytest.approx(30_000 / 25, rel=0.1)
+    assert make(CONV, CODE).generate(3, "x").arrival_s == trace.arrival_s[: len(make(CONV, CODE).generate(3, "x"))]
+    assert len(make(CONV, CODE, max_requests=30_000, duration_s=600).generate(3, "x")) < 20_000
+
+
+def test_any_file_name_will_do_for_sizes_from(given: Path) -> None:
+    (given / "given.csv").rename(given / "a,b=c.csv")
+    trace = make({"sizes_from": "a,b=c.csv", "arrivals": "poisson:rate=20"}, folder=given).generate(0, "x")
+    assert set(trace.prompt_tokens) <= set(read_csv(given / "a,b=c.csv").prompt_tokens)
+
+
 def test_no_more_requests_than_asked_for_and_the_first_ones() -> None:
     some, all_of_them = make(CONV, CODE, max_requests=50).generate(3, "x"), make(CONV, CODE).generate(3, "x")
     assert len(some) == 50
@@ -192,6 +207,8 @@ def test_all_that_decides_the_trace_counts_in_its_digest(given: Path) -> None:
         ({"applications": [{"workload": "conv"}]}, "applications.0.arrivals: is missing"),
         ({"applications": [{**CONV, "id": 1}, CONV]}, "applications.1.id=1: is there twice"),
         ({"applications": [{**CONV, "id": -1}]}, "applications.0.id=-1: must be at least 0"),
+        ({"applications": [{**CONV, "id": 1 << 70}]}, "must be at most 1,000,000,000"),
+        ({"applications": [{**CONV, "arrivals": "poisson:rate=0.00001"}], "max_requests": 1000000}, "takes 1e\\+11 s"),
         ({"applications": [{**CONV, "ids": 1}]}, "applications.0.ids: unknown key; did you mean 'id'?"),
         ({"applications": [{**CONV, "batch_size": 0}]}, "applications.0.batch_size=0: must be at least 1"),
         ({"applications": [{**CONV, "workload": "cov"}]}, "applications.0.workload='cov': unknown name; did you mean"),

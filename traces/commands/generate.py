@@ -73,7 +73,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--application", action="append", metavar="'KEY=VALUE ...'", help="one of several, mixed")
     parser.add_argument("--rate", type=float, metavar="R", help="requests a second of all applications together")
     parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
-    parser.add_argument("--max-requests", type=int, metavar="N", help="no more than the first N")
+    parser.add_argument("--max-requests", type=int, metavar="N", help="the first N (until then, without --duration)")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     parser.add_argument(
         "--out",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sim_core.section import Section
 from traces.distributions.base import Distribution
-from traces.policy_text import SIZES, Context, file_name
+from traces.policy_text import SIZES, Context, GivenTrace, file_name
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,12 @@ class Empirical(Distribution):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Empirical:
-        given = context.open_trace(file_name(section))
         size = section.text("size", SIZES) if section.has("size") else context.size
+        return cls.of(context.open_trace(file_name(section)), size)
+
+    @classmethod
+    def of(cls, given: GivenTrace, size: str) -> Empirical:
+        """The prompts or outputs of a trace."""
         column = given.trace.prompt_tokens if size == "prompt" else given.trace.output_tokens
         import numpy as np  # reading the trace has loaded it; named workloads do without
 

@@ -103,6 +103,9 @@ class MlflowStore:
         """A store that cannot be reached is said in a few words: mlflow's own take several lines."""
         try:
             yield
+        except ModuleNotFoundError as error:  # a database's driver
+            reason = f"needs the Python package {error.name}, which is not installed"
+            raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
         except Exception as error:
             cause: BaseException | None = error
             while cause is not None and not (isinstance(cause, OSError) and is_server(self._uri)):

@@ -41,6 +41,7 @@ from traces.sizes import workload_names
 RECIPE_VERSION = 1  # goes up whenever the same recipe would give another trace
 MAX_APPLICATIONS = 1000
 MAX_STEPS = 5 * MAX_REQUESTS  # requests and changes of rate, of one application
+MAX_PEAK_PER_S = 10.0 * RATES_PER_S[1]  # beyond it nanoseconds do not tell arrivals apart
 MAX_BATCH_SIZE = 1 << 20
 MAX_ID = 1_000_000_000
 SHORT = 0.99  # of the duration: a trace's times that end before that are worth a word
@@ -225,6 +226,9 @@ def _check_amount(applications: tuple[Application, ...], duration_s: float | Non
         length_s = min(length_s for length_s in lengths if length_s is not None)
         if length_s > MAX_DURATION_S:
             raise SpecError(f"takes {length_s:.3g} s; must be at most {MAX_DURATION_S:,.0f}", key="applications")
+        if process.peak_per_s() > MAX_PEAK_PER_S:
+            reason = f"has a peak of {process.peak_per_s():.3g} requests a second; at most {MAX_PEAK_PER_S:,.0f}"
+            raise SpecError(reason, key="applications.arrivals", value=process.name)
         expected += process.rate_per_s * length_s
         steps += process.steps_per_s() * length_s
     if expected > MAX_REQUESTS:

@@ -209,6 +209,10 @@ def test_all_that_decides_the_trace_counts_in_its_digest(given: Path) -> None:
         ({"applications": [{**CONV, "id": -1}]}, "applications.0.id=-1: must be at least 0"),
         ({"applications": [{**CONV, "id": 1 << 70}]}, "must be at most 1,000,000,000"),
         ({"applications": [{**CONV, "arrivals": "poisson:rate=0.00001"}], "max_requests": 1000000}, "takes 1e\\+11 s"),
+        (
+            {"applications": [{**CONV, "arrivals": "onoff:rate=10000,on_s=1,off_s=1e6"}], "duration_s": 1},
+            "arrivals='onoff': has a peak of 1e\\+10 requests a second; at most 10,000,000",
+        ),
         ({"applications": [{**CONV, "ids": 1}]}, "applications.0.ids: unknown key; did you mean 'id'?"),
         ({"applications": [{**CONV, "batch_size": 0}]}, "applications.0.batch_size=0: must be at least 1"),
         ({"applications": [{**CONV, "workload": "cov"}]}, "applications.0.workload='cov': unknown name; did you mean"),

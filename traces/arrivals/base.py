@@ -45,6 +45,10 @@ class Arrivals(ABC):
         """The same kind of arrivals at another rate: as uneven, and its bursts and days as long, as they were."""
         return replace(self, rate_per_s=rate_per_s)
 
+    def peak_per_s(self) -> float:
+        """The rate at its highest."""
+        return self.rate_per_s
+
     def steps_per_s(self) -> float:
         """How much work a second of the times is: requests, and whatever else has to be drawn."""
         return self.rate_per_s

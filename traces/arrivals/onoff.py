@@ -10,6 +10,8 @@ from sim_core.section import Section
 from traces.arrivals.base import Arrivals, exponential_ns, length, rate
 from traces.policy_text import Context, number_between
 
+MIN_QUIET = 1e-6
+
 
 @dataclass(frozen=True)
 class OnOff(Arrivals):
@@ -27,13 +29,19 @@ class OnOff(Arrivals):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> OnOff:
         on_s, off_s = length(section, "on_s"), length(section, "off_s")
-        return cls(rate(section), on_s, off_s, number_between(section, "quiet", 0.0, 1.0, 0.0))
+        quiet = number_between(section, "quiet", 0.0, 1.0, 0.0)
+        if 0.0 < quiet < MIN_QUIET:
+            raise section.error("quiet", f"must be 0 or at least {MIN_QUIET:g}")
+        return cls(rate(section), on_s, off_s, quiet)
+
+    def peak_per_s(self) -> float:
+        return self.rate_per_s * (self.on_s + self.off_s) / (self.on_s + self.quiet * self.off_s)
 
     def steps_per_s(self) -> float:
         return self.rate_per_s + 2.0 / (self.on_s + self.off_s)
 
     def times_ns(self, stream: Random) -> Iterator[int]:
-        rate_on = self.rate_per_s * (self.on_s + self.off_s) / (self.on_s + self.quiet * self.off_s)
+        rate_on = self.peak_per_s()
         gaps = {True: exponential_ns(stream, rate_on)}
         if self.quiet:
             gaps[False] = exponential_ns(stream, rate_on * self.quiet)

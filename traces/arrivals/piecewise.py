@@ -39,6 +39,9 @@ class Piecewise(Arrivals):
         factor = rate_per_s / self.rate_per_s
         return Piecewise(rate_per_s, tuple(rate * factor for rate in self.rates_per_s), self.lengths_s)
 
+    def peak_per_s(self) -> float:
+        return max(self.rates_per_s)
+
     def steps_per_s(self) -> float:
         return self.rate_per_s + len(self.lengths_s) / sum(self.lengths_s)
 

@@ -36,8 +36,11 @@ class Sinusoidal(Arrivals):
         peak_s = number_between(section, "peak_s", 0.0, period_s, period_s / 4.0)
         return cls(rate(section), number_between(section, "amplitude", 0.0, 1.0), period_s, peak_s)
 
-    def steps_per_s(self) -> float:
+    def peak_per_s(self) -> float:
         return self.rate_per_s * (1.0 + self.amplitude)
+
+    def steps_per_s(self) -> float:
+        return self.peak_per_s()
 
     def times_ns(self, stream: Random) -> Iterator[int]:
         most = 1.0 + self.amplitude

@@ -131,6 +131,7 @@ def test_each_parameter_counts_in_the_facts() -> None:
         ("gamma:rate=70,cv=100", "arrivals.cv=100: must be at most 30"),
         ("onoff:rate=70,on_s=0,off_s=1", "arrivals.on_s=0: must be at least 0.001"),
         ("onoff:rate=70,on_s=1,off_s=1,quiet=2", "arrivals.quiet=2: must be at most 1"),
+        ("onoff:rate=70,on_s=1,off_s=1,quiet=1e-300", "arrivals.quiet=1e-300: must be 0 or at least 1e-06"),
         ("piecewise:rates=10/20,seconds=1", "arrivals.seconds=1: 1 lengths for 2 rates"),
         ("piecewise:rates=0/0,seconds=1/1", "and not all 0"),
         ("piecewise:rates=1/x,seconds=1/1", "arrivals.rates.2='x': must be a finite number"),

@@ -61,9 +61,9 @@ def download(file: Published, folder: Path, progress: Progress = lambda done, to
                 if not stream.tell():
                     part.unlink(missing_ok=True)
             os.fsync(stream.fileno())
+            _etag_path(part).unlink(missing_ok=True)
             checked = _verified(file, part, path)
             part.replace(path)
-            _etag_path(part).unlink(missing_ok=True)
         return path, checked
     except OSError as error:
         raise TraceError(f"cannot be written: {error.strerror or error}", source=str(path)) from error
@@ -130,6 +130,8 @@ def _answer(file: Published, part: Path, here: int) -> Any:
             request.add_header("If-Range", etag)
     # A name service that is cut off does not answer for much longer than any timeout of a connection.
     answer = _within(FIRST_ANSWER_S, lambda: urllib.request.urlopen(request, timeout=FIRST_ANSWER_S))
+    if urlsplit(answer.url).scheme != urlsplit(file.url).scheme:
+        raise http.client.HTTPException(f"it redirects to {urlsplit(answer.url).scheme}")
     if answer.status == http.client.PARTIAL_CONTENT and not answer.headers.get("Content-Range", "").startswith(
         f"bytes {here}-"
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -98,10 +99,15 @@ def _stored(batches: list[pa.RecordBatch], folder: Path | None) -> _Run:
     if folder is None:
         return _Run(first, last, batches, None)
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the spool
-    with pa.ipc.new_stream(file, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    file.flush()
+    try:
+        with pa.ipc.new_stream(file, batches[0].schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        file.flush()
+    except BaseException:
+        with suppress(OSError):  # what could not be written cannot be written now either
+            file.close()
+        raise
     return _Run(first, last, None, file)
 
 

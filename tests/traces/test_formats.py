@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from tests.traces.format_samples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
 from traces.edit import kept_columns
-from traces.formats import FORMATS, by_name, recognise
+from traces.formats import FORMATS, by_name, csv_text, recognise
 from traces.formats.parquet import REQUIRED
 from traces.reading import ReadOptions, open_trace, read_trace
 from traces.source import Source
-from traces.tally import Tally
+from traces.tally import ZERO_OUTPUT, Tally
 
 NAMES = [known.about.name for known in FORMATS]
 TEXT = [name for name in NAMES if name != "parquet"]
@@ -308,3 +311,52 @@ def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
 def test_request_ids_that_are_there_twice_are_refused(tmp_path: Path) -> None:
     text = refusal(parquet(tmp_path / "t", request_id=[7, 7]))
     assert text == "t, row 2, column request_id: 7 is there twice, first in row 1"
+
+
+SPELLINGS = '1|7|12345| 1|2 |01|+3|1.0|2.5|1e2|-0|0|-1|0x10|1_0||nan|inf|x|"5"|"5|NULL|true|2023-02-30 00:00:00'
+CELLS = st.sampled_from([*SPELLINGS.split("|"), "9" * 30, "\u0663", "2023-11-16 18:17:03.9799600"])
+TIMES = st.sampled_from(["2023-11-16 18:17:03.9799600", "2023-11-16 18:17:04", "2024-02-29 00:00:00Z"])
+WHOLES = st.integers(1, 9).map(str)
+HEADERS = {
+    "splitwise": ("request_id,arrival_timestamp,prompt_size,token_size", [WHOLES, WHOLES, WHOLES, WHOLES]),
+    "azure2023": ("TIMESTAMP,ContextTokens,GeneratedTokens", [TIMES, WHOLES, WHOLES]),
+    "burstgpt": ("Timestamp,Model,Request tokens,Response tokens", [WHOLES, WHOLES, WHOLES, WHOLES]),
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(data=st.data(), name=st.sampled_from(sorted(HEADERS)), newline=st.sampled_from(["\n", "\r\n"]))
+def test_arrows_way_gives_the_same_trace_or_error_as_row_by_row(
+    data: st.DataObject, name: str, newline: str, tmp_path: Path
+) -> None:
+    header, columns = HEADERS[name]
+    rows = data.draw(st.lists(st.tuples(*columns).map(list), min_size=1, max_size=6))
+    amiss = data.draw(st.sampled_from(["nothing", "a cell", "a line"]))  # of several, either way may name another first
+    if amiss == "a cell":
+        data.draw(st.sampled_from(rows))[data.draw(st.integers(0, len(columns) - 1))] = data.draw(CELLS)
+    lines = [header, *map(",".join, rows)]
+    if amiss == "a line":
+        lines.insert(data.draw(st.integers(1, len(lines))), data.draw(st.sampled_from(["", "1", "1,2,3,4,5", " "])))
+    path = write(tmp_path, "t", (newline.join(lines) + data.draw(st.sampled_from(["", newline]))).encode())
+    options = {"format": name, "skip_bad_rows": data.draw(st.booleans()), "zero_output": data.draw(ZERO)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_text, "BLOCK_BYTES", data.draw(st.sampled_from([80, 1 << 20])))
+        quick = result(path, **options)
+        patch.setattr(csv_text.CsvFormat, "_read_fast", nothing)
+        assert quick == result(path, **options)
+
+
+ZERO = st.sampled_from([None, *ZERO_OUTPUT])
+
+
+def nothing(*_: Any) -> Generator[pa.RecordBatch, None, bool]:
+    return False
+    yield
+
+
+def result(path: Path, **options: Any) -> object:
+    try:
+        trace, tally = read(path, **options)
+    except TraceError as error:
+        return str(error)
+    return trace, tally.lines(), tally.rows

@@ -12,6 +12,8 @@ from sim_core.request import Request, Task
 from sim_core.scheduling.base import Scheduler
 from sim_core.spec import ApplicationSpec
 
+NOT_ENTERED = (0.0, 0)  # the order of a task that is under way to its instance
+
 
 class Application:
     """Owner of its instances; implements what `sim_core.batching.base.Owner` asks for."""
@@ -32,6 +34,8 @@ class Application:
         """Take the instances that exist at time 0."""
         self.instances = instances
         self.scheduler = scheduler
+        # who does not count arrivals is not told of them
+        self._joined = scheduler.joined if type(scheduler).joined is not Scheduler.joined else None
         self.network = network
         self._smallest = min(i.kv_capacity for i in instances)
         self._largest = max(i.kv_capacity for i in instances)
@@ -61,11 +65,13 @@ class Application:
         self.open.add(request)
         task = request.prompt_task()
         if self._submit_task_s == 0.0:  # the common case, without a detour over the engine
-            scheduler.joined(prompt)
+            if self._joined is not None:
+                self._joined(prompt)
             prompt.enter(task)
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
         else:
+            task.order = NOT_ENTERED
             self.engine.after(self._submit_task_s, self._enter_prompt, task)
             if prompt is token and request.output_tokens > 1:
                 self.engine.after(self._submit_task_s, self._enter_behind, task)
@@ -77,7 +83,7 @@ class Application:
             self.arrive(request)
 
     def _enter_prompt(self, task: Task) -> None:
-        if task.entered:
+        if task.order is not NOT_ENTERED:
             return
         instance = task.request.prompt_instance
         self.scheduler.joined(instance)
@@ -91,7 +97,8 @@ class Application:
 
     def _enter_decode(self, request: Request) -> None:
         instance = request.token_instance
-        self.scheduler.joined(instance)
+        if self._joined is not None:
+            self._joined(instance)
         instance.enter(request.decode_task())
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
@@ -110,17 +117,15 @@ class Application:
 
     # -- what instances and the network tell -------------------------------------------------------------------
 
-    def prompt_finished(self, request: Request) -> None:
-        """The first token is there."""
+    def prompt_finished(self, request: Request, leaves: bool) -> None:
+        """The first token is there; `leaves`: decoding goes on elsewhere."""
         self.scheduler.prompt_finished(request)
-
-    def prompt_left(self, request: Request) -> None:
-        """The prompt is done and decoding goes on elsewhere."""
-        assert self.network is not None
-        if self._submit_flow_s == 0.0:
-            self.network.send(request)
-        else:
-            self.engine.after(self._submit_flow_s, self.network.send, request)
+        if leaves:
+            assert self.network is not None
+            if self._submit_flow_s == 0.0:
+                self.network.send(request)
+            else:
+                self.engine.after(self._submit_flow_s, self.network.send, request)
 
     def delivered(self, request: Request) -> None:
         """The KV cache has arrived: decoding may start there, and the source has memory again."""
@@ -134,8 +139,10 @@ class Application:
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
         self.scheduler.finished(request)
-        if self._finish_request_s == 0.0:
-            self._complete(request)
+        if self._finish_request_s == 0.0:  # as in _complete
+            self.open.remove(request)
+            request.end_s = self.engine.now
+            self.recorder.complete(request)
         else:
             self.engine.after(self._finish_request_s, self._complete, request)
 
@@ -145,7 +152,8 @@ class Application:
 
     def _complete(self, request: Request) -> None:
         self.open.remove(request)
-        self.recorder.complete(request, self.engine.now)
+        request.end_s = self.engine.now
+        self.recorder.complete(request)
 
     def state_of(self, request: Request) -> str:
         """Where an unfinished request is, for people."""

@@ -87,17 +87,18 @@ class Engine:
             heappush(heap, event)
         early: set[int] = set()  # rows that the heap brought before others of the same time
         row = calls = 0
+        now = self.now
         for until_s in slices_s or (end_time_s,):
-            while heap and self.now < until_s:
+            while heap and now < until_s:
                 event = heappop(heap)
                 if type(event) is Event:
                     handler = event.handler
                     if handler is None:
                         continue
-                    self.now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
+                    self.now = now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
                     handler(event.argument)
                 else:
-                    self.now = event
+                    self.now = now = event
                     if arrivals[row] is event:
                         on_arrival(row)
                         row += 1

@@ -18,6 +18,7 @@ class Task:
 
     __slots__ = (
         "batch_tokens",
+        "end",
         "is_prompt",
         "kv_tokens",
         "order",
@@ -29,22 +30,19 @@ class Task:
         "waiting_since",
     )
 
+    order: tuple[float, int]  # arrival and entry, both negated: newest first; set when it enters
+    portion: list[Task]  # of a long queue, while it is in one
+
     def __init__(self, request: Request, is_prompt: bool, batch_tokens: int, kv_tokens: int, remaining: int) -> None:
         self.request = request
         self.is_prompt = is_prompt
         self.batch_tokens = batch_tokens  # what it adds to an iteration: its prompt, or 1
         self.kv_tokens = kv_tokens  # memory still to be taken when it starts; 0 once it has
         self.remaining = remaining  # iterations to go, while it is not in a batch
+        self.end = -1  # the instance's iteration at which a decode in a batch ends
         self.waited = 0
         self.waiting_since = -1
-        self.order: tuple[float, int] = (0.0, 0)  # arrival and entry, both negated: newest first
         self.paused_at_s = -1.0
-        self.portion: list[Task] | None = None  # of a long queue, while it is in one
-
-    @property
-    def entered(self) -> bool:
-        """Whether it has arrived at its instance."""
-        return self.order[1] < 0
 
 
 class Request:
@@ -55,6 +53,7 @@ class Request:
         "batch_size",
         "decode",
         "decode_kv_tokens",
+        "end_s",
         "index",
         "kv_tokens",
         "output_tokens",
@@ -74,6 +73,7 @@ class Request:
 
     prompt_instance: Instance
     token_instance: Instance
+    end_s: float  # when its client has the last token; set when it completes
 
     def __init__(self, index: int, arrival_s: float, prompt_tokens: int, output_tokens: int, batch_size: int) -> None:
         self.index = index  # its row in the trace

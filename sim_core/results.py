@@ -73,8 +73,8 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
 
 
 def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
-    rows = recorder.place_column("trace_row")
-    time = recorder.time_column
+    rows = recorder.numbers("index")
+    time = recorder.times
     arrival = array("d", [trace.arrival_s[row] for row in rows])
     outputs = array("q", [trace.output_tokens[row] for row in rows])
     prompt_start, prompt_end, end = time("prompt_start_s"), time("prompt_end_s"), time("end_s")
@@ -97,9 +97,9 @@ def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
         "token_start_s": time("token_start_s"),
         "token_end_s": time("token_end_s"),
         "preempted_s": time("preempted_s"),
-        "preemptions": recorder.place_column("preemptions"),
-        "prompt_instance": recorder.place_column("prompt_instance"),
-        "token_instance": recorder.place_column("token_instance"),
+        "preemptions": recorder.numbers("preemptions"),
+        "prompt_instance": recorder.numbers("prompt_instance"),
+        "token_instance": recorder.numbers("token_instance"),
     }
 
 
@@ -139,7 +139,7 @@ def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
         for request in application.unfinished():
             rows.append((request.index, "unfinished", application.state_of(request)))
     seen = bytearray(len(trace))
-    for row in simulation.recorder.place_column("trace_row"):
+    for row in simulation.recorder.numbers("index"):
         seen[row] = 1
     for row, _, _ in rows:
         seen[row] = 1

@@ -35,8 +35,7 @@ class TaskQueue(Protocol):
 class Owner(Protocol):
     """Whom an instance tells what happened: its application."""
 
-    def prompt_finished(self, request: Request) -> None: ...
-    def prompt_left(self, request: Request) -> None: ...
+    def prompt_finished(self, request: Request, leaves: bool) -> None: ...
     def request_finished(self, request: Request) -> None: ...
     def instance_idle(self, instance: Instance) -> None: ...
 
@@ -122,9 +121,9 @@ class Instance(ABC):
         self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
         self._entries = self._joins = 0
-        # the batch: prompts that this iteration completes, and decodes with the iteration at which they end
+        # the batch: prompts that this iteration completes, and decodes in the order in which they joined
         self.prompts: list[Task] = []
-        self.decodes: dict[Task, int] = {}
+        self.decodes: dict[Task, None] = {}
         self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of those who left are stale
         self.batch_tokens = 0
         self.starts = 0  # batches started
@@ -262,7 +261,8 @@ class Instance(ABC):
             request.prompt_start_s = self.engine.now
             self.kv_holders += 1
         else:
-            self.decodes[task] = end = self.iteration + task.remaining
+            self.decodes[task] = None
+            task.end = end = self.iteration + task.remaining
             self._joins = joins = self._joins + 1
             heappush(self._ends, (end, joins, task))
             if request.token_start_s is None:
@@ -271,24 +271,45 @@ class Instance(ABC):
                 request.preempted_s += self.engine.now - task.paused_at_s
                 if self.observer is not None:
                     self.observer.decode_resumed(self, task)
-        if task.kv_tokens:
-            self.take_memory(task.kv_tokens)
-            request.kv_tokens += task.kv_tokens
+        kv_tokens = task.kv_tokens
+        if kv_tokens:
             task.kv_tokens = 0
+            request.kv_tokens += kv_tokens
+            self.kv_tokens = used = self.kv_tokens + kv_tokens
+            if used > self.kv_peak:
+                self.kv_peak = used
+
+    def resume(self, tasks: list[Task]) -> None:
+        """As `join` for each of `tasks`, preempted decodes. NOTE: in one loop, for there are many of them."""
+        iteration, starts, now = self.iteration, self.starts, self.engine.now
+        decodes, ends, joins = self.decodes, self._ends, self._joins
+        for task in tasks:
+            task.waited += starts - task.waiting_since
+            task.waiting_since = -1
+            decodes[task] = None
+            task.end = end = iteration + task.remaining
+            joins += 1
+            heappush(ends, (end, joins, task))
+            task.request.preempted_s += now - task.paused_at_s
+        self._joins = joins
+        if self.observer is not None:
+            for task in tasks:
+                self.observer.decode_resumed(self, task)
 
     def leave(self, task: Task) -> None:
         """A decode is preempted: it keeps its memory and waits again."""
-        task.remaining = self.decodes.pop(task) - self.iteration
+        del self.decodes[task]
+        task.remaining = task.end - self.iteration
+        task.end = -1
         task.paused_at_s = self.engine.now
         task.request.preemptions += 1
         self.wait(task)
 
     def _iterations_to_next_end(self) -> int:
         ends = self._ends
-        decodes = self.decodes
         while True:
             end, _, task = ends[0]
-            if decodes.get(task) == end:
+            if task.end == end:
                 return end - self.iteration
             heappop(ends)
 
@@ -318,34 +339,45 @@ class Instance(ABC):
         decodes = self.decodes
         while ends and ends[0][0] <= iteration:
             end, _, task = heappop(ends)
-            if decodes.get(task) == end:
+            if task.end == end:
+                task.end = -1
                 del decodes[task]
                 self._end(task.request)
         if self.prompts:
             done, self.prompts = self.prompts, []
             for task in done:
                 self._finish_prompt(task.request)
-        if not decodes:
-            self.busy_s += self.engine.now - self.busy_since_s
-        self.start()
+        if self.waiting or not decodes:
+            if not decodes:
+                self.busy_s += self.engine.now - self.busy_since_s
+            self.start()
+        else:  # NOTE: most often the decodes just go on; this is `start` and `plan` for that case
+            self.starts += 1
+            self.batch_tokens = size = len(decodes)
+            self.duration_s = duration_s = self.times.decode_s[size]
+            self.planned = planned = self._iterations_to_next_end()
+            engine = self.engine
+            self.end = engine.at(engine.now + duration_s * planned, self._on_end, None)
 
     def _finish_prompt(self, request: Request) -> None:
         """The first token is there: the request ends, decodes here, or leaves for where it decodes."""
         request.prompt_end_s = self.engine.now
-        self.owner.prompt_finished(request)
         decode = request.decode
         if decode is not None:
+            self.owner.prompt_finished(request, False)
+            request.decode = None
             self.wait(decode)
         elif request.output_tokens == 1:
+            self.owner.prompt_finished(request, False)
             self._end(request)
         else:
             self.requests -= 1
-            self.owner.prompt_left(request)
+            self.owner.prompt_finished(request, True)
 
     def _end(self, request: Request) -> None:
         """The last token is there."""
         self.requests -= 1
-        self.free_memory(request.kv_tokens)
-        request.kv_tokens = 0
+        self.kv_tokens -= request.kv_tokens
+        self.kv_holders -= 1
         request.token_end_s = self.engine.now
         self.owner.request_finished(request)

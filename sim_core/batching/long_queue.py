@@ -49,9 +49,7 @@ class LongQueue:
     def remove(self, task: Task) -> None:
         """Take `task` out."""
         portion = task.portion
-        assert portion is not None
         portion.remove(task)
-        task.portion = None
         if not portion:
             self._portions = [other for other in self._portions if other]
 
@@ -61,10 +59,14 @@ class LongQueue:
         begins = list(accumulate(map(len, portions), initial=0))
         low, high = 0, begins[-1]
         age = task.order[0]
+        first = last = -1  # of the portion in which the search has been last
         while low < high:
             middle = (low + high) // 2
-            which = bisect_right(begins, middle) - 1
-            other = portions[which][middle - begins[which]]
+            if not first <= middle < last:
+                which = bisect_right(begins, middle) - 1
+                first, last = begins[which], begins[which + 1]
+                portion = portions[which]
+            other = portion[middle - first]
             since = other.waiting_since
             other_waits = other.waited if since < 0 else other.waited + starts - since
             if waits < other_waits or (waits == other_waits and age > other.order[0]):

@@ -148,6 +148,17 @@ class SplitwiseInstance(Instance):
         """The common refill: everything that waits has room beside what runs."""
         queue = self.queue
         waiting = self.waiting
+        if len(queue) == 1:
+            ((_, _, task),) = waiting
+            self.queue = []
+            waiting.clear()
+            self.waiting_batch_tokens = self.waiting_kv_tokens = 0
+            if task.is_prompt:
+                self.prompt_queue.clear()
+            elif self.preempted:
+                self.preempted.clear()
+            self.join(task)
+            return
         if len(queue) == len(waiting):
             self.queue = []
         else:  # decodes behind prompts that are not done stay
@@ -155,10 +166,11 @@ class SplitwiseInstance(Instance):
         join = self.join
         first = len(self.prompt_queue) + len(self.preempted)
         if first:
-            for group in (self.prompt_queue, self.preempted):
-                for task in group:
-                    join(task)
-                group.clear()
+            for task in self.prompt_queue:
+                join(task)
+            self.prompt_queue.clear()
+            self.resume(self.preempted)
+            self.preempted.clear()
         if first < len(waiting):
             for *_, task in reversed(waiting):
                 if task.waiting_since >= 0:  # neither a prompt nor preempted: those have joined

@@ -243,22 +243,21 @@ class PerfettoTrace(IterationObserver):
 
 
 class _TellingRecorder(Recorder):
-    """Records into another recorder's columns, and tells who has ended."""
+    """Has another recorder record, and tells who has ended."""
 
-    __slots__ = ("_tell",)
+    __slots__ = ("_recorder", "_tell")
 
     def __init__(self, recorder: Recorder, tell: Callable[..., None]) -> None:
-        self.times = recorder.times
-        self.places = recorder.places
-        self.rejected = recorder.rejected
+        super().__init__()
+        self._recorder = recorder
         self._tell = tell
 
-    def complete(self, request: Request, end_s: float) -> None:
-        super().complete(request, end_s)
+    def complete(self, request: Request) -> None:
+        self._recorder.complete(request)
         self._tell(request)
 
     def reject(self, request: Request, reason: str) -> None:
-        super().reject(request, reason)
+        self._recorder.reject(request, reason)
         self._tell(request, rejected=reason)
 
 

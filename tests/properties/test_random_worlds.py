@@ -144,6 +144,10 @@ def stepping(base: type[Instance]) -> type[Instance]:
             if not task.is_prompt:
                 self.left[task] = task.remaining
 
+        def resume(self, tasks: Any) -> None:
+            for task in tasks:
+                self.join(task)
+
         def leave(self, task: Any) -> None:
             super().leave(task)
             assert task.remaining == self.left.pop(task)
@@ -155,7 +159,7 @@ def stepping(base: type[Instance]) -> type[Instance]:
             for task in self.decodes:
                 self.left[task] -= 1
             done = [task for task in self.decodes if self.left[task] == 0]
-            assert done == [task for task, end in self.decodes.items() if end == self.iteration + 1]
+            assert done == [task for task in self.decodes if task.end == self.iteration + 1]
             if done or self.prompts or self.cutting:
                 super().finish(None)
             else:

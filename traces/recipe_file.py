@@ -51,6 +51,8 @@ def opener(folder: Path, read_trace: Callable[[Path], Trace], *, confined: bool)
 
 
 def _open(folder: Path, name: str, read_trace: Callable[[Path], Trace], confined: bool) -> GivenTrace:
+    if not name.isprintable():
+        raise TraceError("is no file's name", source=repr(name))
     path = Path(os.path.normpath(folder / Path(name).expanduser()))
     if confined and not path.is_relative_to(os.path.normpath(folder)):
         raise TraceError("a recipe may only name files in its own folder", source=name)

@@ -249,6 +249,7 @@ def test_a_recipe_without_a_single_request_is_refused() -> None:
         ("applications: {}", "load.yaml: applications={}: must be a list"),
         (YAML.replace("given.csv", "../given.csv"), "../given.csv: a recipe may only name files in its own folder"),
         (YAML.replace("given.csv", "/etc/passwd"), "/etc/passwd: a recipe may only name files in its own folder"),
+        ('applications: [{arrivals: "poisson:rate=1", sizes_from: "a\\0b"}]', "'a.x00b': is no file's name"),
         (YAML.replace("given.csv", "absent.csv"), "absent.csv: cannot be read: No such file"),
         ("a: " + "[" * 5000, "is not YAML"),
         ("x" * (1 << 21), "is too large for a recipe"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError, choices
@@ -26,6 +25,9 @@ from sim_core.spec import (
     StartStateSpec,
 )
 from sim_core.start_state import START_STATES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
 MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory

@@ -13,7 +13,6 @@ the reason and, where there is one, the nearest valid name. Command lines print 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class SimError(Exception):
@@ -22,6 +21,8 @@ class SimError(Exception):
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that `name` was most likely meant to be, or None."""
+    from difflib import get_close_matches  # only an error needs it
+
     matches = get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
     return matches[0] if matches else None
 

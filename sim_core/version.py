@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from sim_core.spec import SimSpec
 
@@ -12,6 +11,8 @@ __version__ = "0.1.0"
 
 def code_digest() -> str:
     """SHA-256 over the package's source files, in hex: results computed by other code are not resumed."""
+    from pathlib import Path  # not at every start
+
     folder = Path(__file__).resolve().parent
     h = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from pathlib import Path
-from statistics import median
+from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
 from sim_core.spec import CurveSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CurveKey = tuple[str, str, int]  # model, hardware, tensor parallelism
 _KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
@@ -59,6 +61,8 @@ def _median(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
 def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:
     if len(by_tokens) < 2:
         raise SpecError(f"{key[0]} on {key[1]}: a curve needs two counts of batch tokens at least", source=source)
+    from statistics import median  # which brings fractions and decimals, not wanted at every start
+
     tokens = sorted(by_tokens)
     return CurveSpec(
         *key,

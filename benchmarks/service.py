@@ -1,0 +1,217 @@
+"""What a sweep costs beside its simulations, and how far it scales.
+
+    python benchmarks/service.py overhead     CPU of the whole service over that of the simulation loops
+    python benchmarks/service.py workers      two workers against one
+    python benchmarks/service.py points       10,000 points of about 10 ms
+    python benchmarks/service.py cores        64 cores (in name) and tasks of a second that sleep
+
+The first two take minutes on two cores; other work on the machine moves the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from sim_core.early_stop import EarlyStop
+from sim_core.simulation import Arrivals, Simulation
+from sweep.expand import expand
+from sweep.experiment import parse_experiment
+from sweep.interrupt import Interrupts
+from sweep.point import Outcome, Point
+from sweep.ray_launcher import RayLauncher
+from traces import workload
+
+ROOT = Path(__file__).resolve().parents[1]
+# Five designs for the money of 40 H100 machines, from light load to about what they can serve; 72,000 requests each.
+ISOCOST = """\
+name: service
+overrides:
+  cluster: half_half
+  performance_model: db
+  applications.0.scheduler: mixed_pool
+  trace.filename: rr_conv_${rate}_${seconds}s
+variables: {seconds: "${eval:'72000 // ${rate}'}"}
+axes: {rate: "range(40, 76, 5)"}
+systems:
+  baseline-a100: {overrides: {start_state: baseline, applications.0.scheduler: token_jsq,
+    cluster.servers.0.count: 70, cluster.servers.1.count: 0}}
+  baseline-h100: {overrides: {start_state: baseline, applications.0.scheduler: token_jsq,
+    cluster.servers.0.count: 0, cluster.servers.1.count: 40}}
+  splitwise-aa: {overrides: {start_state: splitwise, start_state.split_type: homogeneous,
+    cluster.servers.0.count: 70, cluster.servers.1.count: 0,
+    start_state.prompt.num_instances: 45, start_state.token.num_instances: 25}}
+  splitwise-hh: {overrides: {start_state: splitwise, start_state.split_type: homogeneous,
+    cluster.servers.0.count: 0, cluster.servers.1.count: 40,
+    start_state.prompt.num_instances: 25, start_state.token.num_instances: 15}}
+  splitwise-ha: {overrides: {start_state: splitwise, start_state.split_type: heterogeneous,
+    start_state.prompt.instance_names: [dgx-h100], start_state.token.instance_names: [dgx-a100],
+    cluster.servers.0.count: 26, cluster.servers.1.count: 25}}
+"""
+SHORT = """\
+name: short
+overrides:
+  cluster: half_half
+  cluster.servers.0.count: 0
+  cluster.servers.1.count: 2
+  performance_model: db
+  start_state: baseline
+  applications.0.scheduler: token_jsq
+  trace.filename: rr_conv_${rate}_60s
+axes: {rate: "1, 2, 3, 4, 5", seed: "range(2000)"}
+systems: {two: {}}
+"""
+
+
+def loops_cpu_s(points: Sequence[Point]) -> float:
+    """CPU of the event loops alone, in this process, one run after the other."""
+    import gc
+
+    gc.freeze()
+    total_s = 0.0
+    for point in points:
+        trace = workload.load(point.trace, ROOT)
+        simulation = Simulation(point.spec)
+        arrivals, stop = Arrivals(simulation, trace), EarlyStop(simulation, trace)
+        began_s = time.process_time()
+        simulation.engine.run(trace.arrival_s, arrivals.arrive, point.spec.end_time_s, stop.slices_s())
+        total_s += time.process_time() - began_s
+    return total_s
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU of a process and all below it, ended ones that were waited for included."""
+    from tests.faults.clusters import descendants
+
+    ticks = 0
+    for one in [pid, *descendants(pid)]:
+        try:
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def sweep(text: str, *options: str) -> dict[str, float]:
+    """The command line, from its start to its end: seconds, CPU of all of its processes, peak memory of the driver."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "x.yaml").write_text(text)
+        command = [sys.executable, "-m", "sweep", f"{folder}/x.yaml", "--results", f"{folder}/results", *options]
+        began_s, cpu_s, peak_kb = time.monotonic(), 0.0, 0
+        first_s = last_s = 0.0
+        with (Path(folder) / "out").open("w") as out:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
+            while process.poll() is None:
+                cpu_s = max(cpu_s, tree_cpu_s(process.pid))
+                try:
+                    status = (Path("/proc") / str(process.pid) / "status").read_text()
+                    peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+                except (OSError, StopIteration):
+                    pass
+                time.sleep(0.2)
+        wall_s = time.monotonic() - began_s
+        said = (Path(folder) / "out").read_text()
+        assert process.returncode == 0, said
+        times = sorted(p.stat().st_mtime for p in Path(folder).glob("results/*/points/*.json"))
+        first_s, last_s = times[0], times[-1]
+        runs = [json.loads(p.read_text())["outcome"] for p in Path(folder).glob("results/*/points/*.json")]
+    return {
+        "seconds": round(wall_s, 1),
+        "runs": len(runs),
+        "requests": sum(run["summary"]["run/completed"] for run in runs),
+        "cpu_s": round(cpu_s, 1),
+        "workers_cpu_s": round(sum(run["cpu_s"] for run in runs), 1),
+        "first_to_last_s": round(last_s - first_s, 1),
+        "driver_peak_mb": round(peak_kb / 1024),
+    }
+
+
+def overhead(sink: str) -> None:
+    points = expand(parse_experiment(ISOCOST, "x.yaml"), [], ROOT)
+    before_s = loops_cpu_s(points)
+    told = sweep(ISOCOST, "--sink", sink)
+    after_s = loops_cpu_s(points)
+    loops_s = (before_s + after_s) / 2  # the machine is not equally fast at all times
+    more = told["cpu_s"] / loops_s - 1.0
+    workers = told["workers_cpu_s"] / loops_s - 1.0
+    print(json.dumps({"loops_cpu_s": [round(before_s, 1), round(after_s, 1)], **told}))
+    print(f"{len(points)} runs: the service takes {more:.1%} more CPU than its loops; its workers {workers:.1%}")
+
+
+def workers() -> None:
+    one = sweep(ISOCOST, "--sink", "none", "--jobs", "1")
+    two = sweep(ISOCOST, "--sink", "none", "--jobs", "2")
+    print(json.dumps({"one": one, "two": two}))
+    ratio = one["first_to_last_s"] / two["first_to_last_s"]
+    print(f"two workers are {ratio:.2f} times one (from the first result to the last)")
+
+
+def points_per_second() -> None:
+    told = sweep(SHORT, "--sink", "none")
+    print(json.dumps(told))
+    rate = told["runs"] / told["first_to_last_s"]
+    print(f"{told['runs']} points: {rate:.0f} a second, the driver's peak {told['driver_peak_mb']} MB")
+
+
+class _Sleeping(RayLauncher):
+    """Its points do nothing but sleep."""
+
+    def __enter__(self) -> _Sleeping:
+        import ray
+
+        super().__enter__()
+        self._task = ray.remote(num_cpus=1, max_retries=0)(_sleep)
+        return self
+
+
+def _sleep(task: Sequence[Point], traces: object, timeout_s: object) -> list[Outcome]:
+    from sweep.point import failed_outcome
+
+    time.sleep(1.0)
+    return [replace(failed_outcome(point, "slept", version="0"), wall_s=1.0) for point in task]
+
+
+def cores(count: int = 64, each: int = 30) -> None:
+    (point,) = expand(parse_experiment(SHORT, "x.yaml"), ["rate=5", "seed=0"], ROOT)
+    points = [replace(point, key=f"{i:064x}", index=i, requests=100_000) for i in range(count * each)]
+    ended: list[float] = []
+    with Interrupts() as interrupts, _Sleeping(jobs=count) as launcher:
+        for _ in launcher.outcomes(points[: 2 * count], interrupts):  # all processes are there
+            pass
+        cpu_s, began_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.monotonic()
+        for _ in launcher.outcomes(points, interrupts):
+            ended.append(time.monotonic() - began_s)
+        cpu_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu_s
+    busy = len(points) * 1.0 / (count * ended[-1])
+    print(
+        f"{count} cores, {len(points)} tasks of 1 s: {ended[-1]:.1f} s, {busy:.1%} busy; the driver {cpu_s:.1f} CPU s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["overhead", "workers", "points", "cores"])
+    parser.add_argument("--sink", default="mlflow", help="of overhead (default: mlflow)")
+    arguments = parser.parse_args()
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    for what in arguments.what:
+        {"overhead": lambda: overhead(arguments.sink), "workers": workers, "points": points_per_second, "cores": cores}[
+            what
+        ]()
+
+
+if __name__ == "__main__":
+    main()

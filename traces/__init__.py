@@ -1,7 +1,7 @@
 """Workloads: readers of trace files, and named workloads generated on the spot."""
 
-from traces.reader import TraceWarning, read_csv
+from traces.reader import TraceWarning, read_csv, read_file
 from traces.workload import TraceRef, identity, load
 from traces.writer import write_csv
 
-__all__ = ["TraceRef", "TraceWarning", "identity", "load", "read_csv", "write_csv"]
+__all__ = ["TraceRef", "TraceWarning", "identity", "load", "read_csv", "read_file", "write_csv"]

@@ -66,8 +66,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def packed(file: BinaryIO, path: Path) -> Iterator[Any]:
     """A stream into `file` that compresses as the name of `path` says; its end writes the compression's end."""
     if path.suffix == ".gz":
-        # without a name and a time in its header, one trace gives one file
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream:
+        # without a name and a time in its header, one trace gives one file; level 9 takes twice as long for 1% less
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as stream:
             yield stream
     elif path.suffix == ".zst":
         import pyarrow as pa  # a fifth of a second, for this alone

@@ -180,3 +180,16 @@ def test_formats_lists_all(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     shown = capsys.readouterr().out
     for name in SAMPLES:
         assert name in shown
+
+
+@pytest.mark.parametrize(
+    "command", [["convert"], ["scale", "--rate", "2"], ["slice", "--first", "2"], ["mix", "t.parquet"]]
+)
+def test_a_terminal_sees_reading_and_writing_one_after_the_other(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    run(*command, "t.parquet", "out.csv")
+    said = capsys.readouterr().err
+    assert said.index("reading t.parquet") < said.index("writing out.csv")

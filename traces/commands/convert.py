@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
 
 EXAMPLES = """examples:
   python -m traces convert AzureLLMInferenceTrace_conv.csv conv.parquet
@@ -37,5 +37,5 @@ def run(options: argparse.Namespace) -> None:
 
     path = output_path(options)
     with reading(options, options.file, path.parent) as opened:
-        rows = write_batches(opened.batches(), path)
+        rows = write_batches(watched(opened, path), path)
         finish(opened, path, rows)

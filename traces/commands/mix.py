@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from sim_core.errors import TraceError
 from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, say
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, say, watched
 
 EXAMPLES = """examples:
   python -m traces mix code.parquet conv.parquet both.parquet
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     with ExitStack() as stack:
         traces = [stack.enter_context(reading(options, name, path.parent)) for name in options.files]
         result, renumbered = stack.enter_context(mixed(traces, path.parent, shift=not options.keep_times))
-        rows = write_batches(result.batches(), path)
+        rows = write_batches(watched(result, path), path)
         finish(result, path, rows, sources=traces)
         for name, numbers in zip(options.files, renumbered, strict=True):
             said = ", ".join(f"{old} is now {new}" for old, new in sorted(numbers.items())[:8])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from errno import ENOENT
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from sim_core.errors import TraceError
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
+    from pyarrow import RecordBatch
+
     from traces.reading import OpenTrace
 
 
@@ -71,15 +81,28 @@ def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iter
         raise TraceError("no such file" if error.errno == ENOENT else str(error.strerror), source=name) from error
     if not S_ISREG(mode):
         raise TraceError("is a folder" if S_ISDIR(mode) else "is no regular file", source=name)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output)
+    with ExitStack() as stack:
+        with _bar(DownloadColumn()) as progress:  # over before another file's begins: a terminal has room for one
+            task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
+            source = Source(path, on_bytes=lambda count: progress.advance(task, count))
+            opened = stack.enter_context(open_trace(source, how, folder))
+        yield opened
+
+
+def watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
+    """The batches of a trace, with a progress bar for what is done with them: `path` being written."""
+    with _bar(TaskProgressColumn()) as progress:
+        task = progress.add_task(f"writing {escape(path.name)}", total=len(opened))
+        for batch in opened.batches():
+            yield batch
+            progress.advance(task, batch.num_rows)
+
+
+def _bar(amount: ProgressColumn) -> Progress:
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
-        source = Source(path, on_bytes=lambda count: progress.advance(task, count))
-        how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output)
-        with open_trace(source, how, folder) as opened:
-            progress.update(task, description=f"writing {escape(path.name)}", total=None)
-            yield opened
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def say(message: str) -> None:

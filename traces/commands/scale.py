@@ -6,7 +6,7 @@ import argparse
 
 from sim_core.errors import TraceError
 from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
 
 EXAMPLES = """examples:
   python -m traces scale conv.parquet twice.parquet --rate-factor 2
@@ -51,5 +51,5 @@ def run(options: argparse.Namespace) -> None:
     with reading(options, options.file, path.parent) as opened:
         if options.rate is not None:
             by = Scale(rate_factor(opened, options.rate), options.prompt_factor, options.output_factor)
-        rows = write_batches(scaled(opened.batches(), by), path)
+        rows = write_batches(scaled(watched(opened, path), by), path)
         finish(opened, path, rows, f" (rate times {by.rate:.6g})" if asked is not None else "")

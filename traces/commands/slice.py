@@ -6,7 +6,7 @@ import argparse
 from math import inf
 
 from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading
+from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
 
 EXAMPLES = """examples:
   python -m traces slice week.parquet monday.parquet --from 0 --to 86400
@@ -65,5 +65,5 @@ def run(options: argparse.Namespace) -> None:
     which.check()
     path = output_path(options)
     with reading(options, options.file, path.parent) as opened:
-        rows = write_batches(sliced(opened.batches(), which), path)
+        rows = write_batches(sliced(watched(opened, path), which), path)
         finish(opened, path, rows)

@@ -8,12 +8,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench bench-compare clean
 
 help:
 	@echo 'make demo   simulate a small set of clusters side by side; results in a table and in MLflow'
 	@echo 'make test   everything that must hold: ruff, mypy, all tests'
 	@echo 'make lint   ruff and mypy alone'
+	@echo 'make bench  how fast it is, as JSON in benchmarks/out (SPLITWISESIM=checkout: beside SplitwiseSim)'
+	@echo 'make bench-compare BASE=commit   is this tree faster than that commit, and are its results the same?'
+	@echo 'make browser  what MLflow shows after a sweep, checked in a headless Chromium, if one is installed'
 	@echo 'make clean  remove the virtual environment and the caches (results stay)'
 
 demo: $(READY)
@@ -25,6 +28,29 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Single core; each writes raw numbers, versions and machine. SplitwiseSim's own packages: SPLITWISESIM_PYTHON.
+BENCH := benchmarks/out
+bench: $(READY)
+	@mkdir -p $(BENCH)
+	$(BIN)/python benchmarks/simulator.py $(if $(SPLITWISESIM),--splitwisesim $(SPLITWISESIM)) \
+	    $(if $(SPLITWISESIM_PYTHON),--python $(SPLITWISESIM_PYTHON)) > $(BENCH)/simulator.json
+	$(BIN)/python benchmarks/growth.py --large > $(BENCH)/growth.json
+	$(BIN)/python benchmarks/limit.py > $(BENCH)/limit.json
+	$(BIN)/python benchmarks/start.py > $(BENCH)/start.json
+
+bench-compare: $(READY)
+	@test -n '$(BASE)' || { echo 'Compare with which commit? make bench-compare BASE=HEAD~1' >&2; exit 1; }
+	@mkdir -p $(BENCH)
+	$(BIN)/python benchmarks/compare.py $(BASE) > $(BENCH)/compare.json
+
+# Not a part of `make test`: a browser is no Python package. Pictures are left in results/screenshots.
+browser: $(READY)
+	@if $(BIN)/python -c 'from tests.sync.ui.browser import find_browser as f; raise SystemExit(f() is None)'; then \
+	    $(BIN)/python -m pytest tests/sync/ui/look_at_mlflow.py; \
+	else \
+	    echo '!!! NOT CHECKED: what MLflow shows in a browser. No Chromium is installed (Debian: apt install chromium).' >&2; \
+	fi
 
 # Made anew whenever the lock changes, so that it holds exactly what is locked. The stamp comes last: an installation
 # that was interrupted is started again.

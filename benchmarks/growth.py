@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -17,30 +16,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.cases import baseline, machine, split
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import spec_from_config
 from sim_core.simulation import Simulation
 from traces.workload import TraceRef, load
 
-
-def split(a100: int, h100: int) -> list[str]:
-    """Splitwise-HA."""
-    return [f"cluster.servers.0.count={a100}", f"cluster.servers.1.count={h100}", "start_state=splitwise",
-            "start_state.split_type=heterogeneous", "applications.0.scheduler=mixed_pool"]  # fmt: skip
-
-
-def baseline(h100: int) -> list[str]:
-    """Baseline-H100."""
-    return ["cluster.servers.0.count=0", f"cluster.servers.1.count={h100}", "start_state=baseline",
-            "applications.0.scheduler=token_jsq"]  # fmt: skip
-
-
 CASES = {
     "trace: HA 51 machines, 10 thousand": (split(26, 25), "rr_conv_70_140s"),
     "trace: HA 51 machines, 100 thousand": (split(26, 25), "rr_conv_70_1400s"),
-    "cluster: baseline 40 machines": (baseline(40), "rr_conv_70_140s"),
+    "cluster: baseline 40 machines": (baseline(40), "rr_conv_70_60s"),
     "cluster: baseline 400 machines": (baseline(400), "rr_conv_700_60s"),
-    "cluster: baseline 4000 machines": (baseline(4000), "rr_conv_7000_20s"),
+    "cluster: baseline 4000 machines": (baseline(4000), "rr_conv_7000_60s"),
     "queue: baseline 4 machines, 40 thousand": (baseline(4), "rr_conv_70_600s"),
     "queue: HA 4 machines, 40 thousand": (split(2, 2), "rr_conv_70_600s"),
 }
@@ -83,9 +70,7 @@ def main() -> int:
         done = subprocess.run([sys.executable, __file__, "--case", name], capture_output=True, text=True, check=True)
         results.append(json.loads(done.stdout))
         print(results[-1], file=sys.stderr, flush=True)
-    print(
-        json.dumps({"python": platform.python_version(), "machine": platform.machine(), "results": results}, indent=1)
-    )
+    print(json.dumps({"machine": machine(), "results": results}, indent=1))
     return 0
 
 

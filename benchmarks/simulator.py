@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,24 +20,10 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.cases import CASES, COMMON, ROOT, machine
 from traces.workload import TraceRef, load
 from traces.writer import write_csv
 
-ROOT = Path(__file__).resolve().parent.parent
-HA = ["cluster.servers.0.count=26", "cluster.servers.1.count=25", "start_state=splitwise",
-      "start_state.split_type=heterogeneous", "applications.0.scheduler=mixed_pool"]  # fmt: skip
-HA_4 = ["cluster.servers.0.count=2", "cluster.servers.1.count=2", *HA[2:]]
-BASELINE = ["cluster.servers.0.count=0", "cluster.servers.1.count=40", "start_state=baseline",
-            "applications.0.scheduler=token_jsq"]  # fmt: skip
-CASES = {
-    "ha-conv-70": (HA, "rr_conv_70_2min"),
-    "baseline-conv-70": (BASELINE, "rr_conv_70_2min"),
-    "ha-conv-30": (HA, "rr_conv_30"),
-    "ha-conv-130": (HA, "rr_conv_130_2min"),
-    "ha-code-70": (HA, "rr_code_70_2min"),
-    "ha4-conv-4": (HA_4, "rr_conv_4"),
-    "ha4-code-4": (HA_4, "rr_code_4"),
-}
 OURS = """
 import sys, time
 from sim_core.engine import Engine
@@ -81,7 +66,7 @@ def run_case(name: str, arguments: argparse.Namespace, folder: str) -> dict[str,
     overrides, workload = CASES[name]
     trace = load(TraceRef(workload, "traces/samples", 0), ROOT)
     write_csv(trace, Path(folder) / f"{workload}.csv")
-    common = ["cluster=half_half", "performance_model=db", *overrides, "seed=0"]
+    common = [*COMMON, *overrides]
     ours, theirs = [], []
     for _ in range(arguments.repeat):
         place = [f"trace.dir={folder}/", f"trace.filename={workload}"]
@@ -114,8 +99,7 @@ def main() -> int:
             results.append(run_case(name, arguments, folder))
         line = {key: value for key, value in results[-1].items() if key not in ("ours", "splitwisesim")}
         print(json.dumps(line), file=sys.stderr, flush=True)
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-    print(json.dumps({"machine": machine, "results": results}, indent=1))
+    print(json.dumps({"machine": machine(), "results": results}, indent=1))
     return 0
 
 

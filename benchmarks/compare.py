@@ -1,0 +1,88 @@
+"""Is this commit faster than that one, and are its results the same? `python benchmarks/compare.py BASE [CASE ...]`.
+
+BASE is a commit; what is compared with it is the working tree. Both run each case in turn in new processes, so that a
+noisy machine is noisy for both, and the best of N counts. That every column of the results has the same bytes is
+checked too: where it has not, the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.cases import CASES, COMMON, ROOT, machine
+
+RUN = """
+import hashlib, json, sys, time
+from pathlib import Path
+from configs.compose import Composer
+from sim_core import spec_from_config
+from sim_core.engine import Engine
+from sim_core.simulation import simulate
+from traces.workload import TraceRef, load
+overrides, workload, root = json.loads(sys.argv[1])
+spec = spec_from_config(Composer().resolved(overrides), Path(root))
+trace = load(TraceRef(workload, "traces/samples", 0), Path(root))
+loop, spent = Engine.run, []
+def timed(self, *arguments):
+    start = time.process_time(); loop(self, *arguments); spent.append(time.process_time() - start)
+Engine.run = timed
+for _ in range(3):
+    start = time.process_time(); result = simulate(spec, trace); whole = time.process_time() - start
+digest = hashlib.sha256()
+for name in sorted(result.requests):
+    digest.update(name.encode() + result.requests[name].tobytes())
+print(json.dumps({"loop_cpu_s": min(spent), "simulate_cpu_s": whole, "digest": digest.hexdigest()}))
+"""
+
+
+def run(tree: Path, case: str) -> dict[str, object]:
+    """One process of one tree."""
+    overrides, workload = CASES[case]
+    task = json.dumps([[*COMMON, *overrides], workload, str(tree)])
+    done = subprocess.run([sys.executable, "-c", RUN, task], cwd=tree, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{tree}: {done.stderr.strip()[-2000:]}")
+    answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def compare(base: Path, case: str, repeat: int) -> dict[str, object]:
+    """One case: both trees in turn."""
+    runs: dict[str, list[dict[str, object]]] = {"base": [], "here": []}
+    for _ in range(repeat):
+        for name, tree in (("base", base), ("here", ROOT)):
+            runs[name].append(run(tree, case))
+    best = {name: min(float(str(each["loop_cpu_s"])) for each in many) for name, many in runs.items()}
+    same = len({each["digest"] for many in runs.values() for each in many}) == 1
+    return {"case": case, "times_faster": round(best["base"] / best["here"], 3), "same_results": same, **runs}
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", metavar="BASE", help="a commit")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder) / "base"
+        subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(base)], check=True)
+        subprocess.run(["git", "checkout", "--quiet", "--detach", arguments.base], cwd=base, check=True)
+        results = []
+        for case in arguments.cases or CASES:
+            results.append(compare(base, case, arguments.repeat))
+            line = {key: results[-1][key] for key in ("case", "times_faster", "same_results")}
+            print(json.dumps(line), file=sys.stderr, flush=True)
+    print(json.dumps({"machine": machine(), "base": arguments.base, "results": results}, indent=1))
+    return 0 if all(result["same_results"] for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

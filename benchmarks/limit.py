@@ -1,0 +1,144 @@
+"""How near the loop is to the least that its events cost: `python benchmarks/limit.py [--repeat N]`.
+
+A workload cannot do without its events: arrivals, the ends of iteration runs, transfers. The limit is a loop that does
+nothing else: as many events, at the same times, each a push and a pop of a heap that holds one event an instance, and
+a call of a handler that is told its argument and does nothing. Both are timed in turn, in CPU seconds, the best of N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.cases import CASES, machine, spec_and_trace
+from sim_core.engine import Engine, Event
+from sim_core.simulation import Arrivals, Simulation
+from sim_core.spec import SimSpec
+from sim_core.trace import Trace
+
+QUICK = ("ha-conv-70", "baseline-conv-70", "ha-conv-30")
+
+
+class Ledger(Engine):
+    """Writes down when each event happens and who handles it, and counts pushes."""
+
+    __slots__ = ("kinds", "pushes", "times_s")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times_s: list[float] = []
+        self.kinds: Counter[str] = Counter()
+        self.pushes = 0
+
+    def at(self, time_s: float, handler: Callable[[Any], None], argument: Any) -> Event:
+        """As the engine does, with a note made when it is called."""
+        self.pushes += 1
+
+        def noted(value: Any) -> None:
+            self.note(handler.__name__)
+            handler(value)
+
+        return super().at(time_s, noted, argument)
+
+    def note(self, kind: str) -> None:
+        """An event happens now."""
+        self.times_s.append(self.now)
+        self.kinds[kind] += 1
+
+
+def events_of(spec: SimSpec, trace: Trace) -> Ledger:
+    """All events of a run."""
+    simulation, ledger = Simulation(spec), Ledger()
+    for application in simulation.applications.values():
+        application.engine = ledger
+        if application.network is not None:
+            application.network._engine = ledger
+        for instance in application.instances:
+            instance.engine = ledger
+    simulation.engine = ledger
+    arrivals = Arrivals(simulation, trace)
+
+    def arrive(row: int) -> None:
+        ledger.note("arrive")
+        arrivals.arrive(row)
+
+    ledger.run(trace.arrival_s, arrive, spec.end_time_s)
+    return ledger
+
+
+class EmptyLoop:
+    """Pops an event, calls its handler, and pushes one for what is to come, so many times."""
+
+    def __init__(self, times_s: list[float], instances: int) -> None:
+        self.heap = [(time_s, number, self.handle, None) for number, time_s in enumerate(times_s[:instances])]
+        self.later = iter(times_s[instances:])
+        self.number = instances
+
+    def handle(self, argument: None) -> None:
+        """Nothing but the next event."""
+        for time_s in self.later:
+            self.number += 1
+            heappush(self.heap, (time_s, self.number, self.handle, argument))
+            return
+
+    def run(self) -> None:
+        """All of them."""
+        heap = self.heap
+        while heap:
+            _, _, handler, argument = heappop(heap)
+            handler(argument)
+
+
+def cpu_s(run: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def measure(name: str, repeat: int) -> dict[str, object]:
+    """One case."""
+    spec, trace = spec_and_trace(name)
+    ledger = events_of(spec, trace)
+    ours, limit = [], []
+    for _ in range(repeat):
+        simulation = Simulation(spec)
+        arrive = Arrivals(simulation, trace).arrive
+        ours.append(cpu_s(partial(simulation.engine.run, trace.arrival_s, arrive, spec.end_time_s)))
+        empty = EmptyLoop(ledger.times_s, len(simulation.instances[0]))
+        limit.append(cpu_s(empty.run))
+    requests = len(trace)
+    return {
+        "case": name,
+        "requests": requests,
+        "events_per_request": {kind: round(n / requests, 2) for kind, n in ledger.kinds.most_common()},
+        "pushes_per_request": round((ledger.pushes + requests) / requests, 2),
+        "loop_us_per_request": [round(s / requests * 1e6, 2) for s in ours],
+        "limit_us_per_request": [round(s / requests * 1e6, 2) for s in limit],
+        "ratio": round(min(ours) / min(limit), 2),
+    }
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
+    parser.add_argument("--repeat", type=int, default=7)
+    arguments = parser.parse_args()
+    results = [measure(name, arguments.repeat) for name in arguments.cases or QUICK]
+    print(json.dumps({"machine": machine(), "results": results}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,13 +24,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from rich.console import Console
+
 from sim_core.early_stop import EarlyStop
 from sim_core.simulation import Arrivals, Simulation
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.interrupt import Interrupts
-from sweep.point import Outcome, Point
+from sweep.journal import Journal
+from sweep.point import Outcome, Point, SweepInfo, describing_fields, failed_outcome
+from sweep.progress import ProgressView, make_progress
 from sweep.ray_launcher import RayLauncher
+from sweep.service import Sweeping
+from sweep.tally import Tally
+from sweep.worker import run_point
+from sync.sinks import make_sink
+from sync.writer import SinkWriter
 from traces import workload
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,36 +167,72 @@ def workers() -> None:
     print(f"two workers are {ratio:.2f} times one (from the first result to the last)")
 
 
-def points_per_second() -> None:
-    told = sweep(SHORT, "--sink", "none")
-    print(json.dumps(told))
-    rate = told["runs"] / told["first_to_last_s"]
-    print(f"{told['runs']} points: {rate:.0f} a second, the driver's peak {told['driver_peak_mb']} MB")
+def points_per_second(count: int = 10_000) -> None:
+    """Points that sleep for 10 ms and then are what a real one was: what is left is the driver's work, and Ray's."""
+    began_s = time.process_time()
+    points = expand(parse_experiment(SHORT, "x.yaml"), [], ROOT)[:count]
+    expand_s = time.process_time() - began_s
+    launcher = _Sleeping(jobs=4, seconds=0.01, pattern=run_point(points[0], ROOT))
+    info = SweepInfo("short", "", "short", "", count, "")
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder)) as journal, Interrupts() as interrupts:
+        writer = SinkWriter(make_sink("none", Path(folder)), info, journal.read)
+        sweeping = Sweeping(launcher, journal, writer, interrupts)
+        tallies: list[Tally] = []
+
+        def view(tally: Tally) -> ProgressView:
+            tallies.append(tally)
+            return make_progress(Console(quiet=True), tally)
+
+        began_s = time.process_time()
+        report = sweeping.run(points, [], view)
+        cpu_s, rate = time.process_time() - began_s, len(points) / tallies[0].elapsed_s
+        writer.close()
+        kept = len(list(Path(folder).glob("points/*.json")))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert (len(report.outcomes), kept) == (count, count)
+    print(
+        f"{count} points of 10 ms, 4 cores in name: {rate:.0f} a second; the driver {1e3 * cpu_s / count:.1f} ms of CPU"
+        f" a point (and {1e3 * expand_s / count:.1f} to expand it), {peak_mb:.0f} MB at most"
+    )
 
 
 class _Sleeping(RayLauncher):
-    """Its points do nothing but sleep."""
+    """Its points sleep for so many seconds and then are what `pattern` was."""
+
+    def __init__(self, jobs: int, seconds: float, pattern: Outcome) -> None:
+        super().__init__(jobs=jobs)
+        self._seconds, self._pattern = seconds, pattern
 
     def __enter__(self) -> _Sleeping:
         import ray
 
         super().__enter__()
-        self._task = ray.remote(num_cpus=1, max_retries=0)(_sleep)
+        pattern = ray.put(self._pattern)
+        remote = ray.remote(num_cpus=1, max_retries=0)(_sleep)
+        seconds = self._seconds
+
+        class Task:
+            def remote(self, task: Sequence[Point], *_: object) -> object:
+                return remote.remote(task, seconds, pattern)
+
+        self._task = Task()
         return self
 
 
-def _sleep(task: Sequence[Point], traces: object, timeout_s: object) -> list[Outcome]:
-    from sweep.point import failed_outcome
-
-    time.sleep(1.0)
-    return [replace(failed_outcome(point, "slept", version="0"), wall_s=1.0) for point in task]
+def _sleep(task: Sequence[Point], seconds: float, pattern: Outcome) -> list[Outcome]:
+    outcomes = []
+    for point in task:
+        time.sleep(seconds)
+        outcomes.append(replace(pattern, **describing_fields(point), wall_s=seconds))
+    return outcomes
 
 
 def cores(count: int = 64, each: int = 30) -> None:
     (point,) = expand(parse_experiment(SHORT, "x.yaml"), ["rate=5", "seed=0"], ROOT)
     points = [replace(point, key=f"{i:064x}", index=i, requests=100_000) for i in range(count * each)]
     ended: list[float] = []
-    with Interrupts() as interrupts, _Sleeping(jobs=count) as launcher:
+    pattern = failed_outcome(point, "slept", version="0")
+    with Interrupts() as interrupts, _Sleeping(jobs=count, seconds=1.0, pattern=pattern) as launcher:
         for _ in launcher.outcomes(points[: 2 * count], interrupts):  # all processes are there
             pass
         cpu_s, began_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.monotonic()

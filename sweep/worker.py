@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -30,9 +31,7 @@ def run_point(
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     wall_start, cpu_start = time.perf_counter(), time.process_time()
-    if not gc.get_freeze_count():
-        # what the imports left behind is not to be searched for garbage at every run: a fifth of its CPU time
-        gc.freeze()
+    _freeze_imports()
     try:
         with time_limit(timeout_s):
             trace = workload.load(point.trace, root) if trace_of is None else trace_of()
@@ -52,6 +51,15 @@ def run_point(
         started_at=started_at,
         version=__version__,
     )
+
+
+@cache
+def _freeze_imports() -> None:
+    """Once a process: what the imports left is not to be searched for garbage at every run, a fifth of its CPU time.
+
+    To ask whether that was done already counts all that is frozen, which takes milliseconds.
+    """
+    gc.freeze()
 
 
 class TraceShelf:

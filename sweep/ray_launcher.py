@@ -9,7 +9,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
 from functools import cache, partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +38,8 @@ _ENVIRONMENT = {
     "GRPC_VERBOSITY": "NONE",  # nor for those of the library below
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    # A worker is kept for the next point instead of asked for anew after each that took longer than half a second.
+    "RAY_worker_lease_timeout_milliseconds": "60000",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
 }
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has a core
@@ -64,6 +68,7 @@ class RayLauncher:
         self._cores = self._wanted = 1
         self._looked_s = float("-inf")
         self._pending: dict[Any, tuple[Point, ...]] = {}
+        self._stack = ExitStack()
 
     @property
     def running(self) -> int:
@@ -76,6 +81,8 @@ class RayLauncher:
         check_answers(self._address, "--address")
         import ray
 
+        # Ray prints what befalls nodes and workers on standard output, where results are to be; whatever its settings.
+        self._stack.enter_context(redirect_stdout(self._stack.enter_context(Path(os.devnull).open("w"))))
         try:
             with raw_logs_dropped():
                 if _HOST_PORT.fullmatch(self._address):
@@ -83,6 +90,7 @@ class RayLauncher:
                 ray.init(address=self._address, **self._init_arguments())
         except Exception as error:  # whatever it is, there is nothing to run on
             ray.shutdown()
+            self._stack.close()
             raise SpecError(_no_cluster(error), key="--address", value=self._address) from error
         # What is lost is ours to hand out again: Ray would, for as long as it takes, run a point out of memory again.
         self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
@@ -98,6 +106,7 @@ class RayLauncher:
                 ray.cancel(ref, force=True)
         self._pending.clear()
         ray.shutdown()
+        self._stack.close()
 
     def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
         """See `Launcher`. At most two tasks a core are handed to Ray, results are fetched at once."""
@@ -224,7 +233,7 @@ def _no_cluster(error: Exception) -> str:
     if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in str(error):
         return _NO_TOKEN
     if "ersion mismatch" in str(error):
-        return f"{' '.join(str(error).split())} Install the same versions on all machines (requirements.lock)"
+        return f"{' '.join(str(error).split())}: install the same versions on all machines (requirements.lock)"
     return f"no Ray cluster: {_first_line(error)}"
 
 

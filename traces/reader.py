@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim_core.trace import Trace
+from traces.quick import read_small
 
 if TYPE_CHECKING:
     from traces.tally import Tally
@@ -32,6 +33,9 @@ def read_file(path: Path, *, source: str = "", name: str = "") -> Trace:
 
 
 def _read(path: Path, source: str, name: str, format: str | None) -> Trace:
+    small = read_small(path, name or path.name.removesuffix(".csv"))
+    if small is not None:
+        return small
     from traces.reading import ReadOptions, read_trace  # Arrow takes a fifth of a second; named workloads need none
 
     trace, tally = read_trace(path, source=source, name=name, options=ReadOptions(format))

@@ -140,7 +140,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error
         launcher = _launcher(arguments, root)
         sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=arguments.max_failures)
-        report = sweeping.run(points, known, lambda tally: make_progress(screen, tally))
+        report = sweeping.run(points, known, lambda tally: make_progress(screen, tally, writer.trouble))
         delivery = writer.close()
     _show_results(report, delivery, grid.total, arguments, screen)
     if report.interrupted and report.missing:

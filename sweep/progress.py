@@ -37,9 +37,11 @@ class ProgressView(Protocol):
     def update(self) -> None: ...
 
 
-def make_progress(console: Console, tally: Tally) -> ProgressView:
-    """The view of `tally` that suits the console."""
-    return BarProgress(console, tally) if console.is_terminal else LineProgress(console, tally)
+def make_progress(console: Console, tally: Tally, trouble: Callable[[], str] = str) -> ProgressView:
+    """The view of `tally` that suits the console; `trouble` says what is in the way of delivering results, if anything
+    is."""
+    view = BarProgress if console.is_terminal else LineProgress
+    return view(console, tally, trouble)
 
 
 class Preparation:
@@ -92,13 +94,13 @@ class _Text(ProgressColumn):
 class BarProgress:
     """A bar that redraws itself."""
 
-    def __init__(self, console: Console, tally: Tally) -> None:
+    def __init__(self, console: Console, tally: Tally, trouble: Callable[[], str] = str) -> None:
         self._tally = tally
         self._progress = Progress(
             TextColumn("runs"),
             BarColumn(bar_width=None if console.width > 140 else 12),
             _Text(lambda: counts_text(tally)),
-            _Text(lambda: f"{tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}"),
+            _Text(lambda: f"{tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}{trouble_text(trouble)}"),
             console=console,
             transient=True,
             expand=True,
@@ -122,8 +124,8 @@ class BarProgress:
 class LineProgress:
     """A line every few seconds, and one at the end."""
 
-    def __init__(self, console: Console, tally: Tally) -> None:
-        self._console, self._tally = console, tally
+    def __init__(self, console: Console, tally: Tally, trouble: Callable[[], str] = str) -> None:
+        self._console, self._tally, self._trouble = console, tally, trouble
         self._said_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -142,7 +144,7 @@ class LineProgress:
             return
         self._said_s = now_s
         line = f"runs {counts_text(tally)}, {tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}"
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line + trouble_text(self._trouble), highlight=False, markup=False)
 
 
 def counts_text(tally: Tally) -> str:
@@ -156,3 +158,9 @@ def slowest_text(tally: Tally) -> str:
         return ""
     seconds, name = tally.slowest[0]
     return f", slowest {duration_text(seconds)}: {name}"
+
+
+def trouble_text(trouble: Callable[[], str]) -> str:
+    """`; 12 results wait: http://host does not answer`, while that is so."""
+    told = trouble()
+    return f"; {told}" if told else ""

@@ -97,6 +97,14 @@ class SinkWriter:
             waiting = len(self._queue) + (self._current is not None)
             return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
 
+    def trouble(self) -> str:
+        """Why results wait, for the line that says how far a sweep is; empty while the sink takes them."""
+        with self._changed:
+            if not self._row or not self._error:
+                return ""
+            waiting = len(self._queue) + len(self._failed) + (self._current is not None)
+            return f"{waiting} results wait: {self._error}"
+
     def close(self, timeout_s: float | None = None) -> Delivery:
         """Deliver what waits, try once more what failed, close the sink, and say what is left.
 

@@ -157,6 +157,22 @@ def test_a_sink_that_comes_back_at_the_end_gets_everything_when_closing(writer_o
     assert (done.delivered, done.undelivered, sink.kept) == (10, (), journal)
 
 
+def test_while_a_sink_does_not_answer_the_writer_says_so_and_then_no_more(writer_of, journal):
+    down = threading.Event()
+    sink = MemorySink(broken=lambda outcome: down.is_set())
+    writer = writer_of(sink)
+    writer.start()
+    assert writer.trouble() == ""
+    down.set()
+    for outcome in list(journal.values())[:3]:
+        writer.submit(outcome)
+    wait_until(lambda: writer.trouble() == "3 results wait: http://ann:***@host does not answer")
+    down.clear()
+    writer.submit(list(journal.values())[3])
+    wait_until(lambda: writer.trouble() == "")
+    writer.close()
+
+
 def test_one_odd_outcome_does_not_keep_the_others_back(writer_of, journal):
     odd = list(journal)[4]
     sink = MemorySink(broken=lambda outcome: outcome is not None and outcome.key == odd)

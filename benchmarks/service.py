@@ -99,18 +99,19 @@ def loops_cpu_s(points: Sequence[Point]) -> float:
     return total_s
 
 
-def tree_cpu_s(pid: int) -> float:
-    """CPU of a process and all below it, ended ones that were waited for included."""
+def tree_cpu_s(pid: int) -> dict[str, float]:
+    """CPU seconds of a process and of all below it, by kind, ended ones that were waited for included."""
     from tests.faults.clusters import descendants
 
-    ticks = 0
-    for one in [pid, *descendants(pid)]:
+    found = {"driver": 0.0, "workers": 0.0, "ray": 0.0}
+    for one, line in {pid: "", **descendants(pid)}.items():
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+        kind = "driver" if one == pid else "workers" if line.startswith("ray::") else "ray"
+        found[kind] += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def sweep(text: str, *options: str) -> dict[str, float]:
@@ -118,12 +119,12 @@ def sweep(text: str, *options: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "x.yaml").write_text(text)
         command = [sys.executable, "-m", "sweep", f"{folder}/x.yaml", "--results", f"{folder}/results", *options]
-        began_s, cpu_s, peak_kb = time.monotonic(), 0.0, 0
-        first_s = last_s = 0.0
+        began_s, cpu_s, peak_kb = time.monotonic(), {"driver": 0.0}, 0
         with (Path(folder) / "out").open("w") as out:
             process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
             while process.poll() is None:
-                cpu_s = max(cpu_s, tree_cpu_s(process.pid))
+                now_s = tree_cpu_s(process.pid)
+                cpu_s = {kind: max(cpu_s.get(kind, 0.0), seconds) for kind, seconds in now_s.items()}
                 try:
                     status = (Path("/proc") / str(process.pid) / "status").read_text()
                     peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
@@ -134,15 +135,15 @@ def sweep(text: str, *options: str) -> dict[str, float]:
         said = (Path(folder) / "out").read_text()
         assert process.returncode == 0, said
         times = sorted(p.stat().st_mtime for p in Path(folder).glob("results/*/points/*.json"))
-        first_s, last_s = times[0], times[-1]
         runs = [json.loads(p.read_text())["outcome"] for p in Path(folder).glob("results/*/points/*.json")]
     return {
         "seconds": round(wall_s, 1),
         "runs": len(runs),
         "requests": sum(run["summary"]["run/completed"] for run in runs),
-        "cpu_s": round(cpu_s, 1),
-        "workers_cpu_s": round(sum(run["cpu_s"] for run in runs), 1),
-        "first_to_last_s": round(last_s - first_s, 1),
+        "cpu_s": round(sum(cpu_s.values()), 1),
+        **{f"{kind}_cpu_s": round(seconds, 1) for kind, seconds in cpu_s.items()},
+        "runs_cpu_s": round(sum(run["cpu_s"] for run in runs), 1),
+        "first_to_last_s": round(times[-1] - times[0], 1),
         "driver_peak_mb": round(peak_kb / 1024),
     }
 
@@ -154,9 +155,9 @@ def overhead(sink: str) -> None:
     after_s = loops_cpu_s(points)
     loops_s = (before_s + after_s) / 2  # the machine is not equally fast at all times
     more = told["cpu_s"] / loops_s - 1.0
-    workers = told["workers_cpu_s"] / loops_s - 1.0
+    workers = told["runs_cpu_s"] / loops_s - 1.0
     print(json.dumps({"loops_cpu_s": [round(before_s, 1), round(after_s, 1)], **told}))
-    print(f"{len(points)} runs: the service takes {more:.1%} more CPU than its loops; its workers {workers:.1%}")
+    print(f"{len(points)} runs: the service takes {more:.1%} more CPU than its loops; in its runs {workers:.1%}")
 
 
 def workers() -> None:

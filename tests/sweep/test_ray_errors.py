@@ -35,7 +35,7 @@ def raising(error: Exception) -> Callable[..., object]:
             RuntimeError(
                 "Version mismatch: The cluster was started with:\n    Ray: 2.1.0\n    Python: 3.10.2\nThis process"
             ),
-            "Version mismatch: The cluster was started with: Ray: 2.1.0 Python: 3.10.2 This process Install the same",
+            "Version mismatch: The cluster was started with: Ray: 2.1.0 Python: 3.10.2 This process: install the same",
         ),
         (ConnectionError("nobody there\nand more"), "no Ray cluster: nobody there"),
         (RuntimeError("invalid authentication token"), "authentication failed: this cluster asks for a token"),

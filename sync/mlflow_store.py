@@ -191,7 +191,7 @@ class MlflowStore:
             return
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
-                if Path(name).name != name or "\\" in name:
+                if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                     raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
             self._client.log_artifacts(run_id, folder)

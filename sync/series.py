@@ -1,10 +1,11 @@
 """What a run's requests say beyond their columns: curves to draw, the trace's digest, and who was not served.
 
 Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
-percentiles, and of completed requests the throughput, the queue and the KV memory, as means over each step (the
-trapezoids of a step function are its integral). Derived are output tokens (spread evenly between the first and the
-last one of each request) and the batch (a preempted decode counts by its running share of the time). Requests that
-stay unfinished count in the queue while their prompt waits, and nowhere else: the columns do not say more.
+percentiles, the throughput, and where all requests were completed the queue and the KV memory, as means over each step.
+Derived are output tokens (spread evenly between the first and the last one of each request) and the batch (a preempted
+decode counts by its running share of the time). Of requests that stay unfinished only their arrival is known, and
+where they are in the end: they count in the queue if that is where they still are. Once some of them have run, memory,
+tokens and batch would be too low, and there are no such curves.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ TIME_CURVES = (
     *("throughput_requests_per_s", "output_tokens_per_s", "waiting_requests"),
     *("kv_memory_fraction", "batch_requests_per_instance"),
 )
+_OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
+_WAITS = "waits for its prompt"  # what the simulator says of a request whose prompt has not started
 _INSTANCE = re.compile(r"\S+_\d+\b")
 
 
@@ -74,7 +77,8 @@ class Derived:
 def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Derived:
     """The curves of a result, who was not served in it, and what its trace was (where that is given)."""
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
-    series = percentile_curves(columns)
+    # A run that was stopped says nothing of times in its summary: those that were completed are the lucky ones.
+    series = percentile_curves(columns) if "ttft/p50_s" in result.summary else {}
     if result.end_s > 0:
         series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
     told = zip(result.unserved["outcome"], result.unserved["reason"], strict=True)
@@ -118,8 +122,14 @@ def curves_over_time(
         batch / max(len(result.instances["name"]), 1),
     )
     steps = tuple(int(edge) for edge in edges[:-1])
-    curves = zip(TIME_CURVES, values, strict=True)
-    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves}
+    curves = dict(zip(TIME_CURVES, values, strict=True))
+    if any(map(_has_run, result.unserved["reason"], result.unserved["outcome"])):
+        curves = {name: curve for name, curve in curves.items() if name in _OF_ARRIVALS_AND_ENDS}
+    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves.items()}
+
+
+def _has_run(reason: object, outcome: object) -> bool:
+    return outcome == "unfinished" and not str(reason).startswith((_WAITS, "the run ended before"))
 
 
 def _edges(end_s: float) -> Floats:
@@ -136,7 +146,7 @@ def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, 
     left = [
         float(str(arrival_s))
         for arrival_s, reason in zip(result.unserved["arrival_s"], result.unserved["reason"], strict=True)
-        if str(reason).startswith("waits for its prompt")
+        if str(reason).startswith(_WAITS)
     ]
     ends = np.full(len(left), result.end_s)
     return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)

@@ -153,6 +153,16 @@ def test_a_run_that_completed_nothing_has_curves_of_nothing(specs):
     assert sum(derived.unserved.values()) == 1
 
 
+def test_a_run_that_was_stopped_early_has_no_percentiles_and_no_curve_of_what_is_not_recorded(specs):
+    spec = dataclasses.replace(specs["baseline-a100"], stop_at_backlog_s=5.0)
+    load = trace([n * 0.005 for n in range(6000)], [1500] * 6000, [200] * 6000)
+    result = simulate(spec, load)
+    assert result.completed < len(load)
+    derived = derive(result, spec, load)
+    assert sorted(derived.series) == ["over_time_s/throughput_requests_per_s", "over_time_s/waiting_requests"]
+    assert sum(derived.unserved.values()) == len(load) - result.completed
+
+
 def test_the_mean_number_is_that_of_the_intervals_over_each_step():
     starts, ends = np.array([0.0, 1.0, math.nan, 9.0]), np.array([2.0, 4.0, 5.0, 11.0])
     assert _mean_number(starts, ends, np.array([0.0, 2.0, 4.0, 10.0])).tolist() == pytest.approx([1.5, 1.0, 1 / 6])

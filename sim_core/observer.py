@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from sim_core.batching.base import Instance, IterationObserver
+from sim_core.batching.base import Instance
+from sim_core.batching.contacts import IterationObserver
 from sim_core.batching.orca import OrcaInstance
 from sim_core.request import Task
 

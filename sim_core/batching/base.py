@@ -8,11 +8,11 @@ member. An arrival cuts that run short at the next iteration boundary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left, insort
-from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from sim_core.batching.contacts import IterationObserver, Owner, TaskQueue
+from sim_core.batching.residents import Residents
 from sim_core.engine import Engine, Event
 from sim_core.request import Request, Task
 
@@ -22,42 +22,11 @@ if TYPE_CHECKING:
     from sim_core.spec import InstanceSpec
 
 
-class TaskQueue(Protocol):
-    """What all policies need of a queue; a list is one."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Task]: ...
-    def __getitem__(self, index: int, /) -> Task: ...
-    def append(self, task: Task, /) -> None: ...
-    def remove(self, task: Task, /) -> None: ...
-
-
-class Owner(Protocol):
-    """Whom an instance tells what happened: its application."""
-
-    def prompt_finished(self, request: Request, leaves: bool) -> None: ...
-    def request_finished(self, request: Request) -> None: ...
-    def instance_idle(self, instance: Instance) -> None: ...
-
-
-class IterationObserver:
-    """Is told what happens inside an instance; does nothing with it. What it changes would change results."""
-
-    def iterations_ended(self, instance: Instance) -> None:
-        """A run of iterations ends; its members are still in the batch."""
-
-    def batch_empty(self, instance: Instance) -> None:
-        """Nothing can run now: nothing waits, or there is no memory for it."""
-
-    def decode_resumed(self, instance: Instance, task: Task) -> None:
-        """A decode, preempted at `task.paused_at_s`, is in the batch again."""
-
-
-class Instance(ABC):
+class Instance(Residents, ABC):
     """A model replica on some processors of one machine. Policies say who is in the batch; see `refill`.
 
-    `waiting` holds the next task of every request that is here and not in the batch, newest first; `queue` holds
-    all tasks not in the batch, so also the decode behind a prompt, in the policy's own order.
+    Beside the `waiting` of all instances there is `queue`: all tasks not in the batch, so also the decode behind a
+    prompt, in the policy's own order.
     """
 
     __slots__ = (
@@ -69,32 +38,21 @@ class Instance(ABC):
         "busy_s",
         "busy_since_s",
         "cutting",
-        "decodes",
         "duration_s",
         "end",
         "engine",
         "index",
         "iteration",
-        "kv_capacity",
-        "kv_holders",
-        "kv_peak",
-        "kv_tokens",
         "max_batch_size",
         "memory",
         "name",
         "observer",
         "owner",
         "planned",
-        "prompts",
         "queue",
-        "requests",
         "role",
         "sku",
-        "starts",
         "times",
-        "waiting",
-        "waiting_batch_tokens",
-        "waiting_kv_tokens",
     )
 
     overhead_per_iteration = True  # whether the run overhead is part of each iteration's time
@@ -103,6 +61,7 @@ class Instance(ABC):
         self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
         memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
     ) -> None:  # fmt: skip
+        super().__init__(memory.capacity_tokens)
         self.engine = engine
         self.owner = owner
         self.index = index
@@ -113,20 +72,10 @@ class Instance(ABC):
         self.observer: IterationObserver | None = None
         self.max_batch_size = spec.max_batch_size
         self.memory = memory
-        self.kv_capacity = memory.capacity_tokens
-        self.kv_tokens = self.kv_peak = 0
-        self.kv_holders = 0  # requests that hold memory here
-        self.requests = 0  # here, waiting or running
         self.queue: TaskQueue = []
-        self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
-        self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
         self._entries = self._joins = 0
-        # the batch: prompts that this iteration completes, and decodes in the order in which they joined
-        self.prompts: list[Task] = []
-        self.decodes: dict[Task, None] = {}
         self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of those who left are stale
         self.batch_tokens = 0
-        self.starts = 0  # batches started
         self.iteration = 0  # iterations completed
         # the run of iterations under way
         self.planned = 0
@@ -136,23 +85,6 @@ class Instance(ABC):
         self.cutting = False
         self.busy_s = 0.0
         self.busy_since_s = 0.0
-
-    # -- memory ------------------------------------------------------------------------------------------------
-
-    def fits(self, kv_tokens: int) -> bool:
-        """Whether so much more KV cache has room now."""
-        return self.kv_tokens + kv_tokens <= self.kv_capacity
-
-    def take_memory(self, kv_tokens: int) -> None:
-        """Take KV memory; the caller has seen that it fits."""
-        self.kv_tokens = used = self.kv_tokens + kv_tokens
-        if used > self.kv_peak:
-            self.kv_peak = used
-
-    def free_memory(self, kv_tokens: int) -> None:
-        """A request gives back all of its KV memory."""
-        self.kv_tokens -= kv_tokens
-        self.kv_holders -= 1
 
     # -- arriving ----------------------------------------------------------------------------------------------
 
@@ -171,23 +103,6 @@ class Instance(ABC):
         task.request.decode = task
         self.enqueue(task)
         self.arrived(task)
-
-    def wait(self, task: Task) -> None:
-        """Count `task` among those that wait to be the next in the batch."""
-        task.waiting_since = self.starts
-        self.waiting_batch_tokens += task.batch_tokens
-        self.waiting_kv_tokens += task.kv_tokens
-        insort(self.waiting, (*task.order, task))
-
-    def stop_waiting(self, task: Task) -> None:
-        """Take a task that is about to join the batch out of `waiting`."""
-        self.waiting_batch_tokens -= task.batch_tokens
-        self.waiting_kv_tokens -= task.kv_tokens
-        del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
-
-    def batch_size(self) -> int:
-        """Members of the running batch."""
-        return len(self.prompts) + len(self.decodes)
 
     @abstractmethod
     def enqueue(self, task: Task) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim_core.batching.base import Instance, Owner
+from sim_core.batching.base import Instance
+from sim_core.batching.contacts import Owner
 from sim_core.engine import Engine
 from sim_core.request import Task
 from sim_core.spec import InstanceSpec

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sim_core.batching.base import Instance, Owner
+from sim_core.batching.base import Instance
+from sim_core.batching.contacts import Owner
 from sim_core.batching.long_queue import LONG, LongQueue
 from sim_core.engine import Engine
 from sim_core.request import Task
@@ -196,54 +197,30 @@ class SplitwiseInstance(Instance):
 
         Sets `batch_tokens`. A batch may pass the token limit by its first member alone.
         """
-        limit, most = self.max_batch_tokens, self.max_batch_size
-        free = self.kv_capacity - self.kv_tokens
-        tokens = 0
-        new: list[Task] = []
-        chosen: set[Task] = set()
-
-        def room(task: Task) -> bool:
-            return len(new) < most and (not new or tokens + task.batch_tokens <= limit)
-
+        draft = _Draft(self.max_batch_tokens, self.max_batch_size, self.kv_capacity - self.kv_tokens)
         for task in self._overdue():
-            if not room(task):
+            if not draft.room(task):
                 break
-            if task.kv_tokens <= free:  # none left behind blocks those after it
-                new.append(task)
-                chosen.add(task)
-                tokens += task.batch_tokens
-                free -= task.kv_tokens
+            if task.kv_tokens <= draft.free:  # none left behind blocks those after it
+                draft.add(task)
         for group in (self.prompt_queue, self.preempted):
             for task in group:
-                if not room(task):
+                if not draft.room(task):
                     break
-                if task in chosen:
+                if task in draft.new:
                     continue
-                if task.kv_tokens > free:
+                if task.kv_tokens > draft.free:
                     break
-                new.append(task)
-                chosen.add(task)
-                tokens += task.batch_tokens
-                free -= task.kv_tokens
-        # running decodes: one token each
-        running = len(self.decodes)
-        kept = min(running, most - len(new), limit - tokens if new else max(limit, 1))
-        kept = max(kept, 0)
-        members = len(new) + kept
-        tokens += kept
+                draft.add(task)
+        kept = draft.keep(len(self.decodes))
         for *_, task in reversed(self.waiting):
-            if members == most:
-                break
-            if task in chosen:
+            if task in draft.new:
                 continue
-            if (members and tokens + task.batch_tokens > limit) or task.kv_tokens > free:
+            if not draft.room(task) or task.kv_tokens > draft.free:
                 break
-            new.append(task)
-            tokens += task.batch_tokens
-            free -= task.kv_tokens
-            members += 1
-        self.batch_tokens = tokens
-        return new, kept
+            draft.add(task)
+        self.batch_tokens = draft.tokens
+        return list(draft.new), kept
 
     def _overdue(self) -> Iterator[Task]:
         """The head of the queue as far as it has waited too often."""
@@ -263,3 +240,36 @@ class SplitwiseInstance(Instance):
             self.prompt_queue.remove(task)
         elif task.paused_at_s >= 0.0:
             self.preempted.remove(task)
+
+
+class _Draft:
+    """A batch as it is being chosen."""
+
+    __slots__ = ("free", "limit", "members", "most", "new", "tokens")
+
+    def __init__(self, limit: int, most: int, free: int) -> None:
+        self.limit = limit  # tokens of an iteration
+        self.most = most  # members
+        self.free = free  # tokens of KV cache
+        self.new: dict[Task, None] = {}  # those to join, in order
+        self.members = self.tokens = 0
+
+    def room(self, task: Task) -> bool:
+        """Whether one more fits, memory aside. The first member may pass the token limit."""
+        members = self.members
+        return members < self.most and (not members or self.tokens + task.batch_tokens <= self.limit)
+
+    def add(self, task: Task) -> None:
+        """Take `task` in."""
+        self.new[task] = None
+        self.members += 1
+        self.tokens += task.batch_tokens
+        self.free -= task.kv_tokens
+
+    def keep(self, running: int) -> int:
+        """Let as many of the running decodes stay as there is room for, and say how many: one token each."""
+        tokens_left = self.limit - self.tokens if self.members else max(self.limit, 1)
+        kept = max(min(running, self.most - self.members, tokens_left), 0)
+        self.members += kept
+        self.tokens += kept
+        return kept

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim_core.batching.base import Instance, IterationObserver
+from sim_core.batching.base import Instance
+from sim_core.batching.contacts import IterationObserver
 from sim_core.observer import observe
 from sim_core.perfetto.event_file import Event, EventFile
 from sim_core.perfetto.options import GpuPower, PerfettoOptions

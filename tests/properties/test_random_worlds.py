@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sim_core import SimResult, SimSpec, Trace, simulate
 from sim_core.batching import BATCHING, Instance
-from sim_core.batching.base import IterationObserver
+from sim_core.batching.contacts import IterationObserver
 from sim_core.batching.splitwise import SplitwiseInstance
 from sim_core.engine import Engine
 from sim_core.scheduling import SCHEDULERS

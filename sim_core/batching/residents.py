@@ -1,0 +1,72 @@
+"""Who is at an instance, in the batch or waiting for it, and the memory that they hold."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from sim_core.request import Task
+
+
+class Residents:
+    """Counts memory in tokens of KV cache, and keeps who waits in order of arrival.
+
+    `waiting` holds the next task of every request that is here and not in the batch, newest first.
+    """
+
+    __slots__ = (
+        "decodes",
+        "kv_capacity",
+        "kv_holders",
+        "kv_peak",
+        "kv_tokens",
+        "prompts",
+        "requests",
+        "starts",
+        "waiting",
+        "waiting_batch_tokens",
+        "waiting_kv_tokens",
+    )
+
+    def __init__(self, kv_capacity: int) -> None:
+        self.kv_capacity = kv_capacity
+        self.kv_tokens = self.kv_peak = 0
+        self.kv_holders = 0  # requests that hold memory here
+        self.requests = 0  # here, waiting or running
+        self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
+        self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
+        # the batch: prompts that this iteration completes, and decodes in the order in which they joined
+        self.prompts: list[Task] = []
+        self.decodes: dict[Task, None] = {}
+        self.starts = 0  # batches started
+
+    def fits(self, kv_tokens: int) -> bool:
+        """Whether so much more KV cache has room now."""
+        return self.kv_tokens + kv_tokens <= self.kv_capacity
+
+    def take_memory(self, kv_tokens: int) -> None:
+        """Take KV memory; the caller has seen that it fits."""
+        self.kv_tokens = used = self.kv_tokens + kv_tokens
+        if used > self.kv_peak:
+            self.kv_peak = used
+
+    def free_memory(self, kv_tokens: int) -> None:
+        """A request gives back all of its KV memory."""
+        self.kv_tokens -= kv_tokens
+        self.kv_holders -= 1
+
+    def wait(self, task: Task) -> None:
+        """Count `task` among those that wait to be the next in the batch."""
+        task.waiting_since = self.starts
+        self.waiting_batch_tokens += task.batch_tokens
+        self.waiting_kv_tokens += task.kv_tokens
+        insort(self.waiting, (*task.order, task))
+
+    def stop_waiting(self, task: Task) -> None:
+        """Take a task that is about to join the batch out of `waiting`."""
+        self.waiting_batch_tokens -= task.batch_tokens
+        self.waiting_kv_tokens -= task.kv_tokens
+        del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
+
+    def batch_size(self) -> int:
+        """Members of the running batch."""
+        return len(self.prompts) + len(self.decodes)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -91,20 +91,26 @@ class _Text(ProgressColumn):
         return Text(self._text())
 
 
+class _Lines(Progress):
+    """A bar, and below it lines that are cut where the screen ends."""
+
+    def __init__(self, *columns: ProgressColumn, below: Callable[[], Sequence[str]], console: Console) -> None:
+        self._below = below  # before the first drawing, which the next line does
+        super().__init__(*columns, console=console, transient=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for line in self._below():
+            yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
 class BarProgress:
     """A bar that redraws itself."""
 
     def __init__(self, console: Console, tally: Tally, trouble: Callable[[], str] = str) -> None:
         self._tally = tally
-        self._progress = Progress(
-            TextColumn("runs"),
-            BarColumn(bar_width=None if console.width > 140 else 12),
-            _Text(lambda: counts_text(tally)),
-            _Text(lambda: f"{tally.speed_text()}, {tally.left_text()}{slowest_text(tally)}{trouble_text(trouble)}"),
-            console=console,
-            transient=True,
-            expand=True,
-        )
+        columns = (TextColumn("runs"), BarColumn(bar_width=20), _Text(lambda: counts_text(tally)))
+        self._progress = _Lines(*columns, below=lambda: self._below(trouble), console=console)
         self._task = self._progress.add_task("", total=tally.total)
 
     def __enter__(self) -> Self:
@@ -119,6 +125,11 @@ class BarProgress:
     def update(self) -> None:
         """See `ProgressView`."""
         self._progress.update(self._task, completed=self._tally.done)
+
+    def _below(self, trouble: Callable[[], str]) -> list[str]:
+        tally = self._tally
+        others = (slowest_text(tally), trouble_text(trouble))
+        return [f"{tally.speed_text()}, {tally.left_text()}", *(text.lstrip(",; ") for text in others if text)]
 
 
 class LineProgress:

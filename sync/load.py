@@ -6,7 +6,8 @@ its experiment was changed, is there once: as it was last started; `.superseded`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from sim_core.errors import SpecError, choices
 from sync.base import Outcome
 from sync.frame import runs_frame
+from sync.privacy import one_line
 from sync.sources import PLACES, SOURCES, Source, names_in
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ class Sweep:
         path = self.source.requests_file(outcome.key)
         if path is None:
             raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
-        return pd.read_parquet(path)
+        with sound_table(outcome, path):
+            return pd.read_parquet(path)
 
     def one(self, key: str) -> Outcome:
         """The run whose key starts with `key`. Raises SpecError when no run or several do."""
@@ -117,16 +120,29 @@ def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
     found = [(outcome, path) for outcome in outcomes if (path := source.requests_file(outcome.key)) is not None]
     if not found:
         raise SpecError("none of these runs left a table of requests", key="where")
-    paths = [str(path) for _, path in found]
-    own = pa.schema([(name, pa.float64() if name == "rate" else pa.string()) for name in _TOLD])
-    columns = pa.unify_schemas([own, *(pq.read_schema(path).remove_metadata() for path in paths)])
+    schemas = [pa.schema([(name, pa.float64() if name == "rate" else pa.string()) for name in _TOLD])]
+    for outcome, path in found:
+        with sound_table(outcome, path):
+            schemas.append(pq.read_schema(path).remove_metadata())
     return ds.FileSystemDataset.from_paths(
-        paths,
-        schema=columns,
+        [str(path) for _, path in found],
+        schema=pa.unify_schemas(schemas),
         format=ds.ParquetFileFormat(),
         filesystem=fs.LocalFileSystem(),
         partitions=[_says(outcome) for outcome, _ in found],
     )
+
+
+@contextmanager
+def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
+    """Raise SpecError, naming run and file, where reading a run's table shows that it is not what was written."""
+    try:
+        yield
+    except (ValueError, OSError) as error:  # Arrow's own errors are ValueErrors
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"
+        raise SpecError(reason, key="run", value=outcome.name) from error
 
 
 def _says(outcome: Outcome) -> ds.Expression:

@@ -15,6 +15,7 @@ from sync.mlflow_page import REPORT_FILE
 from sync.verdict import WITHIN, Standing, rank
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
+_MOST_ROWS = 2000  # of the page; the table beside it has all
 _MOST_LINES = 12  # in a figure: the best designs
 _MARKERS = "osDv^<>Pp*hX"  # told apart in grey too
 _SHOWN = {
@@ -81,8 +82,9 @@ def _html(sweep: SweepInfo, rows: Sequence[ReportRow], summary: str, figure: byt
             f"<p>{_e(sweep.description.strip())}</p><p><code>{_e(sweep.command)}</code></p>",
             picture,
             "<table><tr>" + "".join(f"<th>{_e(head)}" for head in heads),
-            *(_row(row) for row in rows),
+            *(_row(row) for row in rows[:_MOST_ROWS]),
             "</table>",
+            f"<p>and {len(rows) - _MOST_ROWS} more in runs.csv</p>" if len(rows) > _MOST_ROWS else "",
             f"<p>Times in s; x: slowdown against the same request alone. Limits: {_e(_limits())}.</p>",
             f"<details><summary>The experiment</summary><pre>{_e(sweep.experiment_text)}</pre></details></html>\n",
         ]

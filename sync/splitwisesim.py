@@ -23,14 +23,13 @@ def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
 
     Raises SpecError for a table that older code has left, which does not say which instances there were.
     """
+    columns = _columns(parquet)
     instances = read_beside(parquet, INSTANCES)
     if not instances:
         reason = "its table of requests does not say which instances there were; run it again (--fresh)"
         raise SpecError(reason, key="run", value=outcome.name)
     unserved = read_beside(parquet, UNSERVED)
-    write_outputs(
-        SimResult(_columns(parquet), unserved, instances, end_s=outcome.summary.get("run/end_s", 0.0)), folder
-    )
+    write_outputs(SimResult(columns, unserved, instances, end_s=outcome.summary.get("run/end_s", 0.0)), folder)
 
 
 def _columns(parquet: bytes) -> Columns:

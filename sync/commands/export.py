@@ -13,7 +13,7 @@ from sim_core.errors import SpecError
 from sync.base import Outcome
 from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions, shown
 from sync.frame import runs_frame
-from sync.load import load_sweep
+from sync.load import load_sweep, sound_table
 from sync.splitwisesim import write_splitwisesim
 
 _EXAMPLES = """formats:
@@ -59,7 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
             if table is None:
                 without += 1
             else:
-                _FORMATS[arguments.format](outcome, table, folder)
+                with sound_table(outcome, table):
+                    _FORMATS[arguments.format](outcome, table, folder)
         folder.replace(target)
     left = f" ({without} of them left no requests)" if without else ""
     print(f"{len(outcomes)} runs{left} in {target}")

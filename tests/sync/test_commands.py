@@ -281,6 +281,17 @@ def test_a_condition_that_cannot_be_met_is_one_line_and_status_2(where, reason, 
     assert reason in told
 
 
+@pytest.mark.parametrize("form", ["csv", "splitwisesim"])
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
+def test_a_torn_table_is_one_line_that_names_it_and_leaves_no_export(form, content, outcome, journal, run, tmp_path):
+    journal(outcome(1))
+    (path,) = tmp_path.rglob(f"{outcome(1).key}.parquet")
+    path.write_bytes(content)
+    status, told = run("export", "quick start", "--to", tmp_path / "mine", "--format", form)
+    assert (status, told.count("\n"), (tmp_path / "mine").exists()) == (2, 1, False)
+    assert f"{path}, is torn" in told
+
+
 def test_an_export_overwrites_nothing(outcome, journal, run, results):
     journal(outcome(1))
     status, told = run("export", "quick start", "--to", results)

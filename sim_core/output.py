@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def write_outputs(result: SimResult, folder: Path) -> None:
     _write_columns(folder / "unserved.csv", result.unserved)
 
 
-def detailed_columns(result: SimResult, application_id: int) -> dict[str, Sequence[object]]:
+def detailed_columns(result: SimResult, application_id: int) -> dict[str, Sequence[float]]:
     """The per-request columns of one application, in order of completion.
 
     `tbt_times` divides by all output tokens, as SplitwiseSim does; `tpot_times` by those after the first.
@@ -112,11 +112,11 @@ def alloc_columns(result: SimResult, application_id: int) -> dict[str, Sequence[
     return columns
 
 
-def statistics(columns: dict[str, Sequence[object]]) -> dict[str, float | str]:
+def statistics(columns: Mapping[str, Sequence[float]]) -> dict[str, float | str]:
     """`{metric}_{statistic}` for SplitwiseSim's metrics and then ours; "" where there is no value."""
     summary: dict[str, float | str] = {}
     for metric in (*METRICS, *(name for name in OURS if name != "arrival_timestamps")):
-        values = finite_sorted(float(str(value)) for value in columns[metric])
+        values = finite_sorted(map(float, columns[metric]))
         for name, function in STATISTICS.items():
             summary[f"{metric}_{name}"] = function(values) if values else ""
     return summary
@@ -142,7 +142,7 @@ def _nodes(result: SimResult) -> Iterable[Sequence[object]]:
             yield (*head, 2, "KVCacheTransfer", LINK, sent, received)
 
 
-def _write_columns(path: Path, columns: dict[str, Sequence[object]] | dict[str, list[object]]) -> None:
+def _write_columns(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     _write(path, columns.keys(), zip(*columns.values(), strict=True))
 
 

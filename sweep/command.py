@@ -134,7 +134,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         journal.write_sweep(info, [point.key for point in points])
         known: list[Outcome] = []
         if arguments.point is None:
-            known = list(finished_before(points, journal, retry_failed=arguments.retry_failed))
+            with Preparation(screen, "reading what is finished") as told:
+                known = list(finished_before(points, journal, retry_failed=arguments.retry_failed, told=told))
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error

@@ -48,8 +48,8 @@ class Preparation:
     """How many points are prepared, once that takes longer than a second: beside a spinner on a terminal, now and
     then as a line elsewhere. Call it with the points that are ready and how many there will be."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, doing: str = "preparing points") -> None:
+        self._console, self._doing = console, doing
         self._status = console.status("")
         self._shown = False
         self._next_s = 0.0
@@ -68,7 +68,7 @@ class Preparation:
         now_s = time.monotonic()
         if now_s < self._next_s:
             return
-        text = f"preparing points: {done} of {total}"
+        text = f"{self._doing}: {done} of {total}"
         if not self._console.is_terminal:
             self._console.print(text)
             self._next_s = now_s + _LINE_EVERY_S

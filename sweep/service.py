@@ -51,9 +51,17 @@ class SweepReport:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
 
-def finished_before(points: Sequence[Point], journal: Journal, *, retry_failed: bool) -> Iterator[Outcome]:
-    """What the journal has for `points`, without the tables, named and numbered as the points are now."""
-    for point in points:
+def finished_before(
+    points: Sequence[Point],
+    journal: Journal,
+    *,
+    retry_failed: bool,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Outcome]:
+    """What the journal has for `points`, without the tables, named and numbered as the points are now; `told` hears
+    after how many of how many points that is."""
+    for count, point in enumerate(points):
+        told(count, len(points))
         outcome = journal.read(point.key, table=False)
         if outcome is not None and not (retry_failed and outcome.status == "failed"):
             yield renamed(outcome, point)

@@ -31,6 +31,7 @@ from sweep.serial import SerialLauncher
 from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
 from sweep.table import failures_text, output_console, points_table, stopped_text
+from sync.base import ResultSink
 from sync.privacy import scrub
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
@@ -126,27 +127,35 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         points=grid.total,
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
     )
+    report, delivery = _sweep(points, info, sink, arguments, screen)
+    _show_results(report, delivery, grid.total, arguments, screen)
+    if report.interrupted and report.missing:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if report.failed else 0
+
+
+def _sweep(
+    points: Sequence[Point], info: SweepInfo, sink: ResultSink, arguments: argparse.Namespace, screen: Console
+) -> tuple[SweepReport, Delivery]:
+    one = arguments.point is not None
     with ExitStack() as stack:
-        journal = stack.enter_context(Journal(arguments.results / experiment.name))
+        journal = stack.enter_context(Journal(arguments.results / info.name))
         interrupts = stack.enter_context(Interrupts())
-        if arguments.fresh and arguments.point is None:
+        if arguments.fresh and not one:
             journal.set_aside()
-        journal.write_sweep(info, [point.key for point in points])
+        if not one or not journal.has_sweep():  # one point of a sweep leaves that as it was
+            journal.write_sweep(info, [point.key for point in points])
         known: list[Outcome] = []
-        if arguments.point is None:
+        if not one:
             with Preparation(screen, "reading what is finished") as told:
                 known = list(finished_before(points, journal, retry_failed=arguments.retry_failed, told=told))
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error
-        launcher = _launcher(arguments, root)
+        launcher = _launcher(arguments, project_root())
         sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=arguments.max_failures)
         report = sweeping.run(points, known, lambda tally: make_progress(screen, tally, writer.trouble))
-        delivery = writer.close()
-    _show_results(report, delivery, grid.total, arguments, screen)
-    if report.interrupted and report.missing:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if report.failed else 0
+        return report, writer.close()
 
 
 def _refuse_passing_results(results: Path, root: Path) -> None:

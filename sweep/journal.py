@@ -83,6 +83,10 @@ class Journal:
             self._lock.close()  # the system drops the lock with the file, also when the process is killed
             self._lock = None
 
+    def has_sweep(self) -> bool:
+        """Whether the facts of a sweep are kept."""
+        return (self.folder / "sweep.json").exists()
+
     def write_sweep(self, info: SweepInfo, keys: Sequence[str]) -> None:
         """Keep the facts of the sweep under way. Raises JournalError."""
         self._write(self.folder / "sweep.json", _json_bytes({"format": FORMAT, **asdict(info), "keys": list(keys)}))

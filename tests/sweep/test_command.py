@@ -107,7 +107,7 @@ def test_a_damaged_entry_is_told_and_run_again(
 
 
 def test_one_point_is_run_again_by_number_or_by_key(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_experiment(tiny)
     run(file, "--dry-run", "--format", "json")
@@ -115,8 +115,12 @@ def test_one_point_is_run_again_by_number_or_by_key(
     for which in ("2", key[:12], key.upper()):
         assert run(file, "--dry-run", "--format", "json", "--point", which) == 0
         assert [p["key"] for p in json.loads(capsys.readouterr().out)] == [key]
-    assert run(file, "--point", "2", "--sink", "none") == 0
-    assert "1 completed, 0 failed, 0 not run" in capsys.readouterr().out
+    for keys in (1, 4):  # one point leaves what is known of the sweep as it was, if anything is
+        assert run(file, "--point", "2", "--sink", "none") == 0
+        assert "1 completed, 0 failed, 0 not run" in capsys.readouterr().out
+        assert len(json.loads((tmp_path / "results" / "tiny" / "sweep.json").read_text())["keys"]) == keys
+        run(file, "--local", "--sink", "none")
+        capsys.readouterr()
 
 
 @pytest.mark.parametrize("which", ["4", "99999999", "abcdefg", "x", "-1", ""])

@@ -1,4 +1,4 @@
-"""What machines cost: the prices and power weights of `data/machines.json`."""
+"""What machines cost and draw: the prices and power of `data/machines.json`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ MACHINES_FILE = "data/machines.json"
 
 @dataclass(frozen=True)
 class MachineFigures:
-    """One machine of a SKU: dollars an hour, and its weight in a power budget."""
+    """One machine of a SKU: dollars an hour, its weight in a power budget, and W by nameplate (0: unknown)."""
 
     dollars_per_hour: float
     power_weight: float
+    watts: float = 0.0
 
 
 def read_machines(root: Path) -> dict[str, MachineFigures]:
@@ -26,7 +27,9 @@ def read_machines(root: Path) -> dict[str, MachineFigures]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {
-            sku: MachineFigures(float(entry["dollars_per_hour"]), float(entry["power_weight"]))
+            sku: MachineFigures(
+                float(entry["dollars_per_hour"]), float(entry["power_weight"]), float(entry.get("watts", 0.0))
+            )
             for sku, entry in content.items()
             if isinstance(entry, dict) and "dollars_per_hour" in entry
         }
@@ -42,3 +45,9 @@ def cost_and_power(counts: Mapping[str, int], figures: Mapping[str, MachineFigur
     cost = sum(figures[sku].dollars_per_hour * count for sku, count in counts.items())
     power = sum(figures[sku].power_weight * count for sku, count in counts.items())
     return round(cost, 6), round(power, 6)
+
+
+def provisioned_watts(counts: Mapping[str, int], figures: Mapping[str, MachineFigures]) -> float:
+    """What a whole cluster may draw by nameplate, in W; 0 where that of one of its machines is unknown."""
+    watts = [figures[sku].watts * count for sku, count in counts.items() if count]
+    return round(sum(watts), 6) if all(watts) else 0.0

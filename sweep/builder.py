@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.compose import Composer
-from configs.machines import MachineFigures, cost_and_power, read_machines
+from configs.machines import MachineFigures, cost_and_power
 from sim_core import SimSpec, code_digest, spec_from_config
 from sim_core.errors import TraceError
 from sim_core.simulation import Simulation
@@ -56,11 +56,12 @@ class _Design:
 class Builder:
     """Builds points, files being looked up below `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, figures: Mapping[str, MachineFigures]) -> None:
+        """`figures` say what machines cost and draw."""
         self._root = root
         composer = Composer()
         self._resolver = Resolver(composer)
-        self._figures: dict[str, MachineFigures] = read_machines(root)
+        self._figures = figures
         self._sources: dict[TraceRef, _Source] = {}
         self._designs: dict[tuple[object, ...], _Design] = {}
         self._code_digest = code_digest()

@@ -9,8 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+from configs.machines import read_machines
 from sim_core.errors import SimError, SpecError, nearest
 from sweep.builder import Builder, Choice
+from sweep.design import check_counts, figures_for, with_designs
 from sweep.experiment import Experiment, System
 from sweep.grammar import MOST_POINTS, override_values, parse_override, substitute
 from sweep.naming import distinct_names
@@ -33,8 +35,10 @@ class Grid:
 
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """Files are looked up below `root`. Raises SpecError for names and values that are not what they should be."""
-        self._builder = Builder(root)
+        figures = figures_for(experiment, read_machines(root))
+        self._builder = Builder(root, figures)
         names = self._builder.names
+        experiment = with_designs(experiment, figures)
         check_names(experiment, names)
         # Overrides may leave parts of the file without effect: trace.filename=mine those that name a trace.
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
@@ -123,6 +127,7 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
     overrides |= settings
     try:
         scope = work_out(variables, given)
+        check_counts(system, scope)
         return Choice(
             system=system.name,
             axes=axes,

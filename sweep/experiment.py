@@ -10,6 +10,8 @@
       two: {overrides: {cluster.servers.1.count: 2}}
 
 An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
+What a system costs can be said instead of how many machines it has: see `sweep.budget` (`budget`, `machines`) and
+`sweep.design` (`design`). Another SLO than the paper's is its `slo` (see `sync.slo`).
 """
 
 from __future__ import annotations
@@ -21,13 +23,24 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SpecError, choices
+from sweep.budget import Budget, parse_budget, parse_machines
 from sweep.grammar import axis_values, read_yaml
 
-EXPERIMENT_KEYS = ("name", "description", "overrides", "variables", "axes", "systems")
-SYSTEM_KEYS = ("description", "overrides", "variables", "axes")
+EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "overrides", "variables", "axes", "systems")
+SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")
+DESIGN_KEYS = ("baseline", "prompt", "token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*")
 _LETTERS = "letters of the English alphabet, digits, dots, dashes and underscores"
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which SKUs do prompts and which decodes (see `sweep.design`); a baseline's do both."""
+
+    prompt: str
+    token: str
+    is_baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class System:
     variables: dict[str, Any] = field(default_factory=dict)
     axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     description: str = ""
+    design: Design | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,8 @@ class Experiment:
     axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     source: str = ""
     text: str = ""
+    budget: Budget | None = None
+    machines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -84,6 +100,8 @@ def parse_experiment(text: str, source: str) -> Experiment:
             systems=tuple(_system(str(key), value) for key, value in systems.items()),
             source=source,
             text=text,
+            budget=parse_budget(content.get("budget")),
+            machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(content, ""),
         )
     except SpecError as error:
@@ -95,7 +113,23 @@ def parse_experiment(text: str, source: str) -> Experiment:
 def _system(name: str, raw: object) -> System:
     key = f"systems.{_name(name, 'systems')}"
     content = _mapping(raw, key, SYSTEM_KEYS)
-    return System(name=name, description=_text(content, "description"), **_settings(content, f"{key}."))
+    design = _design(content.get("design"), f"{key}.design")
+    return System(name=name, description=_text(content, "description"), design=design, **_settings(content, f"{key}."))
+
+
+def _design(raw: object, key: str) -> Design | None:
+    if raw is None:
+        return None
+    content = _mapping(raw, key, DESIGN_KEYS)
+    for part, sku in content.items():
+        if not isinstance(sku, str) or not sku:
+            raise SpecError("name a machine, such as dgx-h100", key=f"{key}.{part}", value=sku)
+    match content:
+        case {"baseline": sku, **rest} if not rest:
+            return Design(sku, sku, is_baseline=True)
+        case {"prompt": prompt, "token": token, **rest} if not rest:
+            return Design(prompt, token)
+    raise SpecError("say either {baseline: SKU} or {prompt: SKU, token: SKU}", key=key, value=raw)
 
 
 def _name(raw: object, key: str) -> str:

@@ -1,0 +1,148 @@
+"""Budgets: what designs may cost, draw or count, and how many machines that buys.
+
+    budget: {cost: {dgx-h100: 40}}    # dollars an hour: what forty of these machines cost
+    budget: {cost: 1523.2}            # dollars an hour
+    budget: {power: {dgx-h100: 40}}   # by the paper's power weights, which have no unit: said in machines
+    budget: {watts: 408000}           # W provisioned, by nameplate; or {watts: {dgx-h100: 40}}
+    budget: {count: 40}               # machines; or {count: {dgx-h100: 40}}
+
+What a machine costs and draws is in data/machines.json; an experiment's `machines` takes its place.
+
+How many machines of one kind the rest buys is a formula, `int(38.08 * (40 - ${prompt_machines}) // 17.68)`: the
+paper's, with the price of a machine for that of a GPU, worked out in floating point as SplitwiseSim does. Where the
+rest is exactly enough for one more, rounding may leave that one out (44 * 35 // 30.8 is 49); points are the same so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from math import isfinite
+from typing import Any
+
+from configs.arithmetic import evaluate
+from configs.machines import MACHINES_FILE, MachineFigures
+from sim_core.errors import SpecError, choices
+
+KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", "count": ""}
+_TOLD = {"cost": "{:.2f} dollars an hour", "power": "{:g} of power weight", "watts": "{:g} W", "count": "{:g} machines"}
+_EPSILON = 1e-9  # of a machine: what an amount that was typed in may fall short of it by rounding
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: `amount` in the kind's unit, or what `machines` (a number by SKU) come to."""
+
+    kind: str
+    amount: float | None = None
+    machines: Mapping[str, int] = field(default_factory=dict)
+
+    def weight(self, sku: str, figures: Mapping[str, MachineFigures]) -> float:
+        """What a machine takes of it. Raises SpecError for a machine that nothing is known of."""
+        if self.kind == "count":
+            return 1
+        if sku not in figures:
+            reason = f"nothing is known of this machine{choices(sku, figures)}; give its price and power under machines"
+            raise SpecError(reason, key=f"budget.{self.kind}", value=sku)
+        weight: float = getattr(figures[sku], KINDS[self.kind])
+        if not weight > 0:
+            reason = (
+                f"must be above 0 for {sku!r} to be bought of a budget; give it under machines, see {MACHINES_FILE}"
+            )
+            raise SpecError(reason, key=KINDS[self.kind], value=weight)
+        return weight
+
+    def formula(self, sku: str, figures: Mapping[str, MachineFigures], beside: str = "", variable: str = "") -> str:
+        """How many machines `sku` it buys, as arithmetic; `${variable}` machines `beside` are bought before them."""
+        price = self.weight(sku, figures)
+        taken = self.weight(beside, figures) if beside else 0.0
+        if beside and taken == price:
+            return f"{self.formula(sku, figures)} - ${{{variable}}}"
+        if self.amount is not None:
+            rest = f"({self.amount!r} - {taken!r} * ${{{variable}}})" if beside else repr(self.amount)
+            return f"int({rest} / {price!r} + {_EPSILON})"
+        if len(self.machines) == 1 and self.weight(*self.machines, figures) == price and not beside:
+            return str(*self.machines.values())
+        left = {name: str(count) for name, count in self.machines.items()}
+        if beside:
+            left[beside] = f"({left.get(beside, '0')} - ${{{variable}}})"
+        terms = " + ".join(f"{self.weight(name, figures)!r} * {count}" for name, count in left.items())
+        return f"int({terms if len(left) == 1 else f'({terms})'} // {price!r})"
+
+    def buys(self, sku: str, figures: Mapping[str, MachineFigures], beside: str = "", taken: int = 0) -> int:
+        """How many machines `sku` it buys once `taken` machines `beside` are; below 0 where they are too many."""
+        return int(evaluate(self.formula(sku, figures, beside, "n").replace("${n}", str(taken))))
+
+    def total(self, figures: Mapping[str, MachineFigures]) -> float:
+        """All of it, in the kind's unit."""
+        if self.amount is not None:
+            return self.amount
+        return sum(self.weight(sku, figures) * count for sku, count in self.machines.items())
+
+    def told(self, figures: Mapping[str, MachineFigures]) -> str:
+        """`1523.20 dollars an hour`."""
+        return _TOLD[self.kind].format(self.total(figures))
+
+
+def parse_budget(raw: object) -> Budget | None:
+    """The budget that an experiment names, None for none. Raises SpecError."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict) or len(raw) != 1:
+        reason = f"say one of {', '.join(KINDS)}, such as {{cost: {{dgx-h100: 40}}}}"
+        raise SpecError(reason, key="budget", value=raw)
+    ((kind, amount),) = raw.items()
+    key = f"budget.{kind}"
+    if kind not in KINDS:
+        raise SpecError(f"unknown kind of budget{choices(kind, KINDS)}", key=key)
+    if isinstance(amount, dict) and amount:
+        return Budget(str(kind), machines={str(sku): _count(n, f"{key}.{sku}") for sku, n in amount.items()})
+    if kind == "power":
+        reason = "power weights have no unit: say in machines, such as {dgx-h100: 40}, or a number of watts as watts"
+        raise SpecError(reason, key=key, value=amount)
+    if kind == "count":
+        return Budget(kind, amount=_count(amount, key))
+    return Budget(str(kind), amount=_positive(amount, key))
+
+
+def parse_machines(raw: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Figures of machines that take the place of those in the file, by SKU. Raises SpecError."""
+    names = [f.name for f in fields(MachineFigures)]
+    figures: dict[str, dict[str, float]] = {}
+    for sku, given in raw.items():
+        if not isinstance(given, dict) or not given:
+            raise SpecError(f"give some of {', '.join(names)}", key=f"machines.{sku}", value=given)
+        for name in given:
+            if name not in names:
+                raise SpecError(f"unknown figure{choices(name, names)}", key=f"machines.{sku}.{name}")
+        figures[sku] = {name: _positive(value, f"machines.{sku}.{name}") for name, value in given.items()}
+    return figures
+
+
+def with_figures(
+    figures: Mapping[str, MachineFigures], given: Mapping[str, Mapping[str, float]]
+) -> dict[str, MachineFigures]:
+    """The figures, with those given in their place. Raises SpecError for a new machine without a price or weight."""
+    changed = dict(figures)
+    for sku, own in given.items():
+        if sku in changed:
+            changed[sku] = replace(changed[sku], **own)
+            continue
+        missing = [name for name in ("dollars_per_hour", "power_weight") if name not in own]
+        if missing:
+            reason = f"{MACHINES_FILE} does not know this machine{choices(sku, figures)}; a new one needs {missing[0]}"
+            raise SpecError(reason, key=f"machines.{sku}")
+        changed[sku] = MachineFigures(**own)
+    return changed
+
+
+def _count(value: object, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SpecError("a budget is a whole number of machines, at least 1", key=key, value=value)
+    return value
+
+
+def _positive(value: object, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+        raise SpecError("must be a number above 0", key=key, value=value)
+    return value

@@ -34,7 +34,7 @@ class Browser:
         command = [
             *(program, "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}"),
             *("--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"),
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # it refuses to run as root otherwise
+            "--no-sandbox",  # it opens our own pages alone, and has none to use as root or in most containers
             *(f"--window-size={width},{height}", "about:blank"),
         ]
         self._process = subprocess.Popen(

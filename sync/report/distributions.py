@@ -1,0 +1,76 @@
+"""Whole distributions of TTFT, TBT and E2E, design beside design at one rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sync.report.base import METRICS, Missing, Plot
+from sync.report.data import ReportData, Run, label, side_by_side
+from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_log_ticks, styles
+
+TITLE = "Distributions of latency"
+# Points of a curve: finer towards the tail, which is what limits are about. More would not be seen.
+_PERCENTS = np.concatenate([np.linspace(0, 90, 91), np.linspace(90, 99, 91)[1:], np.linspace(99, 100, 41)[1:]])
+
+
+def distributions(data: ReportData) -> Sequence[Plot | Missing]:
+    """A figure of three panels for each load."""
+    made: list[Plot | Missing] = []
+    for load in data.loads:
+        where, runs, absent = side_by_side(data, load)
+        curves = [(run, found) for run in runs[:MOST_DESIGNS] if (found := _curves(data, run))]
+        if curves:
+            made.append(_three(data, where, load, curves, absent))
+        else:
+            made.append(Missing(f"{TITLE}, {where}", "no run there was completed and has kept its requests"))
+    return made or [Missing(TITLE, "the sweep has no finished runs")]
+
+
+def _curves(data: ReportData, run: Run) -> dict[str, npt.NDArray[np.float64]]:
+    table = data.requests_of(run.outcome.key)
+    if table is None:
+        return {}
+    curves = {}
+    for metric in METRICS:
+        values = table[f"{metric}_s"].to_numpy(dtype=np.float64) if f"{metric}_s" in table else np.empty(0)
+        values = values[np.isfinite(values)]
+        if len(values):
+            curves[metric] = np.percentile(values, _PERCENTS)
+    return curves
+
+
+def _three(
+    data: ReportData,
+    where: str,
+    load: str,
+    curves: Sequence[tuple[Run, dict[str, npt.NDArray[np.float64]]]],
+    absent: list[str],
+) -> Plot:
+    figure, (row,) = panels(1, 3, 2.7, sharey=True)
+    look = styles(data.systems)
+    for panel, (metric, words) in zip(row, METRICS.items(), strict=True):
+        for number, (run, found) in enumerate(curves):
+            if metric not in found:
+                continue
+            panel.plot(
+                np.maximum(found[metric], 1e-6), _PERCENTS / 100, markevery=(number * 3, 30),
+                label=label(run.design, load),                **look[run.system].line,
+            )  # fmt: skip
+        panel.set_xscale("log")
+        drawn = [found[metric] for _, found in curves if metric in found]
+        if drawn:
+            plain_log_ticks(panel.xaxis, max(min(c[0] for c in drawn), 1e-6), max(c[-1] for c in drawn))
+        for share in (0.5, 0.9, 0.99):
+            panel.axhline(share, color="0.85", linewidth=0.6, zorder=0)
+        panel.set_xlabel(f"{words} (s)")
+        panel.set_ylim(0, 1.005)
+        panel.set_title(metric.upper(), pad=3)
+    row[0].set_ylabel("share of requests")
+    row[0].set_yticks([0, 0.25, 0.5, 0.75, 0.9, 0.99], ["0", "0.25", "0.5", "0.75", "0.9", "0.99"])
+    legend_below(figure, max(row, key=lambda panel: len(panel.lines)), 3)
+    left = f" Without requests to show there: {', '.join(absent)}." if absent else ""
+    caption = f"{where}: every completed request. The horizontal lines are p50, p90 and p99.{left}"
+    return Plot(f"latency-{load}", f"{TITLE}, {where}", figure, caption)

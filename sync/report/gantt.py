@@ -1,0 +1,98 @@
+"""What the machines of one run did in a few seconds: prompts, decodes, both, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sync.report.base import Missing, Plot
+from sync.report.data import ReportData
+from sync.report.iterations import Iterations
+from sync.report.style import panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLE = "Timeline"
+_MOST_MACHINES = 16
+_WINDOW_S = 10.0
+_KINDS = {"prompts": ("#D55E00", "////"), "prompts and decodes": ("#E69F00", "xxxx"), "decodes": ("#A9D6F5", "")}
+_JOIN_S = 1e-6  # spans of one kind this close are drawn as one
+
+
+def gantt(data: ReportData) -> Sequence[Plot | Missing]:
+    """One figure."""
+    made = data.iterations
+    if isinstance(made, str):
+        return [Missing(TITLE, made)]
+    return [_chart(made)]
+
+
+def _chart(made: Iterations) -> Plot:
+    from matplotlib.patches import Patch
+
+    table = made.table
+    from_s, to_s = window(table)
+    machines = _machines(table)
+    shown = machines[:_MOST_MACHINES]
+    figure, ((panel,),) = panels(1, 1, 0.9 + 0.19 * max(len(shown), 3))
+    for place, (machine, _) in enumerate(shown):
+        rows = table[(table["machine"] == machine) & (table["end_s"] > from_s) & (table["start_s"] < to_s)]
+        for kind, spans in spans_by_kind(rows).items():
+            color, hatch = _KINDS[kind]
+            panel.broken_barh(
+                spans, (place - 0.36, 0.72), facecolor=color, hatch=hatch, edgecolor="0.15", linewidth=0.25
+            )
+    panel.set_yticks(range(len(shown)), [words for _, words in shown])
+    panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="simulated time (s)")
+    panel.tick_params(axis="y", length=0)
+    handles = [Patch(facecolor=c, hatch=h, edgecolor="0.15", linewidth=0.4, label=k) for k, (c, h) in _KINDS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+    left = ""
+    if len(machines) > len(shown):
+        left = f" {len(shown)} of {len(machines)} machines, as many of each role as there is room for."
+    caption = (
+        f"The {to_s - from_s:g} s in the middle of the run; white is idle. Decodes that follow one another are"
+        f" one span.{left} {made.told}"
+    )
+    return Plot("timeline", f"{TITLE} of {made.run.outcome.name}", figure, caption)
+
+
+def window(table: pd.DataFrame) -> tuple[float, float]:
+    """The seconds around the time by which half of the iterations have begun."""
+    first, last = float(table["start_s"].min()), float(table["end_s"].max())
+    if last - first <= _WINDOW_S:
+        return first, last
+    begin = float(int(min(max(table["start_s"].median() - _WINDOW_S / 2, first), last - _WINDOW_S)))
+    return begin, begin + _WINDOW_S
+
+
+def _machines(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The machines and their labels: of each role (the one they start in) in turn, then by role."""
+    firsts = table.sort_values("start_s", kind="stable").groupby("machine", sort=False).first()
+    by_role: dict[str, list[tuple[str, str]]] = {}
+    for machine in dict.fromkeys(table["machine"]):
+        role = str(firsts.loc[machine, "role"])
+        words = str(firsts.loc[machine, "name"]) + ("" if role == "any" else f" ({role})")
+        by_role.setdefault(role, []).append((str(machine), words))
+    each = max(1, _MOST_MACHINES // max(len(by_role), 1))
+    order = sorted(by_role, key=lambda role: (role != "prompt", role))
+    head = [one for role in order for one in by_role[role][:each]]
+    rest = [one for role in order for one in by_role[role][each:]]
+    room = head + rest[: max(0, _MOST_MACHINES - len(head))]
+    chosen = [one for role in order for one in by_role[role] if one in room]
+    return chosen + [one for one in rest if one not in room]
+
+
+def spans_by_kind(rows: pd.DataFrame) -> dict[str, list[tuple[float, float]]]:
+    """Spans as (start, duration), those of decodes that touch joined."""
+    spans: dict[str, list[tuple[float, float]]] = {}
+    columns = zip(rows["start_s"], rows["end_s"], rows["requests"], rows["prompts"], strict=True)
+    for start_s, end_s, requests, prompts in sorted(columns):
+        kind = "decodes" if not prompts else "prompts" if prompts == requests else "prompts and decodes"
+        of_kind = spans.setdefault(kind, [])
+        if kind == "decodes" and of_kind and start_s - sum(of_kind[-1]) < _JOIN_S:
+            of_kind[-1] = (of_kind[-1][0], end_s - of_kind[-1][0])
+        else:
+            of_kind.append((start_s, end_s - start_s))
+    return spans

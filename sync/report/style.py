@@ -1,0 +1,136 @@
+"""How figures look: sizes, fonts, and colours with markers, dashes and hatches that tell designs apart in grey too."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+WIDTH_IN = 7.2  # of a figure across both columns of a paper
+MOST_DESIGNS = 8  # told apart in one figure
+FORMATS = ("png", "pdf", "svg")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one design is drawn. `dashes` is matplotlib's line style, `hatch` fills bars."""
+
+    color: str
+    marker: str
+    dashes: Any
+    hatch: str
+    hollow: bool = False
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """For `Axes.plot`."""
+        face = "white" if self.hollow else self.color
+        return {"color": self.color, "marker": self.marker, "linestyle": self.dashes, "markerfacecolor": face}
+
+
+# Colours by Okabe and Ito (told apart by the colour-blind), without their yellow, which is too light for a line.
+_DASHED: Any = (0, (5, 1.5))
+_DOTTED: Any = (0, (1, 1.2))
+_DASH_DOT: Any = (0, (4, 1.5, 1, 1.5))
+_STYLES = (
+    Style("#009E73", "D", "-", "///"),
+    Style("#D55E00", "v", _DASHED, "\\\\\\"),
+    Style("#56B4E9", "s", "-", "..."),
+    Style("#E69F00", "^", _DASH_DOT, "xxx"),
+    Style("#000000", "o", _DOTTED, ""),
+    Style("#0072B2", "P", _DASHED, "+++"),
+    Style("#CC79A7", "X", _DASH_DOT, "---"),
+    Style("#808080", "s", _DOTTED, "ooo", hollow=True),
+)
+# The designs of the Splitwise paper look alike in every report.
+_KNOWN = {
+    "splitwise-ha": _STYLES[0],
+    "splitwise-hh": _STYLES[1],
+    "splitwise-aa": _STYLES[2],
+    "splitwise-hhcap": _STYLES[3],
+    "baseline-h100": _STYLES[4],
+    "baseline-a100": _STYLES[7],
+}
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,  # real letters, which can be searched for and edited
+    "svg.hashsalt": "report",  # the same bytes each time
+    "svg.fonttype": "path",
+    "text.usetex": False,
+    "text.parse_math": False,  # a design may be called $x$
+}
+
+
+def styles(systems: Iterable[str]) -> dict[str, Style]:
+    """A style for each system: the paper's have theirs, the others take in turn what is free."""
+    names = list(dict.fromkeys(systems))
+    taken = {_KNOWN[name].color for name in names if name in _KNOWN}
+    free = [style for style in _STYLES if style.color not in taken] or list(_STYLES)
+    others = [name for name in names if name not in _KNOWN]
+    chosen = dict(_KNOWN) | {name: free[number % len(free)] for number, name in enumerate(others)}
+    return {name: chosen[name] for name in names}
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Within this, figures are drawn and written with the report's settings, whatever the user's own are."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[Figure, list[list[Axes]]]:
+    """A figure across the page with rows x columns panels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).tolist()
+
+
+def plain_log_ticks(axis: Axis, least: float, most: float) -> None:
+    """Ticks of a logarithmic axis as 0.1, 0.2, 0.5, 1 s: figures as people say them, as many as there is room for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    steps = (1.0, 2.0, 5.0) if most < 50 * least else (1.0, 3.0) if most < 500 * least else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """One legend for all panels, of what `axes` shows."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def picture(figure: Figure, form: str) -> bytes:
+    """The figure as a file of one of `FORMATS`; the same bytes for the same figure. Call within `printed`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    dates: Mapping[str, Mapping[str, None]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(file, format=form, dpi=200, metadata=dict(dates[form]))
+    return file.getvalue()

@@ -292,6 +292,16 @@ def test_a_torn_table_is_one_line_that_names_it_and_leaves_no_export(form, conte
     assert f"{path}, is torn" in told
 
 
+def test_a_full_disk_is_said_and_leaves_no_export(outcome, journal, run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    journal(outcome(1))
+    monkeypatch.setattr("shutil.copyfile", full)
+    status, told = run("export", "quick start", "--to", tmp_path / "mine", "--format", "parquet")
+    assert (status, told, (tmp_path / "mine").exists()) == (1, "error: [Errno 28] No space left on device\n", False)
+
+
 def test_an_export_overwrites_nothing(outcome, journal, run, results):
     journal(outcome(1))
     status, told = run("export", "quick start", "--to", results)

@@ -18,6 +18,7 @@ from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_v
 from sync.mlflow_store import DatasetInput
 from sync.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.privacy import Scrubber
+from sync.run_figures import provisioned
 from sync.series import BY_PERCENTILE, OVER_TIME, Derived
 from sync.verdict import WITHIN, Standing, design, verdict
 
@@ -30,7 +31,14 @@ NOTE_TAG = "mlflow.note.content"
 OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
 REQUESTS_FILE = "requests.parquet"
 _COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
-NOT_IN_SUMMARY = frozenset({_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC})  # metrics of ours beside it
+_PROVISIONED = {
+    f"{part}/{good}requests_per_{what}"
+    for part, what in (("cost", "dollar"), ("power", "kwh"))
+    for good in ("", "good_")
+}
+NOT_IN_SUMMARY = frozenset(
+    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, "power/watts", *_PROVISIONED}
+)  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_TAG = 4000
 _LONGEST_DIGEST = 36
@@ -67,6 +75,7 @@ def metrics(outcome: Outcome) -> dict[str, float]:
     values = {
         **key_figures(outcome),
         **_rates(outcome),
+        **provisioned(outcome),
         _COST: outcome.cost,
         _POWER: outcome.power,
         _CPU: outcome.cpu_s,
@@ -143,6 +152,8 @@ def _note(outcome: Outcome, unserved: Mapping[str, int], scrub: Scrubber) -> str
     """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
     told = verdict(outcome)
     lines = [f"**{told[:1].upper()}{told[1:]}.**"]
+    if outcome.error:
+        lines.append(outcome.error.partition("\n")[0])
     if unserved:
         lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""

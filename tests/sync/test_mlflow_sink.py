@@ -157,6 +157,7 @@ def test_a_failed_point_is_a_failed_run_with_its_reason_as_tag_and_its_traceback
     )
     (run,) = in_mlflow(results)
     assert (run.status, run.tags["error"]) == ("failed", "no memory")
+    assert run.tags["mlflow.note.content"].startswith("**Failed.**\n\nno memory\n\n")
     assert run.files["error.txt"] == b"no memory\nTraceback"
     assert set(run.files) == {"error.txt", "reproduce.sh"}
 

@@ -234,7 +234,7 @@ def cores(count: int = 64, each: int = 30) -> None:
     ended: list[float] = []
     pattern = failed_outcome(point, "slept", version="0")
     with Interrupts() as interrupts, _Sleeping(jobs=count, seconds=1.0, pattern=pattern) as launcher:
-        for _ in launcher.outcomes(points[: 2 * count], interrupts):  # all processes are there
+        for _ in launcher.outcomes(points[: 8 * count], interrupts):  # until all processes are there
             pass
         cpu_s, began_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.monotonic()
         for _ in launcher.outcomes(points, interrupts):

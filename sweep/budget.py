@@ -61,8 +61,8 @@ class Budget:
         if self.amount is not None:
             rest = f"({self.amount!r} - {taken!r} * ${{{variable}}})" if beside else repr(self.amount)
             return f"int({rest} / {price!r} + {_EPSILON})"
-        if len(self.machines) == 1 and self.weight(*self.machines, figures) == price and not beside:
-            return str(*self.machines.values())
+        if not beside and all(self.weight(name, figures) == price for name in self.machines):
+            return str(sum(self.machines.values()))
         left = {name: str(count) for name, count in self.machines.items()}
         if beside:
             left[beside] = f"({left.get(beside, '0')} - ${{{variable}}})"

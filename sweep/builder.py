@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.compose import Composer
-from configs.machines import MachineFigures, cost_and_power
+from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from sim_core import SimSpec, code_digest, spec_from_config
 from sim_core.errors import TraceError
 from sim_core.simulation import Simulation
@@ -50,6 +50,7 @@ class _Design:
     machines: dict[str, int]
     cost: float
     power: float
+    watts: float
     parts: Iterable[object]  # kept, since it is found by their ids
 
 
@@ -93,6 +94,7 @@ class Builder:
             rate=source.rate,
             config=config,
             requests=source.requests,
+            watts=design.watts,
         )
 
     def _design(self, config: Mapping[str, Any]) -> _Design:
@@ -107,7 +109,15 @@ class Builder:
             Simulation(spec)  # building it is cheap, and refuses what the spec alone does not show
             counts = spec.machine_counts()
             cost, power = cost_and_power(counts, self._figures)
-            self._designs[known] = _Design(spec, machines_label(spec), counts, cost, power, parts.values())
+            self._designs[known] = _Design(
+                spec,
+                machines_label(spec),
+                counts,
+                cost,
+                power,
+                provisioned_watts(counts, self._figures),
+                parts.values(),
+            )
         return self._designs[known]
 
     def _source(self, ref: TraceRef) -> _Source:

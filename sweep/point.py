@@ -19,9 +19,9 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 class Point:
     """One run, checked and complete. `overrides` are what `python -m sim_core` takes to make it again.
 
-    `machines` counts by SKU, `cost` is in dollars an hour, `power` in the machines' power weights, `rate` in
-    requests a second (None: the trace is a file). `config` is the resolved configuration as plain values, `requests`
-    says how many the trace has, of one that is yet to be generated about how many.
+    `machines` counts by SKU, `cost` is in dollars an hour, `power` in the machines' power weights, `watts` goes by
+    nameplate, `rate` is in requests a second (None: the trace is a file). `config` is the resolved configuration as
+    plain values, `requests` says how many the trace has, of one that is yet to be generated about how many.
     """
 
     index: int
@@ -39,6 +39,7 @@ class Point:
     rate: float | None
     config: Mapping[str, Any]
     requests: int = 0
+    watts: float = 0.0
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
@@ -59,6 +60,7 @@ def describing_fields(point: Point) -> dict[str, Any]:
         "machines": dict(point.machines),
         "cost": point.cost,
         "power": point.power,
+        "watts": point.watts,
         "rate": point.rate,
         "trace": point.trace.filename,
         "trace_identity": point.trace_identity,

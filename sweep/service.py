@@ -78,6 +78,7 @@ def renamed(outcome: Outcome, point: Point) -> Outcome:
         axes=dict(point.axes),
         cost=point.cost,
         power=point.power,
+        watts=point.watts,
     )
 
 

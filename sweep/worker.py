@@ -17,6 +17,7 @@ from sim_core import Trace, __version__, simulate
 from sweep.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.time_limit import time_limit
 from sync.parquet import encode_requests
+from sync.run_figures import run_figures
 from traces import workload
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
@@ -37,13 +38,14 @@ def run_point(
             trace = workload.load(point.trace, root) if trace_of is None else trace_of()
             result = simulate(point.spec, trace)
             table = encode_requests(result, point.spec, trace)
+            figures = run_figures(result)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
         failed = failed_outcome(point, describe_error(error), version=__version__)
         return replace(failed, wall_s=time.perf_counter() - wall_start, cpu_s=time.process_time() - cpu_start)
     return Outcome(
         **describing_fields(point),
         status="completed" if result.stopped_s is None else "stopped",
-        summary={name: float(value) for name, value in result.summary.items()},
+        summary={name: float(value) for name, value in (result.summary | figures).items()},
         requests_parquet=table,
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
         cpu_s=time.process_time() - cpu_start,

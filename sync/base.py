@@ -23,9 +23,10 @@ class Outcome:
     """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
 
     `key` is the content key: outcomes with one key are the same run. `machines` counts by SKU, `cost` is in
-    dollars an hour, `power` in the machines' power weights, `rate` in requests a second (None: not a rate's
-    workload), `started_at` is an ISO 8601 time in UTC. A failed point has an `error` and an empty `summary`;
-    one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but no figures of requests.
+    dollars an hour, `power` in the machines' power weights, `watts` by nameplate (0: unknown), `rate` in requests a
+    second (None: not a rate's workload), `started_at` is an ISO 8601 time in UTC. A failed point has an `error` and an
+    empty `summary`; one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but no figures
+    of requests.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Outcome:
     started_at: str = ""
     version: str = ""
     git_commit: str | None = None
+    watts: float = 0.0
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sync.base import Outcome
+from sync.run_figures import provisioned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def runs_frame(outcomes: Iterable[Outcome]) -> pd.DataFrame:
         frame[column] = frame[column].map(_as_text)  # one type a column, as Parquet demands
     for column in ("error", "git_commit"):
         frame[column] = frame[column].astype("string")
-    summary = sorted({name for outcome in ordered for name in outcome.summary})
+    summary = sorted({name for outcome in ordered for name in (*outcome.summary, *provisioned(outcome))})
     return frame[[c for c in columns if c not in summary] + summary]
 
 
@@ -46,6 +47,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
         **{f"axis/{name}": _axis(value) for name, value in outcome.axes.items()},
         **{f"machines/{sku}": count for sku, count in outcome.machines.items()},
         **outcome.summary,
+        **provisioned(outcome),
     }
 
 

@@ -11,6 +11,7 @@ from sync.base import Outcome, ResultSink, SweepInfo
 from sync.load import RESULTS
 from sync.parquet import encode_requests
 from sync.privacy import one_line
+from sync.run_figures import run_figures
 from sync.sinks import make_sink
 from sync.tracking import tracking_uri
 from sync.ui import ui_lines
@@ -54,7 +55,7 @@ def single_outcome(
         trace_identity=trace_identity,
         seed=spec.seed,
         status="completed",
-        summary={name: float(value) for name, value in result.summary.items()},
+        summary={name: float(value) for name, value in (result.summary | run_figures(result)).items()},
         requests_parquet=encode_requests(result, spec),
         config_yaml=config_yaml,
         cpu_s=times_s[0],

@@ -16,6 +16,7 @@ from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.point import Point, project_root
 from sweep.worker import TraceShelf, run_point
+from sync.run_figures import run_figures
 from traces import workload
 from traces.workload import TraceRef
 
@@ -35,7 +36,7 @@ def test_an_outcome_has_every_column_of_every_request_and_the_summary(points: li
     assert table["request_id"] == list(result.requests["request_id"])
     assert table["ttft_s"] == list(result.requests["ttft_s"])
     assert table["prompt_tokens"] == list(result.requests["prompt_tokens"])
-    assert outcome.summary == result.summary
+    assert outcome.summary == result.summary | run_figures(result)
     assert (outcome.status, outcome.error) == ("completed", None)
 
 

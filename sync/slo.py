@@ -1,0 +1,143 @@
+"""Service level objectives other than the paper's, and what they make of a run.
+
+    # my_slo.yaml: every limit that is given must hold
+    slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p99: 5}}   # times as long as the request alone on a DGX-A100
+    seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}
+
+A run is within the SLO when every request was served and every percentile given is at most its limit. A single request
+is good when each of its phases meets the limit of the highest percentile that is given for it (the paper's SLO: TTFT 6,
+TBT 5, E2E 5 times as long as alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sim_core.errors import SpecError, choices
+from sim_core.slo import SLO_LIMITS
+from sync.base import Outcome
+
+PHASES = ("ttft", "tbt", "e2e")
+UNITS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # name in the file -> end of a figure's name, its percentiles
+    "slowdown": ("slowdown", ("p50", "p90", "p99")),
+    "seconds": ("s", ("p50", "p90", "p95", "p99")),
+}
+Limits = Mapping[str, Mapping[str, float]]  # phase -> percentile -> largest value
+
+
+@dataclass(frozen=True)
+class Slo:
+    """Limits: `slowdown` against the request alone on the reference machine, `seconds` absolute."""
+
+    slowdown: Limits = field(default_factory=dict)
+    seconds: Limits = field(default_factory=dict)
+
+    def holds(self, summary: Mapping[str, float]) -> dict[str, bool]:
+        """By `ttft_p50`, ... whether a run's figures meet what is given; one that was not measured does not."""
+        held: dict[str, bool] = {}
+        for unit, limits in self._by_unit():
+            for phase, of in limits.items():
+                for percentile, limit in of.items():
+                    name = f"{phase}_{percentile}"
+                    met = summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}", float("nan")) <= limit
+                    held[name] = held.get(name, True) and met
+        return held
+
+    def of_each_request(self) -> dict[str, float]:
+        """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`, ...)."""
+        return {
+            f"{phase}_{UNITS[unit][0]}": of[max(of)] for unit, limits in self._by_unit() for phase, of in limits.items()
+        }
+
+    def told(self) -> str:
+        """`TTFT p50 2x p90 3x p99 6x, TBT p99 0.2 s`."""
+        signs = {"slowdown": "x", "seconds": " s"}
+        return ", ".join(
+            f"{phase.upper()} {' '.join(f'{name} {limit:g}{signs[unit]}' for name, limit in of.items())}"
+            for unit, limits in self._by_unit()
+            for phase, of in limits.items()
+        )
+
+    def _by_unit(self) -> tuple[tuple[str, Limits], ...]:
+        return (("slowdown", self.slowdown), ("seconds", self.seconds))
+
+
+PAPER = Slo(slowdown=SLO_LIMITS)
+
+
+def judged(outcome: Outcome, slo: Slo) -> Outcome:
+    """The outcome with the SLO's word on it in place of the one that its summary has (`slo/...`)."""
+    if outcome.status != "completed" or slo == PAPER:
+        return outcome
+    held = slo.holds(outcome.summary)
+    unserved = any(outcome.summary.get(f"run/{what}") for what in ("rejected", "unfinished"))
+    within = all(held.values()) and not unserved
+    rest = {name: value for name, value in outcome.summary.items() if not name.startswith("slo/")}
+    told = {f"slo/{name}": float(met) for name, met in held.items()}
+    return replace(outcome, summary={**rest, "slo/within": float(within), **told})
+
+
+def read_slo(path: Path) -> Slo:
+    """The SLO that a file says. Raises SpecError, in one line: not there, not YAML, an unknown key, a bad limit."""
+    source = str(path)
+    try:
+        return parse_slo(yaml.load(path.read_text(encoding="utf-8"), _StrictLoader), source)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        raise SpecError(f"not YAML: {getattr(error, 'problem', None) or 'cannot be read'}", source=place) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
+
+
+def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
+    """The SLO that plain values say; `source` and `key` name the place in errors. Raises SpecError."""
+    limits: dict[str, Limits] = {}
+    for unit, phases in _entries(raw, tuple(UNITS), source, key).items():
+        of = _entries(phases, PHASES, source, _join(key, unit))
+        limits[unit] = {
+            phase: {
+                name: _limit(value, source, _join(key, unit, phase, name))
+                for name, value in _entries(given, UNITS[unit][1], source, _join(key, unit, phase)).items()
+            }
+            for phase, given in of.items()
+        }
+    return Slo(**limits)
+
+
+def _entries(raw: object, allowed: tuple[str, ...], source: str, key: str) -> dict[str, Any]:
+    if not isinstance(raw, dict) or not raw:
+        reason = f"expected `name: value` lines, of {', '.join(allowed)}"
+        raise SpecError(reason, key=key or "the SLO", value=raw, source=source)
+    for name in raw:
+        if name not in allowed:
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=_join(key, str(name)), source=source)
+    return raw
+
+
+def _limit(value: object, source: str, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+        raise SpecError("a limit is a number above 0", key=key, value=value, source=source)
+    return float(value)
+
+
+def _join(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML's own reader would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if name.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name.value} is there twice", name.start_mark)
+            seen.add(name.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,132 @@
+"""`compare`: why one run beats another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from sim_core.errors import SpecError, nearest
+from sync.base import Outcome
+from sync.commands.base import Subparsers, add_command, add_source
+from sync.compare import PERCENTS, Profile, compare_runs, profile
+from sync.compare_words import as_json, attribution, figure_rows, paragraph, time_rows
+from sync.console import output_console
+from sync.load import Sweep, list_sweeps, load_sweep
+from sync.parquet import INSTANCES, read_beside
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EXAMPLES = """runs:
+  a key or the beginning of one (`python -m sync show SWEEP` has them), or a name; with SWEEP: in front, of that sweep
+examples:
+  python -m sync compare 7f84ff 0190a3
+  python -m sync compare 'quickstart:splitwise-ha 6P+4T conv 24 rps' 'baseline-h100 8xH100 conv 24 rps'
+  python -m sync compare quickstart:7f84ff mine:0190a3 --format json
+"""
+_SHORTEST_KEY = 4
+Found = tuple[Sweep, Outcome]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """See `_run`."""
+    told = "explain why one run beats another: where the time goes, how busy and how full machines are"
+    parser = add_command(subparsers, "compare", _run, told, _EXAMPLES)
+    parser.add_argument("runs", nargs=2, metavar="RUN", help="see below")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    add_source(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    first = find_run(arguments.results, arguments.runs[0], arguments.source)
+    second = find_run(arguments.results, arguments.runs[1], arguments.source, first[0])
+    if first[1].key == second[1].key:
+        raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
+    tables = _requests(*first), _requests(*second)
+    found = compare_runs(_profile(*first, tables[0]), _profile(*second, tables[1]), tables)
+    if arguments.format == "json":
+        print(json.dumps(as_json(found), indent=1, allow_nan=False))
+        return 0
+    console = output_console()
+    console.print(paragraph(found), markup=False)
+    names = [escape(one.outcome.name) for one in (found.better, found.worse)]
+    console.print(f"\nA: {names[0]}\nB: {names[1]}")
+    table = Table("", *(f"p{percent:g} {side}" for percent in PERCENTS for side in ("A", "B", "A-B")))
+    for number, row in enumerate(rows := time_rows(found)):
+        table.add_row(*row, end_section=number == len(rows) - 2)
+    console.print(table)
+    console.print(attribution(), markup=False)
+    figures = Table("", "A", "B")
+    for cells in figure_rows(found):
+        figures.add_row(*map(escape, cells))
+    console.print(figures)
+    return 0
+
+
+def find_run(results: Path, text: str, source: str | None = None, near: Sweep | None = None) -> Found:
+    """The run that `text` names, in the sweep that it names, else in `near` where that has it, else in any sweep.
+
+    Raises SpecError when no run or several do.
+    """
+    name, colon, rest = text.partition(":")
+    sweeps = list_sweeps(results)
+    if colon and (name in sweeps or source is not None or not _anywhere(results, text, sweeps, source, near)):
+        sweep = load_sweep(name, results, source)
+        return sweep, _one(_matching(sweep, rest), rest, [sweep])
+    found = _anywhere(results, text, sweeps, source, near)
+    searched = [near] if near is not None else []
+    if not found and not sweeps and near is None:
+        raise SpecError(f"no results in {results}; of another store, write SWEEP:RUN", key="RUN", value=text)
+    if not found:
+        searched += [load_sweep(sweep, results, source) for sweep in sweeps]
+    outcome = _one([outcome for _, outcome in found], text, searched)
+    return next(one for one in found if one[1].key == outcome.key)
+
+
+def _anywhere(results: Path, text: str, sweeps: list[str], source: str | None, near: Sweep | None) -> list[Found]:
+    if near is not None and (matching := _matching(near, text)):
+        return [(near, outcome) for outcome in matching]
+    return list(_search(results, text, sweeps, source))
+
+
+def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> Iterator[Found]:
+    for name in sweeps:
+        sweep = load_sweep(name, results, source)
+        yield from ((sweep, outcome) for outcome in _matching(sweep, text))
+
+
+def _matching(sweep: Sweep, text: str) -> list[Outcome]:
+    """By name, else by the beginning of the key."""
+    outcomes = sweep.outcomes.values()
+    named = [outcome for outcome in outcomes if outcome.name == text]
+    by_key = [outcome for outcome in outcomes if len(text) >= _SHORTEST_KEY and outcome.key.startswith(text)]
+    return named or by_key
+
+
+def _one(matching: list[Outcome], text: str, searched: list[Sweep]) -> Outcome:
+    keys = dict.fromkeys(outcome.key for outcome in matching)
+    if len(keys) == 1:
+        return matching[0]
+    if keys:
+        told = ", ".join(f"{outcome.key[:10]} {outcome.name}" for outcome in matching[:3])
+        raise SpecError(f"{len(keys)} runs have it ({told}, ...): write more of the key", key="RUN", value=text)
+    close = nearest(text, [outcome.name for sweep in searched for outcome in sweep.outcomes.values()])
+    hint = f"; did you mean {close!r}?" if close else ""
+    raise SpecError(
+        f"no run has this name or key{hint} (`python -m sync show SWEEP` lists them)", key="RUN", value=text
+    )
+
+
+def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
+    return None if sweep.source.requests_file(outcome.key) is None else sweep.requests(outcome.key)
+
+
+def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None) -> Profile:
+    file = sweep.source.requests_file(outcome.key)
+    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES))

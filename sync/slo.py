@@ -96,6 +96,16 @@ def read_slo(path: Path) -> Slo:
         raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
 
 
+def slo_of_experiment(text: str, source: str) -> Slo:
+    """What the `slo` of an experiment file says, the paper's where it has none. Raises SpecError."""
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return PAPER  # no YAML text: nothing that a sweep could have been started with
+    own = told.get("slo") if isinstance(told, dict) else None
+    return PAPER if own is None else parse_slo(own, source, "slo")
+
+
 def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
     """The SLO that plain values say; `source` and `key` name the place in errors. Raises SpecError."""
     limits: dict[str, Limits] = {}

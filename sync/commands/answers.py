@@ -1,0 +1,187 @@
+"""`answers`: what a sweep says to a planner, in words, tables or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sim_core.errors import SpecError
+from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers, normalised, sentence, sentences, shown
+from sync.answers.build import Which
+from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions
+from sync.console import output_console
+from sync.load import Sweep, load_sweep
+from sync.slo import PAPER, Slo, read_slo, slo_of_experiment
+from sync.sources import FolderSource
+
+_EXAMPLES = """examples:
+  python -m sync answers quickstart                              who carries most within the SLO, and who costs least
+  python -m sync answers quickstart --rate 16                    the cheapest and least-power clusters for 16 requests/s
+  python -m sync answers quickstart --slo my_slo.yaml            by other limits than the experiment's or the paper's
+  python -m sync answers isocost --where workload=conv --format json
+A file of limits, any part of which may be left out:
+  slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p50: 1.25}}   times as long as the request alone on a DGX-A100
+  seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}
+"""
+_MOST_ON_FRONT = 12
+_TITLES: dict[Which, str] = {"highest": "the most", "cheapest": "the cheapest", "least_power": "the least power"}
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """See `_run`."""
+    told = (
+        "what a sweep answers: the highest rate within the SLO, the cheapest and least-power clusters, the Pareto front"
+    )
+    parser = add_command(subparsers, "answers", _run, told, _EXAMPLES)
+    add_name(parser)
+    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+    parser.add_argument("--rate", type=_positive, metavar="R", help="what the cheapest is to carry, in requests/s")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+    add_where(parser)
+    add_source(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
+    chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
+    told = answers(chosen, slo, arguments.rate)
+    if arguments.format == "json":
+        print(answers_json(sweep.name, told))
+        return 0
+    console = output_console()
+    for of in told.workloads:
+        _print(of, console)
+    console.print(f"SLO: {slo.told()}; and every request served", soft_wrap=True)
+    console.print(f"{told.runs} runs, {told.stopped} stopped as unstable, {told.failed} failed")
+    if sweep.superseded:
+        console.print(f"{sweep.superseded} superseded by newer runs of the same points are left out")
+    return 0
+
+
+def slo_of(sweep: Sweep) -> Slo:
+    """The SLO that the sweep's experiment names, as far as its source tells; else the paper's."""
+    info = sweep.source.info() if isinstance(sweep.source, FolderSource) else None
+    return PAPER if info is None else slo_of_experiment(info.experiment_text, f"{info.name}'s experiment")
+
+
+def answers_json(name: str, told: SweepAnswers) -> str:
+    """The answers as JSON, for programs."""
+    workloads = []
+    for of in told.workloads:
+        tables = {which: [asdict(row) for row in normalised(of, which)] for which in _TITLES}
+        workloads.append({**asdict(of), "sentence": sentence(of), "normalised": tables})
+    values = {**asdict(told), "sweep": name, "sentences": sentences(told), "workloads": workloads}
+    return json.dumps(values, indent=1, allow_nan=False)
+
+
+def _print(of: WorkloadAnswer, console: Console) -> None:
+    console.print(f"{of.workload}: {sentence(of)}", markup=False, soft_wrap=True)
+    reference = shown(of.reference or "")
+    _show(console, f"Highest rate within the SLO (times: of {reference}'s)", _highest(of))
+    choice = any(answer.configurations > 1 for answer in of.systems)
+    if choice and of.rate is not None and any(answer.cheapest for answer in of.systems):
+        title = f"Cheapest and of least power that carry {of.rate:g} requests/s (times: of {reference}'s)"
+        _show(console, title, _least(of))
+    if len(of.front) > 1:
+        _show(console, "Pareto front: no other costs less, draws less and carries more", _front(of.front))
+
+
+def _show(console: Console, title: str, table: Table) -> None:
+    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, justify="left" if number < 1 or column in ("then", "cluster") else "right", overflow="fold"
+        )
+    return table
+
+
+def _highest(of: WorkloadAnswer) -> Table:
+    columns = ("cluster", "requests/s", "times", "$/h", "times", "power", "times", "requests/$", "requests/kWh", "then")
+    table = _table(*columns)
+    rows = {row.system: row for row in normalised(of)}
+    for answer in sorted(of.systems, key=lambda a: -(a.highest.carries or 0.0) if a.highest else 1.0):
+        one = answer.highest
+        if one is None:
+            table.add_row(
+                escape(f"{answer.system}: none of {answer.configurations}"),
+                *["-"] * 8,
+                _first_misses(of, answer.system),
+            )
+            continue
+        row = rows[answer.system]
+        rate = "yes" if one.carries is None else f"{one.carries:g}"
+        figures = (rate, _times(row.rate), f"{one.cost:.2f}", _times(row.cost), f"{one.power:g}", _times(row.power))
+        per = (_whole(one.requests_per_dollar), _whole(one.requests_per_kwh))
+        table.add_row(escape(one.name), *figures, *per, escape(_then(one)))
+    return table
+
+
+def _least(of: WorkloadAnswer) -> Table:
+    table = _table("cheapest", "$/h", "times", "power", "cluster", "power", "times", "$/h")
+    table.columns[4].header = "of least power"
+    costs = {row.system: row.cost for row in normalised(of, "cheapest")}
+    powers = {row.system: row.power for row in normalised(of, "least_power")}
+    for answer in of.systems:
+        cheap, least = answer.cheapest, answer.least_power
+        if cheap is None or least is None:
+            table.add_row(escape(f"{answer.system}: none"), *["-"] * 7)
+            continue
+        left = (escape(cheap.name), f"{cheap.cost:.2f}", _times(costs[answer.system]), f"{cheap.power:g}")
+        table.add_row(*left, escape(least.name), f"{least.power:g}", _times(powers[answer.system]), f"{least.cost:.2f}")
+    return table
+
+
+def _front(front: Sequence[Configuration]) -> Table:
+    table = _table("cluster", "$/h", "power", "requests/s")
+    for one in front[:_MOST_ON_FRONT]:
+        rate = "yes" if one.carries is None else f"{one.carries:g}"
+        table.add_row(escape(one.name), f"{one.cost:.2f}", f"{one.power:g}", rate)
+    if len(front) > _MOST_ON_FRONT:
+        table.add_row(f"and {len(front) - _MOST_ON_FRONT} more (--format json has them)")
+    return table
+
+
+def _first_misses(of: WorkloadAnswer, system: str) -> str:
+    """Why a system carries nothing, where it has one configuration."""
+    members = [one for one in of.configurations if one.system == system]
+    return escape(_then(members[0])) if len(members) == 1 else ""
+
+
+def _then(one: Configuration) -> str:
+    if one.then is None:
+        return "no higher rate was run" if one.rates else ""
+    rate, why = one.then
+    text = why if rate is None else f"{rate:g}: {why}"
+    return text + (f"; within again at {', '.join(f'{r:g}' for r in one.above)}, not counted" if one.above else "")
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _positive(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate < float("inf"):
+        raise SpecError("must be a number above 0, in requests/s", key="--rate", value=text)
+    return rate

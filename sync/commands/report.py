@@ -8,18 +8,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sync.commands.answers import slo_of
 from sync.commands.base import Subparsers, add_command, add_name, add_source
 from sync.load import Sweep, load_sweep
 from sync.report.build import HTML, report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
 from sync.report.deliver import deliver
 from sync.report.iterations import again
+from sync.slo import read_slo
 from sync.sources import FolderSource
 
 _EXAMPLES = """examples:
   python -m sync report quickstart                              results/quickstart/report/report.html
   python -m sync report quickstart --format html png pdf        the figures as files, too
   python -m sync report quickstart --detail 7f84ff --out mine   look at that run's batches and timeline
+  python -m sync report quickstart --slo my_slo.yaml            by other limits (`answers --help`)
 The page needs nothing else: send it, print it, open it without a network. One run is made again, for what a sweep does
 not keep of it (batches and timeline); `--detail none` leaves that out.
 """
@@ -36,6 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--format", nargs="+", choices=_FORMATS, default=["html"], metavar="FORMAT",
         help=f"of {', '.join(_FORMATS)}; default: html",
     )  # fmt: skip
+    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
     parser.add_argument(
         "--detail",
         metavar="KEY",
@@ -47,7 +51,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
-    data = report_data(sweep)
+    slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
+    data = report_data(sweep, slo)
     chosen = _detail(sweep, data, arguments.detail)
     console = Console(stderr=True)
     with console.status("reading") as status:

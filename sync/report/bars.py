@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from sync.answers import Configuration
 from sync.report.base import Missing, Plot
-from sync.report.data import Champion, ReportData
+from sync.report.data import Champion, ReportData, label
 from sync.report.style import MOST_DESIGNS, panels, styles
 
 TITLE = "Throughput, cost and power, normalised"
+THROUGHPUT = "throughput within the SLO"
+QUANTITIES: Mapping[str, Callable[[Configuration], float | None]] = {
+    THROUGHPUT: lambda one: one.carries,
+    "cost": lambda one: one.cost,
+    "power": lambda one: one.power,
+}
+_UNITS = {THROUGHPUT: "requests per second", "cost": "dollars an hour", "power": "power weight"}
 
 
 def bars(data: ReportData) -> Sequence[Plot | Missing]:
     """A figure of three panels for each load with two designs or more."""
     made: list[Plot | Missing] = []
     for load in data.loads:
-        members = [one for one in data.champions if one.load == load]
+        members = data.of_load(load)
         if len(members) < 2:
             made.append(Missing(f"{TITLE}, {load}", "there is one design, and nothing to compare it with"))
         else:
@@ -24,52 +32,42 @@ def bars(data: ReportData) -> Sequence[Plot | Missing]:
     return made or [Missing(TITLE, "the sweep has no finished runs")]
 
 
-def baseline(members: Sequence[Champion]) -> Champion:
-    """What others are compared with: Baseline-A100, else the first baseline, else the first design."""
-    named = [one for one in members if one.system == "baseline-a100"]
-    named += [one for one in members if one.system.startswith("baseline")]
-    return (named or list(members))[0]
-
-
 def _three(data: ReportData, load: str, members: list[Champion]) -> Plot:
-    base = baseline(members)
+    base = reference(data, load)
     figure, (row,) = panels(1, 3, 2.6)
-    quantities: dict[str, list[float | None]] = {
-        "throughput within the SLO": [one.best for one in members],
-        "cost": [one.cost for one in members],
-        "power": [one.power for one in members],
-    }
-    bases = {"throughput within the SLO": base.best, "cost": base.cost, "power": base.power}
     look = styles(data.systems)
-    absolute = []
-    for panel, (name, values) in zip(row, quantities.items(), strict=True):
-        unit = bases[name]
-        if not unit:  # a baseline that holds nothing, or costs nothing
-            unit = 1.0
-            absolute.append(name)
-        for place, (one, value) in enumerate(zip(members, values, strict=True)):
-            style = look[one.system]
-            height = math.nan if value is None else value / unit
+    for panel, (name, value_of) in zip(row, QUANTITIES.items(), strict=True):
+        unit = value_of(base.configuration)  # none where a baseline holds nothing, or costs nothing
+        for place, one in enumerate(members):
+            style, value = look[one.system], value_of(one.configuration)
+            height = math.nan if value is None else value / (unit or 1.0)
             panel.bar(place, height, 0.7, color="white", edgecolor=style.color, hatch=style.hatch, linewidth=1.0)
-            told = "none" if value is None else f"{height:.2f}" if name not in absolute else f"{height:g}"
+            told = "none" if value is None else f"{height:.2f}" if unit else f"{height:g}"
             panel.annotate(told, (place, 0.0 if value is None else height), xytext=(0, 2), textcoords="offset points",
                            ha="center", fontsize=7, bbox={"fc": "white", "ec": "none", "pad": 0.4})  # fmt: skip
-        if name not in absolute:
+        if unit:
             panel.axhline(1.0, color="0.35", linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
+        if panel is row[0] or not unit:
+            panel.set_ylabel(f"relative to {base.system}" if unit else _UNITS[name])
         panel.set_xticks(range(len(members)), [one.system for one in members], rotation=40, ha="right")
         panel.set_title(name, pad=4)
         panel.margins(y=0.12)
+        panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", length=0)
-        if name in absolute or panel is row[0]:
-            panel.set_ylabel(_units(name) if name in absolute else f"relative to {base.system}")
-    caption = (
-        f"Of each system its best design for {load}: {'; '.join(one.design for one in members)}. "
-        f"Relative to {base.design}: "
-        + (f"{base.best:g} requests/s within the SLO, " if base.best else "none of its rates is within the SLO, ")
-        + f"${base.cost:,.2f} an hour, power weight {base.power:g}."
+    return Plot(f"normalised-{load}", f"{TITLE}, {load}", figure, _caption(load, base, members))
+
+
+def reference(data: ReportData, load: str) -> Champion:
+    """What the others are normalised to: Baseline-A100, else the first baseline, else the first system."""
+    members = data.of_load(load)
+    named = next(of.reference for of in data.answers.workloads if of.workload == load)
+    return next((one for one in members if one.system == named), members[0])
+
+
+def _caption(load: str, base: Champion, members: list[Champion]) -> str:
+    of = base.configuration
+    carried = f"{of.carries:g} requests/s within the SLO" if of.carries else "none of its rates is within the SLO"
+    return (
+        f"Of each system the design that carries most: {'; '.join(label(m.design, load) for m in members)}."
+        f" Relative to {label(base.design, load)}: {carried}, ${of.cost:,.2f} an hour, power weight {of.power:g}."
     )
-    return Plot(f"normalised-{load}", f"{TITLE}, {load}", figure, caption)
-
-
-def _units(name: str) -> str:
-    return {"cost": "dollars an hour", "power": "power weight"}.get(name, "requests per second")

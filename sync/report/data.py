@@ -1,37 +1,35 @@
-"""What the figures are drawn from: the runs of one sweep, and per design the best it does within the SLO."""
+"""What the figures are drawn from: the runs of one sweep, and what they answer per design (`sync.answers`)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sim_core.slo import SLO_LIMITS
+from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers, workload_of
 from sync.base import Outcome
 from sync.load import Sweep
 from sync.parquet import read_derived
-from sync.report.base import METRICS, PERCENTILES, Missing
+from sync.report.base import Missing
 from sync.series import Derived
-from sync.verdict import design
+from sync.slo import PAPER, Slo, judged
+from sync.verdict import WITHIN, design, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sync.report.iterations import Iterations
 
-Limits = Mapping[str, Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `design` is its name without the rate, `load` its workload's, `within` whether it holds the SLO."""
+    """One run, as the SLO judges it. `design` is its name without the rate, `load` its workload's."""
 
     outcome: Outcome
     design: str
     load: str
-    within: bool
 
     @property
     def system(self) -> str:
@@ -43,23 +41,63 @@ class Run:
         """Requests a second; None where the workload has no rate."""
         return self.outcome.rate
 
-    def slowdown(self, metric: str, percentile: str) -> float:
-        """Against the same request alone; NaN where it was not measured."""
-        return self.outcome.summary.get(f"{metric}/{percentile}_slowdown", math.nan)
+    @property
+    def verdict(self) -> str:
+        """Within the SLO, or why not."""
+        return verdict(self.outcome)
+
+    @property
+    def within(self) -> bool:
+        """Whether it holds the SLO."""
+        return self.verdict == WITHIN
+
+    @property
+    def served(self) -> bool:
+        """Whether it was completed and served every request."""
+        missed = any(self.outcome.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
+        return self.outcome.status == "completed" and not missed
+
+    def figure(self, name: str) -> float:
+        """Of the summary; NaN where it was not measured."""
+        return self.outcome.summary.get(name, math.nan)
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The best design of a system under one load: the highest rate up to which all runs hold the SLO (`best`, None
-    where not even the lowest does), and of equals the cheapest. `runs` are its runs by rate."""
+    """The configuration that stands for a system under one load: the one that carries most, of equals the cheapest;
+    where none holds the SLO, the cheapest. `runs` are its runs by rate, at one rate the worse one."""
 
-    system: str
-    load: str
-    design: str
-    best: float | None
-    cost: float
-    power: float
+    configuration: Configuration
     runs: Mapping[float, Run]
+
+    @property
+    def system(self) -> str:
+        """The experiment's name for the kind of cluster."""
+        return self.configuration.system
+
+    @property
+    def load(self) -> str:
+        """The workload."""
+        return self.configuration.workload
+
+    @property
+    def design(self) -> str:
+        """The configuration's name."""
+        return self.configuration.name
+
+    @property
+    def best(self) -> float | None:
+        """The highest rate that it carries, in requests a second."""
+        return self.configuration.carries
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one of nine panels shows: a figure of the summary, its limit (None: the SLO has none) and its unit."""
+
+    figure: str
+    limit: float | None
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -68,58 +106,43 @@ class ReportData:
 
     name: str
     runs: tuple[Run, ...]
-    limits: Limits
+    answers: SweepAnswers
     requests_of: Callable[[str], pd.DataFrame | None]
     derived_of: Callable[[str], Derived]
-    champions: tuple[Champion, ...] = ()
     iterations: Iterations | str = "no run was made again"
 
     @cached_property
     def loads(self) -> tuple[str, ...]:
         """The workloads, in the order of the points."""
-        return tuple(dict.fromkeys(run.load for run in self.runs))
+        return tuple(of.workload for of in self.answers.workloads)
 
     @cached_property
     def systems(self) -> tuple[str, ...]:
         """The systems, in the order of the points."""
         return tuple(dict.fromkeys(run.system for run in self.runs))
 
+    @cached_property
+    def champions(self) -> tuple[Champion, ...]:
+        """One a system and load that has any runs, in the order of the points."""
+        return tuple(champion for of in self.answers.workloads for champion in _champions(of, self.runs))
 
-def within(outcome: Outcome, limits: Limits = SLO_LIMITS) -> bool:
-    """Whether every request was served and all slowdowns are within their limits."""
-    summary = outcome.summary
-    missed = any(summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
-    return (
-        outcome.status == "completed"
-        and not missed
-        and all(
-            summary.get(f"{metric}/{percentile}_slowdown", math.inf) <= limits[metric][percentile]
-            for metric in METRICS
-            for percentile in PERCENTILES
-        )
-    )
+    def of_load(self, load: str) -> list[Champion]:
+        """The champions under one load."""
+        return [one for one in self.champions if one.load == load]
 
-
-def load_of(outcome: Outcome) -> str:
-    """The workload's name, whatever the rate."""
-    if isinstance(workload := outcome.axes.get("workload"), str):
-        return workload
-    if outcome.rate is None:
-        return outcome.trace
-    return outcome.trace.replace(f"_{outcome.rate:g}", "", 1).replace(f"@{outcome.rate:g}", "", 1)
+    def panel(self, metric: str, percentile: str) -> Panel:
+        """By slowdown, unless the SLO limits seconds alone."""
+        slowdown = self.answers.slo.slowdown.get(metric, {}).get(percentile)
+        seconds = self.answers.slo.seconds.get(metric, {}).get(percentile)
+        if slowdown is None and seconds is not None:
+            return Panel(f"{metric}/{percentile}_s", seconds, " s")
+        return Panel(f"{metric}/{percentile}_slowdown", slowdown, "×")
 
 
-def label(design_name: str, load: str) -> str:
-    """The design without the load that the figure is of anyway."""
-    return " ".join(word for word in design_name.split() if word != load)
-
-
-def report_data(sweep: Sweep, limits: Limits = SLO_LIMITS) -> ReportData:
+def report_data(sweep: Sweep, slo: Slo = PAPER) -> ReportData:
     """The data of a sweep that was read back."""
-    runs = tuple(
-        Run(outcome, design(outcome), load_of(outcome), within(outcome, limits))
-        for outcome in sorted(sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
-    )
+    outcomes = sorted(sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
+    runs = tuple(Run(judged(outcome, slo), design(outcome), workload_of(outcome)) for outcome in outcomes)
 
     def requests_of(key: str) -> pd.DataFrame | None:
         return sweep.requests(key) if sweep.source.requests_file(key) is not None else None
@@ -128,39 +151,32 @@ def report_data(sweep: Sweep, limits: Limits = SLO_LIMITS) -> ReportData:
         file = sweep.source.requests_file(key)
         return Derived() if file is None else read_derived(file.read_bytes())
 
-    return ReportData(sweep.name, runs, limits, requests_of, derived_of, champions(runs))
+    return ReportData(sweep.name, runs, answers(outcomes, slo), requests_of, derived_of)
 
 
-def champions(runs: Iterable[Run]) -> tuple[Champion, ...]:
-    """The best design of each system under each load, in the order of the runs."""
-    designs: dict[tuple[str, str], dict[str, list[Run]]] = {}
-    for run in runs:
-        designs.setdefault((run.load, run.system), {}).setdefault(run.design, []).append(run)
+def _champions(of: WorkloadAnswer, runs: Sequence[Run]) -> list[Champion]:
     found = []
-    for (load, system), members in designs.items():
-        candidates = [_standing(system, load, name, of) for name, of in members.items()]
-        found.append(min(candidates, key=lambda one: (-(one.best or 0.0), one.cost, one.design)))
-    return tuple(found)
+    for answer in of.systems:
+        members = [one for one in of.configurations if one.system == answer.system]
+        chosen = answer.highest or min(members, key=lambda one: (one.cost, one.power, one.name))
+        by_rate: dict[float, Run] = {}
+        for run in runs:
+            mine = (run.load, run.system, run.design) == (of.workload, chosen.system, chosen.name)
+            if mine and run.rate is not None and (run.rate not in by_rate or not run.within):
+                by_rate[run.rate] = run
+        found.append(Champion(chosen, dict(sorted(by_rate.items()))))
+    return found
 
 
-def _standing(system: str, load: str, name: str, runs: list[Run]) -> Champion:
-    by_rate: dict[float, Run] = {}
-    for run in runs:
-        if run.rate is not None and (run.rate not in by_rate or not run.within):  # at one rate the worse one counts
-            by_rate[run.rate] = run
-    best = None
-    for rate in sorted(by_rate):
-        if not by_rate[rate].within:
-            break
-        best = rate
-    first = runs[0].outcome
-    return Champion(system, load, name, best, first.cost, first.power, dict(sorted(by_rate.items())))
+def label(design_name: str, load: str) -> str:
+    """The design without the load that the figure is of anyway."""
+    return " ".join(word for word in design_name.split() if word != load) or design_name
 
 
 def shown_rate(data: ReportData, load: str) -> float | None:
     """The rate at which runs are compared in detail: the highest that a design holds, else the lowest that there is."""
-    held = [one.best for one in data.champions if one.load == load and one.best is not None]
-    rates = [rate for one in data.champions if one.load == load for rate in one.runs]
+    held = [one.best for one in data.of_load(load) if one.best is not None]
+    rates = [rate for one in data.of_load(load) for rate in one.runs]
     return max(held, default=min(rates, default=None))
 
 
@@ -172,7 +188,7 @@ def side_by_side(data: ReportData, load: str) -> tuple[str, list[Run], list[str]
         members = list({run.system: run for run in data.runs if run.load == load}.values())
         where = load
     else:
-        members = [one.runs[rate] for one in data.champions if one.load == load and rate in one.runs]
+        members = [one.runs[rate] for one in data.of_load(load) if rate in one.runs]
         where = f"{load} at {rate:g} requests/s"
     served = [run for run in members if run.outcome.status == "completed"]
     present = {run.system for run in served}

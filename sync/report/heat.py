@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import ReportData, Run, no_runs
+from sync.report.data import Panel, ReportData, Run, no_runs
 from sync.report.style import panels
 
 if TYPE_CHECKING:
@@ -84,21 +85,19 @@ def _map(data: ReportData, plan: Plan) -> Plot:
     image = None
     for line, metric in zip(grid, METRICS, strict=True):
         for panel, percentile in zip(line, PERCENTILES, strict=True):
-            limit = data.limits[metric][percentile]
-
-            def share(run: Run, metric: str = metric, percentile: str = percentile, limit: float = limit) -> float:
-                return run.slowdown(metric, percentile) / limit if _served(run) else np.inf
-
-            values = _values(plan, columns, rows, share)
+            shown = data.panel(metric, percentile)
+            values = _values(plan, columns, rows, partial(_share, shown))
             known = np.ma.masked_invalid(values)
             image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
             panel.set_facecolor("0.75")
-            _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
+            if shown.limit is not None:
+                _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
             _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
             if best is not None:
                 panel.plot(columns.index(best[0]), rows.index(best[1]), "*", color="white", markeredgecolor="black",
                            markersize=9, markeredgewidth=0.7)  # fmt: skip
-            panel.set_title(f"{metric.upper()} {percentile}, limit {limit:g}×", pad=3)
+            limit = "no limit" if shown.limit is None else f"limit {shown.limit:g}{shown.unit}"
+            panel.set_title(f"{metric.upper()} {percentile}, {limit}", pad=3)
             for axis, counts in ((panel.xaxis, columns), (panel.yaxis, rows)):
                 step = max(1, len(counts) // 8)
                 axis.set_ticks(range(0, len(counts), step), [str(count) for count in counts[::step]])
@@ -132,13 +131,12 @@ def cheapest(plan: Plan) -> tuple[int, int] | None:
     return min(held)[2] if held else None
 
 
-def _served(run: Run) -> bool:
-    missed = any(run.outcome.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
-    return run.outcome.status == "completed" and not missed
+def _share(shown: Panel, run: Run) -> float:
+    """Of the limit; NaN (which is drawn grey) where the run does not tell, or has not served everybody."""
+    return run.figure(shown.figure) / (shown.limit or 1.0) if run.served else np.nan
 
 
-def _values(plan: Plan, columns: list[int], rows: list[int], value: object) -> Grid:
-    assert callable(value)
+def _values(plan: Plan, columns: list[int], rows: list[int], value: Callable[[Run], float]) -> Grid:
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
     return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
 

@@ -7,13 +7,13 @@ import html
 import os
 from collections.abc import Iterable, Sequence
 
+from sync.answers import sentences
 from sync.base import SweepInfo
 from sync.privacy import Scrubber
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, Run
 from sync.report.style import picture
-from sync.report.words import Row, answer, counts, limits_text, table
-from sync.verdict import WITHIN, verdict
+from sync.report.words import Table, counts, front, highest, least
 
 _MOST_ROWS = 2000  # of the table of all runs: a browser has to lay it out
 _FIGURES = {
@@ -32,7 +32,8 @@ h1{font-size:1.6em;margin:0}h2{font-size:1.2em;margin:2.2em 0 .4em;border-top:1p
 figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:54em;height:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;margin:.8em 0;font-size:.85em}
 th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th{border-bottom:1px solid #111}.left{text-align:left}.bad{color:#8c2d04;font-weight:600}
+th{border-bottom:1px solid #111}.left{text-align:left}.wide{white-space:normal;min-width:14em}
+caption{text-align:left;font-weight:600}.bad{color:#8c2d04;font-weight:600}
 pre{overflow-x:auto;background:#f6f6f6;padding:.8em;font-size:.8em}
 @media print{body{max-width:none;margin:0;font-size:11pt}details{display:none}}
 """
@@ -70,43 +71,31 @@ class Page:
     def _first(self) -> Iterable[str]:
         if self._info is not None and self._info.description.strip():
             yield f"<p>{self._text(self._info.description.strip())}</p>"
-        for load in self._data.loads:
-            yield f'<p class="answer"><b>{self._text(answer(self._data, load))}</b></p>'
-        yield f'<p class="small">{self._text(counts(self._data))}</p>'
-        yield (
-            f'<p class="small">The SLO: {self._text(limits_text(self._data.limits))}, as slowdown against the same'
-            " request alone on a DGX-A100; within it is a run that meets all of them and serves every request. The"
-            " rate that a design carries is the highest up to which all rates that were run are within it.</p>"
-        )
-        for note in self._notes:
-            yield f'<p class="small">{self._text(note)}</p>'
-        for load in self._data.loads:
-            if rows := table(self._data, load):
-                yield self._answers(load, rows)
+        answers = self._data.answers
+        yield from (f'<p class="answer"><b>{self._text(told)}</b></p>' for told in sentences(answers))
+        told = [
+            counts(self._data),
+            f"The SLO: {answers.slo.told()} (x: as slow as the same request alone on a DGX-A100). Within it is a run"
+            " that meets all of that and serves every request. A design carries the highest rate up to which all of its"
+            " runs are within it; rates that were not run are not asked for.",
+            *self._notes,
+        ]
+        for of in answers.workloads:
+            yield from (self._table(table) for table in (highest(of), least(of)) if table is not None)
+            told.append(front(of))
+        yield from (f'<p class="small">{self._text(line)}</p>' for line in told if line)
 
-    def _answers(self, load: str, rows: Sequence[Row]) -> str:
-        heads = ("system", "best design", "within the SLO up to", "of the baseline", "$/h", "power", "requests/$")
-        lines = []
-        for row in rows:
-            one = row.champion
-            per_dollar = "-" if not one.best or not one.cost else f"{one.best * 3600 / one.cost:,.0f}"
-            cells = [
-                "none" if one.best is None else f"{one.best:g}/s",
-                "-" if row.times is None else f"{row.times:.2f}×",
-                f"{one.cost:,.2f}",
-                f"{one.power:,.1f}",
-                per_dollar,
-            ]
-            lines.append(
-                f'<tr><td class="left">{self._text(one.system)}<td class="left">{self._text(one.design)}'
-                + "".join(f"<td>{cell}" for cell in cells)
-                + f'<td class="left">{self._text(row.then) or "-"}'
-            )
-        head = "".join(f'<th class="{"left" if n < 2 else ""}">{text}' for n, text in enumerate(heads))
-        return (
-            f'<div class="scroll"><table><caption class="left">{self._text(load)}</caption><tr>{head}'
-            f'<th class="left">then{"".join(lines)}</table></div>'
-        )
+    def _table(self, table: Table) -> str:
+        last = len(table.heads) - 1
+
+        def cell(tag: str, number: int, text: str) -> str:
+            kind = "left" if number < table.left else "left wide" if number == last else ""
+            return f'<{tag} class="{kind}">{self._text(text)}'
+
+        rows = "\n".join("<tr>" + "".join(cell("td", n, text) for n, text in enumerate(row)) for row in table.rows)
+        head = "".join(cell("th", n, text) for n, text in enumerate(table.heads))
+        title = self._text(table.title)
+        return f'<div class="scroll"><table><caption>{title}</caption>\n<tr>{head}\n{rows}</table></div>'
 
     def _figure(self, plot: Plot) -> str:
         svg = base64.b64encode(picture(plot.figure, "svg")).decode()
@@ -132,13 +121,10 @@ class Page:
 
     def _run(self, run: Run) -> str:
         outcome = run.outcome
-        told = verdict(outcome)
-        if (told == WITHIN) != run.within:
-            told = WITHIN if run.within else "outside the given SLO"
         figures = {"cost": outcome.cost, "power": outcome.power, **outcome.summary}
         cells = "".join(f"<td>{figures[name]:.4g}" if name in figures else "<td>-" for name in _FIGURES.values())
         kind = "left" if run.within else "left bad"
-        return f'<tr><td class="left">{self._text(outcome.name)}<td class="{kind}">{self._text(told)}{cells}'
+        return f'<tr><td class="left">{self._text(outcome.name)}<td class="{kind}">{self._text(run.verdict)}{cells}'
 
     def _how(self) -> Iterable[str]:
         if self._info is None:

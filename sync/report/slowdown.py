@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Champion, ReportData, label
+from sync.report.data import Champion, Panel, ReportData, label
 from sync.report.style import MOST_DESIGNS, legend_below, panels, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TITLE = "Slowdown against rate"
 _MOST_TICKS = 8
@@ -17,7 +21,7 @@ def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
     """A figure of nine panels for each load that was run at two rates or more."""
     made: list[Plot | Missing] = []
     for load in data.loads:
-        lines = [one for one in data.champions if one.load == load and _measured(one)]
+        lines = [one for one in data.of_load(load) if _measured(data, one)]
         rates = {rate for one in lines for rate in one.runs}
         if len(rates) < 2:
             told = "has one rate" if rates else "has no rate, or no slowdowns"
@@ -27,43 +31,46 @@ def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
     return made or [Missing(TITLE, "the sweep has no finished runs")]
 
 
-def _measured(one: Champion) -> bool:
-    return any(math.isfinite(run.slowdown(m, p)) for run in one.runs.values() for m in METRICS for p in PERCENTILES)
+def _measured(data: ReportData, one: Champion) -> bool:
+    figures = [data.panel(metric, percentile).figure for metric in METRICS for percentile in PERCENTILES]
+    return any(math.isfinite(run.figure(name)) for run in one.runs.values() for name in figures)
 
 
 def _nine(data: ReportData, load: str, lines: list[Champion]) -> Plot:
     figure, grid = panels(3, 3, 6.6, sharex=True)
     look = styles(data.systems)
     for row, metric in zip(grid, METRICS, strict=True):
-        for panel, percentile in zip(row, PERCENTILES, strict=True):
-            limit = data.limits[metric][percentile]
+        for axes, percentile in zip(row, PERCENTILES, strict=True):
+            shown = data.panel(metric, percentile)
             for one in lines:
-                style = look[one.system]
-                points = [(rate, run.slowdown(metric, percentile)) for rate, run in one.runs.items()]
-                panel.plot(
-                    [rate for rate, _ in points],
-                    [value for _, value in points],
-                    label=label(one.design, load),
-                    **style.line,
-                )
-            panel.axhline(limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-            panel.axhspan(limit, 2 * limit, color="0.94", linewidth=0, zorder=-1)
-            panel.annotate(
-                f"SLO {limit:g}×", (0.02, limit), xycoords=("axes fraction", "data"), xytext=(0, 2),
-                textcoords="offset points", fontsize=7, color="0.25",
-            )  # fmt: skip
-            panel.set_ylim(0, 2 * limit)
-            panel.set_title(f"{metric.upper()} {percentile}", pad=3)
-        row[0].set_ylabel(f"{metric.upper()} slowdown (×)")
+                values = [run.figure(shown.figure) for run in one.runs.values()]
+                axes.plot(list(one.runs), values, label=label(one.design, load), **look[one.system].line)
+            _limit(axes, shown)
+            axes.set_title(f"{metric.upper()} {percentile}", pad=3)
+            if axes is row[0] or shown.unit != "×":
+                axes.set_ylabel(f"{metric.upper()} slowdown (×)" if shown.unit == "×" else f"{metric.upper()} (s)")
     rates = sorted({rate for one in lines for rate in one.runs})
-    for panel in grid[-1]:
-        panel.set_xlabel("requests per second")
+    for axes in grid[-1]:
+        axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
-            panel.set_xticks(rates)
+            axes.set_xticks(rates)
     legend_below(figure, grid[0][0], 3)
     caption = (
         "Times over those of the same request alone on a DGX-A100. Shaded: outside the SLO; lines that leave a panel"
         " are more than twice over the limit, and a line ends where a run was stopped as unstable or failed."
-        " Of each system its best design: the highest rate within the SLO, then the cheapest."
+        " Of each system the design that carries most, of equals the cheapest."
     )
     return Plot(f"slowdown-{load}", f"{TITLE}, {load}", figure, caption)
+
+
+def _limit(axes: Axes, shown: Panel) -> None:
+    if shown.limit is None:
+        axes.set_ylim(bottom=0)
+        return
+    axes.axhline(shown.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+    axes.axhspan(shown.limit, 2 * shown.limit, color="0.94", linewidth=0, zorder=-1)
+    axes.annotate(
+        f"SLO {shown.limit:g}{shown.unit}", (0.02, shown.limit), xycoords=("axes fraction", "data"), xytext=(0, 2),
+        textcoords="offset points", fontsize=7, color="0.25",
+    )  # fmt: skip
+    axes.set_ylim(0, 2 * shown.limit)

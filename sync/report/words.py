@@ -1,112 +1,103 @@
-"""The answer in words and as a table: what each design carries within the SLO, and what that costs."""
+"""The answer as tables: what each design carries within the SLO, what that costs, and who carries a rate for least."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync.report.bars import baseline
-from sync.report.data import Champion, Limits, ReportData, Run, label
-from sync.verdict import WITHIN, verdict
+from sync.answers import Configuration, WorkloadAnswer, normalised
+from sync.report.data import ReportData
 
-_ALIKE = 1.05  # costs (or powers) this close, largest to smallest, count as equal: machines come in whole numbers
+_STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed": "failed"}
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the table. `times` is the rate in those of the baseline's (None: it holds none), `then` is what is
-    wrong at the next rate that was run."""
+class Table:
+    """A table of texts; the first `left` columns are words, and so is the last one."""
 
-    champion: Champion
-    times: float | None
-    then: str
-
-
-def answer(data: ReportData, load: str) -> str:
-    """Which design carries most within the SLO under a load, on what terms, in one or two sentences."""
-    members = [one for one in data.champions if one.load == load]
-    rated = [one for one in members if one.runs]
-    if not rated:
-        held = [run.outcome.name for run in data.runs if run.load == load and run.within]
-        return f"{load}: the points have no rates to compare; within the SLO: {', '.join(held) or 'none of them'}."
-    good = [one for one in rated if one.best is not None]
-    if not good:
-        lowest = min(rate for one in rated for rate in one.runs)
-        return f"{load}: no design is within the SLO, not even at {lowest:g} requests/s, the lowest rate that was run."
-    best = max(good, key=lambda one: (one.best or 0.0, -one.cost, -one.power))
-    others = [one for one in good if one.best == best.best and one is not best]
-    as_well = f" (as {_list([one.system for one in others])})" if others else ""
-    least = "at least " if best.best == max(best.runs) else ""
-    told = f"{load}: within the SLO{_terms(rated)}, {label(best.design, load)} carries {least}{best.best:g} requests/s"
-    return f"{told}{as_well}{_compared(best, rated)}.{_bounds(best)}"
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 2
 
 
-def _terms(members: Sequence[Champion]) -> str:
-    costs, powers = [one.cost for one in members], [one.power for one in members]
-    if len(members) > 1 and min(costs) > 0 and max(costs) <= _ALIKE * min(costs):
-        return f" at equal cost (${min(costs):,.0f} to ${max(costs):,.0f} an hour)"
-    if len(members) > 1 and min(powers) > 0 and max(powers) <= _ALIKE * min(powers):
-        return f" at equal power ({min(powers):,.0f} to {max(powers):,.0f} by the machines' weights)"
-    return ""
-
-
-def _compared(best: Champion, members: Sequence[Champion]) -> str:
-    base = [one for one in members if one.system.startswith("baseline") and one is not best]
-    parts = [
-        f"{best.best / one.best:.2f} times {one.system} ({one.best:g})"
-        if one.best and best.best
-        else f"while {one.system} holds none of its rates"
-        for one in sorted(base, key=lambda one: -(one.best or 0.0))
+def highest(of: WorkloadAnswer) -> Table:
+    """Per system the design that carries most, the highest rate first, in multiples of the reference's."""
+    rows = sorted(normalised(of), key=lambda row: (-(row.configuration.carries or 0.0), row.configuration.cost))
+    base = of.reference or "the first"
+    cells: list[tuple[str, ...]] = [
+        (
+            row.system,
+            row.configuration.name,
+            _number(row.configuration.carries, "{:g}/s", "yes"),
+            _number(row.rate, "{:.2f}×"),
+            f"{row.configuration.cost:,.2f}",
+            _number(row.cost, "{:.2f}×"),
+            f"{row.configuration.power:,.1f}",
+            _number(row.power, "{:.2f}×"),
+            _number(row.configuration.requests_per_dollar, "{:,.0f}"),
+            _number(row.configuration.requests_per_kwh, "{:,.0f}"),
+            _then(row.configuration),
+        )
+        for row in rows
     ]
-    return f", {_list(parts)}" if parts else ""
+    none = [answer for answer in of.systems if answer.highest is None]
+    cells += [(a.system, f"none of {a.configurations}", "none", *["-"] * 7, _why(of, a.system)) for a in none]
+    heads = ("system", "design", "carries", "", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
+    return Table(f"{of.workload}: the highest rate within the SLO, and multiples of {base}'s", heads, tuple(cells))
 
 
-def _bounds(best: Champion) -> str:
-    worse = [rate for rate in best.runs if best.best is not None and rate > best.best]
-    if worse:
-        return f" At {min(worse):g}, the next rate that was run, it is {_why(best.runs[min(worse)])}."
-    return " No higher rate was run."
-
-
-def _why(run: Run) -> str:
-    return "outside the given SLO" if verdict(run.outcome) == WITHIN else verdict(run.outcome)
-
-
-def table(data: ReportData, load: str) -> list[Row]:
-    """The designs under a load, the highest rate first, at equal rates the cheapest."""
-    members = [one for one in data.champions if one.load == load]
-    if not members:
-        return []
-    base = baseline(members)
+def least(of: WorkloadAnswer) -> Table | None:
+    """Per system the cheapest design that carries the rate asked for, and the one of least power."""
     rows = []
-    for one in sorted(members, key=lambda one: (-(one.best or 0.0), one.cost, one.system)):
-        worse = min((rate for rate, run in one.runs.items() if not run.within), default=None)
-        then = "" if worse is None else f"{worse:g}/s: {_why(one.runs[worse])}"
-        rows.append(Row(one, one.best / base.best if one.best and base.best else None, then))
-    return rows
+    for answer in of.systems:
+        for what, one in (("costs least", answer.cheapest), ("draws least", answer.least_power)):
+            if one is None or (what == "draws least" and one == answer.cheapest):
+                continue
+            both = " and draws least" if one == answer.cheapest == answer.least_power else ""
+            machines = ", ".join(f"{count} {sku}" for sku, count in one.machines.items())
+            rows.append((answer.system, one.name, f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}"))
+    if of.rate is None or not rows:
+        return None
+    heads = ("system", "design", "$/h", "power", "which")
+    return Table(f"{of.workload}: to carry {of.rate:g} requests/s within the SLO", heads, tuple(rows))
+
+
+def front(of: WorkloadAnswer) -> str:
+    """The Pareto front in one sentence; nothing where it is a single design."""
+    if len(of.front) < 2:
+        return ""
+    told = "; ".join(f"{one.name} (${one.cost:,.2f}/h, power {one.power:,.1f}{_carried(one)})" for one in of.front)
+    return f"{of.workload}: no other design costs less, draws less and carries more than each of these: {told}."
 
 
 def counts(data: ReportData) -> str:
     """How many points there are, and what became of them and of their requests."""
     outcomes = [run.outcome for run in data.runs]
-    by_status = [(sum(o.status == status for o in outcomes), words) for status, words in _STATES]
-    told = [f"{count} {words}" for count, words in by_status if count]
+    found = {words: sum(o.status == status for o in outcomes) for status, words in _STATES.items()}
+    told = ", ".join(f"{count:,} {words}" for words, count in found.items() if count) or "none finished"
     missed = {what: sum(o.summary.get(f"run/{what}", 0.0) for o in outcomes) for what in ("rejected", "unfinished")}
-    unserved = [f"{count:,.0f} {what}" for what, count in missed.items() if count]
-    line = f" Requests not served, over all runs: {_list(unserved)}." if unserved else " Every request was served."
-    return f"{len(outcomes)} points: {', '.join(told) or 'none finished'}.{line if outcomes else ''}"
+    unserved = " and ".join(f"{count:,.0f} {what}" for what, count in missed.items() if count)
+    line = f" Requests not served, over all runs: {unserved}." if unserved else " Completed runs served every request."
+    return f"{len(outcomes):,} points: {told}.{line if outcomes else ''}"
 
 
-_STATES = (("completed", "completed"), ("stopped", "stopped as unstable"), ("failed", "failed"))
+def _carried(one: Configuration) -> str:
+    return "" if one.carries is None else f", {one.carries:g}/s"
 
 
-def limits_text(limits: Limits) -> str:
-    """The SLO in one line."""
-    return "; ".join(
-        f"{metric.upper()} {', '.join(f'{name} {limit:g}×' for name, limit in of.items())}"
-        for metric, of in limits.items()
-    )
+def _then(one: Configuration) -> str:
+    if one.then is None:
+        return "no higher rate was run" if one.carries is not None else "-"
+    rate, why = one.then
+    above = f" (but {', '.join(f'{rate:g}' for rate in one.above)}/s is within)" if one.above else ""
+    return f"{why}{above}" if rate is None else f"{rate:g}/s: {why}{above}"
 
 
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+def _why(of: WorkloadAnswer, system: str) -> str:
+    """Of the cheapest design of a system that holds nothing."""
+    members = [one for one in of.configurations if one.system == system]
+    return _then(min(members, key=lambda one: (one.cost, one.power, one.name))) if members else "-"
+
+
+def _number(value: float | None, form: str, none: str = "-") -> str:
+    return none if value is None else form.format(value)

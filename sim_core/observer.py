@@ -80,7 +80,7 @@ class IterationLog(IterationObserver):
         rows = self._rows[instance.index]
         end = instance.engine.now
         members = [*instance.prompts, *instance.decodes]
-        tasks = members + [entry[-1] for entry in instance.waiting[-1:]]
+        tasks = [*members, *instance.all_waiting()]
         earliest = max(tasks, key=lambda task: task.order).request.index
         waiting_decodes = [task for task in instance.queue if task.paused_at_s >= 0.0]
         prompts = [task for task in instance.queue if task.is_prompt]

@@ -141,7 +141,7 @@ class Instance(Residents, ABC):
         """Choose a batch and start its next run of iterations."""
         if not (self.decodes or self.prompts):
             self.busy_since_s = self.engine.now
-        if self.waiting:
+        if self.waiting or self.preempted:
             self.refill()
         else:
             self.batch_tokens = len(self.decodes)
@@ -218,7 +218,9 @@ class Instance(Residents, ABC):
         task.end = -1
         task.paused_at_s = self.engine.now
         task.request.preemptions += 1
-        self.wait(task)
+        task.waiting_since = self.starts
+        self.waiting_batch_tokens += task.batch_tokens
+        self.preempted.append(task)
 
     def _iterations_to_next_end(self) -> int:
         ends = self._ends
@@ -262,7 +264,7 @@ class Instance(Residents, ABC):
             done, self.prompts = self.prompts, []
             for task in done:
                 self._finish_prompt(task.request)
-        if self.waiting or not decodes:
+        if self.waiting or self.preempted or not decodes:
             if not decodes:
                 self.busy_s += self.engine.now - self.busy_since_s
             self.start()

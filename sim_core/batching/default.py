@@ -21,6 +21,8 @@ class DefaultInstance(Instance):
     To the instance a task is one long iteration; the run overhead comes once a task.
     """
 
+    queue: list[Task]
+
     __slots__ = ("_run_s",)
 
     overhead_per_iteration = False

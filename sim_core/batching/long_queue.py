@@ -54,7 +54,7 @@ class LongQueue:
             self._portions = [other for other in self._portions if other]
 
     def insert(self, task: Task, waits: int, starts: int) -> None:
-        """Put `task` where a binary search by (waits, arrival) over the whole queue ends: see SplitwiseInstance."""
+        """Put `task` where a binary search by (waits, arrival) over the whole queue ends: see WaitsQueue."""
         portions = self._portions
         begins = list(accumulate(map(len, portions), initial=0))
         low, high = 0, begins[-1]
@@ -68,7 +68,7 @@ class LongQueue:
                 portion = portions[which]
             other = portion[middle - first]
             since = other.waiting_since
-            other_waits = other.waited if since < 0 else other.waited + starts - since
+            other_waits = other.waited if since < 0 or since > starts else other.waited + starts - since
             if waits < other_waits or (waits == other_waits and age > other.order[0]):
                 high = middle
             else:

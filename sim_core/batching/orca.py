@@ -12,6 +12,8 @@ class OrcaInstance(Instance):
     Prompts join the running decodes at the next iteration. There is no limit on a batch's tokens and no preemption.
     """
 
+    queue: list[Task]
+
     __slots__ = ()
 
     def enqueue(self, task: Task) -> None:

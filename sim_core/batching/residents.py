@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 from sim_core.request import Task
 
@@ -10,7 +11,8 @@ from sim_core.request import Task
 class Residents:
     """Counts memory in tokens of KV cache, and keeps who waits in order of arrival.
 
-    `waiting` holds the next task of every request that is here and not in the batch, newest first.
+    The next task of every request that is here and not in the batch is in `preempted`, where it has been in the batch
+    before, or in `waiting`, newest first.
     """
 
     __slots__ = (
@@ -19,6 +21,7 @@ class Residents:
         "kv_holders",
         "kv_peak",
         "kv_tokens",
+        "preempted",
         "prompts",
         "requests",
         "starts",
@@ -33,7 +36,8 @@ class Residents:
         self.kv_holders = 0  # requests that hold memory here
         self.requests = 0  # here, waiting or running
         self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
-        self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over `waiting`
+        self.preempted: list[Task] = []  # decodes, in the order in which they left the batch; they keep their memory
+        self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over both
         # the batch: prompts that this iteration completes, and decodes in the order in which they joined
         self.prompts: list[Task] = []
         self.decodes: dict[Task, None] = {}
@@ -61,9 +65,18 @@ class Residents:
         self.waiting_kv_tokens += task.kv_tokens
         insort(self.waiting, (*task.order, task))
 
+    def all_waiting(self) -> Iterator[Task]:
+        """The next task of every request that is here and not in the batch."""
+        yield from self.preempted
+        for *_, task in self.waiting:
+            yield task
+
     def stop_waiting(self, task: Task) -> None:
-        """Take a task that is about to join the batch out of `waiting`."""
+        """Take a task that is about to join the batch out of those that wait."""
         self.waiting_batch_tokens -= task.batch_tokens
+        if task.paused_at_s >= 0.0:
+            self.preempted.remove(task)
+            return
         self.waiting_kv_tokens -= task.kv_tokens
         del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
-from sim_core.batching.long_queue import LONG, LongQueue
+from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.engine import Engine
 from sim_core.request import Task
 from sim_core.spec import InstanceSpec
@@ -27,9 +27,9 @@ class SplitwiseInstance(Instance):
     their memory. `queue` is ordered by (times waited, arrival) at the moment a task is put in and never again.
     """
 
-    queue: list[Task] | LongQueue
+    queue: WaitsQueue
 
-    __slots__ = ("max_batch_tokens", "max_waits", "preempted", "prompt_queue")
+    __slots__ = ("max_batch_tokens", "max_waits", "prompt_queue")
 
     def __init__(
         self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
@@ -39,13 +39,8 @@ class SplitwiseInstance(Instance):
         assert spec.max_batch_tokens is not None and spec.max_preemptions is not None
         self.max_batch_tokens = spec.max_batch_tokens
         self.max_waits = spec.max_preemptions
+        self.queue = WaitsQueue()
         self.prompt_queue: deque[Task] = deque()  # the prompts in `queue`, first come first
-        self.preempted: list[Task] = []  # the preempted decodes in `queue`, likewise
-
-    def waits(self, task: Task) -> int:
-        """How many batches started without this task while it was its request's next."""
-        since = task.waiting_since
-        return task.waited if since < 0 else task.waited + self.starts - since
 
     def has_token_room(self) -> bool:
         return self.batch_tokens < self.max_batch_tokens
@@ -59,7 +54,10 @@ class SplitwiseInstance(Instance):
         tokens = task.batch_tokens
         decodes = self.decodes
         task.waiting_since = self.starts
-        if not (self.queue or decodes or self.prompts) and self.kv_tokens + kv_tokens <= self.kv_capacity:
+        if (
+            not (self.waiting or self.preempted or decodes or self.prompts)
+            and self.kv_tokens + kv_tokens <= self.kv_capacity
+        ):
             # idle and nobody waits: straight into the batch
             self.busy_since_s = self.engine.now
             self.join(task)
@@ -72,48 +70,14 @@ class SplitwiseInstance(Instance):
         insort(self.waiting, (*order, task))
         if task.is_prompt:
             self.prompt_queue.append(task)
-        if self.queue:
-            self._insert(task)
-        else:
-            self.queue.append(task)
+        self.queue.insert(task, self.starts)
         if not (self.prompts or self.cutting):
             self.arrived(task)
 
     def enqueue(self, task: Task) -> None:
         if task.is_prompt:
             self.prompt_queue.append(task)
-        self._insert(task)
-
-    def _insert(self, task: Task) -> None:
-        """Put `task` behind all that come before it by (waits, arrival), as a binary search sees them.
-
-        Those inside have waited on since they were put in, so the queue need not be sorted: the result depends on
-        where the search looks. NOTE: bisect.insort with a key, written out; the key would be computed by a call
-        and a tuple for each comparison.
-        """
-        queue = self.queue
-        if not queue:
-            queue.append(task)
-            return
-        if not isinstance(queue, list):
-            queue.insert(task, self.waits(task), self.starts)
-            return
-        starts = self.starts
-        waits = self.waits(task)
-        age = task.order[0]
-        low, high = 0, len(queue)
-        while low < high:
-            middle = (low + high) // 2
-            other = queue[middle]
-            since = other.waiting_since
-            other_waits = other.waited if since < 0 else other.waited + starts - since
-            if waits < other_waits or (waits == other_waits and age > other.order[0]):
-                high = middle
-            else:
-                low = middle + 1
-        queue.insert(low, task)
-        if len(queue) > LONG:
-            self.queue = LongQueue(queue)
+        self.queue.insert(task, self.starts)
 
     def arrived(self, task: Task) -> None:
         if self.prompts or self.cutting:  # the batch ends at its next iteration anyway
@@ -132,13 +96,13 @@ class SplitwiseInstance(Instance):
 
     def refill(self) -> None:
         decodes = len(self.decodes)
-        waiting = len(self.waiting)
+        waiting = len(self.waiting) + len(self.preempted)
         tokens = decodes + self.waiting_batch_tokens
         if (
-            self.waits(self.queue[0]) < self.max_waits
-            and decodes + waiting <= self.max_batch_size
+            decodes + waiting <= self.max_batch_size
             and (tokens <= self.max_batch_tokens or (decodes == 0 and waiting == 1))
             and self.kv_tokens + self.waiting_kv_tokens <= self.kv_capacity
+            and not self.queue.first_has_waited(self.max_waits, self.starts)
         ):
             self._take_all()
             self.batch_tokens = tokens
@@ -147,34 +111,25 @@ class SplitwiseInstance(Instance):
 
     def _take_all(self) -> None:
         """The common refill: everything that waits has room beside what runs."""
-        queue = self.queue
         waiting = self.waiting
-        if len(queue) == 1:
-            ((_, _, task),) = waiting
-            self.queue = []
+        join = self.join
+        if len(waiting) == 1 and self.queue.take_only(task := waiting[0][2]):
             waiting.clear()
             self.waiting_batch_tokens = self.waiting_kv_tokens = 0
-            if task.is_prompt:
-                self.prompt_queue.clear()
-            elif self.preempted:
-                self.preempted.clear()
-            self.join(task)
-            return
-        if len(queue) == len(waiting):
-            self.queue = []
-        else:  # decodes behind prompts that are not done stay
-            self.queue = [task for task in queue if task.waiting_since < 0]
-        join = self.join
-        first = len(self.prompt_queue) + len(self.preempted)
-        if first:
-            for task in self.prompt_queue:
-                join(task)
             self.prompt_queue.clear()
+            join(task)
+            return
+        self.queue.keep_blocked()
+        prompts = len(self.prompt_queue)
+        for task in self.prompt_queue:
+            join(task)
+        self.prompt_queue.clear()
+        if self.preempted:
             self.resume(self.preempted)
             self.preempted.clear()
-        if first < len(waiting):
+        if prompts < len(waiting):
             for *_, task in reversed(waiting):
-                if task.waiting_since >= 0:  # neither a prompt nor preempted: those have joined
+                if task.waiting_since >= 0:  # no prompt: those have joined
                     join(task)
         waiting.clear()
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0
@@ -183,12 +138,12 @@ class SplitwiseInstance(Instance):
         """The full ordering, where not everything has room."""
         new, kept = self._select()
         if kept < len(self.decodes):
-            for task in list(self.decodes)[kept:]:
+            displaced = list(self.decodes)[kept:]
+            for task in displaced:
                 self.leave(task)
-                self._insert(task)
-                self.preempted.append(task)
+            self.queue.set_aside(displaced, self.starts)
+        self._remove(new)
         for task in new:
-            self._remove(task)
             self.stop_waiting(task)
             self.join(task)
 
@@ -213,7 +168,7 @@ class SplitwiseInstance(Instance):
                     break
                 draft.add(task)
         kept = draft.keep(len(self.decodes))
-        for *_, task in reversed(self.waiting):
+        for *_, task in reversed(self.waiting):  # if a preempted one is left there is no room at all
             if task in draft.new:
                 continue
             if not draft.room(task) or task.kv_tokens > draft.free:
@@ -224,22 +179,20 @@ class SplitwiseInstance(Instance):
 
     def _overdue(self) -> Iterator[Task]:
         """The head of the queue as far as it has waited too often."""
+        if not self.queue.first_has_waited(self.max_waits, self.starts):
+            return
         for task in self.queue:
-            if self.waits(task) < self.max_waits:
+            if waits(task, self.starts) < self.max_waits:
                 return
             if task.waiting_since >= 0:  # not a decode behind its own prompt
                 yield task
 
-    def _remove(self, task: Task) -> None:
-        """Take `task` out of the queue and its group."""
-        queue = self.queue
-        queue.remove(task)
-        if len(queue) < LONG // 4 and not isinstance(queue, list):
-            self.queue = list(queue)
-        if task.is_prompt:
-            self.prompt_queue.remove(task)
-        elif task.paused_at_s >= 0.0:
-            self.preempted.remove(task)
+    def _remove(self, tasks: list[Task]) -> None:
+        """Take `tasks` out of the queue and their groups."""
+        self.queue.remove(tasks, self.starts)
+        for task in tasks:
+            if task.is_prompt:
+                self.prompt_queue.remove(task)
 
 
 class _Draft:

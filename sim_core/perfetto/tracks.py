@@ -118,7 +118,7 @@ class PerfettoTrace(IterationObserver):
         track.end_us = end_us = max(_us(end_s), start_us)
         prompts, decodes = len(instance.prompts), len(instance.decodes)
         share = _percent(instance)
-        waiting = sum(entry[-1].waiting_since < instance.starts for entry in instance.waiting)  # since its start
+        waiting = sum(task.waiting_since < instance.starts for task in instance.all_waiting())  # since its start
         watts = None
         if track.power_w is not None:
             watts = track.power_w.prompt_w if prompts else track.power_w.token_w
@@ -148,7 +148,12 @@ class PerfettoTrace(IterationObserver):
             self.batch_empty(source)
 
     def _idle_sample(self, instance: Instance, track: _Track) -> Sample:
-        return _percent(instance), len(instance.waiting), 0, None if track.power_w is None else track.power_w.idle_w
+        return (
+            _percent(instance),
+            len(list(instance.all_waiting())),
+            0,
+            None if track.power_w is None else track.power_w.idle_w,
+        )
 
     def _sample(self, track: _Track, time_us: int, values: Sample) -> None:
         """Write the counters that have changed; before the window, remember them for its start."""
@@ -212,7 +217,7 @@ class PerfettoTrace(IterationObserver):
                 self._run_ended(instance, start_s, now, done, unfinished=True)
             if track.before is not None and now >= self._options.start_s:
                 self._sample(track, self._start_us, track.before)
-            for *_, task in instance.waiting:
+            for task in instance.all_waiting():
                 if task.paused_at_s >= 0.0 and not task.is_prompt and task.request.index in self._rows:
                     self._pauses.setdefault(task.request.index, []).append((task.paused_at_s, now))
         for application_id, application in self._simulation.applications.items():

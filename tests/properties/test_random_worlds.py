@@ -14,7 +14,9 @@ from sim_core import SimResult, SimSpec, Trace, simulate
 from sim_core.batching import BATCHING, Instance
 from sim_core.batching.contacts import IterationObserver
 from sim_core.batching.splitwise import SplitwiseInstance
+from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.engine import Engine
+from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from tests.sim_core import worlds
@@ -215,11 +217,23 @@ def test_the_same_run_twice_is_the_same(spec: SimSpec, arrivals: list[Any]) -> N
     assert comparable(numbers(simulate(spec, trace))) == comparable(numbers(simulate(spec, trace)))
 
 
+class PlainQueue(WaitsQueue):
+    """The readable twin: whoever is set aside is put in at once."""
+
+    def set_aside(self, tasks: Sequence[Task], starts: int) -> None:
+        super().set_aside(tasks, starts)
+        self._settle()
+
+
 class PlainSplitwise(SplitwiseInstance):
     """The readable twin of what is written out for speed: arrivals step by step, refills by the full ordering."""
 
     enter = Instance.enter
     refill = SplitwiseInstance._take_some
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.queue = PlainQueue()
 
 
 @settings(deadline=None, max_examples=300)

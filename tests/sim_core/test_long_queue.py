@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core import simulate
-from sim_core.batching import long_queue, splitwise
+from sim_core.batching import long_queue, waits_queue
 from sim_core.batching.long_queue import LongQueue
 from sim_core.request import Request, Task
 from tests.sim_core import worlds
@@ -60,7 +60,7 @@ def test_an_overloaded_instance_does_the_same_with_either_queue() -> None:
     spec = worlds.spec("token_jsq", count=2, kv_tokens=50_000)
     plain = simulate(spec, worlds.trace(rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splitwise, "LONG", 8)
+        patch.setattr(waits_queue, "LONG", 8)
         patch.setattr(long_queue, "PORTION", 4)
         long = simulate(spec, worlds.trace(rows))
     assert plain.completed == 400

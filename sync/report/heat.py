@@ -126,9 +126,13 @@ def _told(plan: Plan, figure: object, best: tuple[int, int] | None) -> Plot:
 
 
 def cheapest(plan: Plan) -> tuple[int, int] | None:
-    """The counts of the cheapest point within the SLO (of equals the one of least power); None where none is."""
-    held = [(run.outcome.cost, run.outcome.power, cell) for cell, run in plan.cells.items() if run.within]
-    return min(held)[2] if held else None
+    """The counts of the cheapest point within the SLO, of equals the one of least power; None where none is."""
+    held = {cell: run.outcome for cell, run in plan.cells.items() if run.within}
+
+    def least(cell: tuple[int, int]) -> tuple[float, float, int]:
+        return held[cell].cost, held[cell].power, sum(held[cell].machines.values())
+
+    return min(held, key=least, default=None)  # of equals the first point, as in the answers
 
 
 def _share(shown: Panel, run: Run) -> float:

@@ -26,7 +26,7 @@ _FIGURES = {
     "unfinished": "run/unfinished",
 }
 _CSS = """
-body{font:16px/1.5 system-ui,sans-serif;color:#111;margin:2em auto;max-width:62em;padding:0 1em}
+body{font:16px/1.5 system-ui,sans-serif;color:#111;margin:2em auto;max-width:66em;padding:0 1em}
 h1{font-size:1.6em;margin:0}h2{font-size:1.2em;margin:2.2em 0 .4em;border-top:1px solid #ccc;padding-top:.8em}
 .answer{font-size:1.15em;margin:.6em 0}.small,figcaption{font-size:.85em;color:#333}
 figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:54em;height:auto}
@@ -89,7 +89,7 @@ class Page:
         last = len(table.heads) - 1
 
         def cell(tag: str, number: int, text: str) -> str:
-            kind = "left" if number < table.left else "left wide" if number == last else ""
+            kind = "left" if number == 0 else "left wide" if number == last else ""
             return f'<{tag} class="{kind}">{self._text(text)}'
 
         rows = "\n".join("<tr>" + "".join(cell("td", n, text) for n, text in enumerate(row)) for row in table.rows)

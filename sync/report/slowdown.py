@@ -27,7 +27,7 @@ def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
             told = "has one rate" if rates else "has no rate, or no slowdowns"
             made.append(Missing(f"{TITLE}, {load}", f"it {told}"))
         else:
-            made.append(_nine(data, load, lines[:MOST_DESIGNS]))
+            made.append(_nine(data, load, lines[:MOST_DESIGNS], shown_rates(lines)))
     return made or [Missing(TITLE, "the sweep has no finished runs")]
 
 
@@ -36,20 +36,29 @@ def _measured(data: ReportData, one: Champion) -> bool:
     return any(math.isfinite(run.figure(name)) for run in one.runs.values() for name in figures)
 
 
-def _nine(data: ReportData, load: str, lines: list[Champion]) -> Plot:
+def shown_rates(lines: Sequence[Champion]) -> list[float]:
+    """Up to the second rate that no design carries: beyond, there is nothing but lines that have left their panels."""
+    rates = sorted({rate for one in lines for rate in one.runs})
+    last = [
+        rate for one in lines if (rate := next((r for r, run in one.runs.items() if not run.within), None)) is not None
+    ]
+    beyond = [rate for rate in rates if last and len(last) == len(lines) and rate > max(last)]
+    return [rate for rate in rates if rate not in beyond[1:]]
+
+
+def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]) -> Plot:
     figure, grid = panels(3, 3, 6.6, sharex=True)
     look = styles(data.systems)
     for row, metric in zip(grid, METRICS, strict=True):
         for axes, percentile in zip(row, PERCENTILES, strict=True):
             shown = data.panel(metric, percentile)
             for one in lines:
-                values = [run.figure(shown.figure) for run in one.runs.values()]
-                axes.plot(list(one.runs), values, label=label(one.design, load), **look[one.system].line)
+                points = {rate: run.figure(shown.figure) for rate, run in one.runs.items() if rate in rates}
+                axes.plot(list(points), list(points.values()), label=label(one.design, load), **look[one.system].line)
             _limit(axes, shown)
             axes.set_title(f"{metric.upper()} {percentile}", pad=3)
             if axes is row[0] or shown.unit != "×":
                 axes.set_ylabel(f"{metric.upper()} slowdown (×)" if shown.unit == "×" else f"{metric.upper()} (s)")
-    rates = sorted({rate for one in lines for rate in one.runs})
     for axes in grid[-1]:
         axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
@@ -60,6 +69,8 @@ def _nine(data: ReportData, load: str, lines: list[Champion]) -> Plot:
         " are more than twice over the limit, and a line ends where a run was stopped as unstable or failed."
         " Of each system the design that carries most, of equals the cheapest."
     )
+    if len(rates) < len({rate for one in lines for rate in one.runs}):
+        caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."
     return Plot(f"slowdown-{load}", f"{TITLE}, {load}", figure, caption)
 
 
@@ -70,7 +81,7 @@ def _limit(axes: Axes, shown: Panel) -> None:
     axes.axhline(shown.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.axhspan(shown.limit, 2 * shown.limit, color="0.94", linewidth=0, zorder=-1)
     axes.annotate(
-        f"SLO {shown.limit:g}{shown.unit}", (0.02, shown.limit), xycoords=("axes fraction", "data"), xytext=(0, 2),
-        textcoords="offset points", fontsize=7, color="0.25",
+        f"SLO {shown.limit:g}{shown.unit}", (0.98, shown.limit), xycoords=("axes fraction", "data"), xytext=(0, 2),
+        textcoords="offset points", ha="right", fontsize=7, color="0.25",
     )  # fmt: skip
     axes.set_ylim(0, 2 * shown.limit)

@@ -12,12 +12,11 @@ _STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed":
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; the first `left` columns are words, and so is the last one."""
+    """A table of texts; the first and the last column are words."""
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    left: int = 2
 
 
 def highest(of: WorkloadAnswer) -> Table:
@@ -26,7 +25,6 @@ def highest(of: WorkloadAnswer) -> Table:
     base = of.reference or "the first"
     cells: list[tuple[str, ...]] = [
         (
-            row.system,
             row.configuration.name,
             _number(row.configuration.carries, "{:g}/s", "yes"),
             _number(row.rate, "{:.2f}×"),
@@ -41,13 +39,19 @@ def highest(of: WorkloadAnswer) -> Table:
         for row in rows
     ]
     none = [answer for answer in of.systems if answer.highest is None]
-    cells += [(a.system, f"none of {a.configurations}", "none", *["-"] * 7, _why(of, a.system)) for a in none]
-    heads = ("system", "design", "carries", "", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
-    return Table(f"{of.workload}: the highest rate within the SLO, and multiples of {base}'s", heads, tuple(cells))
+    cells += [(f"{a.system} (of {a.configurations})", "none", *["-"] * 7, _why(of, a.system)) for a in none]
+    heads = ("design", "carries", "", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
+    return Table(f"{of.workload}: the highest rate within the SLO, and multiples of {base}'s", *_known(heads, cells))
+
+
+def _known(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Without the columns that nothing is known of."""
+    kept = [n for n in range(len(heads)) if n in (0, len(heads) - 1) or any(row[n] != "-" for row in rows)]
+    return tuple(heads[n] for n in kept), tuple(tuple(row[n] for n in kept) for row in rows)
 
 
 def least(of: WorkloadAnswer) -> Table | None:
-    """Per system the cheapest design that carries the rate asked for, and the one of least power."""
+    """Per system the cheapest design that carries the rate asked for, and the one of least power; None: no choice."""
     rows = []
     for answer in of.systems:
         for what, one in (("costs least", answer.cheapest), ("draws least", answer.least_power)):
@@ -55,10 +59,10 @@ def least(of: WorkloadAnswer) -> Table | None:
                 continue
             both = " and draws least" if one == answer.cheapest == answer.least_power else ""
             machines = ", ".join(f"{count} {sku}" for sku, count in one.machines.items())
-            rows.append((answer.system, one.name, f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}"))
-    if of.rate is None or not rows:
+            rows.append((one.name, f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}"))
+    if of.rate is None or not rows or all(answer.configurations == 1 for answer in of.systems):
         return None
-    heads = ("system", "design", "$/h", "power", "which")
+    heads = ("design", "$/h", "power", "which")
     return Table(f"{of.workload}: to carry {of.rate:g} requests/s within the SLO", heads, tuple(rows))
 
 

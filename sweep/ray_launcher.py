@@ -38,8 +38,6 @@ _ENVIRONMENT = {
     "GRPC_VERBOSITY": "NONE",  # nor for those of the library below
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
-    # A worker is kept for the next point instead of asked for anew after each that took longer than half a second.
-    "RAY_worker_lease_timeout_milliseconds": "60000",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
 }
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has a core

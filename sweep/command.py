@@ -16,8 +16,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sim_core.errors import SimError, SpecError
+from sweep.closing import plan, print_answer
 from sweep.expand import Grid
-from sweep.experiment import read_experiment
+from sweep.experiment import Experiment, read_experiment
 from sweep.grammar import to_override
 from sweep.interrupt import EXIT_INTERRUPTED, Interrupts
 from sweep.journal import Journal, JournalError
@@ -30,10 +31,12 @@ from sweep.results_table import results_table
 from sweep.serial import SerialLauncher
 from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import failures_text, output_console, points_table, stopped_text
+from sweep.table import failures_text, output_console, stopped_text
 from sync.base import ResultSink
+from sync.judging import judging
 from sync.privacy import scrub
 from sync.sinks import make_sink
+from sync.slo import judged
 from sync.tracking import tracking_uri
 from sync.ui import ui_lines
 from sync.writer import Delivery, SinkWriter
@@ -109,6 +112,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
     experiment = read_experiment(arguments.experiment)
+    sink = judging(sink, experiment.slo)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as told:
         points = grid.points(arguments.limit if arguments.point is None else None, told)
@@ -128,7 +132,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
     )
     report, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(report, delivery, grid.total, arguments, screen)
+    _show_results(report, delivery, experiment, grid.total, arguments, screen)
     if report.interrupted and report.missing:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.failed else 0
@@ -199,17 +203,20 @@ def _show_points(points: Sequence[Point], total: int, form: str) -> None:
     if form == "json":
         print(points_json(points))
         return
-    console = output_console()
-    console.print(points_table(points))
-    shown = f" of {total}" if total != len(points) else ""
-    console.print(f"{len(points)}{shown} points; nothing was started")
+    output_console().print(plan(points, total))
 
 
 def _show_results(
-    report: SweepReport, delivery: Delivery, total: int, arguments: argparse.Namespace, screen: Console
+    report: SweepReport,
+    delivery: Delivery,
+    experiment: Experiment,
+    total: int,
+    arguments: argparse.Namespace,
+    screen: Console,
 ) -> None:
     console = output_console()
-    completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
+    outcomes = [judged(outcome, experiment.slo) for outcome in report.outcomes]
+    completed = [outcome for outcome in outcomes if outcome.status == "completed"]
     stopped = [outcome for outcome in report.outcomes if outcome.status == "stopped"]
     if completed:
         console.print(results_table(completed, console))
@@ -223,6 +230,7 @@ def _show_results(
     part = f" ({count} of {total} points)" if count != total else ""
     counts = f"{len(completed)} completed{unstable}{reused}, {len(report.failed)} failed, {report.missing} not run"
     console.print(f"{counts}{part}")
+    print_answer(outcomes, experiment.slo, experiment.name, console)
     if report.given_up:
         screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
     elif report.missing:

@@ -25,8 +25,9 @@ from typing import Any
 from sim_core.errors import SpecError, choices
 from sweep.budget import Budget, parse_budget, parse_machines
 from sweep.grammar import axis_values, read_yaml
+from sync.slo import PAPER, Slo, slo_of_experiment
 
-EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "overrides", "variables", "axes", "systems")
+EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
 SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")
 DESIGN_KEYS = ("baseline", "prompt", "token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -69,6 +70,7 @@ class Experiment:
     text: str = ""
     budget: Budget | None = None
     machines: dict[str, dict[str, float]] = field(default_factory=dict)
+    slo: Slo = PAPER
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -101,6 +103,7 @@ def parse_experiment(text: str, source: str) -> Experiment:
             source=source,
             text=text,
             budget=parse_budget(content.get("budget")),
+            slo=slo_of_experiment(content, source),
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(content, ""),
         )

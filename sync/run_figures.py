@@ -20,8 +20,8 @@ Floats = npt.NDArray[np.float64]
 STEADY = (0.1, 0.9)  # of the time until the last arrival
 # The backlog of the later stretch is held against that of the earlier one: both after the start, before arrivals end.
 EARLIER, LATER = (0.4, 0.5), (0.8, 0.9)
-GROWTH = 0.05  # of the requests that arrive in between: what a stable backlog grows by at most
-NOISE = 3.0  # standard deviations of a count by which a stable backlog may grow
+GROWTH = 0.01  # of the requests that arrive in between: what a stable backlog grows by at most
+NOISE = 4.0  # standard deviations of a count by which a stable backlog may grow
 SECONDS_AN_HOUR, W_A_KW = 3600.0, 1000.0
 
 
@@ -31,7 +31,7 @@ def run_figures(result: SimResult, slo: Slo = PAPER) -> dict[str, float]:
         return {"run/stable": 0.0}
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
     unserved = np.array([float(str(time)) for time in result.unserved["arrival_s"]], dtype=np.float64)
-    figures = goodput(columns, slo, len(unserved), _last_arrival_s(columns["arrival_s"], unserved))
+    figures = goodput(columns, slo, len(unserved), last_arrival_s(columns["arrival_s"], unserved))
     waiting = unserved[np.array([what == "unfinished" for what in result.unserved["outcome"]], dtype=bool)]
     figures |= _stability(columns, unserved, waiting)
     return figures | _use_of_machines(columns, result.instances)
@@ -81,14 +81,15 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
     return figures
 
 
-def _last_arrival_s(*arrivals: Floats) -> float:
+def last_arrival_s(*arrivals: Floats) -> float:
+    """When the last request arrives; 0 where none does."""
     return max((float(some.max()) for some in arrivals if len(some)), default=0.0)
 
 
 def _stability(columns: Mapping[str, Floats], unserved: Floats, waiting: Floats) -> dict[str, float]:
     """Whether all were served and the requests in the cluster became no more; `waiting` arrived and never left."""
     arrivals = np.concatenate((columns["arrival_s"], waiting))
-    until_s = _last_arrival_s(columns["arrival_s"], unserved)
+    until_s = last_arrival_s(columns["arrival_s"], unserved)
     if until_s <= 0:
         return {"run/stable": float(len(waiting) == 0)} if len(arrivals) else {}
     leaves = np.concatenate((columns["arrival_s"] + columns["e2e_s"], np.full(len(waiting), np.inf)))

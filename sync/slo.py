@@ -96,13 +96,23 @@ def read_slo(path: Path) -> Slo:
         raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
 
 
-def slo_of_experiment(text: str, source: str) -> Slo:
-    """What the `slo` of an experiment file says, the paper's where it has none. Raises SpecError."""
+def slo_of_text(text: str, source: str) -> Slo:
+    """What the text of an experiment file says. Raises SpecError."""
     try:
         told = yaml.safe_load(text)
     except yaml.YAMLError:
-        return PAPER  # no YAML text: nothing that a sweep could have been started with
-    own = told.get("slo") if isinstance(told, dict) else None
+        return PAPER  # nothing that a sweep could have been started with
+    return slo_of_experiment(told if isinstance(told, dict) else {}, source)
+
+
+def slo_of_experiment(content: Mapping[str, Any], source: str) -> Slo:
+    """What an experiment's `slo` says, the paper's where it has none. Raises SpecError."""
+    own = content.get("slo")
+    if isinstance(own, str):  # results keep the experiment's text, and no other file
+        reason = (
+            "write the limits here, as `name: value` lines; a file of limits goes to `python -m sync answers --slo`"
+        )
+        raise SpecError(reason, key="slo", value=own, source=source)
     return PAPER if own is None else parse_slo(own, source, "slo")
 
 

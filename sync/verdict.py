@@ -10,7 +10,7 @@ from sync.base import Outcome
 
 WITHIN = "within SLO"
 _PHASES = ("ttft", "tbt", "e2e")
-_PERCENTILES = ("p50", "p90", "p99")
+_PERCENTILES = ("p50", "p90", "p95", "p99")  # p95: by an SLO in seconds
 
 
 def verdict(outcome: Outcome) -> str:

@@ -72,7 +72,8 @@ def _terms(of: WorkloadAnswer) -> str:
 
 
 def _compared(of: WorkloadAnswer, best: Configuration) -> str:
-    baselines = [a for a in of.systems if a.system.lower().startswith("baseline") and a.system != best.system]
+    others = [answer for answer in of.systems if answer.system != best.system]
+    baselines = [answer for answer in others if answer.system.lower().startswith("baseline")] or others
     carried = {a.system: (a.highest.carries if a.highest else None) or 0.0 for a in baselines}
     told = [
         f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate:g})"

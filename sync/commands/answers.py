@@ -19,7 +19,7 @@ from sync.answers.build import Which
 from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions
 from sync.console import output_console
 from sync.load import Sweep, load_sweep
-from sync.slo import PAPER, Slo, read_slo, slo_of_experiment
+from sync.slo import PAPER, Slo, read_slo, slo_of_text
 from sync.sources import FolderSource
 
 _EXAMPLES = """examples:
@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def slo_of(sweep: Sweep) -> Slo:
     """The SLO that the sweep's experiment names, as far as its source tells; else the paper's."""
     info = sweep.source.info() if isinstance(sweep.source, FolderSource) else None
-    return PAPER if info is None else slo_of_experiment(info.experiment_text, f"{info.name}'s experiment")
+    return PAPER if info is None else slo_of_text(info.experiment_text, f"{info.name}'s experiment")
 
 
 def answers_json(name: str, told: SweepAnswers) -> str:

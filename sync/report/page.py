@@ -98,7 +98,8 @@ class Page:
         return f'<div class="scroll"><table><caption>{title}</caption>\n<tr>{head}\n{rows}</table></div>'
 
     def _figure(self, plot: Plot) -> str:
-        svg = base64.b64encode(picture(plot.figure, "svg")).decode()
+        file = picture(plot.figure, "svg")
+        svg = base64.b64encode(file[file.index(b"<svg") :]).decode()  # without the address of a document type
         title, caption = self._text(plot.title), self._text(plot.caption)
         return (
             f'<h2>{title}</h2>\n<figure><img alt="{title}. {caption}" src="data:image/svg+xml;base64,{svg}">'

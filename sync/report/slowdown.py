@@ -56,7 +56,8 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
                 points = {rate: run.figure(shown.figure) for rate, run in one.runs.items() if rate in rates}
                 axes.plot(list(points), list(points.values()), label=label(one.design, load), **look[one.system].line)
             _limit(axes, shown)
-            axes.set_title(f"{metric.upper()} {percentile}", pad=3)
+            limit = "" if shown.limit is None else f" (SLO {shown.limit:g}{shown.unit})"
+            axes.set_title(f"{metric.upper()} {percentile}{limit}", pad=3)
             if axes is row[0] or shown.unit != "×":
                 axes.set_ylabel(f"{metric.upper()} slowdown (×)" if shown.unit == "×" else f"{metric.upper()} (s)")
     for axes in grid[-1]:
@@ -65,7 +66,7 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
             axes.set_xticks(rates)
     legend_below(figure, grid[0][0], 3)
     caption = (
-        "Times over those of the same request alone on a DGX-A100. Shaded: outside the SLO; lines that leave a panel"
+        "Times over those of the same request alone on a DGX-A100. Shaded, above the dashed line: outside the SLO; lines that leave a panel"
         " are more than twice over the limit, and a line ends where a run was stopped as unstable or failed."
         " Of each system the design that carries most, of equals the cheapest."
     )
@@ -80,8 +81,4 @@ def _limit(axes: Axes, shown: Panel) -> None:
         return
     axes.axhline(shown.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.axhspan(shown.limit, 2 * shown.limit, color="0.94", linewidth=0, zorder=-1)
-    axes.annotate(
-        f"SLO {shown.limit:g}{shown.unit}", (0.98, shown.limit), xycoords=("axes fraction", "data"), xytext=(0, 2),
-        textcoords="offset points", ha="right", fontsize=7, color="0.25",
-    )  # fmt: skip
     axes.set_ylim(0, 2 * shown.limit)

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from sync.answers import normalised
+from sync.report import FIGURES, Missing, Plot
+from sync.report.bars import bars
+from sync.report.batches import batches, time_shares
+from sync.report.data import label, shown_rate
+from sync.report.gantt import gantt, spans_by_kind, window
+from sync.report.heat import cheapest, heat, provisioning
+from sync.report.over_time import over_time
+from sync.report.slowdown import shown_rates, slowdown
+from sync.report.style import FORMATS, picture, printed, styles
+from sync.slo import Slo
+from tests.sync.report.made import data_of, failed, figures, iterations, parquet, requests, run, stopped
+
+MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+def two_designs():
+    loads = {8: (0.4, 0.5), 16: (0.8, 1.2), 24: (1.5, 3.0)}
+    made = [
+        run(system, rate, share, cost=cost)
+        for rate, shares in loads.items()
+        for system, cost, share in zip(("splitwise-ha", "baseline-a100"), (99.0, 101.0), shares, strict=True)
+    ]
+    return sorted(made, key=lambda one: one.system)
+
+
+def grid(system="splitwise-ha"):
+    return [
+        run(system, 8.0, 4 / (prompt + token), label=f"{prompt}P+{token}T", cost=10.0 * prompt + token)
+        for prompt in (1, 2, 3)
+        for token in (1, 2, 3)
+    ]
+
+
+NAN = {name: math.nan if "/p" in name else value for name, value in figures(2.0).items()}
+CASES = {
+    "two designs": two_designs,
+    "a grid": grid,
+    "nothing": list,
+    "one point": lambda: [run("splitwise-ha", 8.0)],
+    "no rate": lambda: [run("splitwise-ha", None), run("splitwise-hh", None)],
+    "failed and stopped": lambda: [failed("a", 8.0), failed("b", 8.0), stopped("a", 16.0), stopped("b", 16.0)],
+    "some failed": lambda: [*two_designs(), failed("splitwise-ha", 32.0), stopped("baseline-a100", 32.0)],
+    "no figures": lambda: [run("a", rate, summary=NAN, requests_parquet=b"") for rate in (8.0, 16.0)],
+    "NaN in the requests": lambda: [
+        run("a", rate, requests_parquet=parquet(requests().assign(ttft_s=math.nan, tbt_s=math.nan)))
+        for rate in (8.0, 16.0)
+    ],
+    "free of charge": lambda: [run("baseline-a100", 8.0, 3.0, cost=0.0, power=0.0), run("b", 8.0, cost=0.0)],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_each_kind_of_figure_is_drawn_or_left_out_with_a_reason(name, case, tmp_path):
+    data = data_of(CASES[case](), tmp_path)
+    if data.runs:
+        data = dataclasses.replace(data, iterations=iterations(data))
+    with printed():
+        made = FIGURES[name](data)
+        assert made
+        for one in made:
+            if isinstance(one, Missing):
+                assert one.title and one.reason
+            else:
+                assert one.title and one.caption.endswith(".")
+                assert picture(one.figure, "svg").startswith(MAGIC["svg"])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_the_same_file_each_time(name, tmp_path):
+    data = data_of(two_designs() if name != "provisioning" else grid(), tmp_path)
+    data = dataclasses.replace(data, iterations=iterations(data))
+    with printed():
+        first, again = (FIGURES[name](data)[0] for _ in range(2))
+        assert isinstance(first, Plot) and isinstance(again, Plot)
+        assert picture(first.figure, "svg") == picture(again.figure, "svg") == picture(first.figure, "svg")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_format_is_what_it_is_called_and_the_same_bytes_each_time(form, tmp_path):
+    with printed():
+        first, again = (over_time(data_of(two_designs(), tmp_path))[0] for _ in range(2))
+        made = picture(first.figure, form)
+        assert made.startswith(MAGIC[form])
+        assert made == picture(again.figure, form)
+
+
+def test_drawing_leaves_the_user_s_settings_alone(tmp_path):
+    mpl.rcParams["font.size"] = 33
+    before = dict(mpl.rcParams)
+    with printed():
+        assert mpl.rcParams["font.size"] != 33
+        slowdown(data_of(two_designs(), tmp_path))
+    assert dict(mpl.rcParams) == before
+    mpl.rcdefaults()
+
+
+def test_lines_are_the_slowdowns_of_the_runs_and_the_limits_those_of_the_slo(tmp_path):
+    with printed():
+        (plot,) = slowdown(data_of(two_designs(), tmp_path))
+    panel = plot.figure.axes[0]
+    lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in panel.lines}
+    assert lines["splitwise-ha 4P+2T"] == ([8, 16, 24], [0.8, 1.6, 3.0])
+    assert panel.get_title() == "TTFT p50 (SLO 2×)"
+    assert [2.0, 2.0] in [list(line.get_ydata()) for line in panel.lines]
+
+
+def test_limits_in_seconds_show_seconds(tmp_path):
+    slo = Slo(seconds={"ttft": {"p99": 0.7}})
+    with printed():
+        (plot,) = slowdown(data_of(two_designs(), tmp_path, slo=slo))
+    panels = plot.figure.axes
+    assert panels[2].get_title() == "TTFT p99 (SLO 0.7 s)"
+    assert panels[2].get_ylabel() == "TTFT (s)"
+    assert panels[0].get_title() == "TTFT p50"  # no limit
+
+
+def test_rates_that_no_design_carries_are_left_out_but_for_the_first(tmp_path):
+    made = [run("a", rate, 0.5 if rate < 16 else 9.0) for rate in (8.0, 16.0, 24.0, 32.0, 40.0)]
+    data = data_of(made, tmp_path)
+    assert shown_rates(data.champions) == [8.0, 16.0, 24.0]
+    held = data_of([run("a", rate) for rate in (8.0, 16.0, 24.0, 32.0)], tmp_path)
+    assert shown_rates(held.champions) == [8.0, 16.0, 24.0, 32.0]
+
+
+def test_bars_are_the_normalised_figures_of_the_answers(tmp_path):
+    data = data_of(two_designs(), tmp_path)
+    with printed():
+        (plot,) = bars(data)
+    heights = [[patch.get_height() for patch in panel.patches] for panel in plot.figure.axes]
+    rows = {row.system: row for row in normalised(data.answers.workloads[0])}
+    systems = ("baseline-a100", "splitwise-ha")
+    assert heights[0] == [rows[system].rate for system in systems] == [1.0, 2.0]
+    assert heights[1] == [rows[system].cost for system in systems]
+    assert heights[2] == [rows[system].power for system in systems]
+    assert "Relative to baseline-a100 4P+2T: 8 requests/s within the SLO, $101.00 an hour" in plot.caption
+
+
+def test_a_baseline_that_holds_nothing_makes_throughput_absolute(tmp_path):
+    with printed():
+        (plot,) = bars(data_of([run("baseline-a100", 8.0, 3.0), run("splitwise-ha", 8.0)], tmp_path))
+    throughput = plot.figure.axes[0]
+    assert throughput.get_ylabel() == "requests per second"
+    assert {text.get_text() for text in throughput.texts} == {"none", "8"}
+
+
+def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(tmp_path):
+    data = data_of(grid(), tmp_path)
+    (plan,), thin = provisioning(data.runs)
+    assert (plan.axes, thin) == (("token machines", "prompt machines"), False)
+    assert cheapest(plan) == (3, 1)  # 1 prompt and 3 token machines: 4 of all, for 13
+    assert data.answers.workloads[0].systems[0].cheapest.name == "splitwise-ha 1P+3T conv"
+    with printed():
+        (plot,) = heat(data)
+    shown = np.asarray(plot.figure.axes[0].images[0].get_array())
+    assert shown.tolist() == [[4 / (p + t) for t in (1, 2, 3)] for p in (1, 2, 3)]
+
+
+def test_counts_along_a_line_are_no_map(tmp_path):
+    made = [run("splitwise-ha", 8.0, label=f"{n}P+{10 - n}T") for n in range(1, 10)]
+    ((missing),) = heat(data_of(made, tmp_path))
+    assert isinstance(missing, Missing)
+    assert "lie along a line" in missing.reason
+
+
+def test_counts_without_roles_are_those_of_two_kinds_of_machines(tmp_path):
+    made = [
+        run("mixed", 8.0, label=f"{a}xA100+{h}xH100", machines={"dgx-a100": a, "dgx-h100": h})
+        for a in (1, 2)
+        for h in (1, 2)
+    ]
+    (plan,), _ = provisioning(data_of(made, tmp_path).runs)
+    assert plan.axes == ("dgx-a100 machines", "dgx-h100 machines")
+    assert set(plan.cells) == {(1, 1), (2, 1), (1, 2), (2, 2)}
+
+
+def test_who_left_requests_unserved_is_grey_in_a_map(tmp_path):
+    made = grid()
+    made[8] = dataclasses.replace(made[8], summary=figures(0.1, **{"run/unfinished": 3.0}))
+    with printed():
+        (plot,) = heat(data_of(made, tmp_path))
+    assert np.ma.getmaskarray(plot.figure.axes[0].images[0].get_array())[2].tolist() == [False, False, True]
+
+
+def test_time_shares_are_of_all_the_time_of_a_role_s_machines(tmp_path):
+    table = iterations(data_of([run("a", 8.0)], tmp_path)).table
+    bins = [(1, 1), (2, 2), (3, 4)]
+    assert time_shares(table, "prompt", bins).tolist() == [0.5, 0.25, 0.25, 0.0]  # 4 s: 2 idle, 1 of one, 1 of two
+    assert time_shares(table, "token", bins).tolist() == [0.25, 0.0, 0.25, 0.5]
+
+
+def test_batch_tokens_count_by_the_time_they_take(tmp_path):
+    data = data_of([run("a", 8.0)], tmp_path)
+    with printed():
+        (plot,) = batches(dataclasses.replace(data, iterations=iterations(data)))
+    prompt, token = plot.figure.axes[0].lines
+    assert (list(prompt.get_xdata()), list(prompt.get_ydata())) == ([100, 100, 300], [0, 0.5, 1])
+    assert list(token.get_ydata()) == [0, 1 / 3, 1]
+
+
+def test_a_timeline_joins_decodes_and_keeps_prompts_apart(tmp_path):
+    table = iterations(data_of([run("a", 8.0)], tmp_path)).table
+    spans = [spans_by_kind(rows) for _, rows in table.groupby("machine")]
+    assert spans == [{"prompts": [(0.0, 1.0), (1.0, 1.0)]}, {"decodes": [(1.0, 3.0)]}]
+    assert window(table) == (0.0, 4.0)
+
+
+def test_a_timeline_of_many_machines_shows_some_of_each_role(tmp_path):
+    data = data_of([run("a", 8.0)], tmp_path)
+    made = iterations(data)
+    copies = [made.table.assign(machine=made.table["machine"] + f"-{number}") for number in range(20)]
+    with printed():
+        many = dataclasses.replace(made, table=pd.concat(copies, ignore_index=True))
+        (plot,) = gantt(dataclasses.replace(data, iterations=many))
+    labels = [text.get_text() for text in plot.figure.axes[0].get_yticklabels()]
+    assert labels == ["h_0 (prompt)"] * 8 + ["a_0 (token)"] * 8
+    assert "16 of 40 machines" in plot.caption
+
+
+def test_designs_are_told_apart_without_colour():
+    names = [
+        "splitwise-ha",
+        "splitwise-hh",
+        "splitwise-aa",
+        "splitwise-hhcap",
+        "baseline-a100",
+        "baseline-h100",
+        "x",
+        "y",
+    ]
+    found = styles(names)
+    assert len({(one.marker, one.hollow) for one in found.values()}) == len(names)
+    assert len({one.color for one in found.values()}) == len(names)
+    assert len({one.hatch for one in found.values()}) == len(names)
+    assert found["x"] == styles(names)["x"]
+
+
+def test_designs_are_compared_at_the_highest_rate_that_one_of_them_carries(tmp_path):
+    assert shown_rate(data_of(two_designs(), tmp_path), "conv") == 16
+    assert shown_rate(data_of([run("a", 16.0, 2.0), run("a", 8.0, 2.0)], tmp_path), "conv") == 8
+
+
+def test_a_label_leaves_out_the_load_that_all_of_them_share():
+    assert label("splitwise-ha 6P+4T conv", "conv") == "splitwise-ha 6P+4T"
+    assert label("conv", "conv") == "conv"

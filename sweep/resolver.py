@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from configs.compose import Composer
 
 _LEAF_KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)+|seed", re.ASCII)
 _WORD = re.compile(r"\w+")
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 class Resolver:
@@ -95,7 +97,37 @@ class _Template:
             made = _patched(made, key.split(".")[1:], value)
         if not anew:
             return made
+        with contextlib.suppress(_NotPlain):
+            return _with_references(made, section, made)
         return OmegaConf.to_container(OmegaConf.create({section: made})[section], resolve=True)
+
+
+class _NotPlain(Exception):
+    """Only OmegaConf knows what a reference comes to."""
+
+
+def _with_references(node: Any, section: str, top: Any) -> Any:
+    """`node` with `${section.key}` replaced where that is a text or a whole number, as OmegaConf does, many times as
+    fast. Raises _NotPlain for any other."""
+    if isinstance(node, dict):
+        return {name: _with_references(value, section, top) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_with_references(value, section, top) for value in node]
+    if not isinstance(node, str) or "$" not in node:
+        return node
+
+    def text_at(found: re.Match[str]) -> str:
+        value = _at(top, found[1].split(".")[1:])
+        if isinstance(value, bool) or not isinstance(value, int | str) or "$" in str(value):
+            raise _NotPlain
+        return str(value)
+
+    if _REFERENCE.fullmatch(node):
+        raise _NotPlain  # its value, of whatever type
+    text = _REFERENCE.sub(text_at, node)
+    if "$" in text or "\\" in text:
+        raise _NotPlain
+    return text
 
 
 def _is_leaf(key: str, value: object) -> bool:

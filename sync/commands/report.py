@@ -7,9 +7,12 @@ import dataclasses
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from sim_core.errors import SpecError
 from sync.commands.answers import slo_of
 from sync.commands.base import Subparsers, add_command, add_name, add_source
+from sync.commands.runs import run_of
 from sync.load import Sweep, load_sweep
 from sync.report.build import HTML, report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
@@ -42,7 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
     parser.add_argument(
         "--detail",
-        metavar="KEY",
+        metavar="RUN",
         help="the run whose iterations are shown, or `none` (default: the best within the SLO)",
     )
     parser.add_argument("--sink", choices=("mlflow", "none"), default="mlflow", help="default: %(default)s")
@@ -50,6 +53,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    folder = arguments.out or arguments.results / arguments.name / "report"
+    if folder.exists() and not folder.is_dir():
+        raise SpecError("is not a folder", key="--out", value=str(folder))
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
     slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
     data = report_data(sweep, slo)
@@ -57,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=True)
     with console.status("reading") as status:
         if isinstance(chosen, Run):
-            status.update(f"running {chosen.outcome.name} again")
+            status.update(f"running {escape(chosen.outcome.name)} again")
             made = again(chosen, data.requests_of(chosen.outcome.key))
         else:
             made = chosen
@@ -65,7 +71,6 @@ def _run(arguments: argparse.Namespace) -> int:
         info = sweep.source.info() if isinstance(sweep.source, FolderSource) else None
         formats = list(dict.fromkeys(arguments.format))
         files = report_files(data, info, formats, _notes(sweep), lambda name: status.update(f"drawing {name}"))
-        folder = arguments.out or arguments.results / arguments.name / "report"
         write_files(files, folder)
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and HTML in files:
@@ -79,7 +84,7 @@ def _detail(sweep: Sweep, data: ReportData, told: str | None) -> Run | str:
     if told == "none":
         return "--detail none: no run was made again"
     if told is not None:
-        key = sweep.one(told).key
+        key = run_of(sweep, told, "--detail").key
         return next(run for run in data.runs if run.outcome.key == key)
     return detailed_run(data) or "no run was completed"
 

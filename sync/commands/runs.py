@@ -1,0 +1,70 @@
+"""Which run is meant: by its name or the beginning of its key, in one sweep or in any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sim_core.errors import SpecError, nearest
+from sync.base import Outcome
+from sync.load import Sweep, list_sweeps, load_sweep
+
+Found = tuple[Sweep, Outcome]
+_SHORTEST_KEY = 4
+
+
+def find_run(results: Path, text: str, source: str | None = None, near: Sweep | None = None) -> Found:
+    """The run that `text` names, in the sweep that it names, else in `near` where that has it, else in any sweep.
+
+    Raises SpecError when no run or several do.
+    """
+    name, colon, rest = text.partition(":")
+    sweeps = list_sweeps(results)
+    if colon and (name in sweeps or source is not None or not _anywhere(results, text, sweeps, source, near)):
+        sweep = load_sweep(name, results, source)
+        return sweep, run_of(sweep, rest)
+    found = _anywhere(results, text, sweeps, source, near)
+    searched = [near] if near is not None else []
+    if not found and not sweeps and near is None:
+        raise SpecError(f"no results in {results}; of another store, write SWEEP:RUN", key="RUN", value=text)
+    if not found:
+        searched += [load_sweep(sweep, results, source) for sweep in sweeps]
+    outcome = _one([outcome for _, outcome in found], text, searched)
+    return next(one for one in found if one[1].key == outcome.key)
+
+
+def _anywhere(results: Path, text: str, sweeps: list[str], source: str | None, near: Sweep | None) -> list[Found]:
+    if near is not None and (matching := _matching(near, text)):
+        return [(near, outcome) for outcome in matching]
+    return list(_search(results, text, sweeps, source))
+
+
+def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> Iterator[Found]:
+    for name in sweeps:
+        sweep = load_sweep(name, results, source)
+        yield from ((sweep, outcome) for outcome in _matching(sweep, text))
+
+
+def _matching(sweep: Sweep, text: str) -> list[Outcome]:
+    """By name, else by the beginning of the key."""
+    outcomes = sweep.outcomes.values()
+    named = [outcome for outcome in outcomes if outcome.name == text]
+    by_key = [outcome for outcome in outcomes if len(text) >= _SHORTEST_KEY and outcome.key.startswith(text)]
+    return named or by_key
+
+
+def run_of(sweep: Sweep, text: str, key: str = "RUN") -> Outcome:
+    """The run of one sweep that `text` names: by its name, or by the beginning of its key. Raises SpecError."""
+    return _one(_matching(sweep, text), text, [sweep], key)
+
+
+def _one(matching: list[Outcome], text: str, searched: list[Sweep], key: str = "RUN") -> Outcome:
+    keys = dict.fromkeys(outcome.key for outcome in matching)
+    if len(keys) == 1:
+        return matching[0]
+    if keys:
+        told = ", ".join(f"{outcome.key[:10]} {outcome.name}" for outcome in matching[:3])
+        raise SpecError(f"{len(keys)} runs have it ({told}, ...): write more of the key", key=key, value=text)
+    close = nearest(text, [outcome.name for sweep in searched for outcome in sweep.outcomes.values()])
+    hint = f"; did you mean {close!r}?" if close else ""
+    raise SpecError(f"no run has this name or key{hint} (`python -m sync show SWEEP` lists them)", key=key, value=text)

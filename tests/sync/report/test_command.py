@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from sync import make_sink
+from sync.__main__ import main
+from sync.local_sink import LocalSink
+from sync.tracking import tracking_uri
+from tests.sync.report.made import failed, run
+
+
+@pytest.fixture
+def call(results, capsys):
+    """The exit status of a command, and what it wrote to each of its streams."""
+
+    def run_command(*argv):
+        capsys.readouterr()
+        status = main(["--results", str(results), *map(str, argv)])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run_command
+
+
+@pytest.fixture
+def kept(results, sweep):
+    """Keeps outcomes as files below the results; returns them."""
+
+    def keep(*outcomes, name="quick start"):
+        sink = LocalSink(results)
+        sink.open(dataclasses.replace(sweep, name=name))
+        for outcome in outcomes:
+            sink.write(outcome)
+        sink.close()
+        return outcomes
+
+    return keep
+
+
+def pair():
+    return run("splitwise-ha", 8.0, 0.5), run("baseline-h100", 8.0, 2.0)
+
+
+def test_the_report_is_a_page_and_figures_and_its_page_in_mlflow_has_it(call, kept, results, sweep):
+    made = kept(*pair())
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for outcome in made:
+        sink.write(outcome)
+    sink.close()
+    status, out, _ = call("report", "quick start", "--detail", "none", "--format", "html", "svg")
+    folder = results / "quick start" / "report"
+    assert status == 0
+    assert {path.name for path in folder.iterdir()} == {
+        *("report.html", "normalised-conv.svg", "latency-conv.svg", "over-time-conv.svg")
+    }
+    client = MlflowClient(tracking_uri(results))
+    experiment = client.get_experiment_by_name("quick start").experiment_id
+    (page,) = client.search_runs([experiment], "tags.`sweep.report` = 'true'")
+    stored = Path(client.download_artifacts(page.info.run_id, "report.html")).read_bytes()
+    assert stored == (folder / "report.html").read_bytes()
+    assert "also in MLflow" in out and page.info.run_id in out
+
+
+def test_a_report_of_a_sweep_that_is_not_in_mlflow_is_a_file_all_the_same(call, kept, results, tmp_path):
+    kept(*pair())
+    status, out, _ = call("report", "quick start", "--detail", "none", "--out", tmp_path / "mine")
+    assert (status, "not in MLflow" in out) == (0, True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--detail", "zzz"], "no run has this name or key"),
+        (["--slo", "missing.yaml"], "missing.yaml"),
+        (["--out", "FILE"], "is not a folder"),
+    ],
+)
+def test_an_option_that_cannot_be_is_one_line_and_status_2(options, reason, call, kept, tmp_path):
+    kept(*pair())
+    (tmp_path / "FILE").write_text("")
+    told = [str(tmp_path / "FILE") if option == "FILE" else option for option in options]
+    status, _, err = call("report", "quick start", "--detail", "none", *told)
+    assert (status, err.count("\n"), reason in err) == (2, 1, True)
+
+
+def test_runs_are_found_by_name_and_key_with_and_without_their_sweep(call, kept):
+    better, worse = kept(*pair())
+    kept(run("other", 8.0), name="mine")
+    spellings = [
+        (better.name, worse.name),
+        (f"quick start:{better.name}", worse.name),
+        (f"quick start:{better.key}", worse.key),
+        (worse.name, f"quick start:{better.name}"),
+    ]
+    told = [call("compare", *two, "--format", "json") for two in spellings]
+    assert {status for status, _, _ in told} == {0}
+    assert {json.loads(out)["better"]["key"] for _, out, _ in told} == {better.key}
+
+
+def test_runs_of_two_sweeps_are_compared(call, kept):
+    kept(*pair())
+    kept(run("other", 8.0, 0.5), name="mine")
+    status, out, _ = call("compare", "quick start:baseline-h100 4P+2T conv 8 rps", "mine:other 4P+2T conv 8 rps")
+    assert status == 0
+    assert out.startswith("other 4P+2T conv 8 rps beats baseline-h100 4P+2T conv 8 rps: it is within the SLO")
+    assert "A: other" in out and "preempted" in out
+
+
+def test_a_failed_run_can_be_compared_with(call, kept):
+    kept(run("a", 8.0), failed("b", 8.0))
+    status, out, _ = call("compare", "a 4P+2T conv 8 rps", "b 4P+2T conv 8 rps")
+    assert (status, "it ran to its end" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ("splitwise-ha 4P+2T conv 8 rps", "splitwise-ha 4P+2T conv 8 rps", "is the same run as the first"),
+        ("splitwise-h", "x", "did you mean 'splitwise-ha 4P+2T conv 8 rps'?"),
+        ("quick start:", "x", "no run has this name or key"),
+        ("quikc start:a", "x", "did you mean 'quick start'?"),
+        ("0000", "x", "runs have it"),
+    ],
+)
+def test_runs_that_cannot_be_told_are_one_line_and_status_2(first, second, reason, call, kept):
+    kept(*pair())
+    status, _, err = call("compare", first, second)
+    assert (status, err.count("\n"), reason in err) == (2, 1, True), err
+
+
+def test_without_results_there_is_nothing_to_compare(call):
+    status, _, err = call("compare", "a", "b")
+    assert (status, err.count("\n"), "no results in" in err) == (2, 1, True)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from sync import SweepInfo
+from sync.answers import normalised, sentences
+from sync.report.build import report_files, write_files
+from sync.report.page import Page
+from sync.report.style import printed
+from sync.report.words import counts, highest, least
+from tests.sync.report.made import data_of, failed, iterations, run, stopped
+
+EVIL = '<script>alert("1")</script>'
+
+
+def made(folder, *more):
+    outcomes = [
+        *(run("baseline-a100", rate, share, cost=101.0) for rate, share in ((8.0, 0.5), (16.0, 1.2))),
+        *(run(f"splitwise-{EVIL}", rate, share, cost=99.0) for rate, share in ((8.0, 0.4), (16.0, 0.8))),
+        *more,
+    ]
+    data = data_of(outcomes, folder)
+    return dataclasses.replace(data, name=f"a & {EVIL}", iterations=iterations(data))
+
+
+@pytest.fixture
+def info():
+    text = f"name: x  # {EVIL}\n"
+    return SweepInfo("x", f"About {EVIL}", "1", text, 4, "python -m sweep x.yaml")
+
+
+class Elements(HTMLParser):
+    """What a browser would find: tags, what they refer to, and the text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.references, self.texts = set(), [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.references += [value for name, value in attrs if name in ("src", "href", "data", "srcset", "action")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def page_of(data, info):
+    (page,) = report_files(data, info, ["html"]).values()
+    return page.decode()
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing_whatever_things_are_called(tmp_path, info):
+    page = page_of(made(tmp_path), info)
+    found = Elements(page)
+    assert not found.tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    assert found.references
+    assert all(reference.startswith("data:image/svg+xml;base64,") for reference in found.references)
+    assert "default-src 'none'" in page
+    assert "http" not in re.sub(r"http-equiv", "", re.sub(r"base64,[^\"]*", "", page))
+    for reference in found.references:
+        svg = base64.b64decode(reference.partition(",")[2]).decode()
+        assert not re.findall(r"<script|\son\w+=|<foreignObject|<!DOCTYPE", svg)
+        assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", svg)
+        assert not [link for link in re.findall(r'href="([^"]*)"', svg) if not link.startswith(("#", "data:"))]
+    assert EVIL not in page
+    assert html.escape(EVIL) in page
+
+
+def test_the_page_is_the_same_bytes_each_time(tmp_path, info):
+    data = made(tmp_path)
+    with printed():
+        assert Page(data, info).html([]) == Page(data, info).html([])
+    assert re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", page_of(data, info).partition("<figure>")[0]) is None
+
+
+def test_the_first_page_says_what_the_answers_say_and_so_do_its_tables(tmp_path, info):
+    data = made(tmp_path)
+    with printed():
+        text = " ".join(Elements(Page(data, info).html([])).texts)
+    (told,) = sentences(data.answers)
+    assert told in text
+    assert "2.00 times Baseline-A100 (8)" in told
+    of = data.answers.workloads[0]
+    rows = {row[0]: dict(zip(highest(of).heads, row, strict=True)) for row in highest(of).rows}
+    best = rows[f"splitwise-{EVIL} 4P+2T conv"]
+    assert (best["carries"], best["$/h"], best["then"]) == ("16/s", "99.00", "no higher rate was run")
+    for row in normalised(of):
+        assert f"{row.rate:.2f}×" in highest(of).rows[0 if row.rate == 2 else 1]
+
+
+def test_a_system_that_holds_nothing_has_its_line_and_its_reason(tmp_path):
+    data = made(tmp_path, run("slow", 8.0, 2.0))
+    (line,) = [row for row in highest(data.answers.workloads[0]).rows if row[0].startswith("slow")]
+    assert (line[0], line[1]) == ("slow (of 1)", "none")
+    assert line[-1].startswith("8/s: too slow: TTFT p50")
+
+
+def test_the_cheapest_are_listed_where_there_is_a_choice(tmp_path):
+    assert least(made(tmp_path).answers.workloads[0]) is None
+    more = [run("baseline-a100", 8.0, label="9xA100", cost=90.0, power=70.0)]
+    rows = least(made(tmp_path, *more).answers.workloads[0]).rows
+    assert [(row[0], row[1]) for row in rows if row[0].startswith("baseline")] == [
+        ("baseline-a100 9xA100 conv", "90.00"),
+        ("baseline-a100 4P+2T conv", "101.00"),
+    ]
+
+
+def test_points_that_failed_or_were_stopped_are_counted_and_requests_not_served(tmp_path):
+    data = made(tmp_path, failed("x", 8.0), stopped("x", 16.0))
+    told = "6 points: 4 completed, 1 stopped as unstable, 1 failed. Requests not served, over all runs: 9 unfinished."
+    assert counts(data) == told
+
+
+def test_a_sweep_without_runs_is_a_page_that_says_so(tmp_path):
+    page = page_of(data_of([], tmp_path), None)
+    assert "0 points: none finished." in page
+    assert "Left out" in page and "<figure>" not in page
+
+
+def test_secrets_do_not_reach_the_page(tmp_path, info, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2hunter2")
+    told = dataclasses.replace(info, command="python -m sweep --key hunter2hunter2 http://ann:pass@host/")
+    with printed():
+        page = Page(made(tmp_path), told).html([])
+    assert "hunter2" not in page and "ann:pass" not in page
+
+
+def test_figures_are_files_of_their_own_under_names_that_stay_in_the_folder(tmp_path, info):
+    (tmp_path / "tables").mkdir()
+    data = data_of([run("../../a/b", rate) for rate in (8.0, 16.0)], tmp_path / "tables")
+    files = report_files(data, info, ["html", "svg"])
+    assert "report.html" in files and "slowdown-conv.svg" in files
+    write_files(files, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(files)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "tables"}

@@ -17,6 +17,8 @@ EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _EXAMPLES = """examples:
   python -m sync list                                 which sweeps there are
   python -m sync show quickstart                      one sweep's runs, in a table
+  python -m sync report quickstart                    its answer in words and figures, as one HTML file
+  python -m sync compare 7f84ff 0190a3                why one run beats another
   python -m sync export quickstart --to mine          the same as CSV, or as Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    is all of it in MLflow, once?
   python -m sync replay quickstart                    deliver to MLflow what did not arrive

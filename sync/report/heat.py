@@ -89,7 +89,7 @@ def _map(data: ReportData, plan: Plan) -> Plot:
             values = _values(plan, columns, rows, partial(_share, shown))
             known = np.ma.masked_invalid(values)
             image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
-            panel.set_facecolor("0.75")
+            panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
             if shown.limit is not None:
                 _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
             _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
@@ -118,8 +118,8 @@ def _told(plan: Plan, figure: object, best: tuple[int, int] | None) -> Plot:
         cell = plan.cells[best]
         star = f"Star: the cheapest that holds all nine, {cell.design} at ${cell.outcome.cost:,.2f} an hour."
     caption = (
-        "White line: this panel's limit. Dashed line: all nine limits, with every request served. Grey: failed, stopped"
-        f" as unstable, left requests unserved, or not run. {star}"
+        "White line: this panel's limit. Dashed line: all nine limits, with every request served. Hatched: failed,"
+        f" stopped as unstable, left requests unserved, or not run. {star}"
     )
     name = f"provisioning-{plan.system}-{plan.load}" + ("" if plan.rate is None else f"-{plan.rate:g}")
     return Plot(name, f"{TITLE}: {where}", figure, caption)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def cheapest(plan: Plan) -> tuple[int, int] | None:
 
 
 def _share(shown: Panel, run: Run) -> float:
-    """Of the limit; NaN (which is drawn grey) where the run does not tell, or has not served everybody."""
+    """Of the limit; NaN (which is drawn hatched) where the run does not tell, or has not served everybody."""
     return run.figure(shown.figure) / (shown.limit or 1.0) if run.served else np.nan
 
 

@@ -185,7 +185,7 @@ def test_counts_without_roles_are_those_of_two_kinds_of_machines(tmp_path):
     assert set(plan.cells) == {(1, 1), (2, 1), (1, 2), (2, 2)}
 
 
-def test_who_left_requests_unserved_is_grey_in_a_map(tmp_path):
+def test_who_left_requests_unserved_has_no_colour_in_a_map(tmp_path):
     made = grid()
     made[8] = dataclasses.replace(made[8], summary=figures(0.1, **{"run/unfinished": 3.0}))
     with printed():

@@ -8,6 +8,7 @@ member. An arrival cuts that run short at the next iteration boundary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -167,7 +168,7 @@ class Instance(Residents, ABC):
         self.end = engine.at(engine.now + self.duration_s * self.planned, self._on_end, None)
 
     def join(self, task: Task) -> None:
-        """A task, already out of the queues, joins the batch and takes its memory, unless it was only paused."""
+        """A task, already out of the queues, joins the batch for the first time and takes its memory."""
         task.waited += self.starts - task.waiting_since
         task.waiting_since = -1
         request = task.request
@@ -180,12 +181,7 @@ class Instance(Residents, ABC):
             task.end = end = self.iteration + task.remaining
             self._joins = joins = self._joins + 1
             heappush(self._ends, (end, joins, task))
-            if request.token_start_s is None:
-                request.token_start_s = self.engine.now
-            else:
-                request.preempted_s += self.engine.now - task.paused_at_s
-                if self.observer is not None:
-                    self.observer.decode_resumed(self, task)
+            request.token_start_s = self.engine.now
         kv_tokens = task.kv_tokens
         if kv_tokens:
             task.kv_tokens = 0
@@ -194,8 +190,9 @@ class Instance(Residents, ABC):
             if used > self.kv_peak:
                 self.kv_peak = used
 
-    def resume(self, tasks: list[Task]) -> None:
+    def resume(self, tasks: Collection[Task]) -> None:
         """As `join` for each of `tasks`, preempted decodes. NOTE: in one loop, for there are many of them."""
+        self.waiting_batch_tokens -= len(tasks)
         iteration, starts, now = self.iteration, self.starts, self.engine.now
         decodes, ends, joins = self.decodes, self._ends, self._joins
         for task in tasks:
@@ -210,17 +207,23 @@ class Instance(Residents, ABC):
         if self.observer is not None:
             for task in tasks:
                 self.observer.decode_resumed(self, task)
+        if len(tasks) == len(self.preempted):
+            self.preempted = []
+        else:
+            self.preempted = [task for task in self.preempted if task.waiting_since >= 0]
 
-    def leave(self, task: Task) -> None:
-        """A decode is preempted: it keeps its memory and waits again."""
-        del self.decodes[task]
-        task.remaining = task.end - self.iteration
-        task.end = -1
-        task.paused_at_s = self.engine.now
-        task.request.preemptions += 1
-        task.waiting_since = self.starts
-        self.waiting_batch_tokens += task.batch_tokens
-        self.preempted.append(task)
+    def preempt(self, tasks: list[Task]) -> None:
+        """Decodes leave the batch: they keep their memory and wait again."""
+        iteration, starts, now, decodes = self.iteration, self.starts, self.engine.now, self.decodes
+        for task in tasks:
+            del decodes[task]
+            task.remaining = task.end - iteration
+            task.end = -1
+            task.paused_at_s = now
+            task.request.preemptions += 1
+            task.waiting_since = starts
+        self.waiting_batch_tokens += len(tasks)
+        self.preempted += tasks
 
     def _iterations_to_next_end(self) -> int:
         ends = self._ends

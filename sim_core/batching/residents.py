@@ -72,11 +72,8 @@ class Residents:
             yield task
 
     def stop_waiting(self, task: Task) -> None:
-        """Take a task that is about to join the batch out of those that wait."""
+        """Take a task that is about to join the batch out of `waiting`."""
         self.waiting_batch_tokens -= task.batch_tokens
-        if task.paused_at_s >= 0.0:
-            self.preempted.remove(task)
-            return
         self.waiting_kv_tokens -= task.kv_tokens
         del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
 

@@ -126,7 +126,6 @@ class SplitwiseInstance(Instance):
         self.prompt_queue.clear()
         if self.preempted:
             self.resume(self.preempted)
-            self.preempted.clear()
         if prompts < len(waiting):
             for *_, task in reversed(waiting):
                 if task.waiting_since >= 0:  # no prompt: those have joined
@@ -139,13 +138,21 @@ class SplitwiseInstance(Instance):
         new, kept = self._select()
         if kept < len(self.decodes):
             displaced = list(self.decodes)[kept:]
-            for task in displaced:
-                self.leave(task)
+            self.preempt(displaced)
             self.queue.set_aside(displaced, self.starts)
         self._remove(new)
+        resuming: list[Task] = []
         for task in new:
+            if task.paused_at_s >= 0.0:
+                resuming.append(task)
+                continue
+            if resuming and not task.is_prompt:  # among decodes, the order in which they join counts
+                self.resume(resuming)
+                resuming = []
             self.stop_waiting(task)
             self.join(task)
+        if resuming:
+            self.resume(resuming)
 
     def _select(self) -> tuple[list[Task], int]:
         """The tasks that join, in order, and how many running decodes, the first to have joined, stay.

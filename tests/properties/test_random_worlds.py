@@ -147,12 +147,12 @@ def stepping(base: type[Instance]) -> type[Instance]:
                 self.left[task] = task.remaining
 
         def resume(self, tasks: Any) -> None:
-            for task in tasks:
-                self.join(task)
+            self.left |= {task: task.remaining for task in tasks}
+            super().resume(tasks)
 
-        def leave(self, task: Any) -> None:
-            super().leave(task)
-            assert task.remaining == self.left.pop(task)
+        def preempt(self, tasks: Any) -> None:
+            super().preempt(tasks)
+            assert [task.remaining for task in tasks] == [self.left.pop(task) for task in tasks]
 
         def _iterations_to_next_end(self) -> int:
             return 1

@@ -104,7 +104,9 @@ class Cluster:
 
     def add_node(self, cpus: int, *, within: Sequence[str] = (), ip: str | None = None) -> Node:
         """A further node; `within` is the beginning of a command that starts it elsewhere, such as in a namespace."""
-        return self._start([f"--address={self.address}"], ip or self._ip, cpus, within)
+        # A folder of its own: nodes of one machine would take what the others were sent for an old copy, and remove it.
+        own = self._folder / f"n{len(self.nodes)}"
+        return self._start([f"--address={self.address}", f"--temp-dir={own}"], ip or self._ip, cpus, within)
 
     def _start(self, options: Sequence[str], ip: str, cpus: int, within: Sequence[str]) -> Node:
         sockets = len(self._sockets())
@@ -122,7 +124,7 @@ class Cluster:
         return node
 
     def _sockets(self) -> list[Path]:
-        return list(self._folder.glob("session_*/sockets/raylet*"))
+        return list(self._folder.rglob("session_*/sockets/raylet*"))
 
     def stop(self) -> None:
         for node in reversed(self.nodes):

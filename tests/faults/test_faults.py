@@ -52,7 +52,7 @@ def run(points: list[Point], launcher: RayLauncher, during: Callable[[int], None
 
 
 def assert_each_once(outcomes: list[Outcome], points: list[Point]) -> None:
-    assert [o.status for o in outcomes] == ["completed"] * len(points)
+    assert [o.error for o in outcomes if o.status != "completed"] == []
     assert sorted(o.key for o in outcomes) == sorted(p.key for p in points)
     first = next(o for o in outcomes if o.key == points[0].key)
     assert first.requests_parquet == run_point(points[0], ROOT).requests_parquet

@@ -36,14 +36,44 @@ class Plan:
     axes: tuple[str, str]
     cells: Mapping[tuple[int, int], Run]
 
+    @property
+    def where(self) -> str:
+        """System, load and rate."""
+        return f"{self.system}, {self.load}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
+
 
 def heat(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of nine panels for each system, load and rate with a grid of two machine counts."""
+    """A figure of nine panels for each system and load with a grid of two machine counts, at the highest rate that a
+    point of it holds, else the lowest that was run."""
     plans, thin = provisioning(data.runs)
     if not plans:
         line = "; the machine counts lie along a line (such as a budget's), and a map wants a grid" if thin else ""
         return no_runs(data, TITLE) or [Missing(TITLE, f"no system was run with two varied machine counts{line}")]
-    return [_map(data, plan) for plan in plans]
+    made: list[Plot | Missing] = []
+    for of in _by_system(plans):
+        shown = _telling(of)
+        known = any(run.served for run in shown.cells.values())
+        where = f"{TITLE}: {shown.where}"
+        made.append(_map(data, shown) if known else Missing(where, "no point served all of its requests"))
+        if others := [plan for plan in of if plan is not shown]:
+            rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
+            title = f"{TITLE}: {shown.system}, {shown.load} at {rates} requests/s"
+            made.append(Missing(title, "one map a system and load: of the highest rate that a point holds"))
+    return made
+
+
+def _by_system(plans: Sequence[Plan]) -> list[list[Plan]]:
+    groups: dict[tuple[str, str], list[Plan]] = {}
+    for plan in plans:
+        groups.setdefault((plan.system, plan.load), []).append(plan)
+    return list(groups.values())
+
+
+def _telling(plans: Sequence[Plan]) -> Plan:
+    held = [plan for plan in plans if cheapest(plan) is not None]
+    if held:
+        return max(held, key=lambda plan: plan.rate or 0.0)
+    return min(plans, key=lambda plan: plan.rate or 0.0)
 
 
 def provisioning(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
@@ -112,7 +142,6 @@ def _map(data: ReportData, plan: Plan) -> Plot:
 
 
 def _told(plan: Plan, figure: object, best: tuple[int, int] | None) -> Plot:
-    where = f"{plan.system}, {plan.load}" + ("" if plan.rate is None else f" at {plan.rate:g} requests/s")
     star = "No point holds all nine."
     if best is not None:
         cell = plan.cells[best]
@@ -122,7 +151,7 @@ def _told(plan: Plan, figure: object, best: tuple[int, int] | None) -> Plot:
         f" stopped as unstable, left requests unserved, or not run. {star}"
     )
     name = f"provisioning-{plan.system}-{plan.load}" + ("" if plan.rate is None else f"-{plan.rate:g}")
-    return Plot(name, f"{TITLE}: {where}", figure, caption)  # type: ignore[arg-type]
+    return Plot(name, f"{TITLE}: {plan.where}", figure, caption)  # type: ignore[arg-type]
 
 
 def cheapest(plan: Plan) -> tuple[int, int] | None:

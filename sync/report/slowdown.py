@@ -24,8 +24,9 @@ def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
         lines = [one for one in data.of_load(load) if _measured(data, one)]
         rates = {rate for one in lines for rate in one.runs}
         if len(rates) < 2:
-            told = "has one rate" if rates else "has no rate, or no slowdowns"
-            made.append(Missing(f"{TITLE}, {load}", f"it {told}"))
+            rated = any(run.rate is not None for run in data.runs if run.load == load)
+            none = "no run of its designs has slowdowns" if rated else "the workload has no rate"
+            made.append(Missing(f"{TITLE}, {load}", "there is one rate" if rates else none))
         else:
             made.append(_nine(data, load, lines[:MOST_DESIGNS], shown_rates(lines)))
     return made or [Missing(TITLE, "the sweep has no finished runs")]

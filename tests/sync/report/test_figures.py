@@ -167,6 +167,25 @@ def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(
     assert shown.tolist() == [[4 / (p + t) for t in (1, 2, 3)] for p in (1, 2, 3)]
 
 
+def test_of_several_rates_the_map_is_of_the_highest_that_a_point_holds(tmp_path):
+    made = [
+        run("a", rate, rate * 0.1 / (p + t), label=f"{p}P+{t}T")
+        for rate in (8.0, 16.0, 24.0, 99.0)
+        for p in (1, 2)
+        for t in (1, 2)
+    ]
+    with printed():
+        plot, missing = heat(data_of(made, tmp_path))
+    assert plot.title == "Provisioning: a, conv at 24 requests/s"
+    assert missing.title == "Provisioning: a, conv at 8, 16, 99 requests/s"
+
+
+def test_a_grid_of_which_nobody_was_served_is_left_out(tmp_path):
+    made = [dataclasses.replace(stopped("a", 8.0), name=f"a {p}P+{t}T conv 8 rps") for p in (1, 2) for t in (1, 2)]
+    (missing,) = heat(data_of(made, tmp_path))
+    assert missing == Missing("Provisioning: a, conv at 8 requests/s", "no point served all of its requests")
+
+
 def test_counts_along_a_line_are_no_map(tmp_path):
     made = [run("splitwise-ha", 8.0, label=f"{n}P+{10 - n}T") for n in range(1, 10)]
     ((missing),) = heat(data_of(made, tmp_path))

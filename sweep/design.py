@@ -52,16 +52,21 @@ def figures_for(experiment: Experiment, figures: Mapping[str, MachineFigures]) -
         raise SpecError(error.reason, key=error.key, value=error.value, source=experiment.source) from error
 
 
-def check_counts(system: System, scope: Mapping[str, Any]) -> None:
-    """Raise SpecError where a point of a design has a role without machines."""
-    if system.design is None:
-        return
+def check_given(system: System, given: Mapping[str, Any]) -> None:
+    """Raise SpecError for a number of machines that is none; `given` are the values of the axes."""
     for name in (MACHINES, PROMPT, TOKEN):
+        count = given.get(name, 1)
+        if system.design is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise SpecError("must be a whole number of machines, at least 1", key=name, value=count)
+
+
+def check_bought(system: System, scope: Mapping[str, Any]) -> None:
+    """Raise SpecError where what one role takes leaves nothing of the budget for the other."""
+    for name, other in ((PROMPT, TOKEN), (TOKEN, PROMPT), (MACHINES, MACHINES)):
         count = scope.get(name, 1)
-        if isinstance(count, int) and count < 1:
-            given = next((f"{n}={scope[n]}" for n in (PROMPT, TOKEN) if n != name and n in scope), "")
-            reason = f"the budget is not enough for one, with {given}" if given else "must be at least 1"
-            raise SpecError(reason, key=name, value=count)
+        if system.design is not None and isinstance(count, int) and count < 1:
+            beside = f", with {other}={scope[other]}" if other in scope and other != name else ""
+            raise SpecError(f"the budget is not enough for one{beside}", key=name, value=count)
 
 
 def _spelled_out(experiment: Experiment, system: System, figures: Mapping[str, MachineFigures]) -> System:

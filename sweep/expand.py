@@ -12,7 +12,7 @@ from typing import Any, Literal
 from configs.machines import read_machines
 from sim_core.errors import SimError, SpecError, nearest
 from sweep.builder import Builder, Choice
-from sweep.design import check_counts, figures_for, with_designs
+from sweep.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment import Experiment, System
 from sweep.grammar import MOST_POINTS, override_values, parse_override, substitute
 from sweep.naming import distinct_names
@@ -126,8 +126,9 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
     overrides, variables, _ = merged(experiment, system)
     overrides |= settings
     try:
+        check_given(system, given)
         scope = work_out(variables, given)
-        check_counts(system, scope)
+        check_bought(system, scope)
         return Choice(
             system=system.name,
             axes=axes,

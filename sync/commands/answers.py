@@ -43,17 +43,18 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "answers", _run, told, _EXAMPLES)
     add_name(parser)
     parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
-    parser.add_argument("--rate", type=_positive, metavar="R", help="what the cheapest is to carry, in requests/s")
+    parser.add_argument("--rate", metavar="R", help="what the cheapest is to carry, in requests/s")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add_where(parser)
     add_source(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    rate = None if arguments.rate is None else _positive(arguments.rate)
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
     slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
-    told = answers(chosen, slo, arguments.rate)
+    told = answers(chosen, slo, rate)
     if arguments.format == "json":
         print(answers_json(sweep.name, told))
         return 0

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync import Outcome
+from sync.__main__ import main
+from sync.answers import answers, normalised, sentence, sentences, shown, workload_of
+from sync.slo import Slo
+
+Make = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(outcome: Make) -> Make:
+    """Makes the run of a system at a rate: within the SLO or not, or `status`."""
+    made = iter(range(10_000))
+
+    def make(system: str, rate: float | None, within: bool = True, **changes: Any) -> Outcome:
+        number = next(made)
+        label = changes.pop("label", "3P+2T")
+        told = f"{rate:g} rps" if rate is not None else "mine"
+        summary = {"slo/within": float(within), "slo/ttft_p99": float(within), "run/completed": 4.0}
+        fields: dict[str, Any] = {
+            "name": f"{system} {label} conv {told}", "system": system, "rate": rate, "cost": 100.0, "power": 50.0,
+            "trace": f"rr_conv_{rate:g}_2min" if rate is not None else "mine", "summary": summary, "axes": {},
+            "machines": {"dgx-h100": 4},
+        }  # fmt: skip
+        if changes.get("status") == "failed":
+            changes["summary"] = {}
+        return outcome(number, **(fields | changes))
+
+    return make
+
+
+def ladder(run: Make, system: str, held: dict[float, bool], **changes: Any) -> list[Outcome]:
+    return [run(system, rate, within, **changes) for rate, within in held.items()]
+
+
+def test_a_configuration_carries_the_highest_rate_up_to_which_all_are_within(run: Make) -> None:
+    runs = ladder(run, "a", {30: True, 10: True, 20: False, 40: False})
+    (of,) = answers(runs).workloads
+    (one,) = of.configurations
+    assert (one.carries, one.then, one.above) == (10, (20, "too slow: TTFT p99"), (30,))
+    assert "at 20 it is too slow: TTFT p99." in sentence(of)
+
+
+def test_a_failed_or_stopped_point_ends_the_ladder(run: Make) -> None:
+    failed = [*ladder(run, "a", {10: True, 30: True}), run("a", 20, status="failed", error="boom")]
+    (one,) = answers(failed).workloads[0].configurations
+    assert (one.carries, one.then, one.failed, one.above) == (10, (20, "failed"), (20,), (30,))
+    stopped = [*ladder(run, "a", {10: True}), run("a", 20, status="stopped", summary={"run/stopped_early_s": 60.0})]
+    told = answers(stopped)
+    assert told.workloads[0].configurations[0].then == (20, "unstable: stopped at 60 s")
+    assert (told.runs, told.failed, told.stopped) == (2, 0, 1)
+
+
+def test_of_two_runs_at_one_rate_the_worse_counts(run: Make) -> None:
+    for within in (True, False):
+        runs = [run("a", 10, True), run("a", 20, within), run("a", 20, not within)]
+        assert answers(runs).workloads[0].configurations[0].carries == 10
+
+
+def test_of_a_system_the_configuration_that_carries_most_is_named_and_of_equals_the_cheapest(run: Make) -> None:
+    runs = [
+        *ladder(run, "a", {10: True, 20: True}, label="1P+3T", cost=90.0, power=70.0),
+        *ladder(run, "a", {10: True, 20: True}, label="2P+2T", cost=80.0, power=75.0),
+        *ladder(run, "a", {10: True, 20: False}, label="3P+1T", cost=70.0, power=60.0),
+    ]
+    (of,) = answers(runs).workloads
+    (a,) = of.systems
+    assert a.highest is not None and a.highest.name == "a 2P+2T conv"
+    assert of.rate == 20
+    assert (a.cheapest, a.least_power) == (a.highest, next(c for c in of.configurations if c.name == "a 1P+3T conv"))
+    (lower,) = answers(runs, rate=10).workloads[0].systems
+    assert lower.cheapest == lower.least_power == next(c for c in of.configurations if c.name == "a 3P+1T conv")
+    assert answers(runs, rate=21).workloads[0].systems[0].cheapest is None
+
+
+def test_the_front_has_whom_no_other_beats_in_cost_power_and_rate(run: Make) -> None:
+    def with_figures(label: str, cost: float, power: float, rate: float) -> list[Outcome]:
+        return ladder(run, "a", {rate: True}, label=label, cost=cost, power=power)
+
+    figures = {"p": (10, 10, 5), "q": (10, 9, 5), "r": (20, 9, 6), "s": (20, 20, 6), "t": (30, 5, 1), "u": (10, 9, 5)}
+    runs = [one for label, of in figures.items() for one in with_figures(label, *of)]
+    runs += ladder(run, "a", {5: False}, label="none", cost=1.0, power=1.0)
+    (of,) = answers(runs).workloads
+    assert [one.name for one in of.front] == ["a q conv", "a r conv", "a t conv"]
+
+
+def test_tables_are_normalised_to_baseline_a100_or_else_the_first_baseline(run: Make) -> None:
+    runs = [
+        *ladder(run, "baseline-h100", {10: True, 20: True, 30: False}, cost=50.0),
+        *ladder(run, "baseline-a100", {10: True, 20: False}, power=100.0),
+        *ladder(run, "splitwise-ha", {10: True, 20: True, 30: True}),
+    ]
+    (of,) = answers(runs).workloads
+    assert of.reference == "baseline-a100"
+    assert {row.system: (row.rate, row.cost, row.power, row.machines) for row in normalised(of)} == {
+        "baseline-h100": (2.0, 0.5, 0.5, 1.0),
+        "baseline-a100": (1.0, 1.0, 1.0, 1.0),
+        "splitwise-ha": (3.0, 1.0, 0.5, 1.0),
+    }
+    (other,) = answers([one for one in runs if one.system != "baseline-a100"]).workloads
+    assert other.reference == "baseline-h100"
+
+
+def test_a_baseline_that_carries_nothing_has_no_multiples(run: Make) -> None:
+    runs = [*ladder(run, "baseline-a100", {10: False}), *ladder(run, "splitwise-ha", {10: True, 20: True})]
+    (of,) = answers(runs).workloads
+    (row,) = normalised(of)
+    assert (row.system, row.rate, row.cost) == ("splitwise-ha", None, None)
+    assert "Baseline-A100 carries none of the rates" in sentence(of)
+
+
+def test_the_answer_in_words_names_terms_rate_and_multiples(run: Make) -> None:
+    runs = [
+        *ladder(run, "baseline-a100", {8: True, 16: False}, cost=98.0, power=80.0),
+        *ladder(run, "baseline-h100", {8: True, 16: True, 24: False}, cost=100.0, machines={"dgx-h100": 2}),
+        *ladder(run, "splitwise-ha", {8: True, 16: True, 24: True}, cost=99.0),
+    ]
+    (text,) = sentences(answers(runs))
+    assert text == (
+        "Within the SLO at equal cost, Splitwise-HA carries at least 24 requests/s,"
+        " 1.50 times Baseline-H100 (16) and 3.00 times Baseline-A100 (8); no higher rate was run."
+    )
+
+
+def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
+    runs = [
+        run("baseline-a100", 70, cost=200.0, power=90.0),
+        run("splitwise-ha", 70, label="1P+3T", cost=150.0, power=80.0),
+        run("splitwise-ha", 70, label="3P+1T", cost=160.0, power=45.0),
+        run("splitwise-ha", 70, False, label="1P+1T", cost=10.0, power=5.0),
+    ]
+    assert sentences(answers(runs)) == [
+        "To carry 70 requests/s within the SLO, splitwise-ha 1P+3T conv costs least ($150.00 an hour, 0.75 times"
+        " Baseline-A100's); splitwise-ha 3P+1T conv draws least (power 45.0, 0.50 times Baseline-A100's)."
+    ]
+
+
+def test_nothing_within_one_design_only_and_nothing_at_all_are_told(run: Make) -> None:
+    assert sentences(answers(ladder(run, "a", {10: False, 20: False}))) == [
+        "No design is within the SLO, not even at 10 requests/s, the lowest rate that was run."
+    ]
+    assert sentences(answers(ladder(run, "a", {10: True, 20: False}))) == [
+        "Within the SLO, a carries 10 requests/s; at 20 it is too slow: TTFT p99."
+    ]
+    assert sentences(answers([run("a", 10, status="failed", error="boom")])) == [
+        "No design is within the SLO, not even at 10 requests/s, the lowest rate that was run."
+    ]
+    assert answers([]).workloads == ()
+
+
+def test_a_trace_without_a_rate_is_carried_or_not(run: Make) -> None:
+    (of,) = answers([run("a", None), run("b", None, False)]).workloads
+    assert [answer.highest is not None for answer in of.systems] == [True, False]
+    assert sentence(of) == "Within the SLO: a 3P+2T conv mine."
+    assert [one.name for one in of.front] == ["a 3P+2T conv mine"]
+
+
+def test_workloads_are_answered_apart(run: Make) -> None:
+    runs = [run("a", 10, axes={"workload": "code"}), run("a", 10, False, axes={"workload": "conv"})]
+    told = answers(runs)
+    assert [of.workload for of in told.workloads] == ["code", "conv"]
+    assert [text.split(":")[0] for text in sentences(told)] == ["code", "conv"]
+
+
+@pytest.mark.parametrize(
+    ("trace", "rate", "name"),
+    [("rr_conv_7_2min", 7.0, "rr_conv_2min"), ("load@7", 7.0, "load"), ("rr_conv_70", 7.0, "rr_conv_70"),
+     ("rr_code_0.5", 0.5, "rr_code"), ("mine", None, "mine")],
+)  # fmt: skip
+def test_a_workloads_name_is_its_traces_without_the_rate(outcome: Make, trace: str, rate: float, name: str) -> None:
+    assert workload_of(outcome(trace=trace, rate=rate, axes={})) == name
+
+
+def test_another_slo_gives_other_answers(run: Make) -> None:
+    def timed(rate: float, p99_s: float) -> Outcome:
+        return run("a", rate, False, summary={"ttft/p99_s": p99_s, "slo/within": 0.0, "slo/ttft_p99": 0.0})
+
+    runs = [timed(10, 0.1), timed(20, 0.2), timed(30, 0.4)]
+    for limit, carries in ((0.05, None), (0.1, 10), (0.25, 20), (1.0, 30)):
+        (one,) = answers(runs, Slo(seconds={"ttft": {"p99": limit}})).workloads[0].configurations
+        assert one.carries == carries
+
+
+def test_names_of_systems_are_shown_as_the_paper_writes_them() -> None:
+    names = ("splitwise-hhcap", "splitwise-ha", "baseline-a100", "mine", "splitwise-x-y", "cap")
+    assert [shown(name) for name in names] == [
+        "Splitwise-HHcap", "Splitwise-HA", "Baseline-A100", "mine", "splitwise-x-y", "cap",
+    ]  # fmt: skip
+
+
+def test_the_command_prints_tables_json_and_one_line_for_mistakes(
+    run: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sync.base import SweepInfo
+    from sync.local_sink import LocalSink
+
+    sink = LocalSink(tmp_path)
+    sink.open(SweepInfo("mine", "", "id", "name: mine\n", 4, "python"))
+    for one in [*ladder(run, "a", {10: True, 20: False}, label="[1]"), *ladder(run, "b", {10: False, 20: True})]:
+        sink.write(one)
+    sink.close()
+    assert main(["--results", str(tmp_path), "answers", "mine"]) == 0
+    printed = capsys.readouterr().out
+    assert "a [1] conv" in printed
+    assert "within again at 20, not counted" in printed
+    assert main(["--results", str(tmp_path), "answers", "mine", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["workloads"][0]["systems"][0]["highest"]["carries"] == 10
+    assert told["sentences"] == [told["workloads"][0]["sentence"]]
+    for arguments in (["gone"], ["mine", "--rate", "0"], ["mine", "--slo", str(tmp_path / "gone.yaml")]):
+        assert main(["--results", str(tmp_path), "answers", *arguments]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_answer_is_a_number_that_json_does_not_have(run: Make) -> None:
+    (of,) = answers([run("baseline-a100", 10, cost=0.0, power=0.0), run("a", 10, cost=0.0)]).workloads
+    figures = [value for row in normalised(of) for value in (row.rate, row.cost, row.power, row.machines)]
+    assert all(value is None or math.isfinite(value) for value in figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from operator import sub
 from typing import TYPE_CHECKING
 
 from sim_core import slo
@@ -75,18 +76,18 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
 def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
     rows = recorder.numbers("index")
     time = recorder.times
-    arrival = array("d", [trace.arrival_s[row] for row in rows])
-    outputs = array("q", [trace.output_tokens[row] for row in rows])
+    arrival = array("d", map(trace.arrival_s.__getitem__, rows))
+    outputs = array("q", map(trace.output_tokens.__getitem__, rows))
     prompt_start, prompt_end, end = time("prompt_start_s"), time("prompt_end_s"), time("end_s")
-    ttft = array("d", [done - start for done, start in zip(prompt_end, arrival, strict=True)])
-    e2e = array("d", [done - start for done, start in zip(end, arrival, strict=True)])
+    ttft = array("d", map(sub, prompt_end, arrival))
+    e2e = array("d", map(sub, end, arrival))
     return {
-        "request_id": array("q", [trace.request_id[row] for row in rows]),
-        "application_id": array("q", [trace.application_id[row] for row in rows]),
+        "request_id": array("q", map(trace.request_id.__getitem__, rows)),
+        "application_id": array("q", map(trace.application_id.__getitem__, rows)),
         "arrival_s": arrival,
-        "prompt_tokens": array("q", [trace.prompt_tokens[row] for row in rows]),
+        "prompt_tokens": array("q", map(trace.prompt_tokens.__getitem__, rows)),
         "output_tokens": outputs,
-        "queue_s": array("d", [began - start for began, start in zip(prompt_start, arrival, strict=True)]),
+        "queue_s": array("d", map(sub, prompt_start, arrival)),
         "ttft_s": ttft,
         "tbt_s": array("d", [(a - b) / (n - 1) if n > 1 else NAN for a, b, n in zip(e2e, ttft, outputs, strict=True)]),
         "e2e_s": e2e,

@@ -35,4 +35,8 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 def finite_sorted(values: Iterable[float]) -> list[float]:
     """Ascending, without NaN."""
-    return sorted(value for value in values if value == value)
+    some = list(values)
+    total = sum(some)
+    if total != total:  # a look at each only where there is a NaN
+        some = [value for value in some if value == value]
+    return sorted(some)

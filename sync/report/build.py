@@ -49,7 +49,7 @@ def write_files(files: dict[str, bytes], folder: Path) -> None:
     """Write them below `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        new = folder / f".{name}.new"
+        new = folder / f".{name}.{os.getpid()}.new"  # two at once do not write into one
         try:
             with new.open("wb") as file:
                 file.write(content)

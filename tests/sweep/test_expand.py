@@ -277,7 +277,7 @@ systems: {a: , b: {overrides: {cluster.servers.0.count: 3}}}
     ("text", "extra"),
     [
         (ISOCOST, ["rate=50,60", "token=5,10", "h=5,10"]),
-        (QUICKSTART.read_text(), ["h100=6,7", "seed=0,1"]),
+        (QUICKSTART.read_text(), ["prompt_machines=6,7", "seed=0,1"]),
         (ODD, []),
         (ODD.replace("  +power_model.told: ${seed} and ${trace.filename}\n", ""), []),
     ],

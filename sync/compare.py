@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sim_core.slo import SLO_LIMITS
 from sync.base import Outcome
+from sync.slo import PAPER, UNITS, Limits, Slo
 from sync.verdict import WITHIN, verdict
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 PHASES = ("queue", "prompt", "transfer", "wait", "decode", "preempted")
 PERCENTS = (50.0, 90.0, 99.0)
 LEAST_REQUESTS = 5  # around a percentile
-_LIMITS = tuple(f"slo/{metric}_{p}" for metric in ("ttft", "tbt", "e2e") for p in ("p50", "p90", "p99"))
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,9 @@ class Profile:
 
     @property
     def limits_met(self) -> int:
-        """Of the SLO's nine."""
-        return int(sum(self.outcome.summary.get(name, 0.0) for name in _LIMITS))
+        """Of the SLO's."""
+        told = self.outcome.summary
+        return int(sum(met for name, met in told.items() if name.startswith("slo/") and name != "slo/within"))
 
     def figure(self, name: str) -> float:
         """Of the summary; NaN where it is not there."""
@@ -83,13 +83,14 @@ class Profile:
 
 @dataclass(frozen=True)
 class Decisive:
-    """The limit of the SLO that one run meets and the other misses by most: `metric` and `percentile` of slowdown, the
-    better run's and the other's figure and where the time goes around it, in each of them."""
+    """The limit of the SLO that one run meets and the other misses by most. `figures` are the better run's and the
+    other's, as slowdown or (`in_seconds`) in s; `spent` is where the time goes around it, in each of them."""
 
     metric: str
     percentile: str
     limit: float
-    slowdowns: tuple[float, float]
+    in_seconds: bool
+    figures: tuple[float, float]
     spent: tuple[Spent, Spent]
 
 
@@ -168,31 +169,33 @@ def _roles(instances: Mapping[str, list[object]]) -> tuple[Role, ...]:
     )
 
 
-def compare_runs(first: Profile, second: Profile, requests: Tables) -> Comparison:
-    """Which is better, and by how much over the same requests. `requests` are the two runs' tables."""
+def compare_runs(first: Profile, second: Profile, requests: Tables, slo: Slo = PAPER) -> Comparison:
+    """Which is better, and by how much over the same requests. `requests` are the two runs' tables, `slo` is
+    what their outcomes are judged by."""
     why, swapped = _better(first, second)
     better, worse = (second, first) if swapped else (first, second)
     tables = requests[::-1] if swapped else requests
     paired, count, faster = _paired(better, worse, tables)
-    return Comparison(better, worse, why, swapped, paired, count, faster, _decisive(better, worse, tables))
+    return Comparison(better, worse, why, swapped, paired, count, faster, _decisive(better, worse, tables, slo))
 
 
-def _decisive(better: Profile, worse: Profile, requests: Tables) -> Decisive | None:
+def _decisive(better: Profile, worse: Profile, requests: Tables, slo: Slo) -> Decisive | None:
     mine, others = requests
     if mine is None or others is None or not better.spent or not worse.spent:
         return None
-    missed = [
-        (worse.figure(f"{metric}/{p}_slowdown") / limit, metric, p, limit)
-        for metric, limits in SLO_LIMITS.items()
-        for p, limit in limits.items()
-        if better.figure(f"{metric}/{p}_slowdown") <= limit < worse.figure(f"{metric}/{p}_slowdown")
-    ]
+    missed = []
+    for unit, (ending, _) in UNITS.items():
+        limits: Limits = getattr(slo, unit)
+        for metric, p, limit in ((metric, p, limit) for metric, of in limits.items() for p, limit in of.items()):
+            good, bad = (one.figure(f"{metric}/{p}_{ending}") for one in (better, worse))
+            if good <= limit < bad:
+                missed.append((bad / limit, metric, p, limit, ending, (good, bad)))
     if not missed:
         return None
-    _, metric, p, limit = max(missed)
-    slowdowns = better.figure(f"{metric}/{p}_slowdown"), worse.figure(f"{metric}/{p}_slowdown")
-    percent, by = float(p[1:]), f"{metric}_slowdown"
-    return Decisive(metric, p, limit, slowdowns, (spent(mine, percent, by), spent(others, percent, by)))
+    _, metric, p, limit, ending, figures = max(missed)
+    percent, by = float(p[1:]), f"{metric}_{ending}"
+    there = spent(mine, percent, by), spent(others, percent, by)
+    return Decisive(metric, p, limit, ending == "s", figures, there)
 
 
 def _better(first: Profile, second: Profile) -> tuple[str, bool]:
@@ -208,7 +211,7 @@ _CRITERIA = (
     "it ran to its end",
     "it is within the SLO",
     "it leaves fewer requests unserved",
-    "it meets more of the SLO's nine limits",
+    "it meets more of the SLO's limits",
     "its requests take less time at p90",
 )
 

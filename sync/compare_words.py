@@ -73,8 +73,9 @@ def _decisive(found: Comparison) -> list[str]:
     mine, others = one.spent
     phases = PHASES[:2] if one.metric == "ttft" else PHASES if one.metric == "e2e" else PHASES[2:]
     most = max(phases, key=lambda name: others.phases_s[name] - mine.phases_s[name])
-    told = f"What decides most is {one.metric.upper()} {one.percentile}: {_times(one.slowdowns[0])} against"
-    told += f" {_times(one.slowdowns[1])} as slow as alone, with a limit of {one.limit:g}×"
+    figures = [seconds(value) if one.in_seconds else _times(value) for value in (*one.figures, one.limit)]
+    told = f"What decides most is {one.metric.upper()} {one.percentile}: {figures[0]} against {figures[1]}"
+    told += f"{'' if one.in_seconds else ' as slow as alone'}, with a limit of {figures[2]}"
     spent = (
         f"its requests are {seconds(mine.phases_s[most])} {DOING[most]}, the other's {seconds(others.phases_s[most])}"
     )

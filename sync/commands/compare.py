@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from sim_core.errors import SpecError
 from sync.base import Outcome
+from sync.commands.answers import slo_of
 from sync.commands.base import Subparsers, add_command, add_source
 from sync.commands.runs import find_run
 from sync.compare import PERCENTS, Profile, compare_runs, profile
@@ -18,6 +20,7 @@ from sync.compare_words import as_json, attribution, figure_rows, paragraph, tim
 from sync.console import output_console
 from sync.load import Sweep
 from sync.parquet import INSTANCES, read_beside
+from sync.slo import Slo, judged, read_slo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
     told = "explain why one run beats another: where the time goes, how busy and how full machines are"
     parser = add_command(subparsers, "compare", _run, told, _EXAMPLES)
     parser.add_argument("runs", nargs=2, metavar="RUN", help="see below")
+    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
     add_source(parser)
 
@@ -46,7 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if first[1].key == second[1].key:
         raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
     tables = _requests(*first), _requests(*second)
-    found = compare_runs(_profile(*first, tables[0]), _profile(*second, tables[1]), tables)
+    slo = read_slo(arguments.slo) if arguments.slo else slo_of(first[0])
+    profiles = [_profile(*run, table, slo) for run, table in zip((first, second), tables, strict=True)]
+    found = compare_runs(profiles[0], profiles[1], tables, slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
@@ -70,6 +76,6 @@ def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
     return None if sweep.source.requests_file(outcome.key) is None else sweep.requests(outcome.key)
 
 
-def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None) -> Profile:
+def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
-    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES))
+    return profile(judged(outcome, slo), requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES))

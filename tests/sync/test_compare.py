@@ -9,6 +9,7 @@ import pytest
 
 from sync.compare import PHASES, compare_runs, phase_times, profile, spent
 from sync.compare_words import as_json, figure_rows, paragraph, time_rows
+from sync.slo import Slo, judged
 from tests.sync.report.made import failed, requests, run, stopped
 
 INSTANCES = {"role": ["prompt", "prompt", "token"], "utilisation": [0.5, 0.7, 0.9], "kv_peak_fraction": [0.2, 0.3, 1.0]}
@@ -107,6 +108,14 @@ def test_the_limit_that_only_one_meets_is_named_with_both_figures_and_what_takes
     told = paragraph(found)
     assert "What decides most is TTFT p99: 3× against 9× as slow as alone, with a limit of 6×" in told
     assert "its requests are 0.1 s waiting for the prompt, the other's 4.1 s" in told
+
+
+def test_limits_in_seconds_decide_as_well():
+    slo = Slo(seconds={"ttft": {"p90": 0.6}})
+    first, second = (judged(run(name, 8.0, load), slo) for name, load in (("a", 0.5), ("b", 0.9)))
+    found = compare_runs(profile(first, requests(), {}), profile(second, requests(), {}), (requests(), requests()), slo)
+    assert found.why == "it is within the SLO"
+    assert "What decides most is TTFT p90: 0.5 s against 0.9 s, with a limit of 0.6 s;" in paragraph(found)
 
 
 def test_machines_are_told_by_role_and_prices_by_how_much():

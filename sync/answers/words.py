@@ -24,7 +24,8 @@ def sentence(of: WorkloadAnswer) -> str:
     good = [answer.highest for answer in of.systems if answer.highest is not None]
     if not good:
         lowest = f", not even at {min(rates):g} requests/s, the lowest rate that was run" if rates else ""
-        return f"No design is within the SLO{lowest}."
+        failed = sum(len(one.failed) for one in of.configurations)
+        return f"No design is within the SLO{lowest}{f'; points that failed: {failed}' if failed else ''}."
     rated = [one for one in good if one.carries is not None]
     if not rated:
         return f"Within the SLO: {_list([one.name for one in good])}."

@@ -152,7 +152,7 @@ def test_nothing_within_one_design_only_and_nothing_at_all_are_told(run: Make) -
         "Within the SLO, a carries 10 requests/s; at 20 it is too slow: TTFT p99."
     ]
     assert sentences(answers([run("a", 10, status="failed", error="boom")])) == [
-        "No design is within the SLO, not even at 10 requests/s, the lowest rate that was run."
+        "No design is within the SLO, not even at 10 requests/s, the lowest rate that was run; points that failed: 1."
     ]
     assert answers([]).workloads == ()
 

@@ -68,7 +68,7 @@ class DatasetInput:
 
 class MlflowStore:
     """The store at `uri`; one in a database keeps artifacts below `artifacts`. It reaches for nothing before
-    `connect`, and raises ConnectionError, in few words, where a server does not answer."""
+    `connect`, and raises ConnectionError, in few words, where a server does not answer or a database is none."""
 
     def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
         """`say` is called with a line for a person before anything that takes long."""
@@ -107,12 +107,12 @@ class MlflowStore:
             reason = f"needs the Python package {error.name}, which is not installed"
             raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
         except Exception as error:
-            cause: BaseException | None = error
-            while cause is not None and not (isinstance(cause, OSError) and is_server(self._uri)):
-                cause = cause.__context__
-            if cause is None:
-                raise
-            raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
+            for cause in _chain(error):
+                if isinstance(cause, OSError) and is_server(self._uri):
+                    raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
+                if isinstance(cause, sqlite3.Error):  # locked, read-only, full, or no database at all
+                    raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
+            raise
 
     # -- experiments -------------------------------------------------------------------------------------------
 
@@ -215,6 +215,13 @@ class MlflowStore:
     def delete_run(self, run_id: str) -> None:
         """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""
         self._client.delete_run(run_id)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it came of, what that came of ..."""
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def _short(path: Path) -> Path:

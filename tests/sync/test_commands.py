@@ -144,6 +144,14 @@ def test_a_server_that_does_not_answer_is_one_line_without_its_password(command,
     assert (status, told) == (1, "error: http://ann:***@127.0.0.1:9 does not answer (ConnectionError)\n")
 
 
+@pytest.mark.parametrize("command", ["replay", "verify"])
+def test_a_database_that_is_none_is_one_line(command, results, outcome, journal, run):
+    journal(outcome(1))
+    (results / "mlflow.db").write_text("not what SQLite writes")
+    status, told = run(command, "quick start")
+    assert (status, told) == (1, f"error: {tracking_uri(results)} cannot be used: file is not a database\n")
+
+
 def client_and_runs(results):
     client = MlflowClient(tracking_uri(results))
     experiment = client.get_experiment_by_name("quick start").experiment_id

@@ -29,7 +29,7 @@ def sentence(of: WorkloadAnswer) -> str:
     rated = [one for one in good if one.carries is not None]
     if not rated:
         return f"Within the SLO: {_list([one.name for one in good])}."
-    if len(set(rates)) == 1:
+    if len(set(rates)) == 1 and len(of.configurations) > 1:
         return _cheapest_sentence(of, rates[0])
     best = min(rated, key=lambda one: (-(one.carries or 0.0), one.cost, one.power))
     equals = [shown(one.system) for one in rated if one.carries == best.carries and one is not best]

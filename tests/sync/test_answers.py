@@ -144,6 +144,12 @@ def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
     ]
 
 
+def test_one_run_alone_says_what_it_carries(run: Make) -> None:
+    assert sentences(answers([run("a", 10)])) == [
+        "Within the SLO, a carries at least 10 requests/s; no higher rate was run."
+    ]
+
+
 def test_nothing_within_one_design_only_and_nothing_at_all_are_told(run: Make) -> None:
     assert sentences(answers(ladder(run, "a", {10: False, 20: False}))) == [
         "No design is within the SLO, not even at 10 requests/s, the lowest rate that was run."

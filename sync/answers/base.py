@@ -72,7 +72,8 @@ class Normalised:
 class WorkloadAnswer:
     """The answers under one workload. `rate` is what `cheapest` and `least_power` carry: what was asked for, else the
     highest rate that all systems carry which carry any. `front`: no other configuration costs less, draws less and
-    carries more (in at least one of them, and is as good in the others). `reference` is what tables are normalised to.
+    carries more (in at least one of them, and is as good in the others). `reference` is what tables are normalised to:
+    of the systems that carry anything Baseline-A100, else the first baseline, else the first.
     """
 
     workload: str

@@ -87,13 +87,15 @@ def _workload(workload: str, configurations: Sequence[Configuration], rate: floa
         systems.setdefault(one.system, []).append(one)
     best = {system: max((one.carries or 0.0 for one in members), default=0.0) for system, members in systems.items()}
     wanted = rate if rate is not None else min((most for most in best.values() if most > 0), default=None)
+    found = tuple(_system(system, members, wanted) for system, members in systems.items())
+    good = [answer.system for answer in found if answer.highest is not None]
     return WorkloadAnswer(
         workload=workload,
         rate=wanted,
-        systems=tuple(_system(system, members, wanted) for system, members in systems.items()),
+        systems=found,
         front=_front(configurations),
         configurations=tuple(configurations),
-        reference=_reference(tuple(systems)),
+        reference=_reference(good or list(systems)),
     )
 
 

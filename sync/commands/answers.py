@@ -157,9 +157,10 @@ def _front(front: Sequence[Configuration]) -> Table:
 
 
 def _first_misses(of: WorkloadAnswer, system: str) -> str:
-    """Why a system carries nothing, where it has one configuration."""
+    """Why a system carries nothing: what is wrong with its largest configuration."""
     members = [one for one in of.configurations if one.system == system]
-    return escape(_then(members[0])) if len(members) == 1 else ""
+    largest = max(members, key=lambda one: (one.cost, one.machine_count))
+    return escape(_then(largest) if len(members) == 1 else f"{largest.name} at {_then(largest)}")
 
 
 def _then(one: Configuration) -> str:

@@ -197,7 +197,8 @@ class Journal:
             if last:
                 _sync_folder(path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             reason = error.strerror or str(error)
             raise JournalError(
                 f"{path}: {reason}; what was finished before is safe, the same command goes on from there"

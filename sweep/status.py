@@ -33,18 +33,29 @@ def status_command(argv: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all that have results)")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     arguments = parser.parse_args(argv)
-    known = sorted(path.parent.name for path in arguments.results.glob("*/sweep.json"))
-    for name in arguments.names:
-        if name not in known:
-            error = SpecError(f"no such sweep in {arguments.results}{choices(name, known)}", key="status", value=name)
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-    if not known:
+    try:
+        rows = _rows(arguments.results, arguments.names)
+    except SpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a folder that may not be read is not an empty one
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    if not rows:
         print(f"no sweeps in {arguments.results}")
         return 0
-    console = output_console()
-    console.print(_table([_row(arguments.results / name) for name in arguments.names or known]))
+    output_console().print(_table(rows))
     return 0
+
+
+def _rows(results: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Of the sweeps with these names, or of all. Raises SpecError for a name that is none, OSError for what may not be
+    read."""
+    known = sorted(path.name for path in results.iterdir() if Journal(path).has_sweep()) if results.exists() else []
+    for name in names:
+        if name not in known:
+            raise SpecError(f"no such sweep in {results}{choices(name, known)}", key="status", value=name)
+    return [_row(results / name) for name in names or known]
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Table:

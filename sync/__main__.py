@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   python -m sync show quickstart                      one sweep's runs, in a table
   python -m sync report quickstart                    its answer in words and figures, as one HTML file
   python -m sync compare 7f84ff 0190a3                why one run beats another
+  python -m sync answers quickstart                   what it answers: the highest rate within the SLO, the cheapest
   python -m sync export quickstart --to mine          the same as CSV, or as Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    is all of it in MLflow, once?
   python -m sync replay quickstart                    deliver to MLflow what did not arrive
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (SimError, OSError) as error:  # a server that does not answer, a disk that is full
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            error = SimError(f"{error.filename}: {error.strerror}")
         print(f"error: {one_line(error)}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:

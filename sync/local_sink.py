@@ -60,10 +60,13 @@ class LocalSink:
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
-    """The outcomes of the JSON files in `folder`, by key, without their requests; a file that is none is left out."""
+    """The outcomes of the JSON files in `folder`, by key, without their requests; a file that is none is left out.
+
+    Raises OSError for a folder that may not be read: it is not an empty one.
+    """
     found: dict[str, Outcome] = {}
-    for path in sorted(folder.glob("*.json")):
-        outcome = read_outcome(path)
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        outcome = read_outcome(path) if path.suffix == ".json" else None
         if outcome is not None:
             found[outcome.key] = outcome
     return found

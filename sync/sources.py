@@ -104,6 +104,16 @@ SOURCES: Mapping[str, Callable[[Path, str], Source | None]] = {"journal": _journ
 
 
 def names_in(results: Path, place: str) -> set[str]:
-    """The names of the sweeps that have outcomes in a place of `PLACES` below `results`."""
+    """The names of the sweeps that have outcomes in a place of `PLACES` below `results`, or a folder for them that may
+    not be read (who reads it hears why). Raises OSError where `results` itself may not be read."""
     below = PLACES[place][0]
-    return {path.relative_to(results).parts[0] for path in results.glob(f"*/{below}/*.json")}
+    return {path.name for path in results.iterdir() if _has_outcomes(path / below)} if results.exists() else set()
+
+
+def _has_outcomes(folder: Path) -> bool:
+    try:
+        return any(path.suffix == ".json" for path in folder.iterdir())
+    except PermissionError:
+        return True
+    except OSError:  # not there, or no folder
+        return False

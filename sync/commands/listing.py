@@ -19,8 +19,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    names = list_sweeps(arguments.results)
+    if not names:
+        print(f"no sweeps in {arguments.results}")
+        return 0
     table = Table("sweep", "completed", "stopped", "failed", "not served", "superseded")
-    for name in list_sweeps(arguments.results):
+    for name in names:
         sweep = load_sweep(name, arguments.results)
         outcomes = sweep.outcomes.values()
         counts = [sum(o.status == status for o in outcomes) for status in ("completed", "stopped", "failed")]

@@ -34,3 +34,14 @@ def test_a_sweep_that_is_none_is_one_line_with_the_nearest_name(
     assert main(["status", "tinny", "--results", str(tmp_path / "results")]) == 2
     assert "did you mean 'tiny'" in capsys.readouterr().err
     assert main(["status", "--results", str(tmp_path / "results")]) == 0
+
+
+def test_results_that_may_not_be_read_are_not_taken_for_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main(["status", "--results", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}: Permission denied\n"

@@ -322,3 +322,29 @@ def test_a_run_s_name_cannot_leave_the_folder_of_an_export(name, outcome, journa
     assert run("export", "quick start", "--to", tmp_path / "mine")[0] == 0
     (path,) = (tmp_path / "mine" / "requests").iterdir()
     assert path.name.endswith("-00000000.csv")
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(outcome, journal, run, results, monkeypatch):
+    journal(outcome(1))
+    refuse(monkeypatch, results / "quick start" / "points")
+    for command in (["list"], ["show", "quick start"]):
+        status, told = run(*command)
+        assert (status, told) == (1, f"error: {results}/quick start/points: Permission denied\n")
+    refuse(monkeypatch, results)
+    assert run("list") == (1, f"error: {results}: Permission denied\n")
+
+
+def refuse(monkeypatch, folder):
+    """No listing of `folder`, also for root, whom permissions do not stop."""
+    real = Path.iterdir
+
+    def iterdir(path):
+        if path == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+
+
+def test_a_list_of_nothing_says_so(run, results):
+    assert run("list") == (0, f"no sweeps in {results}\n")

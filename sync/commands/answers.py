@@ -14,7 +14,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from sim_core.errors import SpecError
-from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers, normalised, sentence, sentences, shown
+from sync.answers import (
+    Configuration,
+    SweepAnswers,
+    SystemAnswer,
+    WorkloadAnswer,
+    answers,
+    normalised,
+    sentence,
+    sentences,
+    shown,
+)
 from sync.answers.build import Which
 from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions
 from sync.console import output_console
@@ -114,7 +124,7 @@ def _highest(of: WorkloadAnswer) -> Table:
     columns = ("cluster", "requests/s", "times", "$/h", "times", "power", "times", "requests/$", "requests/kWh", "then")
     table = _table(*columns)
     rows = {row.system: row for row in normalised(of)}
-    for answer in sorted(of.systems, key=lambda a: -(a.highest.carries or 0.0) if a.highest else 1.0):
+    for answer in sorted(of.systems, key=_most_first):
         one = answer.highest
         if one is None:
             table.add_row(
@@ -129,6 +139,11 @@ def _highest(of: WorkloadAnswer) -> Table:
         per = (_whole(one.requests_per_dollar), _whole(one.requests_per_kwh))
         table.add_row(escape(one.name), *figures, *per, escape(_then(one)))
     return table
+
+
+def _most_first(answer: SystemAnswer) -> tuple[bool, float, float]:
+    one = answer.highest
+    return (True, 0.0, 0.0) if one is None else (False, -(one.carries or 0.0), one.cost)
 
 
 def _least(of: WorkloadAnswer) -> Table:

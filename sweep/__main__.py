@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from sweep.command import main
+
+def _main() -> int:
+    try:
+        from sweep.command import main  # takes a second or two, in which somebody may think better of it
+
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted before anything ran", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shlex
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -318,3 +320,20 @@ def test_results_in_a_jobs_copy_of_the_project_are_refused_before_they_are_lost(
     file = write_experiment(tiny)
     assert main([str(file), "--results", str(copy / "results"), "--dry-run"]) == 2
     assert "--results='results': is in the copy of the project that Ray made for this job" in capsys.readouterr().err
+
+
+class _Slow:
+    """A module that somebody grows tired of waiting for."""
+
+    def __getattr__(self, name: str) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sweep.command", _Slow())
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("sweep", run_name="__main__")
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "interrupted before anything ran\n"

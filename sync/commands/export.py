@@ -6,14 +6,14 @@ import argparse
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sim_core.errors import SpecError
+from sim_core.errors import SimError, SpecError
 from sync.base import Outcome
 from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions, shown
 from sync.frame import runs_frame
-from sync.load import load_sweep, sound_table
+from sync.load import Sweep, load_sweep, sound_table
 from sync.splitwisesim import write_splitwisesim
 
 _EXAMPLES = """formats:
@@ -43,13 +43,25 @@ def _run(arguments: argparse.Namespace) -> int:
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
     outcomes = sweep.where(**conditions(arguments.where))
+    try:
+        left = _write(sweep, outcomes, arguments.format, target)
+    except OSError as error:
+        if error.errno is None or error.filename:  # a server that does not answer; an error that names its file
+            raise
+        raise SimError(f"--to={str(target)!r}: cannot be written: {error.strerror}") from error
+    print(f"{len(outcomes)} runs{left} in {target}")
+    return 0
+
+
+def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -> str:
+    """The export at `target`, whole or not at all; how many runs have no requests, in words."""
     target.parent.mkdir(parents=True, exist_ok=True)
     # Made aside and renamed: an export that was interrupted is not taken for a whole one.
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
         folder = Path(aside) / "export"
         folder.mkdir()
         runs = runs_frame(outcomes)
-        if arguments.format == "parquet":
+        if form == "parquet":
             runs.to_parquet(folder / "runs.parquet", index=False)
         else:
             runs.to_csv(folder / "runs.csv", index=False)
@@ -60,11 +72,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 without += 1
             else:
                 with sound_table(outcome, table):
-                    _FORMATS[arguments.format](outcome, table, folder)
+                    _FORMATS[form](outcome, table, folder)
         folder.replace(target)
-    left = f" ({without} of them left no requests)" if without else ""
-    print(f"{len(outcomes)} runs{left} in {target}")
-    return 0
+    return f" ({without} of them left no requests)" if without else ""
 
 
 def folder_name(outcome: Outcome) -> str:

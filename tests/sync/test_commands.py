@@ -307,7 +307,8 @@ def test_a_full_disk_is_said_and_leaves_no_export(outcome, journal, run, tmp_pat
     journal(outcome(1))
     monkeypatch.setattr("shutil.copyfile", full)
     status, told = run("export", "quick start", "--to", tmp_path / "mine", "--format", "parquet")
-    assert (status, told, (tmp_path / "mine").exists()) == (1, "error: [Errno 28] No space left on device\n", False)
+    reason = f"--to='{tmp_path / 'mine'}': cannot be written: No space left on device"
+    assert (status, told, (tmp_path / "mine").exists()) == (1, f"error: {reason}\n", False)
 
 
 def test_an_export_overwrites_nothing(outcome, journal, run, results):

@@ -52,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # `... | head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = 0
+        except OSError as error:  # such as a folder that may not be read
+            place = f"{error.filename}: " if error.filename else ""
+            print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+            status = 2
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             status = 130

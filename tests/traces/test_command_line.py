@@ -130,8 +130,20 @@ def test_a_named_workload_may_have_a_point_in_its_name(name: str, capsys: pytest
     assert "requests" in capsys.readouterr().out
 
 
-def test_a_negative_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seed", ["-1", "1.5", "²"])
+def test_a_seed_that_is_no_whole_number_from_0_on_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["generate", "rr_conv_1_10s", "--seed", "-1", "--out", "-"])
+        main(["generate", "rr_conv_1_10s", "--seed", seed, "--out", "-"])
     assert stop.value.code == 2
-    assert "--seed" in capsys.readouterr().err
+    assert f"--seed: {seed!r} is not a whole number from 0 on" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert main(["describe", "private/x.csv"]) == 2
+    assert capsys.readouterr().err == "error: private/x.csv: Permission denied\n"

@@ -17,11 +17,10 @@ SAMPLES = ROOT / "traces" / "samples"
 
 
 def seed(text: str) -> int:
-    """Of a random stream: a whole number from 0 on. ValueError otherwise."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    """Of a random stream. Raises ArgumentTypeError for what is no whole number from 0 on."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
 
 
 def open_trace(text: str, seed: int) -> Trace:

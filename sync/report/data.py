@@ -197,10 +197,12 @@ def side_by_side(data: ReportData, load: str) -> tuple[str, list[Run], list[str]
 
 
 def detailed_run(data: ReportData) -> Run | None:
-    """The run to look at in detail: of the design that carries most, at the highest rate that it holds."""
-    best = max((one for one in data.champions if one.best is not None), key=lambda one: one.best or 0.0, default=None)
-    if best is not None and best.best is not None:
-        return best.runs[best.best]
+    """The run to look at in detail: of the design that carries most (of equals the one that the answer names), at the
+    highest rate that it carries."""
+    rated = [one for one in data.champions if one.best is not None]
+    if rated:
+        best = min(rated, key=lambda one: (-(one.best or 0.0), one.configuration.cost, one.configuration.power))
+        return best.runs[best.best or 0.0]
     served = [run for run in data.runs if run.outcome.status == "completed"]
     return next((run for run in served if run.within), served[0] if served else None)
 

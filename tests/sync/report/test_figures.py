@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sync.answers import normalised
+from sync.answers import normalised, sentences
 from sync.report import FIGURES, Missing, Plot
 from sync.report.bars import bars
 from sync.report.batches import batches, time_shares
-from sync.report.data import label, shown_rate
+from sync.report.data import detailed_run, label, shown_rate
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import cheapest, heat, provisioning
 from sync.report.over_time import over_time
@@ -268,6 +268,15 @@ def test_designs_are_told_apart_without_colour():
 def test_designs_are_compared_at_the_highest_rate_that_one_of_them_carries(tmp_path):
     assert shown_rate(data_of(two_designs(), tmp_path), "conv") == 16
     assert shown_rate(data_of([run("a", 16.0, 2.0), run("a", 8.0, 2.0)], tmp_path), "conv") == 8
+
+
+def test_the_run_in_detail_is_the_one_that_the_answer_names(tmp_path):
+    made = [run("splitwise-aa", 8.0, cost=101.0), run("splitwise-ha", 8.0, cost=99.0), run("splitwise-ha", 16.0, 2.0)]
+    data = data_of(made, tmp_path)
+    assert detailed_run(data).outcome.key == made[1].key
+    assert "Splitwise-HA carries 8 requests/s (as does Splitwise-AA)" in sentences(data.answers)[0]
+    assert detailed_run(data_of([failed("a", 8.0)], tmp_path)) is None
+    assert detailed_run(data_of([run("a", 8.0, 3.0)], tmp_path)).system == "a"
 
 
 def test_a_label_leaves_out_the_load_that_all_of_them_share():

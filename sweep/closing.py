@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from sweep.naming import axis_labels, varied_axes
+from sweep.naming import axis_labels, shell_text, varied_axes
 from sweep.point import Outcome, Point
 from sweep.schedule import expected_s
 from sweep.table import points_table
 from sync.answers import answers, sentences
+from sync.load import RESULTS
 from sync.slo import Slo
 
 MOST_LISTED = 200  # points one by one
@@ -54,12 +56,14 @@ def answer_text(outcomes: Sequence[Outcome], slo: Slo) -> Text:
     return Text("\n".join(sentences(answers(outcomes, slo))))
 
 
-def print_answer(outcomes: Sequence[Outcome], slo: Slo, name: str, console: Console) -> None:
-    """The answer, and where there is more of it."""
+def print_answer(outcomes: Sequence[Outcome], slo: Slo, name: str, results: Path, console: Console) -> None:
+    """The answer, and where there is more of it; `results` is the folder of results."""
     text = answer_text(outcomes, slo)
     if text:
         console.print(text, style="bold", soft_wrap=True)
-        console.print(f"more: python -m sync answers {name}", soft_wrap=True, markup=False)
+        place = [] if results == RESULTS else ["--results", str(results)]
+        command = shell_text(["python", "-m", "sync", *place, "answers", name])
+        console.print(f"more: {command}", soft_wrap=True, markup=False)
 
 
 def _range(seconds: float) -> str:

@@ -228,9 +228,10 @@ def _show_results(
     unstable = f", {len(stopped)} stopped as unstable" if stopped else ""
     count = len(report.outcomes) + report.missing
     part = f" ({count} of {total} points)" if count != total else ""
-    counts = f"{len(completed)} completed{unstable}{reused}, {len(report.failed)} failed, {report.missing} not run"
+    failed = f"{reused}, 0 failed" if not report.failed else f", {len(report.failed)} failed{reused}"
+    counts = f"{len(completed)} completed{unstable}{failed}, {report.missing} not run"
     console.print(f"{counts}{part}")
-    print_answer(outcomes, experiment.slo, experiment.name, console)
+    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
     if report.given_up:
         screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
     elif report.missing:

@@ -51,7 +51,8 @@ def stopped_text(outcomes: Sequence[Outcome]) -> Text:
 
 
 def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
-    """The failed points with their reasons, and how to look at one; `arguments` are the sweep's own."""
+    """The failed points with their reasons, how to look at one and how to run all of them again; `arguments` are the
+    sweep's own."""
     text = Text()
     for outcome in outcomes[:MOST_FAILURES]:
         reason = (outcome.error or "no reason given").splitlines()[0]
@@ -63,4 +64,5 @@ def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text
             ["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--local", "--debug"]
         )
         text.append(f"to look into one: {command}\n")
+        text.append("to run them again: the same command with --retry-failed\n")
     return text

@@ -337,3 +337,24 @@ def test_ctrl_c_while_the_command_is_loaded_is_one_line(
         runpy.run_module("sweep", run_name="__main__")
     assert stop.value.code == 130
     assert capsys.readouterr().err == "interrupted before anything ran\n"
+
+
+def test_what_a_sweep_says_at_its_end_can_be_typed_as_it_is(
+    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_experiment(tiny)
+    run(file, "--local", "--sink", "none")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("more: ")]
+    assert shlex.split(line)[1:] == ["python", "-m", "sync", "--results", str(tmp_path / "results"), "answers", "tiny"]
+
+
+def test_failed_points_of_an_earlier_start_are_told_how_to_run_again(
+    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_experiment(tiny)
+    run(file, "--local", "--sink", "none", "--timeout-per-run", "0.000001")
+    capsys.readouterr()
+    assert run(file, "--local", "--sink", "none") == 1
+    printed = capsys.readouterr().out
+    assert "0 completed, 4 failed (4 of them finished before), 0 not run" in printed
+    assert "to run them again: the same command with --retry-failed" in printed

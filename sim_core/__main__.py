@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
-from configs.machines import cost_and_power, read_machines
+from configs.machines import cost_and_power, provisioned_watts, read_machines
 from configs.multirun import kept_returns, runs_of
 from sim_core.config import spec_from_config
 from sim_core.debug import debug_outputs
@@ -38,6 +38,7 @@ from sim_core.report import one_line_summary, text_summary
 from sim_core.results import SimResult
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
+from sim_core.trace import Trace
 from sim_core.version import code_digest, content_key
 from traces import workload
 from traces.workload import TraceRef
@@ -119,7 +120,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "line": one_line_summary(result),
         "text": text_summary(spec, trace, result, cpu_s, str(folder)),
         "tracking": tracking,
-        "outcome": _outcome(spec, ref, resolved, result, (cpu_s, wall_s)) if tracking else None,
+        "outcome": _outcome(spec, ref, trace, resolved, result, (cpu_s, wall_s)) if tracking else None,
     }
 
 
@@ -136,21 +137,27 @@ def _tracking(resolved: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _outcome(
-    spec: SimSpec, ref: TraceRef, resolved: dict[str, Any], result: SimResult, times_s: tuple[float, float]
+    spec: SimSpec,
+    ref: TraceRef,
+    trace: Trace,
+    resolved: dict[str, Any],
+    result: SimResult,
+    times_s: tuple[float, float],
 ) -> Outcome:
     from sync.single import single_outcome
 
     identity = workload.identity(ref, ROOT)
+    counts, figures = spec.machine_counts(), read_machines(ROOT)
     overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
     return single_outcome(
         spec,
+        trace,
         result,
         key=content_key(spec, identity, code_digest()),
         overrides=overrides,
-        trace=ref.filename,
         trace_identity=identity,
         rate=workload.rate_per_s(ref, ROOT),
-        price=cost_and_power(spec.machine_counts(), read_machines(ROOT)),
+        provisioned=(*cost_and_power(counts, figures), provisioned_watts(counts, figures)),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(resolved)),
         times_s=times_s,
     )

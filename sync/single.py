@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sim_core import SimResult, SimSpec, __version__
+from sim_core import SimResult, SimSpec, Trace, __version__
 from sync.base import Outcome, ResultSink, SweepInfo
 from sync.load import RESULTS
 from sync.parquet import encode_requests
@@ -21,42 +21,44 @@ NOTE = "Single runs and multiruns: `python -m sim_core ... tracking=mlflow`."
 
 def single_outcome(
     spec: SimSpec,
+    trace: Trace,
     result: SimResult,
     *,
     key: str,
     overrides: Sequence[str],
-    trace: str,
     trace_identity: str,
     rate: float | None,
-    price: tuple[float, float],
+    provisioned: tuple[float, float, float],
     config_yaml: str,
     times_s: tuple[float, float],
 ) -> Outcome:
     """The outcome of a run that has just ended, named by what it is.
 
-    `price` is the cluster's dollars an hour and power weight, `times_s` what the run took: of a core, and on the wall.
+    `provisioned` is the cluster's dollars an hour, power weight and W, `times_s` what the run took: of a core, and by
+    the clock.
     """
     system = "+".join(state.kind for state in spec.start_states) or "unallocated"
     machines = spec.machine_counts()
     scheduler = spec.applications[0].scheduler.name
     cluster = " + ".join(f"{count} {sku}" for sku, count in machines.items())
     return Outcome(
-        name=f"{system} {scheduler} {cluster} {trace} seed {spec.seed}",
+        name=f"{system} {scheduler} {cluster} {trace.name} seed {spec.seed}",
         system=system,
         key=key,
         index=0,
         overrides=tuple(overrides),
         axes={"scheduler": scheduler},
         machines=machines,
-        cost=price[0],
-        power=price[1],
+        cost=provisioned[0],
+        power=provisioned[1],
+        watts=provisioned[2],
         rate=rate,
-        trace=trace,
+        trace=trace.name,
         trace_identity=trace_identity,
         seed=spec.seed,
-        status="completed",
+        status="completed" if result.stopped_s is None else "stopped",
         summary={name: float(value) for name, value in (result.summary | run_figures(result)).items()},
-        requests_parquet=encode_requests(result, spec),
+        requests_parquet=encode_requests(result, spec, trace),
         config_yaml=config_yaml,
         cpu_s=times_s[0],
         wall_s=times_s[1],

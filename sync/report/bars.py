@@ -58,7 +58,7 @@ def _three(data: ReportData, load: str, members: list[Champion]) -> Plot:
 
 
 def reference(data: ReportData, load: str) -> Champion:
-    """What the others are normalised to: Baseline-A100, else the first baseline, else the first system."""
+    """What the others are normalised to: the reference of the answers, else the first system."""
     members = data.of_load(load)
     named = next(of.reference for of in data.answers.workloads if of.workload == load)
     return next((one for one in members if one.system == named), members[0])

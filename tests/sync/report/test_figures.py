@@ -147,12 +147,14 @@ def test_bars_are_the_normalised_figures_of_the_answers(tmp_path):
     assert "Relative to baseline-a100 4P+2T: 8 requests/s within the SLO, $101.00 an hour" in plot.caption
 
 
-def test_a_baseline_that_holds_nothing_makes_throughput_absolute(tmp_path):
+def test_where_no_design_holds_anything_throughput_has_no_reference(tmp_path):
     with printed():
-        (plot,) = bars(data_of([run("baseline-a100", 8.0, 3.0), run("splitwise-ha", 8.0)], tmp_path))
-    throughput = plot.figure.axes[0]
+        (plot,) = bars(data_of([run("baseline-a100", 8.0, 3.0), run("splitwise-ha", 8.0, 2.0)], tmp_path))
+    throughput, cost, _ = plot.figure.axes
     assert throughput.get_ylabel() == "requests per second"
-    assert {text.get_text() for text in throughput.texts} == {"none", "8"}
+    assert [text.get_text() for text in throughput.texts] == ["none", "none"]
+    assert [patch.get_height() for patch in cost.patches] == [1.0, 1.0]
+    assert "none of its rates is within the SLO" in plot.caption
 
 
 def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(tmp_path):

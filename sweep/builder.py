@@ -77,7 +77,8 @@ class Builder:
         ref = TraceRef(filename=config["trace"]["filename"], dir=config["trace"]["dir"], seed=config["seed"])
         source = self._source(ref)
         if missing := source.applications - {app.application_id for app in spec.applications}:
-            raise TraceError(f"asks for application {min(missing)}, which is not configured", source=ref.filename)
+            reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"
+            raise TraceError(f"{reason} of two, with start_state=several", source=ref.filename)
         return Point(
             index=index,
             name=f"{choice.system} {design.label} {source.told}{_stop_label(spec)}",

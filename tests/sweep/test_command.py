@@ -358,3 +358,15 @@ def test_failed_points_of_an_earlier_start_are_told_how_to_run_again(
     printed = capsys.readouterr().out
     assert "0 completed, 4 failed (4 of them finished before), 0 not run" in printed
     assert "to run them again: the same command with --retry-failed" in printed
+
+
+def test_an_application_that_the_cluster_does_not_serve_is_told_what_does(
+    run: Callable[..., int], write_experiment: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = "{workload: conv, arrivals: 'poisson:rate=1'}"
+    (tmp_path / "load.yaml").write_text(f"duration_s: 5\napplications: [{one}, {one}]\n")
+    where = f"{{trace.dir: {tmp_path}, trace.filename: load, cluster: half_half, cluster.servers.0.count: 4}}"
+    file = write_experiment(f"name: two\noverrides: {where}\nsystems: {{a: {{}}}}\n")
+    assert run(file, "--dry-run") == 2
+    assert "application 1, which is not configured; applications=duo is an example" in capsys.readouterr().err
+    assert run(file, "--local", "--sink", "none", "applications=duo", "start_state=several") == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 
+from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
 from sync.privacy import mask_uri
 from sync.tracking import VARIABLE, is_server, tracking_uri
@@ -24,6 +26,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.print or is_server(uri):
         print("\n".join(ui_lines(uri)))
         return 0
+    _refuse_unusable(arguments.port)
     from sync.mlflow_sink import experiment_pages
     from sync.mlflow_store import QUIET
 
@@ -35,3 +38,15 @@ def _run(arguments: argparse.Namespace) -> int:
     defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
     environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
     return subprocess.call(ui_arguments(arguments.port), env=environment)
+
+
+def _refuse_unusable(port: int) -> None:
+    """Raise SpecError for a port that nothing can be served on: MLflow's own words for it are many."""
+    if not 0 < port < 65536:
+        raise SpecError("must be from 1 to 65535", key="--port", value=port)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SpecError(f"cannot be used ({error.strerror}); name another", key="--port", value=port) from error

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import socket
 from array import array
 from pathlib import Path
 
@@ -349,3 +350,15 @@ def refuse(monkeypatch, folder):
 
 def test_a_list_of_nothing_says_so(run, results):
     assert run("list") == (0, f"no sweeps in {results}\n")
+
+
+def test_a_port_that_cannot_be_served_on_is_one_line(run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert run("ui", "--port", port) == (
+            2,
+            f"error: --port={port}: cannot be used (Address already in use); name another\n",
+        )
+    assert run("ui", "--port", 70000) == (2, "error: --port=70000: must be from 1 to 65535\n")

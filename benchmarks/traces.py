@@ -120,13 +120,14 @@ def loads(folder: Path) -> None:
         name = path.name.removesuffix(f".{ending}")
         times = [measured(LOAD, name, str(folder), str(LOADED_ROWS)) for _ in range(3)]
         best = min(times, key=lambda one: one[1])
-        print(f"1,000,000 requests from {ending} ({path.stat().st_size / 1e6:.0f} MB): {best[1]:.2f} s, {best[2]:.0f} MB")
+        size_mb = path.stat().st_size / 1e6
+        print(f"1,000,000 requests from {ending} ({size_mb:.0f} MB): {best[1]:.2f} s, {best[2]:.0f} MB")
 
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_000_000, help="of the files to be converted; default: %(default)s")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="of files to be converted; default: %(default)s")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         loads(Path(folder))

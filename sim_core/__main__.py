@@ -186,6 +186,11 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # Hydra's own files
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in LAUNCHERS:
             raise

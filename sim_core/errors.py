@@ -4,9 +4,10 @@ SimError
  +-- SpecError       a configuration says something impossible, unknown or contradictory
  |    +-- CapacityError   ... namely a model, request or role that does not fit its machines
  +-- TraceError      a workload cannot be read or is not a workload
+ +-- OutputError     a result cannot be written
  +-- InvariantError  the simulator broke one of its own promises (a bug: please report it)
 
-The first three are the user's to mend: their text is one line that names the place, the key, the value,
+All but the last are the user's to mend: their text is one line that names the place, the key, the value,
 the reason and, where there is one, the nearest valid name. Command lines print it and exit with status 2.
 """
 
@@ -31,7 +32,7 @@ def choices(name: object, valid: Iterable[str]) -> str:
     """`; did you mean 'jsq'? (one of: jsq, kv_jsq, ...)`: the tail of an error about an unknown name."""
     names = [str(v) for v in valid]
     close = nearest(str(name), names)
-    hint = f"; did you mean {close!r}?" if close else ";"
+    hint = f"; did you mean {close!r}?" if close else ""
     return f"{hint} (one of: {', '.join(names)})" if names else ""
 
 
@@ -60,6 +61,14 @@ class TraceError(SimError):
             if part
         )
         super().__init__(f"{place}: {reason}" if place else reason)
+
+
+class OutputError(SimError):
+    """A file of results that cannot be written: a full disk, a folder that is not ours. `source` is the file."""
+
+    def __init__(self, reason: str, *, source: str) -> None:
+        self.reason, self.source = reason, source
+        super().__init__(f"{source}: {reason}")
 
 
 class InvariantError(SimError):

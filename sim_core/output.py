@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sim_core.errors import OutputError
 from sim_core.results import SimResult
 from sim_core.statistics import finite_sorted, geometric_mean, mean, percentile, standard_deviation
 
@@ -45,7 +47,10 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
 
 def write_outputs(result: SimResult, folder: Path) -> None:
     """summary.csv, detailed/{application_id}.csv, ..._alloc.csv, request_nodes.csv and unserved.csv below `folder`."""
-    (folder / "detailed").mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "detailed").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot be made: {error.strerror}", source=str(folder)) from error
     numbers = [*result.instances["application_id"], *result.unserved["application_id"]]
     applications = sorted({int(str(number)) for number in numbers})
     summaries = []
@@ -147,8 +152,15 @@ def _write_columns(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
 
 
 def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        # NaN, "did not happen", is an empty field
-        writer.writerows(["" if value != value else value for value in row] for row in rows)
+    new = path.with_name(f".{path.name}.new")  # a file is whole under its own name, or not there
+    try:
+        with new.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            # NaN, "did not happen", is an empty field
+            writer.writerows(["" if value != value else value for value in row] for row in rows)
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise OutputError(f"cannot be written: {error.strerror}", source=str(path)) from error

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from configs.compose import CONFIG_DIR
+from sim_core import simulate
+from sim_core.errors import OutputError
+from sim_core.output import write_outputs
+from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent
 SPLIT = ["cluster=half_half", "start_state=splitwise", "start_state.split_type=heterogeneous",
@@ -144,3 +151,22 @@ def test_utilisation_leaves_out_the_busy_time_that_the_end_cuts_short_and_busy_f
     alloc = pd.read_csv(run(tmp_path, *one) / "detailed" / "0_alloc.csv")
     assert alloc.at[0, "busy_fraction"] > 0.9  # far over capacity
     assert alloc.at[0, "utilizations"] < alloc.at[0, "busy_fraction"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = simulate(worlds.spec("token_jsq"), worlds.trace([(0.0, 5, 3), (1.0, 6, 4)]))
+
+    class Full:
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def writerow(self, row: Any) -> None:
+            self.file.write("half of a ")
+
+        def writerows(self, rows: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(csv, "writer", Full)
+    with pytest.raises(OutputError, match=r"0\.csv: cannot be written: No space left on device"):
+        write_outputs(result, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -119,7 +119,7 @@ BAD = {
                          "applications.0.scheduler=mixed_pool"], ["bloom-176b does not fit"]),
     "not measured": (["performance_model=db", "applications.0.model_architecture=opt-66b",
                       "applications.0.model_size=opt-66b-fp16"],
-                     ["no measurements of opt-66b; (one of: bloom-176b, llama2-70b)"]),
+                     ["no measurements of opt-66b (one of: bloom-176b, llama2-70b)"]),
     "not measured there": (["performance_model=db", "start_state.instance.tensor_parallelism=7"],
                            ["bloom-176b on a100-80gb with tensor parallelism 7", "parallelism 8'?"]),
     "no such table": (["performance_model=db", "performance_model.db_path=data/no.csv"], ["data/no.csv"]),

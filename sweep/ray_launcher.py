@@ -74,9 +74,11 @@ class RayLauncher:
         return min(len(self._pending), self._cores)
 
     def __enter__(self) -> Self:
-        for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
-            os.environ.setdefault(name, value)  # Ray reads them when it is imported and when it starts
         check_answers(self._address, "--address")
+        for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
+            if name not in os.environ:  # Ray reads them when it is imported and when it starts
+                os.environ[name] = value
+                self._stack.callback(os.environ.pop, name, None)
         import ray
 
         # Ray prints what befalls nodes and workers on standard output, where results are to be; whatever its settings.

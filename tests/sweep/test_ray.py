@@ -269,3 +269,14 @@ def test_a_killed_node_leaves_the_screen_to_lines_of_ours(
     assert process.returncode == 1, complaints
     ours = ("runs ", "error: Ray is gone (")  # the latter if the driver hears of it before it has given up its points
     assert all(line.startswith(ours) for line in complaints.splitlines()), complaints
+
+
+@pytest.mark.slow
+def test_what_ray_is_told_by_the_environment_is_gone_with_it() -> None:
+    before = dict(os.environ)
+    with RayLauncher(jobs=1):
+        assert "RAY_BACKEND_LOG_LEVEL" in os.environ
+    rays_own = {"PYTHONBREAKPOINT", "RAY_AUTH_MODE", "RAY_CLIENT_MODE"}
+    assert {name: value for name, value in os.environ.items() if name not in rays_own} == {
+        name: value for name, value in before.items() if name not in rays_own
+    }

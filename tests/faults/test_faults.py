@@ -29,7 +29,7 @@ overrides:
   performance_model: db
   start_state: baseline
   applications.0.scheduler: token_jsq
-  trace.filename: rr_conv_${rate}_4min
+  trace.filename: rr_conv_${rate}  # about a second each
 axes:
   rate: range(60, 80)
 systems:

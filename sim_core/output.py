@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from sim_core.errors import OutputError
 from sim_core.results import SimResult
 from sim_core.statistics import finite_sorted, geometric_mean, mean, percentile, standard_deviation
+from sim_core.whole_file import replacing
 
 GENERATIVE_LLM = 2  # SplitwiseSim's request_type
 LINK = "DummyLink"  # its runner of transfers
@@ -152,15 +153,11 @@ def _write_columns(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
 
 
 def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    new = path.with_name(f".{path.name}.new")  # a file is whole under its own name, or not there
     try:
-        with new.open("w", newline="") as file:
-            writer = csv.writer(file)
+        with replacing(path, durable=False) as file, TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            writer = csv.writer(text)
             writer.writerow(header)
             # NaN, "did not happen", is an empty field
             writer.writerows(["" if value != value else value for value in row] for row in rows)
-        new.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise OutputError(f"cannot be written: {error.strerror}", source=str(path)) from error

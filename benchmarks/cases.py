@@ -40,9 +40,8 @@ CASES = {  # overrides, workload
 }
 
 
-def spec_and_trace(name: str) -> tuple[SimSpec, Trace]:
-    """One of `CASES`, ready to be simulated."""
-    overrides, workload = CASES[name]
+def spec_and_trace(overrides: list[str], workload: str) -> tuple[SimSpec, Trace]:
+    """A case, ready to be simulated."""
     spec = spec_from_config(Composer().resolved([*COMMON, *overrides]), ROOT)
     return spec, load(TraceRef(workload, "traces/samples", 0), ROOT)
 

@@ -16,11 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.cases import baseline, machine, split
-from configs.compose import CONFIG_DIR, Composer
-from sim_core import spec_from_config
+from benchmarks.cases import baseline, machine, spec_and_trace, split
 from sim_core.simulation import Simulation
-from traces.workload import TraceRef, load
 
 CASES = {
     "trace: HA 51 machines, 10 thousand": (split(26, 25), "rr_conv_70_140s"),
@@ -39,10 +36,8 @@ LARGE = {
 
 def measure(name: str) -> dict[str, object]:
     """One case, in this process."""
-    overrides, workload = (CASES | LARGE)[name]
-    resolved = Composer().resolved(["cluster=half_half", "performance_model=db", *overrides])
-    simulation = Simulation(spec_from_config(resolved, CONFIG_DIR.parent))
-    trace = load(TraceRef(workload, "traces/samples", 0), CONFIG_DIR.parent)
+    spec, trace = spec_and_trace(*(CASES | LARGE)[name])
+    simulation = Simulation(spec)
     gc.freeze()
     start = time.process_time()
     result = simulation.run(trace)

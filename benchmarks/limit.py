@@ -108,7 +108,7 @@ def cpu_s(run: Callable[[], object]) -> float:
 
 def measure(name: str, repeat: int) -> dict[str, object]:
     """One case."""
-    spec, trace = spec_and_trace(name)
+    spec, trace = spec_and_trace(*CASES[name])
     ledger = events_of(spec, trace)
     ours, limit = [], []
     for _ in range(repeat):

@@ -109,7 +109,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     simulation = Simulation(spec)
     written = debug_outputs(folder, simulation, trace, *picture) if resolved["debug"] else nullcontext()
     if not gc.get_freeze_count():
-        gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage during the run
+        gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage when results are written
     began_wall, began = time.perf_counter(), time.process_time()
     with written:
         result = simulation.run(trace)

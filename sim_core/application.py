@@ -16,7 +16,7 @@ NOT_ENTERED = (0.0, 0)  # the order of a task that is under way to its instance
 
 
 class Application:
-    """Owner of its instances; implements what `sim_core.batching.base.Owner` asks for."""
+    """Owner of its instances; implements what `sim_core.batching.contacts.Owner` asks for."""
 
     def __init__(self, spec: ApplicationSpec, engine: Engine, recorder: Recorder) -> None:
         self.spec = spec
@@ -139,10 +139,8 @@ class Application:
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
         self.scheduler.finished(request)
-        if self._finish_request_s == 0.0:  # as in _complete
-            self.open.remove(request)
-            request.end_s = self.engine.now
-            self.recorder.complete(request)
+        if self._finish_request_s == 0.0:
+            self._complete(request)
         else:
             self.engine.after(self._finish_request_s, self._complete, request)
 

@@ -28,9 +28,6 @@ class LongQueue:
     def __len__(self) -> int:
         return sum(map(len, self._portions))
 
-    def __bool__(self) -> bool:
-        return bool(self._portions)
-
     def __iter__(self) -> Iterator[Task]:
         return chain.from_iterable(self._portions)
 
@@ -40,11 +37,6 @@ class LongQueue:
                 return portion[index]
             index -= len(portion)
         raise IndexError(index)
-
-    def append(self, task: Task) -> None:
-        """Put `task` at the end."""
-        self._portions.append([task])
-        _own(self._portions[-1])
 
     def remove(self, task: Task) -> None:
         """Take `task` out."""

@@ -137,9 +137,6 @@ class WaitsQueue:
         NOTE: bisect.insort with the key of `waits`, written out: the key would cost a call and a tuple a comparison.
         """
         queue = self._tasks
-        if not queue:
-            queue.append(task)
-            return
         if not isinstance(queue, list):
             queue.insert(task, waited, starts)
             return

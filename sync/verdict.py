@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from sync.base import Outcome
 
@@ -48,6 +49,25 @@ def _rate(rate: float) -> str:
     return f" {rate:g} rps"
 
 
+class Rated(Protocol):
+    """What was run at a rate, in requests a second (None: not a rate's workload)."""
+
+    @property
+    def rate(self) -> float | None: ...
+
+
+R = TypeVar("R", bound=Rated)
+
+
+def ladder(runs: Iterable[R], within: Callable[[R], bool]) -> tuple[list[R], R | None]:
+    """The runs at rates up to which all are within the SLO, the lowest rate first, and the first run that is not (None:
+    all are). At one rate the worse one counts; of several that are not within, the first given."""
+    ordered = sorted(runs, key=lambda run: (run.rate or 0.0, within(run)))
+    worse = next((run for run in ordered if not within(run)), None)
+    limit = math.inf if worse is None else worse.rate or 0.0
+    return [run for run in ordered if run.rate is not None and run.rate < limit], worse
+
+
 @dataclass(frozen=True)
 class Standing:
     """One run's word on its design. `rate` is in requests a second (None: not a rate's workload), `cost` in dollars
@@ -86,8 +106,5 @@ def rank(standings: Iterable[Standing]) -> list[DesignStanding]:
 
 
 def _of_design(runs: list[Standing]) -> DesignStanding:
-    ordered = sorted(runs, key=lambda run: (run.rate or 0.0, run.verdict == WITHIN))  # at one rate the worse one counts
-    worse = next((run for run in ordered if run.verdict != WITHIN), None)
-    limit = float("inf") if worse is None else worse.rate or 0.0
-    held = [run.rate for run in ordered if run.rate is not None and run.rate < limit and run.verdict == WITHIN]
-    return DesignStanding(runs[0].design, runs[-1].cost, max(held, default=None), worse)
+    carried, worse = ladder(runs, lambda run: run.verdict == WITHIN)
+    return DesignStanding(runs[0].design, runs[-1].cost, carried[-1].rate if carried else None, worse)

@@ -10,7 +10,7 @@ from sync.answers.base import Configuration, Normalised, SweepAnswers, SystemAns
 from sync.base import Outcome
 from sync.run_figures import provisioned
 from sync.slo import PAPER, Slo, judged
-from sync.verdict import WITHIN, design, verdict
+from sync.verdict import WITHIN, design, ladder, verdict
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
@@ -53,13 +53,10 @@ def normalised(of: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised
 
 
 def _configuration(workload: str, runs: Sequence[Outcome]) -> Configuration:
-    # at one rate the worse one counts, and of those that are not within, the failed one last: it says least
-    ordered = sorted(runs, key=lambda run: (run.rate or 0.0, verdict(run) == WITHIN, run.status == "failed"))
-    worse = next((run for run in ordered if verdict(run) != WITHIN), None)
-    limit = float("inf") if worse is None else worse.rate or 0.0
-    within = sorted({run.rate for run in ordered if run.rate is not None and verdict(run) == WITHIN})
-    missed = {run.rate for run in ordered if verdict(run) != WITHIN}
-    carried = [run for run in ordered if run.rate is not None and run.rate < limit]
+    telling = sorted(runs, key=lambda run: run.status == "failed")  # of those not within the failed last: it says least
+    carried, worse = ladder(telling, lambda run: verdict(run) == WITHIN)
+    within = {run.rate for run in runs if run.rate is not None and verdict(run) == WITHIN}
+    missed = {run.rate for run in runs if verdict(run) != WITHIN}
     at_best = provisioned(carried[-1]) if carried else {}
     last = max(runs, key=lambda run: run.started_at)
     return Configuration(
@@ -73,7 +70,7 @@ def _configuration(workload: str, runs: Sequence[Outcome]) -> Configuration:
         rates=tuple(sorted({run.rate for run in runs if run.rate is not None})),
         carries=carried[-1].rate if carried else None,
         then=None if worse is None else (worse.rate, verdict(worse)),
-        above=tuple(rate for rate in within if rate > limit and rate not in missed),
+        above=tuple(sorted(within - missed - {run.rate for run in carried})),
         failed=tuple(sorted({run.rate for run in runs if run.status == "failed" and run.rate is not None})),
         holds=bool(carried) or worse is None,
         requests_per_dollar=at_best.get("cost/requests_per_dollar"),

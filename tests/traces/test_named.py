@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from sim_core.errors import TraceError
 from sim_core.rng import Streams
 from sim_core.trace import Trace
+from tests.traces.other_processes import printed
 from traces.named import MAX_REQUESTS, Recipe, generate, parse, poisson_arrivals, recipe_digest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,15 +212,7 @@ def test_other_processes_make_the_same_bytes_whatever_their_hash_seed() -> None:
     recipe = parse("rr_code_30_1min", 11)
     expected = f"{generate(recipe, 'x').digest()} {recipe_digest(recipe)}"
     for hash_seed in ("0", "1", "4242"):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.strip() == expected
+        assert printed(program, hash_seed).strip() == expected
 
 
 def test_generating_needs_nothing_but_the_standard_library() -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from itertools import islice, takewhile
-from pathlib import Path
 
 import pytest
 
 from sim_core.errors import SpecError
 from sim_core.rng import Streams
+from tests.traces.other_processes import ROOT, printed
 from traces.arrivals import ARRIVALS, Arrivals, arrivals
 from traces.policy_text import Context
 from traces.reader import read_csv
 from traces.recipe_file import opener
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "traces" / "samples"
 # text: long-run rate
 TEXTS = {
@@ -104,14 +100,7 @@ def test_other_processes_make_the_same_times_whatever_their_hash_seed() -> None:
         "print(hashlib.sha256(repr([list(islice(make(t).times_ns(Streams(5)['x']), 300)) for t in TEXTS]"
         " + [make(t).facts() for t in ENDLESS]).encode()).hexdigest())"
     )
-    digests = set()
-    for hash_seed in ("0", "77"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        digests.add(done.stdout)
-    assert len(digests) == 1
+    assert len({printed(program, hash_seed) for hash_seed in ("0", "77")}) == 1
 
 
 def test_each_parameter_counts_in_the_facts() -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from sim_core.errors import SpecError, TraceError
 from sim_core.rng import Streams
+from tests.traces.other_processes import ROOT, printed
 from traces.distributions import DISTRIBUTIONS, Distribution, distribution
 from traces.policy_text import Context
 from traces.reader import read_csv
 from traces.recipe_file import opener
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "traces" / "samples"
 # the mean of the whole tokens, by the formula of each; None: see the distribution's own test
 TEXTS: dict[str, float | None] = {
@@ -120,14 +116,7 @@ def test_other_processes_draw_the_same_whatever_their_hash_seed() -> None:
         "[h.update(make(t).sample(Streams(5)['x'], 300).tobytes() + repr(make(t).facts()).encode()) for t in TEXTS];"
         "print(h.hexdigest())"
     )
-    digests = set()
-    for hash_seed in ("0", "77"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        digests.add(done.stdout)
-    assert len(digests) == 1
+    assert len({printed(program, hash_seed) for hash_seed in ("0", "77")}) == 1
 
 
 def test_each_parameter_counts_in_the_facts() -> None:

@@ -141,10 +141,7 @@ class _Order:
     """Counts rows that come before their predecessor."""
 
     def __init__(self, found: TraceFormat, tally: Tally) -> None:
-        columns = getattr(found, "columns", ())
-        by_target = {column.target: column.source for column in columns}
-        self._column = by_target.get("arrival") or getattr(found, "arrival", "arrival_s")
-        self._tally = tally
+        self._column, self._tally = found.arrival, tally
         self._previous: Any = None
 
     def follow(self, batch: pa.RecordBatch) -> None:

@@ -65,7 +65,7 @@ def _nearest(seen: set[str]) -> str:
     """The format that has most of its columns there, as a hint."""
     shares = []
     for known in FORMATS:
-        required = set(getattr(known, "required", ()))
+        required = set(known.required)
         if found := required & seen:
             shares.append((len(found) / len(required), known.about.name, sorted(required - seen)))
     if not shares:

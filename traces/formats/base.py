@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,16 @@ class TraceFormat(Protocol):
 
     @property
     def about(self) -> About: ...
+
+    @property
+    def arrival(self) -> str:
+        """What such files call the column of arrivals."""
+        ...
+
+    @property
+    def required(self) -> Sequence[str]:
+        """The columns that must be there."""
+        ...
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file that begins so (unpacked; perhaps the whole file) has this layout."""

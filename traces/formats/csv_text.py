@@ -117,8 +117,12 @@ class CsvFormat:
         return [column.source for column in self.columns if column.required]
 
     @property
-    def _prompt(self) -> str:
-        return next(column.source for column in self.columns if column.target == "prompt_tokens")
+    def arrival(self) -> str:
+        """As TraceFormat."""
+        return self._source("arrival")
+
+    def _source(self, target: str) -> str:
+        return next(column.source for column in self.columns if column.target == target)
 
     def sniff(self, head: bytes) -> bool:
         """By the header."""
@@ -164,7 +168,7 @@ class CsvFormat:
                         return False
                     arrays["row"] = np.arange(tally.rows + 1, tally.rows + 1 + block.num_rows)
                     tally.rows += block.num_rows
-                    yield pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._prompt))
+                    yield pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._source("prompt_tokens")))
             except pa.ArrowInvalid:
                 return False
         return True
@@ -199,7 +203,7 @@ class CsvFormat:
         arrays.pop("", None)  # columns that are only checked
         if not good.all():
             arrays = selected(arrays, good)
-        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._prompt))
+        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._source("prompt_tokens")))
 
 
 class _Watched:

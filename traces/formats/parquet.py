@@ -37,6 +37,7 @@ class ParquetFormat:
         own_times=True,
         zero_output="error",
     )
+    arrival = "arrival_s"
     required = REQUIRED
 
     def sniff(self, head: bytes) -> bool:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim_core.trace import Trace
-from traces.statistics import bin_width, over_time, whole
+from traces.statistics import RATES, bin_width, over_time, whole
 from traces.writer import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Rates = dict[str, list[float]]  # of each stretch of time
 BINS = 200  # of time
 POINTS = 2000  # of a curve
 # Okabe and Ito's colours, which people with any colour vision can tell apart; lines differ in dashes too.
@@ -27,8 +28,7 @@ def draw(trace: Trace, path: Path) -> None:
     figure = Figure(figsize=(12, 8), layout="constrained")
     figure.suptitle(f"{trace.name}: {len(trace):,} requests")
     panels = figure.subplots(2, 2)
-    _requests_over_time(panels[0, 0], trace)
-    _tokens_over_time(panels[0, 1], trace)
+    _over_time(panels[0, 0], panels[0, 1], trace)
     _sizes(panels[1, 0], trace)
     _gaps(panels[1, 1], trace)
     for panel in panels.flat:
@@ -39,34 +39,35 @@ def draw(trace: Trace, path: Path) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
-def _rates(trace: Trace) -> tuple[list[float], dict[str, list[float]], float]:
+def _rates(trace: Trace) -> tuple[list[float], Rates, float]:
     arrival_s = np.frombuffer(trace.arrival_s)
     rows = over_time(arrival_s, whole(trace.prompt_tokens), whole(trace.output_tokens), BINS)
     rows = [row for row in rows if row["requests_per_s"] is not None]
     edges = [row["from_s"] for row in rows] + [row["to_s"] for row in rows[-1:]]
-    names = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
-    return edges, {name: [row[name] for row in rows] for name in names}, bin_width(float(np.ptp(arrival_s)), BINS)
+    return edges, {name: [row[name] for row in rows] for name in RATES}, bin_width(float(np.ptp(arrival_s)), BINS)
 
 
-def _requests_over_time(panel: Axes, trace: Trace) -> None:
+def _over_time(requests: Axes, tokens: Axes, trace: Trace) -> None:
     edges, rates, width_s = _rates(trace)
-    panel.set(title="Arrivals", xlabel="time (s)", ylabel="requests per second")
-    if not rates["requests_per_s"]:
-        _say(panel, "all at one instant")
-        return
+    requests.set(title="Arrivals", xlabel="time (s)", ylabel="requests per second")
+    tokens.set(title="Tokens that the requests bring", xlabel="time (s)", ylabel="tokens per second")
+    if rates["requests_per_s"]:
+        _draw_requests(requests, edges, rates, width_s, len(trace))
+        _draw_tokens(tokens, edges, rates)
+    else:
+        for panel in (requests, tokens):
+            _say(panel, "all at one instant")
+
+
+def _draw_requests(panel: Axes, edges: list[float], rates: Rates, width_s: float, requests: int) -> None:
     panel.stairs(rates["requests_per_s"], edges, color=BLUE, baseline=None, label=f"in stretches of {width_s:g} s")
-    mean = len(trace) / (edges[-1] - edges[0])
+    mean = requests / (edges[-1] - edges[0])
     panel.axhline(mean, color=GREY, linestyle="--", label=f"mean: {mean:,.4g}")
     panel.set_ylim(bottom=0)
     panel.legend()
 
 
-def _tokens_over_time(panel: Axes, trace: Trace) -> None:
-    edges, rates, _ = _rates(trace)
-    panel.set(title="Tokens that the requests bring", xlabel="time (s)", ylabel="tokens per second")
-    if not rates["requests_per_s"]:
-        _say(panel, "all at one instant")
-        return
+def _draw_tokens(panel: Axes, edges: list[float], rates: Rates) -> None:
     panel.stairs(rates["tokens_in_per_s"], edges, color=BLUE, baseline=None, label="in (prompts)")
     panel.stairs(
         rates["tokens_out_per_s"], edges, color=VERMILION, baseline=None, linestyle="--", label="out (outputs)"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sim_core.trace import Trace
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+RATES = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
 WINDOWS_S = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
 MIN_WINDOWS = 10  # fewer say nothing about how uneven the requests come
 SHORTEST_S = 1e-9  # in less there is no rate
@@ -59,17 +60,16 @@ def whole(column: Any) -> Ints:
 def load(arrival_s: Floats, prompt: Ints, output: Ints, mine: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Rates and sizes of some of the requests, the rates over the span of all."""
     count, span_s = len(arrival_s), float(arrival_s[-1] - arrival_s[0])
+    requests, prompts, outputs = int(mine.sum()), sizes(prompt[mine]), sizes(output[mine])
 
     def per_second(amount: float) -> float | None:  # n arrivals span n - 1 gaps
         return amount / count * (count - 1) / span_s if span_s >= SHORTEST_S else None
 
     return {
-        "requests": int(mine.sum()),
-        "requests_per_s": per_second(float(mine.sum())),
-        "tokens_in_per_s": per_second(float(prompt[mine].sum())),
-        "tokens_out_per_s": per_second(float(output[mine].sum())),
-        "prompt_tokens": sizes(prompt[mine]),
-        "output_tokens": sizes(output[mine]),
+        "requests": requests,
+        **dict(zip(RATES, map(per_second, (requests, prompts["total"], outputs["total"])), strict=True)),
+        "prompt_tokens": prompts,
+        "output_tokens": outputs,
     }
 
 
@@ -91,8 +91,7 @@ def peaks(arrival_s: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]
             counts = np.diff(starts, append=len(arrival_s))
             most = [counts.max(), np.add.reduceat(prompt, starts).max(), np.add.reduceat(output, starts).max()]
             rates = [float(amount) / window_s for amount in most]
-            names = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
-            found.append({"window_s": window_s, **dict(zip(names, rates, strict=True))})
+            found.append({"window_s": window_s, **dict(zip(RATES, rates, strict=True))})
     return found
 
 
@@ -146,9 +145,8 @@ def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[
         amounts = (last - first, prompt[first:last].sum(), output[first:last].sum())
         # what little is left at the end has no rate
         rates = [float(amount) / covered_s if covered_s > 0.1 * width_s else None for amount in amounts]
-        names = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
         facts = {"from_s": float(begin_s), "to_s": end_s, "requests": int(last - first)}
-        rows.append({**facts, **dict(zip(names, rates, strict=True))})
+        rows.append({**facts, **dict(zip(RATES, rates, strict=True))})
     return rows
 
 

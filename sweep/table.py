@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -42,27 +42,29 @@ def points_table(points: Sequence[Point]) -> Table:
 
 def stopped_text(outcomes: Sequence[Outcome]) -> Text:
     """The points that were stopped as unstable, and when."""
-    text = Text()
-    for outcome in outcomes[:MOST_FAILURES]:
-        text.append("unstable ", style="bold yellow").append(f"{outcome.name}: {verdict(outcome).partition(': ')[2]}\n")
-    if len(outcomes) > MOST_FAILURES:
-        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
-    return text
+    return _listed(outcomes, ("unstable ", "bold yellow"), lambda outcome: verdict(outcome).partition(": ")[2])
 
 
 def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
     """The failed points with their reasons, how to look at one and how to run all of them again; `arguments` are the
     sweep's own."""
-    text = Text()
-    for outcome in outcomes[:MOST_FAILURES]:
-        reason = (outcome.error or "no reason given").splitlines()[0]
-        text.append("failed ", style="bold red").append(f"{outcome.name}: {reason}\n")
-    if len(outcomes) > MOST_FAILURES:
-        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
+    text = _listed(
+        outcomes, ("failed ", "bold red"), lambda outcome: (outcome.error or "no reason given").splitlines()[0]
+    )
     if outcomes:
         command = shell_text(
             ["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--local", "--debug"]
         )
         text.append(f"to look into one: {command}\n")
         text.append("to run them again: the same command with --retry-failed\n")
+    return text
+
+
+def _listed(outcomes: Sequence[Outcome], label: tuple[str, str], reason: Callable[[Outcome], str]) -> Text:
+    """A line a point, as many as are worth it; `label` is a word and its style."""
+    text = Text()
+    for outcome in outcomes[:MOST_FAILURES]:
+        text.append(*label).append(f"{outcome.name}: {reason(outcome)}\n")
+    if len(outcomes) > MOST_FAILURES:
+        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
     return text

@@ -60,6 +60,11 @@ class Outcome:
         if self.status not in get_args(Status):
             raise ValueError(f"not a status: {self.status!r}")
 
+    @property
+    def unserved(self) -> float:
+        """How many requests were rejected or left unfinished, as far as the summary tells."""
+        return sum(self.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
+
     def to_json_dict(self) -> dict[str, Any]:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}

@@ -68,7 +68,7 @@ class Profile:
     @property
     def unserved(self) -> int:
         """Requests that were rejected or left unfinished."""
-        return int(sum(self.outcome.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished")))
+        return int(self.outcome.unserved)
 
     @property
     def limits_met(self) -> int:

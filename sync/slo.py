@@ -76,8 +76,7 @@ def judged(outcome: Outcome, slo: Slo) -> Outcome:
     if outcome.status != "completed" or slo == PAPER:
         return outcome
     held = slo.holds(outcome.summary)
-    unserved = any(outcome.summary.get(f"run/{what}") for what in ("rejected", "unfinished"))
-    within = all(held.values()) and not unserved
+    within = all(held.values()) and not outcome.unserved
     rest = {name: value for name, value in outcome.summary.items() if not name.startswith("slo/")}
     told = {f"slo/{name}": float(met) for name, met in held.items()}
     return replace(outcome, summary={**rest, "slo/within": float(within), **told})

@@ -28,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
         sweep = load_sweep(name, arguments.results)
         outcomes = sweep.outcomes.values()
         counts = [sum(o.status == status for o in outcomes) for status in ("completed", "stopped", "failed")]
-        missed = sum(o.summary.get(f"run/{what}", 0.0) for o in outcomes for what in ("rejected", "unfinished"))
+        missed = sum(outcome.unserved for outcome in outcomes)
         table.add_row(escape(name), *(str(count) for count in (*counts, int(missed), sweep.superseded)))
     output_console().print(table)
     return 0

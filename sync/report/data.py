@@ -54,8 +54,7 @@ class Run:
     @property
     def served(self) -> bool:
         """Whether it was completed and served every request."""
-        missed = any(self.outcome.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
-        return self.outcome.status == "completed" and not missed
+        return self.outcome.status == "completed" and not self.outcome.unserved
 
     def figure(self, name: str) -> float:
         """Of the summary; NaN where it was not measured."""

@@ -11,10 +11,10 @@ import hashlib
 import json
 import re
 from array import array
-from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from math import log, sqrt
+from math import log
 from pathlib import Path
 from random import Random
 
@@ -81,7 +81,7 @@ def _check_bounds(name: str, recipe: Recipe) -> None:
 
 
 def _check_not_empty(name: str, recipe: Recipe) -> None:
-    first_s = _gaps_ns(Streams(recipe.seed)["trace/arrivals"], recipe.rate_per_s, 1)[0] / NS_PER_S
+    first_s = next(exponential_ns(Streams(recipe.seed)["trace/arrivals"], recipe.rate_per_s)) / NS_PER_S
     if first_s >= recipe.duration_s:
         raise TraceError(
             f"{name!r} has no request with seed {recipe.seed}: the first would arrive after {first_s:.3f} s; "
@@ -123,17 +123,17 @@ def generate(recipe: Recipe, name: str, figures: Path = FIGURES_DIR) -> Trace:
 def poisson_arrivals(stream: Random, rate_per_s: float, duration_s: float) -> array[float]:
     """Times from 0 up to, not including, `duration_s`, with independent exponential gaps."""
     end_ns = duration_s * NS_PER_S
-    times_ns: list[int] = []
-    last_ns = 0
-    while last_ns < end_ns:
-        expected = rate_per_s * (duration_s - last_ns / NS_PER_S)
-        gaps = _gaps_ns(stream, rate_per_s, int(expected + 4.0 * sqrt(expected)) + 16)
-        times_ns += list(accumulate(gaps, initial=last_ns))[1:]
-        last_ns = times_ns[-1]
-    return array("d", [t / NS_PER_S for t in times_ns[: bisect_left(times_ns, end_ns)]])
+    times_s = array("d")
+    for at in accumulate(exponential_ns(stream, rate_per_s)):
+        if at >= end_ns:
+            break
+        times_s.append(at / NS_PER_S)
+    return times_s
 
 
-def _gaps_ns(stream: Random, rate_per_s: float, count: int) -> list[int]:
-    # Whole nanoseconds: C libraries may differ in the last bit of log(), 13 digits further down.
+def exponential_ns(stream: Random, rate_per_s: float) -> Iterator[int]:
+    """Independent exponential gaps without end, one draw each, in nanoseconds."""
+    # Whole ones: C libraries may differ in the last bit of log(), 13 digits further down.
     draw, scale = stream.random, -NS_PER_S / rate_per_s
-    return [int(log(1.0 - draw()) * scale + 0.5) for _ in range(count)]
+    while True:
+        yield int(log(1.0 - draw()) * scale + 0.5)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from math import log
 from random import Random
 from typing import ClassVar, Self
 
 from sim_core.section import Section
-from traces.named import NS_PER_S, RATES_PER_S
+from traces.named import RATES_PER_S
 from traces.policy_text import Context, number_between
 
 SHORTEST_S, LONGEST_S = 1e-3, 1e9
@@ -67,10 +66,3 @@ def rate(section: Section, key: str = "rate") -> float:
 def length(section: Section, key: str, default: float | None = None) -> float:
     """A length of time in seconds."""
     return number_between(section, key, SHORTEST_S, LONGEST_S, default)
-
-
-def exponential_ns(stream: Random, rate_per_s: float) -> Iterator[int]:
-    """Independent exponential gaps, one draw each."""
-    draw, scale = stream.random, -NS_PER_S / rate_per_s
-    while True:
-        yield int(log(1.0 - draw()) * scale + 0.5)

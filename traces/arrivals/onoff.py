@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, exponential_ns, length, rate
+from traces.arrivals.base import Arrivals, length, rate
+from traces.named import exponential_ns
 from traces.policy_text import Context, number_between
 
 MIN_QUIET = 1e-6

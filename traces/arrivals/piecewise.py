@@ -8,8 +8,8 @@ from itertools import cycle
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals, exponential_ns
-from traces.named import NS_PER_S, RATES_PER_S
+from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals
+from traces.named import NS_PER_S, RATES_PER_S, exponential_ns
 from traces.policy_text import Context, numbers
 
 

@@ -8,7 +8,8 @@ from itertools import accumulate
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, exponential_ns, rate
+from traces.arrivals.base import Arrivals, rate
+from traces.named import exponential_ns
 from traces.policy_text import Context
 
 

@@ -9,8 +9,8 @@ from math import cos, pi
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, exponential_ns, length, rate
-from traces.named import NS_PER_S
+from traces.arrivals.base import Arrivals, length, rate
+from traces.named import NS_PER_S, exponential_ns
 from traces.policy_text import Context, number_between
 
 DAY_S = 86400.0

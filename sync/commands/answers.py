@@ -6,7 +6,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -26,11 +25,9 @@ from sync.answers import (
     shown,
 )
 from sync.answers.build import Which
-from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, add_source, add_where, conditions, slo_of
 from sync.console import output_console
-from sync.load import Sweep, load_sweep
-from sync.slo import PAPER, Slo, read_slo, slo_of_text
-from sync.sources import FolderSource
+from sync.load import load_sweep
 
 _EXAMPLES = """examples:
   python -m sync answers quickstart                              who carries most within the SLO, and who costs least
@@ -52,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser = add_command(subparsers, "answers", _run, told, _EXAMPLES)
     add_name(parser)
-    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+    add_slo(parser)
     parser.add_argument("--rate", metavar="R", help="what the cheapest is to carry, in requests/s")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add_where(parser)
@@ -62,7 +59,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     rate = None if arguments.rate is None else _positive(arguments.rate)
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
-    slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
+    slo = slo_of(sweep, arguments.slo)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
     told = answers(chosen, slo, rate)
     if arguments.format == "json":
@@ -76,12 +73,6 @@ def _run(arguments: argparse.Namespace) -> int:
     if sweep.superseded:
         console.print(f"{sweep.superseded} superseded by newer runs of the same points are left out")
     return 0
-
-
-def slo_of(sweep: Sweep) -> Slo:
-    """The SLO that the sweep's experiment names, as far as its source tells; else the paper's."""
-    info = sweep.source.info() if isinstance(sweep.source, FolderSource) else None
-    return PAPER if info is None else slo_of_text(info.experiment_text, f"{info.name}'s experiment")
 
 
 def answers_json(name: str, told: SweepAnswers) -> str:

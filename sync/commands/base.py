@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from sim_core.errors import SimError, SpecError, choices
-from sync.load import list_sweeps
+from sync.base import SweepInfo
+from sync.load import Sweep, list_sweeps
+from sync.slo import PAPER, Slo, read_slo, slo_of_text
 from sync.sources import SOURCES, FolderSource, journal, names_in
 
 T = TypeVar("T")
@@ -46,6 +48,27 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=tuple(SOURCES), help="read from there (default: the first of these that has the sweep)"
     )
+
+
+def add_slo(parser: argparse.ArgumentParser) -> None:
+    """What runs are judged by: `slo_of` reads it."""
+    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+
+
+def slo_of(sweep: Sweep, file: Path | None = None) -> Slo:
+    """The SLO of `--slo`, else the one that the sweep's experiment names, as far as its source tells, else the paper's.
+
+    Raises SpecError.
+    """
+    if file is not None:
+        return read_slo(file)
+    info = info_of(sweep)
+    return PAPER if info is None else slo_of_text(info.experiment_text, f"{info.name}'s experiment")
+
+
+def info_of(sweep: Sweep) -> SweepInfo | None:
+    """What the sweep was; None where its source does not say."""
+    return sweep.source.info() if isinstance(sweep.source, FolderSource) else None
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:

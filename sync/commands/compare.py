@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -12,15 +11,14 @@ from rich.table import Table
 
 from sim_core.errors import SpecError
 from sync.base import Outcome
-from sync.commands.answers import slo_of
-from sync.commands.base import Subparsers, add_command, add_source
+from sync.commands.base import Subparsers, add_command, add_slo, add_source, slo_of
 from sync.commands.runs import find_run
 from sync.compare import PERCENTS, Profile, compare_runs, profile
 from sync.compare_words import as_json, attribution, figure_rows, paragraph, time_rows
 from sync.console import output_console
 from sync.load import Sweep
 from sync.parquet import INSTANCES, read_beside
-from sync.slo import Slo, judged, read_slo
+from sync.slo import Slo, judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
     told = "explain why one run beats another: where the time goes, how busy and how full machines are"
     parser = add_command(subparsers, "compare", _run, told, _EXAMPLES)
     parser.add_argument("runs", nargs=2, metavar="RUN", help="see below")
-    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+    add_slo(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
     add_source(parser)
 
@@ -50,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if first[1].key == second[1].key:
         raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
     tables = _requests(*first), _requests(*second)
-    slo = read_slo(arguments.slo) if arguments.slo else slo_of(first[0])
+    slo = slo_of(first[0], arguments.slo)
     profiles = [_profile(*run, table, slo) for run, table in zip((first, second), tables, strict=True)]
     found = compare_runs(profiles[0], profiles[1], tables, slo)
     if arguments.format == "json":

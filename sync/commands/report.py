@@ -10,16 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from sim_core.errors import SpecError
-from sync.commands.answers import slo_of
-from sync.commands.base import Subparsers, add_command, add_name, add_source
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, add_source, info_of, slo_of
 from sync.commands.runs import run_of
 from sync.load import Sweep, load_sweep
 from sync.report.build import HTML, report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
 from sync.report.deliver import deliver
 from sync.report.iterations import again
-from sync.slo import read_slo
-from sync.sources import FolderSource
 
 _EXAMPLES = """examples:
   python -m sync report quickstart                              results/quickstart/report/report.html
@@ -42,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--format", nargs="+", choices=_FORMATS, default=["html"], metavar="FORMAT",
         help=f"of {', '.join(_FORMATS)}; default: html",
     )  # fmt: skip
-    parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+    add_slo(parser)
     parser.add_argument(
         "--detail",
         metavar="RUN",
@@ -57,8 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
     sweep = load_sweep(arguments.name, arguments.results, arguments.source)
-    slo = read_slo(arguments.slo) if arguments.slo else slo_of(sweep)
-    data = report_data(sweep, slo)
+    data = report_data(sweep, slo_of(sweep, arguments.slo))
     chosen = _detail(sweep, data, arguments.detail)
     console = Console(stderr=True)
     with console.status("reading") as status:
@@ -68,9 +64,9 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             made = chosen
         data = dataclasses.replace(data, iterations=made)
-        info = sweep.source.info() if isinstance(sweep.source, FolderSource) else None
         formats = list(dict.fromkeys(arguments.format))
-        files = report_files(data, info, formats, _notes(sweep), lambda name: status.update(f"drawing {name}"))
+        notes = _notes(sweep)
+        files = report_files(data, info_of(sweep), formats, notes, lambda name: status.update(f"drawing {name}"))
         write_files(files, folder)
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and HTML in files:

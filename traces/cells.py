@@ -8,7 +8,10 @@ from math import isfinite
 from typing import TypeVar
 
 MAX_INT = 2**63 - 1
-MAX_EXACT_FLOAT = 2.0**53  # beyond it a float no longer tells neighbouring whole numbers apart
+MAX_EXACT_FLOAT = 2**53  # beyond it a float no longer tells neighbouring whole numbers apart
+# What the whole numbers of a trace start from, and what a column stands for that is not there.
+LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
+DEFAULT = {"application_id": 0, "batch_size": 1}
 Number = TypeVar("Number", int, float)
 
 

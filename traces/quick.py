@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from operator import le
 from pathlib import Path
 
 from sim_core.trace import Trace
-from traces.cells import BadCell, integers, times
+from traces.cells import DEFAULT, LEAST, BadCell, integers, times
+from traces.writer import GENERATIVE_LLM
 
 SMALL_BYTES = 1_500_000  # from about here on Arrow is quicker, its import included
-LEAST = {"request_id": 0, "application_id": 0, "prompt_size": 1, "token_size": 1, "batch_size": 1}
-USUAL = {"application_id": "0", "batch_size": "1", "request_type": "2"}  # what a column that is not there stands for
+RENAMED = {"prompt_tokens": "prompt_size", "output_tokens": "token_size"}
+# what a column that is not there stands for
+USUAL = {column: str(number) for column, number in (DEFAULT | {"request_type": GENERATIVE_LLM}).items()}
 
 
 def read_small(path: Path, name: str) -> Trace | None:
@@ -24,23 +25,15 @@ def read_small(path: Path, name: str) -> Trace | None:
         if path.stat().st_size > SMALL_BYTES:
             return None
         cells = _columns(path.read_bytes().decode("ascii"))
-        numbers = {column: integers(cells[column], least) for column, least in LEAST.items()}
+        numbers = {name: integers(cells[RENAMED.get(name, name)], least) for name, least in LEAST.items()}
         arrival_s = times(cells["arrival_timestamp"])
     except (OSError, ValueError, KeyError, BadCell):
         return None
     ids = numbers["request_id"]
     sound = all(map(le, arrival_s, arrival_s[1:])) and len(set(ids)) == len(ids) > 0
-    if not sound or set(cells["request_type"]) != {"2"}:
+    if not sound or set(cells["request_type"]) != {USUAL["request_type"]}:
         return None
-    return Trace(
-        name=name,
-        request_id=ids,
-        application_id=numbers["application_id"],
-        arrival_s=array("d", arrival_s),
-        prompt_tokens=numbers["prompt_size"],
-        output_tokens=numbers["token_size"],
-        batch_size=numbers["batch_size"],
-    )
+    return Trace(name=name, arrival_s=arrival_s, **numbers)
 
 
 def _columns(text: str) -> dict[str, Sequence[str]]:

@@ -14,14 +14,15 @@ import pyarrow as pa
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from traces.cells import DEFAULT, MAX_EXACT_FLOAT
 from traces.formats import TraceFormat, by_name, recognise
-from traces.formats.base import DEFAULT, NS_PER_S, WHOLE, About
+from traces.formats.base import WHOLE, About
+from traces.named import NS_PER_S
 from traces.source import Source
 from traces.spool import RUN_ROWS, Spool
 from traces.tally import ZERO_OUTPUT, Tally
 
 COLUMNS = ("request_id", "application_id", "arrival_s", "batch_size", "prompt_tokens", "output_tokens")
-MAX_EXACT_FLOAT = 2**53
 SUFFIXES = (".gz", ".zst", ".csv", ".jsonl", ".parquet")
 
 

@@ -17,7 +17,7 @@ from sim_core.errors import TraceError
 from sim_core.trace import Trace
 
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
-REQUEST_TYPE = 2  # generative LLM
+GENERATIVE_LLM = 2  # the one request_type there is
 
 
 def csv_lines(trace: Trace) -> Iterator[str]:
@@ -36,7 +36,7 @@ def csv_lines(trace: Trace) -> Iterator[str]:
 def csv_rows(*columns: Iterable[Any]) -> Iterator[str]:
     """Rows of request id, application id, arrival (s), batch size, prompt, output (tokens), in Python's own numbers."""
     for request_id, application_id, arrival_s, batch_size, prompt, output in zip(*columns, strict=True):
-        yield f"{request_id},{REQUEST_TYPE},{application_id},{arrival_s!r},{batch_size},{prompt},{output}\n"
+        yield f"{request_id},{GENERATIVE_LLM},{application_id},{arrival_s!r},{batch_size},{prompt},{output}\n"
 
 
 def write_csv(trace: Trace, path: Path) -> None:

@@ -9,15 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from traces.cells import LEAST
 from traces.source import Source
 from traces.tally import Tally
 
 CHUNK_ROWS = 1 << 12  # of text: few enough to stay in a processor's cache from one column to the next
 # The columns that a trace consists of; what else a file has is kept beside them.
 WHOLE = ("request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens")
-LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
-DEFAULT = {"application_id": 0, "batch_size": 1}
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

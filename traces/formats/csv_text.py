@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from sim_core.errors import choices
-from traces.cells import BadCell, integers, times
-from traces.formats.base import CHUNK_ROWS, LEAST, About, selected, with_tokens
+from traces.cells import LEAST, BadCell, integers, times
+from traces.formats.base import CHUNK_ROWS, About, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import choices
-from traces.cells import MAX_INT, BadCell
-from traces.formats.base import CHUNK_ROWS, LEAST, About, with_tokens
+from traces.cells import LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
+from traces.formats.base import CHUNK_ROWS, About, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 
@@ -145,7 +145,7 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
     if key not in fields:
         raise BadCell(0, f"the key is missing{choices(key, fields)}")
     value = fields[key]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= 2.0**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT_FLOAT:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadCell(0, f"{_quoted(value)} is not a whole number")

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.formats.base import DEFAULT, LEAST, WHOLE, About, selected, with_tokens
+from traces.cells import DEFAULT, LEAST
+from traces.formats.base import WHOLE, About, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from traces.cells import BadCell, integers
+from traces.cells import DEFAULT, BadCell, integers
 from traces.formats.base import About
 from traces.formats.csv_text import Column, CsvFormat, output, seconds, whole
-
-GENERATIVE_LLM = 2  # the one request_type there is
+from traces.writer import GENERATIVE_LLM
 
 
 def _request_type(cells: Sequence[str]) -> Any:
-    if set(cells) != {"2"}:
+    if set(cells) != {str(GENERATIVE_LLM)}:
         for index, kind in enumerate(integers(cells, 0)):
             if kind != GENERATIVE_LLM:
                 raise BadCell(index, f"{cells[index]!r}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
@@ -50,7 +49,7 @@ FORMAT = CsvFormat(
         Column(
             "request_type", "", _request_type, GENERATIVE_LLM, required=False, kind=pa.int64(), fast=_all_generative
         ),
-        whole("application_id", "application_id", default=0),
-        whole("batch_size", "batch_size", default=1),
+        whole("application_id", "application_id", default=DEFAULT["application_id"]),
+        whole("batch_size", "batch_size", default=DEFAULT["batch_size"]),
     ),
 )

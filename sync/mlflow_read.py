@@ -11,25 +11,32 @@ from sync import mlflow_fields as fields
 from sync.base import Outcome
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.mlflow_runs import FINAL
-from sync.mlflow_store import MlflowStore, StoredRun
+from sync.mlflow_store import Experiment, MlflowStore, StoredRun
 from sync.tracking import tracking_uri
 
 CACHE = ".mlflow-cache"  # below the results: tables fetched from a server
 
 
-def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
-    """The sweep called `name` in the store that is in use; None where the store or the sweep is not there.
+def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment | None]:
+    """The store in use, and in it the experiment of the sweep called `name`; None where the store (which then is not
+    connected) or the sweep is not there.
 
     Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
     """
     store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
     if not store.exists():
-        return None
+        return store, None
     with store.plain_errors():
         store.connect()
-        experiment = store.experiment(name)
-        if experiment is None:
-            return None
+        return store, store.experiment(name)
+
+
+def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
+    """The sweep called `name` in the store that is in use; None where it is not there. Raises as `find_experiment`."""
+    store, experiment = find_experiment(results, name)
+    if experiment is None:
+        return None
+    with store.plain_errors():
         source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE)
     return source if source.outcomes() else None
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from sync import mlflow_fields as fields
 from sync.base import Outcome
 from sync.mlflow_page import SUPERSEDED_TAG
-from sync.mlflow_read import CACHE, MlflowSource, summary_of
+from sync.mlflow_read import CACHE, MlflowSource, find_experiment, summary_of
 from sync.mlflow_runs import FINAL
 from sync.mlflow_store import MlflowStore, StoredRun
 from sync.sources import FolderSource
-from sync.tracking import tracking_uri
 
 
 @dataclass
@@ -49,13 +48,9 @@ class Comparison:
 
 
 def stored_runs(results: Path, name: str) -> tuple[MlflowStore, list[StoredRun]]:
-    """The store in use, connected, and the runs of the sweep called `name` in it (its points, not its report)."""
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
-    if not store.exists():
-        return store, []
+    """The store in use, and in it the runs of the sweep called `name` (its points, not its report)."""
+    store, experiment = find_experiment(results, name)
     with store.plain_errors():
-        store.connect()
-        experiment = store.experiment(name)
         runs = [] if experiment is None else list(store.search(experiment.experiment_id))
     return store, [run for run in runs if fields.KEY_TAG in run.tags]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sync.mlflow_fields import REPORT_TAG
 from sync.mlflow_page import report_page
-from sync.mlflow_store import MlflowStore
+from sync.mlflow_read import find_experiment
 from sync.tracking import tracking_uri
 from sync.ui import ui_lines
 
@@ -19,16 +19,13 @@ def deliver(results: Path, name: str, files: Mapping[str, bytes]) -> str:
     A store or a page that is not there is no error: the report is a file first. Raises ConnectionError where a server
     does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
     """
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
     nowhere = "not in MLflow, which has no page of this sweep"
-    if not store.exists():
+    store, experiment = find_experiment(results, name)
+    if experiment is None:
         return nowhere
     with store.plain_errors():
-        store.connect()
-        experiment = store.experiment(name)
-        condition = f"tags.`{REPORT_TAG}` = 'true'"
-        run = None if experiment is None else next(store.search(experiment.experiment_id, condition), None)
-        if experiment is None or run is None:
+        run = next(store.search(experiment.experiment_id, f"tags.`{REPORT_TAG}` = 'true'"), None)
+        if run is None:
             return nowhere
         store.log_files(run.run_id, files)
         store.end_run(run.run_id, "FINISHED", round(time.time() * 1000))

@@ -20,7 +20,7 @@ from typing import Any
 from configs.machines import MachineFigures
 from sim_core.errors import SpecError
 from sweep.budget import Budget, with_figures
-from sweep.experiment import Design, Experiment, System
+from sweep.experiment import Design, Experiment, System, errors_named
 from sweep.grammar import MOST_POINTS
 
 MACHINES, PROMPT, TOKEN = "machines", "prompt_machines", "token_machines"
@@ -33,12 +33,8 @@ def with_designs(experiment: Experiment, figures: Mapping[str, MachineFigures]) 
 
     Raises SpecError for a design that says too much, too little, or what the budget is not enough for.
     """
-    try:
+    with errors_named(experiment.source):
         systems = tuple(_spelled_out(experiment, system, figures) for system in experiment.systems)
-    except SpecError as error:
-        if error.source:
-            raise
-        raise SpecError(error.reason, key=error.key, value=error.value, source=experiment.source) from error
     if experiment.budget is not None and all(system.design is None for system in systems):
         raise SpecError("no system has a design that could make use of it", key="budget", source=experiment.source)
     return replace(experiment, systems=systems)
@@ -46,10 +42,8 @@ def with_designs(experiment: Experiment, figures: Mapping[str, MachineFigures]) 
 
 def figures_for(experiment: Experiment, figures: Mapping[str, MachineFigures]) -> dict[str, MachineFigures]:
     """What machines cost and draw in this experiment. Raises SpecError."""
-    try:
+    with errors_named(experiment.source):
         return with_figures(figures, experiment.machines)
-    except SpecError as error:
-        raise SpecError(error.reason, key=error.key, value=error.value, source=experiment.source) from error
 
 
 def check_given(system: System, given: Mapping[str, Any]) -> None:

@@ -17,7 +17,8 @@ What a system costs can be said instead of how many machines it has: see `sweep.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def read_experiment(path: Path) -> Experiment:
 
 def parse_experiment(text: str, source: str) -> Experiment:
     """The experiment that a YAML text says. Raises SpecError as `read_experiment` does."""
-    try:
+    with errors_named(source):
         content = _mapping(read_yaml(text, source), "the file", EXPERIMENT_KEYS)
         if content.get("name") is None:
             raise SpecError("missing; results are kept under it", key="name")
@@ -107,6 +108,13 @@ def parse_experiment(text: str, source: str) -> Experiment:
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(content, ""),
         )
+
+
+@contextmanager
+def errors_named(source: str) -> Iterator[None]:
+    """Within this block a SpecError that names no file names `source`."""
+    try:
+        yield
     except SpecError as error:
         if error.source:
             raise

@@ -27,22 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.journal import Journal
-from tests.faults.clusters import ROOT, Cluster, Node, cluster, wait_for
+from tests.faults.clusters import ROOT, Cluster, Node, cluster, experiment, wait_for
 
 POINTS = 16
-EXPERIMENT = """\
-name: faults
-overrides:
-  cluster: half_half
-  cluster.servers.0.count: 0
-  cluster.servers.1.count: 40
-  performance_model: db
-  start_state: baseline
-  applications.0.scheduler: token_jsq
-  trace.filename: rr_conv_${rate}_5min
-axes: {rate: "range(60, 76)"}
-systems: {one: {}}
-"""
+EXPERIMENT = experiment("range(60, 76)", "rr_conv_${rate}_5min")
 NETWORK, HEAD_IP, NODE_IP = "faults", "10.213.0.1", "10.213.0.2"
 
 

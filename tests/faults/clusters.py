@@ -20,6 +20,24 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 
 
+def experiment(rates: str, trace: str = "rr_conv_${rate}") -> str:
+    """Points on forty machines, one for each of the rates; of ten minutes and about a second each with rates of 60 and
+    more, unless `trace` says otherwise."""
+    return f"""\
+name: faults
+overrides:
+  cluster: half_half
+  cluster.servers.0.count: 0
+  cluster.servers.1.count: 40
+  performance_model: db
+  start_state: baseline
+  applications.0.scheduler: token_jsq
+  trace.filename: {trace}
+axes: {{rate: "{rates}"}}
+systems: {{one: {{}}}}
+"""
+
+
 def wait_for(found: Callable[[], T], what: str, patience_s: float = 120.0) -> T:
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:

@@ -15,26 +15,12 @@ from sweep.interrupt import Interrupts
 from sweep.point import Outcome, Point
 from sweep.ray_launcher import RayLauncher
 from sweep.worker import run_point
-from tests.faults.clusters import ROOT, Cluster, cluster
+from tests.faults.clusters import ROOT, Cluster, cluster, experiment
 from traces.workload import TraceRef
 
 pytestmark = pytest.mark.slow
 
-EXPERIMENT = """\
-name: faults
-overrides:
-  cluster: half_half
-  cluster.servers.0.count: 0
-  cluster.servers.1.count: 40
-  performance_model: db
-  start_state: baseline
-  applications.0.scheduler: token_jsq
-  trace.filename: rr_conv_${rate}  # about a second each
-axes:
-  rate: range(60, 80)
-systems:
-  one: {}
-"""
+EXPERIMENT = experiment("range(60, 80)")
 
 
 def points_of(*extra: str) -> list[Point]:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweep.status import status_command
-from tests.faults.clusters import ROOT, cluster, descendants, wait_for
-from tests.faults.test_faults import EXPERIMENT
+from tests.faults.clusters import ROOT, cluster, descendants, experiment, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,7 @@ def entries(results: Path) -> set[str]:
 
 
 def test_a_sweep_handed_over_as_a_job_runs_on_its_own_and_can_be_stopped_and_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "faults.yaml").write_text(EXPERIMENT.replace("range(60, 80)", "range(60, 70)"))
+    (tmp_path / "faults.yaml").write_text(experiment("range(60, 70)"))
     results = tmp_path / "results"
     ray = str(Path(sys.executable).with_name("ray"))
     with cluster(2, dashboard=True) as made:
@@ -70,7 +69,7 @@ def test_a_sweep_handed_over_as_a_job_runs_on_its_own_and_can_be_stopped_and_goe
 def test_the_state_of_a_sweep_is_told_while_it_runs_and_a_second_ctrl_c_ends_it_on_the_spot(
     tmp_path: Path, started: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "faults.yaml").write_text(EXPERIMENT.replace("_4min", "_60min").replace("range(60, 80)", "60, 61"))
+    (tmp_path / "faults.yaml").write_text(experiment("60, 61", "rr_conv_${rate}_60min"))
     command = [sys.executable, "-m", "sweep", str(tmp_path / "faults.yaml"), "--sink", "none", "--local"]
     command += ["--results", str(tmp_path / "results")]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stderr=subprocess.PIPE, start_new_session=True)

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from sim_core.errors import SimError
-from sweep.expand import expand
 from sweep.experiment import parse_experiment
-from sweep.point import Point, project_root
 from sync.slo import PAPER, Slo
+from tests.sweep.points import error_of, points_of
 
-ROOT = project_root()
 HEAD = """\
 name: x
 budget: {cost: {dgx-h100: 4}}
@@ -18,15 +15,8 @@ systems:
 HA = "  ha: {design: {prompt: dgx-h100, token: dgx-a100}}\n"
 
 
-def points_of(text: str, *extra: str) -> list[Point]:
-    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
-
-
-def error_of(text: str, *extra: str) -> str:
-    with pytest.raises(SimError) as caught:
-        points_of(text, *extra)
-    message = str(caught.value)
-    assert "\n" not in message
+def error_in_file(text: str, *extra: str) -> str:
+    message = error_of(text, *extra)
     assert "x.yaml" in message
     return message
 
@@ -114,14 +104,14 @@ def test_a_new_machine_type_pairs_with_any_other() -> None:
     ],
 )
 def test_a_design_that_cannot_be_is_one_line_before_anything_runs(text: str, told: str) -> None:
-    assert told in error_of(text)
+    assert told in error_in_file(text)
 
 
 def test_a_role_left_without_machines_from_the_command_line_is_one_line_too() -> None:
-    assert "the budget is not enough for one, with prompt_machines=9" in error_of(HEAD + HA, "prompt_machines=9")
+    assert "the budget is not enough for one, with prompt_machines=9" in error_in_file(HEAD + HA, "prompt_machines=9")
     for count in ("0", "-1", "2.5", "two"):
-        assert "must be a whole number of machines, at least 1" in error_of(HEAD + HA, f"prompt_machines={count}")
-    assert "must be a whole number" in error_of(
+        assert "must be a whole number of machines, at least 1" in error_in_file(HEAD + HA, f"prompt_machines={count}")
+    assert "must be a whole number" in error_in_file(
         HEAD.replace("budget: {cost: {dgx-h100: 4}}\n", "")
         + "  s: {design: {baseline: dgx-h100}, axes: {machines: 0}}\n"
     )

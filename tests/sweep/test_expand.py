@@ -12,7 +12,8 @@ from sim_core import spec_from_config
 from sim_core.errors import SimError
 from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment, read_experiment
-from sweep.point import Point, project_root
+from sweep.point import project_root
+from tests.sweep.points import error_of, points_of
 
 ROOT = project_root()
 QUICKSTART = ROOT / "experiments" / "quickstart.yaml"
@@ -42,18 +43,6 @@ systems:
       cluster.servers.1.count: ${h}
       start_state.split_type: heterogeneous
 """
-
-
-def points_of(text: str, *extra: str) -> list[Point]:
-    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
-
-
-def error_of(text: str, *extra: str) -> str:
-    with pytest.raises(SimError) as caught:
-        points_of(text, *extra)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 def test_systems_with_axes_of_their_own_share_the_rest_of_the_grid() -> None:

@@ -4,64 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
 from sweep.interrupt import Interrupts
 from sweep.journal import Journal
-from sweep.point import Point, project_root
+from sweep.point import project_root
 from sweep.ray_launcher import RayLauncher
 from sweep.worker import run_point
+from tests.faults.clusters import descendants, free_port, wait_for
+from tests.sweep.points import points_of
 from traces.workload import TraceRef
 
 pytestmark = pytest.mark.slow
 ROOT = project_root()
 Writer = Callable[[str], Path]
-T = TypeVar("T")
-
-
-def points_of(text: str, *extra: str) -> list[Point]:
-    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
-
-
-def descendants(pid: int) -> Iterator[tuple[int, str]]:
-    """The processes below `pid`, with their command lines."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue  # it ended meanwhile
-    for child in parents:
-        above = child
-        while above in parents and above != pid:
-            above = parents[above]
-        if above == pid and child != pid:
-            try:
-                yield child, (Path("/proc") / str(child) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-
-
-def wait_for(found: Callable[[], T], what: str, patience_s: float = 120.0) -> T:
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"no {what} within {patience_s:g} s")
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -112,7 +75,7 @@ def test_ray_gives_what_this_process_gives_and_a_point_that_raises_is_one_failed
     here = run_point(points[3], ROOT)
     assert outcomes[points[3].key].requests_parquet == here.requests_parquet
     assert outcomes[points[3].key].summary == here.summary
-    assert not list(descendants(os.getpid())), "Ray's processes are still there"
+    assert not descendants(os.getpid()), "Ray's processes are still there"
 
 
 def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:
@@ -120,7 +83,7 @@ def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:
     killed: list[int] = []
 
     def busy_worker() -> int:
-        return next((pid for pid, line in descendants(os.getpid()) if line.startswith("ray::_run")), 0)
+        return next((pid for pid, line in descendants(os.getpid()).items() if line.startswith("ray::_run")), 0)
 
     with Interrupts() as interrupts, RayLauncher(jobs=1) as launcher:
         outcomes = []
@@ -141,7 +104,9 @@ def test_a_killed_driver_loses_and_doubles_nothing(
     file, results = write_experiment(long), tmp_path / "results"
     first = start_sweep(file, results)
     wait_for(lambda: len(finished_entries(results)) >= 2, "finished point")
-    workers = [pid for pid, line in descendants(first.pid) if line.startswith("ray::_run") or "raylet/raylet" in line]
+    workers = [
+        pid for pid, line in descendants(first.pid).items() if line.startswith("ray::_run") or "raylet/raylet" in line
+    ]
     first.kill()
     first.communicate()
     before = finished_entries(results)
@@ -242,10 +207,8 @@ def cluster_with_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     home = tmp_path_factory.mktemp("home")
     (home / ".ray").mkdir()
     (home / ".ray" / "auth_token").write_text("a" * 40)
-    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="r") as folder:  # sockets want short paths
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-        free.close()
+    with tempfile.TemporaryDirectory(prefix="r") as folder:  # sockets want short paths
+        address = f"127.0.0.1:{free_port()}"
         command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=1"]
         command += [f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folder}"]
         environment = {**os.environ, "HOME": str(home), "RAY_AUTH_MODE": "token"}
@@ -263,7 +226,7 @@ def test_a_killed_node_leaves_the_screen_to_lines_of_ours(
 ) -> None:
     process = start_sweep(write_experiment(long), tmp_path / "results")
     wait_for(lambda: len(finished_entries(tmp_path / "results")) >= 1, "finished point")
-    (raylet,) = [pid for pid, line in descendants(process.pid) if "raylet/raylet" in line.split(" ")[0]]
+    (raylet,) = [pid for pid, line in descendants(process.pid).items() if "raylet/raylet" in line.split(" ")[0]]
     os.kill(raylet, signal.SIGKILL)
     _, complaints = process.communicate(timeout=240)
     assert process.returncode == 1, complaints

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from sim_core.whole_file import replacing
 from sync.base import Outcome, SweepInfo, checksum
 from sync.frame import runs_frame
 
@@ -54,9 +54,7 @@ class LocalSink:
     def _write_table(folder: Path) -> None:
         outcomes = list(read_outcomes(folder / "outcomes").values())
         if outcomes:
-            new = folder / "runs.parquet.new"
-            runs_frame(outcomes).to_parquet(new, index=False)
-            new.replace(folder / "runs.parquet")
+            _write(folder / "runs.parquet", runs_frame(outcomes).to_parquet(index=False))
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
@@ -91,10 +89,5 @@ def _serves(path: Path, outcome: Outcome) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, also when the machine stops."""
-    new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
+    with replacing(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import sys
 import time
 from array import array
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.trace import Trace
+from sim_core.whole_file import replacing
 
 VARIABLE = "LLM_CLUSTER_SIM_CACHE"  # a folder, or "off"
 MAGIC = b"trace columns 1\n"
@@ -107,13 +107,8 @@ def write(path: Path, trace: Trace) -> None:
     facts = {"requests": len(trace), "byteorder": sys.byteorder, "columns": columns}
     data = b"".join([json.dumps(facts).encode(), b"\n", *parts])
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with partial.open("xb") as file:
-            file.writelines([MAGIC, hashlib.sha256(data).digest(), data])
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path, durable=False) as file:
+        file.writelines([MAGIC, hashlib.sha256(data).digest(), data])
 
 
 def tidy(folder: Path, max_bytes: int = MAX_BYTES) -> None:

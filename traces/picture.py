@@ -9,7 +9,7 @@ import numpy as np
 
 from sim_core.trace import Trace
 from traces.statistics import RATES, bin_width, over_time, whole
-from traces.writer import replacing
+from traces.writer import written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def draw(trace: Trace, path: Path) -> None:
         panel.grid(alpha=0.3)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
-    with replacing(path) as file:
+    with written(path) as file:
         figure.savefig(file, format="png", dpi=120)
 
 

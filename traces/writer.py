@@ -6,8 +6,6 @@ A file appears under its name only when it is complete.
 from __future__ import annotations
 
 import gzip
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, BinaryIO
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from sim_core.whole_file import replacing
 
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
 GENERATIVE_LLM = 2  # the one request_type there is
@@ -41,23 +40,16 @@ def csv_rows(*columns: Iterable[Any]) -> Iterator[str]:
 
 def write_csv(trace: Trace, path: Path) -> None:
     """Writes, or replaces, `path` at once. TraceError when that is not possible; nothing half-written stays."""
-    with replacing(path) as file, packed(file, path) as stream:
+    with written(path) as file, packed(file, path) as stream:
         stream.writelines(line.encode() for line in csv_lines(trace))
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and is gone when it does not."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well. TraceError when it cannot be written."""
     try:
-        try:
-            with partial.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as file:
+            yield file
     except OSError as error:
         raise TraceError(f"cannot be written: {error.strerror or error}", source=str(path)) from error
 

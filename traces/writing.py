@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces.reading import COLUMNS
-from traces.writer import HEADER, csv_rows, packed, replacing
+from traces.writer import HEADER, csv_rows, packed, written
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 NOTHING = "no request is left, nothing was written"
@@ -33,7 +33,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
     columns are SplitwiseSim's. TraceError when the file cannot be written; nothing half-written stays.
     """
     check_ending(path)
-    with replacing(path) as file:
+    with written(path) as file:
         if path.suffix == ".parquet":
             return _write_parquet(batches, pa.PythonFile(file, mode="w"))
         rows = 0

@@ -61,7 +61,7 @@ def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
     for places in PLACES.values():
         for place in dict.fromkeys(places):
             for path in sorted((folder / place).glob("*")):
-                unfinished = path.suffix in (".tmp", ".new")
+                unfinished = path.suffix == ".tmp"
                 if unfinished or (path.suffix in (".json", ".parquet") and path.stem not in keep):
                     found.append(path)
     return sorted(found, key=lambda path: (path.suffix != ".json", path))

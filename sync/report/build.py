@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sim_core.whole_file import replacing
 from sync.base import SweepInfo
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
@@ -49,15 +49,8 @@ def write_files(files: dict[str, bytes], folder: Path) -> None:
     """Write them below `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        new = folder / f".{name}.{os.getpid()}.new"  # two at once do not write into one
-        try:
-            with new.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(folder / name)
-        finally:
-            new.unlink(missing_ok=True)
+        with replacing(folder / name) as file:
+            file.write(content)
 
 
 def _file_name(name: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
+
+from sim_core.digest import sha256
 
 
 class Streams:
@@ -24,6 +25,6 @@ class Streams:
         stream = self._streams.get(name)
         if stream is None:
             # sha256, not hash(): hash() of a text differs from process to process.
-            digest = hashlib.sha256(f"{self.seed}\0{name}".encode()).digest()
+            digest = sha256([f"{self.seed}\0{name}".encode()])
             stream = self._streams[name] = random.Random(int.from_bytes(digest, "big"))
         return stream

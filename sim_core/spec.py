@@ -6,9 +6,9 @@ are equal exactly when their digests are.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
+
+from sim_core.digest import sha256
 
 PROMPT, TOKEN, MIXED = "prompt", "token", "mixed"  # the roles of an instance; a baseline instance has none
 
@@ -148,11 +148,13 @@ class SimSpec:
 
     def canonical(self) -> str:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
+        import json  # for this alone, and not at every start
+
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def digest(self) -> str:
         """SHA-256 of `canonical()`, in hex."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        return sha256([self.canonical().encode()]).hex()
 
     def machine_counts(self) -> dict[str, int]:
         """Machines by SKU, in the cluster's order, SKUs without machines left out."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from dataclasses import dataclass
+
+from sim_core.digest import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,12 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the columns' bytes, in hex."""
-        h = hashlib.sha256()
-        for column in (
+        columns = (
             self.request_id,
             self.application_id,
             self.arrival_s,
             self.prompt_tokens,
             self.output_tokens,
             self.batch_size,
-        ):
-            h.update(column.typecode.encode())
-            h.update(column.tobytes())
-        return h.hexdigest()
+        )
+        return sha256(part for column in columns for part in (column.typecode.encode(), column.tobytes())).hex()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from sim_core.digest import sha256
 from sim_core.spec import SimSpec
 
 __version__ = "0.1.0"
@@ -14,12 +13,11 @@ def code_digest() -> str:
     from pathlib import Path  # not at every start
 
     folder = Path(__file__).resolve().parent
-    h = hashlib.sha256()
+    parts: list[bytes] = []
     for file in sorted(folder.rglob("*.py")):
         content = file.read_bytes()
-        h.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        h.update(content)
-    return h.hexdigest()
+        parts += [f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode(), content]
+    return sha256(parts).hex()
 
 
 def content_key(spec: SimSpec, trace_identity: str, code: str) -> str:
@@ -27,4 +25,4 @@ def content_key(spec: SimSpec, trace_identity: str, code: str) -> str:
 
     `code` is `code_digest()`, which takes reading all of it: worked out once for many runs.
     """
-    return hashlib.sha256(f"{spec.digest()}\n{trace_identity}\n{code}\n".encode()).hexdigest()
+    return sha256([f"{spec.digest()}\n{trace_identity}\n{code}\n".encode()]).hex()

@@ -89,3 +89,9 @@ print(*sorted(loaded - sys.stdlib_module_names - {"sim_core"}))
 """
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stdout + result.stderr
+
+
+def test_importing_the_simulator_loads_nothing_that_only_some_of_its_work_needs() -> None:
+    program = "import sys, sim_core; print({'csv', 'hashlib', 'json', 'pathlib', 'statistics'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
     prompt_size, batch_size, prompt_time, token_time (ms, a row a measured run), of which it takes the median at
     each prompt_size * batch_size.
     """
+    import csv  # as `median` below: not wanted at every start
+
     points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -61,7 +62,7 @@ def _median(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
 def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:
     if len(by_tokens) < 2:
         raise SpecError(f"{key[0]} on {key[1]}: a curve needs two counts of batch tokens at least", source=source)
-    from statistics import median  # which brings fractions and decimals, not wanted at every start
+    from statistics import median  # which brings fractions and decimals
 
     tokens = sorted(by_tokens)
     return CurveSpec(

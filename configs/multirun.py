@@ -40,6 +40,26 @@ def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 @contextmanager
+def mode_looked_for_where_it_may_be(arguments: Sequence[str]) -> Iterator[None]:
+    """Hydra composes all of the configuration once more to see whether it sets a mode: meanwhile only if one of the
+    command line's `arguments` may bring one with it."""
+    get_mode = Hydra.get_mode
+    if not any(_may_bring_a_mode(argument) for argument in arguments):
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # what it finds where none is set
+    try:
+        yield
+    finally:
+        Hydra.get_mode = get_mode  # type: ignore[method-assign]
+
+
+def _may_bring_a_mode(argument: str) -> bool:
+    """The mode itself, an option, or a file of a group beside those of config.yaml, such as an experiment."""
+    key = argument.partition("=")[0]
+    is_group = key.startswith("+") and "." not in key
+    return is_group or key.lstrip("+") in ("hydra", "hydra.mode") or (key.startswith("-") and key not in ("-m", "--multirun"))
+
+
+@contextmanager
 def kept_returns() -> Iterator[list[JobReturn]]:
     """What the jobs return that Hydra runs meanwhile, in order, wherever its launcher ran them.
 

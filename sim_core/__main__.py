@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.address import check_answers
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, provisioned_watts, read_machines
-from configs.multirun import kept_returns, runs_of
+from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from sim_core.config import spec_from_config
 from sim_core.debug import debug_outputs
 from sim_core.errors import InvariantError, SimError
@@ -176,7 +176,7 @@ def main() -> int:
         for argument in sys.argv[1:]:
             if argument.lstrip("+").startswith(RAY_ADDRESS):
                 check_answers(argument.partition("=")[2], RAY_ADDRESS.rstrip("="))
-        with kept_returns() as returns:
+        with mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {_explain(error)}", file=sys.stderr)

@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from sim_core.errors import SimError
+from sweep.experiment import same_experiment
 from sweep.point import Outcome, SweepInfo
 from sync.base import checksum
 
@@ -88,8 +89,18 @@ class Journal:
         return (self.folder / "sweep.json").exists()
 
     def write_sweep(self, info: SweepInfo, keys: Sequence[str]) -> None:
-        """Keep the facts of the sweep under way. Raises JournalError."""
-        self._write(self.folder / "sweep.json", _json_bytes({"format": FORMAT, **asdict(info), "keys": list(keys)}))
+        """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
+        for. Raises JournalError."""
+        told = {"format": FORMAT, **asdict(info), "keys": list(keys), "earlier_keys": self._earlier(info, keys)}
+        self._write(self.folder / "sweep.json", _json_bytes(told))
+
+    def _earlier(self, info: SweepInfo, keys: Sequence[str]) -> list[str]:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            before = json.loads((self.folder / "sweep.json").read_bytes())
+            if same_experiment(str(before["experiment_text"]), info.experiment_text):
+                asked_for = map(str, [*before["keys"], *before.get("earlier_keys", [])])
+                return sorted(set(asked_for) - set(keys))
+        return []
 
     def set_aside(self) -> None:
         """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""

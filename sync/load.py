@@ -1,7 +1,8 @@
 """Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run.
 
-It holds every finished point of that name, whichever command ran it. A point that was run again by newer code, or after
-its experiment was changed, is there once: as it was last started; `.superseded` counts what is left out for that.
+It holds the finished points of the experiment as it is now, whichever start ran them. A point that was run again by
+newer code is there once: as it was last started; `.superseded` counts what is left out for that, and `.left_out` the
+points that the experiment no longer has (`load_sweep(..., everything=True)` counts them in).
 """
 
 from __future__ import annotations
@@ -29,15 +30,22 @@ _TOLD = ("key", "name", "system", "rate")  # columns of a run that `requests_whe
 class Sweep:
     """The results of one sweep, read from their source when they are asked for."""
 
-    def __init__(self, name: str, source: Source) -> None:
-        self.name, self.source = name, source
+    def __init__(self, name: str, source: Source, *, everything: bool = False) -> None:
+        """`everything`: also the points that the experiment had before it was changed."""
+        self.name, self.source, self._everything = name, source, everything
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """By key, without the tables of requests: all that is finished, of several of one name the newest.
+        """By key, without the tables of requests: the finished points of the experiment as it is now (where the source
+        does not tell, or with `everything`, all), of several of one name the newest.
 
         What is torn is left out: the next start does it again.
         """
+        asked_for = frozenset() if self._everything else self.source.asked_for()
+        return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
+
+    @cached_property
+    def _newest(self) -> dict[str, Outcome]:
         last = self.source.last_started()
         newest: dict[tuple[object, ...], Outcome] = {}
         for outcome in self.finished.values():
@@ -50,7 +58,12 @@ class Sweep:
     @property
     def superseded(self) -> int:
         """How many finished points are left out, since there is a newer one of the same name, trace and seed."""
-        return len(self.finished) - len(self.outcomes)
+        return len(self.finished) - len(self._newest)
+
+    @property
+    def left_out(self) -> int:
+        """How many finished points are left out, since the experiment no longer has them."""
+        return len(self._newest) - len(self.outcomes)
 
     @cached_property
     def finished(self) -> dict[str, Outcome]:
@@ -161,9 +174,11 @@ def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
     return outcome.key in last, outcome.started_at, outcome.key
 
 
-def load_sweep(name: str, results: Path | str = RESULTS, source: str | None = None) -> Sweep:
+def load_sweep(
+    name: str, results: Path | str = RESULTS, source: str | None = None, *, everything: bool = False
+) -> Sweep:
     """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `local` or `mlflow` (the store
-    that MLFLOW_TRACKING_URI names); the first of them that has it, where none is given.
+    that MLFLOW_TRACKING_URI names); the first of them that has it, where none is given. `everything`: see `Sweep`.
 
     Raises SpecError when there is none, ConnectionError when a server does not answer.
     """
@@ -173,7 +188,7 @@ def load_sweep(name: str, results: Path | str = RESULTS, source: str | None = No
     for make in SOURCES.values() if source is None else [SOURCES[source]]:
         found = make(below, name)
         if found is not None:
-            return Sweep(name, found)
+            return Sweep(name, found, everything=everything)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
     where = results if source is None else f"{source} ({results})"
@@ -181,5 +196,5 @@ def load_sweep(name: str, results: Path | str = RESULTS, source: str | None = No
 
 
 def list_sweeps(results: Path = RESULTS) -> list[str]:
-    """The names of the sweeps that have results in folders below `results`, sorted."""
+    """The names of the sweeps that have results in folders below `results`, sorted; others may be in MLflow alone."""
     return sorted(set().union(*(names_in(results, place) for place in PLACES)))

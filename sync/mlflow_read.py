@@ -31,6 +31,16 @@ def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment |
         return store, store.experiment(name)
 
 
+def experiments_in_mlflow(results: Path) -> list[str]:
+    """The names of the experiments in the store that is in use, sorted. Raises as `find_experiment`."""
+    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
+    if not store.exists():
+        return []
+    with store.plain_errors():
+        store.connect()
+        return [experiment.name for experiment in store.experiments()]
+
+
 def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     """The sweep called `name` in the store that is in use; None where it is not there. Raises as `find_experiment`."""
     store, experiment = find_experiment(results, name)
@@ -91,6 +101,10 @@ class MlflowSource:
         """The runs that nothing newer has taken the place of."""
         current = (run for run in self._runs.values() if run.tags.get(SUPERSEDED_TAG) != "true")
         return frozenset(run.tags[fields.KEY_TAG] for run in current)
+
+    def asked_for(self) -> frozenset[str]:
+        """See `Source`. MLflow has not kept it."""
+        return frozenset()
 
 
 def _told(run: StoredRun) -> dict[str, Any] | None:

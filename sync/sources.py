@@ -24,6 +24,9 @@ class Source(Protocol):
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for, as far as that is known."""
 
+    def asked_for(self) -> frozenset[str]:
+        """The keys of the points that starts of the experiment, as it is now, asked for; empty: that is not known."""
+
 
 class FolderSource:
     """A sweep in a folder: the outcomes as JSON files in one folder below it, the requests in another."""
@@ -42,8 +45,11 @@ class FolderSource:
 
     def last_started(self) -> frozenset[str]:
         """By the sweep's own word."""
-        keys = self._told().get("keys")
-        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+        return self._keys("keys")
+
+    def asked_for(self) -> frozenset[str]:
+        """By the sweep's own word: the last start, and those before it of the same experiment."""
+        return self._keys("keys") | self._keys("earlier_keys")
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""
@@ -69,6 +75,10 @@ class FolderSource:
             return Outcome.from_json_dict(entry["outcome"], table)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def _keys(self, name: str) -> frozenset[str]:
+        keys = self._told().get(name)
+        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
 
     def _told(self) -> dict[str, Any]:
         try:

@@ -25,9 +25,20 @@ from sync.answers import (
     shown,
 )
 from sync.answers.build import Which
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, add_source, add_where, conditions, slo_of
+from sync.commands.base import (
+    Subparsers,
+    add_command,
+    add_name,
+    add_reading,
+    add_slo,
+    add_where,
+    conditions,
+    left_out,
+    read_sweep,
+    slo_of,
+)
 from sync.console import output_console
-from sync.load import load_sweep
+from sync.load import Sweep
 
 _EXAMPLES = """examples:
   python -m sync answers quickstart                              who carries most within the SLO, and who costs least
@@ -53,35 +64,36 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--rate", metavar="R", help="what the cheapest is to carry, in requests/s")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add_where(parser)
-    add_source(parser)
+    add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     rate = None if arguments.rate is None else _positive(arguments.rate)
-    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    sweep = read_sweep(arguments)
     slo = slo_of(sweep, arguments.slo)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
     told = answers(chosen, slo, rate)
     if arguments.format == "json":
-        print(answers_json(sweep.name, told))
+        print(answers_json(sweep, told))
         return 0
     console = output_console()
     for of in told.workloads:
         _print(of, console)
     console.print(f"SLO: {slo.told()}; and every request served", soft_wrap=True)
     console.print(f"{told.runs} runs, {told.stopped} stopped as unstable, {told.failed} failed")
-    if sweep.superseded:
-        console.print(f"{sweep.superseded} superseded by newer runs of the same points are left out")
+    for line in left_out(sweep):
+        console.print(line, soft_wrap=True)
     return 0
 
 
-def answers_json(name: str, told: SweepAnswers) -> str:
+def answers_json(sweep: Sweep, told: SweepAnswers) -> str:
     """The answers as JSON, for programs."""
     workloads = []
     for of in told.workloads:
         tables = {which: [asdict(row) for row in normalised(of, which)] for which in _TITLES}
         workloads.append({**asdict(of), "sentence": sentence(of), "normalised": tables})
-    values = {**asdict(told), "sweep": name, "sentences": sentences(told), "workloads": workloads}
+    counts = {"left_out": sweep.left_out, "superseded": sweep.superseded}
+    values = {**asdict(told), **counts, "sweep": sweep.name, "sentences": sentences(told), "workloads": workloads}
     return json.dumps(values, indent=1, allow_nan=False)
 
 

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from sim_core.errors import SimError, SpecError, choices
 from sync.base import SweepInfo
-from sync.load import Sweep, list_sweeps
+from sync.load import Sweep, list_sweeps, load_sweep
 from sync.slo import PAPER, Slo, read_slo, slo_of_text
 from sync.sources import SOURCES, FolderSource, journal, names_in
 
@@ -48,6 +48,30 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=tuple(SOURCES), help="read from there (default: the first of these that has the sweep)"
     )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Which of the sweep's points, and where from: `read_sweep` does as they say."""
+    parser.add_argument(
+        "--all", action="store_true", help="also the finished points that the experiment no longer has since it changed"
+    )
+    add_source(parser)
+
+
+def read_sweep(arguments: argparse.Namespace) -> Sweep:
+    """The sweep that `add_name` and `add_reading` name. Raises as `load_sweep`."""
+    return load_sweep(arguments.name, arguments.results, arguments.source, everything=arguments.all)
+
+
+def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
+    """What finished points of the sweep do not count, a line a reason; `also` is how to have them."""
+    lines = []
+    if sweep.left_out:
+        points = "1 finished point is" if sweep.left_out == 1 else f"{sweep.left_out:,} finished points are"
+        lines.append(f"{points} left out: the experiment, as it was last started, does not have them ({also}).")
+    if sweep.superseded:
+        lines.append(f"{sweep.superseded:,} superseded by newer runs of the same points are left out.")
+    return lines
 
 
 def add_slo(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,19 @@ from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
 from sync.base import Outcome
-from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions, shown
+from sync.commands.base import (
+    Subparsers,
+    add_command,
+    add_name,
+    add_reading,
+    add_where,
+    conditions,
+    left_out,
+    read_sweep,
+    shown,
+)
 from sync.frame import runs_frame
-from sync.load import Sweep, load_sweep, sound_table
+from sync.load import Sweep, sound_table
 from sync.splitwisesim import write_splitwisesim
 
 _EXAMPLES = """formats:
@@ -33,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_name(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
     parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
-    add_source(parser)
+    add_reading(parser)
     add_where(parser)
 
 
@@ -41,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
     target: Path = arguments.to
     if target.exists():
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
-    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    sweep = read_sweep(arguments)
     outcomes = sweep.where(**conditions(arguments.where))
     try:
         left = _write(sweep, outcomes, arguments.format, target)
@@ -49,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if error.errno is None or error.filename:  # a server that does not answer; an error that names its file
             raise
         raise SimError(f"--to={str(target)!r}: cannot be written: {error.strerror}") from error
-    print(f"{len(outcomes)} runs{left} in {target}")
+    print("\n".join([f"{len(outcomes)} runs{left} in {target}", *left_out(sweep)]))
     return 0
 
 

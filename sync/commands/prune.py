@@ -1,24 +1,27 @@
-"""`prune`: remove what newer runs have taken the place of, and what broke off."""
+"""`prune`: remove what newer runs have taken the place of, what broke off, and copies of what a server has."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sync import mlflow_fields as fields
 from sync.commands.base import Subparsers, add_command, add_name, held, journal_of, shown
 from sync.load import Sweep
 from sync.mlflow_page import SUPERSEDED_TAG
+from sync.mlflow_read import CACHE
 from sync.mlflow_runs import FINAL
-from sync.mlflow_store import StoredRun
-from sync.sources import PLACES
+from sync.mlflow_store import MlflowStore, StoredRun
+from sync.sources import PLACES, names_in
 from sync.verify import stored_runs
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = "list what newer code or settings have superseded and what broke off; with --yes, remove it"
+    told = (
+        "list what newer code superseded, what broke off, and copies fetched from a server; with --yes, remove it"
+    )
     epilog = "In MLflow such runs are deleted as its interface does it: `mlflow gc` then frees their space."
     parser = add_command(subparsers, "prune", _run, told, epilog)
     add_name(parser)
@@ -26,29 +29,42 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    folder = arguments.results / arguments.name
-    journal = journal_of(arguments.results, arguments.name)
-    with held(folder):
-        sweep = Sweep(arguments.name, journal)
-        files = superfluous_files(folder, sweep)
-        store, runs = stored_runs(arguments.results, arguments.name)
-        surplus = superfluous_runs(runs)
-        size_mb = sum(path.stat().st_size for path in files) / 1e6
-        told = f"{len(files)} files ({size_mb:.1f} MB) and {len(surplus)} runs in MLflow"
-        if not arguments.yes:
-            for path in files:
-                print(f"  {path}")
-            for run in surplus:
-                print(f"  MLflow run {run.run_id} {run.name}")
-            print(f"{told} could go: the same with --yes removes them")
-            return 0
-        for run in shown(surplus, "deleting runs"):
-            with store.plain_errors():
-                store.delete_run(run.run_id)
+    name, results = arguments.name, arguments.results
+    store, runs = stored_runs(results, name)
+    if not runs or name in names_in(results, "journal"):
+        journal = journal_of(results, name)
+        with held(results / name):
+            runs = stored_runs(results, name)[1] if runs else []  # as they are while nobody writes
+            files = superfluous_files(results / name, Sweep(name, journal, everything=True))
+            return _prune([*files, *fetched_tables(results, runs)], store, superfluous_runs(runs), arguments.yes)
+    return _prune(fetched_tables(results, runs), store, superfluous_runs(runs), arguments.yes)
+
+
+def _prune(files: Sequence[Path], store: MlflowStore, surplus: Sequence[StoredRun], remove: bool) -> int:
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    told = f"{len(files)} files ({size_mb:.1f} MB) and {len(surplus)} runs in MLflow"
+    if not remove:
         for path in files:
-            path.unlink(missing_ok=True)
+            print(f"  {path}")
+        for run in surplus:
+            print(f"  MLflow run {run.run_id} {run.name}")
+        print(f"{told} could go: the same with --yes removes them")
+        return 0
+    for run in shown(surplus, "deleting runs"):
+        with store.plain_errors():
+            store.delete_run(run.run_id)
+    for path in files:
+        path.unlink(missing_ok=True)
+        if path.parent.parent.name == CACHE and not any(path.parent.iterdir()):
+            path.parent.rmdir()
     print(f"{told} removed")
     return 0
+
+
+def fetched_tables(results: Path, runs: Iterable[StoredRun]) -> list[Path]:
+    """The tables of requests that were once fetched from a server, for any of the runs: they can be fetched again."""
+    folders = (results / CACHE / run.run_id for run in runs)
+    return sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
 
 
 def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:

@@ -31,7 +31,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if info is None:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=arguments.name)
     with held(arguments.results / arguments.name):  # a sweep under way delivers by itself
-        sweep = Sweep(arguments.name, journal)
+        sweep = Sweep(arguments.name, journal, everything=True)
         torn = _deliver(sweep, journal, info, arguments)
     for key in torn:
         print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)

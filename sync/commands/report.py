@@ -10,9 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, add_source, info_of, slo_of
+from sync.commands.base import (
+    Subparsers,
+    add_command,
+    add_name,
+    add_reading,
+    add_slo,
+    info_of,
+    left_out,
+    read_sweep,
+    slo_of,
+)
 from sync.commands.runs import run_of
-from sync.load import Sweep, load_sweep
+from sync.load import Sweep
 from sync.report.build import HTML, report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
 from sync.report.deliver import deliver
@@ -46,14 +56,14 @@ def add_parser(subparsers: Subparsers) -> None:
         help="the run whose iterations are shown, or `none` (default: the best within the SLO)",
     )
     parser.add_argument("--sink", choices=("mlflow", "none"), default="mlflow", help="default: %(default)s")
-    add_source(parser)
+    add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or arguments.results / arguments.name / "report"
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
-    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    sweep = read_sweep(arguments)
     data = report_data(sweep, slo_of(sweep, arguments.slo))
     chosen = _detail(sweep, data, arguments.detail)
     console = Console(stderr=True)
@@ -65,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
             made = chosen
         data = dataclasses.replace(data, iterations=made)
         formats = list(dict.fromkeys(arguments.format))
-        notes = _notes(sweep)
+        notes = left_out(sweep, "`report --all` counts them in")
         files = report_files(data, info_of(sweep), formats, notes, lambda name: status.update(f"drawing {name}"))
         write_files(files, folder)
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
@@ -83,8 +93,3 @@ def _detail(sweep: Sweep, data: ReportData, told: str | None) -> Run | str:
         key = run_of(sweep, told, "--detail").key
         return next(run for run in data.runs if run.outcome.key == key)
     return detailed_run(data) or "no run was completed"
-
-
-def _notes(sweep: Sweep) -> list[str]:
-    count = sweep.superseded
-    return [f"{count} superseded by newer runs of the same points are left out."] if count else []

@@ -21,14 +21,14 @@ def find_run(results: Path, text: str, source: str | None = None, near: Sweep | 
     name, colon, rest = text.partition(":")
     sweeps = list_sweeps(results)
     if colon and (name in sweeps or source is not None or not _anywhere(results, text, sweeps, source, near)):
-        sweep = load_sweep(name, results, source)
+        sweep = load_sweep(name, results, source, everything=True)
         return sweep, run_of(sweep, rest)
     found = _anywhere(results, text, sweeps, source, near)
     searched = [near] if near is not None else []
     if not found and not sweeps and near is None:
         raise SpecError(f"no results in {results}; of another store, write SWEEP:RUN", key="RUN", value=text)
     if not found:
-        searched += [load_sweep(sweep, results, source) for sweep in sweeps]
+        searched += [load_sweep(sweep, results, source, everything=True) for sweep in sweeps]
     outcome = _one([outcome for _, outcome in found], text, searched)
     return next(one for one in found if one[1].key == outcome.key)
 
@@ -41,7 +41,7 @@ def _anywhere(results: Path, text: str, sweeps: list[str], source: str | None, n
 
 def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> Iterator[Found]:
     for name in sweeps:
-        sweep = load_sweep(name, results, source)
+        sweep = load_sweep(name, results, source, everything=True)
         yield from ((sweep, outcome) for outcome in _matching(sweep, text))
 
 

@@ -8,9 +8,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from sync.base import Outcome
-from sync.commands.base import Subparsers, add_command, add_name, add_source, add_where, conditions
+from sync.commands.base import (
+    Subparsers,
+    add_command,
+    add_name,
+    add_reading,
+    add_where,
+    conditions,
+    left_out,
+    read_sweep,
+)
 from sync.console import output_console
-from sync.load import load_sweep
 from sync.verdict import verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
@@ -19,6 +27,7 @@ _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
+  python -m sync show quickstart --all          also points of the experiment as it was before it was changed
 """
 
 
@@ -27,20 +36,20 @@ def add_parser(subparsers: Subparsers) -> None:
     told = "the runs of one sweep, with times in seconds and what is too slow"
     parser = add_command(subparsers, "show", _run, told, _EXAMPLES)
     add_name(parser)
-    add_source(parser)
+    add_reading(parser)
     add_where(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    sweep = load_sweep(arguments.name, arguments.results, arguments.source)
+    sweep = read_sweep(arguments)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else sweep.outcomes.values()
     table = Table("key", "run", "verdict", *_SHOWN)
     for outcome in sorted(chosen, key=lambda outcome: outcome.index):
         table.add_row(*(escape(cell) for cell in (outcome.key[:10], outcome.name, *_figures(outcome))))
     console = output_console()
     console.print(table)
-    if sweep.superseded:
-        console.print(f"{sweep.superseded} superseded by newer runs of the same points are left out")
+    for line in left_out(sweep):
+        console.print(line, soft_wrap=True)
     return 0
 
 

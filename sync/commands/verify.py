@@ -22,7 +22,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     journal = journal_of(arguments.results, arguments.name)
-    sweep = Sweep(arguments.name, journal)
+    sweep = Sweep(arguments.name, journal, everything=True)
     store, runs = stored_runs(arguments.results, arguments.name)
     found = compare(sweep.outcomes, sweep.finished, runs)
     if arguments.tables and runs:

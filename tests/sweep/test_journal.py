@@ -197,6 +197,27 @@ def test_the_facts_of_the_sweep_are_kept_beside_the_points(tmp_path: Path) -> No
     assert (kept["sweep_id"], kept["keys"]) == ("n-1", ["a", "b"])
 
 
+@pytest.mark.parametrize(
+    ("next_text", "earlier"),
+    [
+        ("name: n\naxes: {rate: 1}", ["a"]),
+        ("# a comment\nname: n\ndescription: d\nslo: {seconds: {ttft: {p99: 1}}}\naxes: {rate: 1}", ["a"]),
+        ("name: n\naxes: {rate: 2}", []),
+        ("[", []),
+    ],
+)
+def test_points_of_an_earlier_start_are_kept_in_mind_while_the_experiment_asks_for_the_same(
+    tmp_path: Path, next_text: str, earlier: list[str]
+) -> None:
+    info = SweepInfo("n", "d", "n-1", "name: n\naxes: {rate: 1}", 2, "python -m sweep n.yaml")
+    with Journal(tmp_path) as journal:
+        journal.write_sweep(info, ["a", "b"])
+        for _ in range(2):  # once more changes nothing
+            journal.write_sweep(replace(info, experiment_text=next_text), ["b", "c"])
+    kept = json.loads((tmp_path / "sweep.json").read_text())
+    assert (kept["keys"], kept["earlier_keys"]) == (["b", "c"], earlier)
+
+
 def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: Path, outcome: Outcome) -> None:
     script = textwrap.dedent(
         """

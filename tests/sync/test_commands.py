@@ -19,7 +19,7 @@ from sim_core.output import write_outputs
 from sim_core.trace import Trace
 from sweep.expand import Grid
 from sweep.experiment import read_experiment
-from sync import make_sink
+from sync import load_sweep, make_sink
 from sync.__main__ import main
 from sync.commands import COMMANDS
 from sync.parquet import encode_requests
@@ -219,6 +219,24 @@ def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_t
     assert {path.stem for path in points.iterdir()} == {new.key, outcome(1).key}
     assert sorted(stored.key for stored in in_mlflow(results)) == sorted([new.key, outcome(1).key])
     assert "0 files (0.0 MB) and 0 runs" in run("prune", "quick start")[1]
+
+
+def test_prune_removes_copies_of_tables_that_a_server_has(results, sweep, outcome, run, monkeypatch):
+    deliver(results, sweep, outcome(1))
+    monkeypatch.setattr("sync.mlflow_store.MlflowStore._keeps_here", lambda *_: False)
+    stored = load_sweep("quick start", results)
+    assert len(stored.requests(outcome(1).key)) == 4
+    (copy,) = (results / ".mlflow-cache").rglob("*.parquet")
+    assert str(copy) in run("prune", "quick start")[1]
+    assert "1 files" in run("prune", "quick start", "--yes")[1]
+    assert not list((results / ".mlflow-cache").iterdir())
+    assert len(stored.requests(outcome(1).key)) == 4
+
+
+def test_prune_of_an_unknown_sweep_names_the_nearest(results, outcome, journal, run):
+    journal(outcome(1))
+    status, told = run("prune", "quik start", "--yes")
+    assert (status, "did you mean 'quick start'" in told) == (2, True)
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ def delivered(results, sweep, outcome):
     return results
 
 
-def journal(results, *outcomes, keys=None):
+def journal(results, *outcomes, keys=None, earlier_keys=()):
     points = results / "quick start" / "points"
     points.mkdir(parents=True)
     for made in outcomes:
@@ -31,7 +32,7 @@ def journal(results, *outcomes, keys=None):
         if made.requests_parquet:
             (points / f"{made.key}.parquet").write_bytes(made.requests_parquet)
     if keys is not None:
-        (points.parent / "sweep.json").write_text(json.dumps({"keys": keys}))
+        (points.parent / "sweep.json").write_text(json.dumps({"keys": keys, "earlier_keys": list(earlier_keys)}))
 
 
 def test_runs_is_a_row_a_point_in_order_with_a_type_a_column(delivered):
@@ -67,8 +68,8 @@ def test_the_journal_is_read_before_the_folder(delivered, outcome):
     assert len(load_sweep("quick start", delivered).requests(outcome(5).key)) == 4
 
 
-def test_all_finished_points_are_read_whichever_command_ran_them(results, outcome):
-    journal(results, outcome(1), outcome(2), outcome(3), keys=[outcome(3).key])
+def test_all_finished_points_are_read_where_it_is_not_known_which_the_experiment_has(results, outcome):
+    journal(results, outcome(1), outcome(2), outcome(3))
     sweep = load_sweep("quick start", results)
     assert sweep.runs["index"].tolist() == [1, 2, 3]
     assert sweep.superseded == 0
@@ -157,3 +158,58 @@ def test_ui_makes_no_database_to_look_for_experiments(tmp_path, monkeypatch):
 def test_the_folder_of_results_may_be_given_as_text(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no results of that sweep"):
         load_sweep("nothing", str(tmp_path))
+
+
+# -- what counts -------------------------------------------------------------------------------------------------------
+
+
+def test_points_that_the_experiment_no_longer_has_count_only_when_asked_for(results, outcome):
+    journal(results, outcome(1), outcome(2), outcome(3), keys=[outcome(3).key], earlier_keys=[outcome(1).key])
+    sweep = load_sweep("quick start", results)
+    assert sweep.runs["index"].tolist() == [1, 3]
+    assert (sweep.left_out, sweep.superseded) == (1, 0)
+    whole = load_sweep("quick start", results, everything=True)
+    assert whole.runs["index"].tolist() == [1, 2, 3]
+    assert whole.left_out == 0
+
+
+def test_a_point_left_out_is_not_also_superseded(results, outcome):
+    old, new = (outcome(n, name="same", trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2))
+    journal(results, old, new, outcome(3), keys=[new.key])
+    sweep = load_sweep("quick start", results)
+    assert (list(sweep.outcomes), sweep.left_out, sweep.superseded) == ([new.key], 1, 1)
+
+
+@pytest.mark.parametrize("command", [["show"], ["answers"], ["export", "--to", "{to}"]])
+def test_commands_say_how_many_points_are_left_out_and_how_to_have_them(results, outcome, capsys, tmp_path, command):
+    journal(results, *(outcome(n) for n in (1, 2, 3)), keys=[outcome(3).key])
+    name, *options = [part.format(to=tmp_path / "exported") for part in command]
+    assert main(["--results", str(results), name, "quick start", *options]) == 0
+    told = capsys.readouterr().out
+    assert "2 finished points are left out: the experiment, as it was last started, does not have them" in told
+    assert "--all counts them in" in told
+    if name != "export":
+        main(["--results", str(results), name, "quick start", "--all"])
+        assert "left out" not in capsys.readouterr().out
+
+
+def test_list_has_sweeps_that_are_in_mlflow_alone(results, sweep, outcome, capsys):
+    journal(results, outcome(1))
+    for name in (sweep.name, "elsewhere"):
+        sink = make_sink("mlflow", results)
+        sink.open(replace(sweep, name=name))
+        sink.write(outcome(1))
+        sink.write(outcome(2))
+        sink.close()
+    assert main(["--results", str(results), "list"]) == 0
+    told = capsys.readouterr().out
+    assert "elsewhere (in MLflow) │ 2 " in told
+    assert told.count("quick start") == 1
+
+
+def test_list_goes_on_without_a_server_that_does_not_answer(delivered, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert main(["--results", str(delivered), "list"]) == 0
+    told = capsys.readouterr()
+    assert "quick start" in told.out
+    assert "does not answer" in told.err

@@ -70,7 +70,9 @@ def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None
 
 def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
     key = override.key_or_group
-    if override.is_add() or override.is_force_add() or key.split(".")[0] == "hydra":
+    if override.is_add() or override.is_force_add():
+        return _list_problem(override, base, loader)
+    if key.split(".")[0] == "hydra":
         return None
     if group_options(loader, key):
         return None
@@ -85,6 +87,20 @@ def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> 
     hint = f"; did you mean {close!r}?" if close else ""
     inside = f" ({parent} has: {', '.join(children)})" if children else ""
     return SpecError(f"unknown key{hint}{inside}", key=key, value=_text(override))
+
+
+def _list_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
+    """A list takes no further entry: neither OmegaConf nor Hydra has a way to write that."""
+    parts = override.key_or_group.split(".")
+    for place in range(1, len(parts)):
+        path = ".".join(parts[:place])
+        node = OmegaConf.select(base, path)
+        if isinstance(node, ListConfig) and parts[place] not in _children(node):
+            options = group_options(loader, path)
+            remedy = f"choose {path}={' or '.join(options)}" if options else f"give all of it, {path}=[...]"
+            reason = f"+ adds no entry to a list ({path} has: {', '.join(_children(node))}); {remedy}"
+            return SpecError(reason, key=override.key_or_group, value=_text(override))
+    return None
 
 
 def _closest(key: str, parent: str, children: list[str], names: list[str]) -> str | None:

@@ -10,9 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf.errors import OmegaConfBaseException
 
 from configs.compose import config_loader
 from sim_core.errors import SpecError
@@ -29,7 +27,7 @@ def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     try:
         hydra = loader.load_configuration("config", given, RunMode.MULTIRUN, from_shell=False).hydra
         given = [f"{name}={value}" for name, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
-    except (HydraException, OmegaConfBaseException):
+    except Exception:  # Hydra answers odd input with whatever it stumbles over
         pass  # no file of an experiment, then; each run by itself says what is wrong with it
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(given)
     for override in parsed:
@@ -55,8 +53,9 @@ def mode_looked_for_where_it_may_be(arguments: Sequence[str]) -> Iterator[None]:
 def _may_bring_a_mode(argument: str) -> bool:
     """The mode itself, an option, or a file of a group beside those of config.yaml, such as an experiment."""
     key = argument.partition("=")[0]
-    is_group = key.startswith("+") and "." not in key
-    return is_group or key.lstrip("+") in ("hydra", "hydra.mode") or (key.startswith("-") and key not in ("-m", "--multirun"))
+    if key.startswith("-"):
+        return key not in ("-m", "--multirun")
+    return key.lstrip("+") in ("hydra", "hydra.mode") or (key.startswith("+") and "." not in key)
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def main() -> int:
         with mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {_explain(error)}", file=sys.stderr)
+        print(f"error: {_mistake() or _one_line(error)}", file=sys.stderr)
         return 2
     except (SimError, ConnectionError) as error:  # the latter: no such Ray cluster
         print(f"error: {_one_line(error)}", file=sys.stderr)
@@ -193,7 +193,10 @@ def main() -> int:
         return 2
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in LAUNCHERS:
-            raise
+            if (mistake := _mistake()) is None:  # Hydra answers odd input with whatever it stumbles over
+                raise
+            print(f"error: {mistake}", file=sys.stderr)
+            return 2
         lines = str(error).strip().splitlines() or [""]
         print(f"error: the launcher gave up: {type(error).__name__}: {lines[-1].strip()}", file=sys.stderr)
         return 1
@@ -237,8 +240,8 @@ def _deliver(ended: Sequence[Ended]) -> bool:
     return missed
 
 
-def _explain(error: Exception) -> str:
-    """What is wrong with the overrides on the command line, with the nearest valid name."""
+def _mistake() -> str | None:
+    """What is wrong with the overrides on the command line, with the nearest valid name; None: nothing is."""
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     composer = Composer()
     try:
@@ -251,7 +254,7 @@ def _explain(error: Exception) -> str:
         return f"output_dir: {str(unclear).splitlines()[0]}; choose another name for the folder of results"
     if len(runs) > 1 and not {"-m", "--multirun"}.intersection(sys.argv):
         return f"these are {len(runs)} runs: add --multirun"
-    return _one_line(error)
+    return None
 
 
 def _runs_of(overrides: list[str]) -> list[tuple[str, ...]]:

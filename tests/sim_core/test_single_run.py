@@ -105,6 +105,7 @@ BAD = {
     "unknown scheduler": (["applications.0.scheduler=token_jsqq"],
                           ["'token_jsqq'", "did you mean 'token_jsq'", "mixed_pool"]),
     "unknown group choice": (["start_state=baselin"], ["'baselin'", "did you mean 'baseline'"]),
+    "a list for a group": (["applications=[{application_id: 0}]"], ["a group takes the name of one of its files"]),
     "bad grammar": (["cluster=[half"], ["cluster"]),
     "negative count": (["cluster.servers.0.count=-1"], ["cluster.servers.0.count=-1", "at least 0"]),
     "count of a half": (["cluster.servers.0.count=0.5"], ["cluster.servers.0.count=0.5", "whole number"]),

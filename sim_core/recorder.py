@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 from operator import attrgetter
 
+from sim_core.arithmetic import NAN, Arithmetic
 from sim_core.request import Request
 
-NAN = float("nan")
 TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s")
 MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
 NUMBERS = ("index", "preemptions")
@@ -16,11 +16,15 @@ BLOCK = 1024  # requests written at once: column by column takes half the time o
 
 
 class Recorder:
-    """A column an attribute of a completed request, in order of completion, and who was turned away."""
+    """A column an attribute of a completed request, in order of completion, and who was turned away.
 
-    __slots__ = ("_block", "_numbers", "_times", "_written", "rejected")
+    `arithmetic` does what is worked out over the columns once the run has ended.
+    """
+
+    __slots__ = ("_block", "_numbers", "_times", "_written", "arithmetic", "rejected")
 
     def __init__(self) -> None:
+        self.arithmetic = Arithmetic()
         self.rejected: list[tuple[Request, str]] = []
         self._block: list[Request] = []
         self._written = 0

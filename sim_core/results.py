@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from operator import sub
 from typing import TYPE_CHECKING
 
 from sim_core import slo
+from sim_core.arithmetic import Arithmetic, Columns
 from sim_core.errors import InvariantError
 from sim_core.performance.base import IterationTimes
 from sim_core.performance.db import times_from_curve
-from sim_core.recorder import NAN, Recorder
+from sim_core.recorder import Recorder
 from sim_core.spec import ApplicationSpec, SimSpec
-from sim_core.statistics import finite_sorted, mean, percentile
+from sim_core.statistics import mean, percentile
 from sim_core.trace import Trace
 
 if TYPE_CHECKING:
     from sim_core.simulation import Simulation
 
-Columns = dict[str, "array[float] | array[int]"]
 PERCENTILES = (("p50", 50.0), ("p90", 90.0), ("p95", 95.0), ("p99", 99.0))
 
 
@@ -56,7 +55,7 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
             f"{len(recorder)} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
         )
     requests = _request_columns(recorder, trace)
-    _add_slowdowns(requests, simulation.spec)
+    _add_slowdowns(requests, simulation.spec, recorder.arithmetic)
     instances = _instance_columns(simulation)
     result = SimResult(
         requests=requests,
@@ -69,27 +68,25 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         end_s=simulation.engine.now,
         stopped_s=stopped_s,
     )
-    result.summary.update(_summary(result, trace))
+    result.summary.update(_summary(result, trace, recorder.arithmetic))
     return result
 
 
 def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
-    rows = recorder.numbers("index")
-    time = recorder.times
-    arrival = array("d", map(trace.arrival_s.__getitem__, rows))
-    outputs = array("q", map(trace.output_tokens.__getitem__, rows))
-    prompt_start, prompt_end, end = time("prompt_start_s"), time("prompt_end_s"), time("end_s")
-    ttft = array("d", map(sub, prompt_end, arrival))
-    e2e = array("d", map(sub, end, arrival))
+    rows, time = recorder.numbers("index"), recorder.times
+    minus, gather = recorder.arithmetic.minus, recorder.arithmetic.gather
+    arrival, outputs = gather(trace.arrival_s, rows), gather(trace.output_tokens, rows)
+    prompt_start, prompt_end = time("prompt_start_s"), time("prompt_end_s")
+    ttft, e2e = minus(prompt_end, arrival), minus(time("end_s"), arrival)
     return {
-        "request_id": array("q", map(trace.request_id.__getitem__, rows)),
-        "application_id": array("q", map(trace.application_id.__getitem__, rows)),
+        "request_id": gather(trace.request_id, rows),
+        "application_id": gather(trace.application_id, rows),
         "arrival_s": arrival,
-        "prompt_tokens": array("q", map(trace.prompt_tokens.__getitem__, rows)),
+        "prompt_tokens": gather(trace.prompt_tokens, rows),
         "output_tokens": outputs,
-        "queue_s": array("d", map(sub, prompt_start, arrival)),
+        "queue_s": minus(prompt_start, arrival),
         "ttft_s": ttft,
-        "tbt_s": array("d", [(a - b) / (n - 1) if n > 1 else NAN for a, b, n in zip(e2e, ttft, outputs, strict=True)]),
+        "tbt_s": recorder.arithmetic.per_token(e2e, ttft, outputs),
         "e2e_s": e2e,
         "prompt_start_s": prompt_start,
         "prompt_end_s": prompt_end,
@@ -117,20 +114,10 @@ def _reference_times(spec: SimSpec, application: ApplicationSpec) -> IterationTi
     return None
 
 
-def _add_slowdowns(requests: Columns, spec: SimSpec) -> None:
+def _add_slowdowns(requests: Columns, spec: SimSpec, arithmetic: Arithmetic) -> None:
     """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
-    times = {app.application_id: _reference_times(spec, app) for app in spec.applications}
-    ttft, tbt, e2e = array("d"), array("d"), array("d")
-    columns = ("application_id", "prompt_tokens", "output_tokens", "ttft_s", "tbt_s", "e2e_s")
-    for app, prompt, output, ttft_s, tbt_s, e2e_s in zip(*(requests[name] for name in columns), strict=True):
-        alone = times[int(app)]
-        if alone is None:
-            first = each = NAN
-        else:
-            first, each = alone.prompt_s[int(prompt)], alone.decode_s[int(prompt)]
-        ttft.append(ttft_s / first)
-        tbt.append(tbt_s / each)
-        e2e.append(e2e_s / (first + each * (output - 1)))
+    alone = {app.application_id: _reference_times(spec, app) for app in spec.applications}
+    ttft, tbt, e2e = arithmetic.slowdowns(requests, alone)
     requests.update(ttft_slowdown=ttft, tbt_slowdown=tbt, e2e_slowdown=e2e)
 
 
@@ -139,13 +126,9 @@ def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
     for application in simulation.applications.values():
         for request in application.unfinished():
             rows.append((request.index, "unfinished", application.state_of(request)))
-    seen = bytearray(len(trace))
-    for row in simulation.recorder.numbers("index"):
-        seen[row] = 1
-    for row, _, _ in rows:
-        seen[row] = 1
+    come = simulation.recorder.numbers("index") + array("i", [row for row, _, _ in rows])
     never = "the run ended before it reached its application"
-    rows.extend((row, "unfinished", never) for row in range(len(trace)) if not seen[row])
+    rows.extend((row, "unfinished", never) for row in simulation.recorder.arithmetic.missing(come, len(trace)))
     return {
         "request_id": [trace.request_id[row] for row, _, _ in rows],
         "application_id": [trace.application_id[row] for row, _, _ in rows],
@@ -177,7 +160,7 @@ def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
     return columns
 
 
-def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
+def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[str, float]:
     summary: dict[str, float] = {
         "run/completed": float(result.completed),
         "run/rejected": float(result.rejected),
@@ -191,18 +174,17 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
     if result.completed == 0 or result.stopped_s is not None:
         return summary
     requests = result.requests
-    summary.update(_times(requests))
+    summary.update(_times(requests, arithmetic))
     if result.rejected or result.unfinished:  # whoever waits for ever is not within any limit
         summary["slo/within"] = 0.0
     applications = sorted(set(requests["application_id"]))
     if len(applications) > 1:
         for number in applications:
-            rows = [row for row, application in enumerate(requests["application_id"]) if application == number]
-            own: Columns = {
-                name: array(column.typecode, [column[row] for row in rows]) for name, column in requests.items()
-            }
+            own_rows = (row for row, application in enumerate(requests["application_id"]) if application == number)
+            rows = array("q", own_rows)
+            own: Columns = {name: arithmetic.gather(column, rows) for name, column in requests.items()}
             summary[f"application_{number}/run/completed"] = float(len(rows))
-            summary.update({f"application_{number}/{name}": value for name, value in _times(own).items()})
+            summary.update({f"application_{number}/{name}": value for name, value in _times(own, arithmetic).items()})
     span_s = result.end_s - trace.arrival_s[0]
     if span_s > 0:
         summary["throughput/requests_per_s"] = result.completed / span_s
@@ -212,18 +194,18 @@ def _summary(result: SimResult, trace: Trace) -> dict[str, float]:
     return summary
 
 
-def _times(requests: Columns) -> dict[str, float]:
+def _times(requests: Columns, arithmetic: Arithmetic) -> dict[str, float]:
     """Statistics of times and slowdowns, and the checks of the SLO."""
     summary: dict[str, float] = {}
     for metric in ("ttft", "tbt", "e2e", "queue"):
-        values = finite_sorted(requests[f"{metric}_s"])
+        values = arithmetic.ascending(requests[f"{metric}_s"])
         if values:
             summary[f"{metric}/mean_s"] = mean(values)
             summary.update({f"{metric}/{name}_s": percentile(values, p) for name, p in PERCENTILES})
             summary[f"{metric}/max_s"] = values[-1]
     complete = True
     for metric, limits in slo.SLO_LIMITS.items():
-        values = finite_sorted(requests[f"{metric}_slowdown"])
+        values = arithmetic.ascending(requests[f"{metric}_slowdown"])
         complete = complete and bool(values)
         if values:
             summary.update({f"{metric}/{name}_slowdown": percentile(values, float(name[1:])) for name in limits})

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import yaml
 
-from sim_core import Trace, __version__, simulate
+from sim_core import SimResult, SimSpec, Trace, __version__
+from sim_core.simulation import Simulation
 from sweep.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.time_limit import time_limit
+from sync.arrays import NumpyArithmetic
 from sync.parquet import encode_requests
 from sync.run_figures import run_figures
 from traces import workload
@@ -36,7 +38,7 @@ def run_point(
     try:
         with time_limit(timeout_s):
             trace = workload.load(point.trace, root) if trace_of is None else trace_of()
-            result = simulate(point.spec, trace)
+            result = _simulate(point.spec, trace)
             table = encode_requests(result, point.spec, trace)
             figures = run_figures(result)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
@@ -53,6 +55,12 @@ def run_point(
         started_at=started_at,
         version=__version__,
     )
+
+
+def _simulate(spec: SimSpec, trace: Trace) -> SimResult:
+    simulation = Simulation(spec)
+    simulation.recorder.arithmetic = NumpyArithmetic()
+    return simulation.run(trace)
 
 
 @cache

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim_core import SimResult
+from sim_core.arithmetic import Columns
 from sim_core.errors import SpecError
 from sim_core.output import write_outputs
-from sim_core.results import Columns
 from sync.base import Outcome
 from sync.parquet import INSTANCES, UNSERVED, read_beside
 

@@ -37,6 +37,7 @@ TIME_CURVES = (
     *("kv_memory_fraction", "batch_requests_per_instance"),
 )
 _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
+_PHASES = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
 _WAITS = "waits for its prompt"  # what the simulator says of a request whose prompt has not started
 _INSTANCE = re.compile(r"\S+_\d+\b")
 
@@ -93,7 +94,7 @@ def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
         values = columns[f"{metric}_s"]
         values = values[np.isfinite(values)]
         if len(values):
-            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, _plain(np.percentile(values, PERCENTS)))
+            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, _plain(np.percentile(np.sort(values), PERCENTS)))
     return curves
 
 
@@ -104,20 +105,20 @@ def curves_over_time(
     `capacity` is the cluster's in tokens."""
     edges = _edges(result.end_s)
     c = columns
-    started = c["prompt_start_s"], c["prompt_end_s"], c["token_start_s"], c["token_end_s"]
-    prompt_start, prompt_end, token_start, token_end = started
-    decodes = np.isfinite(token_start)
-    lasted = np.where(decodes, token_end - token_start, 1.0)
-    running = np.clip(1.0 - c["preempted_s"] / np.where(lasted > 0, lasted, 1.0), 0.0, 1.0)
+    prompt_start, prompt_end, token_start, token_end = (_Moments.of(c[name], edges) for name in _PHASES)
+    lasted = np.where(token_start.there, c["token_end_s"] - c["token_start_s"], 1.0)
+    some = np.where(lasted > 0, lasted, 1.0)
+    running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
     done_s = c["arrival_s"] + c["e2e_s"]
-    after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / np.where(lasted > 0, lasted, 1.0), 0.0)
+    after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
     batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
+    came_s, began_s = _waiting(columns, result)
     widths = np.diff(edges)
     values = (
         np.histogram(np.minimum(done_s, edges[-1]), edges)[0] / widths,
-        np.histogram(np.minimum(prompt_end, edges[-1]), edges)[0] / widths
+        np.histogram(np.minimum(c["prompt_end_s"], edges[-1]), edges)[0] / widths
         + _mean_number(token_start, token_end, edges, after_first),
-        _mean_number(*_waiting(columns, result), edges),
+        _mean_number(_Moments.of(came_s, edges), _Moments.of(began_s, edges), edges),
         _kv_tokens(columns, sequences, edges) / max(capacity, 1),
         batch / max(len(result.instances["name"]), 1),
     )
@@ -152,34 +153,51 @@ def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, 
     return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """A column of times: where there are any, and at which of the edges each has first passed."""
+
+    there: npt.NDArray[np.bool_]
+    times_s: Floats  # 0 where there is none
+    passed: npt.NDArray[np.intp]  # as many as there are edges, where none
+
+    @classmethod
+    def of(cls, column: Floats, edges: Floats) -> _Moments:
+        """`edges` start at 0 and are equally far apart, but for the last one."""
+        there = np.isfinite(column)
+        times_s = np.where(there, column, 0.0)
+        passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)
+        passed[times_s > edges[-1]] = len(edges)
+        return cls(there, times_s, passed)
+
+    def time_since(self, rows: npt.NDArray[np.bool_], weights: Floats | None, at: Floats) -> Floats:
+        """The sum over some moments of weight times the time since then, at each edge."""
+        times_s, passed = (self.times_s, self.passed) if rows.all() else (self.times_s[rows], self.passed[rows])
+        weighted = times_s if weights is None else times_s * weights
+        weight_sum = np.cumsum(np.bincount(passed, weights, len(at))[: len(at)])
+        moment_sum = np.cumsum(np.bincount(passed, weighted, len(at))[: len(at)])
+        return np.asarray(weight_sum * at - moment_sum, dtype=np.float64)
+
+
 def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) -> Floats:
     """The mean KV cache held, in tokens: during a transfer at both of its ends."""
-    prompt = sequences * (columns["prompt_tokens"] + 1)
+    prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
     sent, received, end = columns["transfer_start_s"], columns["transfer_end_s"], columns["token_end_s"]
-    moved = np.isfinite(sent)
+    released = _Moments.of(np.where(np.isfinite(sent), received, end), edges)
+    ended = _Moments.of(end, edges)
     return (
-        _mean_number(columns["prompt_start_s"], np.where(moved, received, end), edges, prompt)
-        + _mean_number(sent, end, edges, prompt)
-        + _mean_number(columns["token_start_s"], end, edges, sequences * (columns["output_tokens"] - 1))
+        _mean_number(_Moments.of(columns["prompt_start_s"], edges), released, edges, prompt)
+        + _mean_number(_Moments.of(sent, edges), ended, edges, prompt)
+        + _mean_number(_Moments.of(columns["token_start_s"], edges), ended, edges, decode)
     )
 
 
-def _mean_number(starts: Floats, ends: Floats, edges: Floats, weights: Floats | None = None) -> Floats:
+def _mean_number(starts: _Moments, ends: _Moments, edges: Floats, weights: Floats | None = None) -> Floats:
     """How many intervals (by weight) hold the time, as the mean over each step; those without a start are none."""
-    there = np.isfinite(starts) & np.isfinite(ends)
-    weight = np.ones(int(there.sum())) if weights is None else weights[there]
-    so_far = _time_since(starts[there], weight, edges) - _time_since(ends[there], weight, edges)
+    there = starts.there & ends.there
+    weight = weights if weights is None or there.all() else weights[there]
+    so_far = starts.time_since(there, weight, edges) - ends.time_since(there, weight, edges)
     return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
-
-
-def _time_since(moments: Floats, weights: Floats, at: Floats) -> Floats:
-    """The sum over moments of weight times the time since then, at each of `at`."""
-    order = np.argsort(moments, kind="stable")
-    moments, weights = moments[order], weights[order]
-    passed = np.searchsorted(moments, at)
-    weight_sum = np.concatenate(([0.0], np.cumsum(weights)))[passed]
-    moment_sum = np.concatenate(([0.0], np.cumsum(weights * moments)))[passed]
-    return np.asarray(weight_sum * at - moment_sum, dtype=np.float64)
 
 
 def capacity_tokens(spec: SimSpec) -> int:
@@ -195,7 +213,7 @@ def capacity_tokens(spec: SimSpec) -> int:
 def _sequences(result: SimResult, trace: Trace | None) -> Floats:
     """How many sequences each completed request stands for."""
     ids = np.asarray(result.requests["request_id"])
-    if trace is None or all(size == 1 for size in trace.batch_size):
+    if trace is None or (np.asarray(trace.batch_size) == 1).all():
         return np.ones(len(ids))
     known = np.asarray(trace.request_id)
     order = np.argsort(known, kind="stable")
@@ -207,8 +225,8 @@ def _described(trace: Trace) -> dict[str, Any]:
     return {
         "digest": trace.digest(),
         "requests": len(trace),
-        "prompt_tokens": sum(trace.prompt_tokens),
-        "output_tokens": sum(trace.output_tokens),
+        "prompt_tokens": int(np.sum(trace.prompt_tokens)),
+        "output_tokens": int(np.sum(trace.output_tokens)),
         "last_arrival_s": trace.arrival_s[-1] if len(trace) else 0.0,
     }
 

@@ -15,7 +15,18 @@ from sim_core.trace import Trace
 from sweep.expand import Grid
 from sweep.experiment import read_experiment
 from sync.parquet import encode_requests, read_derived
-from sync.series import MOST_STEPS, PERCENTS, Derived, Series, _edges, _kv_tokens, _mean_number, capacity_tokens, derive
+from sync.series import (
+    MOST_STEPS,
+    PERCENTS,
+    Derived,
+    Series,
+    _edges,
+    _kv_tokens,
+    _mean_number,
+    _Moments,
+    capacity_tokens,
+    derive,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,9 +122,8 @@ def test_the_derived_memory_is_at_its_peak_what_the_simulator_held(specs, sequen
     result = simulate(spec, load)
     assert len(result.instances["name"]) == 1
     columns = {name: np.asarray(column, dtype=float) for name, column in result.requests.items()}
-    names = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
-    moments = np.unique(np.concatenate([columns[name][np.isfinite(columns[name])] for name in names]))
-    held = _kv_tokens(columns, np.full(60, float(sequences)), moments) / capacity_tokens(spec)
+    shorter_than_a_phase = np.arange(0.0, result.end_s, 0.01)
+    held = _kv_tokens(columns, np.full(60, float(sequences)), shorter_than_a_phase) / capacity_tokens(spec)
     assert max(held) == pytest.approx(result.summary["memory/peak_fraction"])
     whole = derive(result, spec, load).series["over_time_s/kv_memory_fraction"]
     assert 0 < max(whole.values) <= result.summary["memory/peak_fraction"]
@@ -164,8 +174,10 @@ def test_a_run_that_was_stopped_early_has_no_percentiles_and_no_curve_of_what_is
 
 
 def test_the_mean_number_is_that_of_the_intervals_over_each_step():
+    edges = np.array([0.0, 2.0, 4.0, 10.0])
     starts, ends = np.array([0.0, 1.0, math.nan, 9.0]), np.array([2.0, 4.0, 5.0, 11.0])
-    assert _mean_number(starts, ends, np.array([0.0, 2.0, 4.0, 10.0])).tolist() == pytest.approx([1.5, 1.0, 1 / 6])
+    mean = _mean_number(_Moments.of(starts, edges), _Moments.of(ends, edges), edges)
+    assert mean.tolist() == pytest.approx([1.5, 1.0, 1 / 6])
 
 
 def test_the_table_of_requests_carries_all_of_it(run, spec, busy):

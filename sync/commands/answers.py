@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sim_core.errors import SpecError
 from sync.answers import (
     Configuration,
     SweepAnswers,
@@ -29,11 +28,13 @@ from sync.commands.base import (
     Subparsers,
     add_command,
     add_name,
+    add_rate,
     add_reading,
     add_slo,
     add_where,
     conditions,
     left_out,
+    rate_of,
     read_sweep,
     slo_of,
 )
@@ -61,14 +62,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "answers", _run, told, _EXAMPLES)
     add_name(parser)
     add_slo(parser)
-    parser.add_argument("--rate", metavar="R", help="what the cheapest is to carry, in requests/s")
+    add_rate(parser)
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add_where(parser)
     add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    rate = None if arguments.rate is None else _positive(arguments.rate)
+    rate = rate_of(arguments.rate)
     sweep = read_sweep(arguments)
     slo = slo_of(sweep, arguments.slo)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
@@ -195,13 +196,3 @@ def _times(value: float | None) -> str:
 
 def _whole(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
-
-
-def _positive(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0.0 < rate < float("inf"):
-        raise SpecError("must be a number above 0, in requests/s", key="--rate", value=text)
-    return rate

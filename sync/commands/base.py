@@ -79,6 +79,24 @@ def add_slo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
 
 
+def add_rate(parser: argparse.ArgumentParser) -> None:
+    """What the cheapest is to carry: `rate_of` reads it."""
+    parser.add_argument("--rate", metavar="R", help="what the cheapest clusters are to carry, in requests/s")
+
+
+def rate_of(told: str | None) -> float | None:
+    """`--rate`, None where it is not given. Raises SpecError for what is no rate."""
+    if told is None:
+        return None
+    try:
+        rate = float(told)
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate < float("inf"):
+        raise SpecError("must be a number above 0, in requests/s", key="--rate", value=told)
+    return rate
+
+
 def slo_of(sweep: Sweep, file: Path | None = None) -> Slo:
     """The SLO of `--slo`, else the one that the sweep's experiment names, as far as its source tells, else the paper's.
 

@@ -19,9 +19,7 @@ from sync.verify import stored_runs
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = (
-        "list what newer code superseded, what broke off, and copies fetched from a server; with --yes, remove it"
-    )
+    told = "list what newer code superseded, what broke off, and copies fetched from a server; with --yes, remove it"
     epilog = "In MLflow such runs are deleted as its interface does it: `mlflow gc` then frees their space."
     parser = add_command(subparsers, "prune", _run, told, epilog)
     add_name(parser)

@@ -14,10 +14,12 @@ from sync.commands.base import (
     Subparsers,
     add_command,
     add_name,
+    add_rate,
     add_reading,
     add_slo,
     info_of,
     left_out,
+    rate_of,
     read_sweep,
     slo_of,
 )
@@ -33,6 +35,7 @@ _EXAMPLES = """examples:
   python -m sync report quickstart --format html png pdf        the figures as files, too
   python -m sync report quickstart --detail 7f84ff --out mine   look at that run's batches and timeline
   python -m sync report quickstart --slo my_slo.yaml            by other limits (`answers --help`)
+  python -m sync report costopt --rate 50                       the cheapest clusters, and their maps, at that rate
 The page needs nothing else: send it, print it, open it without a network. One run is made again, for what a sweep does
 not keep of it (batches and timeline); `--detail none` leaves that out.
 """
@@ -50,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help=f"of {', '.join(_FORMATS)}; default: html",
     )  # fmt: skip
     add_slo(parser)
+    add_rate(parser)
     parser.add_argument(
         "--detail",
         metavar="RUN",
@@ -63,8 +67,9 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or arguments.results / arguments.name / "report"
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
+    rate = rate_of(arguments.rate)
     sweep = read_sweep(arguments)
-    data = report_data(sweep, slo_of(sweep, arguments.slo))
+    data = report_data(sweep, slo_of(sweep, arguments.slo), rate)
     chosen = _detail(sweep, data, arguments.detail)
     console = Console(stderr=True)
     with console.status("reading") as status:

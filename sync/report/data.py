@@ -138,8 +138,8 @@ class ReportData:
         return Panel(f"{metric}/{percentile}_slowdown", slowdown, "×")
 
 
-def report_data(sweep: Sweep, slo: Slo = PAPER) -> ReportData:
-    """The data of a sweep that was read back."""
+def report_data(sweep: Sweep, slo: Slo = PAPER, rate: float | None = None) -> ReportData:
+    """The data of a sweep that was read back. `rate`: what the cheapest clusters are to carry, see `answers`."""
     outcomes = sorted(sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
     runs = tuple(Run(judged(outcome, slo), design(outcome), workload_of(outcome)) for outcome in outcomes)
 
@@ -150,7 +150,7 @@ def report_data(sweep: Sweep, slo: Slo = PAPER) -> ReportData:
         file = sweep.source.requests_file(key)
         return Derived() if file is None else read_derived(file.read_bytes())
 
-    return ReportData(sweep.name, runs, answers(outcomes, slo), requests_of, derived_of)
+    return ReportData(sweep.name, runs, answers(outcomes, slo, rate), requests_of, derived_of)
 
 
 def _champions(of: WorkloadAnswer, runs: Sequence[Run]) -> list[Champion]:

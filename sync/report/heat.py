@@ -1,11 +1,9 @@
-"""Provisioning: slowdown by two machine counts, with the frontier of the SLO."""
+"""Provisioning: slowdown by two machine counts, or by a budget's splits and the rate, with the frontier of the SLO."""
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,52 +11,38 @@ import numpy as np
 import numpy.typing as npt
 
 from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Panel, ReportData, Run, no_runs
+from sync.report.data import Panel, ReportData, Run, label, no_runs
+from sync.report.plans import Cell, Plan, cheapest, plans_of
 from sync.report.style import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLE = "Provisioning"
-_ROLES = re.compile(r"(?:^|\s)(\d+)P\+(\d+)T(?:\s|$)")  # of a point's name: prompt and token machines
-_LEAST_FILLED = 0.3  # of a grid: what lies along a budget's line is no map
 _MOST = 2.0  # times the limit: where the colours end
+_MOST_TICKS, _MOST_SPLITS = 8, 18  # on an axis
 Grid = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The runs of one system under one load and rate, by the numbers of two kinds of machines."""
-
-    system: str
-    load: str
-    rate: float | None
-    axes: tuple[str, str]
-    cells: Mapping[tuple[int, int], Run]
-
-    @property
-    def where(self) -> str:
-        """System, load and rate."""
-        return f"{self.system}, {self.load}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
-
-
 def heat(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of nine panels for each system and load with a grid of two machine counts, at the highest rate that a
-    point of it holds, else the lowest that was run."""
-    plans, thin = provisioning(data.runs)
+    """A figure of nine panels for each system and load: a grid of two machine counts at the rate that the answers'
+    cheapest clusters carry, or the splits of a budget at every rate."""
+    plans, thin = plans_of(data.runs)
     if not plans:
-        line = "; the machine counts lie along a line (such as a budget's), and a map wants a grid" if thin else ""
-        return no_runs(data, TITLE) or [Missing(TITLE, f"no system was run with two varied machine counts{line}")]
+        line = "; the machine counts lie along a line (such as a budget's) at one rate, and a map wants a grid"
+        reason = f"no system was run with two varied machine counts, or at several rates{line if thin else ''}"
+        return no_runs(data, TITLE) or [Missing(TITLE, reason)]
     made: list[Plot | Missing] = []
     for of in _by_system(plans):
-        shown = _telling(of)
+        shown = _telling(data, of)
         known = any(run.served for run in shown.cells.values())
         where = f"{TITLE}: {shown.where}"
         made.append(_map(data, shown) if known else Missing(where, "no point served all of its requests"))
         if others := [plan for plan in of if plan is not shown]:
             rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
             title = f"{TITLE}: {shown.system}, {shown.load} at {rates} requests/s"
-            made.append(Missing(title, "one map a system and load: of the highest rate that a point holds"))
+            made.append(Missing(title, f"one map a system and load: {_why(data, shown)}; --rate asks for another"))
     return made
 
 
@@ -69,49 +53,31 @@ def _by_system(plans: Sequence[Plan]) -> list[list[Plan]]:
     return list(groups.values())
 
 
-def _telling(plans: Sequence[Plan]) -> Plan:
-    held = [plan for plan in plans if cheapest(plan) is not None]
-    if held:
-        return max(held, key=lambda plan: plan.rate or 0.0)
-    return min(plans, key=lambda plan: plan.rate or 0.0)
+def _telling(data: ReportData, plans: Sequence[Plan]) -> Plan:
+    """The same rate for all systems, which then can be compared; where this one was not run at it, the nearest."""
+    wanted = _asked_rate(data, plans[0].load)
+    if wanted is None:
+        return min(plans, key=lambda plan: plan.rate or 0.0)
+    return min(plans, key=lambda plan: (abs((plan.rate or 0.0) - wanted), plan.rate or 0.0))
 
 
-def provisioning(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
-    """The grids that are filled well enough, and whether others are not."""
-    groups: dict[tuple[str, str, float | None], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.system, run.load, run.rate), []).append(run)
-    plans, thin = [], False
-    for (system, load, rate), members in groups.items():
-        axes, cells = _counts(members)
-        first, second = ({cell[side] for cell in cells} for side in (0, 1))
-        if len(first) < 2 or len(second) < 2:
-            continue
-        if len(cells) < _LEAST_FILLED * len(first) * len(second):
-            thin = True
-            continue
-        plans.append(Plan(system, load, rate, axes, cells))
-    return plans, thin
+def _asked_rate(data: ReportData, load: str) -> float | None:
+    return next(of.rate for of in data.answers.workloads if of.workload == load)
 
 
-def _counts(members: list[Run]) -> tuple[tuple[str, str], dict[tuple[int, int], Run]]:
-    """The runs by two counts: of roles where the names tell them, else of the two SKUs."""
-    roles = [_ROLES.search(run.outcome.name) for run in members]
-    if all(roles):
-        counts = [(int(found[2]), int(found[1])) for found in roles if found]
-        return ("token machines", "prompt machines"), dict(zip(counts, members, strict=True))
-    skus = sorted({sku for run in members for sku in run.outcome.machines})
-    if len(skus) != 2:
-        return ("", ""), {}
-    cells = {(run.outcome.machines.get(skus[0], 0), run.outcome.machines.get(skus[1], 0)): run for run in members}
-    return (f"{skus[0]} machines", f"{skus[1]} machines"), cells
+def _why(data: ReportData, shown: Plan) -> str:
+    asked = _asked_rate(data, shown.load)
+    if asked is None:
+        return "at the lowest rate, since no system holds the SLO at any"
+    told = "the rate for which the cheapest clusters are told"
+    return f"at {told}" if shown.rate == asked else f"at the rate nearest to {asked:g}/s, {told}"
 
 
 def _map(data: ReportData, plan: Plan) -> Plot:
-    figure, grid = panels(3, 3, 6.6, sharex=True, sharey=True)
+    figure, grid = panels(3, 3, 7.2 if plan.by_rate else 6.6, sharex=True, sharey=True)
     columns, rows = (sorted({cell[side] for cell in plan.cells}) for side in (0, 1))
     whole = _values(plan, columns, rows, lambda run: 0.0 if run.within else 2.0)
-    best = cheapest(plan)
+    star, words = _star(data, plan)
     image = None
     for line, metric in zip(grid, METRICS, strict=True):
         for panel, percentile in zip(line, PERCENTILES, strict=True):
@@ -123,45 +89,55 @@ def _map(data: ReportData, plan: Plan) -> Plot:
             if shown.limit is not None:
                 _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
             _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
-            if best is not None:
-                panel.plot(columns.index(best[0]), rows.index(best[1]), "*", color="white", markeredgecolor="black",
+            if star is not None:
+                panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
                            markersize=9, markeredgewidth=0.7)  # fmt: skip
             limit = "no limit" if shown.limit is None else f"limit {shown.limit:g}{shown.unit}"
             panel.set_title(f"{metric.upper()} {percentile}, {limit}", pad=3)
-            for axis, counts in ((panel.xaxis, columns), (panel.yaxis, rows)):
-                step = max(1, len(counts) // 8)
-                axis.set_ticks(range(0, len(counts), step), [str(count) for count in counts[::step]])
         line[0].set_ylabel(plan.axes[1])
-    for panel in grid[-1]:
-        panel.set_xlabel(plan.axes[0])
+    _ticks(plan, grid, columns, rows)
     if image is not None:
         every = [panel for line in grid for panel in line]
         bar = figure.colorbar(image, ax=every, shrink=0.5, aspect=30, pad=0.01, extend="max")
         bar.set_label("slowdown, as a share of its limit")
-    return _told(plan, figure, best)
+    return _told(data, plan, figure, words)
 
 
-def _told(plan: Plan, figure: object, best: tuple[int, int] | None) -> Plot:
-    star = "No point holds all nine."
-    if best is not None:
+def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]], columns: list[float], rows: list[float]) -> None:
+    most = _MOST_SPLITS if plan.by_rate else _MOST_TICKS
+    step, row_step = -(-len(columns) // most), -(-len(rows) // _MOST_TICKS)
+    panel = grid[0][0]  # all share theirs
+    panel.set_xticks(range(0, len(columns), step), [plan.word(column) for column in columns[::step]])
+    panel.set_yticks(range(0, len(rows), row_step), [f"{row:g}" for row in rows[::row_step]])
+    for below in grid[-1]:
+        below.set_xlabel(plan.axes[0])
+        if plan.by_rate:
+            below.tick_params(axis="x", labelrotation=90, labelsize=6)
+
+
+def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
+    """The cell that the answers name, and the words for it."""
+    if not plan.by_rate:
+        best = cheapest(plan)
+        if best is None:
+            return None, "No point holds all limits."
         cell = plan.cells[best]
-        star = f"Star: the cheapest that holds all nine, {cell.design} at ${cell.outcome.cost:,.2f} an hour."
+        return best, f"Star: the cheapest that holds all limits, {cell.design} at ${cell.outcome.cost:,.2f} an hour."
+    champion = next(one for one in data.of_load(plan.load) if one.system == plan.system)
+    found = (cell for cell, run in plan.cells.items() if (run.design, run.rate) == (champion.design, champion.best))
+    if (place := next(found, None)) is None:
+        return None, "No split holds all limits at the lowest rate."
+    return place, f"Star: the most that a split carries, {label(champion.design, plan.load)} at {champion.best:g}/s."
+
+
+def _told(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
+    rate = "" if plan.by_rate or plan.rate is None else f" The map is {_why(data, plan)}."
     caption = (
-        "White line: this panel's limit. Dashed line: all nine limits, with every request served. Hatched: failed,"
-        f" stopped as unstable, left requests unserved, or not run. {star}"
+        "White line: this panel's limit. Dashed line: all limits, with every request served. Hatched: failed,"
+        f" stopped as unstable, left requests unserved, or not run. {star}{rate}"
     )
     name = f"provisioning-{plan.system}-{plan.load}" + ("" if plan.rate is None else f"-{plan.rate:g}")
-    return Plot(name, f"{TITLE}: {plan.where}", figure, caption)  # type: ignore[arg-type]
-
-
-def cheapest(plan: Plan) -> tuple[int, int] | None:
-    """The counts of the cheapest point within the SLO, of equals the one of least power; None where none is."""
-    held = {cell: run.outcome for cell, run in plan.cells.items() if run.within}
-
-    def least(cell: tuple[int, int]) -> tuple[float, float, int]:
-        return held[cell].cost, held[cell].power, sum(held[cell].machines.values())
-
-    return min(held, key=least, default=None)  # of equals the first point, as in the answers
+    return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
 
 
 def _share(shown: Panel, run: Run) -> float:
@@ -169,7 +145,7 @@ def _share(shown: Panel, run: Run) -> float:
     return run.figure(shown.figure) / (shown.limit or 1.0) if run.served else np.nan
 
 
-def _values(plan: Plan, columns: list[int], rows: list[int], value: Callable[[Run], float]) -> Grid:
+def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Run], float]) -> Grid:
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
     return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
 

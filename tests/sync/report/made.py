@@ -128,6 +128,9 @@ class Memory:
     def last_started(self) -> frozenset[str]:
         return frozenset()
 
+    def asked_for(self) -> frozenset[str]:
+        return frozenset()
+
 
 def data_of(outcomes: list[Outcome], folder: Path, **options: Any) -> ReportData:
     return report_data(Sweep("made", Memory(outcomes, folder)), **options)

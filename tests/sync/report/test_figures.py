@@ -14,8 +14,9 @@ from sync.report.bars import bars
 from sync.report.batches import batches, time_shares
 from sync.report.data import detailed_run, label, shown_rate
 from sync.report.gantt import gantt, spans_by_kind, window
-from sync.report.heat import cheapest, heat, provisioning
+from sync.report.heat import heat
 from sync.report.over_time import over_time
+from sync.report.plans import cheapest, plans_of
 from sync.report.slowdown import shown_rates, slowdown
 from sync.report.style import FORMATS, picture, printed, styles
 from sync.slo import Slo
@@ -159,7 +160,7 @@ def test_where_no_design_holds_anything_throughput_has_no_reference(tmp_path):
 
 def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(tmp_path):
     data = data_of(grid(), tmp_path)
-    (plan,), thin = provisioning(data.runs)
+    (plan,), thin = plans_of(data.runs)
     assert (plan.axes, thin) == (("token machines", "prompt machines"), False)
     assert cheapest(plan) == (3, 1)  # 1 prompt and 3 token machines: 4 of all, for 13
     assert data.answers.workloads[0].systems[0].cheapest.name == "splitwise-ha 1P+3T conv"
@@ -188,6 +189,53 @@ def test_a_grid_of_which_nobody_was_served_is_left_out(tmp_path):
     assert missing == Missing("Provisioning: a, conv at 8 requests/s", "no point served all of its requests")
 
 
+def along_a_budget():
+    """Splits of ten machines: the more prompt machines, the higher the rate that is carried; 9 + 1 carries none."""
+    rates = (8.0, 16.0, 24.0)
+    share = {1: (0.5, 2.0, 3.0), 5: (0.5, 0.6, 2.0), 9: (2.0, 2.0, 2.0)}
+    return [
+        run("splitwise-ha", rate, share[n][place], label=f"{n}P+{10 - n}T", cost=100.0 + n)
+        for n in share
+        for place, rate in enumerate(rates)
+    ]
+
+
+def test_splits_of_a_budget_are_a_map_by_rate_and_its_star_what_the_answers_name(tmp_path):
+    data = data_of([*along_a_budget(), run("baseline-a100", 8.0), run("baseline-a100", 16.0)], tmp_path)
+    (plan,), thin = plans_of(data.runs)
+    assert (plan.by_rate, plan.axes, thin) == (True, ("prompt + token machines", "requests per second"), False)
+    assert [plan.word(column) for column in (0.0, 1.0, 2.0)] == ["1+9", "5+5", "9+1"]
+    with printed():
+        (plot,) = heat(data)
+    panel = plot.figure.axes[0]
+    assert np.asarray(panel.images[0].get_array()).tolist() == [[0.5, 0.5, 2.0], [2.0, 0.6, 2.0], [3.0, 2.0, 2.0]]
+    (star,) = panel.lines
+    assert (list(star.get_xdata()), list(star.get_ydata())) == ([1], [1])
+    assert plot.title == "Provisioning: splitwise-ha, conv at 3 rates"
+    assert "Star: the most that a split carries, splitwise-ha 5P+5T at 16/s." in plot.caption
+
+
+def test_of_two_runs_of_a_split_at_one_rate_the_worse_one_is_in_the_map(tmp_path):
+    made = [*along_a_budget(), run("splitwise-ha", 16.0, 1.5, label="5P+5T", seed=1)]
+    (plan,), _ = plans_of(data_of(made, tmp_path).runs)
+    assert plan.cells[1.0, 16.0].figure("ttft/p50_slowdown") == 3.0
+
+
+def test_maps_of_all_systems_are_at_the_rate_for_which_the_cheapest_are_told(tmp_path):
+    made = [
+        run(system, rate, rate * slow / (p + t), label=f"{p}P+{t}T")
+        for system, slow in (("a", 0.1), ("b", 0.2))
+        for rate in (8.0, 16.0, 24.0)
+        for p in (1, 2)
+        for t in (1, 2)
+    ]
+    for asked, rate in ((None, 16.0), (8.0, 8.0), (20.0, 16.0)):
+        with printed():
+            plots = [made for made in heat(data_of(made, tmp_path, rate=asked)) if isinstance(made, Plot)]
+        assert [plot.title for plot in plots] == [f"Provisioning: {s}, conv at {rate:g} requests/s" for s in "ab"]
+    assert "The map is at the rate nearest to 20/s" in plots[0].caption
+
+
 def test_counts_along_a_line_are_no_map(tmp_path):
     made = [run("splitwise-ha", 8.0, label=f"{n}P+{10 - n}T") for n in range(1, 10)]
     ((missing),) = heat(data_of(made, tmp_path))
@@ -201,7 +249,7 @@ def test_counts_without_roles_are_those_of_two_kinds_of_machines(tmp_path):
         for a in (1, 2)
         for h in (1, 2)
     ]
-    (plan,), _ = provisioning(data_of(made, tmp_path).runs)
+    (plan,), _ = plans_of(data_of(made, tmp_path).runs)
     assert plan.axes == ("dgx-a100 machines", "dgx-h100 machines")
     assert set(plan.cells) == {(1, 1), (2, 1), (1, 2), (2, 2)}
 

@@ -19,7 +19,7 @@ _DERIVED, INSTANCES, UNSERVED = b"derived", b"instances", b"unserved"
 
 
 def encode_requests(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> bytes:
-    """The per-request columns of a result as the bytes of a Parquet file (zstd). Its metadata hold what `derive`
+    """The per-request columns of a result as the bytes of a Parquet file (LZ4). Its metadata hold what `derive`
     says, and the result's tables of instances and of the requests that were not served."""
     table = pa.table({name: pa.array(np.asarray(column)) for name, column in result.requests.items()})
     beside = {
@@ -59,6 +59,14 @@ def encode_figures(figures: dict[str, float]) -> bytes:
 
 def _bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    # without dictionaries: half the CPU, and a fifth smaller, since hardly a value occurs twice
-    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
+    # Hardly a value occurs twice, so no dictionaries; the bytes of like weight of all numbers stand together, or of
+    # whole numbers their differences. With that the fast LZ4 makes smaller files than zstd, in half the time.
+    encodings = {field.name: encoding for field in table.schema if (encoding := _encoding(field.type))}
+    pq.write_table(table, sink, compression="lz4", use_dictionary=False, column_encoding=encodings)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def _encoding(kind: pa.DataType) -> str | None:
+    if pa.types.is_floating(kind):
+        return "BYTE_STREAM_SPLIT"
+    return "DELTA_BINARY_PACKED" if pa.types.is_integer(kind) else None

@@ -24,6 +24,7 @@ from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
+FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"

@@ -7,6 +7,7 @@ chose last. So the address is what people are given, and it names a view that li
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from sync.base import SweepInfo
@@ -14,11 +15,13 @@ from sync.series import BY_PERCENTILE, OVER_TIME, TIME_CURVES
 from sync.verdict import WITHIN, DesignStanding, Standing, rank
 
 SUPERSEDED_TAG = "superseded"
-REPORT_FILE = "report.html"
+REPORT_FILE = "report.html"  # the sweep's own page, brought up to date whenever the sweep delivers
+FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
 RATE_METRIC = "load/requests_per_s"
 SERVED_METRIC = "slo/served_per_s"
 # Every run has the tag: a comparison leaves out runs without it, also `!=`.
 CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
+_SEE = f" See `{REPORT_FILE}`"
 _VIEW = "designs"
 _LONGEST_NOTE = 5000  # what also elder servers take
 _MOST_DESIGNS = 15
@@ -37,9 +40,28 @@ def page(experiment_id: str, *, charts: bool = False) -> str:
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={_VIEW}&workflowType=machine_learning{mode}"
 
 
-def report_page(experiment_id: str, report_id: str) -> str:
+def report_page(experiment_id: str, report_id: str, file: str = REPORT_FILE) -> str:
     """The part of the address of the sweep's report, which is a run with an HTML file."""
-    return f"#/experiments/{experiment_id}/runs/{report_id}/artifacts/{REPORT_FILE}?workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs/{report_id}/artifacts/{file}?workflowType=machine_learning"
+
+
+def report_links(experiment_id: str, report_id: str, full: str = "") -> str:
+    """Links to the sweep's page, and to its full report where there is one; `full` says of how many runs that was."""
+    links = f" · [report]({report_page(experiment_id, report_id)})"
+    address = report_page(experiment_id, report_id, FULL_REPORT_FILE)
+    return f"{links} · [full report]({address}) of {full}" if full else links
+
+
+def with_report_links(description: str, experiment_id: str, report_id: str, full: str) -> str:
+    """A description with these links in place of those that it has."""
+    old = re.escape(report_links(experiment_id, report_id)) + r"( · \[full report\]\([^)]*\) of \S+ runs?)?"
+    return re.sub(old, lambda _: report_links(experiment_id, report_id, full), description, count=1)
+
+
+def report_note(told: str, full: str = "") -> str:
+    """The description of the run that is the sweep's report; `told` is what its runs come to."""
+    more = f", and `{FULL_REPORT_FILE}` (of {full}) for all figures" if full else ""
+    return f"{told.partition(_SEE)[0]}{_SEE}{more}."
 
 
 def saved_view() -> tuple[str, str]:
@@ -105,15 +127,17 @@ def note(
     superseded: int,
     *,
     report_id: str = "",
+    full: str = "",
     unserved: str = "",
 ) -> str:
     """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them.
 
-    `report_id` is the run that is the sweep's report, `unserved` says which requests were not served.
+    `report_id` is the run that is the sweep's report, `full` says of how many runs its full report is (empty: there is
+    none), `unserved` which requests were not served.
     """
     designs = rank(standings)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
-    links += f" · [report]({report_page(experiment_id, report_id)})" if report_id else ""
+    links += report_links(experiment_id, report_id, full) if report_id else ""
     best = f"**Most requests within the SLO:** {summary(designs)}" if any(d.holds for d in designs) else ""
     first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
     parts = [" ".join(filter(None, [*first, links])), _what(sweep)]

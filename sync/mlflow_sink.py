@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
-from sync.mlflow_page import SUPERSEDED_TAG, note, page, summary
+from sync.mlflow_page import SUPERSEDED_TAG, note, page, report_note, summary
 from sync.mlflow_runs import FINAL, Found, Runs, found
 from sync.mlflow_store import MlflowStore
 from sync.parquet import read_derived
@@ -63,20 +63,22 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._untold:
             return
         with self._store.plain_errors():
-            report_id = self._report(sweep, self._runs) if sweep.points else ""
+            report_id, full = self._report(sweep, self._runs) if sweep.points else ("", "")
             told = note(
                 sweep,
                 self._experiment_id,
                 [run.standing for run in self._runs.current()],
                 self._runs.superseded,
                 report_id=report_id,
+                full=full,
                 unserved=_unserved(self._runs.current()),
             )
             self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(told))
         self._untold = False
 
-    def _report(self, sweep: SweepInfo, runs: Runs) -> str:
-        """Bring the run that is the sweep's report up to date, making it where there is none; its id."""
+    def _report(self, sweep: SweepInfo, runs: Runs) -> tuple[str, str]:
+        """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
+        runs its full report is (which stays as it is; empty: there is none)."""
         current = runs.current()
         unserved = _unserved(current)
         good = [design for design in rank(run.standing for run in current) if design.holds]
@@ -85,9 +87,10 @@ class MlflowSink:
         tags = {
             fields.REPORT_TAG: "true",
             fields.SWEEP_TAG: sweep.sweep_id,
-            fields.NOTE_TAG: f"{told} See `report.html`.",
         }
         there = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+        full = "" if there is None else there.tags.get(fields.FULL_REPORT_TAG, "")
+        tags[fields.NOTE_TAG] = report_note(told, full)
         now = round(time.time() * 1000)
         if there is None:
             report_id = self._store.create_run(self._experiment_id, "report", self._clean(tags), now)
@@ -104,7 +107,7 @@ class MlflowSink:
         )
         self._store.log_files(report_id, report_files(clean, rows, self._scrub(told)))
         self._store.end_run(report_id, "FINISHED", now)
-        return report_id
+        return report_id, full
 
     def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
         return {name: self._scrub(value) for name, value in tags.items()}

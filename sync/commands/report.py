@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and HTML in files:
             status.update("logging to MLflow")
-            print(deliver(arguments.results, arguments.name, {HTML: files[HTML]}))
+            print(deliver(arguments.results, arguments.name, files[HTML], len(data.runs)))
     return 0
 
 

@@ -62,9 +62,43 @@ def test_the_report_is_a_page_and_figures_and_its_page_in_mlflow_has_it(call, ke
     client = MlflowClient(tracking_uri(results))
     experiment = client.get_experiment_by_name("quick start").experiment_id
     (page,) = client.search_runs([experiment], "tags.`sweep.report` = 'true'")
-    stored = Path(client.download_artifacts(page.info.run_id, "report.html")).read_bytes()
+    stored = Path(client.download_artifacts(page.info.run_id, "full-report.html")).read_bytes()
     assert stored == (folder / "report.html").read_bytes()
     assert "also in MLflow" in out and page.info.run_id in out
+
+
+def test_the_full_report_and_the_way_to_it_stay_when_the_sweep_delivers_again(call, results, sweep, kept):
+    def deliver(*outcomes):
+        sink = make_sink("mlflow", results)
+        sink.open(sweep)
+        for outcome in kept(*outcomes):
+            sink.write(outcome)
+        sink.close()
+
+    def stored():
+        client = MlflowClient(tracking_uri(results))
+        experiment = client.get_experiment_by_name("quick start")
+        (page,) = client.search_runs([experiment.experiment_id], "tags.`sweep.report` = 'true'")
+        files = ("report.html", "full-report.html")
+        texts = [Path(client.download_artifacts(page.info.run_id, name)).read_text() for name in files]
+        return texts, experiment.tags["mlflow.note.content"], page.data.tags["mlflow.note.content"], page.info.status
+
+    deliver(*pair())
+    for _ in range(2):  # a second report takes the first one's place
+        assert call("report", "quick start", "--detail", "none")[0] == 0
+    (short, full), described, note, _ = stored()
+    assert described.splitlines()[0].count("full-report.html") == 1
+    assert "of 2 runs" in described.splitlines()[0]
+    assert note.endswith("See `report.html`, and `full-report.html` (of 2 runs) for all figures.")
+    deliver(run("splitwise-aa", 8.0, 2.0))
+    (newer, same), again, note_again, status = stored()
+    assert same == full != short
+    assert "splitwise-aa" in newer and "splitwise-aa" not in short
+    assert again.splitlines()[0].count("full-report.html") == 1
+    assert (note_again, status) == (note, "FINISHED")
+    assert call("report", "quick start", "--detail", "none")[0] == 0
+    (_, newest), again, note, _ = stored()
+    assert "splitwise-aa" in newest and "of 3 runs" in again.splitlines()[0] and "(of 3 runs)" in note
 
 
 def test_a_report_of_a_sweep_that_is_not_in_mlflow_is_a_file_all_the_same(call, kept, results, tmp_path):

@@ -95,8 +95,12 @@ class Section:
         """Keys that may stand here and mean nothing to the simulator."""
         self._known.update(keys)
 
+    def only(self, *keys: str) -> None:
+        """SpecError for the first key that is none of these: said before another is missing for being misspelt."""
+        for key in self._values:
+            if key not in keys:
+                raise SpecError(f"unknown key{choices(key, sorted(keys))}", key=self.path(str(key)))
+
     def done(self) -> None:
         """SpecError for the first key that nobody asked for."""
-        for key in self._values:
-            if key not in self._known:
-                raise SpecError(f"unknown key{choices(key, sorted(self._known))}", key=self.path(str(key)))
+        self.only(*self._known)

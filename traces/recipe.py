@@ -146,6 +146,7 @@ def _merged(columns: tuple[array[int], ...], most: int | None) -> tuple[array[in
 def parse(values: object, open_trace: Opener) -> Recipe:
     """From what YAML or the command line has. SpecError names the key that makes no sense."""
     top = Section(values, "")
+    top.only("duration_s", "max_requests", "applications")
     applications = tuple(
         _application(section, number, open_trace) for number, section in enumerate(top.sections("applications"))
     )
@@ -157,12 +158,12 @@ def parse(values: object, open_trace: Opener) -> Recipe:
             raise SpecError("is there twice", key=f"applications.{place}.id", value=application_id)
     max_requests = top.integer("max_requests", 1) if top.has("max_requests") else None
     duration_s = _duration(top, applications)
-    top.done()
     _check_amount(applications, duration_s, max_requests)
     return Recipe(applications, duration_s, max_requests)
 
 
 def _application(section: Section, number: int, open_trace: Opener) -> Application:
+    section.only("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size")
     application_id = section.integer("id", 0, number)
     if application_id > MAX_ID:
         raise section.error("id", f"must be at most {MAX_ID:,}")
@@ -171,7 +172,6 @@ def _application(section: Section, number: int, open_trace: Opener) -> Applicati
     batch_size = section.integer("batch_size", 1, 1)
     if batch_size > MAX_BATCH_SIZE:
         raise section.error("batch_size", f"must be at most {MAX_BATCH_SIZE:,}")
-    section.done()
     return Application(application_id, process, sizes, batch_size)
 
 

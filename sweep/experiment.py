@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, choices, nearest
 from sweep.budget import Budget, parse_budget, parse_machines
 from sweep.grammar import axis_values, read_yaml
 from sync.slo import PAPER, Slo, slo_of_experiment
@@ -189,7 +189,9 @@ def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, 
     for name in raw:
         if allowed and name not in allowed:
             place = "" if key == "the file" else f"{key}."
-            raise SpecError(f"unknown key{choices(name, allowed)}", key=f"{place}{name}")
+            is_setting = "overrides" in allowed and ("." in str(name) or nearest(name, allowed) is None)
+            hint = "; a run's settings go below overrides:" if is_setting else ""
+            raise SpecError(f"unknown key{choices(name, allowed)}{hint}", key=f"{place}{name}")
     return {str(name): value for name, value in raw.items()}
 
 

@@ -67,6 +67,8 @@ def test_a_slip_in_the_sweep_grammar_is_one_line() -> None:
     ("text", "said"),
     [
         ("name: a\nsystem: {s: }", "x.yaml: system: unknown key; did you mean 'systems'?"),
+        ("name: a\nsystems: {s: {cluster: half_half}}", "axes); a run's settings go below overrides:"),
+        ("name: a\nstart_state: baseline", "systems); a run's settings go below overrides:"),
         ("name: a\nsystems: {s: {axis: {}}}", "x.yaml: systems.s.axis: unknown key; did you mean 'axes'?"),
         ("systems: {s: }", "x.yaml: name: missing"),
         ("name: a", "x.yaml: systems: missing"),

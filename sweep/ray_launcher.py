@@ -8,9 +8,8 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, redirect_stdout
-from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,9 +22,8 @@ from sweep.launcher import LauncherError
 from sweep.point import Outcome, Point, failed_outcome, project_root
 from sweep.raw_logs import raw_logs_dropped
 from sweep.schedule import Backlog
-from sweep.worker import TraceShelf, run_point
+from sweep.worker import run_point
 from traces import workload
-from traces.workload import TraceRef
 
 LOCAL = "local"
 _WAIT_S = 0.25  # how long an interrupt may go unnoticed
@@ -126,7 +124,9 @@ class RayLauncher:
         while not interrupts.requested and (backlog or self._pending):
             while len(self._pending) < self._wanted_tasks() and (task := backlog.next_task(self._cores)):
                 refs = {point.trace_identity: ref for point in task if (ref := traces.ref(point)) is not None}
-                self._pending[self._task.remote(task, refs, self._timeout_s)] = task
+                # as arguments, so that a task has a core only once they are with it
+                ref = self._task.remote(task, self._timeout_s, tuple(refs), *refs.values())
+                self._pending[ref] = task
             if not self._pending:  # what is left must wait
                 time.sleep(_WAIT_S)
                 continue
@@ -185,6 +185,7 @@ class RayLauncher:
 class _Traces:
     """The traces of a sweep in Ray's object store: each made or read once, for as long as points need it.
 
+    By the driver: for a task Ray would start one more worker, which takes ten times as long as making the trace.
     One that a single point needs is made where that runs, unless it is a file, which other nodes may not have.
     """
 
@@ -200,12 +201,9 @@ class _Traces:
         identity = point.trace_identity
         if identity not in self._refs:
             try:
-                if workload.find(point.trace, project_root()) is not None:
+                if identity in self._shared or workload.find(point.trace, project_root()) is not None:
                     with warnings.catch_warnings(action="ignore"):  # they were told when the points were built
                         self._refs[identity] = ray.put(workload.load(point.trace, project_root()))
-                elif identity in self._shared:
-                    # Of no core, so that it does not wait for those that wait for it.
-                    self._refs[identity] = ray.remote(num_cpus=0, max_retries=-1)(_make_trace).remote(point.trace)
             except SimError:
                 return None
         return self._refs.get(identity)
@@ -251,22 +249,9 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-@cache
-def _shelf() -> TraceShelf:
-    """This process's: what Ray runs is a function, and a worker that runs many has no other place to keep things."""
-    return TraceShelf()
-
-
-def _make_trace(ref: TraceRef) -> Trace:
-    return workload.load(ref, project_root())
-
-
-def _run(task: Sequence[Point], traces: Mapping[str, Any], timeout_s: float | None) -> list[Outcome]:
-    import ray
-
-    outcomes = []
-    for point in task:
-        ref = traces.get(point.trace_identity)
-        fetch = partial(_shelf().get, point.trace_identity, partial(ray.get, ref)) if ref is not None else None
-        outcomes.append(run_point(point, project_root(), timeout_s=timeout_s, trace_of=fetch))
-    return outcomes
+def _run(task: Sequence[Point], timeout_s: float | None, identities: Sequence[str], *traces: Trace) -> list[Outcome]:
+    trace_of = dict(zip(identities, traces, strict=True))
+    return [
+        run_point(point, project_root(), timeout_s=timeout_s, trace=trace_of.get(point.trace_identity))
+        for point in task
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -25,19 +24,17 @@ from traces import workload
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
 
 
-def run_point(
-    point: Point, root: Path, *, timeout_s: float | None = None, trace_of: Callable[[], Trace] | None = None
-) -> Outcome:
+def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace: Trace | None = None) -> Outcome:
     """Simulate a point. An exception, or taking longer than `timeout_s`, becomes a failed outcome.
 
-    `trace_of` gives the point's trace; without it the trace is read or generated below `root`.
+    `trace` is the point's; without it that is read or generated, files being below `root`.
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     wall_start, cpu_start = time.perf_counter(), time.process_time()
     _freeze_imports()
     try:
         with time_limit(timeout_s):
-            trace = workload.load(point.trace, root) if trace_of is None else trace_of()
+            trace = workload.load(point.trace, root) if trace is None else trace
             result = _simulate(point.spec, trace)
             table = encode_requests(result, point.spec, trace)
             figures = run_figures(result)
@@ -70,22 +67,6 @@ def _freeze_imports() -> None:
     To ask whether that was done already counts all that is frozen, which takes milliseconds.
     """
     gc.freeze()
-
-
-class TraceShelf:
-    """Traces that this process has at hand, the most recent ones up to so many requests in all."""
-
-    def __init__(self, most_requests: int = 2_000_000) -> None:
-        self._most_requests = most_requests
-        self._traces: dict[str, Trace] = {}
-
-    def get(self, identity: str, fetch: Callable[[], Trace]) -> Trace:
-        """The trace of that identity, fetched if it is not there."""
-        trace = self._traces.pop(identity, None) or fetch()
-        self._traces[identity] = trace
-        while len(self._traces) > 1 and sum(map(len, self._traces.values())) > self._most_requests:
-            del self._traces[next(iter(self._traces))]
-        return trace
 
 
 def describe_error(error: BaseException) -> str:

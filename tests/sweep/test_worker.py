@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from sim_core import Trace, simulate
+from sim_core import simulate
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.point import Point, project_root
-from sweep.worker import TraceShelf, run_point
+from sweep.worker import run_point
 from sync.run_figures import run_figures
 from traces import workload
 from traces.workload import TraceRef
@@ -92,23 +92,3 @@ def test_a_run_that_is_stopped_early_says_so_in_its_status_and_its_name(tiny: st
     outcome = run_point(point, ROOT)
     assert (outcome.status, outcome.error) == ("stopped", None)
     assert outcome.summary["run/stopped_early_s"] > 10.0
-
-
-def test_a_shelf_keeps_the_latest_traces_up_to_its_size(points: list[Point]) -> None:
-    traces = [workload.load(p.trace, ROOT) for p in points]
-    fetched: list[int] = []
-
-    def get(number: int) -> None:
-        def fetch() -> Trace:
-            fetched.append(number)
-            return traces[number]
-
-        assert shelf.get(str(number), fetch) is traces[number]
-
-    shelf = TraceShelf(most_requests=len(traces[1]) + len(traces[2]) + len(traces[0]))
-    for number in (0, 1, 0, 2, 0, 3, 0):
-        get(number)
-    assert fetched == [0, 1, 2, 3]
-    get(1)
-    assert fetched == [0, 1, 2, 3, 1], "the one that was not asked for the longest went first"
-    TraceShelf(most_requests=0).get("x", lambda: traces[0])  # the latest is always kept

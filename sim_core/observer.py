@@ -46,9 +46,9 @@ class _Both(IterationObserver):
         for member in self._members:
             member.batch_empty(instance)
 
-    def decode_resumed(self, instance: Instance, task: Task) -> None:
+    def decode_resumed(self, task: Task, now_s: float) -> None:
         for member in self._members:
-            member.decode_resumed(instance, task)
+            member.decode_resumed(task, now_s)
 
 
 def observe(instance: Instance, observer: IterationObserver) -> None:

@@ -8,12 +8,15 @@ if TYPE_CHECKING:
     from sim_core.batching.base import Instance
 
 
+NEVER = 1 << 62  # `waits_from` of who does not wait: more batches than an instance ever starts
+
+
 class Task:
     """One phase of a request on one instance: its prompt, or the decoding of all tokens after the first.
 
-    `waited` counts how often the instance started a batch without this task while it was the request's next.
-    It is a difference of the instance's own count of starts, so that nobody touches the waiting tasks one by
-    one: `waited + instance.starts - waiting_since` while it counts, `waited` alone (waiting_since < 0) otherwise.
+    `waited` counts how often the instance started a batch without this task while it was the request's next, up to
+    its present wait. That one is a difference of the instance's own count of starts, so that nobody touches the
+    waiting tasks one by one: it has waited `instance.starts - waits_from` times in all.
     """
 
     __slots__ = (
@@ -27,7 +30,7 @@ class Task:
         "remaining",
         "request",
         "waited",
-        "waiting_since",
+        "waits_from",
     )
 
     order: tuple[float, int]  # arrival and entry, both negated: newest first; set when it enters
@@ -41,7 +44,7 @@ class Task:
         self.remaining = remaining  # iterations to go, while it is not in a batch
         self.end = -1  # the instance's iteration at which a decode in a batch ends
         self.waited = 0
-        self.waiting_since = -1
+        self.waits_from = NEVER
         self.paused_at_s = -1.0
 
 

@@ -152,8 +152,8 @@ def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
             busy_s = instance.busy_until(end)
             row = (
                 application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
-                instance.busy_s, busy_s / end if end > 0 else 0.0, instance.iteration, instance.starts,
-                instance.kv_peak / instance.kv_capacity,
+                instance.busy_s, busy_s / end if end > 0 else 0.0, instance.iteration + instance.without_decodes,
+                instance.starts, instance.kv_peak / instance.kv_capacity,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)

@@ -8,12 +8,11 @@ member. An arrival cuts that run short at the next iteration boundary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from heapq import heappop, heappush
+from heapq import heappop
 from typing import TYPE_CHECKING
 
-from sim_core.batching.contacts import IterationObserver, Owner, TaskQueue
-from sim_core.batching.residents import Residents
+from sim_core.batching.contacts import Owner, TaskQueue
+from sim_core.batching.members import Members
 from sim_core.engine import Engine, Event
 from sim_core.request import Request, Task
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from sim_core.spec import InstanceSpec
 
 
-class Instance(Residents, ABC):
+class Instance(Members, ABC):
     """A model replica on some processors of one machine. Policies say who is in the batch; see `refill`.
 
     Beside the `waiting` of all instances there is `queue`: all tasks not in the batch, so also the decode behind a
@@ -31,9 +30,7 @@ class Instance(Residents, ABC):
     """
 
     __slots__ = (
-        "_ends",
         "_entries",
-        "_joins",
         "_on_end",
         "batch_tokens",
         "busy_s",
@@ -41,19 +38,17 @@ class Instance(Residents, ABC):
         "cutting",
         "duration_s",
         "end",
-        "engine",
         "index",
-        "iteration",
         "max_batch_size",
         "memory",
         "name",
-        "observer",
         "owner",
         "planned",
         "queue",
         "role",
         "sku",
         "times",
+        "without_decodes",
     )
 
     overhead_per_iteration = True  # whether the run overhead is part of each iteration's time
@@ -62,22 +57,19 @@ class Instance(Residents, ABC):
         self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
         memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
     ) -> None:  # fmt: skip
-        super().__init__(memory.capacity_tokens)
-        self.engine = engine
+        super().__init__(engine, memory.capacity_tokens)
         self.owner = owner
         self.index = index
         self.name = name
         self.sku = sku
         self.role = role
         self.times = times
-        self.observer: IterationObserver | None = None
         self.max_batch_size = spec.max_batch_size
         self.memory = memory
         self.queue: TaskQueue = []
-        self._entries = self._joins = 0
-        self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of those who left are stale
+        self._entries = 0
         self.batch_tokens = 0
-        self.iteration = 0  # iterations completed
+        self.without_decodes = 0  # iterations completed, of prompts alone
         # the run of iterations under way
         self.planned = 0
         self.duration_s = 0.0  # of one iteration
@@ -167,72 +159,6 @@ class Instance(Residents, ABC):
             return
         self.end = engine.at(engine.now + self.duration_s * self.planned, self._on_end, None)
 
-    def join(self, task: Task) -> None:
-        """A task, already out of the queues, joins the batch for the first time and takes its memory."""
-        task.waited += self.starts - task.waiting_since
-        task.waiting_since = -1
-        request = task.request
-        if task.is_prompt:
-            self.prompts.append(task)
-            request.prompt_start_s = self.engine.now
-            self.kv_holders += 1
-        else:
-            self.decodes[task] = None
-            task.end = end = self.iteration + task.remaining
-            self._joins = joins = self._joins + 1
-            heappush(self._ends, (end, joins, task))
-            request.token_start_s = self.engine.now
-        kv_tokens = task.kv_tokens
-        if kv_tokens:
-            task.kv_tokens = 0
-            request.kv_tokens += kv_tokens
-            self.kv_tokens = used = self.kv_tokens + kv_tokens
-            if used > self.kv_peak:
-                self.kv_peak = used
-
-    def resume(self, tasks: Collection[Task]) -> None:
-        """As `join` for each of `tasks`, preempted decodes. NOTE: in one loop, for there are many of them."""
-        self.waiting_batch_tokens -= len(tasks)
-        iteration, starts, now = self.iteration, self.starts, self.engine.now
-        decodes, ends, joins = self.decodes, self._ends, self._joins
-        for task in tasks:
-            task.waited += starts - task.waiting_since
-            task.waiting_since = -1
-            decodes[task] = None
-            task.end = end = iteration + task.remaining
-            joins += 1
-            heappush(ends, (end, joins, task))
-            task.request.preempted_s += now - task.paused_at_s
-        self._joins = joins
-        if self.observer is not None:
-            for task in tasks:
-                self.observer.decode_resumed(self, task)
-        if len(tasks) == len(self.preempted):
-            self.preempted = []
-        else:
-            self.preempted = [task for task in self.preempted if task.waiting_since >= 0]
-
-    def preempt(self, tasks: list[Task]) -> None:
-        """Decodes leave the batch: they keep their memory and wait again."""
-        iteration, starts, now, decodes = self.iteration, self.starts, self.engine.now, self.decodes
-        for task in tasks:
-            del decodes[task]
-            task.remaining = task.end - iteration
-            task.end = -1
-            task.paused_at_s = now
-            task.request.preemptions += 1
-            task.waiting_since = starts
-        self.waiting_batch_tokens += len(tasks)
-        self.preempted += tasks
-
-    def _iterations_to_next_end(self) -> int:
-        ends = self._ends
-        while True:
-            end, _, task = ends[0]
-            if task.end == end:
-                return end - self.iteration
-            heappop(ends)
-
     def cut(self) -> None:
         """End the run of iterations at its next boundary. The order of the arithmetic is SplitwiseSim's."""
         if self.cutting or self.prompts:
@@ -253,16 +179,19 @@ class Instance(Residents, ABC):
         """A run of iterations ends: who is done leaves, and the next batch starts."""
         if self.observer is not None:
             self.observer.iterations_ended(self)
-        self.iteration = iteration = self.iteration + self.planned
         self.cutting = False
-        ends = self._ends
         decodes = self.decodes
-        while ends and ends[0][0] <= iteration:
-            end, _, task = heappop(ends)
-            if task.end == end:
-                task.end = -1
-                del decodes[task]
-                self._end(task.request)
+        if decodes:
+            self.iteration = iteration = self.iteration + self.planned
+            ends = self._ends
+            while ends and ends[0][0] <= iteration:
+                end, _, task = heappop(ends)
+                if task.end == end:
+                    task.end = -1
+                    del decodes[task]
+                    self._end(task.request)
+        else:
+            self.without_decodes += self.planned
         if self.prompts:
             done, self.prompts = self.prompts, []
             for task in done:

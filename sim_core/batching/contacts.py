@@ -36,5 +36,5 @@ class IterationObserver:
     def batch_empty(self, instance: Instance) -> None:
         """Nothing can run now: nothing waits, or there is no memory for it."""
 
-    def decode_resumed(self, instance: Instance, task: Task) -> None:
+    def decode_resumed(self, task: Task, now_s: float) -> None:
         """A decode, preempted at `task.paused_at_s`, is in the batch again."""

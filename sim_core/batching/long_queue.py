@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import accumulate, chain
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, filterfalse
 
 from sim_core.request import Task
 
 LONG = 1024  # from here on a list's linear search costs more than keeping portions
 PORTION = 512  # tasks in a portion at most
+MANY = 4  # so many are taken out of a list by one pass over it, fewer by a search each
 
 
 class LongQueue:
@@ -45,12 +46,27 @@ class LongQueue:
         if not portion:
             self._portions = [other for other in self._portions if other]
 
+    def remove_all(self, tasks: Sequence[Task]) -> None:
+        """Take `tasks` out, many at once."""
+        by_portion: dict[int, list[Task]] = {}
+        for task in tasks:
+            by_portion.setdefault(id(task.portion), []).append(task)
+        for gone in by_portion.values():
+            portion = gone[0].portion
+            if len(gone) < MANY:
+                for task in gone:
+                    portion.remove(task)
+            else:
+                portion[:] = filterfalse(set(gone).__contains__, portion)
+        self._portions = [portion for portion in self._portions if portion]
+
     def insert(self, task: Task, waits: int, starts: int) -> None:
         """Put `task` where a binary search by (waits, arrival) over the whole queue ends: see WaitsQueue."""
         portions = self._portions
         begins = list(accumulate(map(len, portions), initial=0))
         low, high = 0, begins[-1]
         age = task.order[0]
+        start = starts - waits
         first = last = -1  # of the portion in which the search has been last
         while low < high:
             middle = (low + high) // 2
@@ -59,9 +75,10 @@ class LongQueue:
                 first, last = begins[which], begins[which + 1]
                 portion = portions[which]
             other = portion[middle - first]
-            since = other.waiting_since
-            other_waits = other.waited if since < 0 or since > starts else other.waited + starts - since
-            if waits < other_waits or (waits == other_waits and age > other.order[0]):
+            other_start = other.waits_from
+            if other_start < start or (
+                age > other.order[0] and (other_start == start or (not waits and other_start > start))
+            ):
                 high = middle
             else:
                 low = middle + 1

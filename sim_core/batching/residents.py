@@ -60,7 +60,7 @@ class Residents:
 
     def wait(self, task: Task) -> None:
         """Count `task` among those that wait to be the next in the batch."""
-        task.waiting_since = self.starts
+        task.waits_from = self.starts - task.waited
         self.waiting_batch_tokens += task.batch_tokens
         self.waiting_kv_tokens += task.kv_tokens
         insort(self.waiting, (*task.order, task))

@@ -11,7 +11,7 @@ from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
 from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.engine import Engine
-from sim_core.request import Task
+from sim_core.request import NEVER, Task
 from sim_core.spec import InstanceSpec
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SplitwiseInstance(Instance):
         kv_tokens = task.kv_tokens
         tokens = task.batch_tokens
         decodes = self.decodes
-        task.waiting_since = self.starts
+        task.waits_from = self.starts
         if (
             not (self.waiting or self.preempted or decodes or self.prompts)
             and self.kv_tokens + kv_tokens <= self.kv_capacity
@@ -128,7 +128,7 @@ class SplitwiseInstance(Instance):
             self.resume(self.preempted)
         if prompts < len(waiting):
             for *_, task in reversed(waiting):
-                if task.waiting_since >= 0:  # no prompt: those have joined
+                if task.waits_from != NEVER:  # no prompt: those have joined
                     join(task)
         waiting.clear()
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0
@@ -165,15 +165,15 @@ class SplitwiseInstance(Instance):
                 break
             if task.kv_tokens <= draft.free:  # none left behind blocks those after it
                 draft.add(task)
-        for group in (self.prompt_queue, self.preempted):
-            for task in group:
-                if not draft.room(task):
-                    break
-                if task in draft.new:
-                    continue
-                if task.kv_tokens > draft.free:
-                    break
-                draft.add(task)
+        for task in self.prompt_queue:
+            if not draft.room(task):
+                break
+            if task in draft.new:
+                continue
+            if task.kv_tokens > draft.free:
+                break
+            draft.add(task)
+        draft.add_resuming(self.preempted)
         kept = draft.keep(len(self.decodes))
         for *_, task in reversed(self.waiting):  # if a preempted one is left there is no room at all
             if task in draft.new:
@@ -191,7 +191,7 @@ class SplitwiseInstance(Instance):
         for task in self.queue:
             if waits(task, self.starts) < self.max_waits:
                 return
-            if task.waiting_since >= 0:  # not a decode behind its own prompt
+            if task.waits_from != NEVER:  # not a decode behind its own prompt
                 yield task
 
     def _remove(self, tasks: list[Task]) -> None:
@@ -226,8 +226,15 @@ class _Draft:
         self.tokens += task.batch_tokens
         self.free -= task.kv_tokens
 
+    def add_resuming(self, tasks: list[Task]) -> None:
+        """Take in as many of `tasks`, preempted decodes, as there is room for: they have their memory."""
+        new = self.new
+        if not new.keys().isdisjoint(tasks):
+            tasks = [task for task in tasks if task not in new]
+        new.update(dict.fromkeys(tasks[: self.keep(len(tasks))]))
+
     def keep(self, running: int) -> int:
-        """Let as many of the running decodes stay as there is room for, and say how many: one token each."""
+        """Make room for as many decodes as there is, and say how many: one token each."""
         tokens_left = self.limit - self.tokens if self.members else max(self.limit, 1)
         kept = max(min(running, self.most - self.members, tokens_left), 0)
         self.members += kept

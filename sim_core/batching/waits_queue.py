@@ -7,9 +7,10 @@ depends on where the search happens to look. SplitwiseSim does it so, and with m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import filterfalse
 
-from sim_core.batching.long_queue import LONG, LongQueue
-from sim_core.request import Task
+from sim_core.batching.long_queue import LONG, MANY, LongQueue
+from sim_core.request import NEVER, Task
 
 NOBODY, EVERYBODY = (-1.0, 0.0), (float("inf"), 0.0)  # keys, before and after all
 
@@ -79,7 +80,7 @@ class WaitsQueue:
     def keep_blocked(self) -> None:
         """Take out all but the decodes behind a prompt that is not done."""
         gone = self._gone
-        self._tasks = [task for task in self._tasks if task.waiting_since < 0 and not (gone and task in gone)]
+        self._tasks = [task for task in self._tasks if task.waits_from == NEVER and not (gone and task in gone)]
         if self._aside:
             self._aside = ()
             gone.clear()
@@ -102,8 +103,10 @@ class WaitsQueue:
         furthest = NOBODY
         overdue = False
         for task in self._tasks:
-            furthest = max(furthest, _key(task, self._aside_starts))
-            if task not in self._gone:
+            if task in self._gone:
+                furthest = max(furthest, (task.waited, -task.order[0]))
+            else:
+                furthest = max(furthest, (waits(task, self._aside_starts), -task.order[0]))
                 overdue = waits(task, starts) >= limit
                 break
         else:
@@ -119,15 +122,26 @@ class WaitsQueue:
         if not self._aside:
             return
         aside, self._aside = self._aside, ()
-        for task in aside:
-            self._place(task, task.waited, self._aside_starts)
         gone, self._gone = self._gone, []
+        starts = self._aside_starts
+        since = [task.waits_from for task in gone]
+        for task in gone:  # as it was when they were about to join
+            task.waits_from = starts - task.waited
+        for task in aside:
+            self._place(task, task.waited, starts)
+        for task, waits_from in zip(gone, since, strict=True):
+            task.waits_from = waits_from
         self._remove(gone)
 
     def _remove(self, tasks: Sequence[Task]) -> None:
         queue = self._tasks
-        for task in tasks:
-            queue.remove(task)
+        if len(tasks) < MANY:
+            for task in tasks:
+                queue.remove(task)
+        elif isinstance(queue, list):
+            self._tasks = list(filterfalse(set(tasks).__contains__, queue))
+        else:
+            queue.remove_all(tasks)
         if len(queue) < LONG // 4 and not isinstance(queue, list):
             self._tasks = list(queue)
 
@@ -141,13 +155,15 @@ class WaitsQueue:
             queue.insert(task, waited, starts)
             return
         age = task.order[0]
+        start = starts - waited
         low, high = 0, len(queue)
         while low < high:
             middle = (low + high) // 2
             other = queue[middle]
-            since = other.waiting_since
-            other_waits = other.waited if since < 0 or since > starts else other.waited + starts - since
-            if waited < other_waits or (waited == other_waits and age > other.order[0]):
+            other_start = other.waits_from
+            if other_start < start or (
+                age > other.order[0] and (other_start == start or (not waited and other_start > start))
+            ):
                 high = middle
             else:
                 low = middle + 1
@@ -156,11 +172,9 @@ class WaitsQueue:
             self._tasks = LongQueue(queue)
 
 
-def _key(task: Task, starts: int) -> tuple[float, float]:
-    return waits(task, starts), -task.order[0]
-
-
 def waits(task: Task, starts: int) -> int:
-    """How many batches, of an instance's first `starts`, began without this task while it was its request's next."""
-    since = task.waiting_since
-    return task.waited if since < 0 or since > starts else task.waited + starts - since
+    """How many batches, of an instance's first `starts`, began without this task while it was its request's next.
+
+    None for who did not wait yet: a decode behind its own prompt.
+    """
+    return max(starts - task.waits_from, 0)

@@ -118,7 +118,9 @@ class PerfettoTrace(IterationObserver):
         track.end_us = end_us = max(_us(end_s), start_us)
         prompts, decodes = len(instance.prompts), len(instance.decodes)
         share = _percent(instance)
-        waiting = sum(task.waiting_since < instance.starts for task in instance.all_waiting())  # since its start
+        waiting = sum(  # since its start
+            task.waits_from + task.waited < instance.starts for task in instance.all_waiting()
+        )
         watts = None
         if track.power_w is not None:
             watts = track.power_w.prompt_w if prompts else track.power_w.token_w
@@ -179,11 +181,11 @@ class PerfettoTrace(IterationObserver):
 
     # -- requests ----------------------------------------------------------------------------------------------
 
-    def decode_resumed(self, instance: Instance, task: Task) -> None:
+    def decode_resumed(self, task: Task, now_s: float) -> None:
         """A preempted decode is in the batch again."""
         row = task.request.index
         if row in self._rows and not self._file.full:
-            self._pauses.setdefault(row, []).append((task.paused_at_s, instance.engine.now))
+            self._pauses.setdefault(row, []).append((task.paused_at_s, now_s))
 
     def _request_ended(self, application_id: int, request: Request, rejected: str = "", **more: object) -> None:
         """Completed, rejected or unfinished: the request's track is written as a whole."""

@@ -147,12 +147,12 @@ def stepping(base: type[Instance]) -> type[Instance]:
                 self.left[task] = task.remaining
 
         def resume(self, tasks: Any) -> None:
-            self.left |= {task: task.remaining for task in tasks}
             super().resume(tasks)
+            assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
 
         def preempt(self, tasks: Any) -> None:
+            assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
             super().preempt(tasks)
-            assert [task.remaining for task in tasks] == [self.left.pop(task) for task in tasks]
 
         def _iterations_to_next_end(self) -> int:
             return 1

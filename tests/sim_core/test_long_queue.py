@@ -17,6 +17,7 @@ def task(age: float, waited: int) -> Task:
     made = Task(Request(0, 0.0, 1, 2, 1), False, 1, 1, 1)
     made.order = (-age, -1)
     made.waited = waited
+    made.waits_from = -waited
     return made
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sim_core.batching import long_queue, waits_queue
 from sim_core.batching.waits_queue import WaitsQueue, waits
-from sim_core.request import Request, Task
+from sim_core.request import NEVER, Request, Task
 
 LIMIT = 3
 
@@ -51,26 +51,26 @@ class World:
         if blocked:
             self.blocked.append(task)
         else:
-            task.waiting_since = self.starts
+            task.waits_from = self.starts
         self.queue.insert(task, self.starts)
         self.plain.insert(task, self.starts)
 
     def unblock(self) -> None:
         if self.blocked:
-            self.blocked.pop().waiting_since = self.starts
+            self.blocked.pop().waits_from = self.starts
 
     def take_out(self, tasks: list[Task]) -> None:
         self.queue.remove(tasks, self.starts)
         for task in tasks:
             self.plain.tasks.remove(task)
-            task.waited += self.starts - task.waiting_since
-            task.waiting_since = -1
+            task.waited = self.starts - task.waits_from
+            task.waits_from = NEVER
             self.running.append(task)
 
     def refill(self) -> None:
         """Some waiting ones join; those who run may be displaced first, or those displaced before resume."""
         paused = [task for task in self.plain.tasks if task.paused_at_s >= 0.0]
-        fresh = [task for task in self.plain.tasks if task.waiting_since >= 0 and task.paused_at_s < 0.0]
+        fresh = [task for task in self.plain.tasks if task.waits_from != NEVER and task.paused_at_s < 0.0]
         new = self.draw.sample(fresh, min(len(fresh), self.draw.randrange(3)))
         step = self.draw.random()
         if paused and step < 0.5:
@@ -79,7 +79,7 @@ class World:
             displaced = self.draw.sample(self.running, self.draw.randrange(1, len(self.running) + 1))
             for task in displaced:
                 self.running.remove(task)
-                task.waiting_since, task.paused_at_s = self.starts, 0.0
+                task.waits_from, task.paused_at_s = self.starts - task.waited, 0.0
                 self.plain.insert(task, self.starts)
             self.queue.set_aside(displaced, self.starts)
         for task in new:
@@ -122,7 +122,7 @@ def test_an_untouched_group_is_never_put_in() -> None:
     world.starts += 1
     displaced, rest = world.running[:3], list(world.plain.tasks)
     for task in displaced:
-        task.waiting_since = world.starts
+        task.waits_from = world.starts - task.waited
     world.queue.set_aside(displaced, world.starts)
     world.queue.remove(rest, world.starts)
     assert world.queue._tasks == rest  # noted, not done

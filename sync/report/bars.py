@@ -52,6 +52,7 @@ def _three(data: ReportData, load: str, members: list[Champion]) -> Plot:
         panel.set_xticks(range(len(members)), [one.system for one in members], rotation=40, ha="right")
         panel.set_title(name, pad=4)
         panel.margins(y=0.12)
+        panel.set_xlim(-0.6, len(members) - 0.4)  # also where the first or last has no bar
         panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", length=0)
     return Plot(f"normalised-{load}", f"{TITLE}, {load}", figure, _caption(load, base, members))

@@ -64,7 +64,7 @@ class Run:
 @dataclass(frozen=True)
 class Champion:
     """The configuration that stands for a system under one load: the one that carries most, of equals the cheapest;
-    where none holds the SLO, the cheapest. `runs` are its runs by rate, at one rate the worse one."""
+    where none holds the SLO, the largest. `runs` are its runs by rate, at one rate the worse one."""
 
     configuration: Configuration
     runs: Mapping[float, Run]
@@ -157,7 +157,7 @@ def _champions(of: WorkloadAnswer, runs: Sequence[Run]) -> list[Champion]:
     found = []
     for answer in of.systems:
         members = [one for one in of.configurations if one.system == answer.system]
-        chosen = answer.highest or min(members, key=lambda one: (one.cost, one.power, one.name))
+        chosen = answer.highest or max(members, key=lambda one: (one.cost, one.machine_count, one.name))
         by_rate: dict[float, Run] = {}
         for run in runs:
             mine = (run.load, run.system, run.design) == (of.workload, chosen.system, chosen.name)

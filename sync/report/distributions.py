@@ -42,6 +42,13 @@ def _curves(data: ReportData, run: Run) -> dict[str, npt.NDArray[np.float64]]:
     return curves
 
 
+def _marked(number: int) -> list[int]:
+    """Which points of a design's curve have its marker: evenly spaced by share, each design's in places of its own."""
+    return [
+        int(np.searchsorted(_PERCENTS, percent)) for percent in np.arange(4.0 + 20.0 * number / MOST_DESIGNS, 98, 20)
+    ]
+
+
 def _three(
     data: ReportData,
     where: str,
@@ -56,7 +63,7 @@ def _three(
             if metric not in found:
                 continue
             panel.plot(
-                np.maximum(found[metric], 1e-6), _PERCENTS / 100, markevery=(number * 3, 30),
+                np.maximum(found[metric], 1e-6), _PERCENTS / 100, markevery=_marked(number),
                 label=label(run.design, load),                **look[run.system].line,
             )  # fmt: skip
         panel.set_xscale("log")

@@ -36,9 +36,11 @@ def _chart(made: Iterations) -> Plot:
     machines = _machines(table)
     shown = machines[:_MOST_MACHINES]
     figure, ((panel,),) = panels(1, 1, 0.9 + 0.19 * max(len(shown), 3))
+    drawn: set[str] = set()
     for place, (machine, _) in enumerate(shown):
         rows = table[(table["machine"] == machine) & (table["end_s"] > from_s) & (table["start_s"] < to_s)]
         for kind, spans in spans_by_kind(rows).items():
+            drawn.add(kind)
             color, hatch = _KINDS[kind]
             panel.broken_barh(
                 spans, (place - 0.36, 0.72), facecolor=color, hatch=hatch, edgecolor="0.15", linewidth=0.25
@@ -46,7 +48,8 @@ def _chart(made: Iterations) -> Plot:
     panel.set_yticks(range(len(shown)), [words for _, words in shown])
     panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="simulated time (s)")
     panel.tick_params(axis="y", length=0)
-    handles = [Patch(facecolor=c, hatch=h, edgecolor="0.15", linewidth=0.4, label=k) for k, (c, h) in _KINDS.items()]
+    kinds = {kind: look for kind, look in _KINDS.items() if kind in drawn}
+    handles = [Patch(facecolor=c, hatch=h, edgecolor="0.15", linewidth=0.4, label=k) for k, (c, h) in kinds.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     left = ""
     if len(machines) > len(shown):

@@ -21,19 +21,22 @@ _SVG_METADATA = ("Date", "Creator", "Format", "Type")  # what matplotlib would s
 
 @dataclass(frozen=True)
 class Style:
-    """How one design is drawn. `dashes` is matplotlib's line style, `hatch` fills bars."""
+    """How one design is drawn. `dashes` is matplotlib's line style, `hatch` fills bars, `size` is the marker's, in
+    points: of curves that lie on each other the lower one's markers are seen around those of the upper one."""
 
     color: str
     marker: str
     dashes: Any
     hatch: str
     hollow: bool = False
+    size: float = 4.0
 
     @property
     def line(self) -> dict[str, Any]:
         """For `Axes.plot`."""
         face = "white" if self.hollow else self.color
-        return {"color": self.color, "marker": self.marker, "linestyle": self.dashes, "markerfacecolor": face}
+        look = {"color": self.color, "marker": self.marker, "linestyle": self.dashes}
+        return {**look, "markerfacecolor": face, "markersize": self.size, "zorder": 3.0 - self.size / 10}
 
 
 # Colours by Okabe and Ito (told apart by the colour-blind), without their yellow, which is too light for a line.
@@ -43,8 +46,8 @@ _DASH_DOT: Any = (0, (4, 1.5, 1, 1.5))
 _STYLES = (
     Style("#009E73", "D", "-", "///"),
     Style("#D55E00", "v", _DASHED, "\\\\\\"),
-    Style("#56B4E9", "s", "-", "..."),
-    Style("#E69F00", "^", _DASH_DOT, "xxx"),
+    Style("#56B4E9", "s", "-", "...", size=6.0),
+    Style("#E69F00", "^", _DASH_DOT, "xxx", size=5.0),
     Style("#000000", "o", _DOTTED, ""),
     Style("#0072B2", "P", _DASHED, "+++"),
     Style("#CC79A7", "X", _DASH_DOT, "---"),
@@ -118,6 +121,15 @@ def plain_log_ticks(axis: Axis, least: float, most: float) -> None:
     axis.set_major_locator(LogLocator(subs=steps, numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def plain_symlog_ticks(axis: Axis, most: float) -> None:
+    """Ticks of an axis that is linear up to 1: 0, 1, 10 and so on."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axis.set_major_locator(FixedLocator([0.0, *(10.0**power for power in range(12) if 10.0**power <= 2 * most)]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:

@@ -98,9 +98,12 @@ def _then(one: Configuration) -> str:
 
 
 def _why(of: WorkloadAnswer, system: str) -> str:
-    """Of the cheapest design of a system that holds nothing."""
+    """Of the largest design of a system that holds nothing."""
     members = [one for one in of.configurations if one.system == system]
-    return _then(min(members, key=lambda one: (one.cost, one.power, one.name))) if members else "-"
+    if not members:
+        return "-"
+    largest = max(members, key=lambda one: (one.cost, one.machine_count, one.name))
+    return _then(largest) if len(members) == 1 else f"{largest.name} at {_then(largest)}"
 
 
 def _number(value: float | None, form: str, none: str = "-") -> str:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sync.answers import normalised, sentences
@@ -13,12 +15,14 @@ from sync.report import FIGURES, Missing, Plot
 from sync.report.bars import bars
 from sync.report.batches import batches, time_shares
 from sync.report.data import detailed_run, label, shown_rate
+from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import heat
 from sync.report.over_time import over_time
 from sync.report.plans import cheapest, plans_of
 from sync.report.slowdown import shown_rates, slowdown
 from sync.report.style import FORMATS, picture, printed, styles
+from sync.series import OVER_TIME, Derived, Series
 from sync.slo import Slo
 from tests.sync.report.made import data_of, failed, figures, iterations, parquet, requests, run, stopped
 
@@ -332,3 +336,58 @@ def test_the_run_in_detail_is_the_one_that_the_answer_names(tmp_path):
 def test_a_label_leaves_out_the_load_that_all_of_them_share():
     assert label("splitwise-ha 6P+4T conv", "conv") == "splitwise-ha 6P+4T"
     assert label("conv", "conv") == "conv"
+
+
+# -- what must be seen -------------------------------------------------------------------------------------------------
+
+
+def waiting(steps, values):
+    """A table of requests whose queue and memory go like this."""
+    table = pq.read_table(io.BytesIO(parquet(requests())))
+    curve = Series(steps, values)
+    beside = Derived({f"{OVER_TIME}/{name}": curve for name in ("waiting_requests", "kv_memory_fraction")})
+    file = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({b"derived": beside.to_json().encode()}), file)
+    return file.getvalue()
+
+
+def test_a_queue_that_dwarfs_another_is_drawn_by_logarithm_and_a_long_end_is_cut_off(tmp_path):
+    short, long = ((0, 10, 20), (1.0, 3.0, 0.5)), ((0, 50, 100), (10.0, 9000.0, 0.5))
+    alike = [run(name, 8.0, requests_parquet=waiting(*short)) for name in "ab"]
+    with printed():
+        (plain,) = over_time(data_of(alike, tmp_path))
+        (odd,) = over_time(data_of([alike[0], run("c", 8.0, 3.0, requests_parquet=waiting(*long))], tmp_path))
+    queue, memory = odd.figure.axes
+    assert (plain.figure.axes[0].get_yscale(), queue.get_yscale(), memory.get_yscale()) == (
+        "linear",
+        "symlog",
+        "linear",
+    )
+    assert queue.get_ylabel() == "requests (log scale)"
+    assert (queue.get_xlim()[1], memory.get_xlim()[1]) == (30.0, 30.0)
+    assert "What goes on after 30 s is cut off." in odd.caption
+    assert "cut off" not in plain.caption
+
+
+def test_markers_of_a_distribution_are_spread_evenly_and_no_two_designs_share_a_place(tmp_path):
+    with printed():
+        (plot,) = distributions(data_of([run(name, 8.0) for name in "abc"], tmp_path))
+    places = [
+        {round(float(line.get_ydata()[n]), 3) for n in line.get_markevery()} for line in plot.figure.axes[0].lines[:3]
+    ]
+    assert not places[0] & places[1] and not places[1] & places[2]
+    assert all(np.diff(sorted(of)) == pytest.approx([0.2] * 4, abs=0.02) for of in places)
+
+
+def test_a_timeline_s_legend_has_what_is_drawn(tmp_path):
+    data = data_of(two_designs(), tmp_path)
+    with printed():
+        (plot,) = gantt(dataclasses.replace(data, iterations=iterations(data)))
+    (legend,) = plot.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["prompts", "decodes"]
+
+
+def test_a_system_that_holds_nothing_is_shown_by_its_largest_cluster(tmp_path):
+    made = [run("a", 8.0, 3.0, label=f"{n}P+2T", cost=10.0 * n) for n in (2, 4, 3)]
+    (champion,) = data_of(made, tmp_path).champions
+    assert champion.design == "a 4P+2T conv"

@@ -11,21 +11,25 @@
 
 An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
 What a system costs can be said instead of how many machines it has: see `sweep.budget` (`budget`, `machines`) and
-`sweep.design` (`design`). Another SLO than the paper's is its `slo` (see `sync.slo`).
+`sweep.design` (`design`). Another SLO than the paper's is its `slo`: limits, or the name of a file (see `sync.slo`).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sim_core.errors import SpecError, choices, nearest
 from sweep.budget import Budget, parse_budget, parse_machines
 from sweep.grammar import axis_values, read_yaml
+from sweep.point import project_root
 from sync.slo import PAPER, Slo, slo_of_experiment
 
 EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
@@ -84,11 +88,12 @@ def read_experiment(path: Path) -> Experiment:
         raise SpecError(f"no such experiment file{choices(path.name, found)}", source=source) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {error}", source=source) from error
-    return parse_experiment(text, source)
+    return parse_experiment(text, source, (path.parent, project_root() / "configs"))
 
 
-def parse_experiment(text: str, source: str) -> Experiment:
-    """The experiment that a YAML text says. Raises SpecError as `read_experiment` does."""
+def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Experiment:
+    """The experiment that a YAML text says; files that it names are below one of `folders`. Raises SpecError as
+    `read_experiment` does."""
     with errors_named(source):
         content = _mapping(read_yaml(text, source), "the file", EXPERIMENT_KEYS)
         if content.get("name") is None:
@@ -97,17 +102,32 @@ def parse_experiment(text: str, source: str) -> Experiment:
         systems = _mapping(content.get("systems"), "systems")
         if not systems:
             raise SpecError("missing; name at least one system", key="systems")
+        slo = slo_of_experiment(content, source, folders)
         return Experiment(
             name=name,
             description=_text(content, "description"),
             systems=tuple(_system(str(key), value) for key, value in systems.items()),
             source=source,
-            text=text,
+            text=with_limits(text, slo) if isinstance(content.get("slo"), str) else text,
             budget=parse_budget(content.get("budget")),
-            slo=slo_of_experiment(content, source),
+            slo=slo,
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(content, ""),
         )
+
+
+def with_limits(text: str, slo: Slo) -> str:
+    """The experiment's text with the limits in place of the name of their file: results keep the text, and no other
+    file. Raises SpecError where the name is written in a way that cannot be replaced."""
+    top = yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)  # it was read before
+    place = next(value for key, value in top.value if key.value == "slo")
+    limits, begin, end = slo.as_plain(), place.start_mark.index, place.end_mark.index
+    new = text[:begin] + json.dumps(limits) + text[end:]  # JSON is YAML, too
+    with suppress(SpecError):
+        if "\n" not in text[begin:end] and read_yaml(new, "") == {**read_yaml(text, ""), "slo": limits}:
+            return new
+    raise SpecError("write the name of the file plainly, such as slo: slo/mine.yaml", key="slo", value=place.value)
 
 
 def same_experiment(text: str, other: str) -> bool:

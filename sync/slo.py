@@ -4,6 +4,8 @@
     slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p99: 5}}   # times as long as the request alone on a DGX-A100
     seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}
 
+An experiment has these lines under `slo`, or the name of a file that has them (below its own folder, or configs/).
+
 A run is within the SLO when every request was served and every percentile given is at most its limit. A single request
 is good when each of its phases meets the limit of the highest percentile that is given for it (the paper's SLO: TTFT 6,
 TBT 5, E2E 5 times as long as alone).
@@ -11,7 +13,7 @@ TBT 5, E2E 5 times as long as alone).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -64,6 +66,10 @@ class Slo:
             for phase, of in limits.items()
         )
 
+    def as_plain(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The plain values of which `parse_slo` makes the same."""
+        return {unit: {phase: dict(of) for phase, of in limits.items()} for unit, limits in self._by_unit() if limits}
+
     def _by_unit(self) -> tuple[tuple[str, Limits], ...]:
         return (("slowdown", self.slowdown), ("seconds", self.seconds))
 
@@ -104,15 +110,28 @@ def slo_of_text(text: str, source: str) -> Slo:
     return slo_of_experiment(told if isinstance(told, dict) else {}, source)
 
 
-def slo_of_experiment(content: Mapping[str, Any], source: str) -> Slo:
-    """What an experiment's `slo` says, the paper's where it has none. Raises SpecError."""
+def slo_of_experiment(content: Mapping[str, Any], source: str, folders: Sequence[Path] = ()) -> Slo:
+    """What an experiment's `slo` says, the paper's where it has none; a text names a file of limits below one of
+    `folders`. Raises SpecError."""
     own = content.get("slo")
-    if isinstance(own, str):  # results keep the experiment's text, and no other file
-        reason = (
-            "write the limits here, as `name: value` lines; a file of limits goes to `python -m sync answers --slo`"
-        )
-        raise SpecError(reason, key="slo", value=own, source=source)
+    if isinstance(own, str):
+        return read_slo(_file_of_limits(own, source, folders))
     return PAPER if own is None else parse_slo(own, source, "slo")
+
+
+def _file_of_limits(name: str, source: str, folders: Sequence[Path]) -> Path:
+    """The file called `name` in the first of the folders that has it. Raises SpecError, also where it leads out."""
+    if not folders:
+        raise SpecError("write the limits here, as `name: value` lines", key="slo", value=name, source=source)
+    inside = [folder / name for folder in folders if (folder / name).resolve().is_relative_to(folder.resolve())]
+    if (found := next((path for path in inside if path.is_file()), None)) is not None:
+        return found
+    if len(inside) < len(folders):
+        told = " and ".join(map(str, folders))
+        raise SpecError(f"leads out of {told}, where files of limits are", key="slo", value=name, source=source)
+    there = [str(path.relative_to(folder)) for folder in folders for path in sorted(folder.glob("slo/*.y*ml"))]
+    told = choices(name, there) if there else f"; looked in {', '.join(map(str, folders))}"
+    raise SpecError(f"no such file of limits{told}", key="slo", value=name, source=source)
 
 
 def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:

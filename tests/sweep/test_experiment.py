@@ -6,6 +6,7 @@ import pytest
 
 from sim_core.errors import SpecError
 from sweep.experiment import parse_experiment, read_experiment
+from sync.slo import Slo, slo_of_text
 
 
 def error_of(text: str) -> str:
@@ -116,3 +117,68 @@ def test_a_number_is_a_good_name() -> None:
 )
 def test_names_and_axes_that_cannot_be_say_what_would_be_good(text: str, said: str) -> None:
     assert said in error_of(text)
+
+
+# -- limits from a file ------------------------------------------------------------------------------------------------
+
+LIMITS = Slo(slowdown={"ttft": {"p50": 4.0}}, seconds={"e2e": {"p99": 30.0}})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    below = tmp_path / "mine"
+    (below / "slo").mkdir(parents=True)
+    for path in (below / "slo" / "lax.yaml", tmp_path / "outside.yaml"):
+        path.write_text("slowdown: {ttft: {p50: 4}}\nseconds: {e2e: {p99: 30}}\n")
+    (below / "link.yaml").symlink_to(tmp_path / "outside.yaml")
+    return below
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "name: a\nslo: slo/lax.yaml  # ours\nsystems: {s: }\n",
+        "slo: 'slo/lax.yaml'\nname: a\nsystems: {s: }",
+        '{name: a, "slo": slo/lax.yaml, systems: {s: }}',
+        "name: a\ndescription: >\n  slo: of\n  two\nslo:\n  slo/lax.yaml\nsystems: {s: }",
+    ],
+)
+def test_limits_can_be_a_file_below_the_experiments_folder_and_its_text_then_has_them(
+    folder: Path, written: str
+) -> None:
+    (folder / "a.yaml").write_text(written)
+    experiment = read_experiment(folder / "a.yaml")
+    assert experiment.slo == LIMITS
+    assert slo_of_text(experiment.text, "kept") == LIMITS
+    assert parse_experiment(experiment.text, "kept").slo == LIMITS
+    assert experiment.description in ("", "slo: of two")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../outside.yaml", "leads out of"),
+        ("link.yaml", "leads out of"),
+        ("/etc/hostname", "leads out of"),
+        ("slo/lxa.yaml", "did you mean 'slo/lax.yaml'"),
+        ("slo", "no such file of limits"),
+    ],
+)
+def test_a_file_of_limits_that_is_not_there_or_leads_out_is_refused(folder: Path, name: str, reason: str) -> None:
+    (folder / "a.yaml").write_text(f"name: a\nslo: {name}\nsystems: {{s: }}")
+    with pytest.raises(SpecError, match=reason):
+        read_experiment(folder / "a.yaml")
+
+
+def test_a_mistake_in_a_file_of_limits_names_that_file(folder: Path) -> None:
+    (folder / "slo" / "lax.yaml").write_text("slowdown: {ttft: {p5: 4}}")
+    (folder / "a.yaml").write_text("name: a\nslo: slo/lax.yaml\nsystems: {s: }")
+    with pytest.raises(SpecError, match=r"lax.yaml: slowdown.ttft.p5: unknown key"):
+        read_experiment(folder / "a.yaml")
+
+
+@pytest.mark.parametrize("written", ["slo: >-\n  slo/lax.yaml\n", "variables: {x: &f slo/lax.yaml}\nslo: *f\n"])
+def test_a_name_that_cannot_be_replaced_by_the_limits_is_refused(folder: Path, written: str) -> None:
+    (folder / "a.yaml").write_text(f"name: a\n{written}systems: {{s: }}")
+    with pytest.raises(SpecError, match=r"a.yaml: slo=.*plainly"):
+        read_experiment(folder / "a.yaml")

@@ -89,3 +89,12 @@ def test_an_experiments_text_says_its_slo() -> None:
     assert slo_of_text("name: x\nslo: {seconds: {tbt: {p90: 0.1}}}", "x") == Slo(seconds={"tbt": {"p90": 0.1}})
     assert slo_of_text("name: x", "x") == slo_of_text("[", "x") == PAPER
     assert parse_slo({"slowdown": SLO_LIMITS}) == PAPER
+
+
+def test_the_file_of_the_papers_limits_says_what_holds_where_nothing_is_said() -> None:
+    assert read_slo(Path(__file__).resolve().parents[2] / "experiments" / "slo" / "paper.yaml") == PAPER
+
+
+def test_limits_as_plain_values_are_read_back_as_the_same() -> None:
+    for slo in (PAPER, Slo(seconds={"tbt": {"p90": 0.1}}), Slo(slowdown=SLO_LIMITS, seconds={"e2e": {"p95": 20.0}})):
+        assert parse_slo(slo.as_plain()) == slo

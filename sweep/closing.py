@@ -61,7 +61,7 @@ def print_answer(outcomes: Sequence[Outcome], slo: Slo, name: str, results: Path
     text = answer_text(outcomes, slo)
     if text:
         console.print(text, style="bold", soft_wrap=True)
-        place = [] if results == RESULTS else ["--results", str(results)]
+        place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
         command = shell_text(["python", "-m", "sync", *place, "answers", name])
         console.print(f"more: {command}", soft_wrap=True, markup=False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.closing import MOST_LISTED, answer_text, estimate_text, plan
+from sweep.closing import MOST_LISTED, answer_text, estimate_text, plan, print_answer
 from sweep.command import main
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
@@ -48,6 +48,14 @@ def test_the_estimate_grows_with_the_requests_and_shrinks_with_the_cores(points:
 
 def test_nothing_is_answered_where_nothing_was_measured(outcome: Outcome) -> None:
     assert not answer_text([], PAPER)
+
+
+def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(outcome: Outcome) -> None:
+    console = Console(width=160)
+    for folder, place in ((Path("results").absolute(), ""), (Path("/tmp/others"), " --results /tmp/others")):
+        with console.capture() as capture:
+            print_answer([outcome], PAPER, "tiny", folder, console)
+        assert capture.get().splitlines()[-1] == f"more: python -m sync{place} answers tiny"
     assert not answer_text([replace(outcome, status="failed", summary={})], PAPER)
 
 

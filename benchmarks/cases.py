@@ -46,6 +46,16 @@ def spec_and_trace(overrides: list[str], workload: str) -> tuple[SimSpec, Trace]
     return spec, load(TraceRef(workload, "traces/samples", 0), ROOT)
 
 
+def environment(compiled: str) -> dict[str, str]:
+    """What a measured process starts with: Python keeps what it has compiled, below `compiled`, as it does for users.
+
+    Where that is forbidden, as in many containers, every start compiles all of a checkout again.
+    """
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {
+        "PYTHONPYCACHEPREFIX": compiled
+    }
+
+
 def machine() -> dict[str, object]:
     """What the figures hold for: processor, cores, load beside the measurement, versions, commit."""
     about = Path("/proc/cpuinfo")

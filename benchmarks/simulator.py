@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.cases import CASES, COMMON, ROOT, machine
+from benchmarks.cases import CASES, COMMON, ROOT, environment, machine
 from traces.workload import TraceRef, load
 from traces.writer import write_csv
 
@@ -51,8 +50,7 @@ def measure(python: str, code: str, cwd: Path, overrides: list[str], folder: str
     """CPU seconds of one command, loop and whole."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([python, "-c", code, *overrides, f"hydra.run.dir={folder}/out"], cwd=cwd, text=True,
-                          capture_output=True, env=os.environ | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-                          check=False)  # fmt: skip
+                          capture_output=True, env=environment(f"{folder}/compiled"), check=False)  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{overrides}: {done.stderr.strip()[-2000:]}")
@@ -94,11 +92,11 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has SplitwiseSim's packages")
     arguments = parser.parse_args()
     results = []
-    for name in arguments.cases or CASES:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.cases or CASES:
             results.append(run_case(name, arguments, folder))
-        line = {key: value for key, value in results[-1].items() if key not in ("ours", "splitwisesim")}
-        print(json.dumps(line), file=sys.stderr, flush=True)
+            line = {key: value for key, value in results[-1].items() if key not in ("ours", "splitwisesim")}
+            print(json.dumps(line), file=sys.stderr, flush=True)
     print(json.dumps({"machine": machine(), "results": results}, indent=1))
     return 0
 

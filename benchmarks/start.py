@@ -17,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.cases import ROOT, machine
+from benchmarks.cases import ROOT, environment, machine
 
 
-def cpu_s(arguments: list[str]) -> float:
+def cpu_s(arguments: list[str], compiled: str) -> float:
     """CPU seconds of one new Python process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    command = [sys.executable, *arguments]
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True, env=environment(compiled))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -44,7 +45,7 @@ def main() -> int:
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(arguments.repeat):
             for name, command in commands.items():
-                times[name].append(round(cpu_s(command), 4))
+                times[name].append(round(cpu_s(command, f"{folder}/compiled"), 4))
     best = {name: min(values) for name, values in times.items()}
     print(json.dumps({"machine": machine(), "best_cpu_s": best, "cpu_s": times}, indent=1))
     return 0

@@ -1,6 +1,7 @@
 """What a sweep costs beside its simulations, and how far it scales.
 
-    python benchmarks/service.py overhead     CPU of the whole service over that of the simulation loops
+    python benchmarks/service.py overhead     CPU of the whole service over that of the simulation loops, part by part
+                                              (--runs 40 --requests 72000, --sink mlflow)
     python benchmarks/service.py workers      two workers against one
     python benchmarks/service.py points       10,000 points of about 10 ms
     python benchmarks/service.py cores        64 cores (in name) and tasks of a second that sleep
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +45,8 @@ from sync.writer import SinkWriter
 from traces import workload
 
 ROOT = Path(__file__).resolve().parents[1]
-# Five designs for the money of 40 H100 machines, from light load to about what they can serve; 72,000 requests each.
+# Five designs for the money of 40 H100 machines, from light load to about what they can serve.
+SYSTEMS, RATES = 5, (40, 75)
 ISOCOST = """\
 name: service
 overrides:
@@ -51,8 +54,8 @@ overrides:
   performance_model: db
   applications.0.scheduler: mixed_pool
   trace.filename: rr_conv_${rate}_${seconds}s
-variables: {seconds: "${eval:'72000 // ${rate}'}"}
-axes: {rate: "range(40, 76, 5)"}
+variables: {seconds: "${eval:'REQUESTS // ${rate}'}"}
+axes: {rate: "RATES_A_SECOND"}
 systems:
   baseline-a100: {overrides: {start_state: baseline, applications.0.scheduler: token_jsq,
     cluster.servers.0.count: 70, cluster.servers.1.count: 0}}
@@ -83,8 +86,22 @@ systems: {two: {}}
 """
 
 
+def isocost(runs: int, requests: int) -> str:
+    """So many runs of about so many requests each."""
+    low, high = RATES
+    count = max(2, runs // SYSTEMS)
+    rates = [round(low + (high - low) * i / (count - 1)) for i in range(count)]
+    return ISOCOST.replace("REQUESTS", str(requests)).replace("RATES_A_SECOND", ", ".join(map(str, rates)))
+
+
 def loops_cpu_s(points: Sequence[Point]) -> float:
-    """CPU of the event loops alone, in this process, one run after the other."""
+    """CPU of the event loops alone: in as many processes as the sweep has workers, since they slow each other down."""
+    processes = os.cpu_count() or 1
+    with ProcessPoolExecutor(processes) as pool:
+        return sum(pool.map(_loops_cpu_s, [points[first::processes] for first in range(processes)]))
+
+
+def _loops_cpu_s(points: Sequence[Point]) -> float:
     import gc
 
     gc.freeze()
@@ -93,25 +110,39 @@ def loops_cpu_s(points: Sequence[Point]) -> float:
         trace = workload.load(point.trace, ROOT)
         simulation = Simulation(point.spec)
         arrivals, stop = Arrivals(simulation, trace), EarlyStop(simulation, trace)
+        gc.disable()
         began_s = time.process_time()
         simulation.engine.run(trace.arrival_s, arrivals.arrive, point.spec.end_time_s, stop.slices_s())
         total_s += time.process_time() - began_s
+        gc.enable()
     return total_s
 
 
-def tree_cpu_s(pid: int) -> dict[str, float]:
-    """CPU seconds of a process and of all below it, by kind, ended ones that were waited for included."""
-    from tests.faults.clusters import descendants
+class TreeCpu:
+    """CPU seconds of a process and of all below it, by kind; call `look` now and then while it runs."""
 
-    found = {"driver": 0.0, "workers": 0.0, "ray": 0.0}
-    for one, line in {pid: "", **descendants(pid)}.items():
-        try:
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        kind = "driver" if one == pid else "workers" if line.startswith("ray::") else "ray"
-        found[kind] += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return found
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seen: dict[int, tuple[str, float]] = {}
+
+    def look(self) -> None:
+        from tests.faults.clusters import descendants
+
+        for one, line in {self._pid: "", **descendants(self._pid)}.items():
+            try:
+                fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            known = self._seen.get(one, ("ray", 0.0))[0]
+            works = line.startswith("ray::") and not line.split()[0].endswith("Agent")
+            kind = "driver" if one == self._pid else "workers" if works else known
+            self._seen[one] = kind, sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def by_kind(self) -> dict[str, float]:
+        found = {"driver": 0.0, "workers": 0.0, "ray": 0.0}
+        for kind, seconds in self._seen.values():
+            found[kind] += seconds
+        return found
 
 
 def sweep(text: str, *options: str) -> dict[str, float]:
@@ -119,19 +150,19 @@ def sweep(text: str, *options: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "x.yaml").write_text(text)
         command = [sys.executable, "-m", "sweep", f"{folder}/x.yaml", "--results", f"{folder}/results", *options]
-        began_s, cpu_s, peak_kb = time.monotonic(), {"driver": 0.0}, 0
+        began_s, peak_kb = time.monotonic(), 0
         with (Path(folder) / "out").open("w") as out:
             process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
+            tree = TreeCpu(process.pid)
             while process.poll() is None:
-                now_s = tree_cpu_s(process.pid)
-                cpu_s = {kind: max(cpu_s.get(kind, 0.0), seconds) for kind, seconds in now_s.items()}
+                tree.look()
                 try:
                     status = (Path("/proc") / str(process.pid) / "status").read_text()
                     peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
                 except (OSError, StopIteration):
                     pass
-                time.sleep(0.2)
-        wall_s = time.monotonic() - began_s
+                time.sleep(0.1)
+        wall_s, cpu_s = time.monotonic() - began_s, tree.by_kind()
         said = (Path(folder) / "out").read_text()
         assert process.returncode == 0, said
         times = sorted(p.stat().st_mtime for p in Path(folder).glob("results/*/points/*.json"))
@@ -148,21 +179,30 @@ def sweep(text: str, *options: str) -> dict[str, float]:
     }
 
 
-def overhead(sink: str) -> None:
-    points = expand(parse_experiment(ISOCOST, "x.yaml"), [], ROOT)
-    before_s = loops_cpu_s(points)
-    told = sweep(ISOCOST, "--sink", sink)
-    after_s = loops_cpu_s(points)
-    loops_s = (before_s + after_s) / 2  # the machine is not equally fast at all times
-    more = told["cpu_s"] / loops_s - 1.0
-    workers = told["runs_cpu_s"] / loops_s - 1.0
-    print(json.dumps({"loops_cpu_s": [round(before_s, 1), round(after_s, 1)], **told}))
-    print(f"{len(points)} runs: the service takes {more:.1%} more CPU than its loops; in its runs {workers:.1%}")
+def overhead(sink: str, runs: int, requests: int) -> None:
+    text = isocost(runs, requests)
+    points = expand(parse_experiment(text, "x.yaml"), [], ROOT)
+    before_s = loops_cpu_s(points[::2])  # the machine is not equally fast at all times
+    told = sweep(text, "--sink", sink)
+    loops_s = before_s + loops_cpu_s(points[1::2])
+    parts = {
+        "the rest of the runs": told["runs_cpu_s"] - loops_s,
+        "starting workers, and talking to them": told["workers_cpu_s"] - told["runs_cpu_s"],
+        "the driver": told["driver_cpu_s"],
+        "Ray": told["ray_cpu_s"],
+    }
+    print(json.dumps({"loops_cpu_s": round(loops_s, 1), **told}))
+    print(
+        f"{len(points)} runs of {requests} requests: {told['cpu_s'] / loops_s - 1.0:.1%} more CPU than the loops alone"
+    )
+    for name, seconds in parts.items():
+        print(f"  {name}: {seconds / loops_s:.1%} ({seconds:.1f} s)")
 
 
-def workers() -> None:
-    one = sweep(ISOCOST, "--sink", "none", "--jobs", "1")
-    two = sweep(ISOCOST, "--sink", "none", "--jobs", "2")
+def workers(runs: int, requests: int) -> None:
+    text = isocost(runs, requests)
+    one = sweep(text, "--sink", "none", "--jobs", "1")
+    two = sweep(text, "--sink", "none", "--jobs", "2")
     print(json.dumps({"one": one, "two": two}))
     ratio = one["first_to_last_s"] / two["first_to_last_s"]
     print(f"two workers are {ratio:.2f} times one (from the first result to the last)")
@@ -250,13 +290,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["overhead", "workers", "points", "cores"])
     parser.add_argument("--sink", default="mlflow", help="of overhead (default: mlflow)")
+    parser.add_argument("--runs", type=int, default=40, help="of overhead and workers (default: 40)")
+    parser.add_argument("--requests", type=int, default=72_000, help="in each of them (default: 72000)")
     arguments = parser.parse_args()
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    measurements = {
+        "overhead": lambda: overhead(arguments.sink, arguments.runs, arguments.requests),
+        "workers": lambda: workers(arguments.runs, arguments.requests),
+        "points": points_per_second,
+        "cores": cores,
+    }
     for what in arguments.what:
-        {"overhead": lambda: overhead(arguments.sink), "workers": workers, "points": points_per_second, "cores": cores}[
-            what
-        ]()
+        measurements[what]()
 
 
 if __name__ == "__main__":

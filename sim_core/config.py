@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from sim_core.section import Section
 from sim_core.slo import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.spec import (
     ApplicationSpec,
+    CurveSpec,
     InstanceSpec,
     ModelSpec,
     PerformanceSpec,
@@ -29,12 +30,13 @@ from sim_core.start_state import START_STATES
 if TYPE_CHECKING:
     from pathlib import Path
 
+ReadCurves = Callable[["Path", str], Mapping[CurveKey, CurveSpec]]
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
 MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
 
 
-def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
-    """The run that `resolved` describes. Files it names are looked up below `root`.
+def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurves = read_curves) -> SimSpec:
+    """The run that `resolved` describes. Files it names are looked up below `root`; `measured` reads measurements.
 
     Raises SpecError (CapacityError among them) for whatever cannot be run; nothing is left to fail later but
     the workload.
@@ -54,7 +56,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path) -> SimSpec:
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(top.section("performance_model"), root, servers, applications, start_states),
+        performance=_performance(top.section("performance_model"), root, measured, servers, applications, start_states),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=top.number("end_time", above=True),
         seed=top.integer("seed", 0),
@@ -256,6 +258,7 @@ def _instance(config: Section, run_s: float) -> InstanceSpec:
 def _performance(
     config: Section,
     root: Path,
+    measured: ReadCurves,
     servers: tuple[ServerGroupSpec, ...],
     applications: tuple[ApplicationSpec, ...],
     states: tuple[StartStateSpec, ...],
@@ -278,7 +281,7 @@ def _performance(
             for instance in instances
         }
         reference = {(a.model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for a in applications}
-        curves = read_curves(root / config.text("db_path"), config.text("db_path"))
+        curves = measured(root / config.text("db_path"), config.text("db_path"))
         if missing := sorted(wanted - curves.keys()):
             reason = _not_measured(missing[0], curves.keys())
             raise SpecError(reason, key=config.path("db_path"), value=config.text("db_path"))

@@ -6,7 +6,7 @@ are equal exactly when their digests are.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sim_core.digest import sha256
 
@@ -150,7 +150,7 @@ class SimSpec:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
         import json  # for this alone, and not at every start
 
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(self, default=_fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def digest(self) -> str:
         """SHA-256 of `canonical()`, in hex."""
@@ -163,3 +163,8 @@ class SimSpec:
             if group.count:
                 counts[group.sku] = counts.get(group.sku, 0) + group.count
         return counts
+
+
+def _fields(spec: object) -> dict[str, object]:
+    """A spec's own fields by name: many times as fast as `asdict`, which copies every number."""
+    return {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from configs.compose import Composer
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from sim_core import SimSpec, code_digest, spec_from_config
 from sim_core.errors import TraceError
+from sim_core.performance.measurements import CurveKey, read_curves
 from sim_core.simulation import Simulation
+from sim_core.spec import CurveSpec
+from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sweep.grammar import to_override
 from sweep.naming import machines_label
 from sweep.point import Point, content_key
@@ -65,6 +68,8 @@ class Builder:
         self._figures = figures
         self._sources: dict[TraceRef, _Source] = {}
         self._designs: dict[tuple[object, ...], _Design] = {}
+        self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
+        self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self._code_digest = code_digest()
         self.names = Names.of(composer.compose([]))
 
@@ -106,8 +111,8 @@ class Builder:
             for name, value in parts.items()
         )
         if known not in self._designs:
-            spec = spec_from_config(config, self._root)
-            Simulation(spec)  # building it is cheap, and refuses what the spec alone does not show
+            spec = spec_from_config(config, self._root, self._measured)
+            self._check(spec)
             counts = spec.machine_counts()
             cost, power = cost_and_power(counts, self._figures)
             self._designs[known] = _Design(
@@ -120,6 +125,25 @@ class Builder:
                 parts.values(),
             )
         return self._designs[known]
+
+    def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:
+        if path not in self._curves:
+            self._curves[path] = read_curves(path, source)
+        return self._curves[path]
+
+    def _check(self, spec: SimSpec) -> None:
+        """Raise what building the simulation would raise, which the spec alone does not show. Of clusters of the same
+        kinds of instances one is built: how many there are of each only decides which kinds there are."""
+        machines = Machines(spec.servers)
+        kinds = []
+        for state in spec.start_states:
+            plans = START_STATES[state.kind](state, machines.take(state))
+            alike = {(plan.sku, plan.role, id(plan.processors), id(plan.spec)): plan for plan in plans}
+            kinds.append((state.application_id, frozenset(alike.values())))
+        known = replace(spec, servers=(), start_states=()), tuple(kinds)
+        if known not in self._built:
+            Simulation(spec)
+            self._built.add(known)
 
     def _source(self, ref: TraceRef) -> _Source:
         """What a trace is; a written one is read whole, so that what is wrong with it shows before anything runs."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from configs.compose import Composer
 from sim_core import spec_from_config
 from sim_core.errors import SimError
+from sim_core.performance.measurements import read_curves
 from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment, read_experiment
 from sweep.point import project_root
@@ -160,6 +163,38 @@ def test_a_slip_is_one_line_before_anything_runs(tiny: str, right: str, wrong: s
 
 def test_a_split_cluster_without_a_machine_for_a_role_is_refused() -> None:
     assert "token" in error_of(ISOCOST, "rate=50", "h=40", "workload=conv")
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (["token=5,10,40"], "needs an instance for the prompt phase"),  # none is left
+        (["token=5,10,41"], "must be at least 0"),
+        (["token=5,10", "start_state.prompt.num_instances=30,36"], "36 prompt + 5 token machines are asked for"),
+        (["token=5,10", "performance_model=constant", "start_state.token.tensor_parallelism=8,1"], "does not fit"),
+        (["token=5,10", "start_state.token.tensor_parallelism=8,3"], "tensor parallelism 3"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused_after_others_of_its_kind_that_can(extra: list[str], said: str) -> None:
+    assert said in error_of(ISOCOST, "rate=50", "workload=conv", "h=5", *extra)
+
+
+def test_measurements_are_read_once_and_what_cannot_differ_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, built = [], []
+
+    def counted(path: Path, source: str) -> object:
+        read.append(source)
+        return read_curves(path, source)
+
+    monkeypatch.setattr("sweep.builder.read_curves", counted)
+    monkeypatch.setattr("sweep.builder.Simulation", built.append)
+    points = points_of(ISOCOST)
+    assert (len(points), len(read), len(built)) == (392, 1, 2)  # one split of H100 machines, one with A100 machines
+
+
+def test_the_text_that_a_key_is_made_of_is_that_of_all_fields(tiny: str) -> None:
+    spec = points_of(tiny)[0].spec
+    assert spec.canonical() == json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
 
 
 def test_a_variable_that_refers_to_itself_is_refused(tiny: str) -> None:

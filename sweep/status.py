@@ -70,12 +70,14 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Table:
 def _row(folder: Path) -> tuple[str, ...]:
     """A sweep in words. What is finished, the journal's entries say; its last word is only asked how it goes on."""
     journal = Journal(folder)
-    keys = _keys(folder)
+    keys, points = _wanted(folder)
     outcomes = {key: outcome for key, outcome in read_outcomes(folder / "points").items() if key in keys}
     counts = Counter(outcome.status for outcome in outcomes.values())
     holder, told = journal.holder(), journal.status()
     left = len(keys) - len(outcomes)
     state = f"runs (process {holder})" if holder else ("complete" if left == 0 else "not complete: start it again")
+    if len(keys) < points:  # --limit, or one --point
+        state += f"\n({len(keys)} of {points} points asked for)"
     running, speed = "-", "-"
     if holder and told:
         running, speed = str(told.get("running", "-")), _speed(told)
@@ -101,8 +103,11 @@ def _slowest(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest]
 
 
-def _keys(folder: Path) -> frozenset[str]:
+def _wanted(folder: Path) -> tuple[frozenset[str], int]:
+    """The keys of the points that the latest start wanted, and how many points the experiment has."""
     try:
-        return frozenset(json.loads((folder / "sweep.json").read_bytes())["keys"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return frozenset()
+        told = json.loads((folder / "sweep.json").read_bytes())
+        keys = frozenset(told["keys"])
+        return keys, int(told.get("points", len(keys)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset(), 0

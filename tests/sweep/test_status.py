@@ -26,6 +26,20 @@ def test_what_is_done_and_left_of_every_sweep_is_told(
     assert "not complete: start it again" in capsys.readouterr().out
 
 
+def test_a_sweep_of_which_a_part_was_asked_for_is_not_called_complete_without_a_word(
+    tmp_path: Path, tiny: str, write_experiment: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(write_experiment(tiny)), "--local", "--sink", "none"]
+    results = ["--results", str(tmp_path / "results")]
+    for limit, word in (["--limit", "1"], True), ([], False):
+        assert main([*command, *results, *limit]) == 0
+        capsys.readouterr()
+        assert main(["status", *results]) == 0
+        told = capsys.readouterr().out
+        assert "complete" in told
+        assert ("(1 of 4 points asked for)" in told) is word
+
+
 def test_a_sweep_that_is_none_is_one_line_with_the_nearest_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

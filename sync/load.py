@@ -7,9 +7,11 @@ points that the experiment no longer has (`load_sweep(..., everything=True)` cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 RESULTS = Path("results")
+_FEW = 3  # of the runs, named in an error
 _TOLD = ("key", "name", "system", "rate")  # columns of a run that `requests_where` adds to its requests
 
 
@@ -93,8 +96,9 @@ class Sweep:
         """The run whose key starts with `key`. Raises SpecError when no run or several do."""
         matching = [known for known in self.outcomes if known.startswith(key)]
         if len(matching) != 1:
-            reason = "several runs have it" if matching else f"no run has it{choices(key, self.outcomes)}"
-            raise SpecError(reason, key="key", value=key)
+            reason = f"several runs have it{_some(matching)}" if matching else f"no run has it{_some(self.outcomes)}"
+            told = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
+            raise SpecError(told, key="key", value=key)
         return self.outcomes[matching[0]]
 
     def requests_where(self, **conditions: object) -> ds.Dataset:
@@ -118,6 +122,14 @@ class Sweep:
             told = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
             raise SpecError("no run meets these conditions", key="where", value=told)
         return [self.outcomes[key] for key in runs["key"]]
+
+
+def _some(keys: Collection[str]) -> str:
+    """A few of the keys, each as short as people type them."""
+    if not keys:
+        return ""
+    more = f" and {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
+    return f" ({', '.join(key[:10] for key in islice(keys, _FEW))}{more})"
 
 
 def _listed(wanted: object) -> list[object]:

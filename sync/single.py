@@ -37,18 +37,14 @@ def single_outcome(
     `provisioned` is the cluster's dollars an hour, power weight and W, `times_s` what the run took: of a core, and by
     the clock.
     """
-    system = "+".join(state.kind for state in spec.start_states) or "unallocated"
-    machines = spec.machine_counts()
-    scheduler = spec.applications[0].scheduler.name
-    cluster = " + ".join(f"{count} {sku}" for sku, count in machines.items())
     return Outcome(
-        name=f"{system} {scheduler} {cluster} {trace.name} seed {spec.seed}",
-        system=system,
+        name=run_name(spec, trace.name),
+        system=_system(spec),
         key=key,
         index=0,
         overrides=tuple(overrides),
-        axes={"scheduler": scheduler},
-        machines=machines,
+        axes={"scheduler": spec.applications[0].scheduler.name},
+        machines=spec.machine_counts(),
         cost=provisioned[0],
         power=provisioned[1],
         watts=provisioned[2],
@@ -65,6 +61,16 @@ def single_outcome(
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
     )
+
+
+def run_name(spec: SimSpec, trace: str) -> str:
+    """`splitwise mixed_pool 3 dgx-a100 + 2 dgx-h100 rr_conv_12 seed 0`."""
+    cluster = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
+    return f"{_system(spec)} {spec.applications[0].scheduler.name} {cluster} {trace} seed {spec.seed}"
+
+
+def _system(spec: SimSpec) -> str:
+    return "+".join(state.kind for state in spec.start_states) or "unallocated"
 
 
 class SingleRuns:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from sim_core.slo import SLO_LIMITS
 from sync.base import Outcome
 
 PHASES = ("ttft", "tbt", "e2e")
+PERCENTILES = ("p50", "p90", "p95", "p99")  # that anything can be limited at
 UNITS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # name in the file -> end of a figure's name, its percentiles
     "slowdown": ("slowdown", ("p50", "p90", "p99")),
-    "seconds": ("s", ("p50", "p90", "p95", "p99")),
+    "seconds": ("s", PERCENTILES),
 }
 Limits = Mapping[str, Mapping[str, float]]  # phase -> percentile -> largest value
 
@@ -50,6 +51,16 @@ class Slo:
                     met = summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}", float("nan")) <= limit
                     held[name] = held.get(name, True) and met
         return held
+
+    def tightest(self, summary: Mapping[str, float]) -> float | None:
+        """The largest share of a limit that a run's figures take; None where one was not measured."""
+        shares = [
+            summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}", nan) / limit
+            for unit, limits in self._by_unit()
+            for phase, of in limits.items()
+            for percentile, limit in of.items()
+        ]
+        return max(shares) if shares and all(map(isfinite, shares)) else None
 
     def of_each_request(self) -> dict[str, float]:
         """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`, ...)."""
@@ -97,6 +108,9 @@ def read_slo(path: Path) -> Slo:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}, line {mark.line + 1}" if mark else source
         raise SpecError(f"not YAML: {getattr(error, 'problem', None) or 'cannot be read'}", source=place) from error
+    except FileNotFoundError as error:
+        there = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such file of limits{choices(path.name, there)}", source=source) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sync.base import Outcome
+from sync.slo import PERCENTILES, PHASES
 
 WITHIN = "within SLO"
-_PHASES = ("ttft", "tbt", "e2e")
-_PERCENTILES = ("p50", "p90", "p95", "p99")  # p95: by an SLO in seconds
 
 
 def verdict(outcome: Outcome) -> str:
@@ -24,13 +23,13 @@ def verdict(outcome: Outcome) -> str:
         return WITHIN
     counts = ((int(outcome.summary.get(f"run/{what}", 0.0)), what) for what in ("rejected", "unfinished"))
     reasons = [f"{count} {what}" for count, what in counts if count]
-    slow = [f"{phase.upper()} {' '.join(missed)}" for phase in _PHASES if (missed := _missed(outcome, phase))]
+    slow = [f"{phase.upper()} {' '.join(missed)}" for phase in PHASES if (missed := _missed(outcome, phase))]
     reasons += [f"too slow: {', '.join(slow)}"] if slow else []
     return ", ".join(reasons) or "not measured"
 
 
 def _missed(outcome: Outcome, phase: str) -> list[str]:
-    return [p for p in _PERCENTILES if outcome.summary.get(f"slo/{phase}_{p}") == 0.0]
+    return [p for p in PERCENTILES if outcome.summary.get(f"slo/{phase}_{p}") == 0.0]
 
 
 def design(outcome: Outcome) -> str:

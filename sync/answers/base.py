@@ -15,7 +15,8 @@ class Configuration:
     `carries`: the highest rate up to which all runs are within the SLO, in requests a second; None where there is none.
     `then`: the first rate that is not carried, and why (None: all are). `above`: rates within the SLO beyond that.
     `failed`: rates whose run failed. `holds`: within the SLO at what it was asked, which may have no rate at all.
-    `requests_per_dollar`: completed, at the highest rate it carries (NaN-free: None where unknown).
+    `requests_per_dollar`: completed, at the highest rate it carries (NaN-free: None where unknown). `tightest`: there,
+    the largest share of a limit that it takes: 1 is at the limit.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Configuration:
     holds: bool
     requests_per_dollar: float | None
     requests_per_kwh: float | None
+    tightest: float | None = None
 
     @property
     def machine_count(self) -> int:
@@ -46,8 +48,8 @@ class Configuration:
 
 @dataclass(frozen=True)
 class SystemAnswer:
-    """The best of a system under a workload: `highest` carries most (of equals the cheapest, then of least power),
-    `cheapest` and `least_power` carry the rate asked for. None: there is none."""
+    """The best of a system under a workload: `highest` carries most (of equals the cheapest, then of least power, then
+    with the most room below the limits), `cheapest` and `least_power` carry the rate asked for. None: there is none."""
 
     system: str
     highest: Configuration | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -26,7 +27,7 @@ def answers(outcomes: Iterable[Outcome], slo: Slo = PAPER, rate: float | None = 
     return SweepAnswers(
         slo=slo,
         workloads=tuple(
-            _workload(name, [_configuration(name, runs) for runs in of.values()], rate)
+            _workload(name, [_configuration(name, runs, slo) for runs in of.values()], rate)
             for name, of in by_workload.items()
         ),
         runs=len(told),
@@ -52,7 +53,7 @@ def normalised(of: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised
     return tuple(_normalised(one, base) for one in chosen.values() if one is not None)
 
 
-def _configuration(workload: str, runs: Sequence[Outcome]) -> Configuration:
+def _configuration(workload: str, runs: Sequence[Outcome], slo: Slo) -> Configuration:
     telling = sorted(runs, key=lambda run: run.status == "failed")  # of those not within the failed last: it says least
     carried, worse = ladder(telling, lambda run: verdict(run) == WITHIN)
     within = {run.rate for run in runs if run.rate is not None and verdict(run) == WITHIN}
@@ -75,6 +76,7 @@ def _configuration(workload: str, runs: Sequence[Outcome]) -> Configuration:
         holds=bool(carried) or worse is None,
         requests_per_dollar=at_best.get("cost/requests_per_dollar"),
         requests_per_kwh=at_best.get("power/requests_per_kwh"),
+        tightest=slo.tightest(carried[-1].summary) if carried else None,
     )
 
 
@@ -100,13 +102,16 @@ def _system(system: str, members: Sequence[Configuration], rate: float | None) -
     good = [one for one in members if one.meets(rate)]
     return SystemAnswer(
         system=system,
-        highest=min(
-            (one for one in members if one.holds), key=lambda one: (-(one.carries or 0.0), *_by_cost(one)), default=None
-        ),
+        highest=min((one for one in members if one.holds), key=_by_rate, default=None),
         cheapest=min(good, key=_by_cost, default=None),
         least_power=min(good, key=_by_power, default=None),
         configurations=len(members),
     )
+
+
+def _by_rate(one: Configuration) -> tuple[float, ...]:
+    """The most first; of machines that cost, draw and count the same the split with the most room."""
+    return -(one.carries or 0.0), *_by_cost(one), math.inf if one.tightest is None else one.tightest
 
 
 def _by_cost(one: Configuration) -> tuple[float, float, int]:

@@ -77,7 +77,8 @@ class Page:
             counts(self._data),
             f"The SLO: {answers.slo.told()} (x: as slow as the same request alone on a DGX-A100). Within it is a run"
             " that meets all of that and serves every request. A design carries the highest rate up to which all of its"
-            " runs are within it; rates that were not run are not asked for.",
+            " runs are within it; rates that were not run are not asked for. Of a limit: the largest share of one that it"
+            " takes there.",
             *self._notes,
         ]
         for of in answers.workloads:

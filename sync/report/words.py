@@ -28,6 +28,7 @@ def highest(of: WorkloadAnswer) -> Table:
             row.configuration.name,
             _number(row.configuration.carries, "{:g}/s", "yes"),
             _number(row.rate, "{:.2f}×"),
+            _number(row.configuration.tightest, "{:.0%}"),
             f"{row.configuration.cost:,.2f}",
             _number(row.cost, "{:.2f}×"),
             f"{row.configuration.power:,.1f}",
@@ -39,8 +40,8 @@ def highest(of: WorkloadAnswer) -> Table:
         for row in rows
     ]
     none = [answer for answer in of.systems if answer.highest is None]
-    cells += [(f"{a.system} (of {a.configurations})", "none", *["-"] * 7, _why(of, a.system)) for a in none]
-    heads = ("design", "carries", "", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
+    cells += [(f"{a.system} (of {a.configurations})", "none", *["-"] * 8, _why(of, a.system)) for a in none]
+    heads = ("design", "carries", "", "of a limit", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
     return Table(f"{of.workload}: the highest rate within the SLO, and multiples of {base}'s", *_known(heads, cells))
 
 

@@ -66,6 +66,15 @@ def test_of_two_runs_at_one_rate_the_worse_counts(run: Make) -> None:
         assert answers(runs).workloads[0].configurations[0].carries == 10
 
 
+def test_of_splits_that_are_equal_in_all_else_the_one_with_the_most_room_is_named(run: Make) -> None:
+    slo = Slo(seconds={"ttft": {"p99": 2.0}})
+    seconds = {"1P+9T": 1.9, "5P+5T": 1.2, "9P+1T": 1.5}
+    made = [run("a", 10, label=label, summary={"ttft/p99_s": value}) for label, value in seconds.items()]
+    highest = answers(made, slo).workloads[0].systems[0].highest
+    assert highest is not None
+    assert (highest.name, highest.tightest) == ("a 5P+5T conv", 0.6)
+
+
 def test_of_a_system_the_configuration_that_carries_most_is_named_and_of_equals_the_cheapest(run: Make) -> None:
     runs = [
         *ladder(run, "a", {10: True, 20: True}, label="1P+3T", cost=90.0, power=70.0),

@@ -160,6 +160,16 @@ def test_the_folder_of_results_may_be_given_as_text(tmp_path: Path) -> None:
         load_sweep("nothing", str(tmp_path))
 
 
+def test_an_error_about_a_key_names_a_few_runs_and_how_to_list_them_all(results, outcome):
+    journal(results, *(outcome(n) for n in range(1, 2001)))
+    with pytest.raises(SpecError) as found:
+        load_sweep("quick start", results).requests("e")
+    assert str(found.value) == (
+        "key='e': no run has it (0000000000, 0000000000, 0000000000 and 1,997 more);"
+        " `python -m sync show 'quick start'` lists them all"
+    )
+
+
 # -- what counts -------------------------------------------------------------------------------------------------------
 
 

@@ -55,8 +55,9 @@ def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, text: str
 
 def test_a_file_that_is_not_there_or_no_text_is_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name in ("gone.yaml", "binary", "."):
-        with pytest.raises(SpecError, match="cannot be read"):
+    (tmp_path / "mine.yaml").write_text("seconds: {ttft: {p99: 1}}")
+    for name, reason in (("mien.yaml", "did you mean 'mine.yaml'"), ("binary", "cannot be"), (".", "cannot be read")):
+        with pytest.raises(SpecError, match=reason):
             read_slo(tmp_path / name)
 
 
@@ -93,6 +94,13 @@ def test_an_experiments_text_says_its_slo() -> None:
 
 def test_the_file_of_the_papers_limits_says_what_holds_where_nothing_is_said() -> None:
     assert read_slo(Path(__file__).resolve().parents[2] / "experiments" / "slo" / "paper.yaml") == PAPER
+
+
+def test_the_tightest_limit_is_the_one_of_which_a_run_takes_the_largest_share() -> None:
+    slo = Slo(slowdown={"ttft": {"p50": 4.0, "p90": 10.0}}, seconds={"e2e": {"p95": 2.0}})
+    assert slo.tightest({"ttft/p50_slowdown": 3.0, "ttft/p90_slowdown": 5.0, "e2e/p95_s": 1.0}) == 0.75
+    assert slo.tightest({"ttft/p50_slowdown": 3.0, "ttft/p90_slowdown": 5.0}) is None
+    assert Slo().tightest({}) is None
 
 
 def test_limits_as_plain_values_are_read_back_as_the_same() -> None:

@@ -26,12 +26,12 @@ _FIGURES = {
     "unfinished": "run/unfinished",
 }
 _CSS = """
-body{font:16px/1.5 system-ui,sans-serif;color:#111;margin:2em auto;max-width:66em;padding:0 1em}
+body{font:16px/1.5 system-ui,sans-serif;color:#111;margin:2em auto;max-width:72em;padding:0 1em}
 h1{font-size:1.6em;margin:0}h2{font-size:1.2em;margin:2.2em 0 .4em;border-top:1px solid #ccc;padding-top:.8em}
 .answer{font-size:1.15em;margin:.6em 0}.small,figcaption{font-size:.85em;color:#333}
 figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:54em;height:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;margin:.8em 0;font-size:.85em}
-th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th,td{padding:.2em .5em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
 th{border-bottom:1px solid #111}.left{text-align:left}.wide{white-space:normal;min-width:14em}
 caption{text-align:left;font-weight:600}.bad{color:#8c2d04;font-weight:600}
 pre{overflow-x:auto;background:#f6f6f6;padding:.8em;font-size:.8em}
@@ -77,8 +77,8 @@ class Page:
             counts(self._data),
             f"The SLO: {answers.slo.told()} (x: as slow as the same request alone on a DGX-A100). Within it is a run"
             " that meets all of that and serves every request. A design carries the highest rate up to which all of its"
-            " runs are within it; rates that were not run are not asked for. Of a limit: the largest share of one that it"
-            " takes there.",
+            " runs are within it; rates that were not run are not asked for. Of a limit: the largest share of one that"
+            " it takes there.",
             *self._notes,
         ]
         for of in answers.workloads:

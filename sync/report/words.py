@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync.answers import Configuration, WorkloadAnswer, normalised
-from sync.report.data import ReportData
+from sync.report.data import ReportData, label
 
 _STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed": "failed"}
 
@@ -25,7 +25,7 @@ def highest(of: WorkloadAnswer) -> Table:
     base = of.reference or "the first"
     cells: list[tuple[str, ...]] = [
         (
-            row.configuration.name,
+            label(row.configuration.name, of.workload),
             _number(row.configuration.carries, "{:g}/s", "yes"),
             _number(row.rate, "{:.2f}×"),
             _number(row.configuration.tightest, "{:.0%}"),
@@ -60,7 +60,9 @@ def least(of: WorkloadAnswer) -> Table | None:
                 continue
             both = " and draws least" if one == answer.cheapest == answer.least_power else ""
             machines = ", ".join(f"{count} {sku}" for sku, count in one.machines.items())
-            rows.append((one.name, f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}"))
+            rows.append(
+                (label(one.name, of.workload), f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}")
+            )
     if of.rate is None or not rows or all(answer.configurations == 1 for answer in of.systems):
         return None
     heads = ("design", "$/h", "power", "which")
@@ -71,7 +73,10 @@ def front(of: WorkloadAnswer) -> str:
     """The Pareto front in one sentence; nothing where it is a single design."""
     if len(of.front) < 2:
         return ""
-    told = "; ".join(f"{one.name} (${one.cost:,.2f}/h, power {one.power:,.1f}{_carried(one)})" for one in of.front)
+    told = "; ".join(
+        f"{label(one.name, of.workload)} (${one.cost:,.2f}/h, power {one.power:,.1f}{_carried(one)})"
+        for one in of.front
+    )
     return f"{of.workload}: no other design costs less, draws less and carries more than each of these: {told}."
 
 
@@ -104,7 +109,7 @@ def _why(of: WorkloadAnswer, system: str) -> str:
     if not members:
         return "-"
     largest = max(members, key=lambda one: (one.cost, one.machine_count, one.name))
-    return _then(largest) if len(members) == 1 else f"{largest.name} at {_then(largest)}"
+    return _then(largest) if len(members) == 1 else f"{label(largest.name, of.workload)} at {_then(largest)}"
 
 
 def _number(value: float | None, form: str, none: str = "-") -> str:

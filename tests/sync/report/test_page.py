@@ -90,8 +90,9 @@ def test_the_first_page_says_what_the_answers_say_and_so_do_its_tables(tmp_path,
     assert "2.00 times Baseline-A100 (8)" in told
     of = data.answers.workloads[0]
     rows = {row[0]: dict(zip(highest(of).heads, row, strict=True)) for row in highest(of).rows}
-    best = rows[f"splitwise-{EVIL} 4P+2T conv"]
+    best = rows[f"splitwise-{EVIL} 4P+2T"]  # the title says the workload
     assert (best["carries"], best["$/h"], best["then"]) == ("16/s", "99.00", "no higher rate was run")
+    assert best["of a limit"] == f"{data.champions[1].configuration.tightest:.0%}"
     for row in normalised(of):
         assert f"{row.rate:.2f}×" in highest(of).rows[0 if row.rate == 2 else 1]
 
@@ -103,13 +104,19 @@ def test_a_system_that_holds_nothing_has_its_line_and_its_reason(tmp_path):
     assert line[-1].startswith("8/s: too slow: TTFT p50")
 
 
+def test_of_several_clusters_that_hold_nothing_the_largest_is_the_reason(tmp_path):
+    more = [run("slow", 8.0, 2.0, label=f"{n}P+2T", cost=10.0 * n) for n in (3, 9, 5)]
+    (line,) = [row for row in highest(made(tmp_path, *more).answers.workloads[0]).rows if row[0].startswith("slow")]
+    assert (line[0], line[-1].partition(": ")[0]) == ("slow (of 3)", "slow 9P+2T at 8/s")
+
+
 def test_the_cheapest_are_listed_where_there_is_a_choice(tmp_path):
     assert least(made(tmp_path).answers.workloads[0]) is None
     more = [run("baseline-a100", 8.0, label="9xA100", cost=90.0, power=70.0)]
     rows = least(made(tmp_path, *more).answers.workloads[0]).rows
     assert [(row[0], row[1]) for row in rows if row[0].startswith("baseline")] == [
-        ("baseline-a100 9xA100 conv", "90.00"),
-        ("baseline-a100 4P+2T conv", "101.00"),
+        ("baseline-a100 9xA100", "90.00"),
+        ("baseline-a100 4P+2T", "101.00"),
     ]
 
 

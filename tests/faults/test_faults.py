@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import schedule
+from sweep import ray_launcher, schedule
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.interrupt import Interrupts
@@ -44,36 +44,46 @@ def assert_each_once(outcomes: list[Outcome], points: list[Point]) -> None:
     assert first.requests_parquet == run_point(points[0], ROOT).requests_parquet
 
 
-@pytest.fixture
-def two_nodes() -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def one_node() -> Iterator[Cluster]:
     with cluster(1) as made:
-        made.add_node(1)
         yield made
 
 
+@pytest.fixture
+def two_nodes(one_node: Cluster) -> Iterator[Cluster]:
+    """The last of its nodes is the one to break; the first outlives it."""
+    one_node.add_node(1)
+    yield one_node
+    for node in one_node.nodes[1:]:
+        node.kill()
+
+
 def test_a_node_that_is_removed_loses_no_point_and_one_that_joins_is_used(two_nodes: Cluster) -> None:
-    points = points_of()
+    points, second = points_of(), two_nodes.nodes[-1]
     joined: list[int] = []
 
     def replace_the_second(done: int) -> None:
-        if len(two_nodes.nodes) > 2:
-            joined.extend(two_nodes.nodes[2].workers())
-        elif two_nodes.nodes[1].workers():  # busy at this moment: to wait for it would keep points from it
-            two_nodes.nodes[1].kill()
+        if two_nodes.nodes[-1] is not second:
+            joined.extend(two_nodes.nodes[-1].workers())
+        elif second.workers():  # busy at this moment: to wait for it would keep points from it
+            second.kill()
             two_nodes.add_node(1)
 
     assert_each_once(run(points, RayLauncher(two_nodes.address), replace_the_second), points)
     assert joined
 
 
-def test_a_node_that_is_cut_off_loses_no_point(two_nodes: Cluster) -> None:
-    points = points_of()
-
+def test_a_node_that_is_cut_off_loses_no_point(two_nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ray heeds what the launcher asks for; a fraction of that, so as not to wait for it.
+    monkeypatch.setitem(ray_launcher._ENVIRONMENT, "RAY_grpc_client_keepalive_time_ms", "3000")
+    monkeypatch.setitem(ray_launcher._ENVIRONMENT, "RAY_grpc_client_keepalive_timeout_ms", "2000")
+    points, second = points_of("rate=range(60, 70)"), two_nodes.nodes[-1]
     cut_off: list[int] = []
 
     def cut_off_the_second(done: int) -> None:
-        if not cut_off and two_nodes.nodes[1].workers():
-            two_nodes.nodes[1].freeze()
+        if not cut_off and second.workers():
+            second.freeze()
             cut_off.append(done)
 
     assert_each_once(run(points, RayLauncher(two_nodes.address), cut_off_the_second), points)
@@ -90,25 +100,23 @@ def test_points_for_which_there_is_never_memory_fail_and_say_so(monkeypatch: pyt
     assert all((o.error or "").startswith("OutOfMemoryError: ") for o in outcomes)
 
 
-def test_a_node_has_of_the_project_what_it_was_sent_and_traces_that_only_the_driver_can_see(tmp_path: Path) -> None:
+def test_a_node_has_of_the_project_what_it_was_sent_and_traces_that_only_the_driver_can_see(
+    one_node: Cluster, tmp_path: Path
+) -> None:
     trace = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
     (tmp_path / "mine.csv").write_text(trace + "0,2,0,0.5,1,100,20\n1,2,0,1.5,1,100,20\n")
     points = points_of("rate=60", f"trace.dir={tmp_path}", "trace.filename=mine")
     gone = {"trace": TraceRef("gone", str(tmp_path), 0), "trace_identity": "gone", "key": "f" * 64}
     points += [replace(point, **gone) for point in points]  # type: ignore[arg-type]
-    with cluster(1) as made:
-        launcher = RayLauncher(made.address, timeout_s=60.0)
-        with Interrupts() as interrupts, launcher:
-            found = {o.key: o for o in launcher.outcomes(points, interrupts)}
+    found = {o.key: o for o in run(points, RayLauncher(one_node.address, timeout_s=60.0), lambda done: None)}
     completed, failed = found[points[0].key], found["f" * 64]
     assert (completed.status, completed.summary["run/completed"]) == ("completed", 2.0)
     assert f'File "{ROOT}' not in (failed.error or "")
     assert "/working_dir_files/" in (failed.error or "")
 
 
-def test_a_run_that_takes_too_long_fails_and_the_others_do_not_wait_for_it() -> None:
+def test_a_run_that_takes_too_long_fails_and_the_others_do_not_wait_for_it(one_node: Cluster) -> None:
     points = points_of("rate=1,2,60")
-    with cluster(1) as made:
-        outcomes = {o.key: o for o in run(points, RayLauncher(made.address, timeout_s=0.3), lambda done: None)}
+    outcomes = {o.key: o for o in run(points, RayLauncher(one_node.address, timeout_s=0.3), lambda done: None)}
     assert [outcomes[p.key].status for p in points] == ["completed", "completed", "failed"]
     assert "took longer than 0.3 s" in (outcomes[points[2].key].error or "")

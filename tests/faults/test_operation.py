@@ -60,6 +60,7 @@ def test_a_sweep_handed_over_as_a_job_runs_on_its_own_and_can_be_stopped_and_goe
         before = entries(results)
         assert 2 <= len(before) < 10
         submit("second")
+        wait_for(lambda: len(entries(results)) == 10, "end of the sweep")  # before asking, which takes seconds of CPU
         wait_for(lambda: "succeeded" in ask("status", *at, "second").lower(), "end of the job")
         assert len(entries(results)) == 10
         assert before <= entries(results)

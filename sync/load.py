@@ -92,6 +92,9 @@ class Sweep:
         with sound_table(outcome, path):
             return pd.read_parquet(path)
 
+    def _beside(self) -> str:
+        return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
+
     def one(self, key: str) -> Outcome:
         """The run whose key starts with `key`. Raises SpecError when no run or several do."""
         matching = [known for known in self.outcomes if known.startswith(key)]
@@ -119,8 +122,10 @@ class Sweep:
                 raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
             runs = runs[runs[column].isin(_listed(wanted))]
         if runs.empty:
+            if not conditions:
+                raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
             told = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
-            raise SpecError("no run meets these conditions", key="where", value=told)
+            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=told)
         return [self.outcomes[key] for key in runs["key"]]
 
 

@@ -223,3 +223,10 @@ def test_list_goes_on_without_a_server_that_does_not_answer(delivered, capsys, m
     told = capsys.readouterr()
     assert "quick start" in told.out
     assert "does not answer" in told.err
+
+
+def test_where_nothing_counts_it_is_said_what_was_left_out(results, outcome):
+    journal(results, outcome(1), outcome(2), keys=["another"])
+    for conditions, reason in (({}, "no run of it is finished"), ({"rate": 1}, "no run meets these conditions")):
+        with pytest.raises(SpecError, match=rf"{reason} \(2 that the experiment no longer has are left out\)"):
+            load_sweep("quick start", results).where(**conditions)

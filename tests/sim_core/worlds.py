@@ -18,7 +18,6 @@ from sim_core.spec import (
 )
 from sim_core.trace import Trace
 
-GB = 10**9
 # 1000 bytes of KV cache a token; room for `kv_tokens` beside no weights at all
 TINY_MODEL = ModelSpec("tiny", "tiny", 1, 250, 1, None, 0, 2)
 

@@ -11,8 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-NAN_FREE = "all numbers below are exact"
-
 
 @dataclass(frozen=True)
 class Sample:

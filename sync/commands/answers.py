@@ -40,12 +40,14 @@ from sync.commands.base import (
 )
 from sync.console import output_console
 from sync.load import Sweep
+from sync.report.words import front, highest, least
 
 _EXAMPLES = """examples:
   python -m sync answers quickstart                              who carries most within the SLO, and who costs least
   python -m sync answers quickstart --rate 16                    the cheapest and least-power clusters for 16 requests/s
   python -m sync answers quickstart --slo my_slo.yaml            by other limits than the experiment's or the paper's
   python -m sync answers isocost --where workload=conv --format json
+  python -m sync answers isocost --format markdown > isocost.md  for a document
 A file of limits, any part of which may be left out:
   slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p50: 1.25}}   times as long as the request alone on a DGX-A100
   seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}
@@ -63,7 +65,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_name(parser)
     add_slo(parser)
     add_rate(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+    parser.add_argument("--format", choices=("table", "json", "markdown"), default="table", help="default: %(default)s")
     add_where(parser)
     add_reading(parser)
 
@@ -76,6 +78,9 @@ def _run(arguments: argparse.Namespace) -> int:
     told = answers(chosen, slo, rate)
     if arguments.format == "json":
         print(answers_json(sweep, told))
+        return 0
+    if arguments.format == "markdown":
+        print(answers_markdown(sweep, told))
         return 0
     console = output_console()
     for of in told.workloads:
@@ -96,6 +101,17 @@ def answers_json(sweep: Sweep, told: SweepAnswers) -> str:
     counts = {"left_out": sweep.left_out, "superseded": sweep.superseded}
     values = {**asdict(told), **counts, "sweep": sweep.name, "sentences": sentences(told), "workloads": workloads}
     return json.dumps(values, indent=1, allow_nan=False)
+
+
+def answers_markdown(sweep: Sweep, told: SweepAnswers) -> str:
+    """The answers as Markdown, for a document: the tables of the report."""
+    parts = []
+    for of in told.workloads:
+        tables = [table for table in (highest(of), least(of)) if table is not None]
+        parts += [f"> {sentence(of)}", *(f"{table.title}\n\n{table.markdown()}" for table in tables), front(of)]
+    runs = f"{told.runs:,} runs, {told.stopped:,} stopped as unstable, {told.failed:,} failed."
+    parts += [f"SLO: {told.slo.told()}; and every request served. {runs}", *left_out(sweep)]
+    return "\n\n".join(filter(None, parts))
 
 
 def _print(of: WorkloadAnswer, console: Console) -> None:

@@ -18,6 +18,13 @@ class Table:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def markdown(self) -> str:
+        """The table in Markdown, without its title."""
+        last = len(self.heads) - 1
+        sides = tuple(":---" if number in (0, last) else "---:" for number in range(last + 1))
+        lines = [self.heads, sides, *(tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
 
 def highest(of: WorkloadAnswer) -> Table:
     """Per system the design that carries most, the highest rate first, in multiples of the reference's."""

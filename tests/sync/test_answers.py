@@ -11,6 +11,8 @@ import pytest
 from sync import Outcome
 from sync.__main__ import main
 from sync.answers import answers, normalised, sentence, sentences, shown, workload_of
+from sync.base import SweepInfo
+from sync.local_sink import LocalSink
 from sync.slo import Slo
 
 Make = Callable[..., Outcome]
@@ -212,17 +214,32 @@ def test_names_of_systems_are_shown_as_the_paper_writes_them() -> None:
     ]  # fmt: skip
 
 
+def deliver(results: Path, made: list[Outcome]) -> None:
+    """Keep the outcomes as the sweep `mine`."""
+    sink = LocalSink(results)
+    sink.open(SweepInfo("mine", "", "id", "name: mine\n", 4, "python"))
+    for one in made:
+        sink.write(one)
+    sink.close()
+
+
+def test_the_answers_as_markdown_are_tables_with_as_many_cells_in_each_line(
+    run: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [*ladder(run, "baseline-a100", {10: True}), *ladder(run, "a|b", {10: True, 20: True}, label="1P+3T")]
+    deliver(tmp_path, made)
+    assert main(["--results", str(tmp_path), "answers", "mine", "--format", "markdown"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("> Within the SLO at equal cost and power and count, a|b carries at least 20 requests/s, 2.00 times")
+    lines = [line for line in told.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in lines} == {lines[0].count("|")}
+    assert r"| a\|b 1P+3T | 20/s | 2.00× |" in lines[2]
+
+
 def test_the_command_prints_tables_json_and_one_line_for_mistakes(
     run: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sync.base import SweepInfo
-    from sync.local_sink import LocalSink
-
-    sink = LocalSink(tmp_path)
-    sink.open(SweepInfo("mine", "", "id", "name: mine\n", 4, "python"))
-    for one in [*ladder(run, "a", {10: True, 20: False}, label="[1]"), *ladder(run, "b", {10: False, 20: True})]:
-        sink.write(one)
-    sink.close()
+    deliver(tmp_path, [*ladder(run, "a", {10: True, 20: False}, label="[1]"), *ladder(run, "b", {10: False, 20: True})])
     assert main(["--results", str(tmp_path), "answers", "mine"]) == 0
     printed = capsys.readouterr().out
     assert "a [1] conv" in printed

@@ -10,6 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def assert_same_in_all(program: str) -> None:
+    """`program` prints the same, whatever the seed of hashes."""
+    assert len({printed(program, hash_seed) for hash_seed in ("0", "77")}) == 1
+
+
 def printed(program: str, hash_seed: str) -> str:
     """What `program` prints where the hashes of texts are seeded so."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

@@ -9,13 +9,10 @@ import pytest
 
 from sim_core.errors import SpecError, TraceError
 from sim_core.rng import Streams
-from tests.traces.other_processes import ROOT, printed
+from tests.traces.other_processes import assert_same_in_all
+from tests.traces.policies import in_samples
 from traces.distributions import DISTRIBUTIONS, Distribution, distribution
-from traces.policy_text import Context
-from traces.reader import read_csv
-from traces.recipe_file import opener
 
-SAMPLES = ROOT / "traces" / "samples"
 # the mean of the whole tokens, by the formula of each; None: see the distribution's own test
 TEXTS: dict[str, float | None] = {
     "constant:tokens=512": 512.0,
@@ -38,7 +35,7 @@ TEXTS: dict[str, float | None] = {
 
 
 def make(text: object) -> Distribution:
-    return distribution(text, Context("prompt", opener(SAMPLES, read_csv, confined=True)), "prompt")
+    return distribution(text, in_samples("prompt"), "prompt")
 
 
 def test_every_distribution_is_tried_here() -> None:
@@ -116,7 +113,7 @@ def test_other_processes_draw_the_same_whatever_their_hash_seed() -> None:
         "[h.update(make(t).sample(Streams(5)['x'], 300).tobytes() + repr(make(t).facts()).encode()) for t in TEXTS];"
         "print(h.hexdigest())"
     )
-    assert len({printed(program, hash_seed) for hash_seed in ("0", "77")}) == 1
+    assert_same_in_all(program)
 
 
 def test_each_parameter_counts_in_the_facts() -> None:

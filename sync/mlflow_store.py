@@ -74,6 +74,7 @@ class MlflowStore:
         """`say` is called with a line for a person before anything that takes long."""
         self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
         self._connected: MlflowClient | None = None
+        self._artifact_uris: dict[str, str] = {}  # of the runs under way
 
     @property
     def _client(self) -> MlflowClient:
@@ -162,6 +163,7 @@ class MlflowStore:
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
         """A run under way; its id."""
         run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
+        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         return str(run.info.run_id)
 
     def log(
@@ -194,7 +196,13 @@ class MlflowStore:
                 if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                     raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
-            self._client.log_artifacts(run_id, folder)
+            if run_id in self._artifact_uris:  # the client would first read all that there is of the run
+                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+                place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
+                place.log_artifacts(folder)
+            else:
+                self._client.log_artifacts(run_id, folder)
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path:
         """An artifact as a file: where the store keeps it, if that is this machine, else a copy in `folder`."""
@@ -211,6 +219,7 @@ class MlflowStore:
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
         """The run is over."""
         self._client.set_terminated(run_id, status, end_time=end_ms)
+        self._artifact_uris.pop(run_id, None)
 
     def delete_run(self, run_id: str) -> None:
         """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from sync import make_sink
 from sync.mlflow_store import initialise_sqlite
@@ -296,15 +297,16 @@ STEPS = ["create_run", "log_batch", "log_artifacts", "set_terminated"]
 
 def fail_once(monkeypatch, step, *, done):
     """The next call of `step` raises: before it did anything, or after it was `done` (the answer got lost)."""
-    real = getattr(MlflowClient, step)
+    owner = LocalArtifactRepository if step == "log_artifacts" else MlflowClient
+    real = getattr(owner, step)
 
     def failing(self, *args, **kwargs):
-        monkeypatch.setattr(MlflowClient, step, real)
+        monkeypatch.setattr(owner, step, real)
         if done:
             real(self, *args, **kwargs)
         raise ConnectionError("the server is gone")
 
-    monkeypatch.setattr(MlflowClient, step, failing)
+    monkeypatch.setattr(owner, step, failing)
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["same sink", "next sweep"])

@@ -74,8 +74,7 @@ def _grids(members: Sequence[Run]) -> list[Plan]:
         filled, sides = len(set(counts)), (len(columns), len(rows))
         if min(sides) < 2 or filled <= max(sides) or filled < _LEAST_FILLED * len(columns) * len(rows):
             continue
-        cells: dict[Cell, Run] = dict(zip(counts, at_rate, strict=True))
-        found.append(Plan(at_rate[0].system, at_rate[0].load, rate, axes, cells))
+        found.append(Plan(at_rate[0].system, at_rate[0].load, rate, axes, _worse_ones(counts, at_rate)))
     return found
 
 
@@ -86,14 +85,20 @@ def _splits(members: Sequence[Run]) -> Plan | None:
     order = sorted({(row, column) for column, row in counts})
     if len(order) < 2 or len({run.rate for run in rated}) < 2:
         return None
-    cells: dict[Cell, Run] = {}
-    for (column, row), run in zip(counts, rated, strict=True):
-        cell = float(order.index((row, column))), run.rate or 0.0
-        if cell not in cells or not run.within:  # of several the worse one, as in the answers
-            cells[cell] = run
+    places = {split: float(place) for place, split in enumerate(order)}
+    cells = _worse_ones([(places[c[1], c[0]], r.rate or 0.0) for c, r in zip(counts, rated, strict=True)], rated)
     words = {float(place): f"{row}+{column}" for place, (row, column) in enumerate(order)}
     named = (f"{axes[1].removesuffix(' machines')} + {axes[0]}", "requests per second")
     return Plan(rated[0].system, rated[0].load, None, named, cells, by_rate=True, words=words)
+
+
+def _worse_ones(cells: Sequence[Cell], runs: Sequence[Run]) -> dict[Cell, Run]:
+    """Of several runs in a cell (of several seeds) the one that is not within the SLO, as in the answers."""
+    found: dict[Cell, Run] = {}
+    for cell, run in zip(cells, runs, strict=True):
+        if cell not in found or not run.within:
+            found[cell] = run
+    return found
 
 
 def _counts(members: Sequence[Run]) -> tuple[tuple[str, str], list[tuple[int, int]]]:

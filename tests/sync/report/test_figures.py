@@ -225,6 +225,13 @@ def test_of_two_runs_of_a_split_at_one_rate_the_worse_one_is_in_the_map(tmp_path
     assert plan.cells[1.0, 16.0].figure("ttft/p50_slowdown") == 3.0
 
 
+def test_of_two_runs_of_a_cluster_the_worse_one_is_in_the_map_of_counts(tmp_path):
+    bad = run("splitwise-ha", 8.0, 1.5, label="3P+3T", seed=1)
+    for made in ([*grid(), bad], [bad, *grid()]):
+        (plan,), _ = plans_of(data_of(made, tmp_path).runs)
+        assert not plan.cells[3, 3].within
+
+
 def test_maps_of_all_systems_are_at_the_rate_for_which_the_cheapest_are_told(tmp_path):
     made = [
         run(system, rate, rate * slow / (p + t), label=f"{p}P+{t}T")

@@ -32,8 +32,8 @@ def single_outcome(
     config_yaml: str,
     times_s: tuple[float, float],
 ) -> Outcome:
-    """The outcome of a run that has just ended, named by what it is. `provisioned` is the cluster's dollars an hour, power
-    weight and W, `times_s` what the run took: of a core, and by the clock."""
+    """The outcome of a run that has just ended, named by what it is. `provisioned` is the cluster's dollars an hour,
+    power weight and W, `times_s` what the run took: of a core, and by the clock."""
     return Outcome(
         name=run_name(spec, trace.name),
         system=_system(spec),

@@ -12,7 +12,9 @@ TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s"
 MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
 NUMBERS = ("index", "preemptions")
 INSTANCES = ("prompt_instance", "token_instance")  # by their index
-BLOCK = 1024  # requests written at once: column by column takes half the time of row by row
+BLOCK = 256  # requests written at once: column by column takes half the time of row by row; more do not fit caches
+_COLUMNS = (*TIMES, *MAYBE_TIMES, *NUMBERS, *INSTANCES)
+_ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for name in INSTANCES))
 
 
 class Recorder:
@@ -56,15 +58,15 @@ class Recorder:
         return self._numbers[name]
 
     def _write(self) -> None:
-        block = self._block
+        if not self._block:
+            return
+        columns = dict(zip(_COLUMNS, zip(*map(_ATTRIBUTES, self._block), strict=True), strict=True))
         for name in TIMES:
-            self._times[name].extend(map(attrgetter(name), block))
+            self._times[name].extend(columns[name])
         for name in MAYBE_TIMES:
-            get = attrgetter(name)
-            self._times[name].extend([NAN if (time := get(request)) is None else time for request in block])
-        for name in NUMBERS:
-            self._numbers[name].extend(map(attrgetter(name), block))
-        for name in INSTANCES:
-            self._numbers[name].extend(map(attrgetter(f"{name}.index"), block))
-        self._written += len(block)
-        block.clear()
+            times = columns[name]
+            self._times[name].extend([NAN if time is None else time for time in times] if None in times else times)
+        for name in (*NUMBERS, *INSTANCES):
+            self._numbers[name].extend(columns[name])
+        self._written += len(self._block)
+        self._block.clear()

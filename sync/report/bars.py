@@ -69,6 +69,7 @@ def _caption(load: str, base: Champion, members: list[Champion]) -> str:
     of = base.configuration
     carried = f"{of.carries:g} requests/s within the SLO" if of.carries else "none of its rates is within the SLO"
     return (
-        f"Of each system the design that carries most: {'; '.join(label(m.design, load) for m in members)}."
+        f"Of each system the design that carries most, where it has none its largest:"
+        f" {'; '.join(label(m.design, load) for m in members)}."
         f" Relative to {label(base.design, load)}: {carried}, ${of.cost:,.2f} an hour, power weight {of.power:g}."
     )

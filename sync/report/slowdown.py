@@ -69,7 +69,7 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
     caption = (
         "Times over those of the same request alone on a DGX-A100. Shaded, above the dashed line: outside the SLO."
         " Lines that leave a panel are more than twice over the limit; one ends where a run was stopped as unstable or"
-        " failed. Of each system the design that carries most, of equals the cheapest."
+        " failed. Of each system the design that carries most."
     )
     if len(rates) < len({rate for one in lines for rate in one.runs}):
         caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError, choices
-from sim_core.performance import PERFORMANCE_MODELS
-from sim_core.performance.measurements import CurveKey, read_curves
+from sim_core.performance.measurements import read_curves
+from sim_core.performance_config import ReadCurves, performance_spec
 from sim_core.scheduling import SCHEDULERS
 from sim_core.section import Section
-from sim_core.slo import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.spec import (
     ApplicationSpec,
-    CurveSpec,
     InstanceSpec,
     ModelSpec,
-    PerformanceSpec,
     ProcessorSpec,
     SchedulerSpec,
     ServerGroupSpec,
@@ -30,7 +27,6 @@ from sim_core.start_state import START_STATES
 if TYPE_CHECKING:
     from pathlib import Path
 
-ReadCurves = Callable[["Path", str], Mapping[CurveKey, CurveSpec]]
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
 MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
 
@@ -56,7 +52,9 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(top.section("performance_model"), root, measured, servers, applications, start_states),
+        performance=performance_spec(
+            top.section("performance_model"), root, measured, servers, applications, start_states
+        ),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=top.number("end_time", above=True),
         seed=top.integer("seed", 0),
@@ -253,51 +251,3 @@ def _instance(config: Section, run_s: float) -> InstanceSpec:
     )
     config.done()
     return spec
-
-
-def _performance(
-    config: Section,
-    root: Path,
-    measured: ReadCurves,
-    servers: tuple[ServerGroupSpec, ...],
-    applications: tuple[ApplicationSpec, ...],
-    states: tuple[StartStateSpec, ...],
-) -> PerformanceSpec:
-    policy = config.text("policy", PERFORMANCE_MODELS)
-    if policy == "constant":
-        spec = PerformanceSpec(policy, prompt_s=config.number("prompt_time"), token_s=config.number("token_time"))
-    else:
-        hardware = {group.processors[0].name for group in servers}
-        instances = [
-            instance
-            for state in states
-            for instance in (state.instance, state.prompt, state.token)
-            if instance is not None
-        ]
-        wanted = {
-            (app.model.measured_as, name, instance.tensor_parallelism)
-            for app in applications
-            for name in hardware
-            for instance in instances
-        }
-        reference = {(a.model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for a in applications}
-        curves = measured(root / config.text("db_path"), config.text("db_path"))
-        if missing := sorted(wanted - curves.keys()):
-            reason = _not_measured(missing[0], curves.keys())
-            raise SpecError(reason, key=config.path("db_path"), value=config.text("db_path"))
-        spec = PerformanceSpec(
-            policy, curves=tuple(curves[key] for key in sorted(curves.keys() & (wanted | reference)))
-        )
-    config.done()
-    return spec
-
-
-def _not_measured(missing: CurveKey, measured: Iterable[CurveKey]) -> str:
-    """What there are no measurements of, and the nearest that there are."""
-    model, hardware, parallelism = missing
-    models = sorted({name for name, _, _ in measured})
-    if model not in models:
-        return f"no measurements of {model}{choices(model, models)}"
-    wanted = f"{hardware} with tensor parallelism {parallelism}"
-    known = [f"{name} with tensor parallelism {count}" for of, name, count in sorted(measured) if of == model]
-    return f"no measurements of {model} on {wanted}{choices(wanted, known)}"

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -124,12 +125,18 @@ def worker_killed() -> tuple[Sweep, int]:
         return sweep, sweep.end(process)
 
 
-def node_removed() -> tuple[Sweep, int]:
+@contextmanager
+def second_node_at_work() -> Iterator[tuple[Cluster, Sweep, subprocess.Popen[str]]]:
     with cluster(1) as made, sweep_on(made) as sweep:
         made.add_node(1)
         process = sweep.start()
         sweep.wait(3)
         busy(made.nodes[1])
+        yield made, sweep, process
+
+
+def node_removed() -> tuple[Sweep, int]:
+    with second_node_at_work() as (made, sweep, process):
         made.nodes[1].kill()
         sweep.wait(6)
         made.add_node(1)
@@ -137,11 +144,7 @@ def node_removed() -> tuple[Sweep, int]:
 
 
 def node_frozen() -> tuple[Sweep, int]:
-    with cluster(1) as made, sweep_on(made) as sweep:
-        made.add_node(1)
-        process = sweep.start()
-        sweep.wait(3)
-        busy(made.nodes[1])
+    with second_node_at_work() as (made, sweep, process):
         made.nodes[1].freeze()
         return sweep, sweep.end(process)
 
@@ -200,23 +203,14 @@ def cable_pulled() -> tuple[Sweep, int]:
         return sweep, sweep.end(process)
 
 
-def driver_killed() -> tuple[Sweep, int]:
+def driver_stopped(sign: signal.Signals, *counts: int) -> tuple[Sweep, int]:
+    """By a signal once so many points are done, started again each time."""
     with cluster(2) as made, sweep_on(made) as sweep:
-        for count in (2, 5, 9):
+        for count in counts:
             process = sweep.start()
             sweep.wait(count)
-            process.kill()
-            process.communicate()
-        return sweep, sweep.end(sweep.start())
-
-
-def interrupted() -> tuple[Sweep, int]:
-    with cluster(2) as made, sweep_on(made) as sweep:
-        for count in (3, 7):
-            process = sweep.start()
-            sweep.wait(count)
-            os.killpg(process.pid, signal.SIGINT)
-            assert sweep.end(process) == 130
+            os.killpg(process.pid, sign)
+            assert sweep.end(process) == (130 if sign == signal.SIGINT else -sign)
         return sweep, sweep.end(sweep.start())
 
 
@@ -240,8 +234,7 @@ def disk_full() -> tuple[Sweep, int]:
             with sweep_on(made, folder=mount) as sweep:
                 assert sweep.end(sweep.start()) == 1
                 subprocess.run(["mount", "-o", "remount,size=200m", str(mount)], check=True)
-                status = sweep.end(sweep.start())
-                return sweep, status
+                return sweep, sweep.end(sweep.start())
         finally:
             subprocess.run(["umount", str(mount)], check=True)
 
@@ -276,8 +269,8 @@ FAULTS: dict[str, tuple[str, Callable[[], tuple[Sweep, int]]]] = {
     "cable": ("a network cable pulled, another node joins", cable_pulled),
     "folder": ("a node in another network that cannot see the project's folder", folder_out_of_sight),
     "head": ("the head killed, a new cluster, the sweep started again", head_killed),
-    "driver": ("the driver killed three times and started again", driver_killed),
-    "interrupt": ("Ctrl-C twice, each time started again", interrupted),
+    "driver": ("the driver killed three times and started again", partial(driver_stopped, signal.SIGKILL, 2, 5, 9)),
+    "interrupt": ("Ctrl-C twice, each time started again", partial(driver_stopped, signal.SIGINT, 3, 7)),
     "memory": ("the memory of a node taken by others (Ray's monitor kills workers)", memory_short),
     "disk": ("the driver's disk full, then not, and the sweep started again", disk_full),
     "timeout": ("every run over --timeout-per-run, then --retry-failed without it", too_long),
@@ -290,9 +283,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--verbose", action="store_true", help="what each sweep said")
     arguments = parser.parse_args()
-    print(
-        "| fault | times | points each | lost | doubled | failed | seconds |\n|---|---|---|---|---|---|---|", flush=True
-    )
+    print("| fault | times | points each | lost | doubled | failed | seconds |\n" + "|---" * 7 + "|", flush=True)
     for name in arguments.faults or FAULTS:
         told, fault = FAULTS[name]
         sums, began_s = [0, 0, 0], time.monotonic()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -193,7 +194,9 @@ def main() -> int:
         return 2
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in LAUNCHERS:
-            if (mistake := _mistake()) is None:  # Hydra answers odd input with whatever it stumbles over
+            # Hydra answers odd input with whatever it stumbles over, unfit options with a ValueError
+            mistake = _one_line(error) if str(error).startswith("Only one of --") else _mistake()
+            if mistake is None:
                 raise
             print(f"error: {mistake}", file=sys.stderr)
             return 2
@@ -242,7 +245,7 @@ def _deliver(ended: Sequence[Ended]) -> bool:
 
 def _mistake() -> str | None:
     """What is wrong with the overrides on the command line, with the nearest valid name; None: nothing is."""
-    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    overrides = get_args_parser().parse_args().overrides
     composer = Composer()
     try:
         for one in (runs := _runs_of(overrides)):

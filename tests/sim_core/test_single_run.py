@@ -107,6 +107,8 @@ BAD = {
     "unknown group choice": (["start_state=baselin"], ["'baselin'", "did you mean 'baseline'"]),
     "a list for a group": (["applications=[{application_id: 0}]"], ["a group takes the name of one of its files"]),
     "bad grammar": (["cluster=[half"], ["cluster"]),
+    "no override at all": (["--config-name", "config", "seed"], ["cannot read the override 'seed'"]),
+    "options that exclude one another": (["--multirun", "--cfg", "job"], ["Only one of", "--multirun, --cfg"]),
     "negative count": (["cluster.servers.0.count=-1"], ["cluster.servers.0.count=-1", "at least 0"]),
     "count of a half": (["cluster.servers.0.count=0.5"], ["cluster.servers.0.count=0.5", "whole number"]),
     "no machine at all": (["cluster.servers.0.count=0"], ["cluster.servers", "no machine"]),

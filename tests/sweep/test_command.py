@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return call
 
 
+@pytest.fixture
+def tiny_run(run: Callable[..., int], write_experiment: Writer, tiny: str) -> Callable[..., int]:
+    """The same with the tiny experiment as its first argument."""
+    return partial(run, write_experiment(tiny))
+
+
 def test_a_dry_run_lists_the_points_and_starts_nothing(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(write_experiment(tiny), "--dry-run") == 0
+    assert tiny_run("--dry-run") == 0
     printed = capsys.readouterr().out
     assert "one-h100 1xH100 conv 3 rps" in printed
     assert "4 points; nothing was started" in printed
@@ -48,9 +55,9 @@ def test_a_dry_run_lists_the_points_and_starts_nothing(
 
 
 def test_a_dry_run_as_json_is_nothing_but_json(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(write_experiment(tiny), "--dry-run", "--format", "json", "--limit", "2") == 0
+    assert tiny_run("--dry-run", "--format", "json", "--limit", "2") == 0
     points = json.loads(capsys.readouterr().out)
     assert [p["name"] for p in points] == ["one-h100 1xH100 conv 1 rps", "one-h100 1xH100 conv 2 rps"]
     first = points[0]
@@ -62,9 +69,9 @@ def test_a_dry_run_as_json_is_nothing_but_json(
 
 
 def test_a_sweep_ends_with_a_table_and_can_be_read_back(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(write_experiment(tiny), "--local", "--sink", "local") == 0
+    assert tiny_run("--local", "--sink", "local") == 0
     printed = capsys.readouterr().out
     assert "TTFT p50/p90/p99" in printed
     assert "4 completed, 0 failed, 0 not run" in printed
@@ -74,34 +81,32 @@ def test_a_sweep_ends_with_a_table_and_can_be_read_back(
 
 
 def test_a_second_start_runs_nothing_again_and_fresh_runs_all(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ages() -> list[int]:
         return [path.stat().st_mtime_ns for path in sorted((tmp_path / "results").glob("tiny/points/*.json"))]
 
-    file = write_experiment(tiny)
-    assert run(file, "--local", "--sink", "none", "--limit", "3") == 0
+    assert tiny_run("--local", "--sink", "none", "--limit", "3") == 0
     first = ages()
-    assert run(file, "--local", "--sink", "none") == 0
+    assert tiny_run("--local", "--sink", "none") == 0
     assert len(first) == 3
     assert set(first) < set(ages())
     assert "4 completed (3 of them finished before)" in capsys.readouterr().out
-    assert run(file, "--local", "--sink", "none", "--fresh") == 0
+    assert tiny_run("--local", "--sink", "none", "--fresh") == 0
     assert not set(first) & set(ages())
     assert len(ages()) == 4
 
 
 def test_a_damaged_entry_is_told_and_run_again(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tiny)
-    run(file, "--local", "--sink", "none")
+    tiny_run("--local", "--sink", "none")
     torn = next((tmp_path / "results").glob("tiny/points/*.parquet"))
     torn.write_bytes(torn.read_bytes()[:50])
     capsys.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        assert run(file, "--local", "--sink", "none") == 0
+        assert tiny_run("--local", "--sink", "none") == 0
     printed = capsys.readouterr()
     assert "warning: " in printed.err
     assert torn.stem in printed.err
@@ -109,34 +114,32 @@ def test_a_damaged_entry_is_told_and_run_again(
 
 
 def test_one_point_is_run_again_by_number_or_by_key(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tiny)
-    run(file, "--dry-run", "--format", "json")
+    tiny_run("--dry-run", "--format", "json")
     key = json.loads(capsys.readouterr().out)[2]["key"]
     for which in ("2", key[:12], key.upper()):
-        assert run(file, "--dry-run", "--format", "json", "--point", which) == 0
+        assert tiny_run("--dry-run", "--format", "json", "--point", which) == 0
         assert [p["key"] for p in json.loads(capsys.readouterr().out)] == [key]
     for keys in (1, 4):  # one point leaves what is known of the sweep as it was, if anything is
-        assert run(file, "--point", "2", "--sink", "none") == 0
+        assert tiny_run("--point", "2", "--sink", "none") == 0
         assert "1 completed, 0 failed, 0 not run" in capsys.readouterr().out
         assert len(json.loads((tmp_path / "results" / "tiny" / "sweep.json").read_text())["keys"]) == keys
-        run(file, "--local", "--sink", "none")
+        tiny_run("--local", "--sink", "none")
         capsys.readouterr()
 
 
-@pytest.mark.parametrize("which", ["4", "99999999", "abcdefg", "x", "-1", ""])
+# A short number that no point has may begin a key; which keys there are changes with the code.
+@pytest.mark.parametrize("which", ["00000004", "99999999", "abcdefg", "x", "-1", ""])
 def test_a_point_that_is_none_is_refused(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str], which: str
+    tiny_run: Callable[..., int], capsys: pytest.CaptureFixture[str], which: str
 ) -> None:
-    assert run(write_experiment(tiny), f"--point={which}", "--dry-run") == 2
+    assert tiny_run(f"--point={which}", "--dry-run") == 2
     assert "no point has this number" in capsys.readouterr().err
 
 
-def test_a_debug_run_writes_what_every_instance_did(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path
-) -> None:
-    assert run(write_experiment(tiny), "--point", "3", "--debug") == 0
+def test_a_debug_run_writes_what_every_instance_did(tiny_run: Callable[..., int], tmp_path: Path) -> None:
+    assert tiny_run("--point", "3", "--debug") == 0
     written = {path.name for path in (tmp_path / "results" / "tiny" / "debug").rglob("*.csv")}
     assert "summary.csv" in written
     assert list((tmp_path / "results" / "tiny" / "debug").glob("*/instances/0/*.csv"))
@@ -180,11 +183,7 @@ def test_an_experiment_file_that_is_missing_ends_with_status_2(
 
 
 def test_a_point_that_fails_is_listed_with_its_reason_and_the_rest_is_run(
-    run: Callable[..., int],
-    write_experiment: Writer,
-    tiny: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from traces import workload
 
@@ -195,16 +194,15 @@ def test_a_point_that_fails_is_listed_with_its_reason_and_the_rest_is_run(
             raise RuntimeError("planted [not markup]")
         return load(ref, root)
 
-    file = write_experiment(tiny)
     monkeypatch.setattr(workload, "load", failing)
-    assert run(file, "--local", "--sink", "local") == 1
+    assert tiny_run("--local", "--sink", "local") == 1
     printed = capsys.readouterr().out
     assert "failed one-h100 1xH100 conv 2 rps: RuntimeError: planted [not markup]" in printed
     assert "--debug" in printed
     assert "3 completed, 1 failed, 0 not run" in printed
     monkeypatch.undo()
-    assert run(file, "--local", "--sink", "none") == 1  # kept as it is
-    assert run(file, "--local", "--sink", "none", "--retry-failed") == 0
+    assert tiny_run("--local", "--sink", "none") == 1  # kept as it is
+    assert tiny_run("--local", "--sink", "none", "--retry-failed") == 0
 
 
 def test_a_point_is_found_by_as_much_of_its_key_as_tells_it_apart(tiny: str) -> None:
@@ -242,18 +240,14 @@ def test_without_arguments_the_experiment_is_what_is_missing(capsys: pytest.Capt
 
 
 def test_a_sweep_that_was_interrupted_before_anything_was_done_names_no_place_to_look(
-    run: Callable[..., int],
-    write_experiment: Writer,
-    tiny: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(point: object, root: Path, **_: object) -> Outcome:
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the signal came first")
 
     monkeypatch.setattr("sweep.serial.run_point", interrupted)
-    assert run(write_experiment(tiny), "--local") == 130
+    assert tiny_run("--local") == 130
     printed = capsys.readouterr()
     assert "0 completed, 0 failed, 4 not run" in printed.out
     assert "mlflow" not in printed.out
@@ -285,15 +279,9 @@ def test_a_command_to_copy_is_readable() -> None:
 
 
 def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
-    run: Callable[..., int],
-    write_experiment: Writer,
-    tiny: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import ray
-
-    file = write_experiment(tiny)
 
     def gone(self: object, points: Sequence[Point], interrupts: object) -> Generator[Outcome, None, None]:
         yield run_point(points[0], project_root())
@@ -301,10 +289,10 @@ def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
 
     monkeypatch.setattr(RayLauncher, "_outcomes", gone)
     monkeypatch.setattr(ray, "init", lambda **_: None)
-    assert run(file, "--sink", "none") == 1
+    assert tiny_run("--sink", "none") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("runs ")]
     assert line.startswith("error: Ray is gone (Connection reset by peer); what is finished is kept")
-    assert run(file, "--local", "--sink", "none") == 0
+    assert tiny_run("--local", "--sink", "none") == 0
     assert "4 completed (1 of them finished before)" in capsys.readouterr().out
 
 
@@ -340,21 +328,19 @@ def test_ctrl_c_while_the_command_is_loaded_is_one_line(
 
 
 def test_what_a_sweep_says_at_its_end_can_be_typed_as_it_is(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tiny)
-    run(file, "--local", "--sink", "none")
+    tiny_run("--local", "--sink", "none")
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("more: ")]
     assert shlex.split(line)[1:] == ["python", "-m", "sync", "--results", str(tmp_path / "results"), "answers", "tiny"]
 
 
 def test_failed_points_of_an_earlier_start_are_told_how_to_run_again(
-    run: Callable[..., int], write_experiment: Writer, tiny: str, capsys: pytest.CaptureFixture[str]
+    tiny_run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tiny)
-    run(file, "--local", "--sink", "none", "--timeout-per-run", "0.000001")
+    tiny_run("--local", "--sink", "none", "--timeout-per-run", "0.000001")
     capsys.readouterr()
-    assert run(file, "--local", "--sink", "none") == 1
+    assert tiny_run("--local", "--sink", "none") == 1
     printed = capsys.readouterr().out
     assert "0 completed, 4 failed (4 of them finished before), 0 not run" in printed
     assert "to run them again: the same command with --retry-failed" in printed

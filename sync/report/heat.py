@@ -23,6 +23,8 @@ TITLE = "Provisioning"
 _MOST = 2.0  # times the limit: where the colours end
 _MOST_TICKS, _MOST_SPLITS = 8, 18  # on an axis
 Grid = npt.NDArray[np.float64]
+Corner = tuple[float, float]  # of a cell
+Edge = tuple[Corner, Corner]
 
 
 def heat(data: ReportData) -> Sequence[Plot | Missing]:
@@ -104,15 +106,23 @@ def _map(data: ReportData, plan: Plan) -> Plot:
 
 
 def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]], columns: list[float], rows: list[float]) -> None:
-    most = _MOST_SPLITS if plan.by_rate else _MOST_TICKS
-    step, row_step = -(-len(columns) // most), -(-len(rows) // _MOST_TICKS)
+    shown = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
     panel = grid[0][0]  # all share theirs
-    panel.set_xticks(range(0, len(columns), step), [plan.word(column) for column in columns[::step]])
-    panel.set_yticks(range(0, len(rows), row_step), [f"{row:g}" for row in rows[::row_step]])
+    panel.set_xticks(list(shown), [plan.word(columns[place]) for place in shown])
+    panel.set_yticks(list(at := round_places(rows)), [f"{rows[place]:g}" for place in at])
     for below in grid[-1]:
         below.set_xlabel(plan.axes[0])
         if plan.by_rate:
             below.tick_params(axis="x", labelrotation=90, labelsize=6)
+
+
+def round_places(values: Sequence[float]) -> Sequence[int]:
+    """Where on an axis figures stand: at round ones, as many as there is room for."""
+    for step in (1, 2, 5, 10, 20, 50, 100, 200, 500):
+        places = [place for place, value in enumerate(values) if value % step == 0]
+        if 2 <= len(places) <= _MOST_TICKS:
+            return places
+    return range(0, len(values), -(-len(values) // _MOST_TICKS))
 
 
 def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
@@ -154,12 +164,31 @@ def _frontier(panel: Axes, held: npt.NDArray[np.bool_], color: str, behind: str,
     """The edges between cells that hold a limit and those that do not: exact, not smoothed."""
     from matplotlib.collections import LineCollection
 
-    edges = []
+    edges: list[Edge] = []
     for row, column in itertools.product(range(held.shape[0]), range(held.shape[1])):
         if column + 1 < held.shape[1] and held[row, column] != held[row, column + 1]:
-            edges.append([(column + 0.5, row - 0.5), (column + 0.5, row + 0.5)])
+            edges.append(((column + 0.5, row - 0.5), (column + 0.5, row + 0.5)))
         if row + 1 < held.shape[0] and held[row, column] != held[row + 1, column]:
-            edges.append([(column - 0.5, row + 0.5), (column + 0.5, row + 0.5)])
+            edges.append(((column - 0.5, row + 0.5), (column + 0.5, row + 0.5)))
+    paths = chained(edges)
     for shade, width, style in ((behind, 2.8, "solid"), (color, 1.4, dashes)):
-        lines = LineCollection(edges, colors=shade, linewidths=width, linestyles=[style], capstyle="butt")
+        lines = LineCollection(paths, colors=shade, linewidths=width, linestyles=[style], capstyle="butt")
         panel.add_collection(lines, autolim=False)
+
+
+def chained(edges: Sequence[Edge]) -> list[list[Corner]]:
+    """The edges as lines that are as long as they can be: dashes of lines shorter than a dash are none."""
+    beside: dict[Corner, list[Corner]] = {}
+    for one, other in edges:
+        beside.setdefault(one, []).append(other)
+        beside.setdefault(other, []).append(one)
+    paths = []
+    ends = [corner for corner, others in beside.items() if len(others) % 2]
+    for start in [*ends, *beside]:  # lines with ends first: what is left are loops
+        path = [start]
+        while beside[path[-1]]:
+            onward = beside[path[-1]].pop()
+            beside[onward].remove(path[-1])
+            path.append(onward)
+        paths += [path] if len(path) > 1 else []
+    return paths

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import math
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ from sync.report.batches import batches, time_shares
 from sync.report.data import detailed_run, label, shown_rate
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
-from sync.report.heat import heat
+from sync.report.heat import chained, heat, round_places
 from sync.report.over_time import over_time
 from sync.report.plans import cheapest, plans_of
 from sync.report.slowdown import shown_rates, slowdown
@@ -223,6 +224,33 @@ def test_of_two_runs_of_a_split_at_one_rate_the_worse_one_is_in_the_map(tmp_path
     made = [*along_a_budget(), run("splitwise-ha", 16.0, 1.5, label="5P+5T", seed=1)]
     (plan,), _ = plans_of(data_of(made, tmp_path).runs)
     assert plan.cells[1.0, 16.0].figure("ttft/p50_slowdown") == 3.0
+
+
+def test_the_frontier_is_one_line_however_many_cells_it_goes_around():
+    stairs = [((n, n), (n + 1, n)) for n in range(9)] + [((n + 1, n), (n + 1, n + 1)) for n in range(9)]
+    for edges in (stairs, stairs[::-1], [(b, a) for a, b in stairs]):
+        (path,) = chained(edges)
+        assert (len(path), {path[0], path[-1]}) == (19, {(0, 0), (9, 9)})
+    loop = [((0, 0), (1, 0)), ((1, 0), (1, 1)), ((1, 1), (0, 1)), ((0, 1), (0, 0))]
+    paths = chained([*stairs[9:10], *loop])
+    steps = [frozenset(step) for path in paths for step in itertools.pairwise(path)]
+    assert sorted(map(sorted, steps)) == sorted(map(sorted, [*stairs[9:10], *loop]))  # each once
+    assert chained([]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (range(1, 40), [5, 10, 15, 20, 25, 30, 35]),
+        (range(5, 40, 5), [5, 10, 15, 20, 25, 30, 35]),
+        (range(50, 181, 10), [60, 80, 100, 120, 140, 160, 180]),
+        ([0.2, 0.4, 0.6], [0.2, 0.4, 0.6]),
+        ([7], [7]),
+        ([3, 7], [3, 7]),
+    ],
+)
+def test_ticks_of_a_map_are_at_round_figures(values, shown):
+    assert [values[place] for place in round_places(values)] == shown
 
 
 def test_of_two_runs_of_a_cluster_the_worse_one_is_in_the_map_of_counts(tmp_path):

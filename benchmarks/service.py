@@ -12,6 +12,7 @@ The first two take minutes on two cores; other work on the machine moves the fig
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -73,14 +74,8 @@ systems:
 """
 SHORT = """\
 name: short
-overrides:
-  cluster: half_half
-  cluster.servers.0.count: 0
-  cluster.servers.1.count: 2
-  performance_model: db
-  start_state: baseline
-  applications.0.scheduler: token_jsq
-  trace.filename: rr_conv_${rate}_60s
+overrides: {cluster: half_half, cluster.servers.0.count: 0, cluster.servers.1.count: 2, performance_model: db,
+  start_state: baseline, applications.0.scheduler: token_jsq, trace.filename: "rr_conv_${rate}_60s"}
 axes: {rate: "1, 2, 3, 4, 5", seed: "range(2000)"}
 systems: {two: {}}
 """
@@ -88,8 +83,7 @@ systems: {two: {}}
 
 def isocost(runs: int, requests: int) -> str:
     """So many runs of about so many requests each."""
-    low, high = RATES
-    count = max(2, runs // SYSTEMS)
+    (low, high), count = RATES, max(2, runs // SYSTEMS)
     rates = [round(low + (high - low) * i / (count - 1)) for i in range(count)]
     return ISOCOST.replace("REQUESTS", str(requests)).replace("RATES_A_SECOND", ", ".join(map(str, rates)))
 
@@ -102,8 +96,6 @@ def loops_cpu_s(points: Sequence[Point]) -> float:
 
 
 def _loops_cpu_s(points: Sequence[Point]) -> float:
-    import gc
-
     gc.freeze()
     total_s = 0.0
     for point in points:
@@ -204,8 +196,7 @@ def workers(runs: int, requests: int) -> None:
     one = sweep(text, "--sink", "none", "--jobs", "1")
     two = sweep(text, "--sink", "none", "--jobs", "2")
     print(json.dumps({"one": one, "two": two}))
-    ratio = one["first_to_last_s"] / two["first_to_last_s"]
-    print(f"two workers are {ratio:.2f} times one (from the first result to the last)")
+    print(f"two workers are {one['first_to_last_s'] / two['first_to_last_s']:.2f} times one, from the first result on")
 
 
 def points_per_second(count: int = 10_000) -> None:

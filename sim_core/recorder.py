@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from operator import attrgetter
 
-from sim_core.arithmetic import NAN, Arithmetic
+from sim_core.arithmetic import NAN
 from sim_core.request import Request
 
 TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s")
@@ -18,15 +18,11 @@ _ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for n
 
 
 class Recorder:
-    """A column an attribute of a completed request, in order of completion, and who was turned away.
+    """A column an attribute of a completed request, in order of completion, and who was turned away."""
 
-    `arithmetic` does what is worked out over the columns once the run has ended.
-    """
-
-    __slots__ = ("_block", "_numbers", "_times", "_written", "arithmetic", "rejected")
+    __slots__ = ("_block", "_numbers", "_times", "_written", "rejected")
 
     def __init__(self) -> None:
-        self.arithmetic = Arithmetic()
         self.rejected: list[tuple[Request, str]] = []
         self._block: list[Request] = []
         self._written = 0

@@ -54,8 +54,8 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         raise InvariantError(
             f"{len(recorder)} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
         )
-    requests = _request_columns(recorder, trace)
-    _add_slowdowns(requests, simulation.spec, recorder.arithmetic)
+    requests = _request_columns(recorder, trace, simulation.arithmetic)
+    _add_slowdowns(requests, simulation.spec, simulation.arithmetic)
     instances = _instance_columns(simulation)
     result = SimResult(
         requests=requests,
@@ -68,13 +68,13 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         end_s=simulation.engine.now,
         stopped_s=stopped_s,
     )
-    result.summary.update(_summary(result, trace, recorder.arithmetic))
+    result.summary.update(_summary(result, trace, simulation.arithmetic))
     return result
 
 
-def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
+def _request_columns(recorder: Recorder, trace: Trace, arithmetic: Arithmetic) -> Columns:
     rows, time = recorder.numbers("index"), recorder.times
-    minus, gather = recorder.arithmetic.minus, recorder.arithmetic.gather
+    minus, gather = arithmetic.minus, arithmetic.gather
     arrival, outputs = gather(trace.arrival_s, rows), gather(trace.output_tokens, rows)
     prompt_start, prompt_end = time("prompt_start_s"), time("prompt_end_s")
     ttft, e2e = minus(prompt_end, arrival), minus(time("end_s"), arrival)
@@ -86,7 +86,7 @@ def _request_columns(recorder: Recorder, trace: Trace) -> Columns:
         "output_tokens": outputs,
         "queue_s": minus(prompt_start, arrival),
         "ttft_s": ttft,
-        "tbt_s": recorder.arithmetic.per_token(e2e, ttft, outputs),
+        "tbt_s": arithmetic.per_token(e2e, ttft, outputs),
         "e2e_s": e2e,
         "prompt_start_s": prompt_start,
         "prompt_end_s": prompt_end,
@@ -128,7 +128,7 @@ def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
             rows.append((request.index, "unfinished", application.state_of(request)))
     come = simulation.recorder.numbers("index") + array("i", [row for row, _, _ in rows])
     never = "the run ended before it reached its application"
-    rows.extend((row, "unfinished", never) for row in simulation.recorder.arithmetic.missing(come, len(trace)))
+    rows.extend((row, "unfinished", never) for row in simulation.arithmetic.missing(come, len(trace)))
     return {
         "request_id": [trace.request_id[row] for row, _, _ in rows],
         "application_id": [trace.application_id[row] for row, _, _ in rows],

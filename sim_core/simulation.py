@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
+from sim_core.arithmetic import Arithmetic
 from sim_core.batching import BATCHING, Instance
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
@@ -25,11 +26,15 @@ from sim_core.trace import Trace
 
 
 class Simulation:
-    """Everything of one run. `run` may be called once."""
+    """Everything of one run. `run` may be called once.
 
-    def __init__(self, spec: SimSpec) -> None:
+    `arithmetic` does what is worked out over the columns once the run has ended; in plain Python unless told.
+    """
+
+    def __init__(self, spec: SimSpec, arithmetic: Arithmetic | None = None) -> None:
         """Build the cluster. Raises SpecError or CapacityError where the spec cannot work."""
         self.spec = spec
+        self.arithmetic = arithmetic or Arithmetic()
         self.engine = Engine()
         self.recorder = Recorder()
         self._standstill = Standstill()
@@ -135,6 +140,6 @@ def build_performance(spec: SimSpec) -> PerformanceModel:
     return PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
 
 
-def simulate(spec: SimSpec, trace: Trace) -> SimResult:
-    """Serve `trace` on what `spec` describes; a pure function of the two."""
-    return Simulation(spec).run(trace)
+def simulate(spec: SimSpec, trace: Trace, arithmetic: Arithmetic | None = None) -> SimResult:
+    """Serve `trace` on what `spec` describes; a pure function of the two. `arithmetic`: see `Simulation`."""
+    return Simulation(spec, arithmetic).run(trace)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from sim_core import SimResult, SimSpec, Trace, __version__
-from sim_core.simulation import Simulation
+from sim_core import Trace, __version__, simulate
 from sweep.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.time_limit import time_limit
 from sync.arrays import NumpyArithmetic
@@ -35,7 +34,7 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
     try:
         with time_limit(timeout_s):
             trace = workload.load(point.trace, root) if trace is None else trace
-            result = _simulate(point.spec, trace)
+            result = simulate(point.spec, trace, NumpyArithmetic())
             table = encode_requests(result, point.spec, trace)
             figures = run_figures(result)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
@@ -52,12 +51,6 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
         started_at=started_at,
         version=__version__,
     )
-
-
-def _simulate(spec: SimSpec, trace: Trace) -> SimResult:
-    simulation = Simulation(spec)
-    simulation.recorder.arithmetic = NumpyArithmetic()
-    return simulation.run(trace)
 
 
 @cache

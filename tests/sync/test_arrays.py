@@ -14,7 +14,6 @@ from configs.compose import Composer
 from sim_core import simulate, spec_from_config
 from sim_core.arithmetic import Arithmetic
 from sim_core.performance.base import IterationTimes, TimeTable
-from sim_core.simulation import Simulation
 from sync.arrays import NumpyArithmetic
 from traces.workload import TraceRef, load
 
@@ -70,9 +69,7 @@ def test_a_run_has_the_same_results_whoever_does_the_arithmetic(overrides):
     trace = load(TraceRef("rr_conv_20_1min", "traces/samples", 0), ROOT)
     applications = array("q", [row % len(spec.applications) for row in range(len(trace))])
     trace = dataclasses.replace(trace, application_id=applications)
-    simulation = Simulation(spec)
-    simulation.recorder.arithmetic = NumpyArithmetic()
-    plain, fast = simulate(spec, trace), simulation.run(trace)
+    plain, fast = simulate(spec, trace), simulate(spec, trace, NumpyArithmetic())
     assert plain.completed > 0
     for name, column in plain.requests.items():
         same(column, fast.requests[name])

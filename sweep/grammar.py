@@ -91,6 +91,7 @@ def override_values(override: Override, key: str) -> tuple[Any, ...]:
         raise SpecError(reason, key=key, value=override.get_value_string())
     if isinstance(value, RangeSweep):
         _check_range(value, key, override.get_value_string())
+        return _range_values(value)
     return tuple(_plain(v) for v in override.sweep_iterator(Transformer.identity))
 
 
@@ -150,12 +151,21 @@ def _evaluate(text: str, key: str) -> Any:
         raise SpecError(reason, key=key, value=text) from error
 
 
+def _range_values(sweep: RangeSweep) -> tuple[Any, ...]:
+    """The values of a range, its stop left out: counted in decimals, so that range(0.1, 0.4, 0.1) has 0.3 in it, and
+    neither 0.30000000000000004 nor 0.4."""
+    start, stop, step = (Decimal(repr(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    whole = isinstance(sweep.start, int) and isinstance(sweep.step, int)
+    numbers = (start + i * step for i in range(max(0, ceil((stop - start) / step))))
+    return tuple(int(number) if whole else float(number) for number in numbers)
+
+
 def _check_range(sweep: RangeSweep, key: str, told: str) -> None:
     """Raise SpecError for a range that has no end, or more values than there may be points."""
     numbers = (sweep.start, sweep.stop, sweep.step)
     if not all(number is not None and isfinite(number) for number in numbers):
         raise SpecError("a range goes from a number to a number", key=key, value=told)
-    start, stop, step = (Decimal(number or 0) for number in numbers)
+    start, stop, step = (Decimal(repr(number)) for number in numbers)
     if step == 0:
         raise SpecError("the step of a range must not be 0", key=key, value=told)
     if (count := ceil((stop - start) / step)) > MOST_POINTS:

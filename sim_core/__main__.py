@@ -157,6 +157,7 @@ def _outcome(
         key=content_key(spec, identity, code_digest()),
         overrides=overrides,
         trace_identity=identity,
+        workload=workload.workload_name(ref, ROOT),
         rate=workload.rate_per_s(ref, ROOT),
         provisioned=(*cost_and_power(counts, figures), provisioned_watts(counts, figures)),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(resolved)),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sim_core.errors import SpecError, choices
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.measurements import CurveKey
+from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
-from sim_core.slo import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.spec import ApplicationSpec, CurveSpec, PerformanceSpec, ServerGroupSpec, StartStateSpec
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sim_core.reference import METRICS as LIMITED
 from sim_core.results import SimResult
-from sim_core.slo import SLO_LIMITS
+from sim_core.slo import judge
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
 
@@ -31,10 +32,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
         lines.append(f"unstable   stopped at {result.stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     elif result.completed:
         lines += _times(summary)
-        within = "within the SLO" if summary["slo/within"] else "NOT within the SLO"
-        missed = [name.removeprefix("slo/") for name, held in summary.items() if name.startswith("slo/") and not held]
-        missed = [name for name in missed if name != "within"]
-        lines.append(f"SLO        {within}{': ' + ', '.join(missed) + ' too slow' if missed else ''}")
+        lines.append(f"SLO        {_verdict(summary)}")
         lines.append(
             f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
             f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
@@ -53,9 +51,15 @@ def one_line_summary(result: SimResult) -> str:
         return f"{counts}; unstable, stopped at {result.stopped_s:,.1f} s"
     if "ttft/p99_s" not in result.summary:
         return counts
-    within = "within the SLO" if result.summary["slo/within"] else "NOT within the SLO"
     tbt = f", TBT {result.summary['tbt/p99_s']:.3f} s" if "tbt/p99_s" in result.summary else ""
-    return f"{counts}; p99 TTFT {result.summary['ttft/p99_s']:.3f} s{tbt}; {within}"
+    return f"{counts}; p99 TTFT {result.summary['ttft/p99_s']:.3f} s{tbt}; {_verdict(result.summary)}"
+
+
+def _verdict(summary: dict[str, float]) -> str:
+    """Whether the run is within the paper's SLO, and if not, why."""
+    judgement = judge(summary)
+    beside = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
+    return f"within the SLO{beside}" if judgement.within else f"NOT within the SLO: {judgement.text()}{beside}"
 
 
 def _times(summary: dict[str, float]) -> list[str]:
@@ -65,7 +69,7 @@ def _times(summary: dict[str, float]) -> list[str]:
         if f"{metric}/p50_s" not in summary:
             continue
         line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in percentiles)
-        if metric in SLO_LIMITS and f"{metric}/p50_slowdown" in summary:
+        if metric in LIMITED and f"{metric}/p50_slowdown" in summary:
             line += "       " + "".join(f"{summary[f'{metric}/{name}_slowdown']:>9.2f}x" for name in percentiles)
         lines.append(line)
     return lines

@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sim_core import slo
+from sim_core import reference
 from sim_core.arithmetic import Arithmetic, Columns
 from sim_core.errors import InvariantError
 from sim_core.performance.base import IterationTimes
@@ -103,7 +103,7 @@ def _request_columns(recorder: Recorder, trace: Trace, arithmetic: Arithmetic) -
 
 def _reference_times(spec: SimSpec, application: ApplicationSpec) -> IterationTimes | None:
     """How fast a request is alone on the SLO's reference machine; None where nothing says."""
-    wanted = (application.model.measured_as, slo.REFERENCE_HARDWARE, slo.REFERENCE_TENSOR_PARALLELISM)
+    wanted = (application.model.measured_as, reference.REFERENCE_HARDWARE, reference.REFERENCE_TENSOR_PARALLELISM)
     if spec.performance.policy != "db":
         from sim_core.simulation import build_performance
 
@@ -167,7 +167,6 @@ def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[st
         "run/unfinished": float(result.unfinished),
         "run/events": float(result.events),
         "run/end_s": result.end_s,
-        "slo/within": 0.0,
     }
     if result.stopped_s is not None:
         summary["run/stopped_early_s"] = result.stopped_s
@@ -175,8 +174,6 @@ def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[st
         return summary
     requests = result.requests
     summary.update(_times(requests, arithmetic))
-    if result.rejected or result.unfinished:  # whoever waits for ever is not within any limit
-        summary["slo/within"] = 0.0
     applications = sorted(set(requests["application_id"]))
     if len(applications) > 1:
         for number in applications:
@@ -195,7 +192,7 @@ def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[st
 
 
 def _times(requests: Columns, arithmetic: Arithmetic) -> dict[str, float]:
-    """Statistics of times and slowdowns, and the checks of the SLO."""
+    """Statistics of times and slowdowns."""
     summary: dict[str, float] = {}
     for metric in ("ttft", "tbt", "e2e", "queue"):
         values = arithmetic.ascending(requests[f"{metric}_s"])
@@ -203,14 +200,10 @@ def _times(requests: Columns, arithmetic: Arithmetic) -> dict[str, float]:
             summary[f"{metric}/mean_s"] = mean(values)
             summary.update({f"{metric}/{name}_s": percentile(values, p) for name, p in PERCENTILES})
             summary[f"{metric}/max_s"] = values[-1]
-    complete = True
-    for metric, limits in slo.SLO_LIMITS.items():
+    for metric in reference.METRICS:
         values = arithmetic.ascending(requests[f"{metric}_slowdown"])
-        complete = complete and bool(values)
-        if values:
-            summary.update({f"{metric}/{name}_slowdown": percentile(values, float(name[1:])) for name in limits})
-    if complete:
-        summary.update(slo.check(summary))
+        for name in reference.SLOWDOWN_PERCENTILES if values else ():
+            summary[f"{metric}/{name}_slowdown"] = percentile(values, float(name[1:]))
     return summary
 
 

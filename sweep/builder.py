@@ -16,29 +16,32 @@ from sim_core.simulation import Simulation
 from sim_core.spec import CurveSpec
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sweep.grammar import to_override
-from sweep.naming import machines_label
+from sweep.naming import machines_by_role, machines_label
 from sweep.point import Point, content_key
 from sweep.resolver import Resolver
 from sweep.variables import Names
+from sync.point_id import Roles, rate_of_number
 from traces import named, workload
 from traces.workload import TraceRef
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One combination of axis values of one system, and the settings that come of it."""
+    """One combination of axis values of one system, and the settings that come of it. `workload`: what the name of its
+    trace says beside the rate; empty where the name does not take the rate from an axis."""
 
     system: str
     axes: dict[str, object]
     settings: dict[str, Any]
+    workload: str = ""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A trace, once looked at: `told` is what a point's name says of it."""
+    """A trace, once looked at."""
 
     identity: str
-    told: str
+    workload: str
     rate: float | None
     requests: int
     applications: frozenset[int] = frozenset({0})  # that its requests ask for
@@ -54,6 +57,7 @@ class _Design:
     cost: float
     power: float
     watts: float
+    roles: Roles
     parts: Iterable[object]  # kept, since it is found by their ids
 
 
@@ -84,10 +88,13 @@ class Builder:
         if missing := source.applications - {app.application_id for app in spec.applications}:
             reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"
             raise TraceError(f"{reason} of two, with start_state=several", source=ref.filename)
+        rate, workload_name = _served(choice, source)
         return Point(
             index=index,
-            name=f"{choice.system} {design.label} {source.told}{_stop_label(spec)}",
+            name="",  # `naming.distinct_points` gives it, once all points are known
             system=choice.system,
+            design=f"{choice.system} {design.label}{_stop_label(spec)}",
+            workload=workload_name,
             overrides=overrides,
             spec=spec,
             trace=ref,
@@ -97,10 +104,11 @@ class Builder:
             machines=design.machines,
             cost=design.cost,
             power=design.power,
-            rate=source.rate,
+            rate=rate,
             config=config,
             requests=source.requests,
             watts=design.watts,
+            roles=design.roles,
         )
 
     def _design(self, config: Mapping[str, Any]) -> _Design:
@@ -122,6 +130,7 @@ class Builder:
                 cost,
                 power,
                 provisioned_watts(counts, self._figures),
+                machines_by_role(spec),
                 parts.values(),
             )
         return self._designs[known]
@@ -151,15 +160,25 @@ class Builder:
             identity = workload.identity(ref, self._root)
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
-                told = f"{recipe.workload} {recipe.rate_per_s:g} rps"
                 about = int(recipe.rate_per_s * recipe.duration_s)
-                self._sources[ref] = _Source(identity, told, recipe.rate_per_s, about)
+                told = workload.workload_name(ref, self._root)
+                self._sources[ref] = _Source(identity, told, rate_of_number(recipe.rate_per_s), about)
             else:
                 trace = workload.load(ref, self._root)
                 applications = frozenset(trace.application_id)
-                rate = workload.rate_per_s(ref, self._root)
-                self._sources[ref] = _Source(identity, ref.filename, rate, len(trace), applications)
+                rate, told = workload.rate_per_s(ref, self._root), workload.workload_name(ref, self._root)
+                rate = None if rate is None else rate_of_number(rate)
+                self._sources[ref] = _Source(identity, told, rate, len(trace), applications)
         return self._sources[ref]
+
+
+def _served(choice: Choice, source: _Source) -> tuple[float | None, str]:
+    """The rate and the workload of a point: the trace's own rate, else an axis `rate`; the experiment's own word for
+    the workload where it has an axis of that name, else the name of the traces without what the rate puts into it."""
+    said, rate = choice.axes.get("workload"), choice.axes.get("rate")
+    if source.rate is None and choice.workload and isinstance(rate, int | float) and not isinstance(rate, bool):
+        return rate_of_number(float(rate)), said if isinstance(said, str) else choice.workload
+    return source.rate, said if isinstance(said, str) else source.workload
 
 
 def _stop_label(spec: SimSpec) -> str:

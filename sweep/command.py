@@ -33,10 +33,8 @@ from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep
 from sweep.status import STATUS, status_command
 from sweep.table import failures_text, output_console, stopped_text
 from sync.base import ResultSink
-from sync.judging import judging
 from sync.privacy import scrub
 from sync.sinks import make_sink
-from sync.slo import judged
 from sync.tracking import tracking_uri
 from sync.ui import ui_lines
 from sync.writer import Delivery, SinkWriter
@@ -93,9 +91,13 @@ def points_json(points: Sequence[Point]) -> str:
                 "name": p.name,
                 "key": p.key,
                 "system": p.system,
+                "design": p.design,
+                "workload": p.workload,
+                "seed": p.trace.seed,
                 "axes": p.axes,
                 "overrides": list(p.overrides),
                 "machines": p.machines,
+                "roles": p.roles,
                 "cost": p.cost,
                 "power": p.power,
                 "rate": p.rate,
@@ -112,7 +114,6 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
     experiment = read_experiment(arguments.experiment)
-    sink = judging(sink, experiment.slo)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as told:
         points = grid.points(arguments.limit if arguments.point is None else None, told)
@@ -130,6 +131,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         experiment_text=experiment.text,
         points=grid.total,
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
+        slo=experiment.slo,
     )
     report, delivery = _sweep(points, info, sink, arguments, screen)
     _show_results(report, delivery, experiment, grid.total, arguments, screen)
@@ -215,11 +217,10 @@ def _show_results(
     screen: Console,
 ) -> None:
     console = output_console()
-    outcomes = [judged(outcome, experiment.slo) for outcome in report.outcomes]
-    completed = [outcome for outcome in outcomes if outcome.status == "completed"]
+    completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
     stopped = [outcome for outcome in report.outcomes if outcome.status == "stopped"]
     if completed:
-        console.print(results_table(completed, console))
+        console.print(results_table(completed, console, experiment.slo))
     if stopped:
         console.print(stopped_text(stopped))
     if report.failed:
@@ -231,7 +232,7 @@ def _show_results(
     failed = f"{reused}, 0 failed" if not report.failed else f", {len(report.failed)} failed{reused}"
     counts = f"{len(completed)} completed{unstable}{failed}, {report.missing} not run"
     console.print(f"{counts}{part}")
-    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
+    print_answer(report.outcomes, experiment.slo, experiment.name, arguments.results, console)
     if report.given_up:
         screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
     elif report.missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 from math import prod
@@ -15,7 +15,7 @@ from sweep.builder import Builder, Choice
 from sweep.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment import Experiment, System
 from sweep.grammar import MOST_POINTS, override_values, parse_override, substitute
-from sweep.naming import distinct_names
+from sweep.naming import distinct_points
 from sweep.point import Point
 from sweep.variables import (
     SINGLE_RUNS,
@@ -27,6 +27,7 @@ from sweep.variables import (
     work_out,
 )
 
+_TRACE, _RATE = "trace.filename", "${rate}"
 Told = Callable[[int, int], None]  # how many points are built, and of how many
 
 
@@ -59,12 +60,11 @@ class Grid:
         points: list[Point] = []
         for choice in islice(choices_of(experiment, self._builder.names), wanted):
             try:
-                points.append(self._builder.point(len(points), choice))
+                points.append(replace(self._builder.point(len(points), choice), slo=experiment.slo))
             except SimError as error:
                 raise SpecError(str(error), source=_place(experiment, choice)) from error
             told(len(points), wanted)
-        names = distinct_names([p.name for p in points], [p.axes for p in points])
-        points = [replace(point, name=name) for point, name in zip(points, names, strict=True)]
+        points = distinct_points(points)
         _refuse_duplicates(points, experiment.source)
         return points
 
@@ -133,10 +133,20 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
             system=system.name,
             axes=axes,
             settings={key: substitute(value, scope, key) for key, value in overrides.items()},
+            workload=_without_rate(overrides.get(_TRACE), scope),
         )
     except SpecError as error:
         place = _place(experiment, Choice(system.name, axes, {}))
         raise SpecError(error.reason, key=error.key, value=error.value, source=place) from error
+
+
+def _without_rate(trace: object, scope: Mapping[str, Any]) -> str:
+    """What traces are called beside the rate, such as `mine` of `mine_${rate}`; empty where no rate is part of it."""
+    if not isinstance(trace, str) or _RATE not in trace:
+        return ""
+    rest = {name: value for name, value in scope.items() if name != "rate"}
+    parts = str(substitute(trace, rest, _TRACE)).split(_RATE)
+    return "_".join(filter(None, (part.strip("_-@. ") for part in parts)))
 
 
 def _replace(

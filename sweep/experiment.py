@@ -27,10 +27,11 @@ from typing import Any
 import yaml
 
 from sim_core.errors import SpecError, choices, nearest
+from sim_core.slo import PAPER, Slo
 from sweep.budget import Budget, parse_budget, parse_machines
 from sweep.grammar import axis_values, read_yaml
 from sweep.point import project_root
-from sync.slo import PAPER, Slo, slo_of_experiment
+from sync.slo import slo_of_experiment
 
 EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
 SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")

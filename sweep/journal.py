@@ -21,7 +21,6 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -91,7 +90,7 @@ class Journal:
     def write_sweep(self, info: SweepInfo, keys: Sequence[str]) -> None:
         """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
         for. Raises JournalError."""
-        told = {"format": FORMAT, **asdict(info), "keys": list(keys), "earlier_keys": self._earlier(info, keys)}
+        told = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": self._earlier(info, keys)}
         self._write(self.folder / "sweep.json", _json_bytes(told))
 
     def _earlier(self, info: SweepInfo, keys: Sequence[str]) -> list[str]:

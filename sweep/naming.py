@@ -1,33 +1,45 @@
-"""What points are called: `splitwise-ha 30P+21T conv 70 rps`, and where only an axis tells two apart, that too."""
+"""What points are called: `splitwise-ha 30P+21T conv 70 rps`, and where only an axis tells designs apart, that too."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sim_core import SimSpec
+from sim_core.spec import PROMPT, TOKEN
+from sweep.point import Point
+from sync.point_id import PointId, rate_text, short_sku
+
+_TOLD_ALREADY = ("seed", "rate")  # axes that are parts of a `PointId` themselves
 
 
 def machines_label(spec: SimSpec) -> str:
     """`30P+21T` for a cluster split in prompt and token machines, else `40xH100`."""
-    roles = role_counts(spec)
-    if roles is not None:
-        return f"{roles[0]}P+{roles[1]}T"
+    roles = machines_by_role(spec)
+    if roles:
+        return f"{sum(roles[PROMPT].values())}P+{sum(roles[TOKEN].values())}T"
     return "+".join(f"{count}x{short_sku(sku)}" for sku, count in spec.machine_counts().items()) or "no machines"
 
 
-def role_counts(spec: SimSpec) -> tuple[int, int] | None:
-    """Prompt and token machines of a split cluster; None where machines have no roles, or several applications."""
+def machines_by_role(spec: SimSpec) -> dict[str, dict[str, int]]:
+    """Prompt and token machines of a split cluster by SKU; empty where machines have no roles, or several applications
+    share the cluster."""
     if len(spec.start_states) != 1:
-        return None
+        return {}
     start, counts = spec.start_states[0], spec.machine_counts()
     if start.split_type == "homogeneous":
-        return start.prompt_machines, start.token_machines
+        skus = [sku for sku, count in counts.items() for _ in range(count)]
+        last = start.prompt_machines + start.token_machines
+        return {
+            PROMPT: dict(Counter(skus[: start.prompt_machines])),
+            TOKEN: dict(Counter(skus[start.prompt_machines : last])),
+        }
     if start.split_type == "heterogeneous":
-        prompt = sum(count for sku, count in counts.items() if sku in start.prompt_skus)
-        return prompt, sum(counts.values()) - prompt
-    return None
+        prompt = {sku: count for sku, count in counts.items() if sku in start.prompt_skus}
+        return {PROMPT: prompt, TOKEN: {sku: count for sku, count in counts.items() if sku not in prompt}}
+    return {}
 
 
 def machines_text(machines: Mapping[str, int]) -> str:
@@ -35,32 +47,40 @@ def machines_text(machines: Mapping[str, int]) -> str:
     return "+".join(f"{count} {short_sku(sku)}" for sku, count in machines.items())
 
 
-def short_sku(sku: str) -> str:
-    """`H100` for `dgx-h100`, `H100cap` for `dgx-h100-pcap`."""
-    head, *rest = sku.removeprefix("dgx-").split("-")
-    return head.upper() + "".join(part.replace("pcap", "cap") for part in rest)
-
-
 def shell_text(arguments: Sequence[str]) -> str:
     """A command to copy into a shell, as readable as its quoting can be."""
     return " ".join(map(_quoted, arguments))
 
 
-def distinct_names(names: Sequence[str], axes: Sequence[Mapping[str, object]]) -> list[str]:
-    """The names, those that occur more than once lengthened by the axes in which their points differ."""
-    times = Counter(names)
-    groups: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        groups.setdefault(name, []).append(i)
-    result = list(names)
-    for name, members in groups.items():
-        if times[name] == 1:
-            continue
-        varied = varied_axes([axes[i] for i in members])
-        for i in members:
-            told = " ".join(f"{axis.rsplit('.', 1)[-1]}={axes[i][axis]}" for axis in varied if axis in axes[i])
-            result[i] = f"{name} {told}".strip()
-    return result
+def point_name(point_id: PointId) -> str:
+    """`splitwise-ha 30P+21T conv 70 rps`."""
+    rate = "" if point_id.rate is None else f" {rate_text(point_id.rate)} rps"
+    return f"{point_id.design} {point_id.workload}{rate}"
+
+
+def distinct_points(points: Sequence[Point]) -> list[Point]:
+    """The points with facts that tell them apart: where several have one `PointId`, the axes in which they differ go
+    into the workload of those whose cluster is the same, else into the design. A seed is named where several are run.
+    """
+    groups: dict[PointId, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.point_id, []).append(point)
+    changed: dict[int, Point] = {}
+    for members in groups.values():
+        for point in members if len(members) > 1 else ():
+            varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in _TOLD_ALREADY]
+            own = " ".join(f"{axis.rsplit('.', 1)[-1]}={point.axes[axis]}" for axis in varied if axis in point.axes)
+            if len({member.spec.digest() for member in members}) == 1:
+                changed[point.index] = replace(point, workload=f"{point.workload} {own}".strip())
+            else:
+                changed[point.index] = replace(point, design=f"{point.design} {own}".strip())
+    several_seeds = len({point.trace.seed for point in points}) > 1
+    return [_named(changed.get(point.index, point), several_seeds) for point in points]
+
+
+def _named(point: Point, with_seed: bool) -> Point:
+    seed = f" seed={point.trace.seed}" if with_seed else ""
+    return replace(point, name=f"{point_name(point.point_id)}{seed}")
 
 
 def varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:

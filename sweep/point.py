@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sim_core import SimSpec, content_key
+from sim_core.slo import PAPER, Slo
 from sync.base import Outcome, SweepInfo
+from sync.point_id import PointId, Roles
 from traces.workload import TraceRef
 
 __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "project_root"]
@@ -19,14 +21,18 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 class Point:
     """One run, checked and complete. `overrides` are what `python -m sim_core` takes to make it again.
 
-    `machines` counts by SKU, `cost` is in dollars an hour, `power` in the machines' power weights, `watts` goes by
-    nameplate, `rate` is in requests a second (None: the trace is a file). `config` is the resolved configuration as
-    plain values, `requests` says how many the trace has, of one that is yet to be generated about how many.
+    `design`, `workload`, `rate` (requests a second; None: the workload has no rate) and the trace's seed say what the
+    point is (`sync.point_id`); `name` is displayed. `machines` counts by SKU, `roles` the same by role (empty: machines
+    have no roles), `cost` is in dollars an hour, `power` in the machines' power weights, `watts` goes by nameplate.
+    `config` is the resolved configuration as plain values, `requests` says how many the trace has, of one that is yet
+    to be generated about how many. `slo` are the experiment's limits: goodput is counted by them.
     """
 
     index: int
     name: str
     system: str
+    design: str
+    workload: str
     overrides: tuple[str, ...]
     spec: SimSpec
     trace: TraceRef
@@ -40,6 +46,13 @@ class Point:
     config: Mapping[str, Any]
     requests: int = 0
     watts: float = 0.0
+    roles: Roles = field(default_factory=dict)
+    slo: Slo = PAPER
+
+    @property
+    def point_id(self) -> PointId:
+        """What the point is, whatever it is called."""
+        return PointId(self.design, self.workload, self.rate, self.trace.seed)
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
@@ -53,6 +66,8 @@ def describing_fields(point: Point) -> dict[str, Any]:
     return {
         "name": point.name,
         "system": point.system,
+        "design": point.design,
+        "workload": point.workload,
         "key": point.key,
         "index": point.index,
         "overrides": point.overrides,
@@ -65,6 +80,8 @@ def describing_fields(point: Point) -> dict[str, Any]:
         "trace": point.trace.filename,
         "trace_identity": point.trace_identity,
         "seed": point.trace.seed,
+        "roles": point.roles,
+        "goodput_limits": point.slo.of_each_request(),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich import box
@@ -13,8 +13,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from sim_core.slo import UNITS, Slo
 from sweep.naming import axis_labels, machines_text, varied_axes
 from sweep.point import Outcome
+from sync.verdict import Verdict, repetitions, verdict
 
 PERCENTILES = ("p50", "p90", "p99")
 PHASES = ("ttft", "tbt", "e2e")
@@ -36,7 +38,7 @@ class _Layout:
     above: Sequence[str] = ()  # what holds for all rows, a line each
     leading: int = 0
 
-    def table(self, outcomes: Sequence[Outcome]) -> Table:
+    def table(self, rows: Sequence[_Row]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, leading=self.leading)
         for column in self.columns:
             justify = "right" if column.right else "left"
@@ -47,21 +49,56 @@ class _Layout:
                 max_width=column.width,
                 overflow="fold",
             )
-        for i, outcome in enumerate(outcomes):
-            last = i + 1 < len(outcomes) and outcomes[i + 1].system != outcome.system
-            table.add_row(*(column.cells[i] for column in self.columns), end_section=last)
+        for i, row in enumerate(rows):
+            last = i + 1 < len(rows) and rows[i + 1].outcome.system != row.outcome.system
+            style = "dim" if row.of_seeds else ""
+            table.add_row(*(column.cells[i] for column in self.columns), end_section=last, style=style)
         return table
 
 
-def results_table(outcomes: Sequence[Outcome], console: Console) -> Group:
-    """A row a completed point, which shows what was varied; the fullest layout that the console is wide enough for."""
+@dataclass(frozen=True)
+class _Row:
+    """A completed point. Of repetitions with other seeds the first row has the means, and two more, which say so in
+    `of_seeds`, the lowest and the highest value of each figure; `verdicts` are those of all seeds."""
+
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...] = ()
+    of_seeds: str = ""
+
+    @property
+    def system(self) -> str:
+        return self.of_seeds or self.outcome.system
+
+    @property
+    def machines(self) -> str:
+        return "" if self.of_seeds else machines_text(self.outcome.machines)
+
+
+def results_table(outcomes: Sequence[Outcome], console: Console, slo: Slo) -> Group:
+    """A row a completed point, judged by `slo`, which shows what was varied; of points with several seeds their mean,
+    lowest and highest figures. The fullest layout that the console is wide enough for."""
     unlimited = console.options.update(width=1000, max_width=1000)
+    rows = [row for members in repetitions(outcomes) for row in _rows(members, slo)]
     for make in _layouts():
-        layout = make(outcomes)
-        table = layout.table(outcomes)
+        layout = make(rows)
+        table = layout.table(rows)
         if Measurement.get(console, unlimited, table).maximum <= console.width:
             break
     return Group(*map(Text, layout.above), table)
+
+
+def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
+    first, verdicts = members[0], tuple(verdict(outcome, slo) for outcome in members)
+    if len(members) == 1:
+        yield _Row(first, verdicts)
+        return
+    names = [name for name in first.summary if all(name in outcome.summary for outcome in members)]
+    values = {name: [outcome.summary[name] for outcome in members] for name in names}
+    means = {name: math.fsum(of_seeds) / len(members) for name, of_seeds in values.items()}
+    yield _Row(replace(first, summary=means), verdicts)
+    for told, choose in (("lowest", min), ("highest", max)):
+        extreme = {name: choose(of_seeds) for name, of_seeds in values.items()}
+        yield _Row(replace(first, summary=extreme), of_seeds=f"  {told} of {len(members)} seeds")
 
 
 def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -69,11 +106,11 @@ def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for o in outcomes:
         groups.setdefault((o.system, machines_text(o.machines), o.cost, _rate(o)), []).append(o)
-    alike = {axis for group in groups.values() for axis in varied_axes([o.axes for o in group])}
+    alike = {axis for group in groups.values() for axis in varied_axes([o.axes for o in group])} - {"seed"}
     return [axis for axis in varied_axes([o.axes for o in outcomes]) if axis in alike]
 
 
-def _layouts() -> Iterator[Callable[[Sequence[Outcome]], _Layout]]:
+def _layouts() -> Iterator[Callable[[Sequence[_Row]], _Layout]]:
     yield partial(_full, wide=True)
     yield partial(_full, wide=True, stated=True)
     yield partial(_full, wide=True, stated=True, machines_above=True)
@@ -84,16 +121,18 @@ def _layouts() -> Iterator[Callable[[Sequence[Outcome]], _Layout]]:
     yield partial(_stacked, name_width=_NAME_WIDTHS[-1], slowdowns=False)
 
 
-def _full(outcomes: Sequence[Outcome], *, wide: bool, stated: bool = False, machines_above: bool = False) -> _Layout:
+def _full(rows: Sequence[_Row], *, wide: bool, stated: bool = False, machines_above: bool = False) -> _Layout:
     """A column for everything; not `wide`, what belongs together stands in two lines of one column. `stated`: what is
     the same in all rows stands above. `machines_above`: those of each system do, if it has the same in all rows."""
-    systems, machines = [o.system for o in outcomes], [machines_text(o.machines) for o in outcomes]
+    outcomes = [row.outcome for row in rows]
+    systems, machines = [row.system for row in rows], [row.machines for row in rows]
     named = [_Column("system", systems), _Column("machines", machines)]
     if not wide:
         named = [_Column("system\nmachines", [f"{s}\n{m}" for s, m in zip(systems, machines, strict=True)])]
     money = _Column("$/h\npower", [_money(o, wide) for o in outcomes], right=True)
     above: list[str] = []
-    if machines_above and len(of_system := set(zip(systems, machines, strict=True))) == len(set(systems)):
+    of_system = {(row.system, row.machines) for row in rows if not row.of_seeds}
+    if machines_above and len(of_system) == len({system for system, _ in of_system}):
         above = [f"{s}: {m}" for s, m in sorted(of_system, key=lambda found: systems.index(found[0]))]
         named = named[:1]
     columns = [*named, *_axis_columns(outcomes), money]
@@ -103,29 +142,30 @@ def _full(outcomes: Sequence[Outcome], *, wide: bool, stated: bool = False, mach
         columns = [column for column in columns if column not in same]
     columns.append(_Column("rate\n1/s", [_rate(o) for o in outcomes], right=True))
     for phase in PHASES:
-        columns += _phase_columns(outcomes, phase, wide)
-    columns.append(_Column("in\nSLO", [_verdict(o) for o in outcomes], right=True))
+        columns += _phase_columns(rows, phase, wide)
+    columns.append(_Column("in\nSLO", [_verdict(row) for row in rows], right=True))
     if any(map(_unserved, outcomes)):
         cells = [_unserved_text(o, "/" if wide else "\n") for o in outcomes]
         columns.append(_Column("rejected\nunfinished", cells, right=True))
     return _Layout(columns, above)
 
 
-def _stacked(outcomes: Sequence[Outcome], *, name_width: int, slowdowns: bool = True) -> _Layout:
+def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -> _Layout:
     """All that says which point it is in one column, all that was measured in another: for narrow screens."""
+    outcomes = [row.outcome for row in rows]
     axes = shown_axes(outcomes)
     labels = axis_labels(axes)
     names, figures = [], []
-    for o in outcomes:
+    for row, o in zip(rows, outcomes, strict=True):
         told = [f"{label}={_value(o.axes[axis])}" for axis, label in zip(axes, labels, strict=True) if axis in o.axes]
         trace = [o.trace] if o.rate is None else []
-        names.append("\n".join([o.system, machines_text(o.machines), " ".join(told + trace)]).rstrip())
-        figures.append(_figures(o, slowdowns))
+        names.append("\n".join([row.system, row.machines, " ".join(told + trace)]).rstrip())
+        figures.append(_figures(row, slowdowns))
     columns = [
         _Column("system\nmachines", names, width=name_width),
         _Column("rate\n1/s", ["-" if o.rate is None else f"{o.rate:g}" for o in outcomes], right=True),
         _Column("$/h\npower", [f"{o.cost:.0f}\n{o.power:.0f}" for o in outcomes], right=True),
-        _Column("in\nSLO", [_verdict(o) for o in outcomes], right=True),
+        _Column("in\nSLO", [_verdict(row) for row in rows], right=True),
         _Column("     p50/p90/p99\n     seconds, slowdown" if slowdowns else "     p99\n     seconds", figures),
     ]
     return _Layout(columns, leading=1)
@@ -144,8 +184,8 @@ def _axis_columns(outcomes: Sequence[Outcome]) -> list[_Column]:
     ]
 
 
-def _phase_columns(outcomes: Sequence[Outcome], phase: str, wide: bool) -> list[_Column]:
-    seconds, slowdowns = [_seconds(o, phase) for o in outcomes], [_slowdowns(o, phase) for o in outcomes]
+def _phase_columns(rows: Sequence[_Row], phase: str, wide: bool) -> list[_Column]:
+    seconds, slowdowns = [_seconds(row, phase) for row in rows], [_slowdowns(row, phase) for row in rows]
     if wide:
         header = f"{phase.upper()} p50/p90/p99\nseconds"
         return [_Column(header, seconds, right=True), _Column("\nslowdown", slowdowns, right=True)]
@@ -153,15 +193,16 @@ def _phase_columns(outcomes: Sequence[Outcome], phase: str, wide: bool) -> list[
     return [_Column(f"{phase.upper()} p50/p90/p99\nseconds, slowdown", both, right=True)]
 
 
-def _figures(outcome: Outcome, slowdowns: bool) -> Text:
+def _figures(row: _Row, slowdowns: bool) -> Text:
+    outcome = row.outcome
     lines = []
     for phase in PHASES:
         if not slowdowns:
             lines.append(Text(f"{phase.upper():4} {_number(outcome.summary.get(f'{phase}/p99_s'), 3)}"))
             continue
-        seconds = _seconds(outcome, phase)
+        seconds = _seconds(row, phase)
         seconds.pad_right(max(0, 17 - len(seconds)))
-        lines.append(Text(f"{phase.upper():4} ") + seconds + " " + _slowdowns(outcome, phase))
+        lines.append(Text(f"{phase.upper():4} ") + seconds + " " + _slowdowns(row, phase))
     if _unserved(outcome):
         lines.append(_unserved_text(outcome, " rejected, ") + " unfinished" if slowdowns else Text("unserved", "red"))
     return Text("\n").join(lines)
@@ -177,21 +218,33 @@ def _rate(outcome: Outcome) -> str:
     return f"{outcome.rate:g}" if outcome.rate is not None else outcome.trace
 
 
-def _verdict(outcome: Outcome) -> Text:
-    within = outcome.summary.get("slo/within") == 1.0
-    return Text("yes", style="green") if within else Text("no", style="red")
+def _verdict(row: _Row) -> Text:
+    """Yes or no; of several seeds how many are within the SLO."""
+    if row.of_seeds:
+        return Text("")
+    within = sum(one.within for one in row.verdicts)
+    told = f"{within}/{len(row.verdicts)}" if len(row.verdicts) > 1 else "yes" if within else "no"
+    return Text(told, style="green" if within == len(row.verdicts) else "red")
 
 
-def _seconds(outcome: Outcome, phase: str) -> Text:
-    return Text("/").join(Text(_number(outcome.summary.get(f"{phase}/{p}_s"), 3)) for p in PERCENTILES)
+def _seconds(row: _Row, phase: str) -> Text:
+    return Text("/").join(_figure(row, phase, p, "seconds", 3) for p in PERCENTILES)
 
 
-def _slowdowns(outcome: Outcome, phase: str) -> Text:
-    parts = []
-    for p in PERCENTILES:
-        style = "red" if outcome.summary.get(f"slo/{phase}_{p}") == 0.0 else ""
-        parts.append(Text(_number(outcome.summary.get(f"{phase}/{p}_slowdown"), 2), style=style))
-    return Text("/").join(parts) + "x"
+def _slowdowns(row: _Row, phase: str) -> Text:
+    return Text("/").join(_figure(row, phase, p, "slowdown", 2) for p in PERCENTILES) + "x"
+
+
+def _figure(row: _Row, phase: str, percentile: str, unit: str, decimals: int) -> Text:
+    """A figure of the summary, red where it exceeds its limit with any seed."""
+    exceeded = {
+        (limit.metric, limit.percentile, limit.unit)
+        for one in row.verdicts
+        if one.judgement is not None
+        for limit in one.judgement.exceeded
+    }
+    value = row.outcome.summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}")
+    return Text(_number(value, decimals), style="red" if (phase, percentile, unit) in exceeded else "")
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 
 from rich import box
 from rich.console import Console
@@ -11,7 +12,6 @@ from rich.text import Text
 
 from sweep.naming import machines_text, shell_text
 from sweep.point import Outcome, Point
-from sync.verdict import verdict
 
 MOST_FAILURES = 20  # listed one by one
 PLAIN_WIDTH = 160  # of output that goes to a file or a pipe
@@ -42,7 +42,11 @@ def points_table(points: Sequence[Point]) -> Table:
 
 def stopped_text(outcomes: Sequence[Outcome]) -> Text:
     """The points that were stopped as unstable, and when."""
-    return _listed(outcomes, ("unstable ", "bold yellow"), lambda outcome: verdict(outcome).partition(": ")[2])
+
+    def when(outcome: Outcome) -> str:
+        return f"stopped at {outcome.summary.get('run/stopped_early_s', nan):.4g} s"
+
+    return _listed(outcomes, ("unstable ", "bold yellow"), when)
 
 
 def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:

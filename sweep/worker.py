@@ -36,7 +36,7 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
             trace = workload.load(point.trace, root) if trace is None else trace
             result = simulate(point.spec, trace, NumpyArithmetic())
             table = encode_requests(result, point.spec, trace)
-            figures = run_figures(result)
+            figures = run_figures(result, point.slo)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's
         failed = failed_outcome(point, describe_error(error), version=__version__)
         return replace(failed, wall_s=time.perf_counter() - wall_start, cpu_s=time.process_time() - cpu_start)

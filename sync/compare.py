@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.slo import PAPER, UNITS, Slo
 from sync.base import Outcome
-from sync.slo import PAPER, UNITS, Limits, Slo
-from sync.verdict import WITHIN, verdict
+from sync.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Profile:
     """What is known of one run. `spent` has an entry for each of `PERCENTS`, none where no request was completed."""
 
     outcome: Outcome
-    verdict: str
+    judged: Verdict
     spent: tuple[Spent, ...]
     roles: tuple[Role, ...]
     preemptions: float  # a request
@@ -71,10 +71,9 @@ class Profile:
         return int(self.outcome.unserved)
 
     @property
-    def limits_met(self) -> int:
-        """Of the SLO's."""
-        told = self.outcome.summary
-        return int(sum(met for name, met in told.items() if name.startswith("slo/") and name != "slo/within"))
+    def verdict(self) -> str:
+        """Within the SLO, or why not."""
+        return self.judged.text
 
     def figure(self, name: str) -> float:
         """Of the summary; NaN where it is not there."""
@@ -145,12 +144,15 @@ def spent(requests: pd.DataFrame, percent: float, by: str = "e2e_s") -> Spent:
     return Spent(percent, len(chosen), {name: float(np.mean(values[chosen])) for name, values in phases.items()})
 
 
-def profile(outcome: Outcome, requests: pd.DataFrame | None, instances: Mapping[str, list[object]]) -> Profile:
-    """What is known of a run; `instances` is the table that goes with its requests (empty: there is none)."""
+def profile(
+    outcome: Outcome, requests: pd.DataFrame | None, instances: Mapping[str, list[object]], slo: Slo = PAPER
+) -> Profile:
+    """What is known of a run, judged by `slo`; `instances` is the table that goes with its requests (empty: it has
+    none)."""
     served = requests if requests is not None and len(requests) and "arrival_s" in requests else None
     return Profile(
         outcome=outcome,
-        verdict=verdict(outcome),
+        judged=verdict(outcome, slo),
         spent=() if served is None else tuple(spent(served, percent) for percent in PERCENTS),
         roles=_roles(instances),
         preemptions=math.nan if served is None else float(served["preemptions"].mean()),
@@ -171,7 +173,7 @@ def _roles(instances: Mapping[str, list[object]]) -> tuple[Role, ...]:
 
 def compare_runs(first: Profile, second: Profile, requests: Tables, slo: Slo = PAPER) -> Comparison:
     """Which is better, and by how much over the same requests. `requests` are the two runs' tables, `slo` is
-    what their outcomes are judged by."""
+    what the profiles were judged by."""
     why, swapped = _better(first, second)
     better, worse = (second, first) if swapped else (first, second)
     tables = requests[::-1] if swapped else requests
@@ -184,18 +186,16 @@ def _decisive(better: Profile, worse: Profile, requests: Tables, slo: Slo) -> De
     if mine is None or others is None or not better.spent or not worse.spent:
         return None
     missed = []
-    for unit, (ending, _) in UNITS.items():
-        limits: Limits = getattr(slo, unit)
-        for metric, p, limit in ((metric, p, limit) for metric, of in limits.items() for p, limit in of.items()):
-            good, bad = (one.figure(f"{metric}/{p}_{ending}") for one in (better, worse))
-            if good <= limit < bad:
-                missed.append((bad / limit, metric, p, limit, ending, (good, bad)))
+    for limit in slo.limits():
+        good, bad = (one.figure(limit.figure) for one in (better, worse))
+        if good <= limit.largest < bad:
+            missed.append((bad / limit.largest, limit.figure, limit, (good, bad)))
     if not missed:
         return None
-    _, metric, p, limit, ending, figures = max(missed)
-    percent, by = float(p[1:]), f"{metric}_{ending}"
+    _, _, limit, figures = max(missed, key=lambda found: found[:2])
+    percent, by = float(limit.percentile[1:]), f"{limit.metric}_{UNITS[limit.unit][0]}"
     there = spent(mine, percent, by), spent(others, percent, by)
-    return Decisive(metric, p, limit, ending == "s", figures, there)
+    return Decisive(limit.metric, limit.percentile, limit.largest, limit.unit == "seconds", figures, there)
 
 
 def _better(first: Profile, second: Profile) -> tuple[str, bool]:
@@ -220,7 +220,7 @@ def _marks(one: Profile) -> tuple[float, ...]:
     """By each of the criteria, more is better."""
     e2e = -one.spent[1].e2e_s if one.spent else -math.inf
     whole = one.outcome.status == "completed"
-    return float(whole), float(one.verdict == WITHIN), -float(one.unserved), float(one.limits_met), e2e
+    return float(whole), float(one.judged.within), -float(one.unserved), float(one.judged.limits_met), e2e
 
 
 def _paired(better: Profile, worse: Profile, requests: Tables) -> tuple[dict[str, float], int, float]:

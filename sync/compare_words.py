@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sync.compare import PERCENTS, PHASES, Comparison, Profile, half_width
-from sync.verdict import WITHIN
 
 WORDS: Mapping[str, str] = {
     "queue": "waiting for the prompt",
@@ -51,7 +50,7 @@ def _headline(found: Comparison) -> str:
         return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.verdict}."
     if a.verdict == b.verdict:
         told = f" (both are {a.verdict})"
-    elif a.verdict == WITHIN:
+    elif a.judged.within:
         told = f", the other is not ({b.verdict})"
     else:
         told = f" ({a.verdict}; the other {b.verdict})"
@@ -61,7 +60,7 @@ def _headline(found: Comparison) -> str:
 def _caveats(a: Profile, b: Profile) -> list[str]:
     if a.outcome.trace_identity == b.outcome.trace_identity:
         return []
-    loads = [f"{o.rate:g} requests/s of {o.trace}" if o.rate else o.trace for o in (a.outcome, b.outcome)]
+    loads = [f"{o.rate:g} requests/s of {o.workload}" if o.rate else o.workload for o in (a.outcome, b.outcome)]
     return [f"They did not serve the same requests ({loads[0]} against {loads[1]}): their times compare loads as well."]
 
 

@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sim_core.slo import Slo
 from sync.base import Outcome
 from sync.run_figures import provisioned
+from sync.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PLAIN = (
-    *("name", "system", "key", "index", "status", "error", "rate", "trace", "seed", "cost", "power"),
+    *("name", "system", "design", "workload", "rate", "seed", "key", "index", "status", "error"),
+    *("trace", "cost", "power"),
     *("cpu_s", "wall_s", "started_at", "version", "git_commit", "trace_identity"),
 )
 
 
-def runs_frame(outcomes: Iterable[Outcome]) -> pd.DataFrame:
-    """A row an outcome, in order of index: its own fields, `axis/...`, `machines/...`, then the summary's figures.
+def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
+    """A row an outcome, in order of index: its own fields, the `verdict` by `slo`, `axis/...`, `machines/...` (also by
+    role: `machines/prompt/...`), then the summary's figures and `slo/...`, the verdict as numbers.
 
     Machines that a point does not have count 0; figures that it does not have are NaN.
     """
     import pandas as pd  # here, so that whoever only hands outcomes over does not wait for it
 
     ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
-    frame = pd.DataFrame([_row(outcome) for outcome in ordered])
+    frame = pd.DataFrame([_row(outcome, slo) for outcome in ordered])
     if frame.empty:
-        return pd.DataFrame(columns=[*_PLAIN, "overrides"])
+        return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
     columns = [str(column) for column in frame]
     machines = [column for column in columns if column.startswith("machines/")]
     frame[machines] = frame[machines].fillna(0).astype("int64")
@@ -36,19 +40,24 @@ def runs_frame(outcomes: Iterable[Outcome]) -> pd.DataFrame:
         frame[column] = frame[column].map(_as_text)  # one type a column, as Parquet demands
     for column in ("error", "git_commit"):
         frame[column] = frame[column].astype("string")
-    summary = sorted({name for outcome in ordered for name in (*outcome.summary, *provisioned(outcome))})
+    summary = sorted({name for outcome in ordered for name in _figures(outcome, slo)})
     return frame[[c for c in columns if c not in summary] + summary]
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
+def _row(outcome: Outcome, slo: Slo) -> dict[str, object]:
+    roles = {f"{role}/{sku}": count for role, machines in outcome.roles.items() for sku, count in machines.items()}
     return {
         **{name: getattr(outcome, name) for name in _PLAIN},
+        "verdict": verdict(outcome, slo).text,
         "overrides": " ".join(outcome.overrides),
         **{f"axis/{name}": _axis(value) for name, value in outcome.axes.items()},
-        **{f"machines/{sku}": count for sku, count in outcome.machines.items()},
-        **outcome.summary,
-        **provisioned(outcome),
+        **{f"machines/{name}": count for name, count in {**outcome.machines, **roles}.items()},
+        **_figures(outcome, slo),
     }
+
+
+def _figures(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    return {**outcome.summary, **verdict(outcome, slo).figures(), **provisioned(outcome)}
 
 
 def _axis(value: object) -> object:

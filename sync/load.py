@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
+from sim_core.slo import PAPER, Slo
 from sync.base import Outcome
 from sync.frame import runs_frame
+from sync.goodput import by_slo
 from sync.privacy import one_line
+from sync.slo import read_slo
 from sync.sources import PLACES, SOURCES, Source, names_in
 
 if TYPE_CHECKING:
@@ -27,15 +30,25 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 _FEW = 3  # of the runs, named in an error
-_TOLD = ("key", "name", "system", "rate")  # columns of a run that `requests_where` adds to its requests
+# Columns of a run that `requests_where` adds to its requests.
+_OF_A_RUN = {
+    **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
+    **{"rate": "double", "seed": "int64"},
+}
 
 
 class Sweep:
     """The results of one sweep, read from their source when they are asked for."""
 
-    def __init__(self, name: str, source: Source, *, everything: bool = False) -> None:
-        """`everything`: also the points that the experiment had before it was changed."""
-        self.name, self.source, self._everything = name, source, everything
+    def __init__(self, name: str, source: Source, *, everything: bool = False, slo: Slo | None = None) -> None:
+        """`everything`: also the points that the experiment had before it was changed. `slo`: what runs are judged by,
+        in place of the experiment's own limits."""
+        self.name, self.source, self._everything, self._slo = name, source, everything, slo
+
+    @cached_property
+    def slo(self) -> Slo:
+        """What runs are judged by: the limits that were asked for, else the experiment's, else the paper's."""
+        return self._slo or self.source.slo() or PAPER
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
@@ -52,7 +65,7 @@ class Sweep:
         last = self.source.last_started()
         newest: dict[tuple[object, ...], Outcome] = {}
         for outcome in self.finished.values():
-            same = (outcome.name, outcome.trace, outcome.seed)
+            same = (outcome.system, outcome.point_id, outcome.trace)
             other = newest.get(same)
             if other is None or _age(outcome, last) > _age(other, last):
                 newest[same] = outcome
@@ -60,7 +73,7 @@ class Sweep:
 
     @property
     def superseded(self) -> int:
-        """How many finished points are left out, since there is a newer one of the same name, trace and seed."""
+        """How many finished points are left out, since there is a newer run of the same point."""
         return len(self.finished) - len(self._newest)
 
     @property
@@ -75,8 +88,14 @@ class Sweep:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """A row a point: parameters, machines, cost, and every figure of its summary (see `runs_frame`)."""
-        return runs_frame(self.outcomes.values())
+        """A row a point: parameters, machines, cost, every figure of its summary, and the verdict (`runs_frame`)."""
+        return runs_frame(map(self.with_goodput, self.outcomes.values()), self.slo)
+
+    def with_goodput(self, outcome: Outcome) -> Outcome:
+        """An outcome of the sweep with goodput by the sweep's `slo`, which is counted anew where it must be."""
+        if outcome.goodput_limits == self.slo.of_each_request():
+            return outcome
+        return by_slo(outcome, self.slo, self.source.requests_file(outcome.key))
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row a request of the run whose key starts with `key`.
@@ -108,8 +127,9 @@ class Sweep:
         """The requests of all runs that meet the conditions, as one Arrow dataset that reads only what is asked of it.
 
         A condition is a column of `runs` (`axis/...` also by its bare name) and its value, or a list of values:
-        `requests_where(system="splitwise-ha", rate=[8, 16])`. The dataset has the run's key, name, system and rate
-        beside the columns of its requests. Raises SpecError for an unknown column, or when no run is left.
+        `requests_where(system="splitwise-ha", rate=[8, 16])`. The dataset has the run's key, name, system, design,
+        workload, rate and seed beside the columns of its requests. Raises SpecError for an unknown column, or when no
+        run is left.
         """
         return _dataset(self.where(**conditions), self.source)
 
@@ -150,7 +170,7 @@ def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
     found = [(outcome, path) for outcome in outcomes if (path := source.requests_file(outcome.key)) is not None]
     if not found:
         raise SpecError("none of these runs left a table of requests", key="where")
-    schemas = [pa.schema([(name, pa.float64() if name == "rate" else pa.string()) for name in _TOLD])]
+    schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
     for outcome, path in found:
         with sound_table(outcome, path):
             schemas.append(pq.read_schema(path).remove_metadata())
@@ -180,7 +200,7 @@ def _says(outcome: Outcome) -> ds.Expression:
     import pyarrow.dataset as ds
 
     said = ds.scalar(True)
-    for name in _TOLD:
+    for name in _OF_A_RUN:
         value = getattr(outcome, name)
         said = said & (ds.field(name).is_null() if value is None else ds.field(name) == value)
     return said
@@ -192,10 +212,16 @@ def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
 
 
 def load_sweep(
-    name: str, results: Path | str = RESULTS, source: str | None = None, *, everything: bool = False
+    name: str,
+    results: Path | str = RESULTS,
+    source: str | None = None,
+    *,
+    everything: bool = False,
+    slo: Slo | Path | str | None = None,
 ) -> Sweep:
     """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `local` or `mlflow` (the store
     that MLFLOW_TRACKING_URI names); the first of them that has it, where none is given. `everything`: see `Sweep`.
+    `slo`: limits, or a file that has them, to judge runs by in place of the experiment's.
 
     Raises SpecError when there is none, ConnectionError when a server does not answer.
     """
@@ -205,7 +231,8 @@ def load_sweep(
     for make in SOURCES.values() if source is None else [SOURCES[source]]:
         found = make(below, name)
         if found is not None:
-            return Sweep(name, found, everything=everything)
+            limits = slo if slo is None or isinstance(slo, Slo) else read_slo(Path(slo))
+            return Sweep(name, found, everything=everything, slo=limits)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
     where = results if source is None else f"{source} ({results})"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sim_core.slo import PAPER
 from sim_core.whole_file import replacing
 from sync.base import Outcome, SweepInfo, checksum
 from sync.frame import runs_frame
+from sync.goodput import by_slo
+
+FACTS_FILE = "sweep.json"  # what the sweep is: of its last start that delivered
 
 
 class LocalSink:
@@ -19,12 +23,15 @@ class LocalSink:
     def __init__(self, results: Path) -> None:
         self._results = results
         self._folder: Path | None = None
+        self._slo = PAPER
 
     def open(self, sweep: SweepInfo) -> None:
         """Make the folders, and the table of what is there."""
         self._folder = self._results / sweep.name / "local"
+        self._slo = sweep.slo
         for part in ("outcomes", "requests"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
+        _write(self._folder / FACTS_FILE, json.dumps(sweep.to_json_dict(), indent=1).encode())
         self._write_table(self._folder)
 
     def write(self, outcome: Outcome) -> None:
@@ -50,11 +57,13 @@ class LocalSink:
             self._write_table(self._folder)
             self._folder = None
 
-    @staticmethod
-    def _write_table(folder: Path) -> None:
-        outcomes = list(read_outcomes(folder / "outcomes").values())
+    def _write_table(self, folder: Path) -> None:
+        outcomes = [
+            by_slo(outcome, self._slo, _if_there(folder / "requests" / f"{outcome.key}.parquet"))
+            for outcome in read_outcomes(folder / "outcomes").values()
+        ]
         if outcomes:
-            _write(folder / "runs.parquet", runs_frame(outcomes).to_parquet(index=False))
+            _write(folder / "runs.parquet", runs_frame(outcomes, self._slo).to_parquet(index=False))
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
@@ -86,6 +95,10 @@ def read_outcome(path: Path) -> Outcome | None:
 def _serves(path: Path, outcome: Outcome) -> bool:
     there = read_outcome(path)
     return there is not None and (there.status != "failed" or outcome.status == "failed")
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.exists() else None
 
 
 def _write(path: Path, content: bytes) -> None:

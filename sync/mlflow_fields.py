@@ -13,14 +13,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from sim_core.slo import Slo
 from sync.base import Outcome, SweepInfo
+from sync.mlflow_judged import LONGEST_TAG, WITHIN_METRIC, fact_tags, judged_metrics, judged_tags
 from sync.mlflow_page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
 from sync.mlflow_store import DatasetInput
 from sync.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
+from sync.point_id import rate_text
 from sync.privacy import Scrubber
 from sync.run_figures import provisioned
 from sync.series import BY_PERCENTILE, OVER_TIME, Derived
-from sync.verdict import WITHIN, Standing, design, verdict
+from sync.verdict import Standing
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
@@ -28,7 +31,6 @@ FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
-NOTE_TAG = "mlflow.note.content"
 OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
 REQUESTS_FILE = "requests.parquet"
 _COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
@@ -38,14 +40,13 @@ _PROVISIONED = {
     for good in ("", "good_")
 }
 NOT_IN_SUMMARY = frozenset(
-    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, "power/watts", *_PROVISIONED}
+    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts", *_PROVISIONED}
 )  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
-_LONGEST_TAG = 4000
 _LONGEST_DIGEST = 36
 _LONGEST_REST = 1500
-# What the verdict says, and statistics between those that are compared.
-_NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|slo/\w+_p\d+|\w+/(p95|max)_s)$")
+# Statistics between those that are compared.
+_NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
@@ -57,9 +58,12 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
         "system": outcome.system,
         "machines": " + ".join(f"{count} {sku}" for sku, count in outcome.machines.items()),
         "scheduler": schedulers[-1] if schedulers else None,
-        "rate": outcome.rate,
-        "workload": outcome.trace,
+        "rate": None if outcome.rate is None else rate_text(outcome.rate),
+        "workload": outcome.workload,
         "seed": outcome.seed,
+        "trace": outcome.trace,
+        "design": outcome.design,
+        **{f"{role}_machines": sum(machines.values()) for role, machines in outcome.roles.items()},
     }
     for name, value in outcome.axes.items():
         chosen.setdefault(name, value)
@@ -71,11 +75,12 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
     return {_name(k): scrub(_text(v)) for k, v in chosen.items() if v is not None and _text(v)}
 
 
-def metrics(outcome: Outcome) -> dict[str, float]:
-    """What came out, in sections; numbers that are not finite are not numbers to plot and stay away."""
+def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    """What came out, in sections, and whether that is within `slo`; numbers that are not finite are not numbers to plot
+    and stay away."""
     values = {
         **key_figures(outcome),
-        **_rates(outcome),
+        **judged_metrics(outcome, slo),
         **provisioned(outcome),
         _COST: outcome.cost,
         _POWER: outcome.power,
@@ -96,22 +101,21 @@ def _rest(outcome: Outcome) -> dict[str, float]:
     return rest if len(json.dumps(rest)) <= _LONGEST_REST else {}
 
 
-def _rates(outcome: Outcome) -> dict[str, float]:
-    """The rate as a number to sort and plot by, and what of it is served within the SLO: all or nothing."""
-    if outcome.rate is None:
-        return {}
-    served = {SERVED_METRIC: outcome.rate if verdict(outcome) == WITHIN else 0.0}
-    return {RATE_METRIC: outcome.rate, **(served if "slo/within" in outcome.summary else {})}
-
-
-def same_point(outcome: Outcome, sweep: SweepInfo) -> str:
-    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings.
+def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
+    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings. The
+    first is what a run is tagged with, the second what runs were tagged with that older versions wrote, by their name.
 
     Single runs do not belong to an experiment whose settings could have changed: theirs tell them apart.
     """
     settings = () if sweep.points else outcome.overrides
-    told = "\n".join((outcome.name, outcome.trace, str(outcome.seed), *settings))
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    rate = "" if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.system, outcome.design, outcome.workload, rate, str(outcome.seed), outcome.trace, *settings)
+    former = (outcome.name, outcome.trace, str(outcome.seed), *settings)
+    return _short_digest(("facts", *facts)), _short_digest(former)
+
+
+def _short_digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def tags(
@@ -121,11 +125,12 @@ def tags(
     values: dict[str, str | None] = {
         SWEEP_TAG: sweep.sweep_id,
         KEY_TAG: outcome.key,
-        SAME_TAG: same_point(outcome, sweep),
+        SAME_TAG: same_point(outcome, sweep)[0],
         SUPERSEDED_TAG: "false",
-        "verdict": verdict(outcome),
-        "design": design(outcome),
+        **judged_tags(outcome, sweep.slo, unserved, scrub),
+        **fact_tags(outcome),
         "system": outcome.system,
+        "trace": outcome.trace,
         "point.name": outcome.name,
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
@@ -133,7 +138,6 @@ def tags(
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
         "unserved": "; ".join(f"{count} {told}" for told, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
-        NOTE_TAG: _note(outcome, unserved, scrub),
         OUTCOME_TAG: _plain_json(outcome, scrub),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
@@ -141,7 +145,7 @@ def tags(
         "mlflow.source.git.commit": outcome.git_commit,
         COLOR_TAG: color,
     }
-    return {k: _cut(scrub(v), _LONGEST_TAG) for k, v in values.items() if v}
+    return {k: _cut(scrub(v), LONGEST_TAG) for k, v in values.items() if v}
 
 
 def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
@@ -149,26 +153,11 @@ def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
     return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
 
 
-def _note(outcome: Outcome, unserved: Mapping[str, int], scrub: Scrubber) -> str:
-    """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
-    told = verdict(outcome)
-    lines = [f"**{told[:1].upper()}{told[1:]}.**"]
-    if outcome.error:
-        lines.append(outcome.error.partition("\n")[0])
-    if unserved:
-        lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
-    checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
-    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
-    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
-    short = len(again) < _LONGEST_TAG // 2
-    return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
-
-
 def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
     """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
     values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet), "figures": _rest(outcome)}
     for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
-        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= _LONGEST_TAG:
+        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= LONGEST_TAG:
             break
         del values[left_out]
     return _json(values, scrub)
@@ -221,8 +210,9 @@ def experiment_tags() -> dict[str, str]:
 def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
     """What a run of the store says about its design."""
     return Standing(
-        design=run_tags.get("design", ""),
+        design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
         rate=run_metrics.get(RATE_METRIC),
+        within=run_metrics.get(WITHIN_METRIC) == 1.0,
         verdict=run_tags.get("verdict", ""),
         cost=run_metrics.get(_COST, 0.0),
         color=run_tags.get(COLOR_TAG, ""),
@@ -230,7 +220,7 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
-    """The artifacts by name."""
+    """The artifacts by name; none of them hangs on the SLO, but for the goodput among the figures."""
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,

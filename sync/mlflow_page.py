@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from sync.base import SweepInfo
 from sync.series import BY_PERCENTILE, OVER_TIME, TIME_CURVES
-from sync.verdict import WITHIN, DesignStanding, Standing, rank
+from sync.verdict import DesignStanding, Standing, rank
 
 SUPERSEDED_TAG = "superseded"
 REPORT_FILE = "report.html"  # the sweep's own page, brought up to date whenever the sweep delivers
@@ -177,7 +177,7 @@ def _table(designs: list[DesignStanding]) -> list[str]:
 def _how(designs: list[DesignStanding], superseded: int) -> str:
     rates = [rate for d in designs for rate in (d.best, d.worse.rate if d.worse else None) if rate is not None]
     example = f'`params.rate = "{rates[0]:g}"` or ' if rates else ""
-    told = f'Type {example}`tags.verdict = "{WITHIN}"` above the runs to see only those; group by the tag `design`.'
+    told = f"Type {example}``metrics.`slo/within` = 1`` above the runs to see only those; group by the tag `design`."
     if not superseded:
         return told
     runs = "1 run is" if superseded == 1 else f"{superseded} runs are"

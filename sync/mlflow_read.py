@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sim_core.slo import Slo
 from sync import mlflow_fields as fields
 from sync.base import Outcome
+from sync.mlflow_judged import SLO_TAG, slo_of_json
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.mlflow_runs import FINAL
 from sync.mlflow_store import Experiment, MlflowStore, StoredRun
@@ -47,15 +49,16 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     if experiment is None:
         return None
     with store.plain_errors():
-        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE)
+        slo = slo_of_json(experiment.tags.get(SLO_TAG, ""))
+        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo)
     return source if source.outcomes() else None
 
 
 class MlflowSource:
     """The runs of one experiment."""
 
-    def __init__(self, store: MlflowStore, runs: Iterable[StoredRun], cache: Path) -> None:
-        self._store, self._cache = store, cache
+    def __init__(self, store: MlflowStore, runs: Iterable[StoredRun], cache: Path, slo: Slo | None = None) -> None:
+        self._store, self._cache, self._slo = store, cache, slo
         self._runs: dict[str, StoredRun] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._tables: set[str] = set()  # keys of runs that have one
@@ -106,6 +109,10 @@ class MlflowSource:
         """See `Source`. MLflow has not kept it."""
         return frozenset()
 
+    def slo(self) -> Slo | None:
+        """See `Source`: as the experiment was last delivered."""
+        return self._slo
+
 
 def _told(run: StoredRun) -> dict[str, Any] | None:
     """What the run says of its outcome; None for a run that is none, or not over."""
@@ -123,6 +130,7 @@ def summary_of(run: StoredRun) -> dict[str, float]:
     metrics = {
         name: value
         for name, value in run.metrics.items()
-        if name not in fields.NOT_IN_SUMMARY and not name.startswith(fields.CURVES)
+        if name not in fields.NOT_IN_SUMMARY and not name.startswith((*fields.CURVES, "slo/"))
     }
-    return metrics | {str(name): float(value) for name, value in others.items()}
+    rest = {str(name): float(value) for name, value in others.items() if not str(name).startswith("slo/")}
+    return metrics | rest

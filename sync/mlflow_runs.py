@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome
+from sync.mlflow_judged import SLO_TAG
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.verdict import Standing
 
@@ -30,6 +31,7 @@ class Found:
     same: str
     superseded: bool
     standing: Standing
+    slo: str = ""  # the limits that its verdict is by, as JSON; empty: an older version wrote it, and it is the paper's
     name: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -47,6 +49,7 @@ def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[st
         same=tags.get(fields.SAME_TAG, ""),
         superseded=tags.get(SUPERSEDED_TAG) == "true",
         standing=fields.standing(tags, metrics),
+        slo=tags.get(SLO_TAG, ""),
         name=tags.get("point.name", ""),
         metrics={name: value for name, value in metrics.items() if not name.startswith(fields.CURVES)},
     )
@@ -85,9 +88,10 @@ class Runs:
         del self._by_key[run.key][run.run_id]
         del self._by_point[run.same][run.run_id]
 
-    def elder(self, same: str, key: str) -> list[Found]:
-        """The current runs of the same point under other keys."""
-        return [run for run in self._by_point.get(same, {}).values() if run.key != key and not run.superseded]
+    def elder(self, same: Iterable[str], key: str) -> list[Found]:
+        """The current runs of the same point under other keys; `same` are the tags that runs of that point may have."""
+        found = (run for tag in same for run in self._by_point.get(tag, {}).values())
+        return [run for run in found if run.key != key and not run.superseded]
 
     def current(self) -> list[Found]:
         """The runs that are over and that nothing newer has taken the place of."""

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
+from sync.goodput import by_slo
+from sync.mlflow_judged import NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
 from sync.mlflow_page import SUPERSEDED_TAG, note, page, report_note, summary
 from sync.mlflow_runs import FINAL, Found, Runs, found
 from sync.mlflow_store import MlflowStore
 from sync.parquet import read_derived
 from sync.privacy import Scrubber
 from sync.report_page import ReportRow, report_files
-from sync.verdict import design, name_by_rate, rank
+from sync.series import Derived
+from sync.verdict import name_by_rate, rank
 
 
 class MlflowSink:
@@ -51,7 +54,7 @@ class MlflowSink:
         if self._sweep is None:
             raise RuntimeError("write before open")
         with self._store.plain_errors():
-            self._deliver(self._sweep, outcome)
+            self._deliver(self._sweep, by_slo(outcome, self._sweep.slo))
 
     def page(self) -> str | None:
         """The experiment's page, once it was opened."""
@@ -73,7 +76,7 @@ class MlflowSink:
                 full=full,
                 unserved=_unserved(self._runs.current()),
             )
-            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(told))
+            self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
         self._untold = False
 
     def _report(self, sweep: SweepInfo, runs: Runs) -> tuple[str, str]:
@@ -90,7 +93,7 @@ class MlflowSink:
         }
         there = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
         full = "" if there is None else there.tags.get(fields.FULL_REPORT_TAG, "")
-        tags[fields.NOTE_TAG] = report_note(told, full)
+        tags[NOTE_TAG] = report_note(told, full)
         now = round(time.time() * 1000)
         if there is None:
             report_id = self._store.create_run(self._experiment_id, "report", self._clean(tags), now)
@@ -121,6 +124,10 @@ class MlflowSink:
         if current is None:
             current = self._create(sweep, outcome, runs, elder)
             runs.add(current)
+        elif current.slo != slo_text(sweep.slo) and FINAL[current.status] == outcome.status:
+            runs.remove(current)
+            current = self._judge_again(sweep, outcome, current, runs)
+            runs.add(current)
         for stale in [run for run in here if not run.serves(outcome)]:
             self._store.delete_run(stale.run_id)
             runs.remove(stale)
@@ -128,6 +135,29 @@ class MlflowSink:
             self._supersede(current, elder)
         self._uncertain.discard(outcome.key)
         self._untold = True
+
+    def _judge_again(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
+        """Bring a run up to date whose verdict is by other limits than the experiment's are now; what was measured
+        stays. Facts that an older version did not tag are added."""
+        metrics, tags, _ = self._told(sweep, outcome, runs)
+        changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
+        own = {
+            *judged_tags(outcome, sweep.slo, {}, self._scrub),
+            *fact_tags(outcome),
+            fields.SAME_TAG,
+            fields.OUTCOME_TAG,
+        }
+        points = [(name, value, 0) for name, value in changed.items()]
+        now = round(time.time() * 1000)  # of the values of one metric the latest counts
+        self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in own})
+        return found(run.run_id, run.status, {**tags, SUPERSEDED_TAG: str(run.superseded).lower()}, metrics)
+
+    def _told(self, sweep: SweepInfo, outcome: Outcome, runs: Runs) -> tuple[dict[str, float], dict[str, str], Derived]:
+        """The metrics and tags of a run, and what its table of requests carries beside its rows."""
+        derived = read_derived(outcome.requests_parquet)
+        color = runs.color(f"{outcome.design} {outcome.workload}")
+        tags = fields.tags(outcome, sweep, self._scrub, derived.unserved, color)
+        return fields.metrics(outcome, sweep.slo), tags, derived
 
     def _supersede(self, current: Found, elder: Sequence[Found]) -> None:
         """Mark who is current and who was: elder runs stay, and can be told from those that took their place."""
@@ -138,8 +168,9 @@ class MlflowSink:
 
     def _find_experiment(self, sweep: SweepInfo) -> str:
         there = self._store.make_experiment(sweep.name)
-        first = {fields.NOTE_TAG: self._scrub(note(sweep, there.experiment_id, [], 0))}  # `close` knows more to say
-        wanted: Mapping[str, str] = fields.experiment_tags() | ({} if fields.NOTE_TAG in there.tags else first)
+        first = {NOTE_TAG: self._scrub(note(sweep, there.experiment_id, [], 0))}  # `close` knows more to say
+        own = fields.experiment_tags() | {SLO_TAG: slo_text(sweep.slo)}
+        wanted: Mapping[str, str] = own | ({} if NOTE_TAG in there.tags else first)
         for name, value in wanted.items():
             if there.tags.get(name) != value:
                 self._store.set_experiment_tag(there.experiment_id, name, value)
@@ -153,13 +184,11 @@ class MlflowSink:
     def _create(self, sweep: SweepInfo, outcome: Outcome, runs: Runs, elder: Sequence[Found]) -> Found:
         start = fields.start_ms(outcome)
         end = start + round(outcome.wall_s * 1000)
-        derived = read_derived(outcome.requests_parquet)
-        tags = fields.tags(outcome, sweep, self._scrub, derived.unserved, runs.color(design(outcome)))
+        metrics, tags, derived = self._told(sweep, outcome, runs)
         if elder:
             tags["supersedes"] = " ".join(run.run_id for run in elder)
         name = self._scrub(name_by_rate(outcome))
         run_id = self._store.create_run(self._experiment_id, name, tags, start)
-        metrics = fields.metrics(outcome)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
         # the files first: to know where they go, MLflow reads all that it has of the run
         self._store.log_files(run_id, fields.files(outcome, self._scrub))

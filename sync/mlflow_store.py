@@ -167,15 +167,21 @@ class MlflowStore:
         return str(run.info.run_id)
 
     def log(
-        self, run_id: str, metrics: Iterable[tuple[str, float, int]], params: Mapping[str, str], time_ms: int
+        self,
+        run_id: str,
+        metrics: Iterable[tuple[str, float, int]],
+        params: Mapping[str, str],
+        time_ms: int,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics (name, value, step) and parameters, in one go."""
-        from mlflow.entities import Metric, Param
+        """Metrics (name, value, step), parameters and tags, in one go."""
+        from mlflow.entities import Metric, Param, RunTag
 
         self._client.log_batch(
             run_id,
             metrics=[Metric(name, value, time_ms, step) for name, value, step in metrics],
             params=[Param(name, value) for name, value in params.items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
             synchronous=True,
         )
 

@@ -8,11 +8,12 @@ import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 
-from sim_core.slo import SLO_LIMITS
+from sim_core.slo import Slo
 from sync.base import SweepInfo
 from sync.mlflow_page import REPORT_FILE
-from sync.verdict import WITHIN, Standing, rank
+from sync.verdict import Standing, grouped, rank
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
 _MOST_ROWS = 2000  # of the page; the table beside it has all
@@ -51,7 +52,7 @@ def report_files(sweep: SweepInfo, rows: Sequence[ReportRow], summary: str) -> d
     """The files of the page by name; `summary` is its first line, in plain words."""
     ordered = _best_first(rows)
     files = {"runs.csv": _csv(ordered)}
-    if figure := slowdown_png(ordered):
+    if figure := slowdown_png(ordered, sweep.slo):
         files["slowdown.png"] = figure
     return {REPORT_FILE: _html(sweep, ordered, summary, figure).encode(), **files}
 
@@ -85,7 +86,7 @@ def _html(sweep: SweepInfo, rows: Sequence[ReportRow], summary: str, figure: byt
             *(_row(row) for row in rows[:_MOST_ROWS]),
             "</table>",
             f"<p>and {len(rows) - _MOST_ROWS} more in runs.csv</p>" if len(rows) > _MOST_ROWS else "",
-            f"<p>Times in s; x: slowdown against the same request alone. Limits: {_e(_limits())}.</p>",
+            f"<p>Times in s; x: slowdown against the same request alone. Limits: {_e(sweep.slo.told())}.</p>",
             f"<details><summary>The experiment</summary><pre>{_e(sweep.experiment_text)}</pre></details></html>\n",
         ]
     )
@@ -98,24 +99,17 @@ def _row(row: ReportRow) -> str:
         f"{'-' if value is None else f'{value:.4g}'}"
         for name, value in figures
     )
-    kind = "" if row.standing.verdict == WITHIN else "bad"
+    kind = "" if row.standing.within else "bad"
     return f'<tr><td>{_e(row.name)}<td class="{kind}">{_e(row.standing.verdict)}{cells}'
-
-
-def _limits() -> str:
-    told = (
-        f"{metric.upper()} {' '.join(f'{name} {limit:g}' for name, limit in of.items())}"
-        for metric, of in SLO_LIMITS.items()
-    )
-    return "; ".join(told)
 
 
 def _e(text: str) -> str:
     return html.escape(text)
 
 
-def slowdown_png(rows: Iterable[ReportRow]) -> bytes:
-    """Slowdown (90th percentile) against rate, a line a design, with the limits; empty where nothing is known of it."""
+def slowdown_png(rows: Iterable[ReportRow], slo: Slo) -> bytes:
+    """Slowdown (90th percentile) against rate, a line a design, with the limits that `slo` sets there; empty where
+    nothing is known of it."""
     lines = _lines(rows)
     if not lines:
         return b""
@@ -125,14 +119,17 @@ def slowdown_png(rows: Iterable[ReportRow]) -> bytes:
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     panels = figure.subplots(1, len(TITLES))
     for panel, (metric, title) in zip(panels, TITLES.items(), strict=True):
-        limit = SLO_LIMITS[metric]["p90"]
+        limit = slo.slowdown.get(metric, {}).get("p90")
         for number, (design, (color, points)) in enumerate(lines.items()):
             known = [(rate, of[metric]) for rate, of in sorted(points.items()) if metric in of]
             marker = _MARKERS[number % len(_MARKERS)]
             panel.plot(*zip(*known, strict=True), color=color or None, marker=marker, label=design) if known else None
-        panel.axhline(limit, color="0.4", linewidth=1, linestyle="--")
-        panel.annotate(f"limit {limit:g}", (0.01, limit), xycoords=("axes fraction", "data"), va="bottom", color="0.3")
-        panel.set(title=title, xlabel="requests per second", ylim=(0, 3 * limit))
+        panel.set(title=title, xlabel="requests per second")
+        panel.set_ylim(0, None if limit is None else 3 * limit)
+        if limit is not None:
+            panel.axhline(limit, color="0.4", linewidth=1, linestyle="--")
+            place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "color": "0.3"}
+            panel.annotate(f"limit {limit:g}", (0.01, limit), **place)
     panels[0].set_ylabel("90th percentile, times slower\nthan the request alone")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     picture = io.BytesIO()
@@ -141,12 +138,18 @@ def slowdown_png(rows: Iterable[ReportRow]) -> bytes:
 
 
 def _lines(rows: Iterable[ReportRow]) -> dict[str, tuple[str, dict[float, dict[str, float]]]]:
-    """By design its colour, and by rate its slowdowns by metric."""
+    """By design its colour, and by rate its slowdowns by metric: means over the runs with different seeds."""
     lines: dict[str, tuple[str, dict[float, dict[str, float]]]] = {}
-    for row in rows:
-        known = {m: row.metrics[f"{m}/p90_slowdown"] for m in TITLES if f"{m}/p90_slowdown" in row.metrics}
-        standing = row.standing
-        if standing.rate is None or not known or (len(lines) >= _MOST_LINES and standing.design not in lines):
+    rated = [row for row in rows if row.standing.rate is not None]
+    for members in grouped(rated, lambda row: (row.standing.design, row.standing.rate)):
+        standing = members[0].standing
+        names = {metric: f"{metric}/p90_slowdown" for metric in TITLES}
+        known = {
+            metric: fsum(row.metrics[name] for row in members) / len(members)
+            for metric, name in names.items()
+            if all(name in row.metrics for row in members)
+        }
+        if not known or (len(lines) >= _MOST_LINES and standing.design not in lines):
             continue
-        lines.setdefault(standing.design, (standing.color, {}))[1][standing.rate] = known
+        lines.setdefault(standing.design, (standing.color, {}))[1][standing.rate or 0.0] = known
     return lines

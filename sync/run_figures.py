@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sim_core import SimResult
+from sim_core.reference import METRICS
+from sim_core.slo import PAPER, Slo
 from sync.base import Outcome
-from sync.slo import PAPER, PHASES, Slo
 
 Floats = npt.NDArray[np.float64]
 STEADY = (0.1, 0.9)  # of the time until the last arrival
@@ -48,7 +49,7 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved: int, last_arrival
     figures: dict[str, float] = {}
     good = np.ones(completed, dtype=bool)
     known = completed == 0 or all(np.isfinite(columns[f"e2e_{name.rpartition('_')[2]}"]).any() for name in limits)
-    for phase in PHASES:
+    for phase in METRICS:
         met = np.ones(completed, dtype=bool)
         for name in (name for name in limits if name.startswith(f"{phase}_")):
             met &= ~(columns[name] > limits[name])  # NaN meets it

@@ -27,6 +27,7 @@ def single_outcome(
     key: str,
     overrides: Sequence[str],
     trace_identity: str,
+    workload: str,
     rate: float | None,
     provisioned: tuple[float, float, float],
     config_yaml: str,
@@ -37,6 +38,8 @@ def single_outcome(
     return Outcome(
         name=run_name(spec, trace.name),
         system=_system(spec),
+        design=f"{_system(spec)} {spec.applications[0].scheduler.name} {_cluster(spec)}",
+        workload=workload,
         key=key,
         index=0,
         overrides=tuple(overrides),
@@ -62,8 +65,11 @@ def single_outcome(
 
 def run_name(spec: SimSpec, trace: str) -> str:
     """`splitwise mixed_pool 3 dgx-a100 + 2 dgx-h100 rr_conv_12 seed 0`."""
-    cluster = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
-    return f"{_system(spec)} {spec.applications[0].scheduler.name} {cluster} {trace} seed {spec.seed}"
+    return f"{_system(spec)} {spec.applications[0].scheduler.name} {_cluster(spec)} {trace} seed {spec.seed}"
+
+
+def _cluster(spec: SimSpec) -> str:
+    return " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
 
 
 def _system(spec: SimSpec) -> str:

@@ -1,4 +1,4 @@
-"""Service level objectives other than the paper's, and what they make of a run.
+"""Reading service level objectives: from a file, or from an experiment's text.
 
     # my_slo.yaml: every limit that is given must hold
     slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p99: 5}}   # times as long as the request alone on a DGX-A100
@@ -14,89 +14,15 @@ TBT 5, E2E 5 times as long as alone).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sim_core.errors import SpecError, choices
-from sim_core.slo import SLO_LIMITS
-from sync.base import Outcome
-
-PHASES = ("ttft", "tbt", "e2e")
-PERCENTILES = ("p50", "p90", "p95", "p99")  # that anything can be limited at
-UNITS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # name in the file -> end of a figure's name, its percentiles
-    "slowdown": ("slowdown", ("p50", "p90", "p99")),
-    "seconds": ("s", PERCENTILES),
-}
-Limits = Mapping[str, Mapping[str, float]]  # phase -> percentile -> largest value
-
-
-@dataclass(frozen=True)
-class Slo:
-    """Limits: `slowdown` against the request alone on the reference machine, `seconds` absolute."""
-
-    slowdown: Limits = field(default_factory=dict)
-    seconds: Limits = field(default_factory=dict)
-
-    def holds(self, summary: Mapping[str, float]) -> dict[str, bool]:
-        """By `ttft_p50`, ... whether a run's figures meet what is given; one that was not measured does not."""
-        held: dict[str, bool] = {}
-        for unit, limits in self._by_unit():
-            for phase, of in limits.items():
-                for percentile, limit in of.items():
-                    name = f"{phase}_{percentile}"
-                    met = summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}", float("nan")) <= limit
-                    held[name] = held.get(name, True) and met
-        return held
-
-    def tightest(self, summary: Mapping[str, float]) -> float | None:
-        """The largest share of a limit that a run's figures take; None where one was not measured."""
-        shares = [
-            summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}", nan) / limit
-            for unit, limits in self._by_unit()
-            for phase, of in limits.items()
-            for percentile, limit in of.items()
-        ]
-        return max(shares) if shares and all(map(isfinite, shares)) else None
-
-    def of_each_request(self) -> dict[str, float]:
-        """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`, ...)."""
-        return {
-            f"{phase}_{UNITS[unit][0]}": of[max(of)] for unit, limits in self._by_unit() for phase, of in limits.items()
-        }
-
-    def told(self) -> str:
-        """`TTFT p50 2x p90 3x p99 6x, TBT p99 0.2 s`."""
-        signs = {"slowdown": "x", "seconds": " s"}
-        return ", ".join(
-            f"{phase.upper()} {' '.join(f'{name} {limit:g}{signs[unit]}' for name, limit in of.items())}"
-            for unit, limits in self._by_unit()
-            for phase, of in limits.items()
-        )
-
-    def as_plain(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The plain values of which `parse_slo` makes the same."""
-        return {unit: {phase: dict(of) for phase, of in limits.items()} for unit, limits in self._by_unit() if limits}
-
-    def _by_unit(self) -> tuple[tuple[str, Limits], ...]:
-        return (("slowdown", self.slowdown), ("seconds", self.seconds))
-
-
-PAPER = Slo(slowdown=SLO_LIMITS)
-
-
-def judged(outcome: Outcome, slo: Slo) -> Outcome:
-    """The outcome with the SLO's word on it in place of the one that its summary has (`slo/...`)."""
-    if outcome.status != "completed" or slo == PAPER:
-        return outcome
-    held = slo.holds(outcome.summary)
-    within = all(held.values()) and not outcome.unserved
-    rest = {name: value for name, value in outcome.summary.items() if not name.startswith("slo/")}
-    told = {f"slo/{name}": float(met) for name, met in held.items()}
-    return replace(outcome, summary={**rest, "slo/within": float(within), **told})
+from sim_core.reference import METRICS
+from sim_core.slo import PAPER, UNITS, Limits, Slo
 
 
 def read_slo(path: Path) -> Slo:
@@ -152,7 +78,7 @@ def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
     """The SLO that plain values say; `source` and `key` name the place in errors. Raises SpecError."""
     limits: dict[str, Limits] = {}
     for unit, phases in _entries(raw, tuple(UNITS), source, key).items():
-        of = _entries(phases, PHASES, source, _join(key, unit))
+        of = _entries(phases, METRICS, source, _join(key, unit))
         limits[unit] = {
             phase: {
                 name: _limit(value, source, _join(key, unit, phase, name))

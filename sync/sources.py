@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sim_core.errors import SpecError
+from sim_core.slo import Slo
 from sync.base import Outcome, SweepInfo
-from sync.local_sink import read_outcome, read_outcomes
+from sync.local_sink import FACTS_FILE, read_outcome, read_outcomes
 
 
 class Source(Protocol):
@@ -27,12 +29,17 @@ class Source(Protocol):
     def asked_for(self) -> frozenset[str]:
         """The keys of the points that starts of the experiment, as it is now, asked for; empty: that is not known."""
 
+    def slo(self) -> Slo | None:
+        """The limits that the experiment sets; None where the source does not tell."""
+
 
 class FolderSource:
     """A sweep in a folder: the outcomes as JSON files in one folder below it, the requests in another."""
 
-    def __init__(self, folder: Path, outcomes: str, requests: str) -> None:
-        self._folder, self._outcomes, self._requests = folder, folder / outcomes, folder / requests
+    def __init__(self, folder: Path, outcomes: str, requests: str, facts: Sequence[str] = ("sweep.json",)) -> None:
+        """`facts` are the files below `folder` that say what the sweep is, of which the first that is there counts."""
+        self._outcomes, self._requests = folder / outcomes, folder / requests
+        self._facts = [folder / name for name in facts]
 
     def outcomes(self) -> dict[str, Outcome]:
         """See `Source`."""
@@ -53,11 +60,15 @@ class FolderSource:
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""
-        told = self._told()
         try:
-            return SweepInfo(**{name: told[name] for name in SweepInfo.__dataclass_fields__})
-        except (KeyError, TypeError, ValueError):
+            return SweepInfo.from_json_dict(self._told())
+        except (SpecError, ValueError):
             return None
+
+    def slo(self) -> Slo | None:
+        """See `Source`."""
+        info = self.info()
+        return None if info is None else info.slo
 
     def whole(self, key: str) -> Outcome | None:
         """An outcome with its table of requests; None where either is not the one that was written."""
@@ -81,11 +92,14 @@ class FolderSource:
         return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
 
     def _told(self) -> dict[str, Any]:
-        try:
-            told = json.loads((self._folder / "sweep.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
+        for path in self._facts:
+            try:
+                told = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(told, dict):
+                return told
+        return {}
 
 
 def journal(results: Path, name: str) -> FolderSource:
@@ -98,7 +112,9 @@ def _journal(results: Path, name: str) -> Source | None:
 
 
 def _local(results: Path, name: str) -> Source | None:
-    return FolderSource(results / name, *PLACES["local"]) if name in names_in(results, "local") else None
+    if name not in names_in(results, "local"):
+        return None
+    return FolderSource(results / name, *PLACES["local"], facts=("sweep.json", f"local/{FACTS_FILE}"))
 
 
 def _mlflow(results: Path, name: str) -> Source | None:

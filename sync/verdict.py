@@ -1,79 +1,119 @@
-"""What a run says about its design: within the SLO or not; and what designs come to, by all of their runs."""
+"""The verdict on runs: whether each is within an SLO, what its repetitions say together, and what designs come to.
+
+`verdict` is the one function that judges an outcome; tables, answers, reports, MLflow and files all call it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from sim_core.slo import WITHIN, Judgement, Slo, judge
 from sync.base import Outcome
-from sync.slo import PERCENTILES, PHASES
-
-WITHIN = "within SLO"
+from sync.point_id import rate_text
 
 
-def verdict(outcome: Outcome) -> str:
-    """`within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`, `3 rejected`, `unstable: ...` or `failed`."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an SLO says of an outcome: `text` is `within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`,
+    `3 rejected`, `unstable: ...` or `failed`. `judgement`: limit by limit; None for a run that was not completed."""
+
+    within: bool
+    text: str
+    judgement: Judgement | None = None
+
+    def met(self, limit_name: str) -> bool | None:
+        """Whether a limit such as `ttft_p90` holds; None where the SLO has none of that name or nothing was judged."""
+        return None if self.judgement is None else self.judgement.met.get(limit_name)
+
+    @property
+    def limits_met(self) -> int:
+        """How many limits hold."""
+        return 0 if self.judgement is None else sum(self.judgement.met.values())
+
+    def figures(self) -> dict[str, float]:
+        """The verdict as numbers, for tables and charts: `slo/within`, and `slo/ttft_p90` for each limit."""
+        met = {} if self.judgement is None else self.judgement.met
+        return {"slo/within": float(self.within), **{f"slo/{name}": float(holds) for name, holds in met.items()}}
+
+
+def verdict(outcome: Outcome, slo: Slo) -> Verdict:
+    """What `slo` says of `outcome`."""
     if outcome.status == "failed":
-        return "failed"
+        return Verdict(False, "failed")
     if outcome.status == "stopped":
-        return f"unstable: stopped at {outcome.summary.get('run/stopped_early_s', math.nan):.4g} s"
-    if outcome.summary.get("slo/within") == 1.0:
-        return WITHIN
-    counts = ((int(outcome.summary.get(f"run/{what}", 0.0)), what) for what in ("rejected", "unfinished"))
-    reasons = [f"{count} {what}" for count, what in counts if count]
-    slow = [f"{phase.upper()} {' '.join(missed)}" for phase in PHASES if (missed := _missed(outcome, phase))]
-    reasons += [f"too slow: {', '.join(slow)}"] if slow else []
-    return ", ".join(reasons) or "not measured"
-
-
-def _missed(outcome: Outcome, phase: str) -> list[str]:
-    return [p for p in PERCENTILES if outcome.summary.get(f"slo/{phase}_{p}") == 0.0]
-
-
-def design(outcome: Outcome) -> str:
-    """What a point is of, whatever the rate: its name without it."""
-    return outcome.name if outcome.rate is None else " ".join(outcome.name.replace(_rate(outcome.rate), "").split())
+        return Verdict(False, f"unstable: stopped at {outcome.summary.get('run/stopped_early_s', math.nan):.4g} s")
+    judgement = judge(outcome.summary, slo)
+    return Verdict(judgement.within, judgement.text(), judgement)
 
 
 def name_by_rate(outcome: Outcome) -> str:
-    """The point's name with its rate in front, as `24/s splitwise-ha 6P+4T conv`: lists and legends cut the end."""
-    if outcome.rate is None or _rate(outcome.rate) not in outcome.name:
+    """The point with its rate in front, as `24/s splitwise-ha 6P+4T conv`: MLflow's lists and legends cut the end."""
+    if outcome.rate is None:
         return outcome.name
-    return f"{outcome.rate:g}/s {design(outcome)}"
+    return f"{rate_text(outcome.rate)}/s {outcome.design} {outcome.workload}{seed_text(outcome)}"
 
 
-def _rate(rate: float) -> str:
-    return f" {rate:g} rps"
+def seed_text(outcome: Outcome) -> str:
+    """` seed 3`, where the experiment has an axis of seeds."""
+    return f" seed {outcome.seed}" if "seed" in outcome.axes else ""
 
 
 class Rated(Protocol):
-    """What was run at a rate, in requests a second (None: not a rate's workload)."""
+    """What was run at a rate, in requests a second (None: the workload has no rate)."""
 
     @property
     def rate(self) -> float | None: ...
 
 
 R = TypeVar("R", bound=Rated)
+T = TypeVar("T")
 
 
 def ladder(runs: Iterable[R], within: Callable[[R], bool]) -> tuple[list[R], R | None]:
     """The runs at rates up to which all are within the SLO, the lowest rate first, and the first run that is not (None:
-    all are). At one rate the worse one counts; of several that are not within, the first given."""
+    all are). A rate is carried when all of its runs, which are repetitions, are within."""
     ordered = sorted(runs, key=lambda run: (run.rate or 0.0, within(run)))
     worse = next((run for run in ordered if not within(run)), None)
     limit = math.inf if worse is None else worse.rate or 0.0
     return [run for run in ordered if run.rate is not None and run.rate < limit], worse
 
 
+def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """The items in groups of equal keys, groups and members in their order."""
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
+    """Outcomes in groups that differ by their seed alone, each ordered by seed."""
+    groups = grouped(outcomes, lambda outcome: (outcome.system, outcome.point_id.repeated))
+    return [sorted(members, key=lambda outcome: outcome.seed) for members in groups]
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on repetitions: within when all are, else how many are not and why the first of these is not."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    within = sum(one.within for one in verdicts)
+    if within == len(verdicts):
+        return Verdict(True, f"{WITHIN} with all of {len(verdicts)} seeds")
+    reason = next(one.text for one in verdicts if not one.within)
+    return Verdict(False, f"{within} of {len(verdicts)} seeds {WITHIN}, else {reason}")
+
+
 @dataclass(frozen=True)
 class Standing:
-    """One run's word on its design. `rate` is in requests a second (None: not a rate's workload), `cost` in dollars
-    an hour, `color` is what the design is drawn in."""
+    """One run's word on its design. `rate` is in requests a second (None: the workload has no rate), `cost` in dollars
+    an hour, `color` is what the design is drawn in, `verdict` is displayed."""
 
     design: str
     rate: float | None
+    within: bool
     verdict: str
     cost: float
     color: str = ""
@@ -97,13 +137,10 @@ class DesignStanding:
 
 def rank(standings: Iterable[Standing]) -> list[DesignStanding]:
     """The designs, the highest rate within the SLO first, at equal rates the cheapest."""
-    runs: dict[str, list[Standing]] = {}
-    for standing in standings:
-        runs.setdefault(standing.design, []).append(standing)
-    designs = [_of_design(members) for members in runs.values()]
+    designs = [_of_design(members) for members in grouped(standings, lambda standing: standing.design)]
     return sorted(designs, key=lambda d: (not d.holds, -(d.best or 0.0), d.cost, d.design))
 
 
 def _of_design(runs: list[Standing]) -> DesignStanding:
-    carried, worse = ladder(runs, lambda run: run.verdict == WITHIN)
+    carried, worse = ladder(runs, lambda run: run.within)
     return DesignStanding(runs[0].design, runs[-1].cost, carried[-1].rate if carried else None, worse)

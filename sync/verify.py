@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sim_core.slo import PAPER, Slo
 from sync import mlflow_fields as fields
 from sync.base import Outcome
+from sync.load import Sweep
+from sync.mlflow_judged import SLO_TAG, judged_metrics, slo_text
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.mlflow_read import CACHE, MlflowSource, find_experiment, summary_of
 from sync.mlflow_runs import FINAL
 from sync.mlflow_store import MlflowStore, StoredRun
 from sync.sources import FolderSource
+from sync.verdict import verdict
 
 
 @dataclass
@@ -55,8 +59,9 @@ def stored_runs(results: Path, name: str) -> tuple[MlflowStore, list[StoredRun]]
     return store, [run for run in runs if fields.KEY_TAG in run.tags]
 
 
-def compare(wanted: Mapping[str, Outcome], finished: Iterable[str], runs: Iterable[StoredRun]) -> Comparison:
-    """`wanted` are the journal's current outcomes, `finished` all keys that it knows."""
+def compare(sweep: Sweep, runs: Iterable[StoredRun]) -> Comparison:
+    """What of a journal's sweep, judged by its SLO, is not alike in the store's runs."""
+    wanted = {key: sweep.with_goodput(outcome) for key, outcome in sweep.outcomes.items()}
     by_key: dict[str, list[StoredRun]] = {}
     for run in runs:
         by_key.setdefault(run.tags[fields.KEY_TAG], []).append(run)
@@ -67,14 +72,14 @@ def compare(wanted: Mapping[str, Outcome], finished: Iterable[str], runs: Iterab
             found.missing.append(key)
         elif len(whole) > 1:
             found.doubled.append(key)
-        elif reason := _difference(outcome, whole[0]):
+        elif reason := _difference(outcome, whole[0], sweep.slo):
             found.differing[key] = reason
     found.remnants = [key for key, stored in by_key.items() if any(run.status not in FINAL for run in stored)]
-    found.unknown = sorted(set(by_key) - set(finished))
+    found.unknown = sorted(set(by_key) - set(sweep.finished))
     return found
 
 
-def _difference(outcome: Outcome, run: StoredRun) -> str:
+def _difference(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
     if FINAL[run.status] != outcome.status:
         return f"{FINAL[run.status]} in MLflow, {outcome.status} in the journal"
     if run.tags.get(SUPERSEDED_TAG) == "true":
@@ -82,7 +87,15 @@ def _difference(outcome: Outcome, run: StoredRun) -> str:
     ours = {name: value for name, value in outcome.summary.items() if math.isfinite(value)}
     theirs = summary_of(run)
     odd = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    return f"other figures: {', '.join(odd[:3])}" if odd else ""
+    if run.tags.get(SLO_TAG, slo_text(PAPER)) != slo_text(slo):
+        return f"judged by other limits in MLflow; `replay` judges it by {slo.told()}"
+    if odd:
+        return f"other figures: {', '.join(odd[:3])}"
+    judged = judged_metrics(outcome, slo)
+    odd = sorted(name for name, value in judged.items() if run.metrics.get(name) != value)
+    if odd or run.tags.get("verdict") != verdict(outcome, slo).text:
+        return f"another verdict: {run.tags.get('verdict')} in MLflow, {verdict(outcome, slo).text} by the journal"
+    return ""
 
 
 def compare_tables(

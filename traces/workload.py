@@ -90,6 +90,20 @@ def rate_per_s(ref: TraceRef, root: Path) -> float | None:
     return _recipe(ref, path).rate_per_s if path.suffix == RECIPE else None
 
 
+def workload_name(ref: TraceRef, root: Path) -> str:
+    """What is served, whatever the rate and for how long: of a named workload `conv`, of a recipe its name, else the
+    file's. TraceError as `load`."""
+    path = find(ref, root)
+    if path is None:
+        return _named(ref).workload
+    recipe_name, at, _ = ref.filename.rpartition(AT)
+    return (
+        recipe_name
+        if path.suffix == RECIPE and at and path.name == f"{Path(recipe_name).name}{RECIPE}"
+        else ref.filename
+    )
+
+
 def find(ref: TraceRef, root: Path) -> Path | None:
     """The written file or recipe, or None for a named workload. TraceError when it is neither, or leaves its folder."""
     check_filename(ref.filename)

@@ -7,19 +7,28 @@
     print(*sentences(told), sep="\\n")
     told.workloads[0].systems[0].highest  # a Configuration, or None
 
-A *configuration* is a cluster under a workload, whatever the rate (`splitwise-ha 30P+21T conv`); a *system* is the
-experiment's name for the kind of cluster. A configuration carries a rate when all of its runs up to that rate are
-within the SLO: runs above one that is not count for nothing (`above`), and a point that failed ends the ladder too
-(`failed`), since nothing is known of it. Rates that were not run are not asked for. At one rate the worse run counts.
+A *configuration* is a cluster under a workload, whatever the rate and the seed (`splitwise-ha 30P+21T conv`); a
+*system* is the experiment's name for the kind of cluster. Runs that differ by their seed alone are repetitions of one
+configuration at one rate. It carries a rate when all of its runs up to that rate, with every seed, are within the SLO:
+runs above one that is not count for nothing (`above`), and a point that failed ends the ladder too (`failed`), since
+nothing is known of it. Rates that were not run are not asked for.
 """
 
-from sync.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
-from sync.answers.build import answers, normalised, workload_of
+from sync.answers.base import (
+    Configuration,
+    Normalised,
+    RateStanding,
+    SweepAnswers,
+    SystemAnswer,
+    WorkloadAnswer,
+)
+from sync.answers.build import answers, normalised
 from sync.answers.words import sentence, sentences, shown
 
 __all__ = [
     "Configuration",
     "Normalised",
+    "RateStanding",
     "SweepAnswers",
     "SystemAnswer",
     "WorkloadAnswer",
@@ -28,5 +37,4 @@ __all__ = [
     "sentence",
     "sentences",
     "shown",
-    "workload_of",
 ]

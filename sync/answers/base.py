@@ -5,15 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sync.slo import Slo
+from sim_core.slo import Slo
+
+
+@dataclass(frozen=True)
+class RateStanding:
+    """What a configuration's runs at one rate say together (None: the workload has no rate). `seeds` counts them, each
+    of another seed, `within` those within the SLO; `verdict` is the text of the first that is not, else of the first.
+    """
+
+    rate: float | None
+    seeds: int
+    within: int
+    verdict: str
+
+    @property
+    def carried(self) -> bool:
+        """Whether all seeds are within the SLO."""
+        return self.within == self.seeds
+
+    @property
+    def share(self) -> str:
+        """`4 of 6 seeds`; nothing for a single run."""
+        return f"{self.within} of {self.seeds} seeds" if self.seeds > 1 else ""
 
 
 @dataclass(frozen=True)
 class Configuration:
     """A cluster under a workload. `cost` in dollars an hour, `power` in the machines' weights, `watts` by nameplate.
 
-    `carries`: the highest rate up to which all runs are within the SLO, in requests a second; None where there is none.
-    `then`: the first rate that is not carried, and why (None: all are). `above`: rates within the SLO beyond that.
+    `name` is design and workload. `at`: what the runs at each rate say, ascending; the runs at one rate are repetitions
+    with other seeds. `carries`: the highest rate up to which all runs are within the SLO, in requests a second; None
+    where there is none. `then`: what the runs at the first rate say that is not carried (None: all are). `above`: rates
+    that all seeds are within the SLO at, beyond that.
     `failed`: rates whose run failed. `holds`: within the SLO at what it was asked, which may have no rate at all.
     `requests_per_dollar`: completed, at the highest rate it carries (NaN-free: None where unknown). `tightest`: there,
     the largest share of a limit that it takes: 1 is at the limit.
@@ -21,14 +45,16 @@ class Configuration:
 
     name: str
     system: str
+    design: str
     workload: str
     machines: Mapping[str, int]
+    roles: Mapping[str, Mapping[str, int]]
     cost: float
     power: float
     watts: float
-    rates: tuple[float, ...]
+    at: tuple[RateStanding, ...]
     carries: float | None
-    then: tuple[float | None, str] | None
+    then: RateStanding | None
     above: tuple[float, ...]
     failed: tuple[float, ...]
     holds: bool
@@ -40,6 +66,18 @@ class Configuration:
     def machine_count(self) -> int:
         """Of all kinds."""
         return sum(self.machines.values())
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rates that were run, ascending."""
+        return tuple(one.rate for one in self.at if one.rate is not None)
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds that a rate up to the first one not carried was run with: what the answer rests on."""
+        last = None if self.then is None else self.then.rate
+        counted = [one.seeds for one in self.at if last is None or one.rate is None or one.rate <= last]
+        return min(counted, default=0)
 
     def meets(self, rate: float | None) -> bool:
         """Whether it carries a rate (None: whatever it was asked)."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sync.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
+from sim_core.slo import PAPER, Slo
+from sync.answers.base import (
+    Configuration,
+    Normalised,
+    RateStanding,
+    SweepAnswers,
+    SystemAnswer,
+    WorkloadAnswer,
+)
 from sync.base import Outcome
 from sync.run_figures import provisioned
-from sync.slo import PAPER, Slo, judged
-from sync.verdict import WITHIN, design, ladder, verdict
+from sync.verdict import grouped, ladder, verdict
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
@@ -19,31 +25,15 @@ Which = Literal["highest", "cheapest", "least_power"]
 
 def answers(outcomes: Iterable[Outcome], slo: Slo = PAPER, rate: float | None = None) -> SweepAnswers:
     """What outcomes answer, by an SLO. `rate`: for the cheapest and the least-power clusters, see `WorkloadAnswer`."""
-    told = sorted((judged(outcome, slo) for outcome in outcomes), key=lambda outcome: (outcome.index, outcome.name))
-    by_workload: dict[str, dict[tuple[str, str], list[Outcome]]] = {}
-    for outcome in told:
-        place = outcome.system, design(outcome)
-        by_workload.setdefault(workload_of(outcome), {}).setdefault(place, []).append(outcome)
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
+    workloads = grouped(ordered, lambda outcome: outcome.workload)
     return SweepAnswers(
         slo=slo,
-        workloads=tuple(
-            _workload(name, [_configuration(name, runs, slo) for runs in of.values()], rate)
-            for name, of in by_workload.items()
-        ),
-        runs=len(told),
-        failed=sum(outcome.status == "failed" for outcome in told),
-        stopped=sum(outcome.status == "stopped" for outcome in told),
+        workloads=tuple(_workload(members, slo, rate) for members in workloads),
+        runs=len(ordered),
+        failed=sum(outcome.status == "failed" for outcome in ordered),
+        stopped=sum(outcome.status == "stopped" for outcome in ordered),
     )
-
-
-def workload_of(outcome: Outcome) -> str:
-    """The workload, whatever the rate: the experiment's word for it, else its trace's name without the rate."""
-    if isinstance(told := outcome.axes.get("workload"), str):
-        return told
-    if outcome.rate is None:
-        return outcome.trace
-    named = re.sub(rf"[_@]{re.escape(f'{outcome.rate:g}')}(?![\d.])", "", outcome.trace, count=1)
-    return named or outcome.trace
 
 
 def normalised(of: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised, ...]:
@@ -53,34 +43,62 @@ def normalised(of: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised
     return tuple(_normalised(one, base) for one in chosen.values() if one is not None)
 
 
-def _configuration(workload: str, runs: Sequence[Outcome], slo: Slo) -> Configuration:
-    telling = sorted(runs, key=lambda run: run.status == "failed")  # of those not within the failed last: it says least
-    carried, worse = ladder(telling, lambda run: verdict(run) == WITHIN)
-    within = {run.rate for run in runs if run.rate is not None and verdict(run) == WITHIN}
-    missed = {run.rate for run in runs if verdict(run) != WITHIN}
-    at_best = provisioned(carried[-1]) if carried else {}
+def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
+    """What the runs of one design under one workload come to."""
+    at = tuple(sorted((_at_rate(members, slo) for members in grouped(runs, lambda run: run.rate)), key=_rate))
+    carried, then = ladder(at, lambda standing: standing.carried)
+    rates = {standing.rate for standing in carried}
+    best = [run for run in runs if run.rate == carried[-1].rate] if carried else []
     last = max(runs, key=lambda run: run.started_at)
     return Configuration(
-        name=design(last),
+        name=f"{last.design} {last.workload}",
         system=last.system,
-        workload=workload,
+        design=last.design,
+        workload=last.workload,
         machines=dict(last.machines),
+        roles=dict(last.roles),
         cost=last.cost,
         power=last.power,
         watts=last.watts,
-        rates=tuple(sorted({run.rate for run in runs if run.rate is not None})),
+        at=at,
         carries=carried[-1].rate if carried else None,
-        then=None if worse is None else (worse.rate, verdict(worse)),
-        above=tuple(sorted(within - missed - {run.rate for run in carried})),
+        then=then,
+        above=tuple(one.rate for one in at if one.rate is not None and one.carried and one.rate not in rates),
         failed=tuple(sorted({run.rate for run in runs if run.status == "failed" and run.rate is not None})),
-        holds=bool(carried) or worse is None,
-        requests_per_dollar=at_best.get("cost/requests_per_dollar"),
-        requests_per_kwh=at_best.get("power/requests_per_kwh"),
-        tightest=slo.tightest(carried[-1].summary) if carried else None,
+        holds=bool(carried) or then is None,
+        requests_per_dollar=_mean_provisioned(best, "cost/requests_per_dollar"),
+        requests_per_kwh=_mean_provisioned(best, "power/requests_per_kwh"),
+        tightest=_tightest(best, slo),
     )
 
 
-def _workload(workload: str, configurations: Sequence[Configuration], rate: float | None) -> WorkloadAnswer:
+def _at_rate(runs: Sequence[Outcome], slo: Slo) -> RateStanding:
+    """What repetitions say together. Of runs that are not within the SLO a failed one is named last: it says least."""
+    verdicts = [verdict(run, slo) for run in sorted(runs, key=lambda run: (run.status == "failed", run.seed))]
+    reason = next((one.text for one in verdicts if not one.within), verdicts[0].text)
+    return RateStanding(runs[0].rate, len(runs), sum(one.within for one in verdicts), reason)
+
+
+def _rate(standing: RateStanding) -> float:
+    return standing.rate or 0.0
+
+
+def _mean_provisioned(runs: Sequence[Outcome], name: str) -> float | None:
+    values = [value for run in runs if (value := provisioned(run).get(name)) is not None]
+    return math.fsum(values) / len(values) if values else None
+
+
+def _tightest(runs: Sequence[Outcome], slo: Slo) -> float | None:
+    """Of the seed that takes the largest share of a limit; None where one is not known."""
+    shares = [slo.tightest(run.summary) for run in runs]
+    known = [share for share in shares if share is not None]
+    return max(known) if known and len(known) == len(shares) else None
+
+
+def _workload(runs: Sequence[Outcome], slo: Slo, rate: float | None) -> WorkloadAnswer:
+    workload = runs[0].workload
+    members = grouped(runs, lambda run: (run.system, run.design))
+    configurations = [_configuration(of_design, slo) for of_design in members]
     systems: dict[str, list[Configuration]] = {}
     for one in configurations:
         systems.setdefault(one.system, []).append(one)

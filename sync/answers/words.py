@@ -19,22 +19,28 @@ def sentences(told: SweepAnswers) -> list[str]:
 
 
 def sentence(of: WorkloadAnswer) -> str:
-    """`Within the SLO at equal cost, Splitwise-HA carries 24 requests/s, 1.50 times Baseline-H100 (16); ...`."""
+    """`Within the SLO at equal cost, by one seed, Splitwise-HA carries 24 requests/s, 1.50 times Baseline-H100 (16)`.
+
+    It says how many seeds it rests on: one seed is one draw of the load, and tells nothing of how far another would
+    differ.
+    """
     rates = [rate for one in of.configurations for rate in one.rates]
     good = [answer.highest for answer in of.systems if answer.highest is not None]
     if not good:
         lowest = f", not even at {min(rates):g} requests/s, the lowest rate that was run" if rates else ""
         failed = sum(len(one.failed) for one in of.configurations)
-        return f"No design is within the SLO{lowest}{f'; points that failed: {failed}' if failed else ''}."
+        by = seeds_text(of.configurations)
+        return f"No design is within the SLO{by}{lowest}{f'; points that failed: {failed}' if failed else ''}."
     rated = [one for one in good if one.carries is not None]
     if not rated:
-        return f"Within the SLO: {_list([one.name for one in good])}."
+        return f"Within the SLO{seeds_text(good)}: {_list([one.name for one in good])}."
     if len(set(rates)) == 1 and len(of.configurations) > 1:
         return _cheapest_sentence(of, rates[0])
     best = min(rated, key=lambda one: (-(one.carries or 0.0), one.cost, one.power))
     equals = [shown(one.system) for one in rated if one.carries == best.carries and one is not best]
     least = "at least " if best.carries == max(best.rates) else ""
-    text = f"Within the SLO{_terms(of)}, {shown(best.system)} carries {least}{best.carries:g} requests/s"
+    text = f"Within the SLO{_terms(of)},{seeds_text(rated)}, {shown(best.system)} carries"
+    text += f" {least}{best.carries:g} requests/s"
     text += f" (as does {_list(equals)})" if len(equals) == 1 else f" (as do {_list(equals)})" if equals else ""
     return text + _compared(of, best) + _next(best)
 
@@ -46,7 +52,8 @@ def _cheapest_sentence(of: WorkloadAnswer, rate: float) -> str:
     least = min((one for _, one in found), key=lambda one: (one.power, one.cost))
     cost = _share({row.system: row.cost for row in normalised(of, "cheapest")}, of.reference, cheapest.system)
     power = _share({row.system: row.power for row in normalised(of, "least_power")}, of.reference, least.system)
-    text = f"To carry {rate:g} requests/s within the SLO, {cheapest.name} costs least "
+    by = seeds_text([one for pair in found for one in pair])
+    text = f"To carry {rate:g} requests/s within the SLO{by}, {cheapest.name} costs least "
     text += f"(${cheapest.cost:,.2f} an hour{cost})"
     if least.name == cheapest.name:
         return f"{text}, and draws least (power {least.power:,.1f}{power})."
@@ -87,11 +94,22 @@ def _compared(of: WorkloadAnswer, best: Configuration) -> str:
 
 
 def _next(best: Configuration) -> str:
-    if best.then is None or best.then[0] is None:
+    then = best.then
+    if then is None or then.rate is None:
         return "; no higher rate was run."
-    return (
-        f"; at {best.then[0]:g} it is {best.then[1]}." if not best.failed else f"; at {best.then[0]:g}: {best.then[1]}."
-    )
+    if then.seeds > 1:
+        return f"; at {then.rate:g} it is within the SLO with {then.share}, else {then.verdict}."
+    return f"; at {then.rate:g}: {then.verdict}." if best.failed else f"; at {then.rate:g} it is {then.verdict}."
+
+
+def seeds_text(configurations: Sequence[Configuration]) -> str:
+    """` by one seed`, ` with all of 6 seeds`, ` with all of 1 to 6 seeds`: what is said of them rests on these."""
+    counts = sorted({one.seeds for one in configurations if one.seeds})
+    if not counts:
+        return ""
+    if counts == [1]:
+        return " by one seed"
+    return f" with all of {counts[0]} seeds" if len(counts) == 1 else f" with all of {counts[0]} to {counts[-1]} seeds"
 
 
 def _list(words: Sequence[str]) -> str:

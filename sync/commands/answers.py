@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -36,7 +37,6 @@ from sync.commands.base import (
     left_out,
     rate_of,
     read_sweep,
-    slo_of,
 )
 from sync.console import output_console
 from sync.load import Sweep
@@ -73,9 +73,8 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     rate = rate_of(arguments.rate)
     sweep = read_sweep(arguments)
-    slo = slo_of(sweep, arguments.slo)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
-    told = answers(chosen, slo, rate)
+    told = answers(chosen, sweep.slo, rate)
     if arguments.format == "json":
         print(answers_json(sweep, told))
         return 0
@@ -85,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     console = output_console()
     for of in told.workloads:
         _print(of, console)
-    console.print(f"SLO: {slo.told()}; and every request served", soft_wrap=True)
+    console.print(f"SLO: {sweep.slo.told()}; and every request served", soft_wrap=True)
     console.print(f"{told.runs} runs, {told.stopped} stopped as unstable, {told.failed} failed")
     for line in left_out(sweep):
         console.print(line, soft_wrap=True)
@@ -96,11 +95,19 @@ def answers_json(sweep: Sweep, told: SweepAnswers) -> str:
     """The answers as JSON, for programs."""
     workloads = []
     for of in told.workloads:
-        tables = {which: [asdict(row) for row in normalised(of, which)] for which in _TITLES}
-        workloads.append({**asdict(of), "sentence": sentence(of), "normalised": tables})
+        tables = {which: normalised(of, which) for which in _TITLES}
+        workloads.append({**_values(of), "sentence": sentence(of), "normalised": tables})
     counts = {"left_out": sweep.left_out, "superseded": sweep.superseded}
-    values = {**asdict(told), **counts, "sweep": sweep.name, "sentences": sentences(told), "workloads": workloads}
-    return json.dumps(values, indent=1, allow_nan=False)
+    values = {**_values(told), **counts, "sweep": sweep.name, "sentences": sentences(told), "workloads": workloads}
+    return json.dumps(values, indent=1, allow_nan=False, default=_values)
+
+
+def _values(answer: Any) -> dict[str, Any]:
+    """The fields of an answer by name; of a configuration also what follows from its runs."""
+    if not is_dataclass(answer):
+        raise TypeError(f"no part of an answer: {answer!r}")
+    beside = {"rates": answer.rates, "seeds": answer.seeds} if isinstance(answer, Configuration) else {}
+    return {field.name: getattr(answer, field.name) for field in fields(answer)} | beside
 
 
 def answers_markdown(sweep: Sweep, told: SweepAnswers) -> str:
@@ -141,7 +148,19 @@ def _table(*columns: str) -> Table:
 
 
 def _highest(of: WorkloadAnswer) -> Table:
-    columns = ("cluster", "requests/s", "times", "$/h", "times", "power", "times", "requests/$", "requests/kWh", "then")
+    columns = (
+        "cluster",
+        "requests/s",
+        "times",
+        "seeds",
+        "$/h",
+        "times",
+        "power",
+        "times",
+        "requests/$",
+        "requests/kWh",
+        "then",
+    )
     table = _table(*columns)
     rows = {row.system: row for row in normalised(of)}
     for answer in sorted(of.systems, key=_most_first):
@@ -149,13 +168,21 @@ def _highest(of: WorkloadAnswer) -> Table:
         if one is None:
             table.add_row(
                 escape(f"{answer.system}: none of {answer.configurations}"),
-                *["-"] * 8,
+                *["-"] * 9,
                 _first_misses(of, answer.system),
             )
             continue
         row = rows[answer.system]
         rate = "yes" if one.carries is None else f"{one.carries:g}"
-        figures = (rate, _times(row.rate), f"{one.cost:.2f}", _times(row.cost), f"{one.power:g}", _times(row.power))
+        figures = (
+            rate,
+            _times(row.rate),
+            f"{one.seeds}",
+            f"{one.cost:.2f}",
+            _times(row.cost),
+            f"{one.power:g}",
+            _times(row.power),
+        )
         per = (_whole(one.requests_per_dollar), _whole(one.requests_per_kwh))
         table.add_row(escape(one.name), *figures, *per, escape(_then(one)))
     return table
@@ -199,10 +226,11 @@ def _first_misses(of: WorkloadAnswer, system: str) -> str:
 
 
 def _then(one: Configuration) -> str:
-    if one.then is None:
+    then = one.then
+    if then is None:
         return "no higher rate was run" if one.rates else ""
-    rate, why = one.then
-    text = why if rate is None else f"{rate:g}: {why}"
+    why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
+    text = why if then.rate is None else f"{then.rate:g}: {why}"
     return text + (f"; within again at {', '.join(f'{r:g}' for r in one.above)}, not counted" if one.above else "")
 
 

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import track
 
 from sim_core.errors import SimError, SpecError, choices
+from sim_core.slo import Slo
 from sync.base import SweepInfo
 from sync.load import Sweep, list_sweeps, load_sweep
-from sync.slo import PAPER, Slo, read_slo, slo_of_text
+from sync.slo import read_slo
 from sync.sources import SOURCES, FolderSource, journal, names_in
 
 T = TypeVar("T")
@@ -59,8 +60,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def read_sweep(arguments: argparse.Namespace) -> Sweep:
-    """The sweep that `add_name` and `add_reading` name. Raises as `load_sweep`."""
-    return load_sweep(arguments.name, arguments.results, arguments.source, everything=arguments.all)
+    """The sweep that `add_name`, `add_reading` and `add_slo` name. Raises as `load_sweep`."""
+    slo = slo_of(arguments)
+    return load_sweep(arguments.name, arguments.results, arguments.source, everything=arguments.all, slo=slo)
 
 
 def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
@@ -75,8 +77,13 @@ def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
 
 
 def add_slo(parser: argparse.ArgumentParser) -> None:
-    """What runs are judged by: `slo_of` reads it."""
+    """What runs are judged by."""
     parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
+
+
+def slo_of(arguments: argparse.Namespace) -> Slo | None:
+    """The limits of `--slo`; None where it is not given: the experiment's count. Raises SpecError."""
+    return None if arguments.slo is None else read_slo(arguments.slo)
 
 
 def add_rate(parser: argparse.ArgumentParser) -> None:
@@ -95,17 +102,6 @@ def rate_of(told: str | None) -> float | None:
     if not 0.0 < rate < float("inf"):
         raise SpecError("must be a number above 0, in requests/s", key="--rate", value=told)
     return rate
-
-
-def slo_of(sweep: Sweep, file: Path | None = None) -> Slo:
-    """The SLO of `--slo`, else the one that the sweep's experiment names, as far as its source tells, else the paper's.
-
-    Raises SpecError.
-    """
-    if file is not None:
-        return read_slo(file)
-    info = info_of(sweep)
-    return PAPER if info is None else slo_of_text(info.experiment_text, f"{info.name}'s experiment")
 
 
 def info_of(sweep: Sweep) -> SweepInfo | None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sim_core.errors import SpecError
+from sim_core.slo import Slo
 from sync.base import Outcome
 from sync.commands.base import Subparsers, add_command, add_slo, add_source, slo_of
 from sync.commands.runs import find_run
@@ -18,7 +19,6 @@ from sync.compare_words import as_json, attribution, figure_rows, paragraph, tim
 from sync.console import output_console
 from sync.load import Sweep
 from sync.parquet import INSTANCES, read_beside
-from sync.slo import Slo, judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if first[1].key == second[1].key:
         raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
     tables = _requests(*first), _requests(*second)
-    slo = slo_of(first[0], arguments.slo)
+    slo = slo_of(arguments) or first[0].slo
     profiles = [_profile(*run, table, slo) for run, table in zip((first, second), tables, strict=True)]
     found = compare_runs(profiles[0], profiles[1], tables, slo)
     if arguments.format == "json":
@@ -76,4 +76,4 @@ def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
 
 def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
-    return profile(judged(outcome, slo), requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES))
+    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES), slo)

@@ -16,6 +16,7 @@ from sync.commands.base import (
     add_command,
     add_name,
     add_reading,
+    add_slo,
     add_where,
     conditions,
     left_out,
@@ -43,6 +44,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_name(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
     parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
+    add_slo(parser)
     add_reading(parser)
     add_where(parser)
 
@@ -70,7 +72,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
         folder = Path(aside) / "export"
         folder.mkdir()
-        runs = runs_frame(outcomes)
+        runs = runs_frame(map(sweep.with_goodput, outcomes), sweep.slo)
         if form == "parquet":
             runs.to_parquet(folder / "runs.parquet", index=False)
         else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from sim_core.errors import SpecError
 from sync.base import SweepInfo
-from sync.commands.base import Subparsers, add_command, add_name, held, journal_of, shown
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, held, journal_of, shown, slo_of
 from sync.commands.verify import tell
 from sync.load import Sweep
 from sync.sinks import SINKS, make_sink
@@ -17,10 +18,11 @@ from sync.verify import compare, stored_runs
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = "deliver to MLflow what did not arrive, such as after an outage; what is there is left as it is"
+    told = "deliver to MLflow what did not arrive, such as after an outage, and judge what is there by the SLO"
     epilog = "The next start of the sweep does the same. It reads the journal: nothing is simulated again."
     parser = add_command(subparsers, "replay", _run, told, epilog)
     add_name(parser)
+    add_slo(parser)
     keeping = [name for name in SINKS if name != "none"]
     parser.add_argument("--sink", choices=keeping, default="mlflow", help="where to (default: %(default)s)")
 
@@ -30,8 +32,10 @@ def _run(arguments: argparse.Namespace) -> int:
     info = journal.info()
     if info is None:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=arguments.name)
+    slo = slo_of(arguments)
+    info = info if slo is None else replace(info, slo=slo)
     with held(arguments.results / arguments.name):  # a sweep under way delivers by itself
-        sweep = Sweep(arguments.name, journal, everything=True)
+        sweep = Sweep(arguments.name, journal, everything=True, slo=slo)
         torn = _deliver(sweep, journal, info, arguments)
     for key in torn:
         print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
@@ -39,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{len(sweep.outcomes) - len(torn)} of {len(sweep.outcomes)} points are in {arguments.sink}")
         return 1 if torn else 0
     _, runs = stored_runs(arguments.results, arguments.name)
-    found = compare(sweep.outcomes, sweep.finished, runs)
+    found = compare(sweep, runs)
     print(found)
     tell(found, sweep)
     return 0 if found.same else 1

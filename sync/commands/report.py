@@ -21,7 +21,6 @@ from sync.commands.base import (
     left_out,
     rate_of,
     read_sweep,
-    slo_of,
 )
 from sync.commands.runs import run_of
 from sync.load import Sweep
@@ -69,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise SpecError("is not a folder", key="--out", value=str(folder))
     rate = rate_of(arguments.rate)
     sweep = read_sweep(arguments)
-    data = report_data(sweep, slo_of(sweep, arguments.slo), rate)
+    data = report_data(sweep, rate)
     chosen = _detail(sweep, data, arguments.detail)
     console = Console(stderr=True)
     with console.status("reading") as status:

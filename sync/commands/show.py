@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
+from sim_core.slo import Slo
 from sync.base import Outcome
 from sync.commands.base import (
     Subparsers,
     add_command,
     add_name,
     add_reading,
+    add_slo,
     add_where,
     conditions,
     left_out,
     read_sweep,
 )
 from sync.console import output_console
-from sync.verdict import verdict
+from sync.point_id import rate_text
+from sync.verdict import repetitions, together, verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
 
@@ -27,15 +32,19 @@ _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
+  python -m sync show quickstart --slo my_slo.yaml     judged by other limits (`answers --help`)
   python -m sync show quickstart --all          also points of the experiment as it was before it was changed
+  python -m sync show quickstart --each         a row a run, also where runs differ by their seed alone
 """
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = "the runs of one sweep, with times in seconds and what is too slow"
+    told = "the runs of one sweep, with times in seconds and what is too slow; means over seeds where there are several"
     parser = add_command(subparsers, "show", _run, told, _EXAMPLES)
     add_name(parser)
+    add_slo(parser)
+    parser.add_argument("--each", action="store_true", help="a row a run, also for runs that differ by seed alone")
     add_reading(parser)
     add_where(parser)
 
@@ -43,17 +52,44 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     sweep = read_sweep(arguments)
     chosen = sweep.where(**conditions(arguments.where)) if arguments.where else sweep.outcomes.values()
-    table = Table("key", "run", "verdict", *_SHOWN)
-    for outcome in sorted(chosen, key=lambda outcome: outcome.index):
-        table.add_row(*(escape(cell) for cell in (outcome.key[:10], outcome.name, *_figures(outcome))))
+    ordered = sorted(chosen, key=lambda outcome: outcome.index)
+    groups = [[outcome] for outcome in ordered] if arguments.each else repetitions(ordered)
+    several = any(len(members) > 1 for members in groups)
+    table = Table("key", "run", *(["seeds"] if several else []), "verdict", *_SHOWN)
+    for members in groups:
+        seeds = [f"{len(members)}"] if several else []
+        table.add_row(*map(escape, (members[0].key[:10], _name(members), *seeds, *_figures(members, sweep.slo))))
     console = output_console()
     console.print(table)
+    if several:
+        console.print(
+            "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.", soft_wrap=True
+        )
     for line in left_out(sweep):
         console.print(line, soft_wrap=True)
     return 0
 
 
-def _figures(outcome: Outcome) -> list[str]:
-    if outcome.status == "failed":
-        return [f"failed: {(outcome.error or '').partition(chr(10))[0]}"]
-    return [verdict(outcome), *(f"{outcome.summary[name]:.4g}" if name in outcome.summary else "-" for name in _SHOWN)]
+def _name(members: Sequence[Outcome]) -> str:
+    """The run's name; of repetitions what they have in common."""
+    first = members[0]
+    if len(members) == 1:
+        return first.name
+    rate = "" if first.rate is None else f" {rate_text(first.rate)} rps"
+    return f"{first.design} {first.workload}{rate}"
+
+
+def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:
+    told = together([verdict(outcome, slo) for outcome in members]).text
+    errors = [outcome.error for outcome in members if outcome.status == "failed"]
+    if len(errors) == len(members):
+        return [f"failed: {(errors[0] or '').partition(chr(10))[0]}"]
+    return [told, *(_spread([outcome.summary.get(name, math.nan) for outcome in members]) for name in _SHOWN)]
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The mean, of several values also the lowest to the highest; `-` where one was not measured."""
+    if not all(map(math.isfinite, values)):
+        return "-"
+    mean = math.fsum(values) / len(values)
+    return f"{mean:.4g}" if len(values) == 1 else f"{mean:.4g} ({min(values):.4g} to {max(values):.4g})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sync.commands.base import Subparsers, add_command, add_name, journal_of
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, slo_of
 from sync.load import Sweep
 from sync.verify import Comparison, compare, compare_tables, stored_runs
 
@@ -17,14 +17,15 @@ def add_parser(subparsers: Subparsers) -> None:
     epilog = "`python -m sync replay SWEEP` delivers what is missing, `prune` removes what is too much."
     parser = add_command(subparsers, "verify", _run, told, epilog)
     add_name(parser)
+    add_slo(parser)
     parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     journal = journal_of(arguments.results, arguments.name)
-    sweep = Sweep(arguments.name, journal, everything=True)
+    sweep = Sweep(arguments.name, journal, everything=True, slo=slo_of(arguments))
     store, runs = stored_runs(arguments.results, arguments.name)
-    found = compare(sweep.outcomes, sweep.finished, runs)
+    found = compare(sweep, runs)
     if arguments.tables and runs:
         compare_tables(found, journal, store, runs, arguments.results)
     print(found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sync.answers import Configuration
 from sync.report.base import Missing, Plot
-from sync.report.data import Champion, ReportData, label
+from sync.report.data import Champion, ReportData
 from sync.report.style import MOST_DESIGNS, panels, styles
 
 TITLE = "Throughput, cost and power, normalised"
@@ -70,6 +70,6 @@ def _caption(load: str, base: Champion, members: list[Champion]) -> str:
     carried = f"{of.carries:g} requests/s within the SLO" if of.carries else "none of its rates is within the SLO"
     return (
         f"Of each system the design that carries most, where it has none its largest:"
-        f" {'; '.join(label(m.design, load) for m in members)}."
-        f" Relative to {label(base.design, load)}: {carried}, ${of.cost:,.2f} an hour, power weight {of.power:g}."
+        f" {'; '.join(m.design for m in members)}."
+        f" Relative to {base.design}: {carried}, ${of.cost:,.2f} an hour, power weight {of.power:g}."
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers, workload_of
+from sim_core.slo import Slo
+from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
 from sync.base import Outcome
 from sync.load import Sweep
 from sync.parquet import read_derived
+from sync.point_id import rate_text
 from sync.report.base import Missing
 from sync.series import Derived
-from sync.slo import PAPER, Slo, judged
-from sync.verdict import WITHIN, design, verdict
+from sync.verdict import Verdict, grouped, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,16 +26,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as the SLO judges it. `design` is its name without the rate, `load` its workload's."""
+    """One run, as the SLO judges it."""
 
     outcome: Outcome
-    design: str
-    load: str
+    judged: Verdict
 
     @property
     def system(self) -> str:
         """The experiment's name for the kind of cluster."""
         return self.outcome.system
+
+    @property
+    def design(self) -> str:
+        """The cluster and how it is run."""
+        return self.outcome.design
+
+    @property
+    def load(self) -> str:
+        """The workload, whatever the rate."""
+        return self.outcome.workload
 
     @property
     def rate(self) -> float | None:
@@ -44,12 +54,12 @@ class Run:
     @property
     def verdict(self) -> str:
         """Within the SLO, or why not."""
-        return verdict(self.outcome)
+        return self.judged.text
 
     @property
     def within(self) -> bool:
         """Whether it holds the SLO."""
-        return self.verdict == WITHIN
+        return self.judged.within
 
     @property
     def served(self) -> bool:
@@ -62,12 +72,43 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """The runs of one point with different seeds, by seed. `first` stands for them where one run is looked at."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def first(self) -> Run:
+        """The run with the lowest seed."""
+        return self.runs[0]
+
+    @property
+    def within(self) -> bool:
+        """Whether all of them hold the SLO."""
+        return all(run.within for run in self.runs)
+
+    @property
+    def served(self) -> bool:
+        """Whether all of them served every request."""
+        return all(run.served for run in self.runs)
+
+    def figure(self, name: str) -> float:
+        """The mean over the seeds; NaN where one of them has not measured it."""
+        return math.fsum(run.figure(name) for run in self.runs) / len(self.runs)
+
+    def spread(self, name: str) -> tuple[float, float]:
+        """The smallest and the largest value of a figure over the seeds."""
+        values = [run.figure(name) for run in self.runs]
+        return min(values), max(values)
+
+
+@dataclass(frozen=True)
 class Champion:
     """The configuration that stands for a system under one load: the one that carries most, of equals the cheapest;
-    where none holds the SLO, the largest. `runs` are its runs by rate, at one rate the worse one."""
+    where none holds the SLO, the largest. `runs` are its runs by rate."""
 
     configuration: Configuration
-    runs: Mapping[float, Run]
+    runs: Mapping[float, Repeated]
 
     @property
     def system(self) -> str:
@@ -82,7 +123,7 @@ class Champion:
     @property
     def design(self) -> str:
         """The configuration's name."""
-        return self.configuration.name
+        return self.configuration.design
 
     @property
     def best(self) -> float | None:
@@ -138,10 +179,11 @@ class ReportData:
         return Panel(f"{metric}/{percentile}_slowdown", slowdown, "×")
 
 
-def report_data(sweep: Sweep, slo: Slo = PAPER, rate: float | None = None) -> ReportData:
+def report_data(sweep: Sweep, rate: float | None = None) -> ReportData:
     """The data of a sweep that was read back. `rate`: what the cheapest clusters are to carry, see `answers`."""
     outcomes = sorted(sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
-    runs = tuple(Run(judged(outcome, slo), design(outcome), workload_of(outcome)) for outcome in outcomes)
+    slo: Slo = sweep.slo
+    runs = tuple(Run(outcome, verdict(outcome, slo)) for outcome in outcomes)
 
     def requests_of(key: str) -> pd.DataFrame | None:
         return sweep.requests(key) if sweep.source.requests_file(key) is not None else None
@@ -158,18 +200,17 @@ def _champions(of: WorkloadAnswer, runs: Sequence[Run]) -> list[Champion]:
     for answer in of.systems:
         members = [one for one in of.configurations if one.system == answer.system]
         chosen = answer.highest or max(members, key=lambda one: (one.cost, one.machine_count, one.name))
-        by_rate: dict[float, Run] = {}
-        for run in runs:
-            mine = (run.load, run.system, run.design) == (of.workload, chosen.system, chosen.name)
-            if mine and run.rate is not None and (run.rate not in by_rate or not run.within):
-                by_rate[run.rate] = run
+        place = of.workload, chosen.system, chosen.design
+        mine = [run for run in runs if (run.load, run.system, run.design) == place and run.rate is not None]
+        by_rate = {repeated.first.rate or 0.0: repeated for repeated in repeated_runs(mine)}
         found.append(Champion(chosen, dict(sorted(by_rate.items()))))
     return found
 
 
-def label(design_name: str, load: str) -> str:
-    """The design without the load that the figure is of anyway."""
-    return " ".join(word for word in design_name.split() if word != load) or design_name
+def repeated_runs(runs: Iterable[Run]) -> list[Repeated]:
+    """Runs in groups that differ by their seed alone."""
+    groups = grouped(runs, lambda run: (run.system, run.outcome.point_id.repeated))
+    return [Repeated(tuple(sorted(members, key=lambda run: run.outcome.seed))) for members in groups]
 
 
 def shown_rate(data: ReportData, load: str) -> float | None:
@@ -187,12 +228,21 @@ def side_by_side(data: ReportData, load: str) -> tuple[str, list[Run], list[str]
         members = list({run.system: run for run in data.runs if run.load == load}.values())
         where = load
     else:
-        members = [one.runs[rate] for one in data.of_load(load) if rate in one.runs]
-        where = f"{load} at {rate:g} requests/s"
+        members = [one.runs[rate].first for one in data.of_load(load) if rate in one.runs]
+        where = f"{load} at {rate_text(rate)} requests/s{_one_of_seeds(data.of_load(load), rate)}"
     served = [run for run in members if run.outcome.status == "completed"]
     present = {run.system for run in served}
     absent = [system for system in data.systems if system not in present]
     return where, served, absent
+
+
+def _one_of_seeds(members: Sequence[Champion], rate: float) -> str:
+    """Which of several repetitions is shown; nothing where there is one."""
+    shown = [one.runs[rate] for one in members if rate in one.runs]
+    if all(len(repeated.runs) == 1 for repeated in shown):
+        return ""
+    seeds = sorted({repeated.first.outcome.seed for repeated in shown})
+    return f" (seed {', '.join(map(str, seeds))} of {max(len(repeated.runs) for repeated in shown)} seeds)"
 
 
 def detailed_run(data: ReportData) -> Run | None:
@@ -201,7 +251,7 @@ def detailed_run(data: ReportData) -> Run | None:
     rated = [one for one in data.champions if one.best is not None]
     if rated:
         best = min(rated, key=lambda one: (-(one.best or 0.0), one.configuration.cost, one.configuration.power))
-        return best.runs[best.best or 0.0]
+        return best.runs[best.best or 0.0].first
     served = [run for run in data.runs if run.outcome.status == "completed"]
     return next((run for run in served if run.within), served[0] if served else None)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sync.mlflow_fields import FULL_REPORT_TAG, NOTE_TAG, REPORT_TAG
+from sync.mlflow_fields import FULL_REPORT_TAG, REPORT_TAG
+from sync.mlflow_judged import NOTE_TAG
 from sync.mlflow_page import FULL_REPORT_FILE, report_note, report_page, with_report_links
 from sync.mlflow_read import find_experiment
 from sync.tracking import tracking_uri

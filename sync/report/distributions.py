@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sync.report.base import METRICS, Missing, Plot
-from sync.report.data import ReportData, Run, label, side_by_side
+from sync.report.data import ReportData, Run, side_by_side
 from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_log_ticks, styles
 
 TITLE = "Distributions of latency"
@@ -64,7 +64,7 @@ def _three(
                 continue
             panel.plot(
                 np.maximum(found[metric], 1e-6), _PERCENTS / 100, markevery=_marked(number),
-                label=label(run.design, load),                **look[run.system].line,
+                label=run.design,                **look[run.system].line,
             )  # fmt: skip
         panel.set_xscale("log")
         drawn = [found[metric] for _, found in curves if metric in found]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Panel, ReportData, Run, label, no_runs
+from sync.report.data import Panel, Repeated, ReportData, no_runs
 from sync.report.plans import Cell, Plan, cheapest, plans_of
 from sync.report.style import panels
 
@@ -132,12 +132,14 @@ def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
         if best is None:
             return None, "No point holds all limits."
         cell = plan.cells[best]
-        return best, f"Star: the cheapest that holds all limits, {cell.design} at ${cell.outcome.cost:,.2f} an hour."
+        star = cell.first.outcome
+        return best, f"Star: the cheapest that holds all limits, {star.design} at ${star.cost:,.2f} an hour."
     champion = next(one for one in data.of_load(plan.load) if one.system == plan.system)
-    found = (cell for cell, run in plan.cells.items() if (run.design, run.rate) == (champion.design, champion.best))
+    wanted = champion.design, champion.best
+    found = (cell for cell, at in plan.cells.items() if (at.first.design, at.first.rate) == wanted)
     if (place := next(found, None)) is None:
         return None, "No split holds all limits at the lowest rate."
-    return place, f"Star: the most that a split carries, {label(champion.design, plan.load)} at {champion.best:g}/s."
+    return place, f"Star: the most that a split carries, {champion.design} at {champion.best:g}/s."
 
 
 def _told(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
@@ -150,12 +152,12 @@ def _told(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
     return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
 
 
-def _share(shown: Panel, run: Run) -> float:
+def _share(shown: Panel, run: Repeated) -> float:
     """Of the limit; NaN (which is drawn hatched) where the run does not tell, or has not served everybody."""
     return run.figure(shown.figure) / (shown.limit or 1.0) if run.served else np.nan
 
 
-def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Run], float]) -> Grid:
+def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Repeated], float]) -> Grid:
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
     return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
 

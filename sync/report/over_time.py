@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Plot
-from sync.report.data import ReportData, Run, label, side_by_side
+from sync.report.data import ReportData, Run, side_by_side
 from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_symlog_ticks, styles
 from sync.series import OVER_TIME, Series
 
@@ -59,7 +59,7 @@ def _two(
                 continue
             panel.plot(
                 curve.steps, [value * factor for value in curve.values], drawstyle="steps-post",
-                markevery=(number % 6, 6), label=label(run.design, load), **look[run.system].line,
+                markevery=(number % 6, 6), label=run.design, **look[run.system].line,
             )  # fmt: skip
         panel.set_ylim(bottom=0)
         if name == "waiting_requests":

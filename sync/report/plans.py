@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sync.report.data import Run
+from sync.report.data import Repeated, Run, repeated_runs
+from sync.verdict import grouped
 
-_ROLES = re.compile(r"(?:^|\s)(\d+)P\+(\d+)T(?:\s|$)")  # of a point's name: prompt and token machines
 _LEAST_FILLED = 0.3  # of a grid: what lies along a budget's line is no map of counts
 Cell = tuple[float, float]  # column and row
 
@@ -22,7 +21,7 @@ class Plan:
     load: str
     rate: float | None
     axes: tuple[str, str]
-    cells: Mapping[Cell, Run]
+    cells: Mapping[Cell, Repeated]
     by_rate: bool = False
     words: Mapping[float, str] = field(default_factory=dict)
 
@@ -41,12 +40,9 @@ class Plan:
 def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
     """Of each system and load the grids at each rate; where counts lie along a line (such as a budget's), the splits by
     rate. And whether there are such lines at a single rate, of which no map can be made."""
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.system, run.load), []).append(run)
     plans: list[Plan] = []
     thin = False
-    for members in groups.values():
+    for members in grouped(repeated_runs(runs), lambda repeated: (repeated.first.system, repeated.first.load)):
         grids = _grids(members)
         splits = None if grids else _splits(members)
         plans += grids or ([splits] if splits else [])
@@ -56,7 +52,7 @@ def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
 
 def cheapest(plan: Plan) -> Cell | None:
     """The counts of the cheapest point within the SLO, of equals the one of least power; None where none is."""
-    held = {cell: run.outcome for cell, run in plan.cells.items() if run.within}
+    held = {cell: repeated.first.outcome for cell, repeated in plan.cells.items() if repeated.within}
 
     def least(cell: Cell) -> tuple[float, float, int]:
         return held[cell].cost, held[cell].power, sum(held[cell].machines.values())
@@ -64,50 +60,55 @@ def cheapest(plan: Plan) -> Cell | None:
     return min(held, key=least, default=None)  # of equals the first point, as in the answers
 
 
-def _grids(members: Sequence[Run]) -> list[Plan]:
+def _grids(members: Sequence[Repeated]) -> list[Plan]:
     """At each rate, where the counts fill a grid well enough."""
     found = []
-    for rate in dict.fromkeys(run.rate for run in members):
-        at_rate = [run for run in members if run.rate == rate]
+    for at_rate in grouped(members, lambda repeated: repeated.first.rate):
+        first = at_rate[0].first
         axes, counts = _counts(at_rate)
         columns, rows = ({count[side] for count in counts} for side in (0, 1))
         filled, sides = len(set(counts)), (len(columns), len(rows))
         if min(sides) < 2 or filled <= max(sides) or filled < _LEAST_FILLED * len(columns) * len(rows):
             continue
-        found.append(Plan(at_rate[0].system, at_rate[0].load, rate, axes, _worse_ones(counts, at_rate)))
+        found.append(Plan(first.system, first.load, first.rate, axes, _worse_ones(counts, at_rate)))
     return found
 
 
-def _splits(members: Sequence[Run]) -> Plan | None:
+def _splits(members: Sequence[Repeated]) -> Plan | None:
     """Splits by rate; None where there are not two of each."""
-    rated = [run for run in members if run.rate is not None]
+    rated = [repeated for repeated in members if repeated.first.rate is not None]
     axes, counts = _counts(rated)
     order = sorted({(row, column) for column, row in counts})
-    if len(order) < 2 or len({run.rate for run in rated}) < 2:
+    if len(order) < 2 or len({repeated.first.rate for repeated in rated}) < 2:
         return None
     places = {split: float(place) for place, split in enumerate(order)}
-    cells = _worse_ones([(places[c[1], c[0]], r.rate or 0.0) for c, r in zip(counts, rated, strict=True)], rated)
+    at = [
+        (places[row, column], repeated.first.rate or 0.0) for (column, row), repeated in zip(counts, rated, strict=True)
+    ]
+    cells = _worse_ones(at, rated)
     words = {float(place): f"{row}+{column}" for place, (row, column) in enumerate(order)}
     named = (f"{axes[1].removesuffix(' machines')} + {axes[0]}", "requests per second")
-    return Plan(rated[0].system, rated[0].load, None, named, cells, by_rate=True, words=words)
+    first = rated[0].first
+    return Plan(first.system, first.load, None, named, cells, by_rate=True, words=words)
 
 
-def _worse_ones(cells: Sequence[Cell], runs: Sequence[Run]) -> dict[Cell, Run]:
-    """Of several runs in a cell (of several seeds) the one that is not within the SLO, as in the answers."""
-    found: dict[Cell, Run] = {}
+def _worse_ones(cells: Sequence[Cell], runs: Sequence[Repeated]) -> dict[Cell, Repeated]:
+    """Of several designs in a cell (which differ by another setting) one that is not within the SLO."""
+    found: dict[Cell, Repeated] = {}
     for cell, run in zip(cells, runs, strict=True):
         if cell not in found or not run.within:
             found[cell] = run
     return found
 
 
-def _counts(members: Sequence[Run]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
-    """Two counts of each run: of roles where names tell them, else of the two SKUs; none where there are not two."""
-    roles = [_ROLES.search(run.outcome.name) for run in members]
-    if all(roles):
-        return ("token machines", "prompt machines"), [(int(found[2]), int(found[1])) for found in roles if found]
-    skus = sorted({sku for run in members for sku in run.outcome.machines})
+def _counts(members: Sequence[Repeated]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
+    """Two counts of each point: of its roles where it has them, else of the two SKUs; none where there are not two."""
+    outcomes = [repeated.first.outcome for repeated in members]
+    if all(outcome.roles for outcome in outcomes):
+        counts = [(sum(o.roles["token"].values()), sum(o.roles["prompt"].values())) for o in outcomes]
+        return ("token machines", "prompt machines"), counts
+    skus = sorted({sku for outcome in outcomes for sku in outcome.machines})
     if len(skus) != 2:
         return ("", ""), []
-    counts = [(run.outcome.machines.get(skus[0], 0), run.outcome.machines.get(skus[1], 0)) for run in members]
+    counts = [(outcome.machines.get(skus[0], 0), outcome.machines.get(skus[1], 0)) for outcome in outcomes]
     return (f"{skus[0]} machines", f"{skus[1]} machines"), counts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Champion, Panel, ReportData, label
+from sync.report.data import Champion, Panel, ReportData
 from sync.report.style import MOST_DESIGNS, legend_below, panels, styles
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
             shown = data.panel(metric, percentile)
             for one in lines:
                 points = {rate: run.figure(shown.figure) for rate, run in one.runs.items() if rate in rates}
-                axes.plot(list(points), list(points.values()), label=label(one.design, load), **look[one.system].line)
+                axes.plot(list(points), list(points.values()), label=one.design, **look[one.system].line)
+                _band(axes, one, shown, rates, look[one.system].color)
             _limit(axes, shown)
             limit = "" if shown.limit is None else f" (SLO {shown.limit:g}{shown.unit})"
             axes.set_title(f"{metric.upper()} {percentile}{limit}", pad=3)
@@ -71,9 +72,20 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
         " Lines that leave a panel are more than twice over the limit; one ends where a run was stopped as unstable or"
         " failed. Of each system the design that carries most."
     )
+    if any(len(repeated.runs) > 1 for one in lines for repeated in one.runs.values()):
+        caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."
     if len(rates) < len({rate for one in lines for rate in one.runs}):
         caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."
     return Plot(f"slowdown-{load}", f"{TITLE}, {load}", figure, caption)
+
+
+def _band(axes: Axes, one: Champion, shown: Panel, rates: Sequence[float], color: str) -> None:
+    """From the lowest to the highest seed, at rates that were run with several."""
+    spreads = {rate: run.spread(shown.figure) for rate, run in one.runs.items() if rate in rates and len(run.runs) > 1}
+    if spreads:
+        low, high = zip(*spreads.values(), strict=True)
+        axes.fill_between(list(spreads), low, high, color=color, alpha=0.2, linewidth=0, zorder=1)
+        axes.vlines(list(spreads), low, high, color=color, linewidth=0.8, zorder=1)
 
 
 def _limit(axes: Axes, shown: Panel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync.answers import Configuration, WorkloadAnswer, normalised
-from sync.report.data import ReportData, label
+from sync.report.data import ReportData
 
 _STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed": "failed"}
 
@@ -32,9 +32,10 @@ def highest(of: WorkloadAnswer) -> Table:
     base = of.reference or "the first"
     cells: list[tuple[str, ...]] = [
         (
-            label(row.configuration.name, of.workload),
+            row.configuration.design,
             _number(row.configuration.carries, "{:g}/s", "yes"),
             _number(row.rate, "{:.2f}×"),
+            f"{row.configuration.seeds}",
             _number(row.configuration.tightest, "{:.0%}"),
             f"{row.configuration.cost:,.2f}",
             _number(row.cost, "{:.2f}×"),
@@ -47,8 +48,21 @@ def highest(of: WorkloadAnswer) -> Table:
         for row in rows
     ]
     none = [answer for answer in of.systems if answer.highest is None]
-    cells += [(f"{a.system} (of {a.configurations})", "none", *["-"] * 8, _why(of, a.system)) for a in none]
-    heads = ("design", "carries", "", "of a limit", "$/h", "", "power", "", "requests/$", "requests/kWh", "then")
+    cells += [(f"{a.system} (of {a.configurations})", "none", *["-"] * 9, _why(of, a.system)) for a in none]
+    heads = (
+        "design",
+        "carries",
+        "",
+        "seeds",
+        "of a limit",
+        "$/h",
+        "",
+        "power",
+        "",
+        "requests/$",
+        "requests/kWh",
+        "then",
+    )
     return Table(f"{of.workload}: the highest rate within the SLO, and multiples of {base}'s", *_known(heads, cells))
 
 
@@ -67,9 +81,7 @@ def least(of: WorkloadAnswer) -> Table | None:
                 continue
             both = " and draws least" if one == answer.cheapest == answer.least_power else ""
             machines = ", ".join(f"{count} {sku}" for sku, count in one.machines.items())
-            rows.append(
-                (label(one.name, of.workload), f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}")
-            )
+            rows.append((one.design, f"{one.cost:,.2f}", f"{one.power:,.1f}", f"{what}{both}: {machines}"))
     if of.rate is None or not rows or all(answer.configurations == 1 for answer in of.systems):
         return None
     heads = ("design", "$/h", "power", "which")
@@ -80,10 +92,7 @@ def front(of: WorkloadAnswer) -> str:
     """The Pareto front in one sentence; nothing where it is a single design."""
     if len(of.front) < 2:
         return ""
-    told = "; ".join(
-        f"{label(one.name, of.workload)} (${one.cost:,.2f}/h, power {one.power:,.1f}{_carried(one)})"
-        for one in of.front
-    )
+    told = "; ".join(f"{one.design} (${one.cost:,.2f}/h, power {one.power:,.1f}{_carried(one)})" for one in of.front)
     return f"{of.workload}: no other design costs less, draws less and carries more than each of these: {told}."
 
 
@@ -103,11 +112,12 @@ def _carried(one: Configuration) -> str:
 
 
 def _then(one: Configuration) -> str:
-    if one.then is None:
+    then = one.then
+    if then is None:
         return "no higher rate was run" if one.carries is not None else "-"
-    rate, why = one.then
     above = f" (but {', '.join(f'{rate:g}' for rate in one.above)}/s is within)" if one.above else ""
-    return f"{why}{above}" if rate is None else f"{rate:g}/s: {why}{above}"
+    why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
+    return f"{why}{above}" if then.rate is None else f"{then.rate:g}/s: {why}{above}"
 
 
 def _why(of: WorkloadAnswer, system: str) -> str:
@@ -116,7 +126,7 @@ def _why(of: WorkloadAnswer, system: str) -> str:
     if not members:
         return "-"
     largest = max(members, key=lambda one: (one.cost, one.machine_count, one.name))
-    return _then(largest) if len(members) == 1 else f"{label(largest.name, of.workload)} at {_then(largest)}"
+    return _then(largest) if len(members) == 1 else f"{largest.design} at {_then(largest)}"
 
 
 def _number(value: float | None, form: str, none: str = "-") -> str:

@@ -60,6 +60,8 @@ def outcome() -> Outcome:
     return Outcome(
         name="one-h100 1xH100 conv 1 rps",
         system="one-h100",
+        design="one-h100 1xH100",
+        workload="conv",
         key="ab" * 32,
         index=0,
         overrides=("seed=1",),

@@ -65,6 +65,7 @@ def test_a_dry_run_as_json_is_nothing_but_json(
     assert (first["index"], first["system"], first["cost"], first["power"]) == (0, "one-h100", 38.08, 44.0)
     assert (first["axes"], first["rate"], first["trace"]) == ({"rate": 1}, 1.0, "rr_conv_1_5s")
     assert "cluster.servers.1.count=1" in first["overrides"]
+    assert (first["design"], first["workload"], first["seed"], first["roles"]) == ("one-h100 1xH100", "conv", 0, {})
     assert len(first["key"]) == 64
 
 

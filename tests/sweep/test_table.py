@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from rich.console import Console
 
+from sim_core.slo import PAPER
 from sweep.naming import axis_labels
 from sweep.point import Outcome
 from sweep.results_table import results_table, shown_axes
@@ -18,7 +19,7 @@ def widest(outcome: Outcome) -> Outcome:
     """An outcome that takes as much room as any."""
     summary = {f"{phase}/{p}_s": 0.123456 for phase in PHASES for p in PERCENTILES}
     summary |= {f"{phase}/{p}_slowdown": 98.765 for phase in PHASES for p in PERCENTILES}
-    summary |= {"slo/within": 0.0, "run/rejected": 12345.0, "run/unfinished": 54321.0}
+    summary |= {"run/rejected": 12345.0, "run/unfinished": 54321.0}
     machines = {"dgx-h100-pcap": 25, "dgx-h100": 15}
     return replace(outcome, system="splitwise-hhcap", machines=machines, cost=1523.2, power=1430.0, summary=summary)
 
@@ -26,7 +27,7 @@ def widest(outcome: Outcome) -> Outcome:
 def lines(outcomes: list[Outcome], width: int) -> list[str]:
     console = Console(width=width)
     with console.capture() as captured:
-        console.print(results_table(outcomes, console))
+        console.print(results_table(outcomes, console, PAPER))
     return captured.get().splitlines()
 
 
@@ -49,7 +50,7 @@ def test_rejected_and_unfinished_have_no_column_when_there_are_none(widest: Outc
 
 
 def test_a_run_in_which_nothing_completed_has_dashes_and_is_not_within_the_slo(widest: Outcome) -> None:
-    nothing = replace(widest, summary={"run/unfinished": 5.0, "slo/within": 0.0})
+    nothing = replace(widest, summary={"run/unfinished": 5.0})
     text = "\n".join(lines([nothing], 160))
     assert text.count("-/-/-") == 6
     assert "no" in text.split()
@@ -60,12 +61,13 @@ def test_a_trace_without_a_rate_is_named(widest: Outcome) -> None:
 
 
 def grid(widest: Outcome) -> list[Outcome]:
-    """Two systems: both vary workload and seed, one of them a split that no other column shows."""
+    """Two systems: both vary workload and a limit, one of them a split that no other column shows."""
     made = []
     for system, prompts in (("splitwise-hhcap", (3, 5)), ("baseline", (None,))):
-        for workload, seed, rate, prompt in product(("code", "conv"), (0, 1), (70, 80), prompts):
-            axes = {"a.workload": workload, "seed": seed, "rate": rate} | ({"prompt": prompt} if prompt else {})
-            made.append(replace(widest, system=system, axes=axes, rate=float(rate)))
+        for workload, limit, rate, prompt in product(("code", "conv"), (0, 1), (70, 80), prompts):
+            axes = {"a.workload": workload, "limit": limit, "rate": rate} | ({"prompt": prompt} if prompt else {})
+            design = f"{system} {limit} {prompt}"
+            made.append(replace(widest, system=system, design=design, workload=workload, axes=axes, rate=float(rate)))
     return made
 
 
@@ -81,11 +83,30 @@ def test_rows_show_what_was_varied_and_no_width_cuts_anything(widest: Outcome, w
         o.axes["a.workload"] == "code" for o in outcomes
     )
     assert "prompt" in text
-    assert "seed" in text
+    assert "limit" in text
     assert text.count("98.8/98.8/98.8x") == 3 * len(outcomes)
     for told, times in (("no", len(outcomes)), ("70", len(outcomes) / 2), ("80", len(outcomes) / 2)):
         assert words.count(told) == times
     assert "1523" in text
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_runs_that_differ_by_seed_alone_are_one_row_of_means_and_two_of_the_range(widest: Outcome, width: int) -> None:
+    def seeded(seed: int, p99: float) -> Outcome:
+        changed = {"ttft/p99_slowdown": p99, "ttft/p50_s": p99 / 10, "run/completed": 4.0}
+        figures = {name: 0.5 for name in widest.summary if name.endswith("slowdown")} | changed
+        return replace(widest, seed=seed, axes={"seed": seed}, summary=figures)
+
+    printed = lines([seeded(0, 2.0), seeded(1, 4.0), seeded(2, 9.0)], width)
+    text = "\n".join(printed)
+    assert "2/3" in text.split()  # of the paper's limit of 6
+    assert "lowest of 3 seeds" in " ".join(text.split()) and "highest of 3 seeds" in " ".join(text.split())
+    assert [word.split("/")[2] for word in text.split() if word.startswith("0.50/0.50/")][0::3] == [
+        "5.00x",
+        "2.00x",
+        "9.00x",
+    ]
+    assert "seed=" not in text
 
 
 @pytest.mark.parametrize("width", [45, 50, 60, 70, 80])

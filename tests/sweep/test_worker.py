@@ -94,7 +94,7 @@ def test_a_run_that_is_stopped_early_says_so_in_its_status_and_its_name(tiny: st
     (whole,) = expand(parse_experiment(text, "x.yaml"), [], ROOT)
     (point,) = expand(parse_experiment(text, "x.yaml"), ["stop_at_backlog_s=10"], ROOT)
     assert point.key != whole.key
-    assert (whole.name, point.name) == ("one-h100 1xH100 conv 20 rps", "one-h100 1xH100 conv 20 rps stop@10s")
+    assert (whole.name, point.name) == ("one-h100 1xH100 conv 20 rps", "one-h100 1xH100 stop@10s conv 20 rps")
     outcome = run_point(point, ROOT)
     assert (outcome.status, outcome.error) == ("stopped", None)
     assert outcome.summary["run/stopped_early_s"] > 10.0

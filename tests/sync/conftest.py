@@ -14,6 +14,7 @@ import pytest
 
 from sync import Outcome, SweepInfo
 from sync.mlflow_store import initialise_sqlite
+from tests.summaries import summary
 
 OutcomeMaker = Callable[..., Outcome]
 
@@ -44,6 +45,8 @@ def outcome() -> OutcomeMaker:
         fields: dict[str, Any] = {
             "name": f"splitwise-ha 3P+2T conv {number} rps",
             "system": "splitwise-ha",
+            "design": "splitwise-ha 3P+2T",
+            "workload": "conv",
             "key": f"{number:064x}",
             "index": number,
             "overrides": ("applications.0.scheduler=mixed_pool", "cluster.servers.0.count=3", "+extra=1"),
@@ -56,7 +59,7 @@ def outcome() -> OutcomeMaker:
             "trace_identity": "recipe",
             "seed": 7,
             "status": "completed",
-            "summary": {"ttft/p99_s": 1.5, "slo/within": 1.0, "run/completed": 4.0},
+            "summary": {"ttft/p99_s": 1.5, **summary()},
             "requests_parquet": parquet(4),
             "config_yaml": "seed: 7\n",
             "cpu_s": 0.5,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import hashlib
 import json
@@ -42,7 +41,7 @@ def journal(results, sweep, outcome):
             (points / f"{one.key}.json").write_text(json.dumps(entry))
             if table:
                 (points / f"{one.key}.parquet").write_bytes(table)
-        told = {**dataclasses.asdict(sweep), "keys": [one.key for one in made]}
+        told = {**sweep.to_json_dict(), "keys": [one.key for one in made]}
         (points.parent / "sweep.json").write_text(json.dumps(told))
         return made
 
@@ -202,9 +201,9 @@ def test_verify_of_tables_notices_one_that_was_changed(results, sweep, outcome, 
 def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_told(
     results, sweep, outcome, journal, run
 ):
-    old = outcome(7, name="same", trace="t", started_at="2026-01-01T00:00:00+00:00")
+    old = outcome(7, rate=9.0, trace="t", started_at="2026-01-01T00:00:00+00:00")
     journal(old)
-    new = outcome(8, name="same", trace="t", started_at="2026-01-02T00:00:00+00:00")
+    new = outcome(8, rate=9.0, trace="t", started_at="2026-01-02T00:00:00+00:00")
     made = journal(new, outcome(1))
     deliver(results, sweep, old, *made)
     client, experiment, _ = client_and_runs(results)

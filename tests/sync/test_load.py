@@ -77,7 +77,7 @@ def test_all_finished_points_are_read_where_it_is_not_known_which_the_experiment
 
 def test_of_points_of_one_name_the_newest_is_read_and_the_others_are_counted(results, outcome):
     def again(number, day, **changes):
-        return outcome(number, name="same", trace="t", started_at=f"2026-01-0{day}T00:00:00+00:00", **changes)
+        return outcome(number, rate=9.0, trace="t", started_at=f"2026-01-0{day}T00:00:00+00:00", **changes)
 
     journal(results, again(1, 2), again(2, 3), again(3, 1), outcome(4), again(5, 1, seed=8))
     sweep = load_sweep("quick start", results)
@@ -86,7 +86,7 @@ def test_of_points_of_one_name_the_newest_is_read_and_the_others_are_counted(res
 
 
 def test_a_point_that_the_last_start_found_finished_is_newer_than_what_ran_after_it(results, outcome):
-    same = [outcome(n, name="same", trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2)]
+    same = [outcome(n, rate=9.0, trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2)]
     journal(results, *same, keys=[same[0].key])
     assert load_sweep("quick start", results).runs["index"].tolist() == [1]
 
@@ -184,7 +184,7 @@ def test_points_that_the_experiment_no_longer_has_count_only_when_asked_for(resu
 
 
 def test_a_point_left_out_is_not_also_superseded(results, outcome):
-    old, new = (outcome(n, name="same", trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2))
+    old, new = (outcome(n, rate=9.0, trace="t", started_at=f"2026-01-0{n}T00:00:00+00:00") for n in (1, 2))
     journal(results, old, new, outcome(3), keys=[new.key])
     sweep = load_sweep("quick start", results)
     assert (list(sweep.outcomes), sweep.left_out, sweep.superseded) == ([new.key], 1, 1)

@@ -10,7 +10,7 @@ SLOW = "too slow: TTFT p90"
 
 
 def runs(count, told=WITHIN):
-    return [Standing(f"design-{number:03}", 8.0, told, 100.0 + number) for number in range(count)]
+    return [Standing(f"design-{number:03}", 8.0, told == WITHIN, told, 100.0 + number) for number in range(count)]
 
 
 def test_the_page_is_that_of_model_training_where_runs_are_and_charts_are_the_same_view():
@@ -40,7 +40,7 @@ def test_the_first_line_names_the_best_designs_and_links_to_table_and_charts(swe
 
 
 def test_a_row_says_what_is_too_slow_beyond_the_highest_rate(sweep):
-    told = note(sweep, "7", [*runs(1), Standing("design-000", 16.0, SLOW, 100.0)], 0).replace("\u00a0", "")
+    told = note(sweep, "7", [*runs(1), Standing("design-000", 16.0, False, SLOW, 100.0)], 0).replace("\u00a0", "")
     assert "| design-000 |100.00 |8/s |16/s too slow: TTFT p90 |" in told
 
 
@@ -49,9 +49,9 @@ def test_it_is_said_when_no_design_is_within_the_slo(sweep):
 
 
 def test_workloads_without_a_rate_are_within_or_not(sweep):
-    told = note(sweep, "7", [Standing("a", None, WITHIN, 1.0), Standing("b|c", None, SLOW, 1.0)], 0).replace(
-        "\u00a0", ""
-    )
+    told = note(
+        sweep, "7", [Standing("a", None, True, WITHIN, 1.0), Standing("b|c", None, False, SLOW, 1.0)], 0
+    ).replace("\u00a0", "")
     assert "| a |1.00 |yes | |" in told
     assert "| b\\|c |1.00 |- |too slow: TTFT p90 |" in told
 
@@ -63,8 +63,8 @@ def test_a_sweep_without_a_description_is_described_by_its_size_and_command(swee
 
 def test_the_example_of_a_filter_is_a_rate_that_there_is(sweep):
     assert '`params.rate = "8"` or' in note(sweep, "7", runs(1), 0)
-    assert '`params.rate = "16"` or' in note(sweep, "7", [Standing("a", 16.0, SLOW, 1.0)], 0)
-    assert "params.rate" not in note(sweep, "7", [Standing("a", None, SLOW, 1.0)], 0)
+    assert '`params.rate = "16"` or' in note(sweep, "7", [Standing("a", 16.0, False, SLOW, 1.0)], 0)
+    assert "params.rate" not in note(sweep, "7", [Standing("a", None, False, SLOW, 1.0)], 0)
 
 
 def test_superseded_runs_are_counted_and_it_is_said_how_to_hide_them(sweep):

@@ -16,10 +16,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from sim_core.slo import Slo
 from sync import make_sink
 from sync.mlflow_store import initialise_sqlite
 from sync.series import Derived, Series
 from sync.tracking import tracking_uri
+from tests.summaries import summary
 from tests.sync.stores import in_mlflow
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +43,10 @@ def test_a_run_has_what_was_chosen_as_parameters_the_telling_ones_first(sink, re
         "machines": "3 dgx-a100 + 2 dgx-h100",
         "scheduler": "mixed_pool",
         "rate": "9",
-        "workload": "rr_conv_9",
+        "workload": "conv",
         "seed": "7",
+        "trace": "rr_conv_9",
+        "design": "splitwise-ha 3P+2T",
         "machines.dgx-a100": "3",
         "machines.dgx-h100": "2",
         "applications.0.scheduler": "mixed_pool",
@@ -55,6 +59,7 @@ def test_a_run_has_its_summary_its_cost_and_its_power_as_metrics_in_sections(sin
     sink.write(outcome(1))
     (run,) = in_mlflow(results)
     assert run.metrics == {
+        **summary(),
         "ttft/p99_s": 1.5,
         "slo/within": 1.0,
         "slo/served_per_s": 1.0,
@@ -68,7 +73,7 @@ def test_a_run_has_its_summary_its_cost_and_its_power_as_metrics_in_sections(sin
 
 
 def test_figures_that_nobody_compares_are_no_metrics_but_go_with_the_run(sink, results, outcome):
-    rest = {"ttft/p95_s": 1.0, "e2e/max_s": 2.0, "slo/ttft_p90": 0.0, "run/events": 9.0, "application_1/tbt/max_s": 3.0}
+    rest = {"ttft/p95_s": 1.0, "e2e/max_s": 2.0, "run/events": 9.0, "application_1/tbt/max_s": 3.0}
     sink.write(outcome(1, summary={"ttft/p90_s": 0.5, **rest}))
     (run,) = in_mlflow(results)
     assert not rest.keys() & run.metrics.keys()
@@ -124,7 +129,10 @@ def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, result
         "sweep.id": "5eed",
         "config.hash": outcome(1).key,
         "system": "splitwise-ha",
-        "design": "splitwise-ha 3P+2T conv",
+        "design": "splitwise-ha 3P+2T",
+        "workload": "conv",
+        "rate": "1",
+        "seed": "7",
         "point.name": "splitwise-ha 3P+2T conv 1 rps",
         "verdict": "within SLO",
         "version": "0.1.0",
@@ -195,12 +203,26 @@ def test_there_is_no_page_before_the_store_was_reached(results):
 
 
 def test_the_description_tells_the_best_design_of_all_runs_there_are_also_of_earlier_starts(results, sweep, outcome):
-    slow = {"slo/within": 0.0, "slo/ttft_p90": 0.0}
+    slow = summary("ttft_p90")
     deliver(results, sweep, outcome(1), outcome(2))
     deliver(results, sweep, outcome(3), outcome(4, summary=slow))
     told = experiment_tags(results)["mlflow.note.content"]
     assert told.startswith("**Most requests within the SLO:** splitwise-ha 3P+2T conv 3/s.")
     assert "4/s too slow: TTFT p90" in told
+
+
+def test_a_changed_slo_judges_again_what_is_there_and_measures_nothing_anew(results, sweep, outcome):
+    deliver(results, sweep, outcome(1))
+    strict = dataclasses.replace(sweep, slo=Slo(seconds={"ttft": {"p99": 1.0}}))
+    deliver(results, strict, outcome(1))
+    (run,) = in_mlflow(results)
+    assert run.tags["verdict"] == "too slow: TTFT p99"
+    assert json.loads(run.tags["slo"]) == {"seconds": {"ttft": {"p99": 1.0}}}
+    assert (run.metrics["slo/within"], run.metrics["slo/served_per_s"], run.metrics["ttft/p99_s"]) == (0.0, 0.0, 1.5)
+    assert experiment_tags(results)["mlflow.note.content"].startswith("**No design is within the SLO.**")
+    deliver(results, sweep, outcome(1))
+    (again,) = in_mlflow(results)
+    assert (again.tags["verdict"], again.metrics["slo/within"]) == ("within SLO", 1.0)
 
 
 def test_the_description_stays_while_a_sweep_is_under_way(results, sweep, outcome):
@@ -236,10 +258,8 @@ def test_going_back_to_the_elder_code_makes_its_run_the_current_one_again(result
     assert superseded(results) == {outcome(1).key: "false", again(outcome(1)).key: "true"}
 
 
-@pytest.mark.parametrize(
-    "change", [{"seed": 8}, {"trace": "rr_conv_1_10min"}, {"name": "splitwise-ha 4P+1T conv 1 rps"}]
-)
-def test_another_seed_workload_or_name_is_another_point(results, sweep, outcome, change):
+@pytest.mark.parametrize("change", [{"seed": 8}, {"trace": "rr_conv_1_10min"}, {"design": "splitwise-ha 4P+1T"}])
+def test_another_seed_workload_or_design_is_another_point(results, sweep, outcome, change):
     deliver(results, sweep, outcome(1), again(outcome(1), **change))
     assert set(superseded(results).values()) == {"false"}
 
@@ -267,9 +287,8 @@ def test_marking_that_broke_off_is_made_up_for_by_the_next_write(results, sweep,
 
 
 def test_runs_of_one_design_have_one_colour_also_in_later_sweeps_and_designs_differ(results, sweep, outcome):
-    other = "splitwise-hh 4P+1T conv 1 rps"
-    deliver(results, sweep, outcome(1), outcome(2, name=other, rate=1.0))
-    deliver(results, sweep, outcome(3), outcome(4, name="baseline 4xH100 conv 4 rps"))
+    deliver(results, sweep, outcome(1), outcome(2, design="splitwise-hh 4P+1T"))
+    deliver(results, sweep, outcome(3), outcome(4, design="baseline 4xH100"))
     colors = {run.key: run.tags["mlflow.runColor"] for run in in_mlflow(results)}
     assert colors[outcome(1).key] == colors[outcome(3).key]
     assert len(set(colors.values())) == 3

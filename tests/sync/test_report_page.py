@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from sim_core.slo import PAPER
 from sync import make_sink
 from sync.report_page import ReportRow, report_files, slowdown_png
 from sync.tracking import tracking_uri
@@ -18,7 +19,9 @@ SLOW = {f"{metric}/p90_slowdown": 2.0 for metric in ("ttft", "tbt", "e2e")}
 
 
 def row(design, rate, told=WITHIN, **metrics):
-    return ReportRow(f"{design} {rate} rps", Standing(design, rate, told, 100.0, "#1f77b4"), {**SLOW, **metrics})
+    return ReportRow(
+        f"{design} {rate} rps", Standing(design, rate, told == WITHIN, told, 100.0, "#1f77b4"), {**SLOW, **metrics}
+    )
 
 
 def deliver(results, sweep, *outcomes):
@@ -40,7 +43,11 @@ def test_a_sweep_has_one_run_that_is_its_report_and_its_description_links_to_it(
     assert "superseded" not in report.data.tags  # so that the view of the designs, and its charts, leave it out
     link = f"[report](#/experiments/{experiment.experiment_id}/runs/{report.info.run_id}/artifacts/report.html?"
     assert link in experiment.tags["mlflow.note.content"]
-    assert {item.path for item in client.list_artifacts(report.info.run_id)} == {"report.html", "runs.csv"}
+    assert {item.path for item in client.list_artifacts(report.info.run_id)} == {
+        "report.html",
+        "runs.csv",
+        "slowdown.png",
+    }
     table = Path(client.download_artifacts(report.info.run_id, "runs.csv")).read_text()
     assert table.count("\n") == 3
 
@@ -50,7 +57,7 @@ def test_single_runs_have_no_report(results, sweep, outcome):
 
 
 def test_requests_that_were_not_served_are_said_in_the_description_and_on_the_report(results, sweep, outcome):
-    missed = {"run/unfinished": 12.0, "run/rejected": 3.0, "slo/within": 0.0}
+    missed = {"run/unfinished": 12.0, "run/rejected": 3.0}
     client, experiment, (report,) = deliver(results, sweep, outcome(1), outcome(2, summary=missed))
     told = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
     assert f"**{told}**" in experiment.tags["mlflow.note.content"].splitlines()[0]
@@ -92,11 +99,11 @@ def test_the_table_has_every_figure_of_every_run(sweep):
     assert (first["odd"], second["odd"], second["rate"], second["tbt/p90_slowdown"]) == ("1.5", "", "", "2.0")
 
 
-@pytest.mark.parametrize("rows", [[], [row("a", None)], [ReportRow("a", Standing("a", 1.0, WITHIN, 1.0), {})]])
+@pytest.mark.parametrize("rows", [[], [row("a", None)], [ReportRow("a", Standing("a", 1.0, True, WITHIN, 1.0), {})]])
 def test_without_slowdowns_by_rate_there_is_no_figure(rows, sweep):
-    assert slowdown_png(rows) == b""
+    assert slowdown_png(rows, PAPER) == b""
     assert "<img" not in report_files(sweep, rows, "")["report.html"].decode()
 
 
 def test_a_figure_of_very_many_designs_is_one_of_the_best(sweep):
-    assert slowdown_png([row(f"design {n}", rate) for n in range(200) for rate in (1.0, 2.0)]).startswith(PNG)
+    assert slowdown_png([row(f"design {n}", rate) for n in range(200) for rate in (1.0, 2.0)], PAPER).startswith(PNG)

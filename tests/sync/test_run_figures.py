@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sim_core import SimResult
+from sim_core.slo import PAPER, Slo
 from sync import Outcome
 from sync.frame import runs_frame
 from sync.mlflow_fields import NOT_IN_SUMMARY, metrics
 from sync.run_figures import provisioned, run_figures
-from sync.slo import Slo
 
 NAN = float("nan")
 INSTANCES: dict[str, list[object]] = {
@@ -142,8 +142,8 @@ def test_money_and_energy_are_those_of_the_machines_provisioned(outcome: Callabl
         "power/requests_per_kwh": 1000.0,
         "power/good_requests_per_kwh": 500.0,
     }
-    assert provisioned(run).items() <= metrics(run).items()
+    assert provisioned(run).items() <= metrics(run, PAPER).items()
     assert provisioned(run).keys() <= NOT_IN_SUMMARY
-    assert runs_frame([run]).loc[0, "power/requests_per_kwh"] == 1000.0
+    assert runs_frame([run], PAPER).loc[0, "power/requests_per_kwh"] == 1000.0
     assert provisioned(outcome(cost=0.0, summary=summary)) == {}
     assert provisioned(outcome(summary={})) == {}

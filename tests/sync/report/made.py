@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim_core.slo import SLO_LIMITS
+from sim_core.slo import SLO_LIMITS, Slo
 from sync import Outcome
 from sync.load import Sweep
 from sync.report import ReportData, report_data
@@ -69,18 +70,22 @@ def figures(load: float = 0.5, **changes: float) -> dict[str, float]:
         for percentile, limit in limits.items()
     }
     summary |= {f"{m}/{p}_s": load for m in SLO_LIMITS for p in ("p50", "p90", "p95", "p99")}
-    met = float(load <= 1)
-    summary |= {f"slo/{metric}_{p}": met for metric, limits in SLO_LIMITS.items() for p in limits}
-    return summary | {"slo/within": met, "run/completed": 40.0, "run/rejected": 0.0, "run/unfinished": 0.0, **changes}
+    summary |= {f"{m}/mean_s": load for m in SLO_LIMITS}
+    return summary | {"run/completed": 40.0, "run/rejected": 0.0, "run/unfinished": 0.0, **changes}
 
 
 def run(system: str, rate: float | None, load: float = 0.5, **changes: Any) -> Outcome:
     """A run of `system` whose slowdowns are `load` times their limits."""
-    machines = changes.pop("label", "4P+2T")
-    name = f"{system} {machines} conv" + ("" if rate is None else f" {rate:g} rps")
+    label = changes.pop("label", "4P+2T")
+    split = re.fullmatch(r"(\d+)P\+(\d+)T", label)
+    roles = {"prompt": {"dgx-h100": int(split[1])}, "token": {"dgx-a100": int(split[2])}} if split else {}
+    design = f"{system} {label}"
     fields: dict[str, Any] = {
-        "name": name,
+        "name": f"{design} conv" + ("" if rate is None else f" {rate:g} rps"),
         "system": system,
+        "design": design,
+        "workload": "conv",
+        "roles": roles,
         "key": next(KEYS),
         "index": 0,
         "overrides": ("cluster=half_half",),
@@ -105,7 +110,7 @@ def failed(system: str, rate: float, **changes: Any) -> Outcome:
 
 
 def stopped(system: str, rate: float) -> Outcome:
-    summary = {"run/stopped_early_s": 12.0, "slo/within": 0.0, "run/unfinished": 9.0}
+    summary = {"run/stopped_early_s": 12.0, "run/unfinished": 9.0}
     return run(system, rate, status="stopped", summary=summary, requests_parquet=parquet(requests(0)))
 
 
@@ -131,9 +136,12 @@ class Memory:
     def asked_for(self) -> frozenset[str]:
         return frozenset()
 
+    def slo(self) -> Slo | None:
+        return None
 
-def data_of(outcomes: list[Outcome], folder: Path, **options: Any) -> ReportData:
-    return report_data(Sweep("made", Memory(outcomes, folder)), **options)
+
+def data_of(outcomes: list[Outcome], folder: Path, slo: Slo | None = None, **options: Any) -> ReportData:
+    return report_data(Sweep("made", Memory(outcomes, folder), slo=slo), **options)
 
 
 def iterations(data: ReportData) -> Iterations:

@@ -15,7 +15,7 @@ from sync.answers import normalised, sentences
 from sync.report import FIGURES, Missing, Plot
 from sync.report.bars import bars
 from sync.report.batches import batches, time_shares
-from sync.report.data import detailed_run, label, shown_rate
+from sync.report.data import detailed_run, shown_rate
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import chained, heat, round_places
@@ -189,7 +189,8 @@ def test_of_several_rates_the_map_is_of_the_highest_that_a_point_holds(tmp_path)
 
 
 def test_a_grid_of_which_nobody_was_served_is_left_out(tmp_path):
-    made = [dataclasses.replace(stopped("a", 8.0), name=f"a {p}P+{t}T conv 8 rps") for p in (1, 2) for t in (1, 2)]
+    splits = [{"prompt": {"dgx-h100": p}, "token": {"dgx-a100": t}} for p in (1, 2) for t in (1, 2)]
+    made = [dataclasses.replace(stopped("a", 8.0), design=f"a {split}", roles=split) for split in splits]
     (missing,) = heat(data_of(made, tmp_path))
     assert missing == Missing("Provisioning: a, conv at 8 requests/s", "no point served all of its requests")
 
@@ -220,10 +221,13 @@ def test_splits_of_a_budget_are_a_map_by_rate_and_its_star_what_the_answers_name
     assert "Star: the most that a split carries, splitwise-ha 5P+5T at 16/s." in plot.caption
 
 
-def test_of_two_runs_of_a_split_at_one_rate_the_worse_one_is_in_the_map(tmp_path):
+def test_a_split_that_was_run_with_two_seeds_has_their_mean_in_the_map_and_holds_if_both_do(tmp_path):
     made = [*along_a_budget(), run("splitwise-ha", 16.0, 1.5, label="5P+5T", seed=1)]
     (plan,), _ = plans_of(data_of(made, tmp_path).runs)
-    assert plan.cells[1.0, 16.0].figure("ttft/p50_slowdown") == 3.0
+    cell = plan.cells[1.0, 16.0]
+    assert cell.figure("ttft/p50_slowdown") == pytest.approx((1.2 + 3.0) / 2)
+    assert cell.spread("ttft/p50_slowdown") == (1.2, 3.0)
+    assert not cell.within
 
 
 def test_the_frontier_is_one_line_however_many_cells_it_goes_around():
@@ -368,11 +372,6 @@ def test_the_run_in_detail_is_the_one_that_the_answer_names(tmp_path):
     assert detailed_run(data_of([run("a", 8.0, 3.0)], tmp_path)).system == "a"
 
 
-def test_a_label_leaves_out_the_load_that_all_of_them_share():
-    assert label("splitwise-ha 6P+4T conv", "conv") == "splitwise-ha 6P+4T"
-    assert label("conv", "conv") == "conv"
-
-
 # -- what must be seen -------------------------------------------------------------------------------------------------
 
 
@@ -425,4 +424,4 @@ def test_a_timeline_s_legend_has_what_is_drawn(tmp_path):
 def test_a_system_that_holds_nothing_is_shown_by_its_largest_cluster(tmp_path):
     made = [run("a", 8.0, 3.0, label=f"{n}P+2T", cost=10.0 * n) for n in (2, 4, 3)]
     (champion,) = data_of(made, tmp_path).champions
-    assert champion.design == "a 4P+2T conv"
+    assert champion.design == "a 4P+2T"

@@ -1,0 +1,42 @@
+"""What a point is: facts, written once when the experiment is expanded, and carried to whoever reads results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Roles = Mapping[str, Mapping[str, int]]  # role (`prompt`, `token`) -> SKU -> machines
+
+RATE_DIGITS = 12  # significant ones: 0.1 * 3 is the rate 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class PointId:
+    """`design`: the cluster and how it is run. `workload`: what is served, whatever the rate. `rate`: requests a second
+    (None: the workload has no rate). `seed`: runs that differ by it alone are repetitions of one another."""
+
+    design: str
+    workload: str
+    rate: float | None
+    seed: int
+
+    @property
+    def repeated(self) -> tuple[str, str, float | None]:
+        """Equal for repetitions."""
+        return self.design, self.workload, self.rate
+
+
+def rate_of_number(value: float) -> float:
+    """A rate without the noise of binary arithmetic: 0.30000000000000004 is 0.3."""
+    return float(f"{value:.{RATE_DIGITS}g}")
+
+
+def rate_text(rate: float) -> str:
+    """A rate as it is written everywhere: `24`, `0.3`."""
+    return f"{rate:.{RATE_DIGITS}g}"
+
+
+def short_sku(sku: str) -> str:
+    """`H100` for `dgx-h100`, `H100cap` for `dgx-h100-pcap`."""
+    head, *rest = sku.removeprefix("dgx-").split("-")
+    return head.upper() + "".join(part.replace("pcap", "cap") for part in rest)

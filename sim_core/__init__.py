@@ -4,16 +4,18 @@ spec = spec_from_config(resolved_configuration, root)
 result = simulate(spec, trace)
 """
 
+from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.errors import CapacityError, InvariantError, SimError, SpecError, TraceError
 from sim_core.results import SimResult
 from sim_core.simulation import simulate
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
-from sim_core.version import __version__, code_digest, content_key
+from sim_core.version import __version__, content_key
 
 __all__ = [
     "CapacityError",
+    "Code",
     "InvariantError",
     "SimError",
     "SimResult",
@@ -22,7 +24,6 @@ __all__ = [
     "Trace",
     "TraceError",
     "__version__",
-    "code_digest",
     "content_key",
     "simulate",
     "spec_from_config",

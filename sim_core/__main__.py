@@ -29,6 +29,7 @@ from configs.address import check_answers
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
+from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.debug import debug_outputs
 from sim_core.errors import InvariantError, SimError
@@ -40,7 +41,7 @@ from sim_core.results import SimResult
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
-from sim_core.version import code_digest, content_key
+from sim_core.version import content_key
 from traces import workload
 from traces.workload import TraceRef
 
@@ -154,7 +155,7 @@ def _outcome(
         spec,
         trace,
         result,
-        key=content_key(spec, identity, code_digest()),
+        key=content_key(spec, identity, Code().digest_for(spec)),
         overrides=overrides,
         trace_identity=identity,
         workload=workload.workload_name(ref, ROOT),

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.compose import Composer
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
-from sim_core import SimSpec, code_digest, spec_from_config
+from sim_core import Code, SimSpec, spec_from_config
 from sim_core.errors import TraceError
 from sim_core.performance.measurements import CurveKey, read_curves
 from sim_core.simulation import Simulation
@@ -74,7 +74,7 @@ class Builder:
         self._designs: dict[tuple[object, ...], _Design] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
-        self._code_digest = code_digest()
+        self._code = Code()
         self.names = Names.of(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
@@ -99,7 +99,7 @@ class Builder:
             spec=spec,
             trace=ref,
             trace_identity=source.identity,
-            key=content_key(spec, source.identity, self._code_digest),
+            key=content_key(spec, source.identity, self._code.digest_for(spec)),
             axes=choice.axes,
             machines=design.machines,
             cost=design.cost,

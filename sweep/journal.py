@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -178,22 +179,37 @@ class Journal:
             return None
         return outcome
 
-    def _checked(self, key: str, entry: dict[str, Any], with_table: bool) -> Outcome:
+    def keys(self) -> frozenset[str]:
+        """The keys of all entries, sound or not; none where there is no journal."""
+        with suppress(OSError):
+            return frozenset(path.stem for path in self._points.iterdir() if path.suffix == ".json")
+        return frozenset()
+
+    def figures(self, key: str) -> Outcome | None:
+        """The outcome kept under a key, whatever became of its table; None: never finished, or not sound any more."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return self._figures(key, json.loads((self._points / f"{key}.json").read_bytes()))
+        return None
+
+    def _figures(self, key: str, entry: dict[str, Any]) -> Outcome:
         if entry["format"] != FORMAT:
             raise ValueError(f"format {entry['format']!r}, not {FORMAT}")
         if checksum(entry["outcome"]) != entry["outcome_sha256"]:
             raise ValueError("its figures are not the ones that were written")
-        table = b""
+        outcome = Outcome.from_json_dict(entry["outcome"])
+        if outcome.key != key:
+            raise ValueError("it holds another point")
+        return outcome
+
+    def _checked(self, key: str, entry: dict[str, Any], with_table: bool) -> Outcome:
+        outcome = self._figures(key, entry)
         if entry["parquet_bytes"]:
             with (self._points / f"{key}.parquet").open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != entry["parquet_sha256"]:
                     raise ValueError("its table is not the one that was written")
                 if with_table:
                     file.seek(0)
-                    table = file.read()
-        outcome = Outcome.from_json_dict(entry["outcome"], table)
-        if outcome.key != key:
-            raise ValueError("it holds another point")
+                    outcome = replace(outcome, requests_parquet=file.read())
         return outcome
 
     def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from configs.compose import Composer
 from configs.multirun import runs_of
-from sim_core import code_digest, content_key, spec_from_config
+from sim_core import Code, content_key, spec_from_config
 from sweep.command import main
 from sweep.expand import Grid
 from sweep.experiment import read_experiment
@@ -109,11 +109,12 @@ def test_splitwisesims_own_form_of_an_experiment_expands_to_the_same_points(desi
     wanted = {(int(run["+sweep"]), int(run["+trace_sweep"]), run["+fname"]) for run in told}
     assert len(wanted) == len(theirs)
     assert mine.keys() == wanted
-    composer, digest = Composer(), code_digest()
+    composer, code = Composer(), Code()
     for run, values in list(zip(theirs, told, strict=True))[::17]:
         config = composer.resolved(run)
         ref = TraceRef(filename=config["trace"]["filename"], dir=config["trace"]["dir"], seed=config["seed"])
-        key = content_key(spec_from_config(config, ROOT), workload.identity(ref, ROOT), digest)
+        spec = spec_from_config(config, ROOT)
+        key = content_key(spec, workload.identity(ref, ROOT), code.digest_for(spec))
         assert mine[int(values["+sweep"]), int(values["+trace_sweep"]), values["+fname"]].key == key
 
 

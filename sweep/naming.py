@@ -10,7 +10,7 @@ from dataclasses import replace
 from sim_core import SimSpec
 from sim_core.spec import PROMPT, TOKEN
 from sweep.point import Point
-from sync.point_id import PointId, rate_text, short_sku
+from sync.point_id import PointId, point_text, short_sku
 
 _TOLD_ALREADY = ("seed", "rate")  # axes that are parts of a `PointId` themselves
 
@@ -52,12 +52,6 @@ def shell_text(arguments: Sequence[str]) -> str:
     return " ".join(map(_quoted, arguments))
 
 
-def point_name(point_id: PointId) -> str:
-    """`splitwise-ha 30P+21T conv 70 rps`."""
-    rate = "" if point_id.rate is None else f" {rate_text(point_id.rate)} rps"
-    return f"{point_id.design} {point_id.workload}{rate}"
-
-
 def distinct_points(points: Sequence[Point]) -> list[Point]:
     """The points with facts that tell them apart: where several have one `PointId`, the axes in which they differ go
     into the workload of those whose cluster is the same, else into the design. A seed is named where several are run.
@@ -80,7 +74,7 @@ def distinct_points(points: Sequence[Point]) -> list[Point]:
 
 def _named(point: Point, with_seed: bool) -> Point:
     seed = f" seed={point.trace.seed}" if with_seed else ""
-    return replace(point, name=f"{point_name(point.point_id)}{seed}")
+    return replace(point, name=f"{point_text(point.point_id)}{seed}")
 
 
 def varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:

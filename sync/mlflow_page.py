@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from sync.base import SweepInfo
+from sync.point_id import rate_text
 from sync.series import BY_PERCENTILE, OVER_TIME, TIME_CURVES
 from sync.verdict import DesignStanding, Standing, rank
 
@@ -176,7 +177,7 @@ def _table(designs: list[DesignStanding]) -> list[str]:
 
 def _how(designs: list[DesignStanding], superseded: int) -> str:
     rates = [rate for d in designs for rate in (d.best, d.worse.rate if d.worse else None) if rate is not None]
-    example = f'`params.rate = "{rates[0]:g}"` or ' if rates else ""
+    example = f'`params.rate = "{rate_text(rates[0])}"` or ' if rates else ""
     told = f"Type {example}``metrics.`slo/within` = 1`` above the runs to see only those; group by the tag `design`."
     if not superseded:
         return told

@@ -36,6 +36,12 @@ def rate_text(rate: float) -> str:
     return f"{rate:.{RATE_DIGITS}g}"
 
 
+def point_text(point_id: PointId) -> str:
+    """`splitwise-ha 30P+21T conv 70 rps`: what repetitions with other seeds have in common."""
+    rate = "" if point_id.rate is None else f" {rate_text(point_id.rate)} rps"
+    return f"{point_id.design} {point_id.workload}{rate}"
+
+
 def short_sku(sku: str) -> str:
     """`H100` for `dgx-h100`, `H100cap` for `dgx-h100-pcap`."""
     head, *rest = sku.removeprefix("dgx-").split("-")

@@ -56,6 +56,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     console = output_console()
     console.print(paragraph(found), markup=False)
+    for sweep, outcome in (first, second):
+        if note := _of_seeds(sweep, outcome):
+            console.print(note, markup=False, soft_wrap=True)
     names = [escape(one.outcome.name) for one in (found.better, found.worse)]
     console.print(f"\nA: {names[0]}\nB: {names[1]}")
     table = Table("", *(f"p{percent:g} {side}" for percent in PERCENTS for side in ("A", "B", "A-B")))
@@ -68,6 +71,17 @@ def _run(arguments: argparse.Namespace) -> int:
         figures.add_row(*map(escape, cells))
     console.print(figures)
     return 0
+
+
+def _of_seeds(sweep: Sweep, outcome: Outcome) -> str:
+    """Which of several repetitions was compared; nothing where there is one."""
+    same = outcome.system, outcome.point_id.repeated
+    seeds = sum((other.system, other.point_id.repeated) == same for other in sweep.outcomes.values())
+    return (
+        f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
+        if seeds > 1
+        else ""
+    )
 
 
 def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:

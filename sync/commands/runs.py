@@ -8,6 +8,7 @@ from pathlib import Path
 from sim_core.errors import SpecError, nearest
 from sync.base import Outcome
 from sync.load import Sweep, list_sweeps, load_sweep
+from sync.point_id import point_text
 
 Found = tuple[Sweep, Outcome]
 _SHORTEST_KEY = 4
@@ -46,9 +47,12 @@ def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> 
 
 
 def _matching(sweep: Sweep, text: str) -> list[Outcome]:
-    """By name, else by the beginning of the key."""
+    """By name, else by what repetitions have in common (of which the one with the lowest seed is meant), else by the
+    beginning of the key."""
     outcomes = sweep.outcomes.values()
     named = [outcome for outcome in outcomes if outcome.name == text]
+    if repeated := [outcome for outcome in outcomes if point_text(outcome.point_id) == text]:
+        named = named or [min(repeated, key=lambda outcome: outcome.seed)]
     by_key = [outcome for outcome in outcomes if len(text) >= _SHORTEST_KEY and outcome.key.startswith(text)]
     return named or by_key
 

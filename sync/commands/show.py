@@ -23,7 +23,7 @@ from sync.commands.base import (
     read_sweep,
 )
 from sync.console import output_console
-from sync.point_id import rate_text
+from sync.point_id import point_text
 from sync.verdict import repetitions, together, verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
@@ -72,11 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _name(members: Sequence[Outcome]) -> str:
     """The run's name; of repetitions what they have in common."""
-    first = members[0]
-    if len(members) == 1:
-        return first.name
-    rate = "" if first.rate is None else f" {rate_text(first.rate)} rps"
-    return f"{first.design} {first.workload}{rate}"
+    return members[0].name if len(members) == 1 else point_text(members[0].point_id)
 
 
 def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sync.base import Outcome, ResultSink, SweepInfo
 from sync.parquet import UNSERVED, read_beside
-from sync.run_figures import goodput, last_arrival_s
+from sync.run_figures import Arriving, goodput
 from sync.slo import PAPER, Slo, judged
 
 
@@ -28,9 +28,9 @@ def judged_whole(outcome: Outcome, slo: Slo) -> Outcome:
     table = pq.read_table(io.BytesIO(outcome.requests_parquet), columns=list(dict.fromkeys(names)))
     columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
     unserved = np.array(read_beside(outcome.requests_parquet, UNSERVED).get("arrival_s", []), dtype=np.float64)
-    until_s = last_arrival_s(columns["arrival_s"], unserved)
+    arriving = Arriving.of(outcome.summary, columns["arrival_s"], unserved)
     rest = {name: value for name, value in told.summary.items() if not name.startswith("goodput/")}
-    return replace(told, summary={**rest, **goodput(columns, slo, len(unserved), until_s)})
+    return replace(told, summary={**rest, **goodput(columns, slo, unserved, arriving)})
 
 
 class JudgingSink:

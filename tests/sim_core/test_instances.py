@@ -108,7 +108,8 @@ def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
         "the run ended before it reached its application",
     ]
     assert set(result.summary) == {
-        "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s", "slo/within"
+        "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s", "slo/within",
+        "run/cut_at_s", "run/not_arrived",
     }  # fmt: skip
 
 

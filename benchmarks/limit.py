@@ -72,7 +72,7 @@ def events_of(spec: SimSpec, trace: Trace) -> Ledger:
         ledger.note("arrive")
         arrivals.arrive(row)
 
-    ledger.run(trace.arrival_s, arrive, spec.end_time_s)
+    ledger.run(trace.arrival_s, arrive, spec.ends_at_s(trace.first_arrival_s))
     return ledger
 
 
@@ -111,10 +111,11 @@ def measure(name: str, repeat: int) -> dict[str, object]:
     spec, trace = spec_and_trace(*CASES[name])
     ledger = events_of(spec, trace)
     ours, limit = [], []
+    ends_at_s = spec.ends_at_s(trace.first_arrival_s)
     for _ in range(repeat):
         simulation = Simulation(spec)
         arrive = Arrivals(simulation, trace).arrive
-        ours.append(cpu_s(partial(simulation.engine.run, trace.arrival_s, arrive, spec.end_time_s)))
+        ours.append(cpu_s(partial(simulation.engine.run, trace.arrival_s, arrive, ends_at_s)))
         empty = EmptyLoop(ledger.times_s, len(simulation.instances[0]))
         limit.append(cpu_s(empty.run))
     requests = len(trace)

@@ -25,13 +25,13 @@ class Application:
         self.open: set[Request] = set()  # iterated in order of arrival alone: see `unfinished`
         self.instances: Sequence[Instance] = ()
         self._early: list[Request] = []  # came before the instances were up
-        self._ready_s = spec.spin_up_s
+        self._ready_s = 0.0  # on the run's clock, once `begin` has said where that starts
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
 
     def start(self, instances: Sequence[Instance], scheduler: Scheduler, network: Network | None) -> None:
-        """Take the instances that exist at time 0."""
+        """Take the instances that exist from the beginning."""
         self.instances = instances
         self.scheduler = scheduler
         # who does not count arrivals is not told of them
@@ -39,8 +39,12 @@ class Application:
         self.network = network
         self._smallest = min(i.kv_capacity for i in instances)
         self._largest = max(i.kv_capacity for i in instances)
-        if self.spec.spin_up_s > 0.0:
-            self.engine.at(self.spec.spin_up_s, self._ready, None)
+
+    def begin(self, first_arrival_s: float) -> None:
+        """The run begins: the instances start up when the first request of its trace arrives."""
+        if self.instances and self.spec.spin_up_s > 0.0:
+            self._ready_s = first_arrival_s + self.spec.spin_up_s
+            self.engine.at(self._ready_s, self._ready, None)
 
     def arrive(self, request: Request) -> None:
         """A request comes from the router."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -56,13 +57,22 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
             top.section("performance_model"), root, measured, servers, applications, start_states
         ),
         routing_delay_s=router.section("overheads").number("routing_delay"),
-        end_time_s=top.number("end_time", above=True),
+        end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
         stop_at_backlog_s=top.number("stop_at_backlog_s", 1.0) if top.has("stop_at_backlog_s") else None,
     )
     top.section("arbiter").text("policy", ("noop",))
     top.ignore("power_model", "trace", "debug", "perfetto", "experiment", "tracking", "output_dir", "choices")
     return spec
+
+
+def _end_time(top: Section) -> float | None:
+    if not top.has("end_time"):
+        return None
+    seconds = top.value("end_time")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= sys.float_info.max:
+        raise top.error("end_time", "must be a number of seconds above 0, or null: no end")
+    return float(seconds)
 
 
 def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sim_core.simulation import Simulation
 
 LOOKS_PER_BOUND, LOOKS = 2, 4
+# A look is taken so much earlier, and an event at its very time is then the one after which it is taken, however the
+# two times are rounded: on a clock that reads 10,000 s they are so otherwise than from 0.
+EARLIER_S = 1e-6
 
 
 class EarlyStop:
@@ -35,14 +38,18 @@ class EarlyStop:
         return () if bound_s is None or not self._trace.arrival_s else self._looks_s(bound_s)
 
     def _looks_s(self, bound_s: float) -> Iterator[float]:
-        engine, arrival_s, end_s = self._simulation.engine, self._trace.arrival_s, self._simulation.spec.end_time_s
-        last_s, first_s, step_s = min(arrival_s[-1], end_s), arrival_s[0], bound_s / LOOKS_PER_BOUND
+        engine, arrival_s = self._simulation.engine, self._trace.arrival_s
+        first_s, step_s = arrival_s[0], bound_s / LOOKS_PER_BOUND
+        end_s = self._simulation.spec.ends_at_s(first_s)
+        last_s = min(arrival_s[-1], end_s)
         before = grown = look = 0
-        while (until_s := first_s + (look + 1) * step_s) < last_s:
+        while (until_s := first_s + (look + 1) * step_s - EARLIER_S) < last_s:
             yield until_s
             if engine.now >= last_s:
                 break
-            look = max(look + 1, int((engine.now - first_s) / step_s))  # where events are rare, several are over
+            look = max(
+                look + 1, int((engine.now - first_s + EARLIER_S) / step_s)
+            )  # where events are rare, several are over
             here = sum(application.in_cluster() for application in self._simulation.applications.values())
             grown = grown + 1 if here > before else 0
             before = here

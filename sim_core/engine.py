@@ -73,7 +73,7 @@ class Engine:
         end_time_s: float,
         slices_s: Iterable[float] = (),
     ) -> None:
-        """Run until nothing is left, or the clock has reached `end_time_s`.
+        """Run until nothing is left, or the clock has reached `end_time_s` (infinity: no end).
 
         `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. As in SplitwiseSim the event that
         reaches the end time is the last one run. `slices_s`: ascending end times of which the next one is asked for

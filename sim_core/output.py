@@ -99,8 +99,8 @@ def detailed_columns(result: SimResult, application_id: int) -> dict[str, Sequen
 def alloc_columns(result: SimResult, application_id: int) -> dict[str, Sequence[object]]:
     """One application's instances: the processor they run on, and the share of time in which they had a batch.
 
-    `utilizations` leaves out a busy time that the end of the run cuts short, as SplitwiseSim does; `busy_fraction`
-    has it.
+    `utilizations` is a share of the time since the clock read 0, without a busy time that the end of the run cuts
+    short, as in SplitwiseSim; `busy_fraction` is one of the time since the first arrival, with it.
     """
     instances = result.instances
     rows = [row for row, number in enumerate(instances["application_id"]) if number == application_id]

@@ -16,7 +16,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
     application = spec.applications[0]
+    cut = [cut_text(result)] if result.cut_at_s is not None else []
     lines = [
+        *cut,
         f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}",
         f"requests   {result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished "
         f"of {len(trace)}",
@@ -29,7 +31,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
                 f"{result.unserved['reason'][row]} (all of them: unserved.csv)"
             )
     if result.stopped_s is not None:
-        lines.append(f"unstable   stopped at {result.stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
+        stopped_s = result.stopped_s - result.first_arrival_s
+        lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     elif result.completed:
         lines += _times(summary)
         lines.append(f"SLO        {_verdict(summary)}")
@@ -39,7 +42,11 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
             f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
         )
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
-    lines.append(f"simulated  {result.end_s:,.1f} s in {cpu_s:.2f} s{speed}")
+    lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}")
+    if result.origin_s:
+        lines.append(
+            f"clock      times count from {result.origin_s:,.0f} s of the trace, its first arrival's whole second"
+        )
     lines.append(f"files      {folder}")
     return "\n".join(lines)
 
@@ -47,8 +54,10 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
 def one_line_summary(result: SimResult) -> str:
     """What became of the requests, and whether they were fast enough: a run among several."""
     counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+    if result.cut_at_s is not None:
+        counts = f"{cut_text(result)}; {counts}"
     if result.stopped_s is not None:
-        return f"{counts}; unstable, stopped at {result.stopped_s:,.1f} s"
+        return f"{counts}; unstable, stopped at {result.stopped_s - result.first_arrival_s:,.1f} s"
     if "ttft/p99_s" not in result.summary:
         return counts
     tbt = f", TBT {result.summary['tbt/p99_s']:.3f} s" if "tbt/p99_s" in result.summary else ""
@@ -60,6 +69,15 @@ def _verdict(summary: dict[str, float]) -> str:
     judgement = judge(summary)
     beside = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
     return f"within the SLO{beside}" if judgement.within else f"NOT within the SLO: {judgement.text()}{beside}"
+
+
+def cut_text(result: SimResult) -> str:
+    """That `end_time` ended the run before all requests were served, with numbers; for runs with a `cut_at_s`."""
+    requests = result.completed + result.rejected + result.unfinished
+    return (
+        f"cut at {result.cut_at_s:,.10g} s after the first arrival (end_time): {result.not_arrived:,} of {requests:,} "
+        f"requests had not arrived, {result.unfinished - result.not_arrived:,} were unfinished"
+    )
 
 
 def _times(summary: dict[str, float]) -> list[str]:

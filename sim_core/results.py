@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,17 @@ class SimResult:
     rejected: int = 0
     unfinished: int = 0
     events: int = 0
+    first_arrival_s: float = 0.0  # of all requests, on the run's clock as all of these; 0 where there is none
     end_s: float = 0.0
     stopped_s: float | None = None  # when `sim_core.early_stop` ended the run; None: it ran to its end
+    cut_at_s: float | None = None  # the spec's `end_time_s` where that ended the run before all were served
+    not_arrived: int = 0  # of the unfinished: still to come when the run ended
+    origin_s: float = 0.0  # see `Trace`
+
+    @property
+    def span_s(self) -> float:
+        """How long the run took, in simulated time: from its first arrival to its end."""
+        return self.end_s - self.first_arrival_s
 
 
 def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None) -> SimResult:
@@ -54,9 +64,10 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         raise InvariantError(
             f"{len(recorder)} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
         )
+    first_s, end_s, end_time_s = trace.first_arrival_s, simulation.engine.now, simulation.spec.end_time_s
     requests = _request_columns(recorder, trace, simulation.arithmetic)
     _add_slowdowns(requests, simulation.spec, simulation.arithmetic)
-    instances = _instance_columns(simulation)
+    instances = _instance_columns(simulation, end_s - first_s)
     result = SimResult(
         requests=requests,
         unserved=unserved,
@@ -65,11 +76,21 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         rejected=rejected,
         unfinished=unfinished,
         events=simulation.engine.events,
-        end_s=simulation.engine.now,
+        first_arrival_s=first_s,
+        end_s=end_s,
         stopped_s=stopped_s,
+        cut_at_s=end_time_s if stopped_s is None and unfinished and _was_cut(simulation, first_s) else None,
+        not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
+        origin_s=trace.origin_s,
     )
-    result.summary.update(_summary(result, trace, simulation.arithmetic))
+    result.summary.update(_summary(result, simulation.arithmetic))
     return result
+
+
+def _was_cut(simulation: Simulation, first_arrival_s: float) -> bool:
+    """Whether events were still to come when the clock reached the end that the spec sets."""
+    engine = simulation.engine
+    return engine.now >= simulation.spec.ends_at_s(first_arrival_s) and len(engine) > 0
 
 
 def _request_columns(recorder: Recorder, trace: Trace, arithmetic: Arithmetic) -> Columns:
@@ -140,8 +161,8 @@ def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
     }
 
 
-def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
-    end = simulation.engine.now
+def _instance_columns(simulation: Simulation, span_s: float) -> dict[str, list[object]]:
+    end_s = simulation.engine.now
     columns: dict[str, list[object]] = {
         name: []
         for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
@@ -149,10 +170,10 @@ def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
     }  # fmt: skip
     for application_id, instances in simulation.instances.items():
         for instance in instances:
-            busy_s = instance.busy_until(end)
+            busy_s = instance.busy_until(end_s)
             row = (
                 application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
-                instance.busy_s, busy_s / end if end > 0 else 0.0, instance.iteration + instance.without_decodes,
+                instance.busy_s, busy_s / span_s if span_s > 0 else 0.0, instance.iteration + instance.without_decodes,
                 instance.starts, instance.kv_peak / instance.kv_capacity,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
@@ -160,16 +181,19 @@ def _instance_columns(simulation: Simulation) -> dict[str, list[object]]:
     return columns
 
 
-def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[str, float]:
+def _summary(result: SimResult, arithmetic: Arithmetic) -> dict[str, float]:
+    """Figures by name. All times in it count from the first arrival."""
     summary: dict[str, float] = {
         "run/completed": float(result.completed),
         "run/rejected": float(result.rejected),
         "run/unfinished": float(result.unfinished),
         "run/events": float(result.events),
-        "run/end_s": result.end_s,
+        "run/end_s": result.span_s,
     }
     if result.stopped_s is not None:
-        summary["run/stopped_early_s"] = result.stopped_s
+        summary["run/stopped_early_s"] = result.stopped_s - result.first_arrival_s
+    if result.cut_at_s is not None:
+        summary["run/cut_at_s"], summary["run/not_arrived"] = result.cut_at_s, float(result.not_arrived)
     if result.completed == 0 or result.stopped_s is not None:
         return summary
     requests = result.requests
@@ -182,8 +206,7 @@ def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[st
             own: Columns = {name: arithmetic.gather(column, rows) for name, column in requests.items()}
             summary[f"application_{number}/run/completed"] = float(len(rows))
             summary.update({f"application_{number}/{name}": value for name, value in _times(own, arithmetic).items()})
-    span_s = result.end_s - trace.arrival_s[0]
-    if span_s > 0:
+    if (span_s := result.span_s) > 0:
         summary["throughput/requests_per_s"] = result.completed / span_s
         summary["throughput/output_tokens_per_s"] = sum(requests["output_tokens"]) / span_s
     summary["memory/peak_fraction"] = max(map(_number, result.instances["kv_peak_fraction"]))

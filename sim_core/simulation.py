@@ -77,7 +77,11 @@ class Simulation:
         application.start(instances, scheduler, network)
 
     def run(self, trace: Trace) -> SimResult:
-        """Serve `trace`. Every request of it ends as completed, rejected or unfinished."""
+        """Serve `trace`. Every request of it ends as completed, rejected or unfinished.
+
+        Whatever counts time (the end, the start-up of instances, figures) counts from the first arrival.
+        """
+        trace = trace.on_run_clock()
         known = set(self.applications)
         strangers = set(trace.application_id) - known
         if strangers:
@@ -88,8 +92,11 @@ class Simulation:
             )
         arrivals = Arrivals(self, trace)
         stop = EarlyStop(self, trace)
+        for application in self.applications.values():
+            application.begin(trace.first_arrival_s)
+        ends_at_s = self.spec.ends_at_s(trace.first_arrival_s)
         with _without_cycle_search():
-            self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s, stop.slices_s())
+            self.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
         return collect(self, trace, stop.stopped_s)
 
 

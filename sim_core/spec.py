@@ -7,6 +7,7 @@ are equal exactly when their digests are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from sim_core.digest import sha256
 
@@ -142,7 +143,7 @@ class SimSpec:
     start_states: tuple[StartStateSpec, ...]  # one an application at most
     performance: PerformanceSpec
     routing_delay_s: float = 0.0
-    end_time_s: float = 86400.0
+    end_time_s: float | None = None  # after the first arrival, when the run ends, finished or not; None: no such end
     seed: int = 0
     stop_at_backlog_s: float | None = None  # see `sim_core.early_stop`
 
@@ -151,6 +152,10 @@ class SimSpec:
         import json  # for this alone, and not at every start
 
         return json.dumps(self, default=_fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def ends_at_s(self, first_arrival_s: float) -> float:
+        """When the run of a trace ends at the latest, on the trace's own clock; infinity without `end_time_s`."""
+        return inf if self.end_time_s is None else first_arrival_s + self.end_time_s
 
     def digest(self) -> str:
         """SHA-256 of `canonical()`, in hex."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import floor
 
 from sim_core.digest import sha256
+
+LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends there: it serves no trace that starts later
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
-    `name` is for people; `digest()` is over the contents alone.
+    `name` is for people; `digest()` is over the columns alone. `origin_s` says where on the clock of its source the
+    trace's own clock reads 0: other than 0 only where `on_run_clock` has moved it.
     """
 
     name: str
@@ -22,9 +26,27 @@ class Trace:
     prompt_tokens: array[int]  # q, >= 1
     output_tokens: array[int]  # q, >= 1
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
+    origin_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.request_id)
+
+    @property
+    def first_arrival_s(self) -> float:
+        """Where the time begins that figures count from; 0 where there is no request."""
+        return self.arrival_s[0] if self.arrival_s else 0.0
+
+    def on_run_clock(self) -> Trace:
+        """The trace on the clock that a run of it has: its own, unless it starts at LATEST_START_S or later.
+
+        Such times, those since 1970 for instance, are counted from the whole second of the first arrival: at 1.7e9 s
+        neighbouring floats are 2.4e-7 s apart, too coarse for the times of iterations.
+        """
+        start_s = float(floor(self.first_arrival_s))
+        if start_s < LATEST_START_S:
+            return self
+        arrival_s = array("d", [time_s - start_s for time_s in self.arrival_s])
+        return replace(self, arrival_s=arrival_s, origin_s=self.origin_s + start_s)
 
     def digest(self) -> str:
         """SHA-256 of the columns' bytes, in hex."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sim_core.slo import Slo
 from sync.base import Outcome
 from sync.parquet import UNSERVED, read_beside
-from sync.run_figures import goodput, last_arrival_s
+from sync.run_figures import Arriving, goodput
 
 PREFIX = "goodput/"
 
@@ -25,11 +25,11 @@ def by_slo(outcome: Outcome, slo: Slo, table: bytes | Path | None = None) -> Out
         return outcome
     rest = {name: value for name, value in outcome.summary.items() if not name.startswith(PREFIX)}
     content = table.read_bytes() if isinstance(table, Path) else table or outcome.requests_parquet
-    counted = _counted(content, slo) if content else {}
+    counted = _counted(outcome, content, slo) if content else {}
     return replace(outcome, summary={**rest, **counted}, goodput_limits=limits)
 
 
-def _counted(parquet: bytes, slo: Slo) -> dict[str, float]:
+def _counted(outcome: Outcome, parquet: bytes, slo: Slo) -> dict[str, float]:
     """The figures of goodput; none where the table lacks the columns that the limits are on."""
     names = ["arrival_s", "e2e_s", "e2e_slowdown", *sorted(slo.of_each_request())]
     if not set(names) <= set(pq.read_schema(io.BytesIO(parquet)).names):
@@ -37,5 +37,5 @@ def _counted(parquet: bytes, slo: Slo) -> dict[str, float]:
     table = pq.read_table(io.BytesIO(parquet), columns=list(dict.fromkeys(names)))
     columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
     unserved = np.array(read_beside(parquet, UNSERVED).get("arrival_s", []), dtype=np.float64)
-    figures = goodput(columns, slo, len(unserved), last_arrival_s(columns["arrival_s"], unserved))
+    figures = goodput(columns, slo, unserved, Arriving.of(outcome.summary, columns["arrival_s"], unserved))
     return {name: value for name, value in figures.items() if name.startswith(PREFIX)}

@@ -30,7 +30,7 @@ _GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
 _SECTIONS = {
     _VIEW: "Which design?",
     BY_PERCENTILE: "Times by percentile (step: percent of the requests)",
-    OVER_TIME: "Over simulated time (step: seconds)",
+    OVER_TIME: "Over simulated time (step: seconds since the first arrival)",
 }
 _MOST_NAMED = 3  # in the one line that is visible before the description is unfolded
 

@@ -15,17 +15,19 @@ from sim_core.trace import Trace
 from sync.series import Derived, derive
 
 # Keys in the file's own metadata. The tables are packed: nobody needs them to draw curves.
-_DERIVED, INSTANCES, UNSERVED = b"derived", b"instances", b"unserved"
+_DERIVED, INSTANCES, UNSERVED, CLOCK = b"derived", b"instances", b"unserved", b"clock"
 
 
 def encode_requests(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> bytes:
     """The per-request columns of a result as the bytes of a Parquet file (LZ4). Its metadata hold what `derive`
-    says, and the result's tables of instances and of the requests that were not served."""
+    says, the result's tables of instances and of the requests that were not served, and on the clock of all their times
+    when the first request arrives and the run ends, and where that clock reads 0 on the trace's own."""
     table = pa.table({name: _array(np.asarray(column)) for name, column in result.requests.items()})
     beside = {
         _DERIVED: derive(result, spec, trace).to_json().encode(),
         INSTANCES: _packed(result.instances),
         UNSERVED: _packed(result.unserved),
+        CLOCK: _packed({name: [getattr(result, name)] for name in ("first_arrival_s", "end_s", "origin_s")}),
     }
     return _bytes(table.replace_schema_metadata(beside))
 
@@ -45,7 +47,8 @@ def read_derived(parquet: bytes) -> Derived:
 
 
 def read_beside(parquet: bytes, table: bytes) -> dict[str, list[object]]:
-    """The table `INSTANCES` or `UNSERVED` that goes with a table of requests, by columns; empty where it has none."""
+    """The table `INSTANCES`, `UNSERVED` or `CLOCK` that goes with a table of requests, by columns; empty where there is
+    none."""
     packed = _metadata(parquet).get(table) if parquet else None
     return {} if packed is None else dict(json.loads(zlib.decompress(packed)))
 

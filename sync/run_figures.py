@@ -1,13 +1,15 @@
 """What one run says to a planner beyond its times: goodput, steady throughput, use of machines, whether it is stable.
 
-Worked out once, in the worker, from the columns of requests and instances; docs/metrics.md has the formulas. With D the
-last arrival, rounded up to a second, the steady window goes from 0.1 D to 0.9 D: 60 to 540 s of ten minutes.
+Worked out once, in the worker, from the columns of requests and instances; docs/metrics.md has the formulas. Times
+count from the first arrival. With D the time to the last one, rounded up to a second, the steady window goes from
+0.1 D to 0.9 D: 60 to 540 s of ten minutes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, sqrt
+from dataclasses import dataclass
+from math import ceil, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,39 @@ EARLIER, LATER = (0.4, 0.5), (0.8, 0.9)
 GROWTH = 0.01  # of the requests that arrive in between: what a stable backlog grows by at most
 NOISE = 4.0  # standard deviations of a count by which a stable backlog may grow
 SECONDS_AN_HOUR, W_A_KW = 3600.0, 1000.0
+DECIMALS = 6  # of seconds since the first arrival: a microsecond is more than what rounding does to any run's clock
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """The stretch of time in which requests arrive, on the run's clock: what the figures of a run count from and in."""
+
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+    @classmethod
+    def of(cls, summary: Mapping[str, float], *arrivals_s: Floats) -> Arriving:
+        """That of some requests, all of a run; where its `summary` says that the run was cut, up to there."""
+        some = [times_s for times_s in arrivals_s if len(times_s)]
+        if not some:
+            return cls()
+        first_s = min(float(times_s.min()) for times_s in some)
+        lasted_s = summary["run/end_s"] if "run/cut_at_s" in summary else inf
+        return cls(first_s, min(max(float(times_s.max()) for times_s in some), first_s + lasted_s))
+
+    @property
+    def span_s(self) -> float:
+        """From the first to the last."""
+        return round(self.last_s - self.first_s, DECIMALS)
+
+    def since_first(self, times_s: Floats) -> Floats:
+        """Times since the first arrival."""
+        return since(self.first_s, times_s)
+
+
+def since(first_s: float, times_s: Floats) -> Floats:
+    """Times since `first_s`, to the microsecond: a moment at the edge of a window is there wherever time starts."""
+    return np.round(times_s - first_s, DECIMALS)
 
 
 def run_figures(result: SimResult, slo: Slo = PAPER) -> dict[str, float]:
@@ -32,19 +67,21 @@ def run_figures(result: SimResult, slo: Slo = PAPER) -> dict[str, float]:
         return {"run/stable": 0.0}
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
     unserved = np.array([float(str(time)) for time in result.unserved["arrival_s"]], dtype=np.float64)
-    figures = goodput(columns, slo, len(unserved), last_arrival_s(columns["arrival_s"], unserved))
+    arriving = Arriving.of(result.summary, columns["arrival_s"], unserved)
+    figures = goodput(columns, slo, unserved, arriving)
     waiting = unserved[np.array([what == "unfinished" for what in result.unserved["outcome"]], dtype=bool)]
-    figures |= _stability(columns, unserved, waiting)
+    figures |= _stability(columns, waiting, arriving)
     return figures | _use_of_machines(columns, result.instances)
 
 
-def goodput(columns: Mapping[str, Floats], slo: Slo, unserved: int, last_arrival_s: float) -> dict[str, float]:
-    """Steady throughput, and how much of it is good: `columns` are of completed requests, `unserved` the others.
+def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arriving: Arriving) -> dict[str, float]:
+    """Steady throughput, and how much of it is good: `columns` are of completed requests, `unserved_s` says when the
+    others arrive: those that would have done so after the run's end do not count.
 
     A phase that a request does not have (one output token: no time between tokens) meets its limit. Without any
     figures for a limit (slowdowns of a model that was not measured) there is no goodput.
     """
-    completed = len(columns["arrival_s"])
+    completed, unserved = len(columns["arrival_s"]), int((unserved_s <= arriving.last_s).sum())
     limits = slo.of_each_request()
     figures: dict[str, float] = {}
     good = np.ones(completed, dtype=bool)
@@ -58,9 +95,9 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved: int, last_arrival
             figures[f"goodput/{phase}_attainment"] = float(met.sum()) / (completed + unserved)
     if known and completed + unserved:
         figures["goodput/attainment"] = float(good.sum()) / (completed + unserved)
-    start_s, end_s = (share * ceil(last_arrival_s) for share in STEADY)
+    start_s, end_s = (share * ceil(arriving.span_s) for share in STEADY)
     if end_s > start_s:
-        done_s = columns["arrival_s"] + columns["e2e_s"]
+        done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
         inside = (done_s >= start_s) & (done_s < end_s)
         figures["throughput/steady_requests_per_s"] = float(inside.sum()) / (end_s - start_s)
         if known:
@@ -82,22 +119,18 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
     return figures
 
 
-def last_arrival_s(*arrivals: Floats) -> float:
-    """When the last request arrives; 0 where none does."""
-    return max((float(some.max()) for some in arrivals if len(some)), default=0.0)
-
-
-def _stability(columns: Mapping[str, Floats], unserved: Floats, waiting: Floats) -> dict[str, float]:
-    """Whether all were served and the requests in the cluster became no more; `waiting` arrived and never left."""
-    arrivals = np.concatenate((columns["arrival_s"], waiting))
-    until_s = last_arrival_s(columns["arrival_s"], unserved)
+def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arriving) -> dict[str, float]:
+    """Whether all were served and the requests in the cluster became no more; `waiting` never left."""
+    here_s = waiting[waiting <= arriving.last_s]
+    arrivals, until_s = arriving.since_first(np.concatenate((columns["arrival_s"], here_s))), arriving.span_s
     if until_s <= 0:
         return {"run/stable": float(len(waiting) == 0)} if len(arrivals) else {}
-    leaves = np.concatenate((columns["arrival_s"] + columns["e2e_s"], np.full(len(waiting), np.inf)))
+    done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
+    leaves = np.concatenate((done_s, np.full(len(here_s), np.inf)))
     earlier, later = (_mean_present(arrivals, leaves, a * until_s, b * until_s) for a, b in (EARLIER, LATER))
     between_s = (sum(LATER) - sum(EARLIER)) / 2 * until_s
-    growth, arriving = later - earlier, len(arrivals) / until_s * between_s
-    stable = growth <= max(GROWTH * arriving, NOISE * sqrt(earlier + later)) and len(waiting) == 0
+    growth, came = later - earlier, len(arrivals) / until_s * between_s
+    stable = growth <= max(GROWTH * came, NOISE * sqrt(earlier + later)) and len(waiting) == 0
     return {"run/stable": float(stable), "run/backlog_growth_per_s": growth / between_s}
 
 

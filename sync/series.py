@@ -2,6 +2,7 @@
 
 Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
 percentiles, the throughput, and where all requests were completed the queue and the KV memory, as means over each step.
+Times count from the first arrival.
 Derived are output tokens (spread evenly between the first and the last one of each request) and the batch (a preempted
 decode counts by its running share of the time). Of requests that stay unfinished only their arrival is known, and
 where they are in the end: they count in the queue if that is where they still are. Once some of them have run, memory,
@@ -24,6 +25,7 @@ from sim_core import SimResult, SimSpec
 from sim_core.memory import instance_memory
 from sim_core.start_state import START_STATES, Machines
 from sim_core.trace import Trace
+from sync.run_figures import DECIMALS, since
 
 Floats = npt.NDArray[np.float64]
 BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
@@ -37,6 +39,8 @@ TIME_CURVES = (
     *("kv_memory_fraction", "batch_requests_per_instance"),
 )
 _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
+_TIMES = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
+          "token_end_s")  # fmt: skip
 _PHASES = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
 _WAITS = "waits for its prompt"  # what the simulator says of a request whose prompt has not started
 _INSTANCE = re.compile(r"\S+_\d+\b")
@@ -44,7 +48,7 @@ _INSTANCE = re.compile(r"\S+_\d+\b")
 
 @dataclass(frozen=True)
 class Series:
-    """A curve: `steps` are percents or whole seconds of simulated time (a step's beginning)."""
+    """A curve: `steps` are percents or whole seconds since the first arrival (a step's beginning)."""
 
     steps: tuple[int, ...]
     values: tuple[float, ...]
@@ -80,7 +84,7 @@ def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Deri
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
     # A run that was stopped says nothing of times in its summary: those that were completed are the lucky ones.
     series = percentile_curves(columns) if "ttft/p50_s" in result.summary else {}
-    if result.end_s > 0:
+    if result.span_s > 0:
         series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
     told = zip(result.unserved["outcome"], result.unserved["reason"], strict=True)
     unserved = Counter(f"{outcome}: {_INSTANCE.sub('an instance', str(reason))}" for outcome, reason in told)
@@ -101,10 +105,11 @@ def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
 def curves_over_time(
     columns: Mapping[str, Floats], result: SimResult, sequences: Floats, capacity: int
 ) -> dict[str, Series]:
-    """Means over steps of whole seconds, from 0 to the run's end; `sequences` scales the KV cache of each request,
-    `capacity` is the cluster's in tokens."""
-    edges = _edges(result.end_s)
-    c = columns
+    """Means over steps of whole seconds, from the first arrival to the run's end; `sequences` scales the KV cache of
+    each request, `capacity` is the cluster's in tokens."""
+    first_s = result.first_arrival_s
+    edges = _edges(result.span_s)
+    c = {name: column - first_s if name in _TIMES else column for name, column in columns.items()}
     prompt_start, prompt_end, token_start, token_end = (_Moments.of(c[name], edges) for name in _PHASES)
     lasted = np.where(token_start.there, c["token_end_s"] - c["token_start_s"], 1.0)
     some = np.where(lasted > 0, lasted, 1.0)
@@ -112,14 +117,13 @@ def curves_over_time(
     done_s = c["arrival_s"] + c["e2e_s"]
     after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
     batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
-    came_s, began_s = _waiting(columns, result)
+    came_s, began_s = (times_s - first_s for times_s in _waiting(columns, result))
     widths = np.diff(edges)
     values = (
-        np.histogram(np.minimum(done_s, edges[-1]), edges)[0] / widths,
-        np.histogram(np.minimum(c["prompt_end_s"], edges[-1]), edges)[0] / widths
-        + _mean_number(token_start, token_end, edges, after_first),
+        _number(done_s, edges) / widths,
+        _number(c["prompt_end_s"], edges) / widths + _mean_number(token_start, token_end, edges, after_first),
         _mean_number(_Moments.of(came_s, edges), _Moments.of(began_s, edges), edges),
-        _kv_tokens(columns, sequences, edges) / max(capacity, 1),
+        _kv_tokens(c, sequences, edges) / max(capacity, 1),
         batch / max(len(result.instances["name"]), 1),
     )
     steps = tuple(int(edge) for edge in edges[:-1])
@@ -134,12 +138,19 @@ def _has_run(reason: object, outcome: object) -> bool:
 
 
 def _edges(end_s: float) -> Floats:
-    rough_s = end_s / MOST_STEPS
+    rough_s = round(end_s, DECIMALS) / MOST_STEPS
     width_s = next((width for width in _WIDTHS_S if width >= rough_s), int(np.ceil(rough_s / 60)) * 60)
     edges: Floats = np.arange(0.0, end_s, width_s)
-    if len(edges) > 1 and end_s - edges[-1] < width_s / 2:  # in a sliver of a step a single request looks like a burst
+    if (
+        len(edges) > 1 and round(end_s - edges[-1], DECIMALS) < width_s / 2
+    ):  # in a sliver of a step a single request looks like a burst
         edges = edges[:-1]
     return np.append(edges, end_s)
+
+
+def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
+    """How many moments fall into each step."""
+    return np.histogram(np.minimum(since(0.0, times_s), edges[-1]), edges)[0]
 
 
 def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, Floats]:
@@ -227,7 +238,7 @@ def _described(trace: Trace) -> dict[str, Any]:
         "requests": len(trace),
         "prompt_tokens": int(np.sum(trace.prompt_tokens)),
         "output_tokens": int(np.sum(trace.output_tokens)),
-        "last_arrival_s": trace.arrival_s[-1] if len(trace) else 0.0,
+        "span_s": trace.arrival_s[-1] - trace.arrival_s[0] if len(trace) else 0.0,  # from the first arrival to the last
     }
 
 

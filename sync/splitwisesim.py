@@ -15,7 +15,7 @@ from sim_core.arithmetic import Columns
 from sim_core.errors import SpecError
 from sim_core.output import write_outputs
 from sync.base import Outcome
-from sync.parquet import INSTANCES, UNSERVED, read_beside
+from sync.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
 
 
 def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
@@ -29,7 +29,9 @@ def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
         reason = "its table of requests does not say which instances there were; run it again (--fresh)"
         raise SpecError(reason, key="run", value=outcome.name)
     unserved = read_beside(parquet, UNSERVED)
-    write_outputs(SimResult(columns, unserved, instances, end_s=outcome.summary.get("run/end_s", 0.0)), folder)
+    # of older tables the summary tells the end, on the same clock
+    (end_s,) = read_beside(parquet, CLOCK).get("end_s", [outcome.summary.get("run/end_s", 0.0)])
+    write_outputs(SimResult(columns, unserved, instances, end_s=float(str(end_s))), folder)
 
 
 def _columns(parquet: bytes) -> Columns:

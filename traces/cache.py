@@ -78,7 +78,7 @@ def read(path: Path, name: str) -> Trace | None:
     facts = json.loads(header)
     if facts["byteorder"] != sys.byteorder:
         return None
-    columns: dict[str, array[Any]] = {"request_id": array("q", range(facts["requests"]))}
+    columns: dict[str, Any] = {"request_id": array("q", range(facts["requests"]))}
     place = start + len(header) + 1
     for column, kind in facts["columns"].items():
         if isinstance(kind, int):
@@ -92,12 +92,13 @@ def read(path: Path, name: str) -> Trace | None:
 
 
 def write(path: Path, trace: Trace) -> None:
-    """Request ids must count from 0. A column of one value is kept as that value. OSError when it cannot be written."""
+    """Request ids must count from 0, and `origin_s` be 0. A column of one value is kept as that value. OSError when it
+    cannot be written."""
     columns: dict[str, object] = {}
     parts = []
     for item in fields(trace):
         column = getattr(trace, item.name)
-        if item.name in ("name", "request_id"):
+        if item.name in ("name", "request_id", "origin_s"):
             continue
         if item.name != "arrival_s" and min(column) == max(column):
             columns[item.name] = column[0]

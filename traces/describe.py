@@ -32,6 +32,8 @@ def overview(facts: Facts) -> Table:
     table = _table("", facts["name"], title="Trace")
     table.add_row("requests", f"{facts['requests']:,}")
     table.add_row("applications", f"{facts['applications']:,}")
+    if facts["times_count_from_s"]:  # such as 1,700,000,000: times since 1970 are counted from there
+        table.add_row("times count from (s)", f"{facts['times_count_from_s']:,.0f}")
     table.add_row("first arrival (s)", f"{facts['first_arrival_s']:,.3f}")
     table.add_row("last arrival (s)", f"{facts['last_arrival_s']:,.3f}")
     for label, key in (

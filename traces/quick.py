@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import le
 from pathlib import Path
+from typing import Any
 
 from sim_core.trace import Trace
 from traces.cells import DEFAULT, LEAST, BadCell, integers, times
@@ -25,7 +26,9 @@ def read_small(path: Path, name: str) -> Trace | None:
         if path.stat().st_size > SMALL_BYTES:
             return None
         cells = _columns(path.read_bytes().decode("ascii"))
-        numbers = {name: integers(cells[RENAMED.get(name, name)], least) for name, least in LEAST.items()}
+        numbers: dict[str, Any] = {
+            name: integers(cells[RENAMED.get(name, name)], least) for name, least in LEAST.items()
+        }
         arrival_s = times(cells["arrival_timestamp"])
     except (OSError, ValueError, KeyError, BadCell):
         return None

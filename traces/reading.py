@@ -47,11 +47,19 @@ class OpenTrace:
         return self.spool.rows
 
     @property
+    def first_s(self) -> float:
+        """The first arrival."""
+        return float(self.spool.first) if self.about.own_times else 0.0
+
+    @property
+    def last_s(self) -> float:
+        """The last arrival."""
+        return float(self._seconds(np.array([self.spool.last]), self.spool.first)[0])
+
+    @property
     def span_s(self) -> float:
         """From the first arrival to the last."""
-        return float(self._seconds(np.array([self.spool.last]), self.spool.first)[0]) - (
-            self.spool.first if self.about.own_times else 0.0
-        )
+        return self.last_s - self.first_s
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Record batches with COLUMNS, and what else the file has, in order of arrival."""
@@ -185,7 +193,7 @@ def read_trace(
 
 def to_trace(batches: Iterator[pa.RecordBatch], name: str) -> Trace:
     """Batches with COLUMNS, in order of arrival, as one Trace."""
-    columns: dict[str, array[Any]] = {key: array("q") for key in WHOLE}
+    columns: dict[str, Any] = {key: array("q") for key in WHOLE}
     columns["arrival_s"] = array("d")
     for batch in batches:
         for key, column in columns.items():

@@ -15,6 +15,7 @@ SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 RATES = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
 WINDOWS_S = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
 MIN_WINDOWS = 10  # fewer say nothing about how uneven the requests come
+LONGEST_ROUNDED_S = 1e9  # beyond that floats are coarser than microseconds
 SHORTEST_S = 1e-9  # in less there is no rate
 PEAK_WINDOWS_S = (1.0, 10.0, 60.0)
 BIN_WIDTHS_S = tuple(
@@ -37,6 +38,7 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
         "name": trace.name,
         "requests": len(trace),
         "applications": len(ids),
+        "times_count_from_s": trace.origin_s,
         "first_arrival_s": float(arrival_s[0]),
         "last_arrival_s": float(arrival_s[-1]),
         "largest_batch_size": max(trace.batch_size),
@@ -55,6 +57,18 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
 def whole(column: Any) -> Ints:
     """A column of whole numbers as NumPy sees it, not copied."""
     return np.frombuffer(column, np.int64)
+
+
+def elapsed(arrival_s: Floats) -> Floats:
+    """Times since the first arrival; to the microsecond, where that is little of the whole.
+
+    Rounded, since what falls on the edge of a window must do so wherever the trace's time starts: 10,000.1 s is not
+    quite 0.1 s after 10,000 s.
+    """
+    since_first: Floats = arrival_s - arrival_s[0]
+    if 1.0 <= since_first[-1] <= LONGEST_ROUNDED_S:
+        since_first = np.round(since_first, 6)
+    return since_first
 
 
 def load(arrival_s: Floats, prompt: Ints, output: Ints, mine: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -83,7 +97,7 @@ def sizes(tokens: Ints) -> dict[str, Any]:
 
 def peaks(arrival_s: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]:
     """The most that comes in any of the windows one after the other, per second."""
-    span_s = arrival_s[-1] - arrival_s[0]
+    span_s = elapsed(arrival_s)[-1]
     found = []
     for window_s in PEAK_WINDOWS_S:
         if span_s >= window_s:
@@ -97,13 +111,13 @@ def peaks(arrival_s: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]
 
 def first_in_window(arrival_s: Floats, window_s: float) -> Ints:
     """Where a window begins that has a request in it: places in `arrival_s`. Windows count from the first arrival."""
-    number = np.floor((arrival_s - arrival_s[0]) / window_s)
+    number = np.floor(elapsed(arrival_s) / window_s)
     return np.flatnonzero(np.diff(number, prepend=-1.0))
 
 
 def burstiness(arrival_s: Floats) -> dict[str, Any]:
     """How unevenly requests come. Poisson arrivals have 1 in `gap_cv` and in each `dispersion`."""
-    gaps = np.diff(arrival_s)
+    gaps = np.diff(elapsed(arrival_s))
     cv = float(gaps.std() / gaps.mean()) if len(gaps) and gaps.mean() > 0 else None
     windows = [facts for window_s in WINDOWS_S if (facts := unevenness(arrival_s, window_s))]
     return {"gap_cv": cv, "windows": windows}
@@ -114,10 +128,11 @@ def unevenness(arrival_s: Floats, window_s: float) -> dict[str, Any] | None:
 
     Over the windows that lie wholly between first and last arrival; None when they are fewer than MIN_WINDOWS.
     """
-    windows = int((arrival_s[-1] - arrival_s[0]) // window_s)
+    since_first = elapsed(arrival_s)
+    windows = int(since_first[-1] // window_s)
     if windows < MIN_WINDOWS:
         return None
-    within = arrival_s[arrival_s < arrival_s[0] + windows * window_s]
+    within = since_first[since_first < windows * window_s]
     counts = np.diff(first_in_window(within, window_s), append=len(within)).astype(float)
     mean = counts.sum() / windows  # windows without a request are not among the counts
     variance = (counts * counts).sum() / windows - mean * mean
@@ -131,21 +146,23 @@ def unevenness(arrival_s: Floats, window_s: float) -> dict[str, Any] | None:
 
 def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[dict[str, Any]]:
     """At most `bins` stretches of equal, round length; the last one ends with the last arrival."""
-    width_s = bin_width(float(arrival_s[-1] - arrival_s[0]), bins)
+    since_first = elapsed(arrival_s)
+    first_s, span_s = float(arrival_s[0]), float(since_first[-1])
+    width_s = bin_width(span_s, bins)
     if not width_s:
         return []
-    edges = arrival_s[0] + np.arange(bins + 2) * width_s
-    places = np.searchsorted(arrival_s, edges)
+    edges = np.arange(bins + 2) * width_s
+    places = np.searchsorted(since_first, edges)
     rows = []
-    for first, last, begin_s in zip(places, places[1:], edges, strict=False):
-        if begin_s > arrival_s[-1]:
+    for first, last, begin_s in zip(places, places[1:], edges.tolist(), strict=False):
+        if begin_s > span_s:
             break
-        end_s = min(float(begin_s) + width_s, float(arrival_s[-1]))
-        covered_s = end_s - float(begin_s)
+        covered_s = min(width_s, span_s - begin_s)
         amounts = (last - first, prompt[first:last].sum(), output[first:last].sum())
         # what little is left at the end has no rate
         rates = [float(amount) / covered_s if covered_s > 0.1 * width_s else None for amount in amounts]
-        facts = {"from_s": float(begin_s), "to_s": end_s, "requests": int(last - first)}
+        to_s = min(first_s + begin_s + width_s, float(arrival_s[-1]))
+        facts = {"from_s": first_s + begin_s, "to_s": to_s, "requests": int(last - first)}
         rows.append({**facts, **dict(zip(RATES, rates, strict=True))})
     return rows
 

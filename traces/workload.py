@@ -60,9 +60,13 @@ def load(ref: TraceRef, root: Path) -> Trace:
 
     `root` is where relative folders start.
 
-    The file may be in any format of traces.formats. TraceError when it is missing or unsound; a TraceWarning when its
-    rows had to be sorted or some were left out.
+    The file may be in any format of traces.formats. Times are those of a run's clock (`Trace.on_run_clock`). TraceError
+    when it is missing or unsound; a TraceWarning when its rows had to be sorted or some were left out.
     """
+    return _as_it_is(ref, root).on_run_clock()
+
+
+def _as_it_is(ref: TraceRef, root: Path) -> Trace:
     path = find(ref, root)
     name = ref.filename
     if path is None:
@@ -79,7 +83,7 @@ def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
     recipe = path.with_name(PurePosixPath(ref.filename).name + RECIPE)
     if recipe.is_file() and recipe.stat().st_mtime > path.stat().st_mtime:
         what = f"{_shown(ref, path)} is read; {recipe.name} beside it is newer and is not"
-        warnings.warn(what, TraceWarning, stacklevel=3)
+        warnings.warn(what, TraceWarning, stacklevel=4)
 
 
 def rate_per_s(ref: TraceRef, root: Path) -> float | None:

@@ -14,8 +14,9 @@ from sim_core.section import Section
 class PerfettoOptions:
     """Which part of a run is written. The same run and options give the same file.
 
-    Requests: the first `max_requests` of those that arrive from `start_s` to `end_s`. Iterations and counters: from
-    `start_s` to `end_s`. When the file has grown to `max_megabytes` (of 10^6 bytes) nothing more is written.
+    Requests: the first `max_requests` of those that arrive from `start_s` to `end_s`, both counted from the first
+    arrival. Iterations and counters: from `start_s` to `end_s`. When the file has grown to `max_megabytes` (of 10^6
+    bytes) nothing more is written.
     """
 
     max_requests: int = 10_000

@@ -1,8 +1,8 @@
 """Writes a run as a Perfetto trace: what every instance and every request did, and counters.
 
 Six groups of tracks (processes, to Perfetto) an application: instances, with a slice a run of equal iterations;
-requests, with a slice a phase; and counters by instance: memory, queue, batch tokens, power. Times are whole
-microseconds: exact numbers in every reader, so that slices which meet do not overlap.
+requests, with a slice a phase; and counters by instance: memory, queue, batch tokens, power. Times are the run's own,
+as in its other files, in whole microseconds: exact numbers in every reader, so that slices which meet do not overlap.
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ class PerfettoTrace(IterationObserver):
         self, path: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
     ) -> None:
         self._simulation = simulation
-        self._trace = trace
+        self._trace = trace = trace.on_run_clock()
         self._options = options
-        self._start_us = _us(options.start_s)
+        self._from_s, self._to_s = (trace.first_arrival_s + time_s for time_s in (options.start_s, options.end_s))
+        self._start_us = _us(self._from_s)
         self._file = EventFile(path, int(options.max_megabytes * 1e6))
-        first = bisect_left(trace.arrival_s, options.start_s)
-        last = min(bisect_right(trace.arrival_s, options.end_s), first + options.max_requests)
+        first = bisect_left(trace.arrival_s, self._from_s)
+        last = min(bisect_right(trace.arrival_s, self._to_s), first + options.max_requests)
         self._rows = range(first, max(first, last))  # of the trace: requests that get a track
         self._pauses: dict[int, list[tuple[float, float]]] = {}  # by row, of requests under way
         self._runs = self._runs_written = self._requests_written = 0
@@ -102,7 +103,7 @@ class PerfettoTrace(IterationObserver):
             self._tracks[instance] = track
             name = f"{instance.name} ({instance.role})" if instance.role else instance.name
             self._write({"ph": "M", "pid": pid, "tid": track.tid, "name": "thread_name", "args": {"name": name}})
-            self._sample(track, 0, self._idle_sample(instance, track))
+            self._sample(track, _us(self._trace.first_arrival_s), self._idle_sample(instance, track))
             observe(instance, self)
 
     # -- instances ---------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ class PerfettoTrace(IterationObserver):
         if track.power_w is not None:
             watts = track.power_w.prompt_w if prompts else track.power_w.token_w
         self._runs += 1
-        if not self._file.full and end_s >= self._options.start_s and start_s <= self._options.end_s:
+        if not self._file.full and end_s >= self._from_s and start_s <= self._to_s:
             name = f"mixed {prompts}+{decodes}" if prompts and decodes else (
                 f"prompt {prompts}" if prompts else f"decode {decodes}"
             )  # fmt: skip
@@ -162,7 +163,7 @@ class PerfettoTrace(IterationObserver):
         if time_us < self._start_us:
             track.before = values
             return
-        if time_us > self._options.end_s * 1e6:
+        if time_us > self._to_s * 1e6:
             return
         if track.before is not None:
             before, track.before = track.before, None
@@ -217,7 +218,7 @@ class PerfettoTrace(IterationObserver):
                 start_s = instance.end - instance.duration_s * instance.planned
                 done = int((now - start_s) / instance.duration_s) if instance.duration_s else 0
                 self._run_ended(instance, start_s, now, done, unfinished=True)
-            if track.before is not None and now >= self._options.start_s:
+            if track.before is not None and now >= self._from_s:
                 self._sample(track, self._start_us, track.before)
             for task in instance.all_waiting():
                 if task.paused_at_s >= 0.0 and not task.is_prompt and task.request.index in self._rows:

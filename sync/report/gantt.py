@@ -46,7 +46,7 @@ def _chart(made: Iterations) -> Plot:
                 spans, (place - 0.36, 0.72), facecolor=color, hatch=hatch, edgecolor="0.15", linewidth=0.25
             )
     panel.set_yticks(range(len(shown)), [words for _, words in shown])
-    panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="simulated time (s)")
+    panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="time since the first arrival (s)")
     panel.tick_params(axis="y", length=0)
     kinds = {kind: look for kind, look in _KINDS.items() if kind in drawn}
     handles = [Patch(facecolor=c, hatch=h, edgecolor="0.15", linewidth=0.4, label=k) for k, (c, h) in kinds.items()]

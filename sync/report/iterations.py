@@ -39,8 +39,9 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Iterations:
-    """A row a run of equal iterations of an instance: `machine`, `role` (prompt, token, any), `start_s`, `end_s`,
-    `requests` and `prompts` in the batch, `iterations`, `tokens` in each of them. `told` says how it was made."""
+    """A row a run of equal iterations of an instance: `machine`, `role` (prompt, token, any), `start_s` and `end_s`
+    (since the first arrival), `requests` and `prompts` in the batch, `iterations`, `tokens` in each of them. `told`
+    says how it was made."""
 
     run: Run
     table: pd.DataFrame
@@ -99,7 +100,16 @@ def _read(folder: Path) -> pd.DataFrame | None:
         return None
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     table["role"] = table["role"].replace({"None": "any"})
+    table[["start_s", "end_s"]] -= _first_arrival_s(folder)
     return table
+
+
+def _first_arrival_s(folder: Path) -> float:
+    import pandas as pd
+
+    details = [path for path in (folder / "detailed").glob("*.csv") if path.stem.isdecimal()]
+    columns = [(path, "arrival_timestamps") for path in details] + [(folder / "unserved.csv", "arrival_s")]
+    return float(np.nanmin([pd.read_csv(path, usecols=[column])[column].min() for path, column in columns]))
 
 
 def _same(folder: Path, recorded: pd.DataFrame | None) -> bool | None:

@@ -68,7 +68,7 @@ def _two(
             panel.set_xlim(right=cut_s)
         panel.set_title(words, pad=3)
         panel.set_ylabel(f"{unit} (log scale)" if panel.get_yscale() == "symlog" else unit)
-        panel.set_xlabel("simulated time (s)")
+        panel.set_xlabel("time since the first arrival (s)")
     legend_below(figure, row[0], 3)
     left = f" Without curves there: {', '.join(absent)}." if absent else ""
     left += f" What goes on after {cut_s:g} s is cut off." if cut_s < last_s else ""

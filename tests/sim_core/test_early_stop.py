@@ -43,7 +43,9 @@ def test_a_queue_that_diverges_ends_the_run_without_figures_that_could_be_taken_
     assert stopped.stopped_s is not None
     assert 10.0 < stopped.stopped_s < 60.0
     assert stopped.events < whole.events / 2
-    assert stopped.summary["run/stopped_early_s"] == stopped.stopped_s == stopped.end_s
+    assert stopped.stopped_s == stopped.end_s
+    assert stopped.summary["run/stopped_early_s"] == stopped.summary["run/end_s"] == stopped.span_s
+    assert stopped.span_s == stopped.end_s - stopped.first_arrival_s
     assert {name.partition("/")[0] for name in stopped.summary} == {"run"}
     assert stopped.completed + stopped.unfinished == whole.completed
     assert "unstable, stopped at" in one_line_summary(stopped)

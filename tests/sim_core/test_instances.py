@@ -109,7 +109,8 @@ def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
         "the run ended before it reached its application",
     ]
     assert set(result.summary) == {
-        "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s"
+        "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s",
+        "run/cut_at_s", "run/not_arrived",
     }  # fmt: skip
 
 

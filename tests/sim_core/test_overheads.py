@@ -73,9 +73,9 @@ def test_the_run_overhead_comes_once_a_task_that_runs_to_completion() -> None:
     assert one(worlds.spec("token_jsq", batch=batch))["e2e_s"] == 2 * 0.5 + ALONE_S
 
 
-def test_requests_wait_until_the_instances_are_up_and_keep_their_order() -> None:
+def test_requests_wait_until_the_instances_that_start_at_the_first_arrival_are_up_and_keep_their_order() -> None:
     spec = worlds.spec("round_robin", count=1, batch=worlds.instance("ORCA", size=1))
     spec = replace(spec, applications=(replace(spec.applications[0], spin_up_s=4.0),))
-    result = simulate(spec, worlds.trace([(1.0, 16, 1), (2.0, 16, 1), (5.0, 16, 1)]))
+    result = simulate(spec, worlds.trace([(1.0, 16, 1), (2.0, 16, 1), (6.0, 16, 1)]))
     by_request = sorted(zip(result.requests["request_id"], result.requests["prompt_start_s"], strict=True))
-    assert by_request == [(0, 4.0), (1, 4.25), (2, 5.0)]
+    assert by_request == [(0, 5.0), (1, 5.25), (2, 6.0)]

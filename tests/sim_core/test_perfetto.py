@@ -46,10 +46,15 @@ def test_a_request_alone_is_drawn_as_worked_out_by_hand(tmp_path: Path) -> None:
     assert prompt == {"batch_size": 1, "tokens": 10, "iterations": 1, "memory_bytes": 11_000, "memory_percent": 2.75}
     assert decode == {"batch_size": 1, "tokens": 1, "iterations": 4, "memory_bytes": 15_000, "memory_percent": 3.75}
     assert spans(events.slices[REQUESTS, "request 0"]) == [("prompt", 1.0, 1.25), ("decode", 1.25, 1.5)]
-    assert events.counters[TOKENS, "box-gpu_0"] == [(0, 0), (1_000_000, 10), (1_250_000, 1), (1_500_000, 0)]
-    assert events.counters[WATTS, "box-gpu_0"] == [(0, 10), (1_000_000, 100), (1_250_000, 40), (1_500_000, 10)]
-    assert events.counters[MEMORY, "box-gpu_0"] == [(0, 0), (1_000_000, 2.75), (1_250_000, 3.75), (1_500_000, 0)]
-    assert events.counters[QUEUE, "box-gpu_0"] == [(0, 0)]
+    assert events.counters[TOKENS, "box-gpu_0"] == [(1_000_000, 0), (1_000_000, 10), (1_250_000, 1), (1_500_000, 0)]
+    assert events.counters[WATTS, "box-gpu_0"] == [(1_000_000, 10), (1_000_000, 100), (1_250_000, 40), (1_500_000, 10)]
+    assert events.counters[MEMORY, "box-gpu_0"] == [
+        (1_000_000, 0),
+        (1_000_000, 2.75),
+        (1_250_000, 3.75),
+        (1_500_000, 0),
+    ]
+    assert events.counters[QUEUE, "box-gpu_0"] == [(1_000_000, 0)]
 
 
 def test_a_split_request_shows_its_transfer_and_the_memory_it_leaves(tmp_path: Path) -> None:
@@ -58,8 +63,8 @@ def test_a_split_request_shows_its_transfer_and_the_memory_it_leaves(tmp_path: P
         ("prompt", 1.0, 1.25), ("transfer", 1.25, 1.28125), ("decode", 1.28125, 1.40625)
     ]  # fmt: skip
     assert (INSTANCES, "box-gpu_0 (prompt)") in events.tracks and (INSTANCES, "box-gpu_1 (token)") in events.tracks
-    assert events.counters[MEMORY, "box-gpu_0"] == [(0, 0), (1_000_000, 8.25), (1_281_250, 0)]
-    assert events.counters[MEMORY, "box-gpu_1"] == [(0, 0), (1_281_250, 8.75), (1_406_250, 0)]
+    assert events.counters[MEMORY, "box-gpu_0"] == [(1_000_000, 0), (1_000_000, 8.25), (1_281_250, 0)]
+    assert events.counters[MEMORY, "box-gpu_1"] == [(1_000_000, 0), (1_281_250, 8.75), (1_406_250, 0)]
 
 
 def test_a_mixed_batch_and_who_waits_for_it_are_shown(tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_who_comes_during_a_run_of_iterations_is_not_said_to_have_waited_before(
 
 def test_a_window_within_one_run_of_iterations_shows_it(tmp_path: Path) -> None:
     rows = worlds.trace([(1.0, 10, 5), (1.0, 10, 129)])
-    events, _ = draw(tmp_path, worlds.spec("round_robin"), rows, start_s=3.0, end_s=4.0)
+    events, _ = draw(tmp_path, worlds.spec("round_robin"), rows, start_s=2.0, end_s=3.0)  # after the first arrival
     assert spans(events.slices[INSTANCES, "box-gpu_1"]) == [("decode 1", 1.25, 9.25)]
     assert events.counters[TOKENS, "box-gpu_0"] == [(3_000_000, 0)]
     assert events.counters[TOKENS, "box-gpu_1"] == [(3_000_000, 1)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_a_window_keeps_what_overlaps_it(tmp_path: Path) -> None:
         assert samples[0][0] == 2_000_000 and samples[-1][0] <= 5_000_000
         for time in (*range(2_000_000, 5_000_000, 10_000), *(time for time, _ in samples)):
             assert value_at(time, samples) == value_at(time, whole.counters[key])
+
+
+@pytest.mark.parametrize("shift_s", [10_000.0, 1.7e9])
+def test_a_window_counts_from_the_first_arrival_wherever_time_starts(shift_s: float, tmp_path: Path) -> None:
+    spec, trace = worlds.spec(), crowd()
+    events, _ = draw(tmp_path, spec, trace, start_s=2.0, end_s=5.0)
+    later = replace(trace, arrival_s=array("d", [time_s + shift_s for time_s in trace.arrival_s]))
+    shifted, result = draw(tmp_path, spec, later, start_s=2.0, end_s=5.0)
+    shift_us = us(shift_s - result.origin_s)
+    assert shift_us in (0, 10_000_000_000)
+    assert shifted.other == events.other
+    for key, track in events.slices.items():
+        assert shifted.slices[key] == [{**event, "ts": event["ts"] + shift_us} for event in track]
+    for key, samples in events.counters.items():
+        assert shifted.counters[key] == [(time_us + shift_us, value) for time_us, value in samples]
 
 
 def test_the_file_ends_at_its_limit_and_says_where(tmp_path: Path) -> None:

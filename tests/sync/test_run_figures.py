@@ -48,12 +48,23 @@ def result(arrivals: Sequence[float], e2e: float = 1.0, **changes: Any) -> SimRe
 
 
 def test_steady_throughput_counts_who_ends_between_60_and_540_of_600_seconds() -> None:
-    arrivals = [59.0, 59.5, 300.0, 538.9, 539.0, 599.5]  # ends at 60.0 (in), 60.5, 301, 539.9 (in), 540 (out), 600.5
+    # ends at 1 (out), 60.0 (in), 60.5, 301, 539.9 (in), 540 (out), 600.5
+    arrivals = [0.0, 59.0, 59.5, 300.0, 538.9, 539.0, 599.5]
     figures = run_figures(result(arrivals))
     assert figures["throughput/steady_requests_per_s"] == 4 / 480
 
 
-def test_the_window_scales_with_the_time_until_the_last_arrival() -> None:
+def test_the_window_and_the_backlog_count_from_the_first_arrival() -> None:
+    arrivals = [0.0, 59.0, 59.5, 300.0, 538.9, 539.0, 599.5]
+    for shift_s in (0.0, 0.75, 1e4, 1.7e9):
+        figures = run_figures(result([shift_s + time_s for time_s in arrivals]))
+        assert figures["throughput/steady_requests_per_s"] == 4 / 480
+        assert figures["run/stable"] == 1.0
+        # 479.6 to 539.55 s after the first arrival two are there, for 0.65 and 0.55 s; none 239.8 s before
+        assert figures["run/backlog_growth_per_s"] == pytest.approx(1.2 / 59.95 / 239.8, rel=1e-5)
+
+
+def test_the_window_scales_with_the_time_between_the_first_and_the_last_arrival() -> None:
     figures = run_figures(result([0.5 * i for i in range(240)]))  # the last at 119.5: 12 to 108 s
     assert figures["throughput/steady_requests_per_s"] == 2.0
 
@@ -69,8 +80,9 @@ def test_goodput_wants_every_phase_within_its_limit_and_attainment_counts_the_un
     assert figures["goodput/tbt_attainment"] == 90 / 125  # one output token: no time between tokens, which meets it
     assert figures["goodput/e2e_attainment"] == 100 / 125
     assert figures["goodput/attainment"] == 80 / 125
-    assert figures["goodput/requests_per_s"] == 78 / 80  # who ends at 10 to 90 arrived at 9 to 88; 9 and 10 were slow
-    assert figures["throughput/steady_requests_per_s"] == 80 / 80
+    # of 99 s: who arrived at 10 to 89 ends from 9.9 to 89.1 s after the first arrival; 10 was slow
+    assert figures["goodput/requests_per_s"] == 79 / 79.2
+    assert figures["throughput/steady_requests_per_s"] == 80 / 79.2
 
 
 def test_another_slo_has_other_good_requests() -> None:

@@ -75,6 +75,10 @@ def test_a_slices_window_starts_at_0_unless_times_are_kept() -> None:
         (["--prompt-tokens", "9:3"], "prompt tokens from 9 to 3: the range is empty"),
         (["--first", "0"], "the number of requests must be 1 or more"),
         (["--application", "7"], "no request is left, nothing was written"),
+        (
+            ["--from", "10"],
+            "no request arrives from 10 s to inf s: --from and --to are the trace's own times, which go from 0 s to 9",
+        ),
     ],
 )
 def test_an_empty_slice_is_refused(options: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from sim_core.trace import Trace
+from traces.describe import overview
 from traces.picture import draw
 from traces.recipe import parse
 from traces.statistics import BIN_WIDTHS_S, bin_width, describe, sparkline
@@ -142,3 +143,33 @@ def test_a_picture_is_drawn_of_any_trace(tmp_path: Path, times: list[float]) -> 
     assert picture.shape[:2] == (960, 1440)
     assert picture[..., :3].std() > 0.01  # not blank
     assert [path.name for path in tmp_path.iterdir()] == ["t.png"]
+
+
+def figures(facts: object, path: str = "") -> dict[str, object]:
+    """By path, without the times at which something is."""
+    if isinstance(facts, dict | list):
+        parts = facts.items() if isinstance(facts, dict) else enumerate(facts)
+        return {name: value for key, part in parts for name, value in figures(part, f"{path}.{key}").items()}
+    moments = ("times_count_from_s", "first_arrival_s", "last_arrival_s", "sha256", "from_s", "to_s")
+    return {} if path.rpartition(".")[2] in moments else {path: facts}
+
+
+@pytest.mark.parametrize("shift_s", [0.3, 10_000.0, 86_399.9, 90_000.0, 1.7e9])
+def test_what_is_said_of_a_trace_does_not_depend_on_where_its_time_starts(shift_s: float) -> None:
+    times = [n / 10 for n in range(1200)]  # at the edges of all windows
+    facts, shifted = describe(trace(times)), describe(trace([time_s + shift_s for time_s in times]).on_run_clock())
+    assert [window["requests_per_s"] for window in facts["peaks"]] == [10.0, 10.0, 10.0]
+    assert [row["requests"] for row in facts["over_time"]] == [100] * 12
+    wanted = figures(facts)
+    assert figures(shifted).keys() == wanted.keys()
+    for name, value in figures(shifted).items():
+        assert value == (pytest.approx(wanted[name], rel=1e-6, abs=1e-9) if isinstance(value, float) else wanted[name])
+
+
+def test_a_trace_in_unix_time_says_from_where_its_times_count() -> None:
+    facts = describe(trace([1_700_000_000.5, 1_700_000_003.0]).on_run_clock())
+    assert facts["times_count_from_s"] == 1_700_000_000.0
+    assert (facts["first_arrival_s"], facts["last_arrival_s"]) == (0.5, 3.0)
+    cells = [list(column.cells) for column in overview(facts).columns]
+    assert dict(zip(*cells, strict=True))["times count from (s)"] == "1,700,000,000"
+    assert "times count from (s)" not in overview(describe(trace([10_000.0, 10_001.0]))).columns[0].cells

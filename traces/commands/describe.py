@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         raise TraceError(f"--bins {options.bins}: must be from 1 to 10,000")
     if options.png and (Path(options.png).is_dir() or not Path(options.png).parent.is_dir()):
         raise TraceError("cannot be written: must be a file in a folder that is there", source=options.png)
-    trace = _read(options)
+    trace = _read(options).on_run_clock()
     from traces import describe, statistics  # NumPy, which errors in arguments do without
 
     facts = statistics.describe(trace, options.bins)

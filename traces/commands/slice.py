@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from math import inf
 
+from sim_core.errors import TraceError
 from traces.commands.arguments import Subparsers
 from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
 
@@ -65,5 +66,11 @@ def run(options: argparse.Namespace) -> None:
     which.check()
     path = output_path(options)
     with reading(options, options.file, path.parent) as opened:
+        if which.to_s <= opened.first_s or which.from_s > opened.last_s:
+            raise TraceError(
+                f"no request arrives from {which.from_s:g} s to {which.to_s:g} s: --from and --to are the trace's own "
+                f"times, which go from {opened.first_s:.13g} s to {opened.last_s:.13g} s",
+                source=options.file,
+            )
         rows = write_batches(sliced(watched(opened, path), which), path)
         finish(opened, path, rows)

@@ -61,11 +61,8 @@ class Simulation:
             )
             if policy.overhead_per_iteration:
                 times = times.plus(plan.spec.run_s)
-            name = f"{plan.processor_name}_{index}"
             memory = instance_memory(model, plan.processors)
-            instances.append(
-                policy(self.engine, application, index, name, plan.sku, plan.role, memory, times, plan.spec)
-            )
+            instances.append(policy(self.engine, application, index, plan, memory, times))
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
         scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from sim_core.arithmetic import Arithmetic
 from sim_core.batching import BATCHING, Instance
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.memory import instance_memory
 from sim_core.network import Network, Standstill
 from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
@@ -61,8 +62,9 @@ class Simulation:
             )
             if policy.overhead_per_iteration:
                 times = times.plus(plan.spec.run_s)
-            memory = instance_memory(model, plan.processors)
+            memory = instance_memory(model, plan)
             instances.append(policy(self.engine, application, index, plan, memory, times))
+        _warn_of_shared_memory(plans)
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
         scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))
@@ -88,6 +90,21 @@ class Simulation:
         with _without_cycle_search():
             self.engine.run(trace.arrival_s, arrivals.arrive, self.spec.end_time_s, stop.slices_s())
         return collect(self, trace, stop.stopped_s)
+
+
+def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:
+    """Warn where instances have the memory of more processors than share their work, which is SplitwiseSim's way."""
+    for plan in plans:
+        sharing, holding = plan.spec.tensor_parallelism, len(plan.processors)
+        if sharing < holding:
+            warnings.warn(
+                f"{plan.parallelism_key}={sharing}: a machine is one instance, with the memory (at the price) of "
+                f"{holding} GPUs and the speed of {sharing}, as in SplitwiseSim; "
+                f"start_state.fill_machine=true makes it {holding // sharing} of {sharing} GPUs each",
+                SpecWarning,
+                stacklevel=2,
+            )
+            return
 
 
 @contextmanager

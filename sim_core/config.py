@@ -120,6 +120,7 @@ def _model(entry: Section, models: Section) -> ModelSpec:
     size = Section(sizes[size_name], f"model_repo.sizes.{size_name}")
     shape.ignore("name")
     size.ignore("name")
+    _check_belongs(entry, name, size.texts("architectures"), sizes)
     heads = shape.integer("num_heads", 1)
     model = ModelSpec(
         name=name,
@@ -134,6 +135,19 @@ def _model(entry: Section, models: Section) -> ModelSpec:
     shape.done()
     size.done()
     return model
+
+
+def _check_belongs(entry: Section, architecture: str, owners: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
+    """Raise SpecError where a size says whose weights it is, and the model's architecture is none of these."""
+    if not owners or architecture in owners:
+        return
+    fitting = [
+        name
+        for name in sizes
+        if architecture in Section(sizes[name], f"model_repo.sizes.{name}").texts("architectures")
+    ]
+    fix = f"take {' or '.join(fitting)}" if fitting else "make a size for it, or add it to this one's architectures"
+    raise entry.error("model_size", f"these are weights of {' and '.join(owners)}, not of {architecture}; {fix}")
 
 
 def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:

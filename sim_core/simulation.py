@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sim_core.application import Application
 from sim_core.arithmetic import Arithmetic
 from sim_core.batching import BATCHING, Instance
+from sim_core.batching.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
 from sim_core.errors import SpecError, SpecWarning, choices
@@ -40,6 +41,7 @@ class Simulation:
         self.recorder = Recorder()
         self._standstill = Standstill()
         self._performance = build_performance(spec)
+        self._decodes_beyond = DecodesBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
@@ -64,6 +66,8 @@ class Simulation:
                 times = times.plus(plan.spec.run_s)
             memory = instance_memory(model, plan)
             instances.append(policy(self.engine, application, index, plan, memory, times))
+            if plan.spec.max_batch_size > times.decode_s.measured_to:
+                instances[-1].observer = self._decodes_beyond
         _warn_of_shared_memory(plans)
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
@@ -74,6 +78,13 @@ class Simulation:
             bandwidth *= scheduler.bandwidth_factor
             network = Network(self.engine, self._standstill, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
+
+    def iterations_beyond(self) -> int:
+        """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
+        tables = {id(instance.times): instance.times for all_of_it in self.instances.values() for instance in all_of_it}
+        # an iteration with prompts is one look; one look may be many iterations of decodes alone
+        looks = sum(times.prompt_s.looks_beyond + times.mixed_s.looks_beyond for times in tables.values())
+        return looks + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`. Every request of it ends as completed, rejected or unfinished."""

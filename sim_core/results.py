@@ -70,7 +70,7 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         stopped_s=stopped_s,
     )
     result.summary.update(_summary(result, trace, simulation.arithmetic))
-    if simulation.spec.performance.curves:
+    if simulation.spec.performance.curves and stopped_s is None:
         result.summary["measured/iterations_beyond"] = float(simulation.iterations_beyond())
     return result
 

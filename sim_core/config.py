@@ -14,6 +14,7 @@ from sim_core.performance_config import ReadCurves, performance_spec
 from sim_core.scheduling import SCHEDULERS
 from sim_core.section import Section
 from sim_core.spec import (
+    NO_PIPELINES,
     ApplicationSpec,
     InstanceSpec,
     ModelSpec,
@@ -41,7 +42,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
     top = Section(resolved, "")
     servers = _servers(top)
     applications = _applications(top)
-    start_states = _start_states(top.section("start_state"), _run_overheads(top))
+    start_states = _start_states(top.section("start_state"), _run_overheads(top), servers)
     for state in start_states:
         if state.application_id not in {application.application_id for application in applications}:
             raise SpecError(
@@ -129,6 +130,7 @@ def _model(entry: Section, models: Section) -> ModelSpec:
     size = Section(sizes[size_name], f"model_repo.sizes.{size_name}")
     shape.ignore("name")
     size.ignore("name")
+    _check_belongs(entry, name, size.texts("architectures"), sizes)
     heads = shape.integer("num_heads", 1)
     model = ModelSpec(
         name=name,
@@ -143,6 +145,19 @@ def _model(entry: Section, models: Section) -> ModelSpec:
     shape.done()
     size.done()
     return model
+
+
+def _check_belongs(entry: Section, architecture: str, owners: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
+    """Raise SpecError where a size says whose weights it is, and the model's architecture is none of these."""
+    if not owners or architecture in owners:
+        return
+    fitting = [
+        name
+        for name in sizes
+        if architecture in Section(sizes[name], f"model_repo.sizes.{name}").texts("architectures")
+    ]
+    fix = f"take {' or '.join(fitting)}" if fitting else "make a size for it, or add it to this one's architectures"
+    raise entry.error("model_size", f"these are weights of {' and '.join(owners)}, not of {architecture}; {fix}")
 
 
 def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
@@ -196,12 +211,14 @@ def _spin_up(entry: Section, allocators: Mapping[str, Any]) -> float:
     return spin_up_s
 
 
-def _start_states(state: Section, run_s: Mapping[int, float]) -> tuple[StartStateSpec, ...]:
+def _start_states(
+    state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...]
+) -> tuple[StartStateSpec, ...]:
     """One state for one application, or `parts`, one for each of several."""
     if not state.has("parts"):
-        return (_start_state(state, run_s),)
+        return (_start_state(state, run_s, servers),)
     state.text("state_type")
-    parts = tuple(_start_state(part, run_s) for part in state.sections("parts"))
+    parts = tuple(_start_state(part, run_s, servers) for part in state.sections("parts"))
     state.done()
     ids = [part.application_id for part in parts]
     for number in ids:
@@ -210,7 +227,7 @@ def _start_states(state: Section, run_s: Mapping[int, float]) -> tuple[StartStat
     return parts
 
 
-def _start_state(state: Section, run_s: Mapping[int, float]) -> StartStateSpec:
+def _start_state(state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...]) -> StartStateSpec:
     state_type = state.text("state_type")
     kind = state_type.split("_")[0]
     if kind not in START_STATES:
@@ -223,11 +240,18 @@ def _start_state(state: Section, run_s: Mapping[int, float]) -> StartStateSpec:
     spec = StartStateSpec(kind, application_id, taken)
     overhead_s = run_s.get(application_id, 0.0)
     if state.has("instance"):
-        spec = replace(spec, instance=_instance(state.section("instance"), overhead_s))
+        instance = _instance(state.section("instance"), overhead_s)
+        spec = replace(spec, instance=instance, fill_machine=_fills(state, instance, servers))
     elif kind != "unallocated":
         spec = _split(state, spec, overhead_s)
     state.done()
     return spec
+
+
+def _fills(state: Section, instance: InstanceSpec, servers: tuple[ServerGroupSpec, ...]) -> bool:
+    """Whether machines are filled with instances. False where one fills a machine anyway: such specs are equal."""
+    fill = state.flag("fill_machine", default=False)
+    return fill and instance.tensor_parallelism < max(len(group.processors) for group in servers)
 
 
 def _split(state: Section, spec: StartStateSpec, run_s: float) -> StartStateSpec:
@@ -249,11 +273,14 @@ def _split(state: Section, spec: StartStateSpec, run_s: float) -> StartStateSpec
 def _instance(config: Section, run_s: float) -> InstanceSpec:
     config.ignore("num_instances", "instance_names", "max_batch_size", "max_batch_tokens", "max_preemptions")
     policy = config.text("instance_type", BATCHING)
+    pipeline_parallelism = config.integer("pipeline_parallelism", 1)
+    if pipeline_parallelism != 1:
+        raise config.error("pipeline_parallelism", NO_PIPELINES)
     limited = policy == "Splitwise"
     spec = InstanceSpec(
         policy=policy,
         tensor_parallelism=config.integer("tensor_parallelism", 1),
-        pipeline_parallelism=config.integer("pipeline_parallelism", 1),
+        pipeline_parallelism=pipeline_parallelism,
         max_batch_size=1 if policy == "DEFAULT" else config.integer("max_batch_size", 1),
         max_batch_tokens=config.integer("max_batch_tokens", 1) if limited else None,
         max_preemptions=config.integer("max_preemptions", 0) if limited else None,

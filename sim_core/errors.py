@@ -9,6 +9,7 @@ SimError
 
 All but the last are the user's to mend: their text is one line that names the place, the key, the value,
 the reason and, where there is one, the nearest valid name. Command lines print it and exit with status 2.
+SpecWarning is no error: it says in one line where a run differs from what its configuration seems to say.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class SpecError(SimError):
 
 class CapacityError(SpecError):
     """Something that can never fit or be served: a model on too little memory, a role without machines."""
+
+
+class SpecWarning(UserWarning):
+    """A configuration runs, but differs from what it seems to say."""
 
 
 class TraceError(SimError):

@@ -5,11 +5,16 @@ Whole tokens make every sum exact, and a comparison one of small integers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sim_core.errors import CapacityError
-from sim_core.spec import ModelSpec, ProcessorSpec
+from sim_core.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from sim_core.start_state.base import InstancePlan
+
+_LEAST_TOKENS = 2  # of the smallest request: one token in, one out
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +40,24 @@ class KvMemory:
         return self.weights_bytes + kv_tokens * self.kv_bytes_per_token
 
 
-def instance_memory(model: ModelSpec, processors: Sequence[ProcessorSpec]) -> KvMemory:
-    """The memory of an instance of `model` on `processors`; CapacityError where the weights alone fill it."""
-    total = processors[0].memory_bytes * len(processors)
-    memory = KvMemory(total, model.weights_bytes, model.kv_bytes_per_token)
-    if memory.capacity_tokens < 2:  # the smallest request: one token in, one out
+def instance_memory(model: ModelSpec, plan: InstancePlan) -> KvMemory:
+    """The memory of an instance of `model`; CapacityError where its weights do not fit.
+
+    The weights have to fit the processors that share the work (`tensor_parallelism`), also where the instance is given
+    the memory of the whole machine.
+    """
+    processor = plan.processors[0]
+    each, sharing = processor.memory_bytes, plan.spec.tensor_parallelism
+    needed_bytes = model.weights_bytes + _LEAST_TOKENS * model.kv_bytes_per_token
+    if needed_bytes > each * sharing:
+        needed = -(-needed_bytes // each)
+        fix = f"set {needed} or more"
+        if needed > plan.machine_processors:
+            fix = f"a {plan.sku} has {plan.machine_processors}: take machines with more memory, or a smaller model"
         raise CapacityError(
-            f"{model.name} does not fit: its weights take {model.weights_bytes / 1e9:.0f} GB, {len(processors)} x "
-            f"{processors[0].name} hold {total / 1e9:.0f} GB; use more processors an instance (tensor_parallelism) "
-            "or a smaller model",
-            key="start_state",
+            f"{model.name} does not fit: its weights take {model.weights_bytes / 1e9:.0f} GB, and {sharing} x "
+            f"{processor.name} hold {each * sharing / 1e9:.0f} GB; it needs {needed} of them; {fix}",
+            key=plan.parallelism_key,
+            value=sharing,
         )
-    return memory
+    return KvMemory(each * len(plan.processors), model.weights_bytes, model.kv_bytes_per_token)

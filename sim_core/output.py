@@ -109,12 +109,15 @@ def alloc_columns(result: SimResult, application_id: int) -> dict[str, Sequence[
         return [instances[name][row] for row in rows]
 
     columns: dict[str, Sequence[object]] = {
-        "instance_names": [str(instances["name"][row]).rpartition("_")[0] for row in rows],
+        "instance_names": column("processor"),
         "utilizations": [ended_s / result.end_s if result.end_s else 0.0 for ended_s in column("busy_ended_s")],
         "busy_fraction": column("utilisation"),
     }
     for name in ("index", "sku", "role", "busy_s", "iterations", "batches", "kv_peak_fraction"):
         columns[name] = column(name)
+    for name in ("processors", "tensor_parallelism"):  # not in tables that older versions kept
+        if name in instances:
+            columns[name] = column(name)
     return columns
 
 

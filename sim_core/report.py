@@ -41,6 +41,12 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
             f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
             f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
         )
+    if beyond := summary.get("measured/iterations_beyond"):
+        total = sum(int(str(count)) for count in result.instances["iterations"])
+        lines.append(
+            f"measured   {beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one: "
+            "their times follow the last section measured"
+        )
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
     lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}")
     if result.origin_s:

@@ -29,7 +29,8 @@ class SimResult:
 
     `requests`: a column a name, a row a completed request in order of completion. `unserved`: likewise for the
     rejected and the unfinished (in that order, then by arrival), with `outcome` and `reason`. `instances`: a column
-    a name, a row an instance. NaN stands for "did not happen", such as the transfer of a request that stayed.
+    a name, a row an instance; `processor` is the name of its GPUs, `processors` how many of them hold its weights and
+    KV cache. NaN stands for "did not happen", such as the transfer of a request that stayed.
     """
 
     requests: Columns
@@ -84,6 +85,8 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         origin_s=trace.origin_s,
     )
     result.summary.update(_summary(result, simulation.arithmetic))
+    if simulation.spec.performance.curves and stopped_s is None:
+        result.summary["measured/iterations_beyond"] = float(simulation.iterations_beyond())
     return result
 
 
@@ -166,7 +169,7 @@ def _instance_columns(simulation: Simulation, span_s: float) -> dict[str, list[o
     columns: dict[str, list[object]] = {
         name: []
         for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
-                     "iterations", "batches", "kv_peak_fraction")
+                     "iterations", "batches", "kv_peak_fraction", "processor", "processors", "tensor_parallelism")
     }  # fmt: skip
     for application_id, instances in simulation.instances.items():
         for instance in instances:
@@ -174,7 +177,8 @@ def _instance_columns(simulation: Simulation, span_s: float) -> dict[str, list[o
             row = (
                 application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
                 instance.busy_s, busy_s / span_s if span_s > 0 else 0.0, instance.iteration + instance.without_decodes,
-                instance.starts, instance.kv_peak / instance.kv_capacity,
+                instance.starts, instance.kv_peak / instance.kv_capacity, instance.processor, instance.processors,
+                instance.tensor_parallelism,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)

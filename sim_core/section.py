@@ -75,6 +75,15 @@ class Section:
             raise self.error(key, f"must be {'more than' if above else 'at least'} {least:g}")
         return float(value)
 
+    def flag(self, key: str, default: bool) -> bool:
+        """True or false; `default` where there is none."""
+        if not self.has(key):
+            return default
+        value = self.value(key)
+        if not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of names; empty where there is none."""
         if not self.has(key):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
 from sim_core.arithmetic import Arithmetic
 from sim_core.batching import BATCHING, Instance
+from sim_core.batching.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.memory import instance_memory
 from sim_core.network import Network, Standstill
 from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
@@ -39,6 +41,7 @@ class Simulation:
         self.recorder = Recorder()
         self._standstill = Standstill()
         self._performance = build_performance(spec)
+        self._decodes_beyond = DecodesBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
@@ -61,11 +64,11 @@ class Simulation:
             )
             if policy.overhead_per_iteration:
                 times = times.plus(plan.spec.run_s)
-            name = f"{plan.processor_name}_{index}"
-            memory = instance_memory(model, plan.processors)
-            instances.append(
-                policy(self.engine, application, index, name, plan.sku, plan.role, memory, times, plan.spec)
-            )
+            memory = instance_memory(model, plan)
+            instances.append(policy(self.engine, application, index, plan, memory, times))
+            if plan.spec.max_batch_size > times.decode_s.measured_to:
+                instances[-1].observer = self._decodes_beyond
+        _warn_of_shared_memory(plans)
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
         scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))
@@ -75,6 +78,13 @@ class Simulation:
             bandwidth *= scheduler.bandwidth_factor
             network = Network(self.engine, self._standstill, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
+
+    def iterations_beyond(self) -> int:
+        """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
+        tables = {id(instance.times): instance.times for all_of_it in self.instances.values() for instance in all_of_it}
+        # an iteration with prompts is one look; one look may be many iterations of decodes alone
+        looks = sum(times.prompt_s.looks_beyond + times.mixed_s.looks_beyond for times in tables.values())
+        return looks + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`. Every request of it ends as completed, rejected or unfinished.
@@ -98,6 +108,21 @@ class Simulation:
         with _without_cycle_search():
             self.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
         return collect(self, trace, stop.stopped_s)
+
+
+def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:
+    """Warn where instances have the memory of more processors than share their work, which is SplitwiseSim's way."""
+    for plan in plans:
+        sharing, holding = plan.spec.tensor_parallelism, len(plan.processors)
+        if sharing < holding:
+            warnings.warn(
+                f"{plan.parallelism_key}={sharing}: a machine is one instance, with the memory (at the price) of "
+                f"{holding} GPUs and the speed of {sharing}, as in SplitwiseSim; "
+                f"start_state.fill_machine=true makes it {holding // sharing} of {sharing} GPUs each",
+                SpecWarning,
+                stacklevel=2,
+            )
+            return
 
 
 @contextmanager

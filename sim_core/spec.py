@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from math import inf
 
 from sim_core.digest import sha256
+from sim_core.errors import SpecError
 
+NO_PIPELINES = "pipelines are not modelled: must be 1; tensor_parallelism says over how many GPUs an instance extends"
 PROMPT, TOKEN, MIXED = "prompt", "token", "mixed"  # the roles of an instance; a baseline instance has none
 
 
@@ -56,7 +58,10 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """How one instance batches. `policy` names an entry of `sim_core.batching.BATCHING`."""
+    """How one instance batches. `policy` names an entry of `sim_core.batching.BATCHING`.
+
+    `pipeline_parallelism` is 1: stages of a pipeline are not modelled, and anything else is a SpecError.
+    """
 
     policy: str
     tensor_parallelism: int
@@ -65,6 +70,10 @@ class InstanceSpec:
     max_batch_tokens: int | None = None
     max_preemptions: int | None = None
     run_s: float = 0.0  # overhead: on top of each iteration, or of each task where tasks run to completion
+
+    def __post_init__(self) -> None:
+        if self.pipeline_parallelism != 1:
+            raise SpecError(NO_PIPELINES, key="pipeline_parallelism", value=self.pipeline_parallelism)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class StartStateSpec:
     token_machines: int = 0
     prompt_skus: tuple[str, ...] = ()  # heterogeneous: which SKUs take each role
     token_skus: tuple[str, ...] = ()
+    fill_machine: bool = False  # uniform: as many instances as fit, not one a machine with the memory of all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,15 @@ class SimSpec:
         return counts
 
 
+# Fields that specs have gained since results were first kept, with the value that all specs had until then. They are
+# left out where they have it, so that the digests of those specs stay what they were.
+_GAINED: dict[str, object] = {"fill_machine": False}
+
+
 def _fields(spec: object) -> dict[str, object]:
     """A spec's own fields by name: many times as fast as `asdict`, which copies every number."""
-    return {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]
+    values = {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]
+    for name, value in _GAINED.items():
+        if name in values and values[name] == value:
+            del values[name]
+    return values

@@ -25,6 +25,7 @@ from sweep.grammar import MOST_POINTS
 
 MACHINES, PROMPT, TOKEN = "machines", "prompt_machines", "token_machines"
 CAPPED = "-pcap"  # how the SKUs end whose power is capped
+BASELINE, _UNIFORM, FILL = "baseline", ("baseline", "orca"), "start_state.fill_machine"
 _SCHEDULERS = {True: "token_jsq", False: "mixed_pool"}  # SplitwiseSim's, for baselines and for splits
 
 
@@ -76,6 +77,8 @@ def _spelled_out(experiment: Experiment, system: System, figures: Mapping[str, M
         axes, variables = axes | more_axes, variables | more_variables
     overrides = _overrides(design)
     own = {**experiment.overrides, **system.overrides}
+    if own.get("start_state", BASELINE) not in _UNIFORM:
+        overrides.pop(FILL, None)  # a file of the user's own, which has the key or not
     for key in own:
         if key == "cluster" or key.startswith("cluster.servers"):
             raise SpecError("the design says which machines: leave this out", key=f"systems.{system.name}: {key}")
@@ -138,7 +141,7 @@ def _overrides(design: Design) -> dict[str, Any]:
     """The settings that make a cluster of the design; SplitwiseSim's names where it has one."""
     scheduler = {"applications.0.scheduler": _SCHEDULERS[design.is_baseline]}
     if design.is_baseline:
-        return {**_servers(design.token, f"${{{MACHINES}}}"), "start_state": "baseline", **scheduler}
+        return {**_servers(design.token, f"${{{MACHINES}}}"), "start_state": BASELINE, FILL: True, **scheduler}
     state = "splitwise_hhcap" if design.token.endswith(CAPPED) else "splitwise"
     both = {"start_state": state, **scheduler}
     if design.prompt == design.token:

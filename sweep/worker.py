@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from sim_core import Trace, __version__, simulate
+from sim_core.errors import SpecWarning
 from sweep.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.time_limit import time_limit
 from sync.arrays import NumpyArithmetic
@@ -34,7 +36,8 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
     try:
         with time_limit(timeout_s):
             trace = workload.load(point.trace, root) if trace is None else trace
-            result = simulate(point.spec, trace, NumpyArithmetic())
+            with warnings.catch_warnings(action="ignore", category=SpecWarning):  # shown when the points were built
+                result = simulate(point.spec, trace, NumpyArithmetic())
             table = encode_requests(result, point.spec, trace)
             figures = run_figures(result, point.slo)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's

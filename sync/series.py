@@ -217,7 +217,7 @@ def capacity_tokens(spec: SimSpec) -> int:
     machines, tokens = Machines(spec.servers), 0
     for state in spec.start_states:
         for plan in START_STATES[state.kind](state, machines.take(state)):
-            tokens += instance_memory(models[state.application_id], plan.processors).capacity_tokens
+            tokens += instance_memory(models[state.application_id], plan).capacity_tokens
     return tokens
 
 

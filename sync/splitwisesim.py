@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,20 @@ def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
     if not instances:
         reason = "its table of requests does not say which instances there were; run it again (--fresh)"
         raise SpecError(reason, key="run", value=outcome.name)
+    if "processor" not in instances:
+        instances = {**instances, "processor": _processors(instances)}
     unserved = read_beside(parquet, UNSERVED)
     # of older tables the summary tells the end, on the same clock
     (end_s,) = read_beside(parquet, CLOCK).get("end_s", [outcome.summary.get("run/end_s", 0.0)])
     write_outputs(SimResult(columns, unserved, instances, end_s=float(str(end_s))), folder)
+
+
+def _processors(instances: Mapping[str, list[object]]) -> list[object]:
+    """The processor of each instance, for tables that were written before they had it as a column of its own: their
+    format wrote `{processor}_{index}` as the name, and the index beside it."""
+    return [
+        str(name).removesuffix(f"_{index}") for name, index in zip(instances["name"], instances["index"], strict=True)
+    ]
 
 
 def _columns(parquet: bytes) -> Columns:

@@ -19,7 +19,7 @@ from sim_core.request import Request, Task
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
     from sim_core.performance.base import IterationTimes
-    from sim_core.spec import InstanceSpec
+    from sim_core.start_state.base import InstancePlan
 
 
 class Instance(Members, ABC):
@@ -44,9 +44,12 @@ class Instance(Members, ABC):
         "name",
         "owner",
         "planned",
+        "processor",
+        "processors",
         "queue",
         "role",
         "sku",
+        "tensor_parallelism",
         "times",
         "without_decodes",
     )
@@ -54,17 +57,19 @@ class Instance(Members, ABC):
     overhead_per_iteration = True  # whether the run overhead is part of each iteration's time
 
     def __init__(
-        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
-        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
-    ) -> None:  # fmt: skip
+        self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
+    ) -> None:
         super().__init__(engine, memory.capacity_tokens)
         self.owner = owner
         self.index = index
-        self.name = name
-        self.sku = sku
-        self.role = role
+        self.name = f"{plan.processor_name}_{index}"  # as SplitwiseSim's; nothing may be read out of it
+        self.sku = plan.sku
+        self.role = plan.role
+        self.processor = plan.processor_name
+        self.processors = len(plan.processors)
+        self.tensor_parallelism = plan.spec.tensor_parallelism
         self.times = times
-        self.max_batch_size = spec.max_batch_size
+        self.max_batch_size = plan.spec.max_batch_size
         self.memory = memory
         self.queue: TaskQueue = []
         self._entries = 0

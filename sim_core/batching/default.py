@@ -8,11 +8,11 @@ from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
 from sim_core.engine import Engine
 from sim_core.request import Task
-from sim_core.spec import InstanceSpec
 
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
     from sim_core.performance.base import IterationTimes
+    from sim_core.start_state.base import InstancePlan
 
 
 class DefaultInstance(Instance):
@@ -28,11 +28,10 @@ class DefaultInstance(Instance):
     overhead_per_iteration = False
 
     def __init__(
-        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
-        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
-    ) -> None:  # fmt: skip
-        super().__init__(engine, owner, index, name, sku, role, memory, times, spec)
-        self._run_s = spec.run_s
+        self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
+    ) -> None:
+        super().__init__(engine, owner, index, plan, memory, times)
+        self._run_s = plan.spec.run_s
 
     def enqueue(self, task: Task) -> None:
         self.queue.append(task)

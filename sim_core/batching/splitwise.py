@@ -12,11 +12,11 @@ from sim_core.batching.contacts import Owner
 from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.engine import Engine
 from sim_core.request import NEVER, Task
-from sim_core.spec import InstanceSpec
 
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
     from sim_core.performance.base import IterationTimes
+    from sim_core.start_state.base import InstancePlan
 
 
 class SplitwiseInstance(Instance):
@@ -32,10 +32,10 @@ class SplitwiseInstance(Instance):
     __slots__ = ("max_batch_tokens", "max_waits", "prompt_queue")
 
     def __init__(
-        self, engine: Engine, owner: Owner, index: int, name: str, sku: str, role: str,
-        memory: KvMemory, times: IterationTimes, spec: InstanceSpec,
-    ) -> None:  # fmt: skip
-        super().__init__(engine, owner, index, name, sku, role, memory, times, spec)
+        self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
+    ) -> None:
+        super().__init__(engine, owner, index, plan, memory, times)
+        spec = plan.spec
         assert spec.max_batch_tokens is not None and spec.max_preemptions is not None
         self.max_batch_tokens = spec.max_batch_tokens
         self.max_waits = spec.max_preemptions

@@ -93,11 +93,8 @@ class PerfettoTrace(IterationObserver):
                  "args": {"name": f"application {application_id}: {group}{note}"}},
                 {"ph": "M", "pid": pid + number, "name": "process_sort_index", "args": {"sort_index": pid + number}},
             )  # fmt: skip
-        gpu_bytes = {p.name: p.memory_bytes for group in self._simulation.spec.servers for p in group.processors}
         for instance in instances:
-            gpu = instance.name.rpartition("_")[0]
-            one = power.get(gpu)
-            gpus = instance.memory.total_bytes // gpu_bytes[gpu]
+            one, gpus = power.get(instance.processor), instance.processors
             all_w = None if one is None else GpuPower(one.idle_w * gpus, one.prompt_w * gpus, one.token_w * gpus)
             track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), instance.name, all_w)
             self._tracks[instance] = track

@@ -5,19 +5,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 
 class TimeTable(dict[int, float]):
-    """Seconds by batch tokens, worked out on the first look and kept."""
+    """Seconds by batch tokens, worked out on the first look and kept.
 
-    __slots__ = ("_compute",)
+    Times above `measured_to` batch tokens, the most that was measured, are worked out at each look and not kept:
+    `looks_beyond` counts these looks, and all others cost no more than a dict's.
+    """
 
-    def __init__(self, compute: Callable[[int], float]) -> None:
+    __slots__ = ("_compute", "looks_beyond", "measured_to")
+
+    def __init__(self, compute: Callable[[int], float], measured_to: float = inf) -> None:
         super().__init__()
         self._compute = compute
+        self.measured_to = measured_to
+        self.looks_beyond = 0
 
     def __missing__(self, batch_tokens: int) -> float:
-        self[batch_tokens] = seconds = self._compute(batch_tokens)
+        seconds = self._compute(batch_tokens)
+        if batch_tokens > self.measured_to:
+            self.looks_beyond += 1
+        else:
+            self[batch_tokens] = seconds
         return seconds
 
 
@@ -35,7 +46,7 @@ class IterationTimes:
             return self
 
         def longer(table: TimeTable) -> TimeTable:
-            return TimeTable(lambda batch_tokens: table[batch_tokens] + overhead_s)
+            return TimeTable(lambda batch_tokens: table[batch_tokens] + overhead_s, table.measured_to)
 
         return IterationTimes(longer(self.prompt_s), longer(self.decode_s), longer(self.mixed_s))
 

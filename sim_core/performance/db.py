@@ -12,15 +12,20 @@ from sim_core.spec import CurveSpec, PerformanceSpec
 MIXED_FACTOR = 1.1  # a batch with prompts and decodes, against the same tokens in prompts alone (SplitwiseSim)
 
 
-def interpolate(xs: Sequence[int], ys: Sequence[float], x: int) -> float:
-    """The straight line through the neighbours of `x`, or through the outermost two beyond the ends.
+def seconds_at(xs: Sequence[int], ys: Sequence[float], x: int) -> float:
+    """The straight line through the neighbours of `x`; beyond the ends, of the outermost section. Always above 0.
 
+    Above the last point the line never falls. Below the first it is never lower than the first point's time in
+    proportion: a first section that is steeper would reach 0 before no tokens are left.
     The order of operations is scipy's interp1d(fill_value="extrapolate"), so that results agree to the bit.
     """
     high = min(max(bisect_left(xs, x), 1), len(xs) - 1)
     low = high - 1
+    if x > xs[high] and ys[high] < ys[low]:
+        return ys[high]
     slope = (ys[high] - ys[low]) / (xs[high] - xs[low])
-    return slope * (x - xs[low]) + ys[low]
+    seconds = slope * (x - xs[low]) + ys[low]
+    return max(seconds, ys[0] * x / xs[0]) if x < xs[0] else seconds
 
 
 class DatabasePerformance(PerformanceModel):
@@ -47,17 +52,7 @@ def times_from_curve(curve: CurveSpec) -> IterationTimes:
     """The three tables that follow from one curve."""
     xs, prompts, tokens = curve.batch_tokens, curve.prompt_s, curve.token_s
     return IterationTimes(
-        prompt_s=TimeTable(lambda n: _positive(interpolate(xs, prompts, n), curve, n)),
-        decode_s=TimeTable(lambda n: _positive(interpolate(xs, tokens, n), curve, n)),
-        mixed_s=TimeTable(lambda n: _positive(interpolate(xs, prompts, n), curve, n) * MIXED_FACTOR),
+        prompt_s=TimeTable(lambda n: seconds_at(xs, prompts, n), xs[-1]),
+        decode_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
+        mixed_s=TimeTable(lambda n: seconds_at(xs, prompts, n) * MIXED_FACTOR, xs[-1]),
     )
-
-
-def _positive(seconds: float, curve: CurveSpec, batch_tokens: int) -> float:
-    if seconds <= 0.0:
-        raise SpecError(
-            f"extrapolated to {batch_tokens} batch tokens the measurements of {curve.model} on {curve.hardware} "
-            f"give {seconds} s; measure nearer to it",
-            key="performance_model",
-        )
-    return seconds

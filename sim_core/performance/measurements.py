@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import inf
 from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
@@ -38,25 +39,46 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
             for number, row in enumerate(reader, 1):
                 try:
                     key, batch_tokens, times = _run(row) if are_runs else _median(row)
-                except (TypeError, ValueError) as error:
+                except ValueError as error:
                     raise SpecError(f"row {number}: {error}", source=source) from error
                 points[key][batch_tokens].append(times)
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", key="performance_model.db_path", value=source) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no CSV text in UTF-8 ({error})"
+        raise SpecError(f"cannot be read: {reason}", key="performance_model.db_path", value=source) from error
     return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
 
 
 def _key(row: dict[str, str]) -> CurveKey:
-    return row["model"], row["hardware"], int(row["tensor_parallel"])
+    return row["model"], row["hardware"], _count(row, "tensor_parallel")
 
 
 def _run(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
-    batch_tokens = int(row["prompt_size"]) * int(row["batch_size"])
-    return _key(row), batch_tokens, (float(row["prompt_time"]) / 1000, float(row["token_time"]) / 1000)
+    batch_tokens = _count(row, "prompt_size") * _count(row, "batch_size")
+    return _key(row), batch_tokens, (_time(row, "prompt_time") / 1000, _time(row, "token_time") / 1000)
 
 
 def _median(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
-    return _key(row), int(row["batch_tokens"]), (float(row["prompt_time_s"]), float(row["token_time_s"]))
+    return _key(row), _count(row, "batch_tokens"), (_time(row, "prompt_time_s"), _time(row, "token_time_s"))
+
+
+def _time(row: dict[str, str], column: str) -> float:
+    try:
+        value = float(row[column])
+    except (TypeError, ValueError):
+        value = 0.0
+    if not 0.0 < value < inf:
+        raise ValueError(f"{column}={row[column]!r}: must be a number above 0")
+    return value
+
+
+def _count(row: dict[str, str], column: str) -> int:
+    try:
+        value = int(row[column])
+    except (TypeError, ValueError):
+        value = 0
+    if value < 1:
+        raise ValueError(f"{column}={row[column]!r}: must be a whole number of at least 1")
+    return value
 
 
 def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:

@@ -79,7 +79,7 @@ class SplitScheduler(Scheduler):
     def _role(self, instance: Instance) -> str:
         if instance.role:
             return instance.role
-        processor = instance.name.rpartition("_")[0]
+        processor = instance.processor
         if processor in self.spec.prompt_processors:
             return PROMPT
         if processor in self.spec.token_processors:

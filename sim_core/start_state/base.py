@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sim_core.errors import CapacityError
+from sim_core.errors import CapacityError, SpecError
 from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
 
 
@@ -14,9 +14,28 @@ class InstancePlan:
     """One instance to be: where, for which phase ("" for both), and how it batches."""
 
     sku: str
-    processors: tuple[ProcessorSpec, ...]
+    machine_processors: int  # of the whole machine
+    processors: tuple[ProcessorSpec, ...]  # those that hold its weights and KV cache
     role: str
     spec: InstanceSpec
+
+    @classmethod
+    def on(
+        cls, machine: ServerGroupSpec, role: str, spec: InstanceSpec, first: int = 0, count: int | None = None
+    ) -> InstancePlan:
+        """An instance on `count` processors of a machine from `first` on (None: on all). SpecError if they differ."""
+        processors = machine.processors[first : None if count is None else first + count]
+        name = processors[0].name
+        if any(processor is not processors[0] and processor != processors[0] for processor in processors):
+            others = sorted({processor.name for processor in processors} - {name})
+            reason = f"an instance would run on {name} and {', '.join(others)}; iteration times are those of one kind"
+            raise SpecError(f"{reason}: list them as two SKUs", key=f"hardware_repo.skus.{machine.sku}.processors")
+        return cls(machine.sku, len(machine.processors), processors, role, spec)
+
+    @property
+    def parallelism_key(self) -> str:
+        """Where its tensor parallelism is set, for errors."""
+        return f"start_state.{self.role or 'instance'}.tensor_parallelism"
 
     @property
     def processor_name(self) -> str:
@@ -52,7 +71,19 @@ class Machines:
 
 
 def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[InstancePlan]:
-    """As many instances as one machine holds, each on `tensor_parallelism` processors."""
+    """As many instances as one machine holds, each on `tensor_parallelism` processors; the rest stay idle."""
+    check_parallelism(machine, role, spec)
     step = spec.tensor_parallelism
-    for first in range(0, len(machine.processors), step):
-        yield InstancePlan(machine.sku, machine.processors[first : first + step], role, spec)
+    for first in range(0, len(machine.processors) - step + 1, step):
+        yield InstancePlan.on(machine, role, spec, first, step)
+
+
+def check_parallelism(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> None:
+    """Raise SpecError where an instance needs more processors than the machine has."""
+    if spec.tensor_parallelism > len(machine.processors):
+        raise SpecError(
+            f"a {machine.sku} has {len(machine.processors)} processors, and an instance runs on one machine; set "
+            f"{len(machine.processors)} or fewer",
+            key=f"start_state.{role or 'instance'}.tensor_parallelism",
+            value=spec.tensor_parallelism,
+        )

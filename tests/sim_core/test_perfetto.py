@@ -197,3 +197,10 @@ def test_tracks_of_two_applications_are_apart(tmp_path: Path) -> None:
         drawn = [int(track.split()[1]) for group, track in events.slices if group == f"application {number}: requests"]
         assert sorted(drawn) == sorted(ran) and ran
         assert events.slices[f"application {number}: instances", "box-gpu_0"]
+
+
+def test_power_is_that_of_the_instances_own_processors_whatever_its_name(tmp_path: Path) -> None:
+    spec = worlds.spec(count=1)
+    box = replace(spec.servers[0], processors=spec.servers[0].processors * 4)
+    events, _ = draw(tmp_path, replace(spec, servers=(box,)), worlds.trace([(1.0, 10, 5)]))
+    assert [watts for _, watts in events.counters[WATTS, "box-gpu_0"]] == [4 * 10, 4 * 100, 4 * 40, 4 * 10]

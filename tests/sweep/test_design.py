@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sim_core.simulation import Simulation
 from sweep.experiment import parse_experiment
 from sync.slo import PAPER, Slo
 from tests.sweep.points import error_of, points_of
@@ -43,6 +44,25 @@ def test_a_baseline_is_what_the_budget_buys_and_a_split_of_one_kind_shares_that_
     assert [p.name for p in splits] == [f"aa {n}P+{8 - n}T conv 4 rps" for n in range(1, 8)]
     assert "applications.0.scheduler=token_jsq" in base.overrides
     assert "applications.0.scheduler=mixed_pool" in splits[0].overrides
+
+
+LLAMA = """\
+performance_model: db, applications.0.model_architecture: llama2-70b, applications.0.model_size: llama2-70b-fp16,
+  start_state.instance.tensor_parallelism: 2"""
+
+
+def test_the_machines_of_a_baseline_are_filled_with_instances_as_those_of_a_split_are() -> None:
+    text = HEAD.replace("performance_model: db", LLAMA) + "  base: {design: {baseline: dgx-h100}}\n"
+    for more in ((), ("start_state=orca",)):
+        (point,) = points_of(text, *more)
+        assert len(Simulation(point.spec).instances[0]) == 4 * 4
+    (whole,) = points_of(text, "start_state.fill_machine=false")
+    assert len(Simulation(whole.spec).instances[0]) == 4
+
+
+def test_a_baseline_whose_instances_fill_their_machines_is_the_run_that_it_was_before_that_could_be_said() -> None:
+    (point,) = points_of(HEAD + "  base: {design: {baseline: dgx-h100}}\n")
+    assert "fill_machine" not in point.spec.canonical()
 
 
 def test_either_number_says_the_other_also_from_the_command_line() -> None:

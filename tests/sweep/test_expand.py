@@ -194,7 +194,9 @@ def test_measurements_are_read_once_and_what_cannot_differ_is_built_once(monkeyp
 
 def test_the_text_that_a_key_is_made_of_is_that_of_all_fields(tiny: str) -> None:
     spec = points_of(tiny)[0].spec
-    assert spec.canonical() == json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+    whole = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+    gained = '"fill_machine":false,'  # a field that specs have gained is left out at the value that all had before
+    assert gained in whole and spec.canonical() == whole.replace(gained, "")
 
 
 def test_a_variable_that_refers_to_itself_is_refused(tiny: str) -> None:

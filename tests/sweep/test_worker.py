@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from sim_core import simulate
+from sim_core.errors import SpecWarning
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.point import Point, project_root
@@ -98,3 +100,16 @@ def test_a_run_that_is_stopped_early_says_so_in_its_status_and_its_name(tiny: st
     outcome = run_point(point, ROOT)
     assert (outcome.status, outcome.error) == ("stopped", None)
     assert outcome.summary["run/stopped_early_s"] > 10.0
+
+
+def test_what_a_configuration_is_warned_of_is_said_when_points_are_built_and_not_again_by_each_run(tiny: str) -> None:
+    with pytest.warns(SpecWarning, match="start_state.instance.tensor_parallelism=4: a machine is one instance"):
+        (point, *_) = expand(
+            parse_experiment(tiny, "tiny.yaml"),
+            ["performance_model=constant", "start_state.instance.tensor_parallelism=4"],
+            ROOT,
+        )  # fmt: skip
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        assert run_point(point, ROOT).status == "completed"
+    assert noted == []

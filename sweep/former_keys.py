@@ -58,7 +58,7 @@ FORMER_FIELDS: Mapping[str, tuple[str, ...]] = {
 FORMER_VALUES: Mapping[tuple[str, str], Mapping[object, object]] = {("SimSpec", "end_time_s"): {None: 86400.0}}
 # Fields that specs have gained since, with the values of them with which a run is as it was without the field. With any
 # other value, and with a field that is not listed here, a run has no former key.
-GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {}
+GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {("StartStateSpec", "fill_machine"): (False,)}
 
 
 class _NoFormerForm(Exception):

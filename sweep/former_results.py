@@ -21,10 +21,6 @@ def changed_since(spec: SimSpec, outcome: Outcome) -> str | None:
         "they failed": outcome.status == "failed",
         # Instances that stood still go on now; a run that was ended as unstable has unfinished requests too.
         "they left requests unfinished": outcome.summary.get("run/unfinished", 0.0) > 0,
-        # A machine whose processors the instance does not need has several instances now.
-        "their instances leave processors of their machines idle": _leaves_processors(spec),
-        # Stages had no effect.
-        "their instances are pipelines": any(instance.pipeline_parallelism > 1 for instance in _instances(spec)),
         # Of these measurements some points are left out now.
         "measurements of llama2-70b on two processors were mended": _is_measured_as(spec, "llama2-70b", 2),
         # Shares of time, such as utilisation, were counted from 0 on.
@@ -38,11 +34,6 @@ def changed_since(spec: SimSpec, outcome: Outcome) -> str | None:
 def _instances(spec: SimSpec) -> list[InstanceSpec]:
     states = spec.start_states
     return [kind for state in states for kind in (state.instance, state.prompt, state.token) if kind is not None]
-
-
-def _leaves_processors(spec: SimSpec) -> bool:
-    most = max((len(group.processors) for group in spec.servers), default=0)
-    return any(state.instance is not None and state.instance.tensor_parallelism < most for state in spec.start_states)
 
 
 def _is_measured_as(spec: SimSpec, model: str, tensor_parallelism: int) -> bool:

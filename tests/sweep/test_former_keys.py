@@ -216,11 +216,6 @@ def late(outcome: Outcome) -> Outcome:
             lambda spec: spec,
             lambda outcome: replace(outcome, summary={**outcome.summary, "run/unfinished": 1.0}),
         ),
-        (
-            "their instances leave processors of their machines idle",
-            lambda spec: with_parallelism(spec, 4),
-            lambda outcome: outcome,
-        ),
         ("measurements of llama2-70b on two processors were mended", as_llama, lambda outcome: outcome),
         ("their traces do not start within the first second", lambda spec: spec, late),
         (

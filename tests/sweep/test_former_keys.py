@@ -178,7 +178,8 @@ def test_a_spec_that_says_what_could_not_be_said_has_no_former_key(
     older = {**before, "InstanceSpec": tuple(name for name in before["InstanceSpec"] if name != "run_s")}
     monkeypatch.setattr(former_keys, "FORMER_FIELDS", older)
     assert former_canonical(spec) is None
-    monkeypatch.setattr(former_keys, "GAINED_FIELDS", {("InstanceSpec", "run_s"): (0.0,)})
+    gained = {**former_keys.GAINED_FIELDS, ("InstanceSpec", "run_s"): (0.0,)}
+    monkeypatch.setattr(former_keys, "GAINED_FIELDS", gained)
     text = former_canonical(spec)
     assert text is not None
     assert "run_s" not in text

@@ -86,7 +86,7 @@ def _call(name: str, values: list[Number]) -> Number:
             return min(values)
         case "max", [_, _, *_]:
             return max(values)
-        case (("int" | "round" | "min" | "max"), _):
+        case ("int" | "round" | "min" | "max"), _:
             raise _Refused(f"wrong arguments for {name}")
     raise _Refused(f"only {_ALLOWED} are allowed")
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces.cells import DEFAULT, MAX_EXACT_FLOAT
-from traces.formats import TraceFormat, by_name, recognise
+from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About
 from traces.named import NS_PER_S
 from traces.source import Source
@@ -100,7 +100,12 @@ def open_trace(
     """
     if options.zero_output not in (None, *ZERO_OUTPUT):
         raise TraceError(f"zero output: {options.zero_output!r} must be one of {', '.join(ZERO_OUTPUT)}")
-    found = by_name(options.format) if options.format else recognise(source.head(), source.label)
+    head = source.head()
+    if options.format:
+        found = by_name(options.format)
+        check_readable(head, source.label)
+    else:
+        found = recognise(head, source.label)
     tally = Tally(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output)
     spool = Spool(folder, run_rows)
     try:

@@ -17,6 +17,7 @@ from traces.cells import LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
 from traces.formats.base import CHUNK_ROWS, About, with_tokens
 from traces.source import Source
 from traces.tally import Tally
+from traces.unreadable import not_utf8
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 QUOTE_LENGTH = 60  # of what is quoted in an error
@@ -100,7 +101,7 @@ class JsonLinesFormat:
             tally.bad_row(tally.rows, bad.reason, key)
             return None
         except UnicodeDecodeError as error:
-            tally.bad_row(tally.rows, f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})")
+            tally.bad_row(tally.rows, not_utf8(error))
             return None
         except (ValueError, RecursionError) as error:
             tally.bad_row(tally.rows, f"is not a JSON object: {error}")

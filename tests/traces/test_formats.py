@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Generator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,46 @@ def test_a_bad_cell_of_parquet_is_named(column: str, values: list[Any], tmp_path
     assert refusal(path).startswith(f"t, row 2, column {column}: ")
     trace, tally = read(path, skip_bad_rows=True)
     assert (len(trace), tally.rows_left_out) == (1, 1)
+
+
+PARQUET_WHOLE = ["request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens"]
+KINDS = [pa.float16(), pa.float32(), pa.float64(), pa.decimal128(12, 2), pa.uint8(), pa.uint64(), pa.int16()]
+
+
+@pytest.mark.parametrize("column", PARQUET_WHOLE)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_whole_numbers_of_parquet_may_have_any_type_of_numbers(column: str, kind: pa.DataType, tmp_path: Path) -> None:
+    plain = read(parquet(tmp_path / "plain", **{column: [3, 4]}))[0]
+    numbers = pa.array([3.0, 4.0], pa.float64()).cast(kind)
+    assert read(parquet(tmp_path / "t", **{column: numbers}))[0] == plain
+
+
+@pytest.mark.parametrize("column", PARQUET_WHOLE)
+@pytest.mark.parametrize(
+    ("value", "kind", "reason"),
+    [
+        (3.5, pa.float64(), "3.5 is not a whole number"),
+        (3.5, pa.float32(), "3.5 is not a whole number"),
+        (Decimal("3.50"), pa.decimal128(12, 2), "3.50 is not a whole number"),
+        (-1.0, pa.float64(), "-1.0 must be "),
+        (2.0**54, pa.float64(), "1.8014398509481984e+16 is too large to be exact as a fraction; write it as a whole"),
+        (2**63, pa.uint64(), "9223372036854775808 is too large (at most 9223372036854775807)"),
+        (float("nan"), pa.float64(), "nan must be "),
+        (float("inf"), pa.float64(), "inf must be "),
+        (None, pa.float64(), "the cell is empty"),
+        (None, pa.decimal128(3, 3), "the cell is empty"),
+    ],
+)
+def test_other_numbers_of_parquet_are_refused_by_row_and_column(
+    column: str, value: object, kind: pa.DataType, reason: str, tmp_path: Path
+) -> None:
+    first = None if kind == pa.decimal128(3, 3) else 1
+    path = parquet(tmp_path / "t", **{column: pa.array([first, value], kind)})
+    row = 1 if first is None else 2
+    assert refusal(path).startswith(f"t, row {row}, column {column}: {reason}")
+    if first is not None:
+        trace, tally = read(path, skip_bad_rows=True)
+        assert (len(trace), tally.rows_left_out) == (1, 1)
 
 
 @pytest.mark.parametrize("column", REQUIRED)

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from sim_core.errors import TraceError
-from traces.unreadable import not_utf8
+from traces.unreadable import GZIP_MAGIC, ZSTD_MAGIC, not_utf8
 
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 HEAD_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 18
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # these are unpacked
 UTF8_HINT = "convert it to UTF-8: iconv -f {} -t UTF-8 FILE > NEW"
 # UTF-32 first: its mark begins with UTF-16's.
 MARKS = {

@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from sim_core.errors import choices
 from traces.cells import DEFAULT, LEAST, MAX_EXACT_FLOAT, MAX_INT
-from traces.formats.base import WHOLE, About, selected, with_tokens
+from traces.formats.base import WHOLE, About, Assumed, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
+from traces.time_unit import Times
 
 BATCH_ROWS = 1 << 16
 MAGIC = b"PAR1"
@@ -39,6 +40,7 @@ class ParquetFormat:
         recognised_by="Parquet with arrival_s, prompt_tokens, output_tokens",
         kept="all columns",
         own_times=True,
+        times=Times("s", named=True),
         zero_output="error",
     )
     arrival = "arrival_s"
@@ -48,7 +50,7 @@ class ParquetFormat:
         """By Parquet's first bytes: the columns are at the file's end."""
         return head.startswith(MAGIC)
 
-    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
         with source.failures_explained():
             try:

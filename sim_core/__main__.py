@@ -43,6 +43,7 @@ from sim_core.spec import SimSpec
 from sim_core.trace import Trace
 from sim_core.version import content_key
 from traces import workload
+from traces.reader import TraceNote
 from traces.workload import TraceRef
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Ended:
     bug: str = ""  # ours: a traceback
     overrides: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     tracking: tuple[str, str] | None = None  # the sink's name and the experiment's
     outcome: Outcome | None = None
 
@@ -87,7 +89,9 @@ class Job:
                     remove_unused(Path(HydraConfig.get().runtime.output_dir))
             except Exception:
                 told["bug"] = traceback.format_exc()
-        return Ended(**told, warnings=tuple(str(warning.message) for warning in noted))
+        notes = tuple(str(warning.message) for warning in noted if issubclass(warning.category, TraceNote))
+        heard = tuple(str(warning.message) for warning in noted if not issubclass(warning.category, TraceNote))
+        return Ended(**told, warnings=heard, notes=notes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Arriving in another process, it makes the resolvers known that even the output folder's name may need."""
@@ -104,7 +108,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resolved = resolve(cfg)
     spec = spec_from_config(resolved, ROOT)
-    ref = TraceRef(str(resolved["trace"]["filename"]), str(resolved["trace"]["dir"]), spec.seed)
+    ref = TraceRef.from_config(resolved["trace"], spec.seed)
     tracking = _tracking(resolved)
     picture = options_from_config(resolved), power_from_config(resolved)
     trace = workload.load(ref, ROOT)
@@ -217,6 +221,8 @@ def _report(ended: Sequence[Ended], several: bool) -> int:
         place = f"#{number} {own}: " if several else ""
         for warning in one.warnings:
             print(f"warning: {place}{warning}", file=sys.stderr)
+        for note in one.notes:
+            print(f"note: {place}{note}", file=sys.stderr)
         if one.bug:
             print(f"{place}{one.bug}".rstrip(), file=sys.stderr)
         elif one.error:

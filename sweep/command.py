@@ -39,6 +39,7 @@ from sync.sinks import make_sink
 from sync.tracking import tracking_uri
 from sync.ui import ui_lines
 from sync.writer import Delivery, SinkWriter
+from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 COPY_OF_A_JOB = "working_dir_files"  # where Ray unpacks what is shipped
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(given)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: screen.print(f"warning: {message}", markup=False)
+        warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
         try:
             return _run(arguments, screen, given)
         except (JournalError, LauncherError) as error:

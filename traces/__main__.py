@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sim_core.errors import SimError
 from traces import named
 from traces.commands import COMMANDS
+from traces.reader import spoken
 from traces.sizes import workload_names
 
 EXAMPLES = """examples:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("stopped", file=sys.stderr)
             status = 130
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        print(spoken(warning.message), file=sys.stderr)
     return status
 
 

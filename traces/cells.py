@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import isfinite
 from typing import TypeVar
+
+from traces.time_unit import DECIMALS, NAMES
 
 MAX_INT = 2**63 - 1
 MAX_EXACT_FLOAT = 2**53  # beyond it a float no longer tells neighbouring whole numbers apart
@@ -36,9 +39,9 @@ def integers(cells: Sequence[str], least: int) -> array[int]:
     return array("q", _one_by_one(cells, lambda cell: _integer(cell, least)))
 
 
-def times(cells: Sequence[str]) -> array[float]:
-    """Seconds, finite and not negative. BadCell otherwise."""
-    if _plain(cells):
+def times(cells: Sequence[str], unit: str = "s") -> array[float]:
+    """Times in `unit` as seconds, each the float nearest to it; finite and not negative. BadCell otherwise."""
+    if unit == "s" and _plain(cells):
         try:
             numbers = array("d", map(float, cells))
         except ValueError:
@@ -47,7 +50,7 @@ def times(cells: Sequence[str]) -> array[float]:
             # The sum is finite only if each is; a sum that overflows is sorted out cell by cell.
             if isfinite(sum(numbers)) and min(numbers, default=0.0) >= 0.0:
                 return numbers
-    return array("d", _one_by_one(cells, _time))
+    return array("d", _one_by_one(cells, partial(_time, unit=unit)))
 
 
 def _plain(cells: Sequence[str]) -> bool:
@@ -78,11 +81,15 @@ def _float(cell: str, kind: str) -> float:
     return value
 
 
-def _time(cell: str) -> float:
-    value = _float(cell, "a time in seconds")
+def _time(cell: str, unit: str) -> float:
+    value = _float(cell, f"a time in {NAMES[unit]}")
     if value < 0.0:
-        raise ValueError(f"{cell!r} is negative; times are seconds from 0 on")
-    return value
+        raise ValueError(f"{cell!r} is negative; times are {NAMES[unit]} from 0 on")
+    if unit == "s":
+        return value
+    from decimal import Decimal  # only other units need it
+
+    return float(Decimal(cell.strip()).scaleb(-DECIMALS[unit]))
 
 
 def _integer(cell: str, least: int) -> int:

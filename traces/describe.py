@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from traces.statistics import SHARES, sparkline
+from traces.time_unit import NAMES
 
 Facts = Mapping[str, Any]  # what traces.statistics.describe gives
 BAR = 12  # characters; all tables fit into 80
@@ -31,6 +32,8 @@ def overview(facts: Facts) -> Table:
     """Counts, times, rates, and the single figures of unevenness and correlation."""
     table = _table("", facts["name"], title="Trace")
     table.add_row("requests", f"{facts['requests']:,}")
+    if unit := facts.get("time_unit"):
+        table.add_row("time unit", NAMES[unit["unit"]])
     table.add_row("applications", f"{facts['applications']:,}")
     if facts["times_count_from_s"]:  # such as 1,700,000,000: times since 1970 are counted from there
         table.add_row("times count from (s)", f"{facts['times_count_from_s']:,.0f}")

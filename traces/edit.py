@@ -17,11 +17,13 @@ import pyarrow as pa
 
 from sim_core.errors import TraceError
 from traces.formats.base import About
+from traces.formats.hash_ids import TYPES
 from traces.reading import COLUMNS, OpenTrace
 from traces.spool import Spool
 from traces.tally import Tally
 
 MAX_TOKENS = 2**53
+ID_LISTS = tuple(TYPES.values())
 MIXED = About("mix", "mix", "", "", "", own_times=True)
 
 
@@ -172,7 +174,11 @@ def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
     types: dict[str, pa.DataType] = {}
     for trace in traces:
         for field in next(trace.batches()).schema:
-            if types.setdefault(field.name, field.type) != field.type:
+            if types.setdefault(field.name, field.type) == field.type:
+                continue
+            if field.type in ID_LISTS and types[field.name] in ID_LISTS:
+                types[field.name] = TYPES["text"]  # it holds the ids of all
+            else:
                 reason = f"holds {field.type}, but {types[field.name]} in a trace before it"
                 raise TraceError(reason, source=trace.tally.source, column=field.name)
     return types
@@ -192,7 +198,7 @@ def _mixable(
     for name, kind in schema.items():
         if name not in ("request_id", "arrival_s", "application_id"):
             there = name in batch.schema.names
-            columns[name] = batch[name] if there else pa.nulls(batch.num_rows, kind)
+            columns[name] = batch[name].cast(kind) if there else pa.nulls(batch.num_rows, kind)
     return pa.RecordBatch.from_pydict(columns)
 
 

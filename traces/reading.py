@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import pyarrow as pa
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces.cells import DEFAULT, MAX_EXACT_FLOAT
-from traces.formats import TraceFormat, by_name, recognise
-from traces.formats.base import WHOLE, About
+from traces.formats import TraceFormat, by_name, check_readable, recognise
+from traces.formats.base import WHOLE, About, Assumed, ReadAgain
+from traces.formats.json_lines import keys_of
 from traces.named import NS_PER_S
 from traces.source import Source
 from traces.spool import RUN_ROWS, Spool
 from traces.tally import ZERO_OUTPUT, Tally
+from traces.time_unit import AUTO, UNIT_NS, Observed, check_time_unit, found_out, told
 
 COLUMNS = ("request_id", "application_id", "arrival_s", "batch_size", "prompt_tokens", "output_tokens")
 SUFFIXES = (".gz", ".zst", ".csv", ".jsonl", ".parquet")
@@ -28,11 +30,15 @@ SUFFIXES = (".gz", ".zst", ".csv", ".jsonl", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a file is read. `format` None: by its content; `zero_output` None: as is usual for the format."""
+    """How a file is read. `format` None: by its content; `zero_output` None: as is usual for the format.
+
+    `time_unit` auto: as the format's definition says, or as the file shows (traces.time_unit).
+    """
 
     format: str | None = None
     skip_bad_rows: bool = False
     zero_output: str | None = None
+    time_unit: str = AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +114,75 @@ def open_trace(
     """
     if options.zero_output not in (None, *ZERO_OUTPUT):
         raise TraceError(f"zero output: {options.zero_output!r} must be one of {', '.join(ZERO_OUTPUT)}")
-    found = by_name(options.format) if options.format else recognise(source.head(), source.label)
-    tally = Tally(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output)
-    spool = Spool(folder, run_rows)
+    check_time_unit(options.time_unit, "--time-unit")
+    head = source.head()
+    if options.format:
+        found = by_name(options.format)
+        check_readable(head, source.label)
+    else:
+        found = recognise(head, source.label)
+    spool, tally = _read(source, options, found, keys_of(head), lambda: Spool(folder, run_rows))
     try:
-        _fill(spool, found, source, tally)
         yield OpenTrace(found.about, tally, spool)
     finally:
         spool.close()
 
 
-def _fill(spool: Spool, found: TraceFormat, source: Source, tally: Tally) -> None:
+def unit_beside_format(path: Path, source: str, options: ReadOptions) -> str:
+    """The unit of a file's times; empty if it is the one that its format's definition says. TraceError as `open_trace`.
+
+    Rows are read only where the unit has to be found out.
+    """
+    file = Source(path, source)
+    found = recognise(file.head(), file.label)
+    times = found.about.times
+    if options.time_unit != AUTO:
+        unit = told(options.time_unit, times, found.arrival, file.label)
+    elif times.varies:
+        with open_trace(file, options) as opened:
+            unit = opened.tally.time_unit
+    else:
+        return ""
+    return unit.unit if unit and unit.unit != times.unit else ""
+
+
+def _read(
+    source: Source, options: ReadOptions, found: TraceFormat, keys: set[str], new_spool: Callable[[], Spool]
+) -> tuple[Spool, Tally]:
+    """The file's rows. A file that is as its format says is read once; another one until all that is assumed is right.
+
+    That ends: hash ids become wider only, and a unit that was found out is certain.
+    """
+    times = found.about.times
+    unit = None if options.time_unit == AUTO else told(options.time_unit, times, found.arrival, source.label)
+    assumed = Assumed(unit.unit if unit else times.unit, certain=unit is not None or not times.varies)
+    while True:
+        spool = new_spool()
+        tally = Tally(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output, unit)
+        try:
+            _fill(spool, found, source, tally, assumed)
+            if assumed.certain:
+                return spool, tally
+            unit = tally.time_unit = found_out(_observed(spool, assumed), times, keys, found.arrival, source.label)
+            if unit.unit == assumed.unit:
+                return spool, tally
+            assumed = replace(assumed, unit=unit.unit, certain=True)
+        except ReadAgain as again:
+            assumed = replace(assumed, unit=again.unit or assumed.unit, ids=again.ids or assumed.ids)
+        except BaseException:
+            spool.close()
+            raise
+        spool.close()
+
+
+def _observed(spool: Spool, assumed: Assumed) -> Observed:
+    ticks_ns = UNIT_NS[assumed.unit]
+    return Observed(spool.rows, spool.first / ticks_ns, spool.last / ticks_ns)
+
+
+def _fill(spool: Spool, found: TraceFormat, source: Source, tally: Tally, assumed: Assumed) -> None:
     order, last_id, ids_ascend = _Order(found, tally), -1, True
-    for batch in found.read(source, tally):
+    for batch in found.read(source, tally, assumed):
         if not batch.num_rows:
             continue
         order.follow(batch)

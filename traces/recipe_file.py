@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 
 from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
+from traces.identity import file_identity
 from traces.policy_text import GivenTrace, Opener
 from traces.recipe import Recipe, parse
+from traces.time_unit import AUTO
 
 SUFFIX = ".yaml"
 MAX_BYTES = 1 << 20
 
 
-def read_recipe(path: Path, read_trace: Callable[[Path], Trace], *, source: str = "", confined: bool = True) -> Recipe:
+class ReadTrace(Protocol):
+    """Reads a trace file: traces.reader.read_file or read_csv."""
+
+    def __call__(self, path: Path, *, time_unit: str = AUTO) -> Trace: ...
+
+
+def read_recipe(
+    path: Path, read_trace: ReadTrace, *, source: str = "", confined: bool = True, time_unit: str = AUTO
+) -> Recipe:
     """What the file says. Files that it names are looked for beside it and, when `confined`, nowhere else.
 
+    `time_unit` is that of the times in those files.
     TraceError, with `source` (the path if empty), when it says nothing sensible.
     """
     source = source or str(path)
@@ -33,35 +43,35 @@ def read_recipe(path: Path, read_trace: Callable[[Path], Trace], *, source: str 
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TraceError(f"is not YAML: {' '.join(str(error).split())}", source=source) from error
     try:
-        return parse(values, opener(path.parent, read_trace, confined=confined))
+        return parse(values, opener(path.parent, read_trace, confined=confined, time_unit=time_unit))
     except SpecError as error:
         raise TraceError(str(error), source=source) from error
 
 
-def opener(folder: Path, read_trace: Callable[[Path], Trace], *, confined: bool) -> Opener:
+def opener(folder: Path, read_trace: ReadTrace, *, confined: bool, time_unit: str = AUTO) -> Opener:
     """Reads traces by their path from `folder`; a `confined` one below it alone. Each is read once."""
     known: dict[str, GivenTrace] = {}
 
     def open_trace(name: str) -> GivenTrace:
         if name not in known:
-            known[name] = _open(folder, name, read_trace, confined)
+            path = _path(folder, name, confined)
+            try:
+                identity = file_identity(path, time_unit=time_unit)
+                known[name] = GivenTrace(read_trace(path, time_unit=time_unit), identity)
+            except OSError as error:
+                raise TraceError(f"cannot be read: {error.strerror}", source=name) from error
         return known[name]
 
     return open_trace
 
 
-def _open(folder: Path, name: str, read_trace: Callable[[Path], Trace], confined: bool) -> GivenTrace:
+def _path(folder: Path, name: str, confined: bool) -> Path:
     if not name.isprintable():
         raise TraceError("is no file's name", source=repr(name))
     path = Path(os.path.normpath(folder / Path(name).expanduser()))
     if confined and not path.is_relative_to(os.path.normpath(folder)):
         raise TraceError("a recipe may only name files in its own folder", source=name)
-    try:
-        with path.open("rb") as file:
-            identity = hashlib.file_digest(file, "sha256").hexdigest()
-        return GivenTrace(read_trace(path), identity)
-    except OSError as error:
-        raise TraceError(f"cannot be read: {error.strerror}", source=name) from error
+    return path
 
 
 class _Strict(yaml.SafeLoader):

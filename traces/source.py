@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from sim_core.errors import TraceError
+from traces.unreadable import GZIP_MAGIC, ZSTD_MAGIC, not_utf8
 
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 HEAD_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 18
 
@@ -80,8 +80,7 @@ class Source:
         except _DamagedZstd as error:
             raise TraceError("cannot be read: the zstd file is damaged or cut short", source=self.label) from error
         except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise TraceError(f"is not UTF-8 text (byte 0x{byte:02x})", source=self.label) from error
+            raise TraceError(not_utf8(error), source=self.label) from error
         except OSError as error:
             raise TraceError(f"cannot be read: {error.strerror or error}", source=self.label) from error
 

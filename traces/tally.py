@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sim_core.errors import TraceError
+from traces.time_unit import TimeUnit
 
 ZERO_OUTPUT = ("drop", "keep", "error")
 
@@ -29,6 +30,7 @@ class Tally:
     source: str
     skip_bad_rows: bool = False
     zero_output: str = "error"
+    time_unit: TimeUnit | None = None  # where it was told or found out; None: as the format's definition says
     rows: int = 0  # seen
     zero_output_rows: int = 0
     late_rows: int = 0  # earlier than the row before
@@ -61,6 +63,10 @@ class Tally:
         """Counts rows out of order; `first` says which was the first."""
         self.late_rows += count
         self.first_late = self.first_late or first
+
+    def notes(self) -> list[str]:
+        """What a user should know even of a file that is as it should be."""
+        return [f"{self.source}: time unit: {self.time_unit.text()}"] if self.time_unit else []
 
     def lines(self) -> list[str]:
         """What a user should know, a line a kind; empty when the file was as it should be."""

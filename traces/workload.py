@@ -5,18 +5,20 @@ Those are made on the spot, once (traces.cache).
 
 from __future__ import annotations
 
-import hashlib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import SpecError, TraceError, nearest
 from sim_core.trace import Trace
 from traces import named
 from traces.cache import cached
+from traces.identity import file_identity
 from traces.reader import TraceWarning, read_file
 from traces.sizes import workload_names
+from traces.time_unit import AUTO, check_time_unit
 
 if TYPE_CHECKING:
     from traces.recipe import Recipe
@@ -30,17 +32,24 @@ MAX_NAMES = 8  # of files, in an error
 
 @dataclass(frozen=True, slots=True)
 class TraceRef:
-    """What a run's configuration says: trace.filename (no suffix), trace.dir, and the run's seed."""
+    """What a run's configuration says: trace.filename (no suffix), trace.dir, the run's seed, and trace.time_unit."""
 
     filename: str
     dir: str
     seed: int
+    time_unit: str = AUTO  # of the times in a file, or in the files that a recipe names
+
+    @classmethod
+    def from_config(cls, trace: Mapping[str, Any], seed: int) -> TraceRef:
+        """Of a configuration's section `trace`, and its seed."""
+        return cls(str(trace["filename"]), str(trace["dir"]), seed, str(trace.get("time_unit", AUTO)))
 
 
 def identity(ref: TraceRef, root: Path) -> str:
     """The content's identity as SHA-256 in hex, without reading rows or generating any.
 
-    Over the bytes of a written file, or over what decides a generated trace. Traces of one identity are equal.
+    Over the bytes of a written file (and the unit of its times, where the format does not say it), or over what decides
+    a generated trace. Traces of one identity are equal.
     TraceError when the reference names neither.
     """
     path = find(ref, root)
@@ -49,8 +58,7 @@ def identity(ref: TraceRef, root: Path) -> str:
     if path.suffix == RECIPE:
         return _recipe(ref, path).digest(ref.seed)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_identity(path, source=_shown(ref, path), time_unit=ref.time_unit)
     except OSError as error:
         raise TraceError(f"cannot be read: {error.strerror}", source=_shown(ref)) from error
 
@@ -76,7 +84,7 @@ def _as_it_is(ref: TraceRef, root: Path) -> Trace:
         recipe = _recipe(ref, path)
         return cached(recipe.digest(ref.seed), name, lambda: recipe.generate(ref.seed, name))
     _warn_of_newer_recipe(ref, path)
-    return read_file(path, source=_shown(ref, path), name=ref.filename)
+    return read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
 
 
 def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
@@ -111,6 +119,7 @@ def workload_name(ref: TraceRef, root: Path) -> str:
 def find(ref: TraceRef, root: Path) -> Path | None:
     """The written file or recipe, or None for a named workload. TraceError when it is neither, or leaves its folder."""
     check_filename(ref.filename)
+    check_time_unit(ref.time_unit, "trace.time_unit")
     try:
         folder = root / Path(ref.dir).expanduser()
         for suffix in (*SUFFIXES, RECIPE):
@@ -142,7 +151,7 @@ def _recipe(ref: TraceRef, path: Path) -> Recipe:
     from traces.recipe_file import read_recipe  # and YAML, which other traces do without
 
     shown = str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
-    recipe = read_recipe(path, read_file, source=shown)
+    recipe = read_recipe(path, read_file, source=shown, time_unit=ref.time_unit)
     if path.stem == PurePosixPath(ref.filename).name:
         return recipe
     rate = ref.filename.rpartition(AT)[2]
@@ -154,6 +163,9 @@ def _recipe(ref: TraceRef, path: Path) -> Recipe:
 
 
 def _named(ref: TraceRef) -> named.Recipe:
+    if ref.time_unit not in (AUTO, "s"):
+        reason = "the run makes this trace itself, in seconds; leave trace.time_unit out"
+        raise TraceError(f"trace.time_unit={ref.time_unit}: {reason}", source=ref.filename)
     try:
         return named.parse(ref.filename, ref.seed)
     except TraceError as error:

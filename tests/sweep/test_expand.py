@@ -17,6 +17,7 @@ from sweep.expand import Grid, expand
 from sweep.experiment import parse_experiment, read_experiment
 from sweep.point import project_root
 from tests.sweep.points import error_of, points_of
+from traces.reader import TraceNote
 
 ROOT = project_root()
 QUICKSTART = ROOT / "experiments" / "quickstart.yaml"
@@ -315,3 +316,20 @@ def test_a_point_is_what_its_overrides_make_when_they_are_composed_alone(text: s
         config = composer.resolved(point.overrides)
         assert repr(point.config) == repr(config)  # 1, 1.0 and True are equal but not the same
         assert point.spec == spec_from_config(config, ROOT)
+
+
+def test_the_unit_of_a_traces_times_is_part_of_its_points_key(tmp_path: Path) -> None:
+    rows = ({"timestamp": time, "input_length": 20, "output_length": 3} for time in (0, 1, 2))
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    experiment = (
+        f"name: unit\noverrides: {{performance_model: db, start_state: baseline, cluster: half_half, "
+        f"trace.dir: {tmp_path}, trace.filename: mine, trace.time_unit: UNIT}}\nsystems: {{only: {{}}}}\n"
+    )
+    assert "trace.time_unit=s or trace.time_unit=ms" in error_of(experiment.replace("UNIT", "auto"))
+    keys = {}
+    for unit in ("s", "ms"):
+        with pytest.warns(TraceNote, match="as told"):
+            (point,) = points_of(experiment.replace("UNIT", unit))
+        assert point.trace.time_unit == unit
+        keys[unit] = point.key
+    assert keys["s"] != keys["ms"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,13 @@ from hypothesis import strategies as st
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from tests.traces.format_samples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
-from traces.edit import kept_columns
-from traces.formats import FORMATS, by_name, csv_text, recognise
+from traces.edit import kept_columns, mixed
+from traces.formats import FORMATS, by_name, csv_text, json_lines, recognise
 from traces.formats.parquet import REQUIRED
 from traces.reading import ReadOptions, open_trace, read_trace
 from traces.source import Source
 from traces.tally import ZERO_OUTPUT, Tally
+from traces.writing import write_batches
 
 NAMES = [known.about.name for known in FORMATS]
 TEXT = [name for name in NAMES if name != "parquet"]
@@ -269,6 +273,92 @@ def test_hash_ids_that_are_none_are_an_error_of_their_row(tmp_path: Path) -> Non
     assert refusal(write(tmp_path, "t", content)).startswith("t, row 2, column hash_ids: ['a'] is not list<")
 
 
+LARGEST = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "stored"),
+    [
+        ([0, 2**63 - 1], [0, 2**63 - 1]),
+        ([-1, -(2**63)], [-1, -(2**63)]),
+        ([2**63, LARGEST], [2**63, LARGEST]),
+        ([-1, LARGEST], ["-1", str(LARGEST)]),  # no type of 64 bits holds both
+        ([2**64], [str(2**64)]),
+        (["5", "12345678901234567890"], ["5", "12345678901234567890"]),
+        (["deadbeefdeadbeef", "0x1f", 7], ["deadbeefdeadbeef", "0x1f", "7"]),
+        ([3.0], [3]),
+        ([], []),
+        ([None], [None]),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_hash_ids_of_64_bits_and_hashes_in_text_are_kept_exactly(
+    ids: list[object], stored: list[object], place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "CHUNK_ROWS", 1)  # the file's type shows in its last chunk
+    rows = [{"timestamp": 2000 * n, "input_length": 1, "output_length": 1, "hash_ids": [4]} for n in range(2)]
+    rows[place]["hash_ids"] = ids
+    path = write(tmp_path, "t", "\n".join(map(json.dumps, rows)).encode())
+    with open_trace(Source(path)) as opened:
+        write_batches(opened.batches(), tmp_path / "t.parquet")
+    kept = pq.read_table(tmp_path / "t.parquet")["hash_ids"].to_pylist()
+    other = ["4"] if any(isinstance(one, str) for one in stored) else [4]
+    assert kept[place] == stored
+    assert kept[1 - place] == other
+    assert len(read(tmp_path / "t.parquet")[0]) == 2
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.lists(st.none() | st.lists(st.integers(-(2**63), LARGEST), max_size=3), min_size=1, max_size=8))
+def test_any_hash_ids_of_64_bits_survive(rows: list[list[int] | None]) -> None:
+    lines = [
+        {"timestamp": 2000 * n, "input_length": 1, "output_length": 1} | ({} if ids is None else {"hash_ids": ids})
+        for n, ids in enumerate(rows)
+    ]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "CHUNK_ROWS", 2)
+        path = write(Path(folder), "t", "\n".join(map(json.dumps, lines)).encode())
+        with open_trace(Source(path)) as opened:
+            kept = pa.Table.from_batches(list(opened.batches()))["hash_ids"].to_pylist()
+    assert [None if ids is None else [int(one) for one in ids] for ids in kept] == rows
+
+
+@pytest.mark.parametrize("ids", ["[1.5]", "[[1]]", "[true]", '["ghost"]', '"abc"', "7", '{"a": 1}', "[1e999999999]"])
+def test_what_are_no_hash_ids_is_an_error_of_its_row_or_left_out(ids: str, tmp_path: Path) -> None:
+    content = SAMPLES["mooncake"].content.replace(b"[]", ids.encode())
+    assert refusal(write(tmp_path, "t", content)).startswith("t, row 2, column hash_ids: ")
+    with open_trace(Source(tmp_path / "t"), ReadOptions(skip_bad_rows=True)) as opened:
+        assert pa.Table.from_batches(list(opened.batches()))["hash_ids"].to_pylist() == [[46, 47, 2353], None]
+
+
+def test_traces_with_hash_ids_of_several_types_can_be_mixed(tmp_path: Path) -> None:
+    paths = []
+    for name, ids in (("signed", b"[-1]"), ("unsigned", b"[18446744073709551615]"), ("text", b'["0xff"]')):
+        paths.append(write(tmp_path, name, SAMPLES["mooncake"].content.replace(b"[]", ids)))
+    with ExitStack() as stack:
+        traces = [stack.enter_context(open_trace(Source(path))) for path in paths]
+        result, _ = stack.enter_context(mixed(traces, None))
+        kept = pa.Table.from_batches(list(result.batches()))["hash_ids"].to_pylist()
+    assert kept == [["46", "47", "2353"]] * 3 + [["-1"], ["18446744073709551615"], ["0xff"]]
+
+
+WHOLE_COLUMNS = [(name, column) for name, column in COLUMNS if "time" not in column.lower() and column != "arrived_at"]
+
+
+@pytest.mark.parametrize(("name", "column"), WHOLE_COLUMNS)
+def test_whole_numbers_may_be_written_as_floats_and_others_are_refused_in_every_text_format(
+    name: str, column: str, tmp_path: Path
+) -> None:
+    number = "2" if column == "request_type" else "6"  # 2 is the only type that there is
+    plain = read(write(tmp_path, "plain", cell_replaced(SAMPLES[name], column, number)))[0]
+    assert read(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, number + ".0")))[0] == plain
+    text = refusal(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, "3.5")))
+    assert text.startswith(f"t, row 2, column {column}: ")
+    assert text.endswith("3.5 is not a whole number") or text.endswith("'3.5' is not a whole number")
+    text = refusal(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, "9007199254740994.0")))
+    assert text.endswith("is too large to be exact as a fraction; write it as a whole number")
+
+
 def parquet(path: Path, **columns: Any) -> Path:
     columns = {"arrival_s": [0.0, 1.0], "prompt_tokens": [1, 2], "output_tokens": [3, 4]} | columns
     pq.write_table(pa.table({name: values for name, values in columns.items() if values is not None}), path)
@@ -294,6 +384,46 @@ def test_a_bad_cell_of_parquet_is_named(column: str, values: list[Any], tmp_path
     assert refusal(path).startswith(f"t, row 2, column {column}: ")
     trace, tally = read(path, skip_bad_rows=True)
     assert (len(trace), tally.rows_left_out) == (1, 1)
+
+
+PARQUET_WHOLE = ["request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens"]
+KINDS = [pa.float16(), pa.float32(), pa.float64(), pa.decimal128(12, 2), pa.uint8(), pa.uint64(), pa.int16()]
+
+
+@pytest.mark.parametrize("column", PARQUET_WHOLE)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_whole_numbers_of_parquet_may_have_any_type_of_numbers(column: str, kind: pa.DataType, tmp_path: Path) -> None:
+    plain = read(parquet(tmp_path / "plain", **{column: [3, 4]}))[0]
+    numbers = pa.array([3.0, 4.0], pa.float64()).cast(kind)
+    assert read(parquet(tmp_path / "t", **{column: numbers}))[0] == plain
+
+
+@pytest.mark.parametrize("column", PARQUET_WHOLE)
+@pytest.mark.parametrize(
+    ("value", "kind", "reason"),
+    [
+        (3.5, pa.float64(), "3.5 is not a whole number"),
+        (3.5, pa.float32(), "3.5 is not a whole number"),
+        (Decimal("3.50"), pa.decimal128(12, 2), "3.50 is not a whole number"),
+        (-1.0, pa.float64(), "-1.0 must be "),
+        (2.0**54, pa.float64(), "1.8014398509481984e+16 is too large to be exact as a fraction; write it as a whole"),
+        (2**63, pa.uint64(), "9223372036854775808 is too large (at most 9223372036854775807)"),
+        (float("nan"), pa.float64(), "nan must be "),
+        (float("inf"), pa.float64(), "inf must be "),
+        (None, pa.float64(), "the cell is empty"),
+        (None, pa.decimal128(3, 3), "the cell is empty"),
+    ],
+)
+def test_other_numbers_of_parquet_are_refused_by_row_and_column(
+    column: str, value: object, kind: pa.DataType, reason: str, tmp_path: Path
+) -> None:
+    first = None if kind == pa.decimal128(3, 3) else 1
+    path = parquet(tmp_path / "t", **{column: pa.array([first, value], kind)})
+    row = 1 if first is None else 2
+    assert refusal(path).startswith(f"t, row {row}, column {column}: {reason}")
+    if first is not None:
+        trace, tally = read(path, skip_bad_rows=True)
+        assert (len(trace), tally.rows_left_out) == (1, 1)
 
 
 @pytest.mark.parametrize("column", REQUIRED)

@@ -218,7 +218,8 @@ def test_of_several_files_of_one_name_the_first_ending_of_the_list_is_read(tmp_p
         elif suffix == ".parquet":
             write_trace(trace, tmp_path / f"mine{suffix}")
         else:
-            lines = "".join(f'{{"timestamp": {i}, "input_length": 1, "output_length": 1}}\n' for i in range(count))
+            line = '{{"timestamp": {}, "input_length": 1, "output_length": 1}}\n'
+            lines = "".join(line.format(1000 * i) for i in range(count))
             (tmp_path / f"mine{suffix}").write_text(lines)
         assert len(load(ref, tmp_path)) == count
     assert SUFFIXES[0] == ".csv"

@@ -9,6 +9,7 @@ from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.reader import read_file
+from traces.time_unit import AUTO, UNIT_NS
 from traces.workload import TraceRef, load
 
 Subparsers = argparse._SubParsersAction  # the type has no public name
@@ -23,12 +24,22 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def open_trace(text: str, seed: int) -> Trace:
+def add_time_unit(parser: argparse._ActionsContainer, of: str) -> None:
+    """Adds `--time-unit`, the unit of the times in the files that are read."""
+    parser.add_argument(
+        "--time-unit",
+        choices=(AUTO, *UNIT_NS),
+        default=AUTO,
+        help=f"of the times in {of}; default: as the format's definition says, or as the file shows",
+    )
+
+
+def open_trace(text: str, seed: int, time_unit: str = AUTO) -> Trace:
     """A file if there is one of that name, else a named workload or a sample."""
     path = Path(text)
     if path.is_file():
-        return read_file(path)
+        return read_file(path, time_unit=time_unit)
     if path.name != text or (path.suffix and not text.startswith(named.PREFIX)):
         raise TraceError("no such file", source=text)
     folder = SAMPLES.relative_to(ROOT).as_posix()
-    return load(TraceRef(text.removesuffix(".csv"), folder, seed), ROOT)
+    return load(TraceRef(text.removesuffix(".csv"), folder, seed, time_unit), ROOT)

@@ -15,11 +15,13 @@ from traces.commands.arguments import Subparsers, open_trace, seed
 from traces.commands.reading import add_reading, reading, say
 from traces.reader import read_file, warn
 from traces.recipe_file import SUFFIX, read_recipe
+from traces.time_unit import TimeUnit
 
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70
   python -m traces describe AzureLLMInferenceTrace_conv.csv --png conv.png
   python -m traces describe load.yaml --seed 3 --json
+  python -m traces describe mine.jsonl --time-unit s
 """
 
 
@@ -48,14 +50,19 @@ def run(options: argparse.Namespace) -> None:
         raise TraceError(f"--bins {options.bins}: must be from 1 to 10,000")
     if options.png and (Path(options.png).is_dir() or not Path(options.png).parent.is_dir()):
         raise TraceError("cannot be written: must be a file in a folder that is there", source=options.png)
-    trace = _read(options).on_run_clock()
+    read, unit = _read(options)
+    trace = read.on_run_clock()
     from traces import describe, statistics  # NumPy, which errors in arguments do without
 
     facts = statistics.describe(trace, options.bins)
+    if unit:
+        facts["time_unit"] = {"unit": unit.unit, "source": unit.source, "reason": unit.reason}
     if options.json:
         sys.stdout.write(json.dumps(facts, indent=2, allow_nan=False) + "\n")
     else:
         console = Console()
+        if unit:
+            console.print(f"time unit: {unit.text()}", soft_wrap=True, highlight=False)
         for table in describe.tables(facts):
             console.print(table)
     if options.png:
@@ -65,15 +72,17 @@ def run(options: argparse.Namespace) -> None:
         say(f"picture in {options.png}")
 
 
-def _read(options: argparse.Namespace) -> Trace:
+def _read(options: argparse.Namespace) -> tuple[Trace, TimeUnit | None]:
+    """The trace, and the unit of a file's times where its format does not say it."""
     path = Path(options.trace)
     if not path.is_file():
-        return open_trace(options.trace, options.seed)
+        return open_trace(options.trace, options.seed, options.time_unit), None
     if path.suffix == SUFFIX:
-        return read_recipe(path, read_file, confined=False).generate(options.seed, path.stem)
+        recipe = read_recipe(path, read_file, confined=False, time_unit=options.time_unit)
+        return recipe.generate(options.seed, path.stem), None
     with reading(options, options.trace, None) as opened:
         from traces.reading import stem, to_trace
 
         trace = to_trace(opened.batches(), stem(path.name))
-        warn(opened.tally)
-    return trace
+        warn(opened.tally, notes=False)
+    return trace, opened.tally.time_unit

@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> None:
     for known in FORMATS:
         about = known.about
         what = f"{about.title}. {about.publisher}. {about.licence}"
-        table.add_row(about.name, what, about.recognised_by, about.kept or "-", end_section=True)
+        recognised = about.recognised_by + (f"; times in {about.times.text()}" if about.times.unit else "")
+        table.add_row(about.name, what, recognised, about.kept or "-", end_section=True)
     table.caption = "Each also as .gz or .zst, found by content. Written are Parquet and SplitwiseSim's CSV."
     Console().print(table)

@@ -11,7 +11,7 @@ from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.arrivals import ARRIVALS
-from traces.commands.arguments import Subparsers, seed
+from traces.commands.arguments import Subparsers, add_time_unit, seed
 from traces.commands.reading import say
 from traces.distributions import DISTRIBUTIONS
 from traces.reader import read_file
@@ -75,6 +75,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
     parser.add_argument("--max-requests", type=int, metavar="N", help="the first N (until then, without --duration)")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
+    add_time_unit(parser, "trace files that are named")
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -135,7 +136,7 @@ def _given(options: argparse.Namespace, key: str) -> bool:
 def _named_or_recipe(what: str, options: argparse.Namespace) -> Trace:
     if not what.endswith(SUFFIX):
         return named.generate(named.parse(what, options.seed), what)
-    recipe = read_recipe(Path(what), read_file, confined=False)
+    recipe = read_recipe(Path(what), read_file, confined=False, time_unit=options.time_unit)
     try:
         return _at_rate(recipe, options).generate(options.seed, Path(what).stem)
     except SpecError as error:
@@ -161,7 +162,8 @@ def _described(options: argparse.Namespace) -> Trace:
     if _given(options, "max_requests"):
         values["max_requests"] = options.max_requests
     try:
-        recipe = _at_rate(parse(values, opener(Path(), read_file, confined=False)), options)
+        given = opener(Path(), read_file, confined=False, time_unit=options.time_unit)
+        recipe = _at_rate(parse(values, given), options)
     except SpecError as error:
         text = str(error) if options.application else _as_options(str(error))
         raise TraceError(text) from error

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from sim_core.errors import TraceError
+from traces.commands.arguments import add_time_unit
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
     from pyarrow import RecordBatch
@@ -43,6 +44,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="requests without output (failures): leave out, keep with one token, or refuse; "
         "default: drop, but error in this project's own formats",
     )
+    add_time_unit(group, "the file")
 
 
 def add_writing(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +83,7 @@ def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iter
         raise TraceError("no such file" if error.errno == ENOENT else str(error.strerror), source=name) from error
     if not S_ISREG(mode):
         raise TraceError("is a folder" if S_ISDIR(mode) else "is no regular file", source=name)
-    how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output)
+    how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output, options.time_unit)
     with ExitStack() as stack:
         with _bar(DownloadColumn()) as progress:  # over before another file's begins: a terminal has room for one
             task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
@@ -115,7 +117,7 @@ def finish(opened: OpenTrace, path: Path, rows: int, note: str = "", sources: Se
     from traces.edit import kept_columns
 
     for source in sources or (opened,):
-        for line in source.tally.lines():
+        for line in (*source.tally.notes(), *source.tally.lines()):
             say(line)
     kept = kept_columns(opened)
     if kept and path.suffix != ".parquet":

@@ -18,8 +18,9 @@ from traces.formats import (
 from traces.formats.base import TraceFormat
 from traces.formats.csv_text import first_line
 from traces.formats.json_lines import keys_of
+from traces.unreadable import why_unknown, why_unreadable
 
-__all__ = ["FORMATS", "TraceFormat", "by_name", "recognise"]
+__all__ = ["FORMATS", "TraceFormat", "by_name", "check_readable", "recognise"]
 
 FORMATS: tuple[TraceFormat, ...] = (
     parquet.FORMAT,
@@ -47,11 +48,14 @@ def by_name(name: str) -> TraceFormat:
 
 def recognise(head: bytes, source: str) -> TraceFormat:
     """The format of a file that begins so. TraceError, with what was looked for, if it has none of them."""
+    check_readable(head, source)
     for known in FORMATS:
         if known.sniff(head):
             return known
     if not head:
         raise TraceError("the file is empty", source=source)
+    if reason := why_unknown(head, {column for known in FORMATS for column in known.required}):
+        raise TraceError(reason, source=source)
     keys = keys_of(head)
     seen = sorted(keys) or first_line(head)
     if {"num_prefill_tokens", "num_decode_tokens"} <= set(seen):
@@ -59,6 +63,12 @@ def recognise(head: bytes, source: str) -> TraceFormat:
     looked_for = "; ".join(f"{known.about.name}: {known.about.recognised_by}" for known in FORMATS)
     what = f"keys {', '.join(seen)}" if keys else f"first line {_shown(head)}"
     raise TraceError(f"is in no known format: its {what}{_nearest(set(seen))}. Looked for {looked_for}", source=source)
+
+
+def check_readable(head: bytes, source: str) -> None:
+    """TraceError for a file that can be no trace as it is, such as text in UTF-16 or an archive."""
+    if reason := why_unreadable(head):
+        raise TraceError(reason, source=source)
 
 
 def _nearest(seen: set[str]) -> str:

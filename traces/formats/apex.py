@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from traces.formats.base import About
 from traces.formats.json_lines import JsonLinesFormat
+from traces.time_unit import Times
 
 FORMAT = JsonLinesFormat(
     about=About(
@@ -17,9 +18,9 @@ FORMAT = JsonLinesFormat(
         publisher="APEX (github.com/microsoft/apex_plus)",
         licence="MIT",
         recognised_by="keys StartTimeOffset, ContextTokens, GeneratedTokens",
+        times=Times("ns"),
     ),
     arrival="StartTimeOffset",
-    tick_ns=1,
     prompt="ContextTokens",
     output="GeneratedTokens",
 )

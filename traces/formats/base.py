@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 from traces.cells import LEAST
 from traces.source import Source
 from traces.tally import Tally
+from traces.time_unit import Times
 
 CHUNK_ROWS = 1 << 12  # of text: few enough to stay in a processor's cache from one column to the next
 # The columns that a trace consists of; what else a file has is kept beside them.
@@ -29,7 +30,31 @@ class About:
     recognised_by: str
     kept: str = ""  # the columns kept beside a trace's
     own_times: bool = False
+    times: Times = field(default_factory=Times)  # times of day, unless said otherwise
     zero_output: str = "drop"  # what becomes of requests without output if nobody says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What is taken for granted while a file is read: the unit of its times, and of which kind its hash ids are.
+
+    `certain`: the unit is the user's or the layout's; otherwise it is a first guess.
+    """
+
+    unit: str
+    certain: bool = True
+    ids: str = "int64"  # one of hash_ids.TYPES
+
+
+class ReadAgain(Exception):
+    """The file turned out not to be as assumed: it has to be read once more, from the beginning.
+
+    `unit` or `ids` say what has to be assumed then (empty: as before).
+    """
+
+    def __init__(self, unit: str = "", ids: str = "") -> None:
+        super().__init__(unit or ids)
+        self.unit, self.ids = unit, ids
 
 
 class TraceFormat(Protocol):
@@ -52,12 +77,13 @@ class TraceFormat(Protocol):
         """Whether a file that begins so (unpacked; perhaps the whole file) has this layout."""
         ...
 
-    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """Record batches in the file's order, each row being one request.
 
         Columns: `row` (its number in the file, from 1, ascending), `arrival` (int64 nanoseconds or float64 seconds, of
         any origin), `prompt_tokens` and `output_tokens` (at least 1), perhaps the others of WHOLE, and what else the
         file has. All batches have one schema. Bad rows go to the tally, which raises TraceError or counts them.
+        ReadAgain where the file cannot be read as assumed (a unit that is certain never is the reason).
         """
         ...
 

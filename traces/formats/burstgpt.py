@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from traces.formats.base import About
 from traces.formats.csv_text import CsvFormat, output, seconds, text, whole
+from traces.time_unit import Times
 
 FORMAT = CsvFormat(
     about=About(
@@ -18,6 +19,7 @@ FORMAT = CsvFormat(
         licence="CC-BY 4.0",
         recognised_by="header Timestamp, Request tokens, Response tokens (6 or 8 columns)",
         kept="Session ID, Elapsed time, Model, Log Type",
+        times=Times("s"),
     ),
     columns=(
         seconds("Timestamp"),

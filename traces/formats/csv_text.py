@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
 from sim_core.errors import choices
 from traces.cells import LEAST, BadCell, integers, times
-from traces.formats.base import CHUNK_ROWS, About, selected, with_tokens
+from traces.formats.base import CHUNK_ROWS, About, Assumed, selected, with_tokens
+from traces.formats.csv_blocks import Watched, blocks
 from traces.source import Source
 from traces.tally import Tally
 
@@ -59,14 +59,15 @@ def output(source: str) -> Column:
 def seconds(source: str) -> Column:
     """The arrival, in seconds."""
 
-    def convert(cells: Sequence[str]) -> Any:
-        return np.frombuffer(times(cells), np.float64)
-
     def fast(array: pa.Array) -> Any:
         numbers = array.to_numpy()
         return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
 
-    return Column(source, "arrival", convert, kind=pa.float64(), fast=fast)
+    return Column(source, "arrival", _times_in("s"), kind=pa.float64(), fast=fast)
+
+
+def _times_in(unit: str) -> Convert:
+    return lambda cells: np.frombuffer(times(cells, unit), np.float64)
 
 
 def _whole(least: int) -> Convert:
@@ -133,8 +134,18 @@ class CsvFormat:
             return True
         return self.check_row(dict(zip(rows[0], rows[1] if len(rows) > 1 else [], strict=False)))
 
-    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """As TraceFormat: Arrow's way as far as the file is sound, from there row by row."""
+    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
+        """As TraceFormat."""
+        if assumed.unit == self.about.times.unit:
+            return self._read(source, tally)
+        columns = [
+            replace(column, convert=_times_in(assumed.unit), fast=None) if column.target == "arrival" else column
+            for column in self.columns
+        ]
+        return replace(self, columns=tuple(columns))._read(source, tally)
+
+    def _read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+        """Arrow's way as far as the file is sound, from there row by row."""
         if (yield from self._read_fast(source, tally)):
             return
         with source.open() as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
@@ -160,9 +171,10 @@ class CsvFormat:
         if not all(column.fast for column in present):
             return False
         with source.open() as stream:
-            watched = _Watched(stream)
+            watched = Watched(stream)
             try:
-                for block in _blocks(watched, len(header), {places[column.target]: column.kind for column in present}):
+                kinds = {places[column.target]: column.kind for column in present}
+                for block in blocks(watched, len(header), kinds, BLOCK_BYTES):
                     arrays = self._checked(block, places, tally)
                     if arrays is None or watched.hexadecimal:
                         return False
@@ -204,43 +216,6 @@ class CsvFormat:
         if not good.all():
             arrays = selected(arrays, good)
         return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._source("prompt_tokens")))
-
-
-class _Watched:
-    """A stream that notices hexadecimal numbers: Arrow takes them, though in a data file they are mistakes."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._last, self.closed = stream, b"", False
-        self.hexadecimal = False
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        both = (self._last + data[:1]).lower()
-        self.hexadecimal = self.hexadecimal or b"0x" in data or b"0X" in data or b"0x" in both
-        self._last = data[-1:]
-        return data
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def _blocks(stream: _Watched, width: int, kinds: dict[int, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    """The rows behind the header, columns named by their places; ArrowInvalid for what is not as it should be."""
-    names = [str(place) for place in range(width)]
-    reader = pa.csv.open_csv(
-        pa.PythonFile(stream, mode="r"),
-        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
-        # a blank line has one cell: it is amiss, so that rows keep their numbers
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=pa.csv.ConvertOptions(
-            column_types={str(place): kind for place, kind in kinds.items()},
-            include_columns=[str(place) for place in kinds],
-            null_values=[],
-            strings_can_be_null=False,
-        ),
-    )
-    with reader:
-        yield from reader
 
 
 def _places(columns: tuple[Column, ...], header: list[str] | None, tally: Tally) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -14,13 +15,17 @@ import pyarrow as pa
 
 from sim_core.errors import choices
 from traces.cells import LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
-from traces.formats.base import CHUNK_ROWS, About, with_tokens
+from traces.formats import hash_ids
+from traces.formats.base import CHUNK_ROWS, About, Assumed, ReadAgain, with_tokens
 from traces.source import Source
 from traces.tally import Tally
+from traces.time_unit import UNIT_NS
+from traces.unreadable import not_utf8
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 QUOTE_LENGTH = 60  # of what is quoted in an error
 MAX_LINE_BYTES = 1 << 26
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,15 @@ class Kept:
     type: pa.DataType
 
 
+HASH_IDS = Kept("hash_ids", pa.null())  # of the type that hash_ids.TYPES has for what is assumed
+
+
 @dataclass(frozen=True, slots=True)
 class JsonLinesFormat:
-    """A layout told by the keys of its first line. `tick_ns` is the unit of its arrival times."""
+    """A layout told by the keys of its first line. Its times may have fractions; they are read exactly."""
 
     about: About
     arrival: str
-    tick_ns: int
     prompt: str
     output: str
     kept: tuple[Kept, ...] = ()
@@ -53,31 +60,33 @@ class JsonLinesFormat:
         keys = keys_of(head)
         return set(self.required) <= keys or any(key in keys and self.arrival in keys for key, _ in self.refused)
 
-    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
         with source.open() as stream:
             lines = iter(lambda: stream.readline(MAX_LINE_BYTES), b"")
             while chunk := list(islice(lines, CHUNK_ROWS)):
-                yield self._batch(chunk, tally)
+                yield self._batch(chunk, tally, assumed)
         if not tally.rows:
             raise tally.error("the file is empty")
 
-    def _batch(self, lines: list[bytes], tally: Tally) -> pa.RecordBatch:
+    def _batch(self, lines: list[bytes], tally: Tally, assumed: Assumed) -> pa.RecordBatch:
         numbers: dict[str, list[int]] = {name: [] for name in ("row", "arrival", "prompt_tokens", "output_tokens")}
         kept: dict[str, list[Any]] = {part.key: [] for part in self.kept}
         for line in lines:
             tally.rows += 1
-            request = self._request(line, tally)
+            request = self._request(line, tally, assumed)
             if request is not None:
                 for name, number in request[0].items():
                     numbers[name].append(number)
                 for key in kept:
                     kept[key].append(request[1].get(key))
         arrays: dict[str, Any] = {name: np.array(values, np.int64) for name, values in numbers.items()}
-        arrays |= {part.key: self._kept_array(part, kept[part.key], arrays["row"], tally) for part in self.kept}
+        for part in self.kept:
+            array = _hash_id_array if part is HASH_IDS else _kept_array
+            arrays[part.key] = array(part, kept[part.key], arrays["row"], tally, assumed)
         return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self.prompt))
 
-    def _request(self, line: bytes, tally: Tally) -> tuple[dict[str, int], dict[str, Any]] | None:
+    def _request(self, line: bytes, tally: Tally, assumed: Assumed) -> tuple[dict[str, int], dict[str, Any]] | None:
         """The numbers of a line and all that it says; None for a blank or bad one."""
         key = ""
         try:
@@ -89,10 +98,7 @@ class JsonLinesFormat:
                 if key in fields:
                     raise BadCell(0, reason)
             key = self.arrival
-            arrival = _whole(fields, key, 0)
-            if arrival * self.tick_ns > MAX_INT:
-                raise BadCell(0, f"{arrival} is too large for a time")
-            numbers = {"row": tally.rows, "arrival": arrival * self.tick_ns}
+            numbers = {"row": tally.rows, "arrival": _nanoseconds(fields, key, assumed)}
             least_output = LEAST["output_tokens"] if tally.zero_output == "error" else 0
             for target, key, least in (("prompt_tokens", self.prompt, 0), ("output_tokens", self.output, least_output)):
                 numbers[target] = _whole(fields, key, least)
@@ -100,28 +106,46 @@ class JsonLinesFormat:
             tally.bad_row(tally.rows, bad.reason, key)
             return None
         except UnicodeDecodeError as error:
-            tally.bad_row(tally.rows, f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})")
+            tally.bad_row(tally.rows, not_utf8(error))
             return None
         except (ValueError, RecursionError) as error:
             tally.bad_row(tally.rows, f"is not a JSON object: {error}")
             return None
         return numbers, fields
 
-    def _kept_array(self, part: Kept, values: list[Any], numbers: Any, tally: Tally) -> pa.Array:
-        try:
-            return pa.array(values, part.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            pass
-        for index, value in enumerate(values):
-            try:
-                pa.array([value], part.type)
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-                row = int(numbers[index])
-                if not tally.skip_bad_rows:
-                    raise tally.error(f"{_quoted(value)} is not {part.type}", row, part.key) from None
-                # the request itself is sound: only what is kept beside it is not
-                values[index] = None
+
+def _kept_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, _: Assumed) -> pa.Array:
+    try:
         return pa.array(values, part.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        pass
+    for index, value in enumerate(values):
+        try:
+            pa.array([value], part.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            _check_left_out(value, str(part.type), int(numbers[index]), part.key, tally)
+            values[index] = None
+    return pa.array(values, part.type)
+
+
+def _hash_id_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, assumed: Assumed) -> pa.Array:
+    array = hash_ids.array(values, assumed.ids)
+    if array is not None:
+        return array
+    for index, value in enumerate(values):
+        if not hash_ids.sound(value):
+            _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, tally)
+            values[index] = None
+    kind = hash_ids.wider(values, assumed.ids)
+    if kind != assumed.ids:
+        raise ReadAgain(ids=kind)
+    return hash_ids.array(values, kind)
+
+
+def _check_left_out(value: object, wanted: str, row: int, key: str, tally: Tally) -> None:
+    """TraceError unless bad rows are left out: then this value alone is, as the request itself is sound."""
+    if not tally.skip_bad_rows:
+        raise tally.error(f"{_quoted(value)} is not {wanted}", row, key)
 
 
 def keys_of(head: bytes) -> set[str]:
@@ -130,8 +154,21 @@ def keys_of(head: bytes) -> set[str]:
     return {key.decode() for key in _KEY.findall(line)} if line.startswith(b"{") else set()
 
 
+class _Fraction(float):
+    """A number with a fraction or an exponent, and how it is written: times are read exactly."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> _Fraction:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
 def _object(text: str) -> dict[str, Any]:
-    fields = json.loads(text, parse_constant=_no_constant)
+    fields = json.loads(text, parse_constant=_no_constant, parse_float=_Fraction)
     if not isinstance(fields, dict):
         raise ValueError(_quoted(fields))
     return fields
@@ -141,12 +178,29 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
+    """The time in whole nanoseconds, the nearest ones. It may be a text with a number in it."""
+    value = _value(fields, key)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = _Fraction(value)
+    if not isinstance(value, int | _Fraction) or isinstance(value, bool):
+        raise BadCell(0, f"{_quoted(value)} is not a number")
+    if value < 0:
+        raise BadCell(0, f"{value} must be 0 or more")
+    ticks_ns = UNIT_NS[assumed.unit]
+    if value > MAX_INT // ticks_ns:
+        if not assumed.certain and assumed.unit != "ns" and value <= MAX_INT:
+            raise ReadAgain(unit="ns")
+        raise BadCell(0, f"{value} is too large for a time")
+    return value * ticks_ns if isinstance(value, int) else round(Decimal(value.text) * ticks_ns)
+
+
 def _whole(fields: dict[str, Any], key: str, least: int) -> int:
-    if key not in fields:
-        raise BadCell(0, f"the key is missing{choices(key, fields)}")
-    value = fields[key]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT_FLOAT:
-        value = int(value)
+    value = _value(fields, key)
+    if isinstance(value, float):
+        if not -MAX_EXACT_FLOAT <= value <= MAX_EXACT_FLOAT:
+            raise BadCell(0, f"{value} is too large to be exact as a fraction; write it as a whole number")
+        value = int(value) if value.is_integer() else value
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadCell(0, f"{_quoted(value)} is not a whole number")
     if value < least:
@@ -154,6 +208,12 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
     if value > MAX_INT:
         raise BadCell(0, f"{value} is too large (at most {MAX_INT})")
     return value
+
+
+def _value(fields: dict[str, Any], key: str) -> Any:
+    if key not in fields:
+        raise BadCell(0, f"the key is missing{choices(key, fields)}")
+    return fields[key]
 
 
 def _quoted(value: object) -> str:

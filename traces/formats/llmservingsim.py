@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from traces.formats.base import About
 from traces.formats.json_lines import JsonLinesFormat, Kept
+from traces.time_unit import Times
 
 FORMAT = JsonLinesFormat(
     about=About(
@@ -20,9 +21,9 @@ FORMAT = JsonLinesFormat(
         licence="MIT",
         recognised_by="keys arrival_time_ns, input_toks, output_toks",
         kept="session_id",
+        times=Times("ns", named=True),
     ),
     arrival="arrival_time_ns",
-    tick_ns=1,
     prompt="input_toks",
     output="output_toks",
     kept=(Kept("session_id", pa.string()),),

@@ -1,15 +1,18 @@
-"""Mooncake's traces of Kimi (conversation, tool and agent, synthetic; and the older single file).
+"""Mooncake's traces of Kimi (conversation, tool and agent, synthetic; and the older single file), and others like them.
 
 Layout: FAST25-release/README.md of github.com/kvcache-ai/Mooncake: one JSON object a line with timestamp
-(milliseconds), input_length, output_length and hash_ids, the prefix blocks of 512 tokens.
+(milliseconds), input_length, output_length and hash_ids, the prefix blocks of 512 tokens. Alibaba's Bailian traces
+(README.md of github.com/alibaba-edu/qwen-bailian-usagetraces-anon) have the same keys and chat_id, parent_chat_id, type
+and turn, blocks of 16 tokens, and timestamp in seconds. Other tools write either unit, also with fractions.
 """
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from traces.formats.base import About
-from traces.formats.json_lines import JsonLinesFormat, Kept
+from traces.formats.json_lines import HASH_IDS, JsonLinesFormat
+from traces.time_unit import Times
+
+BAILIAN = ("chat_id", "parent_chat_id")
 
 FORMAT = JsonLinesFormat(
     about=About(
@@ -19,10 +22,10 @@ FORMAT = JsonLinesFormat(
         licence="Apache 2.0",
         recognised_by="keys timestamp, input_length, output_length",
         kept="hash_ids",
+        times=Times("ms", varies=True, dialects={BAILIAN: "s"}),
     ),
     arrival="timestamp",
-    tick_ns=1_000_000,
     prompt="input_length",
     output="output_length",
-    kept=(Kept("hash_ids", pa.list_(pa.int64())),),
+    kept=(HASH_IDS,),
 )

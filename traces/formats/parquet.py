@@ -1,12 +1,15 @@
 """Our own Parquet: the columns of a trace under their own names, and what else was kept.
 
 Layout: request_id, application_id, arrival_s (float64 seconds, kept as they are), batch_size, prompt_tokens,
-output_tokens (int64); only the times and the sizes are required, so that other tools can write it too.
+output_tokens (int64); only the times and the sizes are required, so that other tools can write it too. As in text,
+whole numbers may be written as floats (pandas does so to a column with a gap in it): 3.0 is 3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.cells import DEFAULT, LEAST
-from traces.formats.base import WHOLE, About, selected, with_tokens
+from traces.cells import DEFAULT, LEAST, MAX_EXACT_FLOAT, MAX_INT
+from traces.formats.base import WHOLE, About, Assumed, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
+from traces.time_unit import Times
 
 BATCH_ROWS = 1 << 16
 MAGIC = b"PAR1"
@@ -36,6 +40,7 @@ class ParquetFormat:
         recognised_by="Parquet with arrival_s, prompt_tokens, output_tokens",
         kept="all columns",
         own_times=True,
+        times=Times("s", named=True),
         zero_output="error",
     )
     arrival = "arrival_s"
@@ -45,7 +50,7 @@ class ParquetFormat:
         """By Parquet's first bytes: the columns are at the file's end."""
         return head.startswith(MAGIC)
 
-    def read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
+    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
         with source.failures_explained():
             try:
@@ -78,7 +83,7 @@ def _check_columns(schema: pa.Schema, tally: Tally) -> None:
         if column not in schema.names:
             continue
         kind = schema.field(column).type
-        if not (pa.types.is_integer(kind) or (column == "arrival_s" and pa.types.is_floating(kind))):
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
             wanted = "numbers" if column == "arrival_s" else "whole numbers"
             raise tally.error(f"holds {kind}, not {wanted}", column=column)
 
@@ -91,12 +96,12 @@ def _checked(batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
         if name in ("row", "arrival"):
             raise tally.error(f"column {name!r}: this name is taken; rename it")
         if name == "arrival_s":
-            columns["arrival"] = _numbers(batch[name], name, 0, pa.float64(), good, tally, columns["row"])
+            columns["arrival"] = _numbers(_Cells(batch[name], name, 0, columns["row"]), pa.float64(), good, tally)
         elif name in WHOLE:
             # what zero output means is decided below, for all of them
             zero_is_fine = name == "output_tokens" and tally.zero_output != "error"
-            least = 0 if zero_is_fine else LEAST[name]
-            columns[name] = _numbers(batch[name], name, least, pa.int64(), good, tally, columns["row"])
+            cells = _Cells(batch[name], name, 0 if zero_is_fine else LEAST[name], columns["row"])
+            columns[name] = _numbers(cells, pa.int64(), good, tally)
         else:
             columns[name] = batch[name]
     for name, number in DEFAULT.items():
@@ -106,21 +111,61 @@ def _checked(batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(with_tokens(columns, tally, "prompt_tokens"))
 
 
-def _numbers(column: pa.Array, name: str, least: int, kind: pa.DataType, good: Any, tally: Tally, rows: Any) -> Any:
-    wrong = column.is_null().to_numpy(zero_copy_only=False)
-    try:
-        values = pc.fill_null(column, least).cast(kind).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # unsigned numbers beyond int64
-        raise tally.error("holds numbers that are too large", column=name) from None
-    wrong = wrong | ~(values >= least)
-    if kind == pa.float64():
-        wrong |= np.isinf(values)
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """A column of numbers, the least that they may be, and the numbers of their rows."""
+
+    values: pa.Array
+    name: str
+    least: int
+    rows: Any
+
+
+def _numbers(cells: _Cells, kind: pa.DataType, good: Any, tally: Tally) -> Any:
+    """The column as int64 or float64; cells that are wrong are marked in `good` where bad rows are to be left out."""
+    numbers, wrong = _whole(cells.values) if kind == pa.int64() else _times(cells.values)
+    wrong = wrong | ~(numbers >= cells.least)
     for index in np.flatnonzero(wrong & good):
-        value = column[int(index)].as_py()
-        reason = "the cell is empty" if value is None else f"{value!r} must be {least} or more, and finite"
-        tally.bad_row(int(rows[index]), reason, name)
+        tally.bad_row(int(cells.rows[index]), _reason(cells, int(index), kind), cells.name)
         good[index] = False
-    return values
+    return numbers
+
+
+def _times(values: pa.Array) -> tuple[Any, Any]:
+    """Numbers as float64, and which of them are none or not finite."""
+    floats = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # an empty cell is NaN
+    return floats, ~np.isfinite(floats)
+
+
+def _whole(values: pa.Array) -> tuple[Any, Any]:
+    """Numbers as int64, and which of them are no whole numbers of 64 bits (1 stands in their place)."""
+    if pa.types.is_floating(values.type):
+        floats, _ = _times(values)
+        whole = (np.abs(floats) <= MAX_EXACT_FLOAT) & (floats == np.floor(floats))
+        return np.where(whole, floats, 1).astype(np.int64), ~whole
+    empty = values.is_null().to_numpy(zero_copy_only=False)
+    try:
+        return pc.fill_null(values.cast(pa.int64()), 1).to_numpy(zero_copy_only=False), empty
+    except pa.ArrowInvalid:  # unsigned numbers beyond int64, decimals with a fraction
+        exact = [1 if number is None else number for number in values.to_pylist()]
+    fits = [number == int(number) and abs(number) <= MAX_INT for number in exact]
+    numbers = [int(number) if fit else 1 for number, fit in zip(exact, fits, strict=True)]
+    return np.array(numbers, np.int64), ~np.array(fits) | empty
+
+
+def _reason(cells: _Cells, index: int, kind: pa.DataType) -> str:
+    value = cells.values[index].as_py()
+    if value is None:
+        return "the cell is empty"
+    shown = str(value)
+    if kind == pa.int64() and value == value and abs(value) != inf:
+        if value != int(value):
+            return f"{shown} is not a whole number"
+        if isinstance(value, float) and abs(value) > MAX_EXACT_FLOAT:
+            return f"{shown} is too large to be exact as a fraction; write it as a whole number"
+        if value > MAX_INT:
+            return f"{shown} is too large (at most {MAX_INT})"
+    return f"{shown} must be {cells.least} or more, and finite"
 
 
 FORMAT = ParquetFormat()

@@ -15,6 +15,7 @@ import pyarrow as pa
 from traces.cells import DEFAULT, BadCell, integers
 from traces.formats.base import About
 from traces.formats.csv_text import Column, CsvFormat, output, seconds, whole
+from traces.time_unit import Times
 from traces.writer import GENERATIVE_LLM
 
 
@@ -39,6 +40,7 @@ FORMAT = CsvFormat(
         licence="your own",
         recognised_by="header request_id, arrival_timestamp, prompt_size, token_size",
         own_times=True,
+        times=Times("s"),
         zero_output="error",
     ),
     columns=(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from traces.formats.base import About
 from traces.formats.csv_text import CsvFormat, output, seconds, whole
+from traces.time_unit import Times
 
 FORMAT = CsvFormat(
     about=About(
@@ -16,6 +17,7 @@ FORMAT = CsvFormat(
         publisher="Vidur (github.com/microsoft/vidur)",
         licence="MIT",
         recognised_by="header arrived_at, num_prefill_tokens, num_decode_tokens",
+        times=Times("s"),
     ),
     columns=(
         seconds("arrived_at"),

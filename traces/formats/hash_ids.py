@@ -1,0 +1,80 @@
+"""Hash ids of prefix blocks, as files have them: whole numbers of 64 bits, signed or not, or hashes written as text.
+
+Nothing is computed from them; they are kept exactly. One file has one type, the narrowest of TYPES that holds all.
+"""
+
+from __future__ import annotations
+
+import array as numbers
+import re
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from traces.cells import MAX_EXACT_FLOAT
+
+TYPES = {"int64": pa.list_(pa.int64()), "uint64": pa.list_(pa.uint64()), "text": pa.list_(pa.string())}
+CODES = {"int64": "q", "uint64": "Q"}
+LIMITS = {"int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
+WANTED = "list<hash ids: whole numbers, or text of 8 or more hexadecimal digits>"
+_TEXT = re.compile(r"-?[0-9]+|(?:0x)?[0-9a-fA-F]{8,}|0x[0-9a-fA-F]+")
+
+
+def array(values: Sequence[Any], kind: str) -> pa.Array | None:
+    """The ids of several requests (None: a request without ids). None if they do not fit the type of this kind."""
+    if _integers(values, kind) and (found := _array(values, kind)) is not None:
+        return found
+    if not all(map(sound, values)):
+        return None
+    spell = _text if kind == "text" else _whole
+    return _array([None if ids is None else list(map(spell, ids)) for ids in values], kind)
+
+
+def _integers(values: Sequence[Any], kind: str) -> bool:
+    """Whether all ids are integers of this kind: Arrow's own conversion would cut the fractions off."""
+    try:
+        numbers.array(CODES[kind], chain.from_iterable(ids or () for ids in values))
+    except (KeyError, TypeError, OverflowError):
+        return False
+    return True
+
+
+def _array(values: Sequence[Any], kind: str) -> pa.Array | None:
+    try:
+        return pa.array(values, TYPES[kind])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return None
+
+
+def sound(value: object) -> bool:
+    """Whether these are a request's hash ids."""
+    return value is None or (isinstance(value, list) and all(map(_sound_id, value)))
+
+
+def wider(values: Sequence[Any], kind: str) -> str:
+    """The narrowest kind, from `kind` on, that holds these sound ids too."""
+    ids = [one for ids in values if ids is not None for one in ids if one is not None]
+    if not any(isinstance(one, str) for one in ids):
+        for wide in list(LIMITS)[list(TYPES).index(kind) :]:
+            least, most = LIMITS[wide]
+            if all(least <= one <= most for one in ids):
+                return wide
+    return "text"
+
+
+def _sound_id(one: object) -> bool:
+    if isinstance(one, str):
+        return _TEXT.fullmatch(one) is not None
+    if isinstance(one, float):  # 3.0
+        return one.is_integer() and abs(one) <= MAX_EXACT_FLOAT
+    return one is None or (isinstance(one, int) and not isinstance(one, bool))
+
+
+def _text(one: Any) -> str | None:
+    return one if one is None or isinstance(one, str) else str(int(one))
+
+
+def _whole(one: Any) -> Any:
+    return int(one) if isinstance(one, float) else one

@@ -1,0 +1,34 @@
+"""The identity of a trace file: what decides the trace that is read from it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from traces.time_unit import AUTO
+from traces.unreadable import GZIP_MAGIC, ZSTD_MAGIC
+
+LEAST_BYTES = 64
+
+
+def file_identity(path: Path, *, source: str = "", time_unit: str = AUTO) -> str:
+    """SHA-256 in hex over the file's bytes, and over the unit of its times where its format does not say it.
+
+    Rows are read only to find out such a unit. OSError when the file cannot be read; TraceError where the unit is not
+    clear.
+    """
+    with path.open("rb") as file:
+        head = file.read(LEAST_BYTES)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if time_unit == AUTO and not _may_vary(head):
+        return digest
+    from traces.reading import ReadOptions, unit_beside_format  # and Arrow, which other traces do without
+
+    unit = unit_beside_format(path, source, ReadOptions(time_unit=time_unit))
+    return hashlib.sha256(f"{digest} in {unit}".encode()).hexdigest() if unit else digest
+
+
+def _may_vary(head: bytes) -> bool:
+    """Whether a file that begins so may have a layout whose files are in several units: JSON, or packed."""
+    return head.startswith((GZIP_MAGIC, ZSTD_MAGIC)) or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")

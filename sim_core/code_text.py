@@ -2,7 +2,7 @@
 
 Left out, since none of them decides a figure: positions, comments, docstrings, annotations (but those of a class body,
 where they make the fields of a dataclass), `pass`, what stands under `if TYPE_CHECKING`, the message of an assertion,
-the texts of a raised error, and imports of names that nothing of the rest uses. The form is the same in all versions of
+the texts of a raised error, calls of `warnings.warn`, and imports of names that nothing of the rest uses. The form is the same in all versions of
 Python: it leaves out empty fields, such as those that a later version adds, and writes text in ASCII.
 
 `sim_core.code_identity` imports this module when the first key is wanted: nothing else needs `ast`.
@@ -109,7 +109,8 @@ class _Writer(ast.NodeVisitor):
         self.parts.append(f"Name({node.id!a})")
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if not isinstance(node.value, ast.Constant):  # a docstring, or `...`
+        # Not a docstring, nor `...`, nor a warning, which only says something.
+        if not isinstance(node.value, ast.Constant) and not _is_warning(node.value):
             self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
@@ -199,3 +200,8 @@ def _is_text(value: ast.expr) -> bool:
     if isinstance(value, ast.BinOp):
         return _is_text(value.left) or _is_text(value.right)
     return isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
+
+
+def _is_warning(node: ast.expr) -> bool:
+    call = node.func if isinstance(node, ast.Call) else None
+    return isinstance(call, ast.Attribute) and call.attr == "warn" and _is_called(call.value, "warnings")

@@ -38,6 +38,7 @@ def test_a_filled_machine_holds_as_many_instances_as_fit_each_with_the_memory_of
     state: str, count: int, held: int
 ) -> None:
     with warnings.catch_warnings(action="error"):
+        warnings.filterwarnings("ignore", message=".*left out as implausible")  # of the measurements, not of machines
         found = instances(*parallel(count, f"start_state={state}", "start_state.fill_machine=true"))
     assert [instance.processors for instance in found] == [count] * held
     assert [instance.tensor_parallelism for instance in found] == [count] * held
@@ -64,7 +65,8 @@ def test_unless_it_is_filled_a_machine_is_one_instance_with_all_of_its_memory_as
         found = instances(*parallel(2, f"start_state={state}"))
     assert [(instance.processors, instance.tensor_parallelism) for instance in found] == [(8, 2)]
     assert found[0].memory.capacity_tokens == (8 * GPU_BYTES - LLAMA_BYTES) // LLAMA_KV_BYTES
-    assert [str(warning.message) for warning in said] == [
+    of_machines = [text for warning in said if "implausible" not in (text := str(warning.message))]
+    assert of_machines == [
         "start_state.instance.tensor_parallelism=2: a machine is one instance, with the memory (at the price) of 8 "
         "GPUs and the speed of 2, as in SplitwiseSim; start_state.fill_machine=true makes it 4 of 2 GPUs each"
     ]

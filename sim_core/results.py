@@ -12,6 +12,7 @@ from sim_core.errors import InvariantError
 from sim_core.performance.base import IterationTimes
 from sim_core.performance.db import times_from_curve
 from sim_core.recorder import Recorder
+from sim_core.request_state import RequestState, Situation
 from sim_core.spec import ApplicationSpec, SimSpec
 from sim_core.statistics import mean, percentile
 from sim_core.trace import Trace
@@ -27,8 +28,9 @@ class SimResult:
     """Columns recorded during a run, and what follows from them.
 
     `requests`: a column a name, a row a completed request in order of completion. `unserved`: likewise for the
-    rejected and the unfinished (in that order, then by arrival), with `outcome` and `reason`. `instances`: a column
-    a name, a row an instance. NaN stands for "did not happen", such as the transfer of a request that stayed.
+    rejected and the unfinished (in that order, then by arrival), with `outcome`, `state` (a `RequestState`), `instance`
+    (the name of the one that the state concerns, or "") and `reason`, which says the same in words. `instances`: a
+    column a name, a row an instance. NaN stands for "did not happen", such as the transfer of a request that stayed.
     """
 
     requests: Columns
@@ -122,21 +124,22 @@ def _add_slowdowns(requests: Columns, spec: SimSpec, arithmetic: Arithmetic) -> 
 
 
 def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
-    rows = [(request.index, "rejected", reason) for request, reason in simulation.recorder.rejected]
+    rows = [(request.index, situation) for request, situation in simulation.recorder.rejected]
     for application in simulation.applications.values():
-        for request in application.unfinished():
-            rows.append((request.index, "unfinished", application.state_of(request)))
-    come = simulation.recorder.numbers("index") + array("i", [row for row, _, _ in rows])
-    never = "the run ended before it reached its application"
-    rows.extend((row, "unfinished", never) for row in simulation.arithmetic.missing(come, len(trace)))
+        rows.extend((request.index, application.situation_of(request)) for request in application.unfinished())
+    come = simulation.recorder.numbers("index") + array("i", [row for row, _ in rows])
+    never = Situation(RequestState.NOT_REACHED)
+    rows.extend((row, never) for row in simulation.arithmetic.missing(come, len(trace)))
     return {
-        "request_id": [trace.request_id[row] for row, _, _ in rows],
-        "application_id": [trace.application_id[row] for row, _, _ in rows],
-        "arrival_s": [trace.arrival_s[row] for row, _, _ in rows],
-        "prompt_tokens": [trace.prompt_tokens[row] for row, _, _ in rows],
-        "output_tokens": [trace.output_tokens[row] for row, _, _ in rows],
-        "outcome": [outcome for _, outcome, _ in rows],
-        "reason": [reason for _, _, reason in rows],
+        "request_id": [trace.request_id[row] for row, _ in rows],
+        "application_id": [trace.application_id[row] for row, _ in rows],
+        "arrival_s": [trace.arrival_s[row] for row, _ in rows],
+        "prompt_tokens": [trace.prompt_tokens[row] for row, _ in rows],
+        "output_tokens": [trace.output_tokens[row] for row, _ in rows],
+        "outcome": [situation.state.outcome for _, situation in rows],
+        "reason": [situation.reason() for _, situation in rows],
+        "state": [situation.state for _, situation in rows],
+        "instance": [situation.instance for _, situation in rows],
     }
 
 

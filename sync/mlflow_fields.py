@@ -19,7 +19,7 @@ from sync.mlflow_store import DatasetInput
 from sync.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.privacy import Scrubber
 from sync.run_figures import provisioned
-from sync.series import BY_PERCENTILE, OVER_TIME, Derived
+from sync.series import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
 from sync.verdict import WITHIN, Standing, design, verdict
 
 KEY_TAG = "config.hash"
@@ -131,7 +131,7 @@ def tags(
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
-        "unserved": "; ".join(f"{count} {told}" for told, count in unserved.items()),
+        "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
         NOTE_TAG: _note(outcome, unserved, scrub),
         OUTCOME_TAG: _plain_json(outcome, scrub),
@@ -156,7 +156,7 @@ def _note(outcome: Outcome, unserved: Mapping[str, int], scrub: Scrubber) -> str
     if outcome.error:
         lines.append(outcome.error.partition("\n")[0])
     if unserved:
-        lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
+        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
     again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page

@@ -100,7 +100,10 @@ class Application:
         instance = request.token_instance
         if self._joined is not None:
             self._joined(instance)
+        instance.in_transit -= 1
         instance.enter(request.decode_task())
+        if instance.waiting and not instance.decodes:  # it did not start by itself
+            instance.go_on()
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
         needed = request.prompt_kv_tokens + request.decode_kv_tokens

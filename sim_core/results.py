@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sim_core.performance.db import times_from_curve
 from sim_core.recorder import Recorder
 from sim_core.request_state import RequestState, Situation
 from sim_core.spec import ApplicationSpec, SimSpec
+from sim_core.standstill import Standstill, Unfinished, standstill_of
 from sim_core.statistics import mean, percentile
 from sim_core.trace import Trace
 
@@ -40,6 +42,7 @@ class SimResult:
     completed: int = 0
     rejected: int = 0
     unfinished: int = 0
+    standstill: Standstill | None = None  # instances that wait for memory which nobody frees, and their requests
     events: int = 0
     end_s: float = 0.0
     stopped_s: float | None = None  # when `sim_core.early_stop` ended the run; None: it ran to its end
@@ -49,7 +52,8 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
     """The result of a run that has ended, at `stopped_s` before its time. The summary of such a run has no times:
     they would be those of the requests that came first."""
     recorder = simulation.recorder
-    unserved = _unserved(simulation, trace)
+    unfinished_situations = _unfinished(simulation)
+    unserved = _unserved(simulation, trace, unfinished_situations)
     rejected = len(recorder.rejected)
     unfinished = len(unserved["request_id"]) - rejected
     if len(recorder) + rejected + unfinished != len(trace):
@@ -66,6 +70,7 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         completed=len(recorder),
         rejected=rejected,
         unfinished=unfinished,
+        standstill=standstill_of(simulation.instances, unfinished_situations),
         events=simulation.engine.events,
         end_s=simulation.engine.now,
         stopped_s=stopped_s,
@@ -123,10 +128,18 @@ def _add_slowdowns(requests: Columns, spec: SimSpec, arithmetic: Arithmetic) -> 
     requests.update(ttft_slowdown=ttft, tbt_slowdown=tbt, e2e_slowdown=e2e)
 
 
-def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
+def _unfinished(simulation: Simulation) -> list[Unfinished]:
+    """The requests that an application has taken and not completed, with their application's number."""
+    return [
+        (number, request, application.situation_of(request))
+        for number, application in simulation.applications.items()
+        for request in application.unfinished()
+    ]
+
+
+def _unserved(simulation: Simulation, trace: Trace, unfinished: Sequence[Unfinished]) -> dict[str, list[object]]:
     rows = [(request.index, situation) for request, situation in simulation.recorder.rejected]
-    for application in simulation.applications.values():
-        rows.extend((request.index, application.situation_of(request)) for request in application.unfinished())
+    rows.extend((request.index, situation) for _, request, situation in unfinished)
     come = simulation.recorder.numbers("index") + array("i", [row for row, _ in rows])
     never = Situation(RequestState.NOT_REACHED)
     rows.extend((row, never) for row in simulation.arithmetic.missing(come, len(trace)))
@@ -174,6 +187,9 @@ def _summary(result: SimResult, trace: Trace, arithmetic: Arithmetic) -> dict[st
     }
     if result.stopped_s is not None:
         summary["run/stopped_early_s"] = result.stopped_s
+    if result.standstill is not None:
+        summary["run/standstill_requests"] = float(result.standstill.requests)
+        summary["run/standstill_s"] = result.standstill.since_s
     if result.completed == 0 or result.stopped_s is not None:
         return summary
     requests = result.requests

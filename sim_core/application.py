@@ -9,6 +9,7 @@ from sim_core.engine import Engine
 from sim_core.network import Network
 from sim_core.recorder import Recorder
 from sim_core.request import Request, Task
+from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler
 from sim_core.spec import ApplicationSpec
 
@@ -49,7 +50,7 @@ class Application:
     def arrive(self, request: Request) -> None:
         """A request comes from the router."""
         if not self.instances:
-            self.recorder.reject(request, f"application {self.spec.application_id} has no instance")
+            self.recorder.reject(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
             return
         if self._ready_s > 0.0 and self.engine.now < self._ready_s:
             self._early.append(request)
@@ -103,11 +104,15 @@ class Application:
         instance = request.token_instance
         if self._joined is not None:
             self._joined(instance)
+        instance.in_transit -= 1
         instance.enter(request.decode_task())
+        if instance.waiting and not instance.decodes:  # it did not start by itself
+            instance.go_on()
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
-        self.recorder.reject(request, f"needs {needed} tokens of KV cache, the instance holds {capacity_tokens}")
+        situation = Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=capacity_tokens)
+        self.recorder.reject(request, situation)
 
     def _withdraw(self, request: Request) -> None:
         """Let the scheduler forget a placement: to its counts the request has come and gone."""
@@ -157,21 +162,22 @@ class Application:
         request.end_s = self.engine.now
         self.recorder.complete(request)
 
-    def state_of(self, request: Request) -> str:
-        """Where an unfinished request is, for people."""
+    def situation_of(self, request: Request) -> Situation:
+        """Where an unfinished request is."""
+        prompt, token = request.prompt_instance, request.token_instance
         if request.prompt_start_s is None:
-            return f"waits for its prompt on {request.prompt_instance.name}"
+            return Situation(RequestState.WAITS_FOR_PROMPT, prompt.name)
         if request.prompt_end_s is None:
-            return f"its prompt runs on {request.prompt_instance.name}"
+            return Situation(RequestState.PROMPT_RUNNING, prompt.name)
         if request.token_end_s is not None:
-            return "its last token is on the way"
-        if request.prompt_instance is not request.token_instance and request.transfer_end_s is None:
+            return Situation(RequestState.LAST_TOKEN_ON_ITS_WAY)
+        if prompt is not token and request.transfer_end_s is None:
             if request.transfer_start_s is None:
-                return f"waits for memory on {request.token_instance.name} to send its KV cache there"
-            return f"its KV cache is on the way to {request.token_instance.name}"
+                return Situation(RequestState.WAITS_TO_SEND, token.name)
+            return Situation(RequestState.IN_TRANSFER, token.name)
         if request.token_start_s is None:
-            return f"waits to decode on {request.token_instance.name}"
-        return f"decodes on {request.token_instance.name}"
+            return Situation(RequestState.WAITS_TO_DECODE, token.name)
+        return Situation(RequestState.DECODING, token.name)
 
     def in_cluster(self) -> int:
         """How many requests have come and not left."""

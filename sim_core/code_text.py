@@ -2,8 +2,9 @@
 
 Left out, since none of them decides a figure: positions, comments, docstrings, annotations (but those of a class body,
 where they make the fields of a dataclass), `pass`, what stands under `if TYPE_CHECKING`, the message of an assertion,
-the texts of a raised error, calls of `warnings.warn`, and imports of names that nothing of the rest uses. The form is the same in all versions of
-Python: it leaves out empty fields, such as those that a later version adds, and writes text in ASCII.
+the texts of a raised error, calls of `warnings.warn`, and imports of names that nothing of the rest uses. The form is
+the same in all versions of Python: it leaves out empty fields, such as those that a later version adds, and writes text
+in ASCII.
 
 `sim_core.code_identity` imports this module when the first key is wanted: nothing else needs `ast`.
 """

@@ -55,13 +55,6 @@ class Engine:
         heappush(self._heap, event)
         return event
 
-    def is_only(self, method: Callable[..., None]) -> bool:
-        """Whether nothing but calls of `method`, of whichever object, is to come."""
-        return all(
-            type(event) is Event and (event.handler is None or getattr(event.handler, "__func__", None) is method)
-            for event in self._heap
-        )
-
     def __len__(self) -> int:
         """Events to come, cancelled ones and arrivals included."""
         return len(self._heap)

@@ -4,45 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sim_core.engine import Engine
+from sim_core.engine import Engine, Event
 from sim_core.request import Request
+from sim_core.standstill import deadlocked
 
 RETRY_S = 1.0  # where the destination is full, a transfer is tried again this often (SplitwiseSim)
 BYTES_PER_GB = 1024**3
 
 
-class Standstill:
-    """What the networks of one run know together: since when nothing but retries has been to come, and all in vain."""
+class WaitingTransfers:
+    """The transfers that wait for memory at their destination, of all networks of a run: by request, the next try."""
 
-    __slots__ = ("since_s",)
+    __slots__ = ("gave_up_s", "retries", "tries")
 
     def __init__(self) -> None:
-        self.since_s: float | None = None
+        self.tries: dict[Request, Event] = {}
+        self.retries = 0  # in vain, since the last search for a deadlock
+        self.gave_up_s: float | None = None  # when the last transfer was given up
 
 
 class Network:
     """Links of one bandwidth, one to each transfer: nothing contends.
 
-    A transfer takes the destination's memory when it starts and frees the source's when it ends. Once nothing but
-    retries is left to happen and each of them has been tried in vain, no memory will ever be freed: they are given up,
-    and their requests stay unfinished.
+    A transfer takes the destination's memory when it starts and frees the source's when it ends. It is given up, and
+    its request stays unfinished, where the destination stands still without room for it, or source and destination
+    belong to instances that wait for each other.
     """
 
     def __init__(
         self,
         engine: Engine,
-        standstill: Standstill,
+        waiting: WaitingTransfers,
         kv_bytes_per_token: int,
         bandwidth_gb_per_s: float,
         on_delivery: Callable[[Request], None],
     ) -> None:
         self._engine = engine
-        self._standstill = standstill
+        self._waiting = waiting
         self._kv_bytes_per_token = kv_bytes_per_token
         self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
         self.on_delivery = on_delivery
-        self.retries = 0
-        self._look_at = 0  # the retry at which to look whether anything else is to come
 
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
@@ -50,40 +51,50 @@ class Network:
         engine = self._engine
         kv_tokens = request.kv_tokens
         if destination.kv_tokens + kv_tokens > destination.kv_capacity:
-            self._retry(request)
+            self._wait(request)
             return
-        self._standstill.since_s = None
         destination.take_memory(kv_tokens)
-        destination.kv_holders += 1
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
         engine.at(engine.now + size_bytes / self._bytes_per_s, self._deliver, request)
 
-    def _retry(self, request: Request) -> None:
-        engine = self._engine
-        self.retries += 1
-        if self.retries >= self._look_at:
-            if self._is_stuck():
-                return
-            # a look costs as many steps as there are events, so it is taken once in so many retries
-            self._look_at = self.retries + len(engine)
-        engine.at(engine.now + RETRY_S, self._send_again, request)
+    def _wait(self, request: Request) -> None:
+        """The destination is full."""
+        waiting, engine = self._waiting, self._engine
+        if request.token_instance.never_fits(request.kv_tokens):
+            self._give_up(request)
+            return
+        waiting.tries[request] = engine.at(engine.now + RETRY_S, self._send_again, request)
+        waiting.retries += 1
+        if waiting.retries > len(waiting.tries):  # the search costs as many steps as there are transfers
+            waiting.retries = 0
+            self._resolve_deadlock()
 
     def _send_again(self, request: Request) -> None:
-        """A retry, told by its name from a first attempt that is still to come."""
+        del self._waiting.tries[request]
         self.send(request)
 
-    def _is_stuck(self) -> bool:
-        """Whether for longer than a round of retries there has been nothing else, and none has succeeded."""
-        standstill, now = self._standstill, self._engine.now
-        if not self._engine.is_only(Network._send_again):
-            standstill.since_s = None
-        elif standstill.since_s is None:
-            standstill.since_s = now
-        else:
-            return now - standstill.since_s > RETRY_S
-        return False
+    def _resolve_deadlock(self) -> None:
+        """Where instances wait for each other, they run what they can, or else their transfers are given up."""
+        tries = self._waiting.tries
+        instances = deadlocked(tries)
+        started = [instance for instance in instances if instance.go_on(despite_transfers=True)]
+        if started:
+            return
+        for request in [request for request in tries if request.prompt_instance in instances]:
+            tries.pop(request).cancel()
+            self._give_up(request)
+
+    def _give_up(self, request: Request) -> None:
+        """`request` will never be sent and keeps its memory: its instance need not wait for that memory any longer."""
+        self._waiting.gave_up_s = self._engine.now
+        source, destination = request.prompt_instance, request.token_instance
+        for instance in (source, destination):
+            if instance.still_since_s is None:
+                instance.still_since_s = self._engine.now
+        source.given_up += 1
+        source.go_on()
 
     def _deliver(self, request: Request) -> None:
         request.transfer_end_s = self._engine.now

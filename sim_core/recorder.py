@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from sim_core.arithmetic import NAN
 from sim_core.request import Request
+from sim_core.request_state import Situation
 
 TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s")
 MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
@@ -23,7 +24,7 @@ class Recorder:
     __slots__ = ("_block", "_numbers", "_times", "_written", "rejected")
 
     def __init__(self) -> None:
-        self.rejected: list[tuple[Request, str]] = []
+        self.rejected: list[tuple[Request, Situation]] = []
         self._block: list[Request] = []
         self._written = 0
         self._times = {name: array("d") for name in (*TIMES, *MAYBE_TIMES)}
@@ -39,9 +40,9 @@ class Recorder:
         if len(block) == BLOCK:
             self._write()
 
-    def reject(self, request: Request, reason: str) -> None:
-        """`request` can never run, for this reason."""
-        self.rejected.append((request, reason))
+    def reject(self, request: Request, situation: Situation) -> None:
+        """`request` can never run; `situation` has a state of a rejected request."""
+        self.rejected.append((request, situation))
 
     def times(self, name: str) -> array[float]:
         """One of `TIMES` or `MAYBE_TIMES`, in seconds."""

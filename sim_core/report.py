@@ -6,8 +6,10 @@ from sim_core.reference import METRICS as LIMITED
 from sim_core.results import SimResult
 from sim_core.slo import judge
 from sim_core.spec import SimSpec
+from sim_core.standstill import Standstill
 from sim_core.trace import Trace
 
+_MOST = 4  # instances named in a standstill
 METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
 
 
@@ -16,9 +18,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
     application = spec.applications[0]
-    cut = [cut_text(result)] if result.cut_at_s is not None else []
-    lines = [
-        *cut,
+    lines = [] if result.standstill is None else _standstill(result.standstill, len(trace), result.first_arrival_s)
+    lines += [cut_text(result)] if result.cut_at_s is not None else []
+    lines += [
         f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}",
         f"requests   {result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished "
         f"of {len(trace)}",
@@ -62,6 +64,8 @@ def one_line_summary(result: SimResult) -> str:
     counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
     if result.cut_at_s is not None:
         counts = f"{cut_text(result)}; {counts}"
+    if result.standstill is not None:
+        counts = f"STANDSTILL of {_named(result.standstill)}: {counts}"
     if result.stopped_s is not None:
         return f"{counts}; unstable, stopped at {result.stopped_s - result.first_arrival_s:,.1f} s"
     if "ttft/p99_s" not in result.summary:
@@ -84,6 +88,34 @@ def cut_text(result: SimResult) -> str:
         f"cut at {result.cut_at_s:,.10g} s after the first arrival (end_time): {result.not_arrived:,} of {requests:,} "
         f"requests had not arrived, {result.unfinished - result.not_arrived:,} were unfinished"
     )
+
+
+def _standstill(standstill: Standstill, requests: int, first_arrival_s: float) -> list[str]:
+    """Which instances stand still, how many requests that leaves, why, and what to change."""
+    have = "have" if len(standstill.instances) > 1 else "has"
+    since = f"{standstill.since_s - first_arrival_s:,.1f} s after the first arrival"
+    lines = [
+        f"STANDSTILL {standstill.requests} of {requests} requests can never be served: "
+        f"{_named(standstill)} {have} stood still since {since}"
+    ]
+    for instance in standstill.instances[:_MOST]:
+        free = instance.kv_capacity - instance.kv_tokens
+        needed = f", each needs {instance.needed_tokens:,} or more at once" if instance.needed_tokens else ""
+        lines.append(
+            f"           {instance.name}: {instance.requests} wait for its memory, of which KV caches hold "
+            f"{instance.kv_tokens / instance.kv_capacity:.0%}; {free:,} tokens are free{needed}"
+        )
+    lines.append(
+        "           to change: instances with more memory (more or larger processors), more instances, or a lower rate"
+    )
+    return lines
+
+
+def _named(standstill: Standstill) -> str:
+    """The instances, as many as a line holds."""
+    names = [instance.name for instance in standstill.instances]
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
 
 
 def _times(summary: dict[str, float]) -> list[str]:

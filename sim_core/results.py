@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from sim_core.errors import InvariantError
 from sim_core.performance.base import IterationTimes
 from sim_core.performance.db import times_from_curve
 from sim_core.recorder import Recorder
+from sim_core.request_state import RequestState, Situation
 from sim_core.spec import ApplicationSpec, SimSpec
+from sim_core.standstill import Standstill, Unfinished, standstill_of
 from sim_core.statistics import mean, percentile
 from sim_core.trace import Trace
 
@@ -28,9 +31,10 @@ class SimResult:
     """Columns recorded during a run, and what follows from them.
 
     `requests`: a column a name, a row a completed request in order of completion. `unserved`: likewise for the
-    rejected and the unfinished (in that order, then by arrival), with `outcome` and `reason`. `instances`: a column
-    a name, a row an instance; `processor` is the name of its GPUs, `processors` how many of them hold its weights and
-    KV cache. NaN stands for "did not happen", such as the transfer of a request that stayed.
+    rejected and the unfinished (in that order, then by arrival), with `outcome`, `state` (a `RequestState`), `instance`
+    (the name of the one that the state concerns, or "") and `reason`, which says the same in words. `instances`: a
+    column a name, a row an instance; `processor` is the name of its GPUs, `processors` how many of them hold its
+    weights and KV cache. NaN stands for "did not happen", such as the transfer of a request that stayed.
     """
 
     requests: Columns
@@ -40,6 +44,7 @@ class SimResult:
     completed: int = 0
     rejected: int = 0
     unfinished: int = 0
+    standstill: Standstill | None = None  # instances that wait for memory which nobody frees, and their requests
     events: int = 0
     first_arrival_s: float = 0.0  # of all requests, on the run's clock as all of these; 0 where there is none
     end_s: float = 0.0
@@ -58,7 +63,8 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
     """The result of a run that has ended, at `stopped_s` before its time. The summary of such a run has no times:
     they would be those of the requests that came first."""
     recorder = simulation.recorder
-    unserved = _unserved(simulation, trace)
+    unfinished_situations = _unfinished(simulation)
+    unserved = _unserved(simulation, trace, unfinished_situations)
     rejected = len(recorder.rejected)
     unfinished = len(unserved["request_id"]) - rejected
     if len(recorder) + rejected + unfinished != len(trace):
@@ -76,6 +82,7 @@ def collect(simulation: Simulation, trace: Trace, stopped_s: float | None = None
         completed=len(recorder),
         rejected=rejected,
         unfinished=unfinished,
+        standstill=standstill_of(simulation.instances, unfinished_situations),
         events=simulation.engine.events,
         first_arrival_s=first_s,
         end_s=end_s,
@@ -145,22 +152,31 @@ def _add_slowdowns(requests: Columns, spec: SimSpec, arithmetic: Arithmetic) -> 
     requests.update(ttft_slowdown=ttft, tbt_slowdown=tbt, e2e_slowdown=e2e)
 
 
-def _unserved(simulation: Simulation, trace: Trace) -> dict[str, list[object]]:
-    rows = [(request.index, "rejected", reason) for request, reason in simulation.recorder.rejected]
-    for application in simulation.applications.values():
-        for request in application.unfinished():
-            rows.append((request.index, "unfinished", application.state_of(request)))
-    come = simulation.recorder.numbers("index") + array("i", [row for row, _, _ in rows])
-    never = "the run ended before it reached its application"
-    rows.extend((row, "unfinished", never) for row in simulation.arithmetic.missing(come, len(trace)))
+def _unfinished(simulation: Simulation) -> list[Unfinished]:
+    """The requests that an application has taken and not completed, with their application's number."""
+    return [
+        (number, request, application.situation_of(request))
+        for number, application in simulation.applications.items()
+        for request in application.unfinished()
+    ]
+
+
+def _unserved(simulation: Simulation, trace: Trace, unfinished: Sequence[Unfinished]) -> dict[str, list[object]]:
+    rows = [(request.index, situation) for request, situation in simulation.recorder.rejected]
+    rows.extend((request.index, situation) for _, request, situation in unfinished)
+    come = simulation.recorder.numbers("index") + array("i", [row for row, _ in rows])
+    never = Situation(RequestState.NOT_REACHED)
+    rows.extend((row, never) for row in simulation.arithmetic.missing(come, len(trace)))
     return {
-        "request_id": [trace.request_id[row] for row, _, _ in rows],
-        "application_id": [trace.application_id[row] for row, _, _ in rows],
-        "arrival_s": [trace.arrival_s[row] for row, _, _ in rows],
-        "prompt_tokens": [trace.prompt_tokens[row] for row, _, _ in rows],
-        "output_tokens": [trace.output_tokens[row] for row, _, _ in rows],
-        "outcome": [outcome for _, outcome, _ in rows],
-        "reason": [reason for _, _, reason in rows],
+        "request_id": [trace.request_id[row] for row, _ in rows],
+        "application_id": [trace.application_id[row] for row, _ in rows],
+        "arrival_s": [trace.arrival_s[row] for row, _ in rows],
+        "prompt_tokens": [trace.prompt_tokens[row] for row, _ in rows],
+        "output_tokens": [trace.output_tokens[row] for row, _ in rows],
+        "outcome": [situation.state.outcome for _, situation in rows],
+        "reason": [situation.reason() for _, situation in rows],
+        "state": [situation.state for _, situation in rows],
+        "instance": [situation.instance for _, situation in rows],
     }
 
 
@@ -198,6 +214,9 @@ def _summary(result: SimResult, arithmetic: Arithmetic) -> dict[str, float]:
         summary["run/stopped_early_s"] = result.stopped_s - result.first_arrival_s
     if result.cut_at_s is not None:
         summary["run/cut_at_s"], summary["run/not_arrived"] = result.cut_at_s, float(result.not_arrived)
+    if result.standstill is not None:
+        summary["run/standstill_requests"] = float(result.standstill.requests)
+        summary["run/standstill_s"] = result.standstill.since_s - result.first_arrival_s
     if result.completed == 0 or result.stopped_s is not None:
         return summary
     requests = result.requests

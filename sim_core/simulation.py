@@ -15,7 +15,7 @@ from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
 from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.memory import instance_memory
-from sim_core.network import Network, Standstill
+from sim_core.network import Network, WaitingTransfers
 from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
 from sim_core.recorder import Recorder
 from sim_core.request import Request
@@ -39,7 +39,7 @@ class Simulation:
         self.arithmetic = arithmetic or Arithmetic()
         self.engine = Engine()
         self.recorder = Recorder()
-        self._standstill = Standstill()
+        self.transfers = WaitingTransfers()
         self._performance = build_performance(spec)
         self._decodes_beyond = DecodesBeyond()
         self.applications = {
@@ -76,7 +76,7 @@ class Simulation:
         network = None
         if bandwidth is not None:
             bandwidth *= scheduler.bandwidth_factor
-            network = Network(self.engine, self._standstill, model.kv_bytes_per_token, bandwidth, application.delivered)
+            network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
 
     def iterations_beyond(self) -> int:
@@ -107,7 +107,17 @@ class Simulation:
         ends_at_s = self.spec.ends_at_s(trace.first_arrival_s)
         with _without_cycle_search():
             self.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
+        if self.engine.now == self.transfers.gave_up_s:
+            self.engine.now = self._last_event_s(trace)
         return collect(self, trace, stop.stopped_s)
+
+    def _last_event_s(self, trace: Trace) -> float:
+        """When the last thing happened in a run whose clock has gone on for transfers that could not start."""
+        times_s = [*trace.arrival_s[-1:], *self.recorder.times("end_s")]
+        times_s += [instance.end + 0.0 for instances in self.instances.values() for instance in instances]
+        for application in self.applications.values():
+            times_s += [request.transfer_end_s or 0.0 for request in application.unfinished()]
+        return min(max(times_s), self.engine.now)
 
 
 def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:

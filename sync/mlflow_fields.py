@@ -22,7 +22,7 @@ from sync.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.point_id import rate_text
 from sync.privacy import Scrubber
 from sync.run_figures import provisioned
-from sync.series import BY_PERCENTILE, OVER_TIME, Derived
+from sync.series import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
 from sync.verdict import Standing
 
 KEY_TAG = "config.hash"
@@ -136,7 +136,7 @@ def tags(
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
-        "unserved": "; ".join(f"{count} {told}" for told, count in unserved.items()),
+        "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
         OUTCOME_TAG: _plain_json(outcome, scrub),
         "mlflow.user": _user(),

@@ -12,6 +12,7 @@ from sync.base import Outcome
 from sync.mlflow_page import RATE_METRIC, SERVED_METRIC
 from sync.point_id import rate_text
 from sync.privacy import Scrubber
+from sync.series import unserved_words
 from sync.slo import parse_slo
 from sync.verdict import verdict
 
@@ -67,7 +68,7 @@ def _note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubb
     if outcome.error:
         lines.append(outcome.error.partition("\n")[0])
     if unserved:
-        lines += ["Not served:", "\n".join(f"- {count} {reason}" for reason, count in unserved.items())]
+        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
     again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page

@@ -12,7 +12,6 @@ tokens and batch would be too low, and there are no such curves.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from sim_core import SimResult, SimSpec
 from sim_core.memory import instance_memory
+from sim_core.request_state import UNFINISHED, RequestState
 from sim_core.start_state import START_STATES, Machines
 from sim_core.trace import Trace
 from sync.run_figures import DECIMALS, since
@@ -42,8 +42,7 @@ _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
 _TIMES = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
           "token_end_s")  # fmt: skip
 _PHASES = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
-_WAITS = "waits for its prompt"  # what the simulator says of a request whose prompt has not started
-_INSTANCE = re.compile(r"\S+_\d+\b")
+_NOT_STARTED = (RequestState.WAITS_FOR_PROMPT, RequestState.NOT_REACHED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Series:
 @dataclass(frozen=True)
 class Derived:
     """What goes with a table of requests. `trace` has the digest of the trace's contents and its size; `unserved`
-    counts the requests that were not completed, by what became of them."""
+    counts the requests that were not completed, by their `RequestState`."""
 
     series: dict[str, Series] = field(default_factory=dict)
     trace: dict[str, Any] = field(default_factory=dict)
@@ -86,8 +85,7 @@ def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Deri
     series = percentile_curves(columns) if "ttft/p50_s" in result.summary else {}
     if result.span_s > 0:
         series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
-    told = zip(result.unserved["outcome"], result.unserved["reason"], strict=True)
-    unserved = Counter(f"{outcome}: {_INSTANCE.sub('an instance', str(reason))}" for outcome, reason in told)
+    unserved = Counter(str(state) for state in result.unserved["state"])
     return Derived(series, {} if trace is None else _described(trace), dict(unserved.most_common()))
 
 
@@ -128,13 +126,24 @@ def curves_over_time(
     )
     steps = tuple(int(edge) for edge in edges[:-1])
     curves = dict(zip(TIME_CURVES, values, strict=True))
-    if any(map(_has_run, result.unserved["reason"], result.unserved["outcome"])):
+    if any(map(_has_run, result.unserved["state"])):
         curves = {name: curve for name, curve in curves.items() if name in _OF_ARRIVALS_AND_ENDS}
     return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves.items()}
 
 
-def _has_run(reason: object, outcome: object) -> bool:
-    return outcome == "unfinished" and not str(reason).startswith((_WAITS, "the run ended before"))
+def _has_run(state: object) -> bool:
+    known = RequestState(str(state))
+    return known.outcome == UNFINISHED and known not in _NOT_STARTED
+
+
+def unserved_words(state: str) -> str:
+    """What became of requests, in words, by a key of `Derived.unserved`. Tables made before the states were data have
+    words as their keys: those are said as they are."""
+    try:
+        known = RequestState(state)
+    except ValueError:
+        return state
+    return f"{known.outcome}: {known.sentence()}"
 
 
 def _edges(end_s: float) -> Floats:
@@ -157,8 +166,8 @@ def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, 
     """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
     left = [
         float(str(arrival_s))
-        for arrival_s, reason in zip(result.unserved["arrival_s"], result.unserved["reason"], strict=True)
-        if str(reason).startswith(_WAITS)
+        for arrival_s, state in zip(result.unserved["arrival_s"], result.unserved["state"], strict=True)
+        if state == RequestState.WAITS_FOR_PROMPT
     ]
     ends = np.full(len(left), result.end_s)
     return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)

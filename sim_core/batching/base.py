@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sim_core.batching.contacts import Owner, TaskQueue
 from sim_core.batching.members import Members
+from sim_core.batching.standstill import able_to_go_on
 from sim_core.engine import Engine, Event
 from sim_core.request import Request, Task
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from sim_core.memory import KvMemory
     from sim_core.performance.base import IterationTimes
     from sim_core.start_state.base import InstancePlan
+
+
+NO_LIMIT = 1 << 62  # tokens of a batch
 
 
 class Instance(Members, ABC):
@@ -40,6 +44,7 @@ class Instance(Members, ABC):
         "end",
         "index",
         "max_batch_size",
+        "max_batch_tokens",
         "memory",
         "name",
         "owner",
@@ -47,8 +52,10 @@ class Instance(Members, ABC):
         "processor",
         "processors",
         "queue",
+        "recovering",
         "role",
         "sku",
+        "still_since_s",
         "tensor_parallelism",
         "times",
         "without_decodes",
@@ -70,6 +77,7 @@ class Instance(Members, ABC):
         self.tensor_parallelism = plan.spec.tensor_parallelism
         self.times = times
         self.max_batch_size = plan.spec.max_batch_size
+        self.max_batch_tokens = NO_LIMIT  # unless the policy has one
         self.memory = memory
         self.queue: TaskQueue = []
         self._entries = 0
@@ -81,6 +89,8 @@ class Instance(Members, ABC):
         self.end = Event(0.0)
         self._on_end = self.finish  # bound once
         self.cutting = False
+        self.recovering = False  # from a standstill
+        self.still_since_s: float | None = None  # since when some requests can never go on here
         self.busy_s = 0.0
         self.busy_since_s = 0.0
 
@@ -114,6 +124,14 @@ class Instance(Members, ABC):
     def refill(self) -> None:
         """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back."""
 
+    @abstractmethod
+    def admit(self, tasks: list[Task]) -> None:
+        """Move `tasks` from the queues into the batch, beside its decodes."""
+
+    def most_members(self) -> int:
+        """Of a batch, if each adds one token."""
+        return self.max_batch_size
+
     def memory_freed(self) -> None:
         """A transfer has left this instance: its memory may let the first in the queue start."""
         if not self.queue:
@@ -122,6 +140,8 @@ class Instance(Members, ABC):
         if size == 0:
             if self.fits(self.queue[0].kv_tokens):
                 self.start()
+            else:
+                self.go_on()
         elif size < self.max_batch_size and self.has_token_room():
             self.cut()
 
@@ -157,12 +177,41 @@ class Instance(Members, ABC):
             self.planned = self._iterations_to_next_end()
             self.duration_s = self.times.decode_s[self.batch_tokens]
         else:
+            if self.waiting and self.go_on():
+                return
             if self.observer is not None:
                 self.observer.batch_empty(self)
             if not self.requests:
                 self.owner.instance_idle(self)
             return
         self.end = engine.at(engine.now + self.duration_s * self.planned, self._on_end, None)
+
+    def go_on(self, despite_transfers: bool = False) -> bool:
+        """Where nothing can start in the policy's order, and nothing will ever change that, start what can go on: see
+        `sim_core.batching.standstill`. Returns whether something has started.
+
+        `despite_transfers`: it is known that the caches which are about to leave never do.
+        """
+        if not self.waiting or not (self.stands_still() or (despite_transfers and not self.batch_size())):
+            return False
+        tasks = able_to_go_on(self)
+        if not tasks:
+            if self.still_since_s is None and not despite_transfers:
+                self.still_since_s = self.engine.now
+            return False
+        self.recovering = True
+        self.busy_since_s = self.engine.now
+        self.admit(tasks)
+        self.starts += 1
+        self.plan()
+        return True
+
+    def recover(self) -> bool:
+        """Choose the batch after a standstill, while decodes wait for memory. False: the policy is to choose again."""
+        self.recovering = self.decodes_waiting() > 0
+        if self.recovering:
+            self.admit(able_to_go_on(self))
+        return self.recovering
 
     def cut(self) -> None:
         """End the run of iterations at its next boundary. The order of the arithmetic is SplitwiseSim's."""
@@ -226,6 +275,7 @@ class Instance(Members, ABC):
             self._end(request)
         else:
             self.requests -= 1
+            self.in_transit += 1
             self.owner.prompt_finished(request, True)
 
     def _end(self, request: Request) -> None:

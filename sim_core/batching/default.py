@@ -47,19 +47,29 @@ class DefaultInstance(Instance):
         if self.waiting:
             self.refill()
         self.starts += 1
+        self.plan()
+
+    def plan(self) -> None:
         if self.batch_size():
             self.planned = 1
             self.end = self.engine.at(self.engine.now + self.duration_s, self.finish, None)
         else:
-            if self.observer is not None:
-                self.observer.batch_empty(self)
-            if not self.requests:
-                self.owner.instance_idle(self)
+            super().plan()
 
     def refill(self) -> None:
-        task = self.queue[0]
-        if not self.fits(task.kv_tokens):
+        if self.recovering and self.recover():
             return
+        task = self.queue[0]
+        if self.fits(task.kv_tokens):
+            self.admit([task])
+
+    def most_members(self) -> int:
+        return 1
+
+    def admit(self, tasks: list[Task]) -> None:
+        if not tasks:
+            return
+        (task,) = tasks  # as many as `most_members` says
         self.queue.remove(task)
         self.stop_waiting(task)
         self.batch_tokens = tokens = task.batch_tokens

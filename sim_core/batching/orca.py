@@ -28,6 +28,8 @@ class OrcaInstance(Instance):
             self.cut()
 
     def refill(self) -> None:
+        if self.recovering and self.recover():
+            return
         room = self.max_batch_size - self.batch_size()
         free = self.kv_capacity - self.kv_tokens
         new: list[Task] = []
@@ -36,8 +38,11 @@ class OrcaInstance(Instance):
                 break
             free -= task.kv_tokens
             new.append(task)
+        self.admit(new)
+
+    def admit(self, tasks: list[Task]) -> None:
         tokens = len(self.decodes)
-        for task in new:
+        for task in tasks:
             self.stop_waiting(task)
             self.queue.remove(task)
             self.join(task)

@@ -17,6 +17,8 @@ class Residents:
 
     __slots__ = (
         "decodes",
+        "given_up",
+        "in_transit",
         "kv_capacity",
         "kv_holders",
         "kv_peak",
@@ -34,6 +36,8 @@ class Residents:
         self.kv_capacity = kv_capacity
         self.kv_tokens = self.kv_peak = 0
         self.kv_holders = 0  # requests that hold memory here
+        self.given_up = 0  # of those in transit: their cache is never sent
+        self.in_transit = 0  # of the holders: in no queue here, as their KV cache is to leave, leaves, or comes
         self.requests = 0  # here, waiting or running
         self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
         self.preempted: list[Task] = []  # decodes, in the order in which they left the batch; they keep their memory
@@ -47,15 +51,31 @@ class Residents:
         """Whether so much more KV cache has room now."""
         return self.kv_tokens + kv_tokens <= self.kv_capacity
 
+    def stands_still(self) -> bool:
+        """Whether nothing runs here, or is about to come or to leave. Whoever waits here then waits for memory that
+        nobody frees: see `sim_core.batching.standstill`."""
+        return not (self.decodes or self.prompts) and self.in_transit == self.given_up
+
+    def decodes_waiting(self) -> int:
+        """How many decodes wait here that have not been in the batch: each holds the memory of its prompt."""
+        return self.kv_holders - self.in_transit - len(self.prompts) - len(self.decodes) - len(self.preempted)
+
+    def never_fits(self, kv_tokens: int) -> bool:
+        """Whether so much KV cache will never have room here."""
+        return self.stands_still() and not self.fits(kv_tokens)
+
     def take_memory(self, kv_tokens: int) -> None:
-        """Take KV memory; the caller has seen that it fits."""
+        """Take KV memory for a cache that is about to come; the caller has seen that it fits."""
+        self.kv_holders += 1
+        self.in_transit += 1
         self.kv_tokens = used = self.kv_tokens + kv_tokens
         if used > self.kv_peak:
             self.kv_peak = used
 
     def free_memory(self, kv_tokens: int) -> None:
-        """A request gives back all of its KV memory."""
+        """A request gives back all of its KV memory: its cache has left."""
         self.kv_tokens -= kv_tokens
+        self.in_transit -= 1
         self.kv_holders -= 1
 
     def wait(self, task: Task) -> None:

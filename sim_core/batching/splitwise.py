@@ -29,7 +29,7 @@ class SplitwiseInstance(Instance):
 
     queue: WaitsQueue
 
-    __slots__ = ("max_batch_tokens", "max_waits", "prompt_queue")
+    __slots__ = ("max_waits", "prompt_queue")
 
     def __init__(
         self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
@@ -92,9 +92,14 @@ class SplitwiseInstance(Instance):
         ):
             self.cut()
 
+    def most_members(self) -> int:
+        return min(self.max_batch_size, max(self.max_batch_tokens, 1))
+
     # -- the batch ---------------------------------------------------------------------------------------------
 
     def refill(self) -> None:
+        if self.recovering and self.recover():
+            return
         decodes = len(self.decodes)
         waiting = len(self.waiting) + len(self.preempted)
         tokens = decodes + self.waiting_batch_tokens
@@ -153,6 +158,14 @@ class SplitwiseInstance(Instance):
             self.join(task)
         if resuming:
             self.resume(resuming)
+
+    def admit(self, tasks: list[Task]) -> None:
+        self._remove(tasks)
+        self.batch_tokens = len(self.decodes)
+        for task in tasks:
+            self.stop_waiting(task)
+            self.join(task)
+            self.batch_tokens += task.batch_tokens
 
     def _select(self) -> tuple[list[Task], int]:
         """The tasks that join, in order, and how many running decodes, the first to have joined, stay.

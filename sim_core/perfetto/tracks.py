@@ -21,6 +21,7 @@ from sim_core.perfetto.options import GpuPower, PerfettoOptions
 from sim_core.perfetto.phases import phases
 from sim_core.recorder import Recorder
 from sim_core.request import Request, Task
+from sim_core.request_state import Situation
 from sim_core.trace import Trace
 from sim_core.version import __version__
 
@@ -185,7 +186,9 @@ class PerfettoTrace(IterationObserver):
         if row in self._rows and not self._file.full:
             self._pauses.setdefault(row, []).append((task.paused_at_s, now_s))
 
-    def _request_ended(self, application_id: int, request: Request, rejected: str = "", **more: object) -> None:
+    def _request_ended(
+        self, application_id: int, request: Request, rejected: Situation | None = None, **more: object
+    ) -> None:
         """Completed, rejected or unfinished: the request's track is written as a whole."""
         pauses = self._pauses.pop(request.index, [])
         if self._file.full or request.index not in self._rows:
@@ -194,9 +197,9 @@ class PerfettoTrace(IterationObserver):
         name = f"request {self._trace.request_id[request.index]}"
         now = self._simulation.engine.now
         events: list[Event] = [{"ph": "M", **track, "name": "thread_name", "args": {"name": name}}]
-        if rejected:
+        if rejected is not None:
             instant: Event = {"ph": "i", **track, "name": "rejected", "ts": _us(now), "s": "t"}
-            events.append({**instant, "args": {"reason": rejected}})
+            events.append({**instant, "args": {"reason": rejected.reason()}})
         else:
             for phase, start_s, end_s in phases(request, now, pauses):
                 start_us = _us(start_s)
@@ -262,9 +265,9 @@ class _TellingRecorder(Recorder):
         self._recorder.complete(request)
         self._tell(request)
 
-    def reject(self, request: Request, reason: str) -> None:
-        self._recorder.reject(request, reason)
-        self._tell(request, rejected=reason)
+    def reject(self, request: Request, situation: Situation) -> None:
+        self._recorder.reject(request, situation)
+        self._tell(request, rejected=situation)
 
 
 def _percent(instance: Instance) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from array import array
 from pathlib import Path
@@ -26,6 +27,7 @@ from sync.series import (
     _Moments,
     capacity_tokens,
     derive,
+    unserved_words,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -150,9 +152,15 @@ def test_requests_that_were_not_served_are_counted_by_what_became_of_them(specs)
     spec = specs["baseline-h100"]
     load = trace([0.0, 1.0, 2.0], [500, 10**7, 10**7], [5, 5, 5])
     derived = derive(simulate(spec, load), spec, load)
-    ((reason, count),) = derived.unserved.items()
-    assert count == 2
-    assert reason.startswith("rejected: ")
+    assert derived.unserved == {"never_fits": 2}
+    assert unserved_words("never_fits") == "rejected: needs more KV cache than an instance holds"
+
+
+def test_unserved_requests_of_older_tables_keep_their_words():
+    told = "unfinished: waits for its prompt on an instance"
+    assert unserved_words(told) == told
+    old = Derived.from_json(json.dumps({"series": {}, "trace": {}, "unserved": {told: 3}}))
+    assert old.unserved == {told: 3}
 
 
 def test_a_run_that_completed_nothing_has_curves_of_nothing(specs):

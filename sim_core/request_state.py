@@ -1,0 +1,67 @@
+"""The state in which a request was left, as data. Sentences are made from it at the edge and never read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+REJECTED, UNFINISHED = "rejected", "unfinished"  # the outcomes of a request that was not completed
+
+
+class RequestState(StrEnum):
+    """Where a request is that was not completed. The values are stored in files: they stay as they are."""
+
+    NEVER_FITS = "never_fits"
+    NO_INSTANCE = "no_instance"
+    NOT_REACHED = "not_reached"
+    WAITS_FOR_PROMPT = "waits_for_prompt"
+    PROMPT_RUNNING = "prompt_running"
+    WAITS_TO_SEND = "waits_to_send"
+    IN_TRANSFER = "in_transfer"
+    WAITS_TO_DECODE = "waits_to_decode"
+    DECODING = "decoding"
+    LAST_TOKEN_ON_ITS_WAY = "last_token_on_its_way"
+
+    @property
+    def outcome(self) -> str:
+        """`REJECTED`, or `UNFINISHED` for a request that would have gone on, or could have."""
+        return REJECTED if self in (RequestState.NEVER_FITS, RequestState.NO_INSTANCE) else UNFINISHED
+
+    def sentence(self, instance: str = "an instance") -> str:
+        """The state in words. `instance`: the one that the state concerns, where it concerns one."""
+        return _SENTENCES[self].format(instance=instance)
+
+
+_SENTENCES = {
+    RequestState.NEVER_FITS: "needs more KV cache than {instance} holds",
+    RequestState.NO_INSTANCE: "its application has no instance",
+    RequestState.NOT_REACHED: "the run ended before it reached its application",
+    RequestState.WAITS_FOR_PROMPT: "waits for its prompt on {instance}",
+    RequestState.PROMPT_RUNNING: "its prompt runs on {instance}",
+    RequestState.WAITS_TO_SEND: "waits for memory on {instance} to send its KV cache there",
+    RequestState.IN_TRANSFER: "its KV cache is on the way to {instance}",
+    RequestState.WAITS_TO_DECODE: "waits to decode on {instance}",
+    RequestState.DECODING: "decodes on {instance}",
+    RequestState.LAST_TOKEN_ON_ITS_WAY: "its last token is on the way",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The state of one request, with what belongs to it. `instance` is the name of the instance that the state
+    concerns, "" where it concerns none; the application is that without an instance; the tokens of KV cache are those
+    of a request that never fits."""
+
+    state: RequestState
+    instance: str = ""
+    application_id: int = 0
+    needed_tokens: int = 0
+    capacity_tokens: int = 0
+
+    def reason(self) -> str:
+        """Why the request was not served, as a sentence without its subject."""
+        if self.state is RequestState.NEVER_FITS:
+            return f"needs {self.needed_tokens} tokens of KV cache, the instance holds {self.capacity_tokens}"
+        if self.state is RequestState.NO_INSTANCE:
+            return f"application {self.application_id} has no instance"
+        return self.state.sentence(self.instance)

@@ -1,0 +1,104 @@
+"""Standstills: instances that wait for memory which nobody frees.
+
+`sim_core.batching.standstill` says how an instance goes on where it can. This module finds instances that wait for each
+other, and describes those that stand still when a run has ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sim_core.request import Request
+from sim_core.request_state import RequestState, Situation
+
+if TYPE_CHECKING:
+    from sim_core.batching.base import Instance
+
+Unfinished = tuple[int, Request, Situation]  # with the number of its application
+WAITING_STATES = (RequestState.WAITS_FOR_PROMPT, RequestState.WAITS_TO_SEND, RequestState.WAITS_TO_DECODE)
+
+
+@dataclass(frozen=True, slots=True)
+class StillInstance:
+    """An instance that stands still, and the requests that wait for its memory."""
+
+    application_id: int
+    name: str
+    since_s: float  # when it was first left without a batch; it may have served smaller requests after that
+    requests: int
+    kv_tokens: int  # held
+    kv_capacity: int
+    needed_tokens: int  # the least that one of the requests lacks at once to go on; 0: all wait for other instances
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """The instances of a run that stand still, in order of application and index; at least one."""
+
+    instances: tuple[StillInstance, ...]
+
+    @property
+    def requests(self) -> int:
+        """How many requests wait for them."""
+        return sum(instance.requests for instance in self.instances)
+
+    @property
+    def since_s(self) -> float:
+        """When the first of them came to a standstill."""
+        return min(instance.since_s for instance in self.instances)
+
+
+def standstill_of(instances: Mapping[int, Sequence[Instance]], unfinished: Sequence[Unfinished]) -> Standstill | None:
+    """What stands still at the end of a run: `instances` are those of each application."""
+    waiting: dict[tuple[int, str], list[Unfinished]] = {}
+    for number, request, situation in unfinished:
+        if situation.state in WAITING_STATES:
+            waiting.setdefault((number, situation.instance), []).append((number, request, situation))
+    still = []
+    for number, members in instances.items():
+        for instance in members:
+            here, since_s = waiting.get((number, instance.name)), instance.still_since_s
+            if here and since_s is not None and instance.stands_still():
+                still.append(_described(number, instance, min(since_s, instance.engine.now), here))
+    return Standstill(tuple(still)) if still else None
+
+
+def _described(application_id: int, instance: Instance, since_s: float, waiting: Sequence[Unfinished]) -> StillInstance:
+    free = instance.kv_capacity - instance.kv_tokens
+    needs = [_needed_tokens(request, situation.state) for _, request, situation in waiting]
+    return StillInstance(
+        application_id=application_id,
+        name=instance.name,
+        since_s=since_s,
+        requests=len(waiting),
+        kv_tokens=instance.kv_tokens,
+        kv_capacity=instance.kv_capacity,
+        needed_tokens=min((needed for needed in needs if needed > free), default=0),
+    )
+
+
+def _needed_tokens(request: Request, state: RequestState) -> int:
+    if state is RequestState.WAITS_TO_DECODE:
+        return request.decode_kv_tokens
+    if state is RequestState.WAITS_FOR_PROMPT and request.prompt_instance is request.token_instance:
+        return request.prompt_kv_tokens + request.decode_kv_tokens
+    return request.prompt_kv_tokens
+
+
+def deadlocked(waiting: Iterable[Request]) -> list[Instance]:
+    """Instances that wait for none but each other. `waiting`: the requests whose KV cache waits for memory at its
+    destination. Each of the instances holds such caches, runs nothing and expects nothing else."""
+    idle = [r for r in waiting if not r.prompt_instance.batch_size()]
+    if not idle:
+        return []
+    leaving = Counter(request.prompt_instance for request in idle)
+    stuck = {instance: None for instance, count in leaving.items() if count == instance.in_transit - instance.given_up}
+    while True:
+        free = {r.prompt_instance for r in idle if r.token_instance not in stuck or r.token_instance.fits(r.kv_tokens)}
+        staying = {instance: None for instance in stuck if instance not in free}
+        if len(staying) == len(stuck):
+            return list(stuck)
+        stuck = staying

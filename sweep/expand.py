@@ -26,6 +26,7 @@ from sweep.variables import (
     without_unused,
     work_out,
 )
+from sweep.written import plain
 
 Told = Callable[[int, int], None]  # how many points are built, and of how many
 
@@ -81,7 +82,7 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
     Raises SpecError for a name that is none of these.
     """
     for text in extra:
-        override = parse_override(text)
+        override = parse_override(names.texts.as_written(text))
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
         if override.is_delete():
             experiment = _set_everywhere(experiment, key, None)
@@ -129,11 +130,9 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
         check_given(system, given)
         scope = work_out(variables, given)
         check_bought(system, scope)
-        return Choice(
-            system=system.name,
-            axes=axes,
-            settings={key: substitute(value, scope, key) for key, value in overrides.items()},
-        )
+        is_text = names.texts.is_text
+        settings = {key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()}
+        return Choice(system.name, axes={name: plain(value) for name, value in axes.items()}, settings=settings)
     except SpecError as error:
         place = _place(experiment, Choice(system.name, axes, {}))
         raise SpecError(error.reason, key=error.key, value=error.value, source=place) from error
@@ -155,7 +154,7 @@ def _set_everywhere(experiment: Experiment, key: str, value: object) -> Experime
 
 
 def _place(experiment: Experiment, choice: Choice) -> str:
-    axes = ", ".join(f"{name}={value}" for name, value in choice.axes.items())
+    axes = ", ".join(f"{name}={getattr(value, 'written', value)}" for name, value in choice.axes.items())
     where = f"system {choice.system}" + (f" ({axes})" if axes else "")
     return f"{experiment.source}: {where}" if experiment.source else where
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import SpecError, TraceError, nearest
+from sim_core.section import Section
 from sim_core.trace import Trace
 from traces import named
 from traces.cache import cached
@@ -35,6 +37,13 @@ class TraceRef:
     filename: str
     dir: str
     seed: int
+
+
+def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
+    """The trace that a resolved configuration names. SpecError for a name that is none, such as a number that a file
+    has without quotes."""
+    section = Section(resolved, "").section("trace")
+    return TraceRef(section.text("filename"), section.text("dir"), seed)
 
 
 def identity(ref: TraceRef, root: Path) -> str:

@@ -153,7 +153,8 @@ def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
     schemas = [pa.schema([(name, pa.float64() if name == "rate" else pa.string()) for name in _TOLD])]
     for outcome, path in found:
         with sound_table(outcome, path):
-            schemas.append(pq.read_schema(path).remove_metadata())
+            # absolute: PyArrow takes run:1/x.parquet for an address
+            schemas.append(pq.read_schema(path.absolute()).remove_metadata())
     return ds.FileSystemDataset.from_paths(
         [str(path) for _, path in found],
         schema=pa.unify_schemas(schemas),

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.arithmetic import evaluate
 from configs.explain import explain, group_options, unresolved
 from configs.repos import RepoReader
+from configs.texts import TextSettings
 from sim_core.errors import SpecError
 
 CONFIG_DIR: Path = Path(__file__).resolve().parent
@@ -60,6 +61,7 @@ class Composer:
         register_resolvers()
         self._loader = config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
+        self.texts = TextSettings(CONFIG_DIR)
         self._parsed: dict[str, Override] = {}
         self._is_group: dict[str, bool] = {}
         self._bases: dict[tuple[str, ...], DictConfig] = {}
@@ -67,6 +69,7 @@ class Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """As the function `compose`."""
+        overrides = [self.texts.as_written(text) for text in overrides]
         try:
             groups, values = self._split(overrides)
             if values is None:

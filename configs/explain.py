@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -137,7 +137,8 @@ def _children(node: object) -> list[str]:
 
 def _text(override: Override) -> str | None:
     _, equals, text = (override.input_line or "").partition("=")
-    return text if equals else None
+    value = override.value() if equals else None
+    return value.text if isinstance(value, QuotedString) else text if equals else None
 
 
 def _one_line(error: BaseException) -> str:

@@ -29,6 +29,7 @@ from configs.address import check_answers
 from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
+from configs.texts import TextSettings
 from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.debug import debug_outputs
@@ -38,6 +39,7 @@ from sim_core.output import write_outputs
 from sim_core.perfetto import options_from_config, power_from_config
 from sim_core.report import one_line_summary, text_summary
 from sim_core.results import SimResult
+from sim_core.section import Section
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
@@ -108,12 +110,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resolved = resolve(cfg)
     spec = spec_from_config(resolved, ROOT)
-    ref = TraceRef.from_config(resolved["trace"], spec.seed)
+    ref = workload.ref_from_config(resolved, spec.seed)
     tracking = _tracking(resolved)
     picture = options_from_config(resolved), power_from_config(resolved)
+    is_debug = Section(resolved, "").boolean("debug")
     trace = workload.load(ref, ROOT)
     simulation = Simulation(spec)
-    written = debug_outputs(folder, simulation, trace, *picture) if resolved["debug"] else nullcontext()
+    written = debug_outputs(folder, simulation, trace, *picture) if is_debug else nullcontext()
     if not gc.get_freeze_count():
         gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage when results are written
     began_wall, began = time.perf_counter(), time.process_time()
@@ -132,12 +135,12 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _tracking(resolved: dict[str, Any]) -> tuple[str, str] | None:
     """Where the results are to go besides the files. Refused here, before anything runs, where that is nowhere."""
-    said = resolved.get("tracking") or {}
-    if said.get("sink", "none") == "none":
+    said = Section(resolved.get("tracking") or {}, "tracking")
+    if not said.has("sink") or (sink := said.text("sink")) == "none":
         return None
     from sync.single import SingleRuns
 
-    chosen = str(said["sink"]), str(said.get("experiment", "single-runs"))
+    chosen = sink, said.text("experiment") if said.has("experiment") else "single-runs"
     SingleRuns(*chosen, command="")
     return chosen
 
@@ -179,6 +182,8 @@ def main() -> int:
     for name, value in QUIET_RAY.items():
         os.environ.setdefault(name, value)
     register_resolvers()
+    texts = TextSettings(CONFIG_DIR)
+    sys.argv[1:] = [texts.as_written(argument) for argument in sys.argv[1:]]  # from which Hydra takes its overrides
     try:
         for argument in sys.argv[1:]:
             if argument.lstrip("+").startswith(RAY_ADDRESS):
@@ -215,6 +220,18 @@ def main() -> int:
 
 def _report(ended: Sequence[Ended], several: bool) -> int:
     """Say what became of the runs, hand their results over, and return the exit status."""
+    try:
+        _show(ended, several)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `... | head` has seen enough; the results are still to be handed over
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    missed = _deliver([one for one in ended if one.tracking])
+    if missed or any(one.bug for one in ended):
+        return 1
+    return 2 if any(one.error for one in ended) else 0
+
+
+def _show(ended: Sequence[Ended], several: bool) -> None:
     common = set(ended[0].overrides).intersection(*(one.overrides for one in ended)) if len(ended) > 1 else set()
     for number, one in enumerate(ended):
         own = " ".join(override for override in one.overrides if override not in common)
@@ -229,10 +246,6 @@ def _report(ended: Sequence[Ended], several: bool) -> int:
             print(f"error: {place}{one.error}", file=sys.stderr)
         else:
             print(f"{place}{one.line}; {_shown(one.folder)}" if several else one.text)
-    missed = _deliver([one for one in ended if one.tracking])
-    if missed or any(one.bug for one in ended):
-        return 1
-    return 2 if any(one.error for one in ended) else 0
 
 
 def _deliver(ended: Sequence[Ended]) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
+MOST_PROCESSORS = 10_000  # of a machine
 MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
 
 
@@ -93,7 +94,10 @@ def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
         for part in described.sections("processors"):
             name = part.text("name", processors)
             memory = Section(processors[name], f"hardware_repo.processors.{name}").integer("memory_size", 1)
-            parts.extend([ProcessorSpec(name, memory)] * part.integer("count", 1))
+            processors_here = part.integer("count", 1)
+            if processors_here > MOST_PROCESSORS:
+                raise part.error("count", f"a machine has at most {MOST_PROCESSORS} processors")
+            parts.extend([ProcessorSpec(name, memory)] * processors_here)
         if count:
             groups.append(ServerGroupSpec(sku, count, tuple(parts), described.number("tdp", default=0.0)))
     cluster.done()
@@ -142,6 +146,8 @@ def _model(entry: Section, models: Section) -> ModelSpec:
         weights_bytes=size.integer("weights", 0),
         bytes_per_element=size.integer("dtype_size", 1),
     )
+    if model.kv_bytes_per_token < 1:
+        raise shape.error("num_heads", "must be at most hidden_size * num_kv_heads: no KV cache is left")
     shape.done()
     size.done()
     return model
@@ -167,6 +173,8 @@ def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
     delays = config.section("executor_overheads")
     if config.text("policy") not in SCHEDULERS:
         raise config.error("policy", f"no scheduler of that name is built in (there are: {', '.join(SCHEDULERS)})")
+    for key in SCHEDULERS[config.text("policy")].needs:
+        config.value(key)
     scheduler = SchedulerSpec(
         name=name,
         policy=config.text("policy", SCHEDULERS),

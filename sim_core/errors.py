@@ -16,9 +16,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MOST_SHOWN = 200  # characters of a value, or a key, in a message
+MOST_TEXT = 3000  # of a message
+
 
 class SimError(Exception):
-    """Root of all errors that this package raises on purpose."""
+    """Root of all errors that this package raises on purpose. Its text is one line that any screen can show."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text, MOST_TEXT))
+
+
+def one_line(text: str, most: int) -> str:
+    """The text with line breaks and signs that no screen shows written as escapes, and its middle left out where it
+    has more than `most` characters."""
+    if len(text) > most:
+        text = f"{text[: most * 3 // 4]} ... {text[-most // 5 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text
+    )
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -43,8 +61,9 @@ class SpecError(SimError):
     def __init__(self, reason: str, *, key: str = "", value: object = None, source: str = "") -> None:
         self.reason, self.key, self.value, self.source = reason, key, value, source
         place = f"{source}: " if source else ""
-        setting = f"{key}={value!r}: " if key and value is not None else f"{key}: " if key else ""
-        super().__init__(f"{place}{setting}{reason}")
+        name = one_line(key, MOST_SHOWN)
+        setting = f"{name}={one_line(repr(value), MOST_SHOWN)}: " if key and value is not None else f"{name}: "
+        super().__init__(f"{place}{setting if key else ''}{reason}")
 
 
 class CapacityError(SpecError):

@@ -31,7 +31,9 @@ def performance_spec(
     """The model, with the curves that these servers, applications and instances can need. SpecError without them."""
     policy = config.text("policy", PERFORMANCE_MODELS)
     if policy == "constant":
-        spec = PerformanceSpec(policy, prompt_s=config.number("prompt_time"), token_s=config.number("token_time"))
+        spec = PerformanceSpec(
+            policy, prompt_s=config.number("prompt_time", above=True), token_s=config.number("token_time", above=True)
+        )
     else:
         hardware = {processor.name for group in servers for processor in group.processors}
         instances = [

@@ -8,6 +8,10 @@ from typing import Any
 
 from sim_core.errors import SpecError, choices
 
+MOST = 10**18  # what a number is at most: sums and products of such are far from what a float can hold
+LEAST = 1e-12  # of a number that must be above 0, so that what it divides stays finite
+_IN_QUOTES = "; a name that looks like a number, true or false needs quotes in a file"
+
 
 class Section:
     """One mapping of a configuration. Values are taken by name; `done` refuses what nobody took."""
@@ -46,9 +50,16 @@ class Section:
         """A name, one of `valid` where that is given."""
         value = self.value(key)
         if not isinstance(value, str):
-            raise self.error(key, "must be a name")
+            raise self.error(key, f"must be a name{_IN_QUOTES if isinstance(value, int | float) else ''}")
         if valid is not None and value not in (names := list(valid)):
             raise self.error(key, f"unknown name{choices(value, names)}")
+        return value
+
+    def boolean(self, key: str) -> bool:
+        """True or false."""
+        value = self.value(key)
+        if not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
         return value
 
     def integer(self, key: str, least: int, default: int | None = None) -> int:
@@ -62,6 +73,8 @@ class Section:
             raise self.error(key, "must be a whole number")
         if value < least:
             raise self.error(key, f"must be at least {least}")
+        if value > MOST:
+            raise self.error(key, f"must be at most {MOST:g}")
         return value
 
     def number(self, key: str, least: float = 0.0, default: float | None = None, above: bool = False) -> float:
@@ -69,10 +82,14 @@ class Section:
         if default is not None and not self.has(key):
             return default
         value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(key, "must be a finite number")
+        if isinstance(value, float) and not isfinite(value):
             raise self.error(key, "must be a finite number")
         if value < least or (above and value == least):
             raise self.error(key, f"must be {'more than' if above else 'at least'} {least:g}")
+        if value > MOST or (above and least == 0.0 and value < LEAST):
+            raise self.error(key, f"must be from {LEAST:g} to {MOST:g}" if above else f"must be at most {MOST:g}")
         return float(value)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -90,7 +107,8 @@ class Section:
             return ()
         values = self._values[key]
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise self.error(key, "must be a list of names")
+            are_plain = isinstance(values, list) and all(isinstance(value, str | int | float) for value in values)
+            raise self.error(key, f"must be a list of names{_IN_QUOTES if are_plain else ''}")
         return tuple(values)
 
     def sections(self, key: str) -> list[Section]:

@@ -83,7 +83,7 @@ class Builder:
         config = self._resolver.resolved(choice.settings, overrides)
         design = self._design(config)
         spec = design.spec
-        ref = TraceRef.from_config(config["trace"], config["seed"])
+        ref = workload.ref_from_config(config, spec.seed)
         source = self._source(ref)
         if missing := source.applications - {app.application_id for app in spec.applications}:
             reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"

@@ -26,6 +26,7 @@ from sweep.variables import (
     without_unused,
     work_out,
 )
+from sweep.written import plain
 
 _TRACE, _RATE = "trace.filename", "${rate}"
 Told = Callable[[int, int], None]  # how many points are built, and of how many
@@ -81,7 +82,7 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
     Raises SpecError for a name that is none of these.
     """
     for text in extra:
-        override = parse_override(text)
+        override = parse_override(names.texts.as_written(text))
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
         if override.is_delete():
             experiment = _set_everywhere(experiment, key, None)
@@ -129,10 +130,11 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
         check_given(system, given)
         scope = work_out(variables, given)
         check_bought(system, scope)
+        is_text = names.texts.is_text
         return Choice(
             system=system.name,
-            axes=axes,
-            settings={key: substitute(value, scope, key) for key, value in overrides.items()},
+            axes={name: plain(value) for name, value in axes.items()},
+            settings={key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()},
             workload=_without_rate(overrides.get(_TRACE), scope),
         )
     except SpecError as error:
@@ -165,7 +167,7 @@ def _set_everywhere(experiment: Experiment, key: str, value: object) -> Experime
 
 
 def _place(experiment: Experiment, choice: Choice) -> str:
-    axes = ", ".join(f"{name}={value}" for name, value in choice.axes.items())
+    axes = ", ".join(f"{name}={getattr(value, 'written', value)}" for name, value in choice.axes.items())
     where = f"system {choice.system}" + (f" ({axes})" if axes else "")
     return f"{experiment.source}: {where}" if experiment.source else where
 

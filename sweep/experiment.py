@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,14 @@ from typing import Any
 
 import yaml
 
+from configs.compose import CONFIG_DIR
+from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
 from sim_core.slo import PAPER, Slo
 from sweep.budget import Budget, parse_budget, parse_machines
-from sweep.grammar import axis_values, read_yaml
+from sweep.grammar import axis_values
 from sweep.point import project_root
+from sweep.written import YamlText, noted, read_text, texts_in
 from sync.slo import slo_of_experiment
 
 EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
@@ -96,24 +99,29 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Ex
     """The experiment that a YAML text says; files that it names are below one of `folders`. Raises SpecError as
     `read_experiment` does."""
     with errors_named(source):
-        content = _mapping(read_yaml(text, source), "the file", EXPERIMENT_KEYS)
+        both = read_text(text, source)
+        content = _mapping(both.values, "the file", EXPERIMENT_KEYS)
         if content.get("name") is None:
             raise SpecError("missing; results are kept under it", key="name")
-        name = _name(content["name"], "name")
+        name = _name(content["name"], "name", both.written["name"])
         systems = _mapping(content.get("systems"), "systems")
         if not systems:
             raise SpecError("missing; name at least one system", key="systems")
+        limits = content.get("slo")
+        if limits is not None and not isinstance(limits, dict | list):
+            content["slo"] = limits = both.written["slo"]  # the name of a file
         slo = slo_of_experiment(content, source, folders)
+        texts = TextSettings(CONFIG_DIR)
         return Experiment(
             name=name,
-            description=_text(content, "description"),
-            systems=tuple(_system(str(key), value) for key, value in systems.items()),
+            description=_text(both, "description"),
+            systems=tuple(_system(key, _part(_part(both, "systems"), key), texts) for key in systems),
             source=source,
-            text=with_limits(text, slo) if isinstance(content.get("slo"), str) else text,
+            text=with_limits(text, slo) if isinstance(limits, str) else text,
             budget=parse_budget(content.get("budget")),
             slo=slo,
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
-            **_settings(content, ""),
+            **_settings(both, "", texts),
         )
 
 
@@ -126,7 +134,7 @@ def with_limits(text: str, slo: Slo) -> str:
     limits, begin, end = slo.as_plain(), place.start_mark.index, place.end_mark.index
     new = text[:begin] + json.dumps(limits) + text[end:]  # JSON is YAML, too
     with suppress(SpecError):
-        if "\n" not in text[begin:end] and read_yaml(new, "") == {**read_yaml(text, ""), "slo": limits}:
+        if "\n" not in text[begin:end] and read_text(new, "").values == {**read_text(text, "").values, "slo": limits}:
             return new
     raise SpecError("write the name of the file plainly, such as slo: slo/mine.yaml", key="slo", value=place.value)
 
@@ -135,8 +143,9 @@ def same_experiment(text: str, other: str) -> bool:
     """Whether two texts of experiments ask for the same points, whatever they say of them and judge them by."""
 
     def points_of(written: str) -> object:
-        read = read_yaml(written, "")
-        return {key: value for key, value in read.items() if key not in ("description", "slo")}
+        read = read_text(written, "")
+        trees = (read.values, read.written)
+        return [{key: value for key, value in tree.items() if key not in ("description", "slo")} for tree in trees]
 
     try:
         return points_of(text) == points_of(other)
@@ -155,50 +164,67 @@ def errors_named(source: str) -> Iterator[None]:
         raise SpecError(error.reason, key=error.key, value=error.value, source=source) from error
 
 
-def _system(name: str, raw: object) -> System:
-    key = f"systems.{_name(name, 'systems')}"
-    content = _mapping(raw, key, SYSTEM_KEYS)
-    design = _design(content.get("design"), f"{key}.design")
-    return System(name=name, description=_text(content, "description"), design=design, **_settings(content, f"{key}."))
+def _system(name: str, raw: YamlText, texts: TextSettings) -> System:
+    key = f"systems.{_name(name, 'systems', name)}"
+    content = _mapping(raw.values, key, SYSTEM_KEYS)
+    raw = YamlText(content, raw.written if content else {})
+    design = _design(_part(raw, "design"), f"{key}.design")
+    description = _text(raw, "description")
+    return System(name=name, description=description, design=design, **_settings(raw, f"{key}.", texts))
 
 
-def _design(raw: object, key: str) -> Design | None:
-    if raw is None:
+def _design(raw: YamlText, key: str) -> Design | None:
+    if raw.values is None:
         return None
-    content = _mapping(raw, key, DESIGN_KEYS)
-    for part, sku in content.items():
+    _mapping(raw.values, key, DESIGN_KEYS)
+    for part, sku in raw.values.items():
         if not isinstance(sku, str) or not sku:
-            raise SpecError("name a machine, such as dgx-h100", key=f"{key}.{part}", value=sku)
-    match content:
+            reason = "name a machine, such as dgx-h100 (a name that looks like a number, in quotes)"
+            raise SpecError(reason, key=f"{key}.{part}", value=raw.written[part])
+    match raw.values:
         case {"baseline": sku, **rest} if not rest:
             return Design(sku, sku, is_baseline=True)
         case {"prompt": prompt, "token": token, **rest} if not rest:
             return Design(prompt, token)
-    raise SpecError("say either {baseline: SKU} or {prompt: SKU, token: SKU}", key=key, value=raw)
+    raise SpecError("say either {baseline: SKU} or {prompt: SKU, token: SKU}", key=key, value=raw.values)
 
 
-def _name(raw: object, key: str) -> str:
-    name = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw  # 2024 is a good name too
-    if not isinstance(name, str):
-        raise SpecError("a name is a text: write it in quotes", key=key, value=raw)
-    if not _NAME.fullmatch(name):
+def _part(raw: YamlText, key: str) -> YamlText:
+    """What stands under a key; nothing where there is none."""
+    if raw.values is None or key not in raw.values:
+        return YamlText(None, None)
+    return YamlText(raw.values[key], raw.written[key])
+
+
+def _name(raw: object, key: str, written: str) -> str:
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        given = written if isinstance(raw, float) and repr(raw) != written else raw
+        raise SpecError("a name is a text: write it in quotes", key=key, value=given)
+    if not _NAME.fullmatch(written):  # of a number, too: 2024_05_10 is a good name
         reason = f"a name has {_LETTERS}, begins with a letter or digit, and is no longer than 100"
-        raise SpecError(reason, key=key, value=raw)
-    return name
+        raise SpecError(reason, key=key, value=written)
+    return written
 
 
-def _settings(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _settings(raw: YamlText, prefix: str, texts: TextSettings) -> dict[str, Any]:
     """The three parts that an experiment and a system have in common."""
-    variables = _mapping(content.get("variables"), f"{prefix}variables")
-    for name in variables:
+    parts = {name: _part(raw, name) for name in ("overrides", "variables", "axes")}
+    content = {name: _mapping(part.values, f"{prefix}{name}") for name, part in parts.items()}
+    for name in content["variables"]:
         if not _VARIABLE_NAME.fullmatch(name):
             reason = "a variable's name begins with a letter of the English alphabet; digits and underscores may follow"
             raise SpecError(reason, key=f"{prefix}variables.{name}")
-    axes = _mapping(content.get("axes"), f"{prefix}axes")
+    written = {name: part.written for name, part in parts.items()}
     return {
-        "overrides": _mapping(content.get("overrides"), f"{prefix}overrides"),
-        "variables": variables,
-        "axes": {name: axis_values(f"{prefix}axes.{name}", raw) for name, raw in axes.items()},
+        "overrides": {
+            name: value if name.startswith("~") else texts_in(name, value, written["overrides"][name], texts.is_text)
+            for name, value in content["overrides"].items()
+        },
+        "variables": {name: noted(value, written["variables"][name]) for name, value in content["variables"].items()},
+        "axes": {
+            name: axis_values(f"{prefix}axes.{name}", name, value, written["axes"][name], texts)
+            for name, value in content["axes"].items()
+        },
     }
 
 
@@ -213,11 +239,11 @@ def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, 
             is_setting = "overrides" in allowed and ("." in str(name) or nearest(name, allowed) is None)
             hint = "; a run's settings go below overrides:" if is_setting else ""
             raise SpecError(f"unknown key{choices(name, allowed)}{hint}", key=f"{place}{name}")
-    return {str(name): value for name, value in raw.items()}
+    return dict(raw)
 
 
-def _text(content: Mapping[str, Any], key: str) -> str:
-    value = content.get(key) or ""
-    if not isinstance(value, str):
-        raise SpecError("expected a text", key=key, value=value)
-    return " ".join(value.split())
+def _text(raw: YamlText, key: str) -> str:
+    part = _part(raw, key)
+    if isinstance(part.values, dict | list):
+        raise SpecError("expected a text", key=key, value=part.values)
+    return "" if part.values is None else " ".join(part.written.split())

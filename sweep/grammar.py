@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from math import ceil, isfinite
 from typing import Any
@@ -19,14 +18,13 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     Transformer,
 )
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from configs.arithmetic import evaluate
 from configs.compose import register_resolvers
+from configs.texts import TextSettings, elements, is_plainly_text
 from sim_core.errors import SpecError
+from sweep.written import as_text, first_line, noted, texts_in
 
 MOST_POINTS = 200_000  # of a grid, and so values of an axis
 
@@ -34,65 +32,61 @@ _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
 _NOT_EVAL = re.compile(r"\$\{(?!\s*eval\s*:)")
 _PLAIN_EVAL = re.compile(r"\$\{eval:'([^'\\$]*)'\}")
-_PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
-_WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
-
-
-def read_yaml(text: str, source: str) -> Any:
-    """The plain values of a YAML text, `${...}` left as it is. Raises SpecError: not YAML, or a key twice."""
-    try:
-        loaded = OmegaConf.load(io.StringIO(text))
-        return OmegaConf.to_container(loaded, resolve=False)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{source}, line {mark.line + 1}" if mark else source
-        raise SpecError(f"not YAML: {_first_line(getattr(error, 'problem', None) or error)}", source=place) from error
-    except (OmegaConfBaseException, OSError) as error:  # OSError: a YAML text that is neither a mapping nor a list
-        raise SpecError(f"cannot be read: {_first_line(error)}", source=source) from error
 
 
 def parse_override(text: str) -> Override:
     """One override in Hydra's grammar. Raises SpecError."""
     try:
         return OverridesParser.create().parse_overrides([text])[0]
-    except HydraException as error:
-        reason = f"not an override in Hydra's grammar, such as seed=1 ({_first_line(error)})"
+    except Exception as error:  # Hydra answers odd input with whatever it stumbles over
+        reason = f"not an override in Hydra's grammar, such as seed=1 ({first_line(error)})"
         raise SpecError(reason, key=text) from error
 
 
-def axis_values(key: str, raw: object) -> tuple[Any, ...]:
-    """The values of an axis: a YAML list as it is, a text in Hydra's sweep grammar, or a single value.
+def axis_values(place: str, name: str, raw: Any, written: Any, texts: TextSettings) -> tuple[Any, ...]:
+    """The values of the axis `name`: a YAML list as it is, a text in Hydra's sweep grammar, or a single value.
+    `written` is `raw` as it is written, which is what counts where the axis is a setting that is a text.
 
-    Raises SpecError for what has no finite list of values, and for an empty one.
+    Raises SpecError, which names `place`, for what has no finite list of values, and for an empty one.
     """
-    if raw is None or raw == "":
-        raise SpecError("has no values", key=key)
-    if isinstance(raw, list):
-        values = tuple(raw)
-    elif isinstance(raw, str):
-        values = override_values(_parse_axis(key, raw), key)
+    is_text = texts.is_text(name)
+    if raw == "" or (raw is None and (not is_text or written in ("", "~"))):
+        raise SpecError("has no values", key=place)
+    values: tuple[Any, ...]
+    if isinstance(raw, str):
+        parsed = _parse_axis(place, texts.in_quotes(name, raw))
+        values = override_values(parsed, place)
+        if not parsed.is_sweep_override():  # the text stands in quotes: without them it were no text
+            values = tuple(noted(value, raw, in_quotes=True) for value in values)
     else:
-        values = (raw,)
+        items = list(zip(raw, written, strict=True)) if isinstance(raw, list) else [(raw, written)]
+        given = (texts_in(name, value, text, texts.is_text) for value, text in items)
+        values = tuple(noted(value, text) for value, (_, text) in zip(given, items, strict=True))
     if not values:
-        raise SpecError("an axis without values makes an empty grid", key=key, value=raw)
+        raise SpecError("an axis without values makes an empty grid", key=place, value=raw)
     return values
 
 
 def override_values(override: Override, key: str) -> tuple[Any, ...]:
-    """What an override can be: its one value, or those of its choice or range. Raises SpecError."""
-    value = override.value()
+    """What an override can be: its one value, or those of its choice or range; a number remembers how it is written.
+    Raises SpecError."""
+    value, text = override.value(), override.get_value_string()
     if isinstance(value, IntervalSweep):
         reason = "interval() has no list of values; say range(start, stop, step) or a, b, c"
-        raise SpecError(reason, key=key, value=override.get_value_string())
+        raise SpecError(reason, key=key, value=text)
     if not override.is_sweep_override():
-        return (_plain(value),)
+        return (noted(_plain(value), text),)
     if not isinstance(value, ChoiceSweep | RangeSweep):
         reason = "only lists (a, b, c), choice() and range() make an axis"
-        raise SpecError(reason, key=key, value=override.get_value_string())
+        raise SpecError(reason, key=key, value=text)
     if isinstance(value, RangeSweep):
-        _check_range(value, key, override.get_value_string())
+        _check_range(value, key, text)
         return _range_values(value)
-    return tuple(_plain(v) for v in override.sweep_iterator(Transformer.identity))
+    values = [_plain(item) for item in override.sweep_iterator(Transformer.identity)]
+    parts = elements(text) if value.simple_form else []
+    if len(parts) != len(values):
+        return tuple(values)
+    return tuple(noted(item, part) for item, part in zip(values, parts, strict=True))
 
 
 def to_override(key: str, value: object) -> str:
@@ -114,21 +108,33 @@ def references(value: object) -> Iterator[str]:
             yield from references(item)
 
 
-def substitute(value: Any, variables: Mapping[str, object], key: str) -> Any:
+def substitute(
+    value: Any, variables: Mapping[str, object], key: str, is_text: Callable[[str], bool] = lambda key: False
+) -> Any:
     """`value` with every `${variable}` replaced, and `${eval:...}` worked out where nothing else is left to look up.
 
-    Raises SpecError when the arithmetic is refused.
+    Raises SpecError when the arithmetic is refused, and where a variable is not known as it is written though it is
+    part of a text, or all of a setting that `is_text`.
     """
     if isinstance(value, list):
-        return [substitute(item, variables, key) for item in value]
+        return [substitute(item, variables, f"{key}.{place}", is_text) for place, item in enumerate(value)]
     if isinstance(value, dict):
-        return {name: substitute(item, variables, key) for name, item in value.items()}
+        return {name: substitute(item, variables, f"{key}.{name}", is_text) for name, item in value.items()}
     if not isinstance(value, str) or "${" not in value:
         return value
     whole = _VARIABLE.fullmatch(value.strip())
     if whole and whole[1] in variables:
-        return variables[whole[1]]
-    text = _VARIABLE.sub(lambda m: str(variables[m[1]]) if m[1] in variables else m[0], value)
+        name = whole[1]
+        return as_text(variables[name], name, key) if is_text(key) else variables[name]
+    is_sum = "${eval" in value.replace(" ", "")
+
+    def text_of(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in variables:
+            return found[0]
+        return str(variables[name]) if is_sum else as_text(variables[name], name, key)
+
+    text = _VARIABLE.sub(text_of, value)
     if "${" not in text or _NOT_EVAL.search(text):
         return text  # what is left refers to the configuration: Hydra's to resolve
     return _evaluate(text, key)
@@ -147,7 +153,7 @@ def _evaluate(text: str, key: str) -> Any:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SpecError):
             cause = cause.__cause__ or cause.__context__
-        reason = cause.reason if cause else _first_line(error)
+        reason = cause.reason if cause else first_line(error)
         raise SpecError(reason, key=key, value=text) from error
 
 
@@ -175,8 +181,8 @@ def _check_range(sweep: RangeSweep, key: str, told: str) -> None:
 def _parse_axis(key: str, text: str) -> Override:
     try:
         return OverridesParser.create().parse_overrides([f"axis={text}"])[0]
-    except HydraException as error:
-        reason = f"not Hydra's sweep grammar; say a, b, c or range(start, stop, step) ({_first_line(error)})"
+    except Exception as error:  # Hydra answers odd input with whatever it stumbles over
+        reason = f"not Hydra's sweep grammar; say a, b, c or range(start, stop, step) ({first_line(error)})"
         raise SpecError(reason, key=key, value=text) from error
 
 
@@ -186,7 +192,7 @@ def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and value.lower() not in _WORDS_WITH_MEANING:
+        if is_plainly_text(value):
             return value
         return QuotedString(text=value, quote=Quote.single).with_quotes()
     if isinstance(value, list | tuple):
@@ -204,8 +210,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {_plain(name): _plain(item) for name, item in value.items()}
     return value
-
-
-def _first_line(error: object) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "hydra.cc" not in line]
-    return lines[0] if lines else type(error).__name__

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from configs.compose import CONFIG_DIR
+from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment import Experiment, System
 from sweep.grammar import references, substitute
@@ -21,9 +23,10 @@ SINGLE_RUNS = {  # settings of `python -m sim_core` that mean nothing in a sweep
 
 @dataclass(frozen=True)
 class Names:
-    """The top-level names of the configuration."""
+    """The top-level names of the configuration, and which of its settings are texts."""
 
     known: frozenset[str]
+    texts: TextSettings = field(default_factory=lambda: TextSettings(CONFIG_DIR), compare=False)
 
     @classmethod
     def of(cls, config: Mapping[Any, Any]) -> Names:

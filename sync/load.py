@@ -173,7 +173,8 @@ def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
     schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
     for outcome, path in found:
         with sound_table(outcome, path):
-            schemas.append(pq.read_schema(path).remove_metadata())
+            # absolute: PyArrow takes run:1/x.parquet for an address
+            schemas.append(pq.read_schema(path.absolute()).remove_metadata())
     return ds.FileSystemDataset.from_paths(
         [str(path) for _, path in found],
         schema=pa.unify_schemas(schemas),

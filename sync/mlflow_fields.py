@@ -48,6 +48,7 @@ _LONGEST_REST = 1500
 # Statistics between those that are compared.
 _NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
+_IN_QUOTES = re.compile(r"'([^'\\]*)'")  # as an override has a name that looks like a number
 _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
 
@@ -71,7 +72,8 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
         chosen.setdefault(f"machines.{sku}", count)
     for override in outcome.overrides:
         name, _, value = override.lstrip("+~").partition("=")
-        chosen.setdefault(name, value)
+        in_quotes = _IN_QUOTES.fullmatch(value)
+        chosen.setdefault(name, in_quotes[1] if in_quotes else value)
     return {_name(k): scrub(_text(v)) for k, v in chosen.items() if v is not None and _text(v)}
 
 

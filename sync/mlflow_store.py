@@ -135,7 +135,7 @@ class MlflowStore:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             # A server knows where it keeps artifacts; a database would note a path relative to who asks.
-            location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
+            location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -230,6 +230,13 @@ class MlflowStore:
     def delete_run(self, run_id: str) -> None:
         """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""
         self._client.delete_run(run_id)
+
+
+def folder_name(experiment: str) -> str:
+    """The folder of an experiment's artifacts: its name, unless that leads elsewhere."""
+    if set(experiment) <= {"."}:
+        return experiment.replace(".", "_")
+    return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

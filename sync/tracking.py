@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote
 
 from sim_core.errors import SpecError, choices
 from sync.privacy import mask_uri
@@ -33,16 +33,29 @@ def tracking_uri(results: Path, environ: Mapping[str, str] | None = None) -> str
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of the SQLite file at `path`, absolute and escaped."""
-    return f"sqlite:///{quote(str(path.absolute()))}"
+    """The address of the SQLite file at `path`, absolute, and escaped where it must be."""
+    return _address(str(path.absolute()))
+
+
+def short_sqlite_uri(path: Path) -> str:
+    """As `sqlite_uri`, for a person: relative where the file is below the working folder."""
+    return _address(str(path.relative_to(Path.cwd()))) if path.is_relative_to(Path.cwd()) else sqlite_uri(path)
+
+
+def _address(path: str) -> str:
+    # SQLAlchemy takes escapes back; MLflow does not, and makes the folder that it then sees in an address that begins
+    # with sqlite:///. So only what must be is escaped, and then the address begins otherwise.
+    escaped = path.replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The file behind an SQLite address, None for another store or one in memory."""
-    parts = urlsplit(uri)
-    if parts.scheme.partition("+")[0] != "sqlite" or len(parts.path) < 2:
+    scheme, _, rest = uri.partition("://")
+    path = unquote(rest.partition("?")[0].removeprefix("/"))
+    if scheme.partition("+")[0] != "sqlite" or not rest.startswith("/") or path in ("", ":memory:"):
         return None
-    return Path(unquote(parts.path[1:]))
+    return Path(path)
 
 
 def is_server(uri: str) -> bool:

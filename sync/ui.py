@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sync.privacy import has_password, mask_uri
-from sync.tracking import VARIABLE, is_server, sqlite_path
+from sync.tracking import VARIABLE, is_server, short_sqlite_uri, sqlite_path
 
 PORT = 5000  # MLflow's own choice
 
@@ -48,9 +48,7 @@ def _store(uri: str) -> str:
     if has_password(uri):
         return f'"${VARIABLE}"'
     path = sqlite_path(uri)
-    if path is not None and path.is_relative_to(Path.cwd()):
-        return shlex.quote(f"sqlite:///{path.relative_to(Path.cwd())}")
-    return shlex.quote(uri)
+    return shlex.quote(uri if path is None else short_sqlite_uri(path))
 
 
 def _program() -> str:

@@ -76,6 +76,14 @@ def number_between(section: Section, key: str, least: float, most: float, defaul
     return value
 
 
+def zero_or_between(section: Section, key: str, least: float, most: float) -> float:
+    """0, or a number within the limits, both included."""
+    value = number_between(section, key, 0.0, most)
+    if 0.0 < value < least:
+        raise section.error(key, f"must be 0 or at least {least:g}")
+    return value
+
+
 def numbers(section: Section, key: str) -> tuple[float, ...]:
     """Numbers of at least 0, written 10/50/20."""
     parts = str(section.value(key)).split("/")

@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import SpecError, TraceError, nearest
+from sim_core.section import Section
 from sim_core.trace import Trace
 from traces import named
 from traces.cache import cached
 from traces.identity import file_identity
 from traces.reader import TraceWarning, read_file
 from traces.sizes import workload_names
-from traces.time_unit import AUTO, check_time_unit
+from traces.time_unit import AUTO, UNIT_NS, check_time_unit
 
 if TYPE_CHECKING:
     from traces.recipe import Recipe
@@ -39,10 +40,13 @@ class TraceRef:
     seed: int
     time_unit: str = AUTO  # of the times in a file, or in the files that a recipe names
 
-    @classmethod
-    def from_config(cls, trace: Mapping[str, Any], seed: int) -> TraceRef:
-        """Of a configuration's section `trace`, and its seed."""
-        return cls(str(trace["filename"]), str(trace["dir"]), seed, str(trace.get("time_unit", AUTO)))
+
+def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
+    """The trace that a resolved configuration names. SpecError for a name that is none, such as a number that a file
+    has without quotes."""
+    section = Section(resolved, "").section("trace")
+    unit = section.text("time_unit", (AUTO, *UNIT_NS)) if section.has("time_unit") else AUTO
+    return TraceRef(section.text("filename"), section.text("dir"), seed, unit)
 
 
 def identity(ref: TraceRef, root: Path) -> str:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from sim_core.batching.base import Instance
 from sim_core.errors import CapacityError
@@ -31,6 +32,7 @@ class Scheduler(ABC):
     """
 
     bandwidth_factor = 1.0  # of the configured transfer bandwidth
+    needs: ClassVar[tuple[str, ...]] = ()  # the options without which it cannot work
 
     def __init__(self, start: Start) -> None:
         self.spec = start.spec
@@ -62,6 +64,8 @@ class SplitScheduler(Scheduler):
 
     By their role; an instance without one (a baseline start state) by the processor it runs on.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("transfer_bandwidth",)
 
     def __init__(self, start: Start) -> None:
         super().__init__(start)

@@ -36,6 +36,8 @@ class MixedPool(SplitScheduler):
     tokens of all. A lent instance returns to its own pool when it is idle.
     """
 
+    needs = (*SplitScheduler.needs, "prompt_max_pending_batch_tokens")
+
     def __init__(self, start: Start) -> None:
         super().__init__(start)
         self._max_pending = self.spec.option("prompt_max_pending_batch_tokens")

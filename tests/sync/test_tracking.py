@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow.store.db.utils import _make_parent_dirs_if_sqlite
+from sqlalchemy.engine import make_url
 
 from sim_core.errors import SpecError
 from sync import make_sink, ui_command, ui_lines
@@ -14,7 +16,7 @@ from sync.tracking import sqlite_path, sqlite_uri, tracking_uri
 def test_the_default_store_is_sqlite_below_the_results_and_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     uri = tracking_uri(Path("my results"), {})
-    assert uri == f"sqlite:///{tmp_path}/my%20results/mlflow.db"
+    assert uri == f"sqlite:///{tmp_path}/my results/mlflow.db"
     assert sqlite_path(uri) == tmp_path / "my results" / "mlflow.db"
 
 
@@ -25,6 +27,36 @@ def test_the_environment_names_another_store():
 def test_a_relative_sqlite_store_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert tracking_uri(Path("r"), {"MLFLOW_TRACKING_URI": "sqlite:///a/b.db"}) == sqlite_uri(tmp_path / "a" / "b.db")
+
+
+FOLDERS = [
+    "my results",
+    "a#b",
+    "50%",
+    "%41",
+    "what?",
+    "ü 結果",
+    "a;b&c=d",
+    'it\'s "x"',
+    "a@b:c+d",
+    "[x]{y}",
+    "back\\slash",
+]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_address_leads_back_to_its_folder_for_us_for_sqlalchemy_and_makes_no_other(name, tmp_path):
+    uri = sqlite_uri(tmp_path / name / "mlflow.db")
+    assert sqlite_path(uri) == tmp_path / name / "mlflow.db"
+    assert make_url(uri).database == str(tmp_path / name / "mlflow.db")
+    _make_parent_dirs_if_sqlite(uri)  # what MLflow does before it connects
+    assert [made.name for made in tmp_path.iterdir()] in ([], [name])
+
+
+def test_an_escaped_address_of_the_user_s_own_is_read_as_sqlalchemy_does():
+    assert sqlite_path("sqlite:////tmp/my%20results/mlflow.db?timeout=5") == Path("/tmp/my results/mlflow.db")
+    assert sqlite_path("sqlite:///:memory:") is None
+    assert sqlite_path("postgresql://host/db") is None
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "htp://host", "databricks", "5000"])

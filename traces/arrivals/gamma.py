@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import cos, log, pi, sqrt
 from random import Random
 
 from sim_core.section import Section
 from traces.arrivals.base import Arrivals, rate
 from traces.named import NS_PER_S
-from traces.policy_text import Context, number_between
+from traces.policy_text import Context, zero_or_between
 
 CV = (0.01, 30.0)
 
 
 @dataclass(frozen=True)
 class Gamma(Arrivals):
-    """`rate` requests a second; `cv`, the gaps' standard deviation over their mean (1: Poisson).
+    """`rate` requests a second; `cv`, the gaps' standard deviation over their mean (1: Poisson; 0: equal gaps).
 
     The process has been going on before 0: the first gap is what is left of one, so that every second has the same
     expected number of requests.
@@ -29,9 +30,12 @@ class Gamma(Arrivals):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Gamma:
-        return cls(rate(section), number_between(section, "cv", *CV))
+        return cls(rate(section), zero_or_between(section, "cv", *CV))
 
     def times_ns(self, stream: Random) -> Iterator[int]:
+        if not self.cv:
+            first = stream.random()  # of a gap is left
+            yield from (int((first + n) * NS_PER_S / self.rate_per_s + 0.5) for n in count())
         shape = 1.0 / (self.cv * self.cv)
         scale_ns = NS_PER_S / (self.rate_per_s * shape)
         # The gap that covers 0 is long in proportion (shape + 1), and 0 is anywhere in it.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, length, rate
+from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals, length, rate
 from traces.named import exponential_ns
-from traces.policy_text import Context, number_between
+from traces.policy_text import Context, number_between, zero_or_between
 
 MIN_QUIET = 1e-6
 
@@ -18,7 +19,8 @@ MIN_QUIET = 1e-6
 class OnOff(Arrivals):
     """`rate` requests a second over all; on and off for exponential times of mean `on_s` and `off_s` seconds.
 
-    `quiet` is the rate while off as a share of that while on. The source has been going on before 0.
+    `quiet` is the rate while off as a share of that while on. The source has been going on before 0. With `off_s` 0 it
+    is always on.
     """
 
     name = "onoff"
@@ -29,7 +31,7 @@ class OnOff(Arrivals):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> OnOff:
-        on_s, off_s = length(section, "on_s"), length(section, "off_s")
+        on_s, off_s = length(section, "on_s"), zero_or_between(section, "off_s", SHORTEST_S, LONGEST_S)
         quiet = number_between(section, "quiet", 0.0, 1.0, 0.0)
         if 0.0 < quiet < MIN_QUIET:
             raise section.error("quiet", f"must be 0 or at least {MIN_QUIET:g}")
@@ -43,6 +45,8 @@ class OnOff(Arrivals):
 
     def times_ns(self, stream: Random) -> Iterator[int]:
         rate_on = self.peak_per_s()
+        if not self.off_s:
+            yield from accumulate(exponential_ns(stream, rate_on))
         gaps = {True: exponential_ns(stream, rate_on)}
         if self.quiet:
             gaps[False] = exponential_ns(stream, rate_on * self.quiet)

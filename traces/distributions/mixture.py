@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 
 from sim_core.errors import SpecError
 from sim_core.section import Section
@@ -35,12 +36,17 @@ class Mixture(Distribution):
             place = f"{key}.{number}"
             weight, star, inner = text.partition("*")
             try:
-                share = float(weight) if star else 0.0
+                share = float(weight) if star else nan
             except ValueError:
-                share = 0.0
-            if not MIN_WEIGHT <= share <= 1.0 / MIN_WEIGHT:
-                raise SpecError("must be WEIGHT*DISTRIBUTION, WEIGHT more than 0", key=place, value=text.strip())
-            parts.append((share, parse(inner.strip(), context, place)))
+                share = nan
+            if share != 0.0 and not MIN_WEIGHT <= share <= 1.0 / MIN_WEIGHT:
+                limits = f"0 or from {MIN_WEIGHT:g} to {1.0 / MIN_WEIGHT:g}"
+                raise SpecError(f"must be WEIGHT*DISTRIBUTION, WEIGHT {limits}", key=place, value=text.strip())
+            part = parse(inner.strip(), context, place)
+            if share:  # of what has no weight, none are drawn
+                parts.append((share, part))
+        if not parts:
+            raise SpecError("all weights are 0: give one part a WEIGHT more than 0", key=key, value=body)
         total = sum(share for share, _ in parts)
         return cls(tuple((share / total, part) for share, part in parts))
 

@@ -17,7 +17,7 @@ def normal_cdf(deviations: float) -> float:
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """`mean` and standard deviation `sd`, tokens, before rounding."""
+    """`mean` and standard deviation `sd`, tokens, before rounding; with `sd` 0 all have the mean."""
 
     name = "normal"
     form = "mean=1024,sd=200"
@@ -27,8 +27,9 @@ class Normal(Distribution):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Normal:
         mean = number_between(section, "mean", -MAX_TOKENS, MAX_TOKENS)
-        sd = section.number("sd", 0.0, above=True)
-        return cls(mean, sd)
+        return cls(mean, section.number("sd"))
 
     def cdf(self, tokens: int) -> float:
+        if not self.sd_tokens:  # all of them are the mean
+            return float(tokens + 0.5 >= self.mean_tokens)
         return normal_cdf((tokens + 0.5 - self.mean_tokens) / self.sd_tokens)

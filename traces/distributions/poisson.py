@@ -22,7 +22,7 @@ class Poisson(Distribution):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Poisson:
-        return cls(number_between(section, "mean", 0.01, MAX_MEAN))
+        return cls(number_between(section, "mean", 0.0, MAX_MEAN))
 
     def cdf(self, tokens: int) -> float:
         return upper_gamma(tokens + 1.0, self.mean_tokens)

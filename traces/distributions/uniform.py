@@ -21,9 +21,11 @@ class Uniform(Distribution):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Uniform:
         low, high = (number_between(section, key, 0.0, MAX_TOKENS) for key in ("low", "high"))
-        if high <= low:
-            raise section.error("high", f"must be more than low={low:g}")
+        if high < low:
+            raise section.error("high", f"must be at least low={low:g}")
         return cls(low, high)
 
     def cdf(self, tokens: int) -> float:
+        if self.low == self.high:
+            return float(tokens + 0.5 >= self.low)
         return min(1.0, max(0.0, (tokens + 0.5 - self.low) / (self.high - self.low)))

@@ -31,6 +31,17 @@ TEXTS: dict[str, float | None] = {
     "quantiles:workload=conv": 1154.544,
     "quantiles:workload=conv,size=output": 211.200,
     "trace:file=test_trace.csv": 8192 / 3,
+    # what has no spread has one size
+    "normal:mean=512,sd=0": 512.0,
+    "normal:mean=-3,sd=0": 1.0,
+    "truncnorm:mean=300,sd=0,min=10,max=400": 300.0,
+    "lognormal:mean=1024,sigma=0": 1024.0,
+    "lognormal:median=7,sigma=0": 7.0,
+    "uniform:low=100,high=100": 100.0,
+    "randint:low=9,high=9": 9.0,
+    "gamma:mean=200,cv=0": 200.0,
+    "poisson:mean=0": 1.0,
+    "mixture:0*constant:tokens=4 + 2*constant:tokens=5": 5.0,
 }
 
 
@@ -95,7 +106,7 @@ def test_few_draws_are_the_beginning_of_many(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_min_and_max_leave_the_rest_as_it_was(text: str) -> None:
-    if text.startswith(("constant", "truncnorm", "mixture")):
+    if text.startswith(("constant", "truncnorm", "mixture")) or make(text).support()[0] == make(text).support()[1]:
         text = "randint:low=1,high=5000"
     if text == "poisson:mean=20000":
         text = "poisson:mean=260"
@@ -137,10 +148,12 @@ def test_each_parameter_counts_in_the_facts() -> None:
         ("constant:tokens=2.5", "prompt.tokens=2.5: must be a whole number"),
         ("constant:tokens=1_000", "prompt.tokens='1_000': must be a whole number"),
         ("constant:tokens=20000000", "must be at most 10,000,000"),
-        ("uniform:low=10,high=10", "prompt.high=10: must be more than low=10"),
+        ("uniform:low=10,high=9", "prompt.high=9: must be at least low=10"),
         ("uniform:low=-1,high=10", "prompt.low=-1: must be at least 0"),
         ("randint:low=5,high=4", "prompt.high=4: must be at least 5"),
-        ("normal:mean=10,sd=0", "prompt.sd=0: must be more than 0"),
+        ("normal:mean=10,sd=-1", "prompt.sd=-1: must be at least 0"),
+        ("lognormal:mean=10,sigma=-1", "prompt.sigma=-1: must be at least 0"),
+        ("truncnorm:mean=5,sd=0,min=10,max=20", "prompt: has no sizes from min=10 to max=20"),
         ("normal:mean=nan,sd=1", "prompt.mean=nan: must be a finite number"),
         ("normal:mean=5,sd=inf", "prompt.sd=inf: must be a finite number"),
         ("truncnorm:mean=10,sd=2,min=1", "prompt.max: is missing"),
@@ -150,7 +163,7 @@ def test_each_parameter_counts_in_the_facts() -> None:
         ("lognormal:mean=5,median=5,sigma=1", "give mean or median, not both"),
         ("lognormal:mean=5,sigma=11", "prompt.sigma=11: must be at most 10"),
         ("lognormal:median=1000000,sigma=3", "of the sizes are beyond 10,000,000 tokens; give a max"),
-        ("gamma:mean=5,cv=0", "prompt.cv=0: must be at least 0.01"),
+        ("gamma:mean=5,cv=0.001", "prompt.cv=0.001: must be 0 or at least 0.01"),
         ("exponential:mean=0.5", "prompt.mean=0.5: must be at least 1"),
         ("poisson:mean=1e9", "prompt.mean=1000000000.0: must be at most 100,000"),
         ("mixture:constant:tokens=1", "prompt.1='constant:tokens=1': must be WEIGHT\\*DISTRIBUTION"),

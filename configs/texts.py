@@ -1,0 +1,181 @@
+"""Settings that are texts (names of files, of machines, of policies), whose values stay as they are written.
+
+Hydra's grammar reads `trace.filename=2024_05_10` as the number 20240510, `1e3` as 1000.0, and `null` as no value. Which
+settings are texts is what the configuration's files say: a setting is one where a file of its group has a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep
+
+MOST_LISTED = 10_000  # values of a range that is written out
+_PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+_WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
+HYDRAS_TEXTS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+_INDEX = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+class TextSettings:
+    """The settings below `folder` that are texts. A group's files are read when one of its settings is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parser: OverridesParser | None = None
+        self._known: dict[str, frozenset[str]] = {}  # by group; "" is config.yaml's own
+        self._is_text: dict[str, bool] = {}
+        self._quoted: dict[tuple[str, str], str] = {}
+
+    def is_text(self, key: str) -> bool:
+        """Whether the setting `key` (of a list: its entries) is a text. The name of a group is: it names a file."""
+        if key not in self._is_text:
+            self._is_text[key] = self._looked_up(key.lstrip("+~").strip())
+        return self._is_text[key]
+
+    def _looked_up(self, key: str) -> bool:
+        if key in HYDRAS_TEXTS or self._is_group(key):
+            return True
+        group, dot, _ = key.partition(".")
+        if not re.fullmatch(r"\w+", group) or group == "hydra":
+            return False
+        texts = self._texts(group if dot else "")
+        pattern = _INDEX.sub("*", key)
+        return pattern in texts or f"{pattern}.*" in texts
+
+    def as_written(self, override: str) -> str:
+        """The override `key=value`, its value as `in_quotes` has it."""
+        key, equals, value = override.partition("=")
+        return override if not equals or key.startswith("-") else f"{key}={self.in_quotes(key, value)}"
+
+    def in_quotes(self, key: str, value: str) -> str:
+        """The value with quotes around what Hydra's grammar would read as something else than the text that stands
+        there. The value of another setting, and what cannot be read, is left as it is."""
+        if key.startswith("~") or not value or is_plainly_text(value.strip()):
+            return value
+        if (key, value) not in self._quoted:
+            # of a group that is null, or a list, Hydra has an idea of its own
+            is_other = value.strip().lower() == "null" or value.strip().startswith("[")
+            kept = not self.is_text(key) or (is_other and self._is_group(key.lstrip("+")))
+            self._quoted[key, value] = value if kept else self._all_quoted(value)
+        return self._quoted[key, value]
+
+    def _is_group(self, key: str) -> bool:
+        return re.fullmatch(r"[\w/]{1,100}", key) is not None and (self._folder / key).is_dir()
+
+    def _all_quoted(self, text: str) -> str:
+        try:
+            parsed = self._parse(f"text={text}")
+            value = parsed.value()
+        except Exception:  # Hydra answers odd input with whatever it stumbles over; the composer says what is wrong
+            return text
+        if isinstance(value, ChoiceSweep):
+            inside = text if value.simple_form else text.partition("(")[2].rpartition(")")[0]
+            listed = ",".join(map(self._one_quoted, elements(inside)))
+            return listed if value.simple_form else f"choice({listed})"
+        return _range_as_texts(parsed, text) if isinstance(value, RangeSweep) else self._one_quoted(text)
+
+    def _one_quoted(self, text: str) -> str:
+        bare = text.strip()
+        if bare.startswith("[") and bare.endswith("]"):
+            return f"[{','.join(map(self._one_quoted, elements(bare[1:-1])))}]"
+        try:
+            value = self._parse(f"text={text}").value()
+        except Exception:
+            return text
+        return _in_quotes(bare) if value is None or isinstance(value, bool | int | float) else text
+
+    def _parse(self, text: str) -> Override:
+        if self._parser is None:
+            self._parser = OverridesParser.create()
+        return self._parser.parse_override(text)
+
+    def _texts(self, group: str) -> frozenset[str]:
+        if group not in self._known:
+            own = self._folder / "config.yaml"
+            files = sorted((self._folder / group).rglob("*.yaml")) if group else [own] if own.is_file() else []
+            found: set[str] = set()
+            references: dict[str, str] = {}
+            for file in files:
+                place = ".".join(file.parent.relative_to(self._folder).parts)
+                for key, value in _leaves(_content(file), f"{place}." if place else ""):
+                    if not isinstance(value, str) or value.startswith("${eval:"):
+                        continue
+                    whole = _REFERENCE.fullmatch(value)
+                    if whole:
+                        references[key] = whole[1]
+                    else:
+                        found.add(key)
+            self._known[group] = frozenset(found)
+            more = {key for key, other in references.items() if self.is_text(other)}
+            self._known[group] = frozenset(found | more)
+        return self._known[group]
+
+
+def is_plainly_text(value: str) -> bool:
+    """Whether Hydra's grammar reads an unquoted value as the very text: a word of letters, perhaps with digits."""
+    return _PLAIN.fullmatch(value) is not None and value.lower() not in _WORDS_WITH_MEANING
+
+
+def elements(text: str) -> list[str]:
+    """The parts of a text between the commas that are inside no quotes and no brackets."""
+    parts: list[str] = []
+    quote, depth, begin, escaped = "", 0, 0, False
+    for place, sign in enumerate(text):
+        if escaped:
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in _OPENING:
+            depth += 1
+        elif sign in _CLOSING:
+            depth -= 1
+        elif sign == "," and depth == 0:
+            parts.append(text[begin:place])
+            begin = place + 1
+    return [*parts, text[begin:]]
+
+
+def _range_as_texts(parsed: Override, text: str) -> str:
+    """The values of a range, each in quotes; the text where there are none, or too many."""
+    sweep = parsed.value()
+    assert isinstance(sweep, RangeSweep)
+    if sweep.start is None or sweep.stop is None or not sweep.step:
+        return text
+    count = (sweep.stop - sweep.start) / sweep.step
+    if not 0 < count <= MOST_LISTED:
+        return text
+    return ",".join(_in_quotes(str(value)) for value in parsed.sweep_string_iterator())
+
+
+def _in_quotes(text: str) -> str:
+    return QuotedString(text=text, quote=Quote.single).with_quotes()
+
+
+def _content(file: Path) -> Any:
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # whoever composes it says so
+
+
+def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _leaves(value, f"{prefix}{name}.")
+    elif isinstance(node, list):
+        for value in node:
+            yield from _leaves(value, f"{prefix}*.")
+    else:
+        yield prefix.rstrip("."), node

@@ -1,0 +1,194 @@
+"""YAML texts as they are written: the value of every scalar, and beside it the text that stands there.
+
+Names are texts: `2024_05_10`, `1e3` and `true` are good names of traces and systems, though YAML reads a number or a
+truth value. Keys are names always; of a value only its reader knows, so both are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+from omegaconf.errors import OmegaConfBaseException
+
+from sim_core.errors import SpecError
+
+MOST_LEVELS = 50  # of lists and mappings in one another
+MOST_NODES = 1_000_000  # a few aliases of aliases make more than any memory holds
+MOST_BITS = 1024  # of a whole number: what a float can still hold
+_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
+_SIGNS = ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge")  # of = and <<, which are texts where they are values
+_DIGITS = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_NUMBER = re.compile(r"[\w.+-]+")
+
+
+class WrittenInt(int):
+    """A whole number that is not written as Python writes it, such as 2024_05_10."""
+
+    written: str
+    in_quotes: bool
+
+
+class WrittenFloat(float):
+    """A number that is not written as Python writes it, such as 1e3 or 0.50."""
+
+    written: str
+    in_quotes: bool
+
+
+@dataclass(frozen=True)
+class YamlText:
+    """Two trees of one shape: `values`, and `written`, in which every scalar is its text."""
+
+    values: Any
+    written: Any
+
+
+def read_text(text: str, source: str) -> YamlText:
+    """What a YAML text says, `${...}` left as it is. Raises SpecError: not YAML, a key twice, or too deep."""
+    try:
+        loader: Any = get_yaml_loader()(text)
+        node = loader.get_single_node()
+        if node is None:
+            return YamlText({}, {})
+        return _Reader(loader, source).read(node, 0)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        reason = getattr(error, "problem", None) or error
+        raise SpecError(f"not YAML: {first_line(reason)}", source=place) from error
+    except RecursionError as error:
+        raise SpecError(f"cannot be read: more than {MOST_LEVELS} levels", source=source) from error
+
+
+def noted(value: Any, written: Any, *, in_quotes: bool = False) -> Any:
+    """`value`, which remembers how it is written where it is a number written in an unusual way; `in_quotes` where
+    that is in quotes and may so be a text."""
+    if isinstance(value, bool | str) or not isinstance(value, int | float) or not isinstance(written, str):
+        return value
+    written = written.strip()
+    if written == repr(plain(value)):
+        return value
+    if not _NUMBER.fullmatch(written):  # the call of a function
+        return value
+    made = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
+    made.written, made.in_quotes = written, in_quotes
+    return made
+
+
+def plain(value: Any) -> Any:
+    """The value without the memory of how it is written."""
+    if isinstance(value, WrittenInt):
+        return int(value)
+    if isinstance(value, WrittenFloat):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def as_text(value: object, name: str, key: str) -> str:
+    """What the variable `name` puts into the text setting `key`. SpecError where that is not known as it is written."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, WrittenInt | WrittenFloat):
+        if value.in_quotes or _DIGITS.fullmatch(value.written):
+            return value.written
+        written, read = value.written, plain(value)
+        reason = f"{name} is written {written} and read as the number {read}: write it in quotes to have it in a name"
+        raise SpecError(reason, key=key, value=f"${{{name}}}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return str(value)
+    reason = f"{name} is read as {shown(value)}, which is no name: write it in quotes"
+    raise SpecError(reason, key=key, value=f"${{{name}}}")
+
+
+def texts_in(key: str, value: Any, written: Any, is_text: Callable[[str], bool]) -> Any:
+    """The value of a setting, in which those that are texts (`is_text` of their keys) are the texts as written."""
+    if isinstance(value, dict):
+        return {name: texts_in(f"{key}.{name}", item, written[name], is_text) for name, item in value.items()}
+    if isinstance(value, list):
+        return [texts_in(f"{key}.{place}", item, written[place], is_text) for place, item in enumerate(value)]
+    return value if isinstance(value, str) or not is_text(key) else written
+
+
+def shown(value: object) -> str:
+    """A value as YAML writes it, for a message."""
+    if value is None or isinstance(value, bool):
+        return "no value" if value is None else str(value).lower()
+    return repr(value)
+
+
+def first_line(error: object) -> str:
+    """The first line of a message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "hydra.cc" not in line]
+    return lines[0] if lines else type(error).__name__
+
+
+class _Reader:
+    """Makes both trees of a node. Raises SpecError, and YAMLError for a key that is there twice."""
+
+    def __init__(self, loader: Any, source: str) -> None:
+        self._loader = loader
+        self._source = source
+        self._nodes = 0
+
+    def read(self, node: yaml.Node, level: int) -> YamlText:
+        """The trees of a node `level` levels below the top."""
+        self._nodes += 1
+        if level > MOST_LEVELS or self._nodes > MOST_NODES:
+            most = f"{MOST_LEVELS} levels" if level > MOST_LEVELS else f"{MOST_NODES} values"
+            raise self._error(f"more than {most}", node)
+        if node.tag not in _TAGS and node.tag not in _SIGNS:
+            raise self._error(f"a value of the kind {node.tag.rpartition(':')[2]!r} has no meaning here", node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, level)
+        if isinstance(node, yaml.SequenceNode):
+            parts = [self.read(item, level + 1) for item in node.value]
+            return YamlText([part.values for part in parts], [part.written for part in parts])
+        assert isinstance(node, yaml.ScalarNode)
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, level: int) -> YamlText:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self._error("a name is a text", key)
+            if key.value in seen:
+                reason = f"found duplicate key {key.value}"
+                raise yaml.constructor.ConstructorError(None, None, reason, key.start_mark)
+            seen.add(key.value)
+        self._loader.flatten_mapping(node)  # puts what `<<` names in front, so that the mapping's own win
+        parts = {key.value: self.read(value, level + 1) for key, value in node.value}
+        values = {name: part.values for name, part in parts.items()}
+        return YamlText(values, {name: part.written for name, part in parts.items()})
+
+    def _scalar(self, node: yaml.ScalarNode) -> YamlText:
+        text = str(node.value)
+        if node.tag in _SIGNS or node.tag.endswith(":str"):
+            if "${" in text:
+                self._check_references(text, node)
+            return YamlText(text, text)
+        try:
+            value = self._loader.construct_object(node)
+        except (ValueError, KeyError, AttributeError):  # !!int x; a number too long for Python
+            value = text
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            value = text  # and so no number, wherever one is needed
+        return YamlText(value, text)
+
+    def _check_references(self, text: str, node: yaml.Node) -> None:
+        try:
+            OmegaConf.create({"text": text})
+        except OmegaConfBaseException as error:
+            raise self._error(first_line(error), node) from error
+
+    def _error(self, reason: str, node: yaml.Node) -> SpecError:
+        line = f", line {node.start_mark.line + 1}" if node.start_mark else ""
+        return SpecError(f"cannot be read: {reason}", source=f"{self._source}{line}")

@@ -112,7 +112,8 @@ PAPER = Slo(slowdown=SLO_LIMITS)
 class Judgement:
     """What an SLO says of a run that was completed: which limits its figures exceed, which cannot be judged since the
     figure was not measured, and how many requests were not served. `met` has a truth value for each limit by its name.
-    `without_tbt`: the SLO limits the time between tokens, and no output has two tokens.
+    `without_tbt`: the SLO limits the time between tokens, and no output has two tokens. Of the unfinished requests
+    `stuck` stand still for ever, and `not_arrived` were still to come when the run was cut, at `cut_at_s`.
     """
 
     completed: int
@@ -122,6 +123,9 @@ class Judgement:
     not_measured: tuple[Limit, ...]
     met: Mapping[str, bool]
     without_tbt: bool = False
+    stuck: int = 0
+    not_arrived: int = 0
+    cut_at_s: float | None = None
 
     @property
     def within(self) -> bool:
@@ -131,8 +135,13 @@ class Judgement:
 
     def reasons(self) -> list[str]:
         """Why the run is not within the SLO, such as `3 rejected`, `too slow: TTFT p90 p99, E2E p50`; none if it is."""
-        counts = ((self.rejected, "rejected"), (self.unfinished, "unfinished"))
-        found = [f"{count} {what}" for count, what in counts if count]
+        found = [f"standstill: {self.stuck} can never be served"] if self.stuck else []
+        if self.cut_at_s is not None:
+            found.append(f"cut at {self.cut_at_s:g} s by end_time: {self.not_arrived} had not arrived")
+        waiting = self.unfinished - self.stuck - self.not_arrived
+        found += [
+            f"{count} {what}" for count, what in ((self.rejected, "rejected"), (waiting, "unfinished")) if count > 0
+        ]
         if not self.completed and not found:
             found.append("no request was completed")
         if self.exceeded:
@@ -166,6 +175,9 @@ def judge(summary: Mapping[str, float], slo: Slo = PAPER) -> Judgement:
         exceeded=tuple(exceeded),
         not_measured=tuple(not_measured),
         met=met,
+        stuck=int(summary.get("run/standstill_requests", 0.0)),
+        not_arrived=int(summary.get("run/not_arrived", 0.0)),
+        cut_at_s=summary.get("run/cut_at_s"),
         without_tbt=any(_nothing_to_judge(summary, limit) for limit in slo.limits()),
     )
 

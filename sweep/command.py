@@ -32,7 +32,7 @@ from sweep.results_table import results_table
 from sweep.serial import SerialLauncher
 from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import failures_text, output_console, stopped_text
+from sweep.table import cut_text, failures_text, output_console, standing_still_text, stopped_text
 from sync.base import ResultSink
 from sync.privacy import scrub
 from sync.sinks import make_sink
@@ -231,6 +231,9 @@ def _show_results(
     console = output_console()
     completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
     stopped = [outcome for outcome in report.outcomes if outcome.status == "stopped"]
+    for text in (standing_still_text(report.outcomes), cut_text(report.outcomes)):
+        if text:
+            console.print(text)
     if completed:
         console.print(results_table(completed, console, experiment.slo))
     if stopped:

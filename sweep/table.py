@@ -49,6 +49,33 @@ def stopped_text(outcomes: Sequence[Outcome]) -> Text:
     return _listed(outcomes, ("unstable ", "bold yellow"), when)
 
 
+def standing_still_text(outcomes: Sequence[Outcome]) -> Text:
+    """The points in which instances stand still for ever, and how many requests that leaves; empty without any."""
+    still = [outcome for outcome in outcomes if outcome.summary.get("run/standstill_requests", 0.0) > 0]
+
+    def left(outcome: Outcome) -> str:
+        requests, since_s = (outcome.summary.get(f"run/standstill_{what}", nan) for what in ("requests", "s"))
+        return f"{requests:,.0f} requests can never be served, since {since_s:,.4g} s after the first arrival"
+
+    text = _listed(still, ("standstill ", "bold red"), left)
+    if still:
+        text.append(
+            "to change: instances with more memory, more instances, or a lower rate; --point N --debug says which\n"
+        )
+    return text
+
+
+def cut_text(outcomes: Sequence[Outcome]) -> Text:
+    """The points that `end_time` cut; nothing where it cut none."""
+    cut = [outcome for outcome in outcomes if "run/cut_at_s" in outcome.summary]
+
+    def what(outcome: Outcome) -> str:
+        at_s, coming = outcome.summary["run/cut_at_s"], outcome.summary.get("run/not_arrived", nan)
+        return f"at {at_s:g} s after the first arrival (end_time), {coming:,.0f} requests had not arrived"
+
+    return _listed(cut, ("cut ", "bold yellow"), what)
+
+
 def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
     """The failed points with their reasons, how to look at one and how to run all of them again; `arguments` are the
     sweep's own."""

@@ -113,7 +113,8 @@ def test_a_standstill_is_the_first_thing_said_with_instances_requests_reason_and
     spec, trace = worlds.spec("kv_round_robin", count=2, kv_tokens=60), worlds.trace(NEITHER_GROWS)
     result = simulate(spec, trace)
     lines = text_summary(spec, trace, result, 1.0, "out").splitlines()
-    assert lines[0] == "STANDSTILL 3 of 4 requests can never be served: box-gpu_1 has stood still since 0.5 s"
+    since = "0.5 s after the first arrival"
+    assert lines[0] == f"STANDSTILL 3 of 4 requests can never be served: box-gpu_1 has stood still since {since}"
     assert " ".join(lines[1].split()) == (
         "box-gpu_1: 3 wait for its memory, of which KV caches hold 87%; 8 tokens are free, "
         "each needs 26 or more at once"

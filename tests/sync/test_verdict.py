@@ -21,6 +21,14 @@ Make = Callable[..., Outcome]
         (summary("tbt_p50", **{"run/unfinished": 2.0}), "2 unfinished, too slow: TBT p50"),
         ({"run/completed": 0.0}, "no request was completed"),
         (
+            summary(**{"run/unfinished": 9.0, "run/standstill_requests": 7.0, "run/standstill_s": 3.0}),
+            "standstill: 7 can never be served, 2 unfinished",
+        ),
+        (
+            summary(**{"run/unfinished": 9.0, "run/cut_at_s": 60.0, "run/not_arrived": 5.0}),
+            "cut at 60 s by end_time: 5 had not arrived, 4 unfinished",
+        ),
+        (
             {"run/completed": 4.0, "tbt/mean_s": 0.1},
             "slowdown not measured: TTFT p50 p90 p99, TBT p50 p90 p99, E2E p50 p90 p99",
         ),

@@ -54,7 +54,7 @@ def _workload(values: Mapping[str, Any]) -> str:
     if at:
         return recipe
     parts = trace.split("_")
-    return " ".join([parts[1], *parts[3:]]) if parts[0] == "rr" and len(parts) > 2 else trace
+    return parts[1] if parts[0] == "rr" and len(parts) > 2 else trace
 
 
 def _roles(values: Mapping[str, Any]) -> dict[str, dict[str, int]]:

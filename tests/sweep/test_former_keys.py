@@ -264,3 +264,11 @@ def test_the_command_says_which_finished_points_run_again(
     assert "finished by an earlier version and run again: 1, because they left requests unfinished" in printed.err
     assert "3 completed (2 of them finished before)" in printed.out
     assert [key in KEYS for key in keys_of(results)] == [False, True, True]
+
+
+def test_outcomes_of_before_have_the_facts_of_todays_points(points: list[Point], results: Path) -> None:
+    kept = {outcome.point_id: outcome for outcome in load_sweep("former", results).outcomes.values()}
+    assert kept.keys() == {point.point_id for point in points}
+    assert all(kept[point.point_id].roles == point.roles for point in points)
+    assert not [name for outcome in kept.values() for name in outcome.summary if name.startswith("slo/")]
+    assert set(load_sweep("former", results).runs.verdict) == {"within SLO"}

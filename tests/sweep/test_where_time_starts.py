@@ -9,15 +9,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sync.judging import judged_whole
 
+from sim_core.slo import PAPER, Slo
 from sim_core.trace import Trace
 from sweep.expand import expand
 from sweep.experiment import parse_experiment
 from sweep.point import Outcome, Point, project_root
 from sweep.worker import run_point
+from sync.goodput import by_slo
 from sync.parquet import read_derived
-from sync.slo import Slo
 from sync.verdict import verdict
 from traces.workload import TraceRef
 from traces.writer import csv_lines
@@ -74,7 +74,7 @@ def assert_same(outcome: Outcome, first: Outcome) -> None:
     assert outcome.error is None
     assert outcome.summary.keys() == first.summary.keys()
     assert outcome.summary == pytest.approx(first.summary, rel=1e-6, abs=1e-9)
-    assert (outcome.status, verdict(outcome)) == (first.status, verdict(first))
+    assert (outcome.status, verdict(outcome, PAPER)) == (first.status, verdict(first, PAPER))
     curves, wanted = (read_derived(one.requests_parquet).series for one in (outcome, first))
     assert curves.keys() == wanted.keys()
     for name, curve in wanted.items():
@@ -146,4 +146,4 @@ def test_a_run_that_is_cut_has_the_goodput_of_the_time_that_was_simulated(points
     assert cut.summary["goodput/attainment"] == pytest.approx(cut.summary["run/completed"] / here)
     assert cut.summary["run/stable"] == 0.0
     lenient = Slo(seconds={"e2e": {"p99": 1e6}})
-    assert judged_whole(cut, lenient).summary["goodput/attainment"] == cut.summary["run/completed"] / here
+    assert by_slo(cut, lenient).summary["goodput/attainment"] == cut.summary["run/completed"] / here

@@ -229,11 +229,14 @@ class PlainSplitwise(SplitwiseInstance):
     """The readable twin of what is written out for speed: arrivals step by step, refills by the full ordering."""
 
     enter = Instance.enter
-    refill = SplitwiseInstance._take_some
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.queue = PlainQueue()
+
+    def refill(self) -> None:
+        if not (self.recovering and self.recover()):
+            self._take_some()
 
 
 @settings(deadline=None, max_examples=300)

@@ -36,13 +36,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
         stopped_s = result.stopped_s - result.first_arrival_s
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     elif result.completed:
-        lines += _times(summary)
-        lines.append(f"SLO        {_verdict(summary)}")
-        lines.append(
-            f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
-            f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
-            f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
-        )
+        lines += _figures(summary)
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
         lines.append(
@@ -57,6 +51,16 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
         )
     lines.append(f"files      {folder}")
     return "\n".join(lines)
+
+
+def _figures(summary: dict[str, float]) -> list[str]:
+    """How long requests took, whether that is within the SLO, and how much was served."""
+    served = (
+        f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
+        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
+        f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
+    )
+    return [*_times(summary), f"SLO        {_verdict(summary)}", served]
 
 
 def one_line_summary(result: SimResult) -> str:

@@ -86,7 +86,7 @@ def _compared(of: WorkloadAnswer, best: Configuration) -> str:
     told = [
         f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate:g})"
         for system, rate in sorted(carried.items(), key=lambda one: -one[1])
-        if rate
+        if rate and rate != best.carries  # equals are named before
     ]
     none = [shown(system) for system, rate in carried.items() if not rate]
     text = f", {_list(told)}" if told else ""

@@ -91,7 +91,7 @@ def _needed_tokens(request: Request, state: RequestState) -> int:
 def deadlocked(waiting: Iterable[Request]) -> list[Instance]:
     """Instances that wait for none but each other. `waiting`: the requests whose KV cache waits for memory at its
     destination. Each of the instances holds such caches, runs nothing and expects nothing else."""
-    idle = [r for r in waiting if not r.prompt_instance.batch_size()]
+    idle = [request for request in waiting if request.prompt_instance.is_idle()]
     if not idle:
         return []
     leaving = Counter(request.prompt_instance for request in idle)

@@ -192,7 +192,7 @@ class Instance(Members, ABC):
 
         `despite_transfers`: it is known that the caches which are about to leave never do.
         """
-        if not self.waiting or not (self.stands_still() or (despite_transfers and not self.batch_size())):
+        if not self.waiting or not (self.stands_still() or (despite_transfers and self.is_idle())):
             return False
         tasks = able_to_go_on(self)
         if not tasks:
@@ -248,8 +248,10 @@ class Instance(Members, ABC):
             self.without_decodes += self.planned
         if self.prompts:
             done, self.prompts = self.prompts, []
+            self.finishing = True
             for task in done:
                 self._finish_prompt(task.request)
+            self.finishing = False
         if self.waiting or self.preempted or not decodes:
             if not decodes:
                 self.busy_s += self.engine.now - self.busy_since_s

@@ -17,6 +17,7 @@ class Residents:
 
     __slots__ = (
         "decodes",
+        "finishing",
         "given_up",
         "in_transit",
         "kv_capacity",
@@ -46,6 +47,7 @@ class Residents:
         self.prompts: list[Task] = []
         self.decodes: dict[Task, None] = {}
         self.starts = 0  # batches started
+        self.finishing = False  # whether prompts that are done leave at this moment
 
     def fits(self, kv_tokens: int) -> bool:
         """Whether so much more KV cache has room now."""
@@ -54,7 +56,12 @@ class Residents:
     def stands_still(self) -> bool:
         """Whether nothing runs here, or is about to come or to leave. Whoever waits here then waits for memory that
         nobody frees: see `sim_core.batching.standstill`."""
-        return not (self.decodes or self.prompts) and self.in_transit == self.given_up
+        return self.is_idle() and self.in_transit == self.given_up
+
+    def is_idle(self) -> bool:
+        """Whether there is no batch, nor a choice of one under way: at the end of iterations the prompts that were done
+        leave one by one, and the next batch is chosen after the last."""
+        return not (self.decodes or self.prompts or self.finishing)
 
     def decodes_waiting(self) -> int:
         """How many decodes wait here that have not been in the batch: each holds the memory of its prompt."""

@@ -178,3 +178,22 @@ def test_long_prompts_on_sixteen_machines_leave_no_request_while_one_could_go_on
     assert not any(able_to_go_on(instance) for instance in simulation.instances[0])
     assert result.unfinished == (result.standstill.requests if result.standstill else 0)
     assert result.completed > 1400
+
+
+# Of these seeds each had a prompt that took no time at all: its instance chose a batch while it still ended the last one.
+@pytest.mark.parametrize("seed", [449, 495, 1052, 1172])
+def test_no_prompt_takes_less_than_its_iteration_where_transfers_are_given_up(seed: int) -> None:
+    draw = random.Random(seed)
+    scheduler = draw.choice(["kv_token_jsq", "overlap_kv_jsq", "mixed_pool", "kv_jsq", "kv_round_robin"])
+    batch = worlds.instance(
+        draw.choice(["ORCA", "Splitwise"]), draw.randint(2, 8), draw.randint(1, 100), draw.randint(1, 5)
+    )
+    count, tokens = draw.randint(2, 4), draw.randint(60, 200)
+    spec = worlds.spec(scheduler, count=count, kv_tokens=tokens, prompt_s=0.25, token_s=0.0625, batch=batch)
+    outputs = [1, 1, 2, 40, 80]
+    rows = sorted(
+        (draw.randint(0, 100) / 16, draw.randint(1, 60), draw.choice(outputs)) for _ in range(draw.randint(5, 40))
+    )
+    requests = simulate(spec, worlds.trace(rows)).requests
+    took_s = [end - start for start, end in zip(requests["prompt_start_s"], requests["prompt_end_s"], strict=True)]
+    assert min(took_s) >= 0.25

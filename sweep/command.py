@@ -235,7 +235,7 @@ def _show_results(
         if text:
             console.print(text)
     if completed:
-        console.print(results_table(completed, console, experiment.slo))
+        console.print(results_table(report.outcomes, console, experiment.slo))
     if stopped:
         console.print(stopped_text(stopped))
     if report.failed:

@@ -15,8 +15,9 @@ from sweep.builder import Builder, Choice
 from sweep.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment import Experiment, System
 from sweep.grammar import MOST_POINTS, override_values, parse_override, substitute
-from sweep.naming import distinct_points
+from sweep.naming import distinct_points, named_points
 from sweep.point import Point
+from sweep.telling import Untold, untold_axes, with_axes
 from sweep.variables import (
     SINGLE_RUNS,
     Names,
@@ -59,15 +60,33 @@ class Grid:
             reason = f"the grid has {self.total} points, more than {MOST_POINTS}; shorten an axis, or say --limit N"
             raise SpecError(reason, source=experiment.source)
         points: list[Point] = []
+        untold: dict[str, Untold] = {}
         for choice in islice(choices_of(experiment, self._builder.names), wanted):
             try:
-                points.append(replace(self._builder.point(len(points), choice), slo=experiment.slo))
+                point = replace(self._builder.point(len(points), choice), slo=experiment.slo)
             except SimError as error:
                 raise SpecError(str(error), source=_place(experiment, choice)) from error
+            if choice.system not in untold:
+                untold[choice.system] = self._untold(choice.system)
+            points.append(with_axes(point, untold[choice.system]))
             told(len(points), wanted)
-        points = distinct_points(points)
+        points = named_points(distinct_points(points), with_seed=self._several_seeds())
         _refuse_duplicates(points, experiment.source)
         return points
+
+    def _untold(self, name: str) -> Untold:
+        experiment = self.experiment
+        system = next(system for system in experiment.systems if system.name == name)
+        names = self._builder.names
+
+        def build(values: Mapping[str, Any]) -> Point:
+            return self._builder.point(0, _choice(experiment, system, dict(values), names))
+
+        return untold_axes(merged(experiment, system)[2], build)
+
+    def _several_seeds(self) -> bool:
+        axes = (merged(self.experiment, system)[2] for system in self.experiment.systems)
+        return any(len(of_system.get("seed", ())) > 1 for of_system in axes)
 
 
 def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Point]:

@@ -10,9 +10,8 @@ from dataclasses import replace
 from sim_core import SimSpec
 from sim_core.spec import PROMPT, TOKEN
 from sweep.point import Point
+from sweep.telling import TOLD_ALREADY
 from sync.point_id import PointId, point_text, short_sku
-
-_TOLD_ALREADY = ("seed", "rate")  # axes that are parts of a `PointId` themselves
 
 
 def machines_label(spec: SimSpec) -> str:
@@ -53,28 +52,30 @@ def shell_text(arguments: Sequence[str]) -> str:
 
 
 def distinct_points(points: Sequence[Point]) -> list[Point]:
-    """The points with facts that tell them apart: where several have one `PointId`, the axes in which they differ go
-    into the workload of those whose cluster is the same, else into the design. A seed is named where several are run.
-    """
+    """The points with facts that tell them apart, also where only a combination of axes does: where several have one
+    `PointId`, the axes in which they differ go into the workload if their cluster is the same, else into the design."""
     groups: dict[PointId, list[Point]] = {}
     for point in points:
         groups.setdefault(point.point_id, []).append(point)
     changed: dict[int, Point] = {}
     for members in groups.values():
         for point in members if len(members) > 1 else ():
-            varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in _TOLD_ALREADY]
+            varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in TOLD_ALREADY]
             own = " ".join(f"{axis.rsplit('.', 1)[-1]}={point.axes[axis]}" for axis in varied if axis in point.axes)
             if len({member.spec.digest() for member in members}) == 1:
                 changed[point.index] = replace(point, workload=f"{point.workload} {own}".strip())
             else:
                 changed[point.index] = replace(point, design=f"{point.design} {own}".strip())
-    several_seeds = len({point.trace.seed for point in points}) > 1
-    return [_named(changed.get(point.index, point), several_seeds) for point in points]
+    return [changed.get(point.index, point) for point in points]
 
 
-def _named(point: Point, with_seed: bool) -> Point:
-    seed = f" seed={point.trace.seed}" if with_seed else ""
-    return replace(point, name=f"{point_text(point.point_id)}{seed}")
+def named_points(points: Sequence[Point], *, with_seed: bool) -> list[Point]:
+    """The points under the names that their facts give them."""
+
+    def name(point: Point) -> str:
+        return point_text(point.point_id) + (f" seed={point.trace.seed}" if with_seed else "")
+
+    return [replace(point, name=name(point)) for point in points]
 
 
 def varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:

@@ -13,13 +13,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from sim_core.reference import METRICS, SLOWDOWN_PERCENTILES
 from sim_core.slo import UNITS, Slo
 from sweep.naming import axis_labels, machines_text, varied_axes
 from sweep.point import Outcome
+from sync.point_id import rate_text
 from sync.verdict import Verdict, repetitions, verdict
 
-PERCENTILES = ("p50", "p90", "p99")
-PHASES = ("ttft", "tbt", "e2e")
 _WIDEST_VALUE = 24  # of an axis; a longer one goes on in the next line
 _NAME_WIDTHS = (40, 28, 20, 14)  # of the first column where it holds all that says which point it is
 
@@ -75,8 +75,9 @@ class _Row:
 
 
 def results_table(outcomes: Sequence[Outcome], console: Console, slo: Slo) -> Group:
-    """A row a completed point, judged by `slo`, which shows what was varied; of points with several seeds their mean,
-    lowest and highest figures. The fullest layout that the console is wide enough for."""
+    """A row a completed point, judged by `slo`, which shows what was varied; of points with several seeds the mean,
+    lowest and highest figures of those completed, and how many of all of them are within. The fullest layout that the
+    console is wide enough for."""
     unlimited = console.options.update(width=1000, max_width=1000)
     rows = [row for members in repetitions(outcomes) for row in _rows(members, slo)]
     for make in _layouts():
@@ -88,17 +89,21 @@ def results_table(outcomes: Sequence[Outcome], console: Console, slo: Slo) -> Gr
 
 
 def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
-    first, verdicts = members[0], tuple(verdict(outcome, slo) for outcome in members)
-    if len(members) == 1:
+    verdicts = tuple(verdict(outcome, slo) for outcome in members)
+    completed = [outcome for outcome in members if outcome.status == "completed"]
+    if not completed:  # stopped and failed points are listed apart
+        return
+    first = completed[0]
+    if len(completed) == 1:
         yield _Row(first, verdicts)
         return
-    names = [name for name in first.summary if all(name in outcome.summary for outcome in members)]
-    values = {name: [outcome.summary[name] for outcome in members] for name in names}
-    means = {name: math.fsum(of_seeds) / len(members) for name, of_seeds in values.items()}
+    names = [name for name in first.summary if all(name in outcome.summary for outcome in completed)]
+    values = {name: [outcome.summary[name] for outcome in completed] for name in names}
+    means = {name: math.fsum(of_seeds) / len(completed) for name, of_seeds in values.items()}
     yield _Row(replace(first, summary=means), verdicts)
     for told, choose in (("lowest", min), ("highest", max)):
         extreme = {name: choose(of_seeds) for name, of_seeds in values.items()}
-        yield _Row(replace(first, summary=extreme), of_seeds=f"  {told} of {len(members)} seeds")
+        yield _Row(replace(first, summary=extreme), of_seeds=f"  {told} of {len(completed)} seeds")
 
 
 def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -141,7 +146,7 @@ def _full(rows: Sequence[_Row], *, wide: bool, stated: bool = False, machines_ab
         above += [f"{_flat(column.header)}: {_flat(column.cells[0])}" for column in same]
         columns = [column for column in columns if column not in same]
     columns.append(_Column("rate\n1/s", [_rate(o) for o in outcomes], right=True))
-    for phase in PHASES:
+    for phase in METRICS:
         columns += _phase_columns(rows, phase, wide)
     columns.append(_Column("in\nSLO", [_verdict(row) for row in rows], right=True))
     if any(map(_unserved, outcomes)):
@@ -163,7 +168,7 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
         figures.append(_figures(row, slowdowns))
     columns = [
         _Column("system\nmachines", names, width=name_width),
-        _Column("rate\n1/s", ["-" if o.rate is None else f"{o.rate:g}" for o in outcomes], right=True),
+        _Column("rate\n1/s", ["-" if o.rate is None else rate_text(o.rate) for o in outcomes], right=True),
         _Column("$/h\npower", [f"{o.cost:.0f}\n{o.power:.0f}" for o in outcomes], right=True),
         _Column("in\nSLO", [_verdict(row) for row in rows], right=True),
         _Column("     p50/p90/p99\n     seconds, slowdown" if slowdowns else "     p99\n     seconds", figures),
@@ -196,7 +201,7 @@ def _phase_columns(rows: Sequence[_Row], phase: str, wide: bool) -> list[_Column
 def _figures(row: _Row, slowdowns: bool) -> Text:
     outcome = row.outcome
     lines = []
-    for phase in PHASES:
+    for phase in METRICS:
         if not slowdowns:
             lines.append(Text(f"{phase.upper():4} {_number(outcome.summary.get(f'{phase}/p99_s'), 3)}"))
             continue
@@ -215,7 +220,7 @@ def _money(outcome: Outcome, wide: bool) -> str:
 
 
 def _rate(outcome: Outcome) -> str:
-    return f"{outcome.rate:g}" if outcome.rate is not None else outcome.trace
+    return rate_text(outcome.rate) if outcome.rate is not None else outcome.trace
 
 
 def _verdict(row: _Row) -> Text:
@@ -228,11 +233,11 @@ def _verdict(row: _Row) -> Text:
 
 
 def _seconds(row: _Row, phase: str) -> Text:
-    return Text("/").join(_figure(row, phase, p, "seconds", 3) for p in PERCENTILES)
+    return Text("/").join(_figure(row, phase, p, "seconds", 3) for p in SLOWDOWN_PERCENTILES)
 
 
 def _slowdowns(row: _Row, phase: str) -> Text:
-    return Text("/").join(_figure(row, phase, p, "slowdown", 2) for p in PERCENTILES) + "x"
+    return Text("/").join(_figure(row, phase, p, "slowdown", 2) for p in SLOWDOWN_PERCENTILES) + "x"
 
 
 def _figure(row: _Row, phase: str, percentile: str, unit: str, decimals: int) -> Text:
@@ -267,7 +272,7 @@ def _unserved(outcome: Outcome) -> bool:
 
 
 def _unserved_text(outcome: Outcome, between: str) -> Text:
-    counts = [f"{outcome.summary.get(f'run/{what}', 0):.0f}" for what in ("rejected", "unfinished")]
+    counts = [f"{outcome.summary.get(f'run/{what}', 0):.6g}" for what in ("rejected", "unfinished")]
     return Text(between.join(counts), style="red") if _unserved(outcome) else Text("-")
 
 

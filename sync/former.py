@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from sync.point_id import short_sku
+from sync.point_id import rate_of_number, short_sku
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Axes that are not about the design: the rate, the seed and what is served.
-_NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename", "trace.dir")
+_NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename")
 _OF_ROLES = ("prompt_machines", "token_machines", "machines")
 
 
@@ -24,7 +24,9 @@ def facts_of_former(values: Mapping[str, Any]) -> dict[str, Any]:
     if "design" in values and "workload" in values:
         return {}
     roles = _roles(values)
-    return {"design": _design(values, roles), "workload": _workload(values), "roles": roles}
+    rate = values["rate"]
+    rate = None if rate is None else rate_of_number(float(rate))
+    return {"design": _design(values, roles), "workload": _workload(values), "rate": rate, "roles": roles}
 
 
 def _design(values: Mapping[str, Any], roles: Mapping[str, Mapping[str, int]]) -> str:

@@ -19,7 +19,7 @@ from sim_core.errors import SpecError, choices
 from sim_core.slo import PAPER, Slo
 from sync.base import Outcome
 from sync.frame import runs_frame
-from sync.goodput import by_slo
+from sync.goodput import PREFIX, by_slo
 from sync.privacy import one_line
 from sync.slo import read_slo
 from sync.sources import PLACES, SOURCES, Source, names_in
@@ -135,7 +135,9 @@ class Sweep:
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""
-        runs = self.runs
+        # Goodput by other limits is counted in the tables of requests: not for conditions that do not ask for it.
+        on_goodput = any(PREFIX in name or "/good_" in name for name in conditions)
+        runs = self.runs if on_goodput else runs_frame(self.outcomes.values(), self.slo)
         for name, wanted in conditions.items():
             column = next((c for c in (name, f"axis/{name}") if c in runs), None)
             if column is None:

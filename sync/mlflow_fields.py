@@ -218,6 +218,7 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
         verdict=run_tags.get("verdict", ""),
         cost=run_metrics.get(_COST, 0.0),
         color=run_tags.get(COLOR_TAG, ""),
+        seed=int(seed) if (seed := run_tags.get("seed", "")).isdecimal() else 0,
     )
 
 

@@ -19,6 +19,9 @@ from sync.verdict import verdict
 SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
 WITHIN_METRIC = "slo/within"
 NOTE_TAG = "mlflow.note.content"
+# Metrics that hang on the SLO; another SLO may have none of that name.
+JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
+FACT_TAGS = ("design", "workload", "rate", "seed")
 LONGEST_TAG = 4000
 
 
@@ -57,8 +60,9 @@ def slo_of_json(text: str) -> Slo | None:
 
 def fact_tags(outcome: Outcome) -> dict[str, str]:
     """What the point is, a tag a fact: filters such as `tags.rate = "0.3"` work."""
-    rate = {} if outcome.rate is None else {"rate": rate_text(outcome.rate)}
-    return {"design": outcome.design, "workload": outcome.workload, **rate, "seed": str(outcome.seed)}
+    rate = None if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
 def _note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:

@@ -139,7 +139,8 @@ def note(
     designs = rank(standings)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
     links += report_links(experiment_id, report_id, full) if report_id else ""
-    best = f"**Most requests within the SLO:** {summary(designs)}" if any(d.holds for d in designs) else ""
+    by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
+    best = f"**Most requests within the SLO{by}:** {summary(designs)}" if any(d.holds for d in designs) else ""
     first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
     parts = [" ".join(filter(None, [*first, links])), _what(sweep)]
     if designs:
@@ -155,7 +156,9 @@ def note(
 def summary(designs: Iterable[DesignStanding]) -> str:
     """The designs that serve most, in one line."""
     good = [design for design in designs if design.holds]
-    named = ", ".join(_plain(d.design if d.best is None else f"{d.design} {d.best:g}/s") for d in good[:_MOST_NAMED])
+    named = ", ".join(
+        _plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]
+    )
     more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
     return f"{named}{more}."
 
@@ -167,9 +170,9 @@ def _what(sweep: SweepInfo) -> str:
 def _table(designs: list[DesignStanding]) -> list[str]:
     lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
     for d in designs[:_MOST_DESIGNS]:
-        up_to = f"{d.best:g}/s" if d.best is not None else "yes" if d.worse is None else "-"
+        up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.worse is None else "-"
         then = "" if d.worse is None else d.worse.verdict
-        then = then if d.worse is None or d.worse.rate is None else f"{d.worse.rate:g}/s {then}"
+        then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
         lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
     left = len(designs) - _MOST_DESIGNS
     return [*lines, f"| and {left} more | | | |"] if left > 0 else lines

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sim_core.slo import PAPER
 from sync import mlflow_fields as fields
 from sync.base import Outcome
-from sync.mlflow_judged import SLO_TAG
+from sync.mlflow_judged import FACT_TAGS, SLO_TAG, slo_text
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.verdict import Standing
 
@@ -31,7 +32,8 @@ class Found:
     same: str
     superseded: bool
     standing: Standing
-    slo: str = ""  # the limits that its verdict is by, as JSON; empty: an older version wrote it, and it is the paper's
+    slo: str = ""  # the limits that its verdict is by, as JSON
+    facts: Mapping[str, str] = field(default_factory=dict)  # what it is tagged with of `fact_tags`
     name: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -49,7 +51,8 @@ def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[st
         same=tags.get(fields.SAME_TAG, ""),
         superseded=tags.get(SUPERSEDED_TAG) == "true",
         standing=fields.standing(tags, metrics),
-        slo=tags.get(SLO_TAG, ""),
+        slo=tags.get(SLO_TAG, slo_text(PAPER)),  # older versions judged by the paper's, and did not say so
+        facts={name: tags[name] for name in FACT_TAGS if name in tags},
         name=tags.get("point.name", ""),
         metrics={name: value for name, value in metrics.items() if not name.startswith(fields.CURVES)},
     )

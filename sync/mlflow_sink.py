@@ -15,7 +15,7 @@ from pathlib import Path
 from sync import mlflow_fields as fields
 from sync.base import Outcome, SweepInfo
 from sync.goodput import by_slo
-from sync.mlflow_judged import NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
+from sync.mlflow_judged import JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
 from sync.mlflow_page import SUPERSEDED_TAG, note, page, report_note, summary
 from sync.mlflow_runs import FINAL, Found, Runs, found
 from sync.mlflow_store import MlflowStore
@@ -70,11 +70,11 @@ class MlflowSink:
             told = note(
                 sweep,
                 self._experiment_id,
-                [run.standing for run in self._runs.current()],
+                [run.standing for run in self._current(sweep, self._runs)],
                 self._runs.superseded,
                 report_id=report_id,
                 full=full,
-                unserved=_unserved(self._runs.current()),
+                unserved=_unserved(self._current(sweep, self._runs)),
             )
             self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
         self._untold = False
@@ -82,7 +82,7 @@ class MlflowSink:
     def _report(self, sweep: SweepInfo, runs: Runs) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
         runs its full report is (which stays as it is; empty: there is none)."""
-        current = runs.current()
+        current = self._current(sweep, runs)
         unserved = _unserved(current)
         good = [design for design in rank(run.standing for run in current) if design.holds]
         told = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
@@ -112,6 +112,11 @@ class MlflowSink:
         self._store.end_run(report_id, "FINISHED", now)
         return report_id, full
 
+    @staticmethod
+    def _current(sweep: SweepInfo, runs: Runs) -> list[Found]:
+        """The runs that the sweep's page speaks of: none that is judged by limits which the experiment has no more."""
+        return [run for run in runs.current() if run.slo == slo_text(sweep.slo)]
+
     def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
         return {name: self._scrub(value) for name, value in tags.items()}
 
@@ -124,9 +129,9 @@ class MlflowSink:
         if current is None:
             current = self._create(sweep, outcome, runs, elder)
             runs.add(current)
-        elif current.slo != slo_text(sweep.slo) and FINAL[current.status] == outcome.status:
+        elif FINAL[current.status] == outcome.status and not self._is_up_to_date(current, outcome, sweep):
             runs.remove(current)
-            current = self._judge_again(sweep, outcome, current, runs)
+            current = self._bring_up_to_date(sweep, outcome, current, runs)
             runs.add(current)
         for stale in [run for run in here if not run.serves(outcome)]:
             self._store.delete_run(stale.run_id)
@@ -136,17 +141,21 @@ class MlflowSink:
         self._uncertain.discard(outcome.key)
         self._untold = True
 
-    def _judge_again(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
-        """Bring a run up to date whose verdict is by other limits than the experiment's are now; what was measured
-        stays. Facts that an older version did not tag are added."""
+    @staticmethod
+    def _is_up_to_date(run: Found, outcome: Outcome, sweep: SweepInfo) -> bool:
+        """Whether a run is judged by the experiment's limits and says of its point what the experiment says now."""
+        return run.slo == slo_text(sweep.slo) and run.facts == fact_tags(outcome)
+
+    def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
+        """Say of a run what the experiment's limits and the point's facts are now; what was measured stays."""
         metrics, tags, _ = self._told(sweep, outcome, runs)
+        if any(name.startswith(JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
+            made = self._create(sweep, outcome, runs, [])  # MLflow does not take a metric back
+            self._store.delete_run(run.run_id)
+            return made
         changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
-        own = {
-            *judged_tags(outcome, sweep.slo, {}, self._scrub),
-            *fact_tags(outcome),
-            fields.SAME_TAG,
-            fields.OUTCOME_TAG,
-        }
+        own = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
+        own |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
         points = [(name, value, 0) for name, value in changed.items()]
         now = round(time.time() * 1000)  # of the values of one metric the latest counts
         self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in own})

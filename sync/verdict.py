@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from sim_core.slo import WITHIN, Judgement, Slo, judge
 from sync.base import Outcome
 from sync.point_id import rate_text
+
+FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Verdict:
 def verdict(outcome: Outcome, slo: Slo) -> Verdict:
     """What `slo` says of `outcome`."""
     if outcome.status == "failed":
-        return Verdict(False, "failed")
+        return Verdict(False, FAILED)
     if outcome.status == "stopped":
         return Verdict(False, f"unstable: stopped at {outcome.summary.get('run/stopped_early_s', math.nan):.4g} s")
     judgement = judge(outcome.summary, slo)
@@ -91,19 +93,36 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
 
 def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
     """Outcomes in groups that differ by their seed alone, each ordered by seed."""
-    groups = grouped(outcomes, lambda outcome: (outcome.system, outcome.point_id.repeated))
+    groups = grouped(outcomes, lambda outcome: (outcome.system, outcome.point_id.repeated, outcome.trace))
     return [sorted(members, key=lambda outcome: outcome.seed) for members in groups]
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on repetitions: within when all are, else how many are not and why the first of these is not."""
-    if len(verdicts) == 1:
-        return verdicts[0]
-    within = sum(one.within for one in verdicts)
-    if within == len(verdicts):
-        return Verdict(True, f"{WITHIN} with all of {len(verdicts)} seeds")
-    reason = next(one.text for one in verdicts if not one.within)
-    return Verdict(False, f"{within} of {len(verdicts)} seeds {WITHIN}, else {reason}")
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What repetitions say together: of `seeds` different seeds `within` are within the SLO with all of their runs;
+    `reason` is the text of the first run that is not, a failed one last, since it says least."""
+
+    seeds: int
+    within: int
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """As of one run, with how many seeds are within."""
+        if self.seeds == 1:
+            return self.reason
+        if self.within == self.seeds:
+            return f"{WITHIN} with all of {self.seeds} seeds"
+        return f"{self.within} of {self.seeds} seeds {WITHIN}, else {self.reason}"
+
+
+def together(judged: Iterable[tuple[int, Verdict]]) -> Together:
+    """What the verdicts on repetitions, each with its seed, say together."""
+    ordered = sorted(judged, key=lambda one: (one[1].text == FAILED, one[0]))
+    seeds = {seed for seed, _ in ordered}
+    missed = {seed for seed, one in ordered if not one.within}
+    reason = next((one.text for _, one in ordered if not one.within), ordered[0][1].text)
+    return Together(len(seeds), len(seeds - missed), reason)
 
 
 @dataclass(frozen=True)
@@ -117,17 +136,20 @@ class Standing:
     verdict: str
     cost: float
     color: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class DesignStanding:
     """What a design's runs come to. `best` is the highest rate up to which all of them are within the SLO (None where
-    there is none), `worse` the first run that is not (None: all are)."""
+    there is none), `worse` what the runs at the first rate that is not carried say together (None: all are carried).
+    `seeds` is the smallest number of seeds that a rate was run with."""
 
     design: str
     cost: float
     best: float | None
     worse: Standing | None
+    seeds: int = 1
 
     @property
     def holds(self) -> bool:
@@ -142,5 +164,13 @@ def rank(standings: Iterable[Standing]) -> list[DesignStanding]:
 
 
 def _of_design(runs: list[Standing]) -> DesignStanding:
-    carried, worse = ladder(runs, lambda run: run.within)
-    return DesignStanding(runs[0].design, runs[-1].cost, carried[-1].rate if carried else None, worse)
+    by_rate = [_at_rate(members) for members in grouped(runs, lambda run: run.rate)]
+    carried, worse = ladder((standing for standing, _ in by_rate), lambda standing: standing.within)
+    best = carried[-1].rate if carried else None
+    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, min(seeds for _, seeds in by_rate))
+
+
+def _at_rate(runs: Sequence[Standing]) -> tuple[Standing, int]:
+    """What repetitions say together, and how many seeds that rests on."""
+    found = together((run.seed, Verdict(run.within, run.verdict)) for run in runs)
+    return replace(runs[0], within=found.within == found.seeds, verdict=found.text), found.seeds

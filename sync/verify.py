@@ -12,7 +12,7 @@ from sim_core.slo import PAPER, Slo
 from sync import mlflow_fields as fields
 from sync.base import Outcome
 from sync.load import Sweep
-from sync.mlflow_judged import SLO_TAG, judged_metrics, slo_text
+from sync.mlflow_judged import SLO_TAG, fact_tags, judged_metrics, slo_text
 from sync.mlflow_page import SUPERSEDED_TAG
 from sync.mlflow_read import CACHE, MlflowSource, find_experiment, summary_of
 from sync.mlflow_runs import FINAL
@@ -91,6 +91,9 @@ def _difference(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
         return f"judged by other limits in MLflow; `replay` judges it by {slo.told()}"
     if odd:
         return f"other figures: {', '.join(odd[:3])}"
+    other = [name for name, fact in fact_tags(outcome).items() if run.tags.get(name, fact) != fact]
+    if other:
+        return f"other facts: {', '.join(other)}; `replay` brings them up to date"
     judged = judged_metrics(outcome, slo)
     odd = sorted(name for name, value in judged.items() if run.metrics.get(name) != value)
     if odd or run.tags.get("verdict") != verdict(outcome, slo).text:

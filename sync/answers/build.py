@@ -17,7 +17,7 @@ from sync.answers.base import (
 )
 from sync.base import Outcome
 from sync.run_figures import provisioned
-from sync.verdict import grouped, ladder, verdict
+from sync.verdict import grouped, ladder, together, verdict
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
@@ -73,10 +73,8 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
 
 
 def _at_rate(runs: Sequence[Outcome], slo: Slo) -> RateStanding:
-    """What repetitions say together. Of runs that are not within the SLO a failed one is named last: it says least."""
-    verdicts = [verdict(run, slo) for run in sorted(runs, key=lambda run: (run.status == "failed", run.seed))]
-    reason = next((one.text for one in verdicts if not one.within), verdicts[0].text)
-    return RateStanding(runs[0].rate, len(runs), sum(one.within for one in verdicts), reason)
+    found = together((run.seed, verdict(run, slo)) for run in runs)
+    return RateStanding(runs[0].rate, found.seeds, found.within, found.reason)
 
 
 def _rate(standing: RateStanding) -> float:

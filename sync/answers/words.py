@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sync.answers.base import Configuration, SweepAnswers, WorkloadAnswer
 from sync.answers.build import normalised
+from sync.point_id import rate_text
 
 ALIKE = 1.05  # costs, powers or counts this close, largest to smallest, count as equal: machines come in whole numbers
 _CAPITALS = re.compile(r"(splitwise|baseline)-([a-z]+\d*)")
@@ -27,7 +28,7 @@ def sentence(of: WorkloadAnswer) -> str:
     rates = [rate for one in of.configurations for rate in one.rates]
     good = [answer.highest for answer in of.systems if answer.highest is not None]
     if not good:
-        lowest = f", not even at {min(rates):g} requests/s, the lowest rate that was run" if rates else ""
+        lowest = f", not even at {rate_text(min(rates))} requests/s, the lowest rate that was run" if rates else ""
         failed = sum(len(one.failed) for one in of.configurations)
         by = seeds_text(of.configurations)
         return f"No design is within the SLO{by}{lowest}{f'; points that failed: {failed}' if failed else ''}."
@@ -40,7 +41,7 @@ def sentence(of: WorkloadAnswer) -> str:
     equals = [shown(one.system) for one in rated if one.carries == best.carries and one is not best]
     least = "at least " if best.carries == max(best.rates) else ""
     text = f"Within the SLO{_terms(of)},{seeds_text(rated)}, {shown(best.system)} carries"
-    text += f" {least}{best.carries:g} requests/s"
+    text += f" {least}{rate_text(best.carries or 0.0)} requests/s"
     text += f" (as does {_list(equals)})" if len(equals) == 1 else f" (as do {_list(equals)})" if equals else ""
     return text + _compared(of, best) + _next(best)
 
@@ -53,7 +54,7 @@ def _cheapest_sentence(of: WorkloadAnswer, rate: float) -> str:
     cost = _share({row.system: row.cost for row in normalised(of, "cheapest")}, of.reference, cheapest.system)
     power = _share({row.system: row.power for row in normalised(of, "least_power")}, of.reference, least.system)
     by = seeds_text([one for pair in found for one in pair])
-    text = f"To carry {rate:g} requests/s within the SLO{by}, {cheapest.name} costs least "
+    text = f"To carry {rate_text(rate)} requests/s within the SLO{by}, {cheapest.name} costs least "
     text += f"(${cheapest.cost:,.2f} an hour{cost})"
     if least.name == cheapest.name:
         return f"{text}, and draws least (power {least.power:,.1f}{power})."
@@ -84,7 +85,7 @@ def _compared(of: WorkloadAnswer, best: Configuration) -> str:
     baselines = [answer for answer in others if answer.system.lower().startswith("baseline")] or others
     carried = {a.system: (a.highest.carries if a.highest else None) or 0.0 for a in baselines}
     told = [
-        f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate:g})"
+        f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate_text(rate)})"
         for system, rate in sorted(carried.items(), key=lambda one: -one[1])
         if rate and rate != best.carries  # equals are named before
     ]
@@ -98,8 +99,12 @@ def _next(best: Configuration) -> str:
     if then is None or then.rate is None:
         return "; no higher rate was run."
     if then.seeds > 1:
-        return f"; at {then.rate:g} it is within the SLO with {then.share}, else {then.verdict}."
-    return f"; at {then.rate:g}: {then.verdict}." if best.failed else f"; at {then.rate:g} it is {then.verdict}."
+        return f"; at {rate_text(then.rate)} it is within the SLO with {then.share}, else {then.verdict}."
+    return (
+        f"; at {rate_text(then.rate)}: {then.verdict}."
+        if best.failed
+        else f"; at {rate_text(then.rate)} it is {then.verdict}."
+    )
 
 
 def seeds_text(configurations: Sequence[Configuration]) -> str:

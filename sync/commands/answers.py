@@ -40,6 +40,7 @@ from sync.commands.base import (
 )
 from sync.console import output_console
 from sync.load import Sweep
+from sync.point_id import rate_text
 from sync.report.words import front, highest, least
 
 _EXAMPLES = """examples:
@@ -127,7 +128,7 @@ def _print(of: WorkloadAnswer, console: Console) -> None:
     _show(console, f"Highest rate within the SLO (times: of {reference}'s)", _highest(of))
     choice = any(answer.configurations > 1 for answer in of.systems)
     if choice and of.rate is not None and any(answer.cheapest for answer in of.systems):
-        title = f"Cheapest and of least power that carry {of.rate:g} requests/s (times: of {reference}'s)"
+        title = f"Cheapest and of least power that carry {rate_text(of.rate)} requests/s (times: of {reference}'s)"
         _show(console, title, _least(of))
     if len(of.front) > 1:
         _show(console, "Pareto front: no other costs less, draws less and carries more", _front(of.front))
@@ -173,7 +174,7 @@ def _highest(of: WorkloadAnswer) -> Table:
             )
             continue
         row = rows[answer.system]
-        rate = "yes" if one.carries is None else f"{one.carries:g}"
+        rate = "yes" if one.carries is None else f"{rate_text(one.carries)}"
         figures = (
             rate,
             _times(row.rate),
@@ -211,7 +212,7 @@ def _least(of: WorkloadAnswer) -> Table:
 def _front(front: Sequence[Configuration]) -> Table:
     table = _table("cluster", "$/h", "power", "requests/s")
     for one in front[:_MOST_ON_FRONT]:
-        rate = "yes" if one.carries is None else f"{one.carries:g}"
+        rate = "yes" if one.carries is None else f"{rate_text(one.carries)}"
         table.add_row(escape(one.name), f"{one.cost:.2f}", f"{one.power:g}", rate)
     if len(front) > _MOST_ON_FRONT:
         table.add_row(f"and {len(front) - _MOST_ON_FRONT} more (--format json has them)")
@@ -230,8 +231,8 @@ def _then(one: Configuration) -> str:
     if then is None:
         return "no higher rate was run" if one.rates else ""
     why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
-    text = why if then.rate is None else f"{then.rate:g}: {why}"
-    return text + (f"; within again at {', '.join(f'{r:g}' for r in one.above)}, not counted" if one.above else "")
+    text = why if then.rate is None else f"{rate_text(then.rate)}: {why}"
+    return text + (f"; within again at {', '.join(rate_text(r) for r in one.above)}, not counted" if one.above else "")
 
 
 def _times(value: float | None) -> str:

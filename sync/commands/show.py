@@ -76,7 +76,7 @@ def _name(members: Sequence[Outcome]) -> str:
 
 
 def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:
-    told = together([verdict(outcome, slo) for outcome in members]).text
+    told = together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
     errors = [outcome.error for outcome in members if outcome.status == "failed"]
     if len(errors) == len(members):
         return [f"failed: {(errors[0] or '').partition(chr(10))[0]}"]

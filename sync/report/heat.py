@@ -101,7 +101,7 @@ def _map(data: ReportData, plan: Plan) -> Plot:
     if image is not None:
         every = [panel for line in grid for panel in line]
         bar = figure.colorbar(image, ax=every, shrink=0.5, aspect=30, pad=0.01, extend="max")
-        bar.set_label("slowdown, as a share of its limit")
+        bar.set_label("share of the limit")
     return _told(data, plan, figure, words)
 
 

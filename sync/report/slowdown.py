@@ -68,9 +68,9 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
             axes.set_xticks(rates)
     legend_below(figure, grid[0][0], 3)
     caption = (
-        "Times over those of the same request alone on a DGX-A100. Shaded, above the dashed line: outside the SLO."
-        " Lines that leave a panel are more than twice over the limit; one ends where a run was stopped as unstable or"
-        " failed. Of each system the design that carries most."
+        "Slowdowns (×) are times over those of the same request alone on a DGX-A100. Shaded, above the dashed line:"
+        " outside the SLO. Lines that leave a panel are more than twice over the limit; one ends where a run was"
+        " stopped as unstable or failed. Of each system the design that carries most."
     )
     if any(len(repeated.runs) > 1 for one in lines for repeated in one.runs.values()):
         caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync.answers import Configuration, WorkloadAnswer, normalised
+from sync.point_id import rate_text
 from sync.report.data import ReportData
 
 _STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed": "failed"}
@@ -85,7 +86,7 @@ def least(of: WorkloadAnswer) -> Table | None:
     if of.rate is None or not rows or all(answer.configurations == 1 for answer in of.systems):
         return None
     heads = ("design", "$/h", "power", "which")
-    return Table(f"{of.workload}: to carry {of.rate:g} requests/s within the SLO", heads, tuple(rows))
+    return Table(f"{of.workload}: to carry {rate_text(of.rate)} requests/s within the SLO", heads, tuple(rows))
 
 
 def front(of: WorkloadAnswer) -> str:
@@ -108,16 +109,16 @@ def counts(data: ReportData) -> str:
 
 
 def _carried(one: Configuration) -> str:
-    return "" if one.carries is None else f", {one.carries:g}/s"
+    return "" if one.carries is None else f", {rate_text(one.carries)}/s"
 
 
 def _then(one: Configuration) -> str:
     then = one.then
     if then is None:
         return "no higher rate was run" if one.carries is not None else "-"
-    above = f" (but {', '.join(f'{rate:g}' for rate in one.above)}/s is within)" if one.above else ""
+    above = f" (but {', '.join(rate_text(rate) for rate in one.above)}/s is within)" if one.above else ""
     why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
-    return f"{why}{above}" if then.rate is None else f"{then.rate:g}/s: {why}{above}"
+    return f"{why}{above}" if then.rate is None else f"{rate_text(then.rate)}/s: {why}{above}"
 
 
 def _why(of: WorkloadAnswer, system: str) -> str:

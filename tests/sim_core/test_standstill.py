@@ -180,7 +180,7 @@ def test_long_prompts_on_sixteen_machines_leave_no_request_while_one_could_go_on
     assert result.completed > 1400
 
 
-# Of these seeds each had a prompt that took no time at all: its instance chose a batch while it still ended the last one.
+# With each of these seeds a prompt once took no time: its instance chose a batch while it still ended the last one.
 @pytest.mark.parametrize("seed", [449, 495, 1052, 1172])
 def test_no_prompt_takes_less_than_its_iteration_where_transfers_are_given_up(seed: int) -> None:
     draw = random.Random(seed)

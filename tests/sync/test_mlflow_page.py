@@ -34,7 +34,9 @@ def test_the_saved_view_sorts_by_what_is_served_within_the_slo_and_orders_every_
 
 def test_the_first_line_names_the_best_designs_and_links_to_table_and_charts(sweep):
     first = note(sweep, "7", runs(5), 0).splitlines()[0]
-    assert first.startswith("**Most requests within the SLO:** design-000 8/s, design-001 8/s, design-002 8/s, 2 more.")
+    assert first.startswith(
+        "**Most requests within the SLO (by one seed):** design-000 8/s, design-001 8/s, design-002 8/s, 2 more."
+    )
     assert f"[table]({page('7')})" in first
     assert f"[charts]({page('7', charts=True)})" in first
 

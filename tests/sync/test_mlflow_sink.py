@@ -207,7 +207,7 @@ def test_the_description_tells_the_best_design_of_all_runs_there_are_also_of_ear
     deliver(results, sweep, outcome(1), outcome(2))
     deliver(results, sweep, outcome(3), outcome(4, summary=slow))
     told = experiment_tags(results)["mlflow.note.content"]
-    assert told.startswith("**Most requests within the SLO:** splitwise-ha 3P+2T conv 3/s.")
+    assert told.startswith("**Most requests within the SLO (by one seed):** splitwise-ha 3P+2T conv 3/s.")
     assert "4/s too slow: TTFT p90" in told
 
 

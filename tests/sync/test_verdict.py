@@ -84,16 +84,25 @@ def test_lists_show_the_rate_first(outcome: Make, facts: dict[str, object], show
 
 
 def test_runs_that_differ_by_seed_alone_are_repetitions(outcome: Make) -> None:
-    runs = [outcome(number, rate=rate, seed=seed) for number, (rate, seed) in enumerate([(1, 2), (2, 0), (1, 0)])]
-    assert [[run.seed for run in members] for members in repetitions(runs)] == [[0, 2], [0]]
+    points = [(1, 2, "t"), (2, 0, "t"), (1, 0, "t"), (1, 0, "longer")]
+    runs = [outcome(n, rate=rate, seed=seed, trace=trace) for n, (rate, seed, trace) in enumerate(points)]
+    assert [[run.seed for run in members] for members in repetitions(runs)] == [[0, 2], [0], [0]]
 
 
 def test_repetitions_are_within_when_all_are_and_else_say_how_many(outcome: Make) -> None:
     good, slow = (verdict(outcome(summary=figures), PAPER) for figures in (summary(), summary("ttft_p99")))
-    assert together([good, good]).within
-    assert together([good, slow, good]).text == "2 of 3 seeds within SLO, else too slow: TTFT p99"
-    assert not together([good, slow, good]).within
-    assert together([slow]) is slow
+    failed = verdict(outcome(status="failed", error="no memory", summary={}), PAPER)
+    assert together([(0, good), (1, good)]).text == "within SLO with all of 2 seeds"
+    three = together([(0, failed), (1, slow), (2, good)])
+    assert (three.seeds, three.within) == (3, 1)
+    assert three.text == "1 of 3 seeds within SLO, else too slow: TTFT p99"
+    assert together([(0, slow)]).text == slow.text
+
+
+def test_two_runs_with_one_seed_are_one_seed(outcome: Make) -> None:
+    good, slow = (verdict(outcome(summary=figures), PAPER) for figures in (summary(), summary("ttft_p99")))
+    found = together([(0, good), (0, slow)])
+    assert (found.seeds, found.within, found.text) == (1, 0, "too slow: TTFT p99")
 
 
 def run(design: str, rate: float | None, text: str = WITHIN, cost: float = 100.0) -> Standing:

@@ -41,8 +41,9 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
                 except (TypeError, ValueError) as error:
                     raise SpecError(f"row {number}: {error}", source=source) from error
                 points[key][batch_tokens].append(times)
-    except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", key="performance_model.db_path", value=source) from error
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise SpecError(reason, key="performance_model.db_path", value=source) from error
     return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
 
 

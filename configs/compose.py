@@ -169,6 +169,8 @@ def _is_hydra(key: str) -> bool:
 def _patch(cfg: DictConfig, override: Override) -> None:
     """Apply one `key=value`, `+key=value` or `++key=value` as Hydra does."""
     key, value = override.key_or_group, override.value()
+    if not key:
+        raise SpecError(f"cannot read the override {override.input_line!r}: it has no key")
     adds_value = override.is_add() and not isinstance(value, dict | list)
     if adds_value and OmegaConf.select(cfg, key, throw_on_missing=False) is not None:
         raise SpecError("is there already: leave out the +", key=key, value=value)

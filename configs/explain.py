@@ -9,11 +9,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
-from hydra.errors import HydraException
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sim_core.errors import SpecError, choices, nearest
+
+LONGEST_GROUP = 100  # characters of a group's name; no file system has names of any length
 
 
 def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
@@ -25,7 +26,7 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
             return SpecError(f"cannot read the override {text!r}: write it as key=value")
         try:
             override = parser.parse_override(text)
-        except HydraException as cause:
+        except Exception as cause:  # Hydra answers odd input with whatever it stumbles over
             return SpecError(f"cannot read the override {text!r}: {_one_line(cause)}")
         if not override.key_or_group:
             return SpecError(f"cannot read the override {text!r}: it has no key")
@@ -70,8 +71,10 @@ def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None
 
 def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
     key = override.key_or_group
-    if override.is_add() or override.is_force_add():
-        return _list_problem(override, base, loader)
+    adds = override.is_add() or override.is_force_add()
+    found = _list_problem(override, base, loader) if adds or override.is_delete() else None
+    if adds or found:
+        return found
     if key.split(".")[0] == "hydra":
         return None
     if group_options(loader, key):
@@ -90,15 +93,17 @@ def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> 
 
 
 def _list_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
-    """A list takes no further entry: neither OmegaConf nor Hydra has a way to write that."""
+    """A list takes no further entry, and loses none: neither OmegaConf nor Hydra has a way to write that."""
     parts = override.key_or_group.split(".")
     for place in range(1, len(parts)):
         path = ".".join(parts[:place])
         node = OmegaConf.select(base, path)
-        if isinstance(node, ListConfig) and parts[place] not in _children(node):
+        is_last = place == len(parts) - 1
+        if isinstance(node, ListConfig) and (is_last if override.is_delete() else parts[place] not in _children(node)):
             options = group_options(loader, path)
             remedy = f"choose {path}={' or '.join(options)}" if options else f"give all of it, {path}=[...]"
-            reason = f"+ adds no entry to a list ({path} has: {', '.join(_children(node))}); {remedy}"
+            said = "~ takes no entry from a list" if override.is_delete() else "+ adds no entry to a list"
+            reason = f"{said} ({path} has: {', '.join(_children(node))}); {remedy}"
             return SpecError(reason, key=override.key_or_group, value=_text(override))
     return None
 
@@ -117,7 +122,8 @@ def _closest(key: str, parent: str, children: list[str], names: list[str]) -> st
 
 def group_options(loader: ConfigLoader, key: str) -> list[str]:
     """The choices of a configuration group, none where `key` is no group."""
-    return [] if "." in key or not key else loader.get_group_options(key, ObjectType.CONFIG)
+    is_none = "." in key or not key or len(key) > LONGEST_GROUP
+    return [] if is_none else loader.get_group_options(key, ObjectType.CONFIG)
 
 
 def flat_keys(node: Container, prefix: str = "") -> Iterator[str]:

@@ -41,14 +41,19 @@ class RepoReader:
         if not isinstance(folder, str):
             raise SpecError("must be the path of a folder", key=key, value=folder)
         if folder not in self._read:
-            path = self._root / folder
-            if not path.is_dir():
-                raise SpecError("no such folder", key=key, value=folder)
-            files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
-            if not files:
-                raise SpecError("the folder holds no YAML file", key=key, value=folder)
-            self._read[folder] = {file.stem: _entry(file, f"{folder}/{file.name}") for file in files}
+            self._read[folder] = {file.stem: _entry(file, f"{folder}/{file.name}") for file in self._files(folder, key)}
         return copy.deepcopy(self._read[folder])
+
+    def _files(self, folder: str, key: str) -> list[Path]:
+        try:
+            files = sorted(p for p in (self._root / folder).iterdir() if p.suffix in (".yaml", ".yml"))
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: no folder has such a name
+            raise SpecError("no such folder", key=key, value=folder) from error
+        except OSError as error:
+            raise SpecError(f"cannot be read: {error.strerror}", key=key, value=folder) from error
+        if not files:
+            raise SpecError("the folder holds no YAML file", key=key, value=folder)
+        return files
 
 
 def _entry(file: Path, source: str) -> dict[str, Any]:

@@ -50,6 +50,12 @@ class TextSettings:
         pattern = _INDEX.sub("*", key)
         return pattern in texts or f"{pattern}.*" in texts
 
+    def is_setting(self, key: str) -> bool:
+        """Whether `key` begins as a setting does: with the name of a group, or of a setting of config.yaml."""
+        first = re.split(r"[./@]", key.lstrip("+~"))[0]
+        own = _content(self._folder / "config.yaml")
+        return self._is_group(first) or (isinstance(own, dict) and first in own.keys() - {"defaults"})
+
     def as_written(self, override: str) -> str:
         """The override `key=value`, its value as `in_quotes` has it."""
         key, equals, value = override.partition("=")

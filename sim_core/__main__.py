@@ -284,7 +284,9 @@ def _mistake() -> str | None:
 def _runs_of(overrides: list[str]) -> list[tuple[str, ...]]:
     try:
         return runs_of(overrides)
-    except HydraException:  # one of them cannot even be read
+    except SimError:
+        raise
+    except Exception:  # one of them cannot even be read
         return [tuple(overrides)]
 
 

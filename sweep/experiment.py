@@ -236,9 +236,12 @@ def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, 
     for name in raw:
         if allowed and name not in allowed:
             place = "" if key == "the file" else f"{key}."
-            is_setting = "overrides" in allowed and ("." in str(name) or nearest(name, allowed) is None)
-            hint = "; a run's settings go below overrides:" if is_setting else ""
-            raise SpecError(f"unknown key{choices(name, allowed)}{hint}", key=f"{place}{name}")
+            known = "overrides" in allowed and TextSettings(CONFIG_DIR).is_setting(name)
+            if known or ("overrides" in allowed and ("." in name or nearest(name, allowed) is None)):
+                hint = f"; did you mean to put {name} below overrides:?" if known else ""
+                reason = f"unknown key{hint} (one of: {', '.join(allowed)}); a run's settings go below overrides:"
+                raise SpecError(reason, key=f"{place}{name}")
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=f"{place}{name}")
     return dict(raw)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from typing import Any
 
 import yaml
@@ -21,7 +21,7 @@ from sim_core.errors import SpecError
 
 MOST_LEVELS = 50  # of lists and mappings in one another
 MOST_NODES = 1_000_000  # a few aliases of aliases make more than any memory holds
-MOST_BITS = 1024  # of a whole number: what a float can still hold
+MOST_BITS = 1023  # of a whole number: what a float can still hold
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 _SIGNS = ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge")  # of = and <<, which are texts where they are values
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
@@ -103,7 +103,7 @@ def as_text(value: object, name: str, key: str) -> str:
         written, read = value.written, plain(value)
         reason = f"{name} is written {written} and read as the number {read}: write it in quotes to have it in a name"
         raise SpecError(reason, key=key, value=f"${{{name}}}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf:
         return str(value)
     reason = f"{name} is read as {shown(value)}, which is no name: write it in quotes"
     raise SpecError(reason, key=key, value=f"${{{name}}}")

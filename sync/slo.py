@@ -55,7 +55,11 @@ def slo_of_experiment(content: Mapping[str, Any], source: str, folders: Sequence
     `folders`. Raises SpecError."""
     own = content.get("slo")
     if isinstance(own, str):
-        return read_slo(_file_of_limits(own, source, folders))
+        try:
+            return read_slo(_file_of_limits(own, source, folders))
+        except (OSError, ValueError) as error:  # a name that no file can have
+            reason = f"no file has such a name ({getattr(error, 'strerror', None) or error})"
+            raise SpecError(reason, key="slo", value=own, source=source) from error
     return PAPER if own is None else parse_slo(own, source, "slo")
 
 

@@ -42,7 +42,7 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
                 except ValueError as error:
                     raise SpecError(f"row {number}: {error}", source=source) from error
                 points[key][batch_tokens].append(times)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else f"it is no CSV text in UTF-8 ({error})"
         raise SpecError(f"cannot be read: {reason}", key="performance_model.db_path", value=source) from error
     return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}

@@ -13,6 +13,7 @@ import pytest
 from configs.compose import CONFIG_DIR
 
 ROOT = CONFIG_DIR.parent
+HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
 BASELINE = ["applications.0.scheduler=token_jsq", "cluster=half_half", "cluster.servers.0.count=0",
             "cluster.servers.1.count=1", "start_state=baseline", "performance_model=db",
             "trace.filename=test_trace", "debug=True", "seed=0"]  # fmt: skip
@@ -99,6 +100,30 @@ def test_the_default_configuration_runs(tmp_path: Path) -> None:
     assert column(table(tmp_path / "detailed" / "0.csv"), "ttft_times") == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize("name", ["2024_05_10", "1e3", "null"])
+def test_a_trace_and_a_folder_are_called_what_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.csv").write_text(HEADER + "0,2,0,1,1,10,5\n")
+    named = [f"trace.dir={tmp_path}", f"trace.filename={name}", f"output_dir={name}"]
+    command = [sys.executable, "-m", "sim_core", *named]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"trace {name}" in done.stdout
+    assert (tmp_path / name / "summary.csv").exists()
+
+
+@pytest.mark.parametrize("module", [["sim_core"], ["sweep", "experiments/quickstart.yaml", "--dry-run"]])
+def test_a_reader_that_has_seen_enough_is_no_error(module: list[str], tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    override = [f"hydra.run.dir={tmp_path}"] if module == ["sim_core"] else []
+    command = [sys.executable, "-m", *module, *override]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
 BAD = {
     "unknown key": (["cluster.servers.0.counts=3"],
                     ["cluster.servers.0.counts", "did you mean 'cluster.servers.0.count'"]),
@@ -107,6 +132,13 @@ BAD = {
     "unknown group choice": (["start_state=baselin"], ["'baselin'", "did you mean 'baseline'"]),
     "a list for a group": (["applications=[{application_id: 0}]"], ["a group takes the name of one of its files"]),
     "bad grammar": (["cluster=[half"], ["cluster"]),
+    "a further application": (["+applications.1={application_id: 1}"],
+                              ["+ adds no entry to a list", "applications=duo"]),
+    "an application less": (["~applications.0"], ["~ takes no entry from a list (applications has: 0)"]),
+    "a number of any length": (["seed=" + "9" * 5000], ["cannot read the override 'seed=999", "4300 digits"]),
+    "brackets without end": (["seed=" + "[" * 500 + "]" * 500], ["cannot read the override 'seed=[[["]),
+    "a debug that is neither": (["debug=off"], ["debug='off': must be true or false"]),
+    "times of 0": (["performance_model.prompt_time=0"], ["performance_model.prompt_time=0: must be more than 0"]),
     "no override at all": (["--config-name", "config", "seed"], ["cannot read the override 'seed'"]),
     "options that exclude one another": (["--multirun", "--cfg", "job"], ["Only one of", "--multirun, --cfg"]),
     "negative count": (["cluster.servers.0.count=-1"], ["cluster.servers.0.count=-1", "at least 0"]),
@@ -143,7 +175,6 @@ def test_bad_input_is_one_line_and_status_2(name: str, tmp_path: Path) -> None:
         assert word in done.stderr
 
 
-HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
 BAD_TRACES = {
     "empty file": ("", ["trace.csv"]),
     "header alone": (HEADER, ["trace.csv"]),

@@ -99,7 +99,9 @@ def _next(best: Configuration) -> str:
     if then is None or then.rate is None:
         return "; no higher rate was run."
     if then.seeds > 1:
-        return f"; at {rate_text(then.rate)} it is within the SLO with {then.share}, else {then.verdict}."
+        if not then.within:
+            return f"; at {rate_text(then.rate)} with none of {then.seeds} seeds: {then.verdict}."
+        return f"; at {rate_text(then.rate)} with {then.share} only, else {then.verdict}."
     return (
         f"; at {rate_text(then.rate)}: {then.verdict}."
         if best.failed

@@ -66,11 +66,11 @@ class Engine:
         end_time_s: float,
         slices_s: Iterable[float] = (),
     ) -> None:
-        """Run until nothing is left, or the clock has reached `end_time_s` (infinity: no end).
+        """Run until nothing is left, or only events after `end_time_s` (infinity: no end), where the clock then stops.
 
-        `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. As in SplitwiseSim the event that
-        reaches the end time is the last one run. `slices_s`: ascending end times of which the next one is asked for
-        when one is reached; the run ends with the last of them, and is otherwise the same to the bit.
+        `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. `slices_s`: ascending times of which
+        the next one is asked for when the clock has reached one; the run ends with the last of them, and is otherwise
+        the same to the bit.
         """
         arrivals = list(arrivals_s)
         heap = self._heap
@@ -84,6 +84,12 @@ class Engine:
         for until_s in slices_s or (end_time_s,):
             while heap and now < until_s:
                 event = heappop(heap)
+                if event > end_time_s:
+                    if type(event) is Event and event.handler is None:
+                        continue
+                    heappush(heap, event)  # it is still to come, for those who ask what is
+                    self.now = now = end_time_s
+                    break
                 if type(event) is Event:
                     handler = event.handler
                     if handler is None:

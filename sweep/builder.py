@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from traces.workload import TraceRef
 @dataclass(frozen=True)
 class Choice:
     """One combination of axis values of one system, and the settings that come of it. `workload`: what the name of its
-    trace says beside the rate; empty where the name does not take the rate from an axis."""
+    trace says beside the rate; None where the trace does not take the rate from an axis."""
 
     system: str
     axes: dict[str, object]
     settings: dict[str, Any]
-    workload: str = ""
+    workload: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,19 @@ def _served(choice: Choice, source: _Source) -> tuple[float | None, str]:
     """The rate and the workload of a point: the trace's own rate, else an axis `rate`; the experiment's own word for
     the workload where it has an axis of that name, else the name of the traces without what the rate puts into it."""
     said, rate = choice.axes.get("workload"), choice.axes.get("rate")
-    if source.rate is None and choice.workload and isinstance(rate, int | float) and not isinstance(rate, bool):
-        return rate_of_number(float(rate)), said if isinstance(said, str) else choice.workload
+    number = _number(rate) if source.rate is None and choice.workload is not None else None
+    if number is not None:
+        return rate_of_number(number), said if isinstance(said, str) else choice.workload or source.workload
     return source.rate, said if isinstance(said, str) else source.workload
+
+
+def _number(value: object) -> float | None:
+    """A rate as it may be written: a number, also in quotes; None for what is none."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        return None
+    return number if 0.0 < number < inf else None
 
 
 def _stop_label(spec: SimSpec) -> str:

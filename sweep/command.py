@@ -26,7 +26,7 @@ from sweep.journal import Journal, JournalError
 from sweep.launcher import Launcher, LauncherError
 from sweep.naming import shell_text
 from sweep.options import parse_arguments
-from sweep.point import Outcome, Point, SweepInfo, project_root
+from sweep.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.progress import Preparation, make_progress
 from sweep.results_table import results_table
 from sweep.serial import SerialLauncher
@@ -162,7 +162,7 @@ def _sweep(
         if arguments.fresh and not one:
             journal.set_aside()
         if not one or not journal.has_sweep():  # one point of a sweep leaves that as it was
-            journal.write_sweep(info, [point.key for point in points])
+            journal.write_sweep(info, [p.key for p in points], {p.key: facts_of(p) for p in points})
         known: list[Outcome] = []
         if not one:
             with Preparation(screen, "reading what is finished") as told:

@@ -14,7 +14,7 @@ from sim_core.errors import SimError, SpecError, nearest
 from sweep.builder import Builder, Choice
 from sweep.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment import Experiment, System
-from sweep.grammar import MOST_POINTS, override_values, parse_override, substitute
+from sweep.grammar import MOST_POINTS, outside_references, override_values, parse_override, substitute
 from sweep.naming import distinct_points, named_points
 from sweep.point import Point
 from sweep.telling import Untold, untold_axes, with_axes
@@ -29,7 +29,7 @@ from sweep.variables import (
 )
 from sweep.written import plain
 
-_TRACE, _RATE = "trace.filename", "${rate}"
+_TRACE, _FOLDER, _RATE = "trace.filename", "trace.dir", "${rate}"
 Told = Callable[[int, int], None]  # how many points are built, and of how many
 
 
@@ -154,20 +154,24 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
             system=system.name,
             axes={name: plain(value) for name, value in axes.items()},
             settings={key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()},
-            workload=_without_rate(overrides.get(_TRACE), scope),
+            workload=_without_rate(overrides, variables, given),
         )
     except SpecError as error:
         place = _place(experiment, Choice(system.name, axes, {}))
         raise SpecError(error.reason, key=error.key, value=error.value, source=place) from error
 
 
-def _without_rate(trace: object, scope: Mapping[str, Any]) -> str:
-    """What traces are called beside the rate, such as `mine` of `mine_${rate}`; empty where no rate is part of it."""
-    if not isinstance(trace, str) or _RATE not in trace:
-        return ""
-    rest = {name: value for name, value in scope.items() if name != "rate"}
-    parts = str(substitute(trace, rest, _TRACE)).split(_RATE)
-    return "_".join(filter(None, (part.strip("_-@. ") for part in parts)))
+def _without_rate(overrides: Mapping[str, Any], variables: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """What traces are called beside the rate, such as `mine` of `mine_${rate}`; None where neither their name nor their
+    folder takes the rate from the axis of that name."""
+    if "rate" not in given:
+        return None
+    scope = work_out(variables, {name: value for name, value in given.items() if name != "rate"})
+    texts = [str(substitute(overrides.get(key, ""), scope, key)) for key in (_TRACE, _FOLDER)]
+    if not any(_RATE in text for text in texts):
+        return None
+    named = [part.strip("_-@. ") for part in outside_references(texts[0])]
+    return "_".join(filter(None, named)) or "trace"
 
 
 def _replace(

@@ -108,6 +108,19 @@ def references(value: object) -> Iterator[str]:
             yield from references(item)
 
 
+def outside_references(text: str) -> list[str]:
+    """The parts of a text that stand outside of its `${...}`, which may hold others."""
+    parts, depth, start = [], 0, 0
+    for place, sign in enumerate(text):
+        if text.startswith("${", place):
+            parts += [text[start:place]] if depth == 0 else []
+            depth += 1
+        elif sign == "}" and depth:
+            depth -= 1
+            start = place + 1
+    return [*parts, text[start:]] if depth == 0 else parts
+
+
 def substitute(
     value: Any, variables: Mapping[str, object], key: str, is_text: Callable[[str], bool] = lambda key: False
 ) -> Any:

@@ -31,6 +31,7 @@ from sim_core.errors import SimError
 from sweep.experiment import same_experiment
 from sweep.point import Outcome, SweepInfo
 from sync.base import checksum
+from sync.sources import FACTS
 
 FORMAT = 2
 _TEMPORARY = ".tmp"
@@ -88,19 +89,26 @@ class Journal:
         """Whether the facts of a sweep are kept."""
         return (self.folder / "sweep.json").exists()
 
-    def write_sweep(self, info: SweepInfo, keys: Sequence[str]) -> None:
+    def write_sweep(
+        self, info: SweepInfo, keys: Sequence[str], facts: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
-        for. Raises JournalError."""
-        told = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": self._earlier(info, keys)}
-        self._write(self.folder / "sweep.json", _json_bytes(told))
+        for. `facts` are the points' own by key, as the experiment has them now: readers take them, and not those of
+        the start that ran a point. Raises JournalError."""
+        earlier, known = self._earlier(info, keys)
+        told = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
+        self._write(self.folder / "sweep.json", _json_bytes({**told, FACTS: {**known, **(facts or {})}}))
 
-    def _earlier(self, info: SweepInfo, keys: Sequence[str]) -> list[str]:
+    def _earlier(self, info: SweepInfo, keys: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+        """The keys that earlier starts of the same experiment asked for beside `keys`, and what is known of them."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             before = json.loads((self.folder / "sweep.json").read_bytes())
             if same_experiment(str(before["experiment_text"]), info.experiment_text):
                 asked_for = map(str, [*before["keys"], *before.get("earlier_keys", [])])
-                return sorted(set(asked_for) - set(keys))
-        return []
+                left = sorted(set(asked_for) - set(keys))
+                known = before.get(FACTS, {})
+                return left, {key: known[key] for key in left if key in known}
+        return [], {}
 
     def set_aside(self) -> None:
         """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""

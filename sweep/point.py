@@ -10,7 +10,7 @@ from typing import Any
 
 from sim_core import SimSpec, content_key
 from sim_core.slo import PAPER, Slo
-from sync.base import Outcome, SweepInfo
+from sync.base import FACTS_OF_A_POINT, Outcome, SweepInfo
 from sync.point_id import PointId, Roles
 from traces.workload import TraceRef
 
@@ -83,6 +83,12 @@ def describing_fields(point: Point) -> dict[str, Any]:
         "roles": point.roles,
         "goodput_limits": point.slo.of_each_request(),
     }
+
+
+def facts_of(point: Point) -> dict[str, Any]:
+    """What readers of results have to know of a point, as the experiment has it now; plain values."""
+    described = describing_fields(point)
+    return {name: described[name] for name in FACTS_OF_A_POINT}
 
 
 def project_root() -> Path:

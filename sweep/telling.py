@@ -13,7 +13,7 @@ from typing import Any
 from sim_core.errors import SimError
 from sweep.point import Point
 
-TOLD_ALREADY = ("seed", "rate")  # axes that are parts of a `PointId` themselves
+TOLD_ALREADY = ("seed",)  # an axis that is a part of a `PointId` itself
 MOST_TRIED = 50  # values of an axis
 Build = Callable[[Mapping[str, Any]], Point]
 Untold = tuple[tuple[str, str], ...]  # axis, and the fact that names it: `design` or `workload`

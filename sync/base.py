@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
@@ -16,6 +16,8 @@ from sync.former import facts_of_former
 from sync.point_id import PointId, Roles
 from sync.slo import parse_slo, slo_of_text
 
+# Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
+FACTS_OF_A_POINT = ("name", "system", "index", "design", "workload", "rate", "roles")
 Status = Literal["completed", "stopped", "failed"]
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -75,6 +77,10 @@ class Outcome:
     def point_id(self) -> PointId:
         """What the point is, whatever it is called."""
         return PointId(self.design, self.workload, self.rate, self.seed)
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Outcome:
+        """The outcome with what the experiment now says of its point; unknown facts are left out."""
+        return replace(self, **{name: facts[name] for name in FACTS_OF_A_POINT if name in facts})
 
     @property
     def unserved(self) -> float:

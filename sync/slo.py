@@ -90,7 +90,16 @@ def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
             }
             for phase, given in of.items()
         }
-    return Slo(**limits)
+    return Slo(**{unit: _ordered(unit, limits[unit]) for unit in limits})
+
+
+def _ordered(unit: str, limits: Limits) -> Limits:
+    """The limits in one order, however they were written: equal limits are the same text everywhere."""
+    return {
+        metric: {name: limits[metric][name] for name in UNITS[unit][1] if name in limits[metric]}
+        for metric in METRICS
+        if metric in limits
+    }
 
 
 def _entries(raw: object, allowed: tuple[str, ...], source: str, key: str) -> dict[str, Any]:

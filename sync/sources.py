@@ -13,6 +13,8 @@ from sim_core.slo import Slo
 from sync.base import Outcome, SweepInfo
 from sync.local_sink import FACTS_FILE, read_outcome, read_outcomes
 
+FACTS = "points"  # in sweep.json: by key, what the experiment says of each point
+
 
 class Source(Protocol):
     """Reads one sweep's results."""
@@ -42,8 +44,10 @@ class FolderSource:
         self._facts = [folder / name for name in facts]
 
     def outcomes(self) -> dict[str, Outcome]:
-        """See `Source`."""
-        return read_outcomes(self._outcomes)
+        """See `Source`. What the points are is the experiment's word of now."""
+        facts = self._facts_of_points()
+        found = read_outcomes(self._outcomes)
+        return {key: outcome.with_facts(facts.get(key, {})) for key, outcome in found.items()}
 
     def requests_file(self, key: str) -> Path | None:
         """See `Source`."""
@@ -83,9 +87,14 @@ class FolderSource:
             wanted = entry.get("parquet_sha256")
             if wanted is not None and hashlib.sha256(table).hexdigest() != wanted:
                 return None
-            return Outcome.from_json_dict(entry["outcome"], table)
+            whole = Outcome.from_json_dict(entry["outcome"], table)
+            return whole.with_facts(self._facts_of_points().get(key, {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def _facts_of_points(self) -> Mapping[str, Mapping[str, Any]]:
+        facts = self._told().get(FACTS)
+        return facts if isinstance(facts, dict) else {}
 
     def _keys(self, name: str) -> frozenset[str]:
         keys = self._told().get(name)

@@ -92,9 +92,20 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
 
 
 def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
-    """Outcomes in groups that differ by their seed alone, each ordered by seed."""
+    """Outcomes in groups that differ by their seed alone, each ordered by seed, without repeated `draws`."""
     groups = grouped(outcomes, lambda outcome: (outcome.system, outcome.point_id.repeated, outcome.trace))
-    return [sorted(members, key=lambda outcome: outcome.seed) for members in groups]
+    return [draws(sorted(members, key=lambda outcome: outcome.seed)) for members in groups]
+
+
+def draws(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes without those that repeat another to the bit: a seed that changes neither the trace nor the run is
+    no further evidence. Such is the seed of a written trace, unless the scheduler draws from it."""
+    found: list[Outcome] = []
+    for outcome in outcomes:
+        same = (outcome.trace_identity, outcome.status, outcome.summary)
+        if not any((o.trace_identity, o.status, o.summary) == same and outcome.status == "completed" for o in found):
+            found.append(outcome)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
 AT = "@"  # load@70: the recipe load.yaml at 70 requests a second
+LATEST_START_S = 1e11  # of a trace in Unix time; a larger number is no number of seconds
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -88,7 +89,11 @@ def _as_it_is(ref: TraceRef, root: Path) -> Trace:
         recipe = _recipe(ref, path)
         return cached(recipe.digest(ref.seed), name, lambda: recipe.generate(ref.seed, name))
     _warn_of_newer_recipe(ref, path)
-    return read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
+    trace = read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
+    if ref.time_unit == AUTO and len(trace) and trace.first_arrival_s > LATEST_START_S:
+        reason = f"times start at {trace.first_arrival_s:.4g} s, beyond the year 5000: say their unit, --time-unit ms"
+        raise TraceError(f"{reason} (in a run: trace.time_unit=ms)", source=_shown(ref, path))
+    return trace
 
 
 def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:

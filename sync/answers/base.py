@@ -37,8 +37,8 @@ class Configuration:
     `name` is design and workload. `at`: what the runs at each rate say, ascending; the runs at one rate are repetitions
     with other seeds. `carries`: the highest rate up to which all runs are within the SLO, in requests a second; None
     where there is none. `then`: what the runs at the first rate say that is not carried (None: all are). `above`: rates
-    that all seeds are within the SLO at, beyond that.
-    `failed`: rates whose run failed. `holds`: within the SLO at what it was asked, which may have no rate at all.
+    that all seeds are within the SLO at, beyond that. `failed`: rates of which a run failed, `failed_runs` counts these
+    runs. `holds`: within the SLO at what it was asked, which may have no rate at all.
     `requests_per_dollar`: completed, at the highest rate it carries (NaN-free: None where unknown). `tightest`: there,
     the largest share of a limit that it takes: 1 is at the limit.
     """
@@ -57,6 +57,7 @@ class Configuration:
     then: RateStanding | None
     above: tuple[float, ...]
     failed: tuple[float, ...]
+    failed_runs: int
     holds: bool
     requests_per_dollar: float | None
     requests_per_kwh: float | None

@@ -17,7 +17,7 @@ from sync.answers.base import (
 )
 from sync.base import Outcome
 from sync.run_figures import provisioned
-from sync.verdict import grouped, ladder, together, verdict
+from sync.verdict import draws, grouped, ladder, together, verdict
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
@@ -65,6 +65,7 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
         then=then,
         above=tuple(one.rate for one in at if one.rate is not None and one.carried and one.rate not in rates),
         failed=tuple(sorted({run.rate for run in runs if run.status == "failed" and run.rate is not None})),
+        failed_runs=sum(run.status == "failed" for run in runs),
         holds=bool(carried) or then is None,
         requests_per_dollar=_mean_provisioned(best, "cost/requests_per_dollar"),
         requests_per_kwh=_mean_provisioned(best, "power/requests_per_kwh"),
@@ -73,7 +74,7 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
 
 
 def _at_rate(runs: Sequence[Outcome], slo: Slo) -> RateStanding:
-    found = together((run.seed, verdict(run, slo)) for run in runs)
+    found = together((run.seed, verdict(run, slo)) for run in draws(runs))
     return RateStanding(runs[0].rate, found.seeds, found.within, found.reason)
 
 

@@ -29,7 +29,7 @@ def sentence(of: WorkloadAnswer) -> str:
     good = [answer.highest for answer in of.systems if answer.highest is not None]
     if not good:
         lowest = f", not even at {rate_text(min(rates))} requests/s, the lowest rate that was run" if rates else ""
-        failed = sum(len(one.failed) for one in of.configurations)
+        failed = sum(one.failed_runs for one in of.configurations)
         by = seeds_text(of.configurations)
         return f"No design is within the SLO{by}{lowest}{f'; points that failed: {failed}' if failed else ''}."
     rated = [one for one in good if one.carries is not None]

@@ -71,9 +71,18 @@ def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
     if sweep.left_out:
         points = "1 finished point is" if sweep.left_out == 1 else f"{sweep.left_out:,} finished points are"
         lines.append(f"{points} left out: the experiment, as it was last started, does not have them ({also}).")
+    if missing := missing_points(sweep):
+        points = "1 point of the experiment has" if missing == 1 else f"{missing:,} points of the experiment have"
+        lines.append(f"{points} no result yet: nothing is said of them.")
     if sweep.superseded:
         lines.append(f"{sweep.superseded:,} superseded by newer runs of the same points are left out.")
     return lines
+
+
+def missing_points(sweep: Sweep) -> int:
+    """How many points the experiment has that are not finished, as far as the source tells."""
+    info = info_of(sweep)
+    return 0 if info is None else max(0, info.points - len(sweep.outcomes))
 
 
 def add_slo(parser: argparse.ArgumentParser) -> None:

@@ -80,7 +80,8 @@ def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:
     errors = [outcome.error for outcome in members if outcome.status == "failed"]
     if len(errors) == len(members):
         return [f"failed: {(errors[0] or '').partition(chr(10))[0]}"]
-    return [told, *(_spread([outcome.summary.get(name, math.nan) for outcome in members]) for name in _SHOWN)]
+    measured = [outcome.summary for outcome in members if outcome.status != "failed"]
+    return [told, *(_spread([summary.get(name, math.nan) for summary in measured]) for name in _SHOWN)]
 
 
 def _spread(values: Sequence[float]) -> str:

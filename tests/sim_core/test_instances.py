@@ -99,15 +99,15 @@ def test_a_request_that_can_never_fit_is_rejected_at_once_with_its_reason(policy
 def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
     spec = worlds.spec("round_robin", "ORCA", 1, 10_000, prompt_s=1.0, batch=worlds.instance("ORCA", size=1))
     spec = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"end_time_s": 1.5})
-    # the event that passes the end of time is the last one: here the arrival at 9 s
     result = simulate(spec, worlds.trace([(0.0, 10, 1000), (1.0, 10, 1), (9.0, 10, 1), (20.0, 10, 1)]))
     assert (result.completed, result.unfinished) == (0, 4)
     assert result.unserved["reason"] == [
         "decodes on box-gpu_0",
         "waits for its prompt on box-gpu_0",
-        "waits for its prompt on box-gpu_0",
+        "the run ended before it reached its application",
         "the run ended before it reached its application",
     ]
+    assert (result.end_s, result.not_arrived) == (1.5, 2)
     assert set(result.summary) == {
         "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s",
         "run/cut_at_s", "run/not_arrived",

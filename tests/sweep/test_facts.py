@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from sweep.command import main
+from sweep.expand import Grid
+from sweep.experiment import parse_experiment
+from sweep.point import project_root
 from sync import load_sweep
 from sync.answers import answers, sentences
 from sync.point_id import PointId
@@ -100,3 +103,64 @@ def test_the_facts_arrive_in_every_table_and_the_answer_is_one_ladder(
         assert [(at.rate, at.seeds) for at in configuration.at] == [(0.5, 2), (1.0, 2), (1.5, 2)]
         (sentence,) = sentences(answers(sweep.outcomes.values()))
         assert sentence.startswith("Within the SLO, with all of 2 seeds, one-h100 carries at least 1.5 requests/s")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "axis"),
+    [
+        ("mine_${rate}", "", "[0.5, 1.0]"),
+        ("mine_${rate}", "", '["0.5", "1.0"]'),
+        ("${what}", "", "[0.5, 1.0]"),
+        ("one", "/${rate}", "[0.5, 1.0]"),
+    ],
+)
+def test_a_rate_is_found_in_the_name_the_folder_or_a_variable(
+    tmp_path: Path, name: str, folder: str, axis: str
+) -> None:
+    header = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+    for rate in ("0.5", "1.0"):
+        (tmp_path / rate).mkdir()
+        for path in (tmp_path / f"mine_{rate}.csv", tmp_path / rate / "one.csv"):
+            path.write_text(f"{header}0,2,0,0.1,1,100,5\n1,2,0,{rate},1,100,5\n")
+    lines = [
+        *("name: found", "overrides:", "  performance_model: db", "  start_state: baseline", "  cluster: half_half"),
+        *(
+            f"  trace.dir: {tmp_path}{folder}",
+            f"  trace.filename: {name}",
+            f"axes: {{rate: {axis}}}",
+            "systems:",
+            "  base:",
+        ),
+        *(["    variables: {what: 'mine_${rate}'}"] if "what" in name else ["    description: plain"]),
+    ]
+    found = facts("\n".join(lines))
+    assert [fact.rate for fact in found] == [0.5, 1.0]
+    assert len({(fact.design, fact.workload) for fact in found}) == 1
+
+
+def test_facts_of_finished_points_follow_the_experiment_when_it_grows(
+    tiny: str, write_experiment: Callable[[str], Path], tmp_path: Path
+) -> None:
+    axis = "axes:\n  start_state.instance.max_batch_size: {}\n"
+    results = tmp_path / "results"
+    for values in ("[64]", "[64, 32]"):
+        path = write_experiment(tiny.replace("axes:\n", axis.format(values)).replace("1, 2, 3, 4", "1, 2"))
+        assert main([str(path), "--local", "--sink", "local", "--results", str(results)]) == 0
+    for source in ("journal", "local"):
+        runs = load_sweep("tiny", results, source).runs
+        assert sorted(set(runs.design)) == ["one-h100 1xH100 max_batch_size=32", "one-h100 1xH100 max_batch_size=64"]
+    limited = points_of(path.read_text(), "seed=0,1")[:1]
+    assert limited[0].design == "one-h100 1xH100 max_batch_size=64"
+
+
+def test_a_point_has_the_same_facts_with_and_without_a_limit(tiny: str) -> None:
+    text = tiny.replace("_5s", "_${length}s").replace("axes:\n", "axes:\n  length: 5, 9\n")
+    grid = ["applications.0.scheduler=jsq,round_robin", "seed=0,1"]
+    experiment = parse_experiment(text, "x.yaml")
+    whole = Grid(experiment, grid, project_root()).points()
+    assert Grid(experiment, grid, project_root()).points(5) == whole[:5]
+    assert {point.workload for point in whole} == {"conv length=5", "conv length=9"}
+    assert {point.design for point in whole} == {
+        "one-h100 1xH100 scheduler=jsq",
+        "one-h100 1xH100 scheduler=round_robin",
+    }

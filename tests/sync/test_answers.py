@@ -31,6 +31,7 @@ def run(outcome: Make) -> Make:
         fields: dict[str, Any] = {
             "name": f"{system} {label} {workload} {rate}", "system": system, "design": f"{system} {label}",
             "workload": workload, "rate": rate, "cost": 100.0, "power": 50.0, "trace": f"rr_{workload}_{rate}_2min",
+            "trace_identity": f"of seed {changes.get('seed', 7)}",
             "summary": summary() if within else summary("ttft_p99"), "axes": {}, "machines": {"dgx-h100": 4},
         }  # fmt: skip
         if changes.get("status") == "failed":

@@ -85,8 +85,16 @@ def test_lists_show_the_rate_first(outcome: Make, facts: dict[str, object], show
 
 def test_runs_that_differ_by_seed_alone_are_repetitions(outcome: Make) -> None:
     points = [(1, 2, "t"), (2, 0, "t"), (1, 0, "t"), (1, 0, "longer")]
-    runs = [outcome(n, rate=rate, seed=seed, trace=trace) for n, (rate, seed, trace) in enumerate(points)]
+    runs = [
+        outcome(n, rate=rate, seed=seed, trace=trace, trace_identity=f"{trace} {seed}")
+        for n, (rate, seed, trace) in enumerate(points)
+    ]
     assert [[run.seed for run in members] for members in repetitions(runs)] == [[0, 2], [0], [0]]
+
+
+def test_a_seed_that_changes_neither_the_trace_nor_the_run_is_no_repetition(outcome: Make) -> None:
+    runs = [outcome(seed, rate=1.0, seed=seed, trace="t", trace_identity="written") for seed in range(3)]
+    assert [[run.seed for run in members] for members in repetitions(runs)] == [[0]]
 
 
 def test_repetitions_are_within_when_all_are_and_else_say_how_many(outcome: Make) -> None:

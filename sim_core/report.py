@@ -35,8 +35,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, f
     if result.stopped_s is not None:
         stopped_s = result.stopped_s - result.first_arrival_s
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
-    elif result.completed:
-        lines += _figures(summary)
+    else:
+        lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
         lines.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -49,6 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
         raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
     tables = _requests(*first), _requests(*second)
     slo = slo_of(arguments) or first[0].slo
+    if arguments.slo is None and second[0].slo != slo:
+        told = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
+        print(told, file=sys.stderr)
     profiles = [_profile(*run, table, slo) for run, table in zip((first, second), tables, strict=True)]
     found = compare_runs(profiles[0], profiles[1], tables, slo)
     if arguments.format == "json":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
 MOST_PROCESSORS = 10_000  # of a machine
 MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
+LONGEST_DELAY_S = 1e6  # beyond such delays a clock has no place for the times of iterations
 
 
 def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurves = read_curves) -> SimSpec:
@@ -74,7 +75,7 @@ def _end_time(top: Section) -> float | None:
     seconds = top.value("end_time")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= sys.float_info.max:
         raise top.error("end_time", "must be a number of seconds above 0, or null: no end")
-    return float(seconds)
+    return top.number("end_time", above=True)
 
 
 def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
@@ -181,9 +182,9 @@ def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
         options=tuple((key, config.number(key, above=True)) for key in SCHEDULER_OPTIONS if config.has(key)),
         prompt_processors=config.texts("prompt_processors"),
         token_processors=config.texts("token_processors"),
-        submit_task_s=delays.number("submit_task"),
-        submit_flow_s=delays.number("submit_flow"),
-        finish_request_s=delays.number("finish_request"),
+        submit_task_s=delays.number("submit_task", most=LONGEST_DELAY_S),
+        submit_flow_s=delays.number("submit_flow", most=LONGEST_DELAY_S),
+        finish_request_s=delays.number("finish_request", most=LONGEST_DELAY_S),
     )
     delays.done()
     config.done()

@@ -77,8 +77,10 @@ class Section:
             raise self.error(key, f"must be at most {MOST:g}")
         return value
 
-    def number(self, key: str, least: float = 0.0, default: float | None = None, above: bool = False) -> float:
-        """A finite number of at least `least` (or greater, with `above`)."""
+    def number(
+        self, key: str, least: float = 0.0, default: float | None = None, above: bool = False, most: float = MOST
+    ) -> float:
+        """A finite number from `least` (or greater, with `above`) to `most`."""
         if default is not None and not self.has(key):
             return default
         value = self.value(key)
@@ -88,8 +90,8 @@ class Section:
             raise self.error(key, "must be a finite number")
         if value < least or (above and value == least):
             raise self.error(key, f"must be {'more than' if above else 'at least'} {least:g}")
-        if value > MOST or (above and least == 0.0 and value < LEAST):
-            raise self.error(key, f"must be from {LEAST:g} to {MOST:g}" if above else f"must be at most {MOST:g}")
+        if value > most or (above and least == 0.0 and value < LEAST):
+            raise self.error(key, f"must be from {LEAST:g} to {most:g}" if above else f"must be at most {most:g}")
         return float(value)
 
     def flag(self, key: str, default: bool) -> bool:

@@ -13,7 +13,7 @@ from sim_core.slo import Slo
 from sync.base import Outcome, SweepInfo
 from sync.local_sink import FACTS_FILE, read_outcome, read_outcomes
 
-FACTS = "points"  # in sweep.json: by key, what the experiment says of each point
+FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
 
 
 class Source(Protocol):

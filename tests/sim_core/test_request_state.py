@@ -39,7 +39,7 @@ def test_states_and_instances_of_requests_that_the_end_of_time_cuts_off_and_of_o
         ("rejected", "never_fits", ""),
         ("unfinished", "decoding", "box-gpu_0"),
         ("unfinished", "waits_for_prompt", "box-gpu_0"),
-        ("unfinished", "waits_for_prompt", "box-gpu_0"),
+        ("unfinished", "not_reached", ""),
         ("unfinished", "not_reached", ""),
     ]
 

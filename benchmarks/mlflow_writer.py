@@ -97,6 +97,8 @@ def _outcome(index: int, requests: int, metrics: int) -> Outcome:
     return Outcome(
         name=f"bench {index}",
         system="bench",
+        design="bench",
+        workload="bench",
         key=f"{index:064x}",
         index=index,
         overrides=tuple(f"group.option_{i}={i}" for i in range(25)),

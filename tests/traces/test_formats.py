@@ -19,14 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from sim_core.trace import Trace
 from tests.traces.format_samples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
+from tests.traces.reads import read, refusal
 from traces.edit import kept_columns, mixed
 from traces.formats import FORMATS, by_name, csv_text, json_lines, recognise
 from traces.formats.parquet import REQUIRED
-from traces.reading import ReadOptions, open_trace, read_trace
+from traces.reading import ReadOptions, open_trace
 from traces.source import Source
-from traces.tally import ZERO_OUTPUT, Tally
+from traces.tally import ZERO_OUTPUT
 from traces.writing import write_batches
 
 NAMES = [known.about.name for known in FORMATS]
@@ -44,17 +44,6 @@ def zstd(content: bytes) -> bytes:
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         stream.write(content)
     return bytes(sink.getvalue())
-
-
-def read(path: Path, **options: Any) -> tuple[Trace, Tally]:
-    return read_trace(path, source=path.name, name="t", options=ReadOptions(**options))
-
-
-def refusal(path: Path, **options: Any) -> str:
-    with pytest.raises(TraceError) as caught:
-        read(path, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_every_format_has_a_sample_here() -> None:

@@ -11,20 +11,18 @@ import warnings
 from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from sim_core.trace import Trace
 from tests.traces.format_samples import SAMPLES
+from tests.traces.reads import read, refusal
 from traces import TraceRef, identity, load
 from traces.__main__ import main
 from traces.formats import FORMATS, by_name
 from traces.reader import TraceNote, TraceWarning, read_csv, read_file
-from traces.reading import ReadOptions, read_trace
 from traces.recipe_file import read_recipe
 from traces.tally import Tally
 from traces.time_unit import DECIMALS, MIN_REQUESTS, UNIT_NS
@@ -41,17 +39,6 @@ def jsonl(path: Path, times: list[object], **more: object) -> Path:
         rows.append(row.replace('"TIME"', time if isinstance(time, str) else json.dumps(time)))
     path.write_text("\n".join(rows) + "\n")
     return path
-
-
-def read(path: Path, **options: Any) -> tuple[Trace, Tally]:
-    return read_trace(path, source=path.name, name="t", options=ReadOptions(**options))
-
-
-def refusal(path: Path, **options: Any) -> str:
-    with pytest.raises(TraceError) as caught:
-        read(path, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def unit(tally: Tally) -> str:

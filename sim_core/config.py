@@ -259,7 +259,7 @@ def _start_state(state: Section, run_s: Mapping[int, float], servers: tuple[Serv
 
 def _fills(state: Section, instance: InstanceSpec, servers: tuple[ServerGroupSpec, ...]) -> bool:
     """Whether machines are filled with instances. False where one fills a machine anyway: such specs are equal."""
-    fill = state.flag("fill_machine", default=False)
+    fill = state.boolean("fill_machine", default=False)
     return fill and instance.tensor_parallelism < max(len(group.processors) for group in servers)
 
 

@@ -55,8 +55,10 @@ class Section:
             raise self.error(key, f"unknown name{choices(value, names)}")
         return value
 
-    def boolean(self, key: str) -> bool:
+    def boolean(self, key: str, default: bool | None = None) -> bool:
         """True or false."""
+        if default is not None and not self.has(key):
+            return default
         value = self.value(key)
         if not isinstance(value, bool):
             raise self.error(key, "must be true or false")
@@ -84,24 +86,14 @@ class Section:
         if default is not None and not self.has(key):
             return default
         value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, "must be a finite number")
-        if isinstance(value, float) and not isfinite(value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or (isinstance(value, float) and not isfinite(value)):
             raise self.error(key, "must be a finite number")
         if value < least or (above and value == least):
             raise self.error(key, f"must be {'more than' if above else 'at least'} {least:g}")
         if value > most or (above and least == 0.0 and value < LEAST):
             raise self.error(key, f"must be from {LEAST:g} to {most:g}" if above else f"must be at most {most:g}")
         return float(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        """True or false; `default` where there is none."""
-        if not self.has(key):
-            return default
-        value = self.value(key)
-        if not isinstance(value, bool):
-            raise self.error(key, "must be true or false")
-        return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of names; empty where there is none."""

@@ -75,7 +75,7 @@ class Builder:
         self._designs: dict[tuple[object, ...], _Design] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
-        self._code = Code()
+        self.code = Code()
         self.names = Names.of(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
@@ -100,7 +100,7 @@ class Builder:
             spec=spec,
             trace=ref,
             trace_identity=source.identity,
-            key=content_key(spec, source.identity, self._code.digest_for(spec)),
+            key=content_key(spec, source.identity, self.code.digest_for(spec)),
             axes=choice.axes,
             machines=design.machines,
             cost=design.cost,

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sim_core import Code
 from sim_core.errors import SimError, SpecError
 from sweep.closing import plan, print_answer
 from sweep.expand import Grid
 from sweep.experiment import Experiment, read_experiment
-from sweep.former_keys import under_former_keys
+from sweep.former_keys import FormerKeys, under_former_keys
 from sweep.grammar import to_override
 from sweep.interrupt import EXIT_INTERRUPTED, Interrupts
 from sweep.journal import Journal, JournalError
@@ -120,7 +121,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     with Preparation(screen) as told:
         points = grid.points(arguments.limit if arguments.point is None else None, told)
     if not arguments.fresh:
-        points = _under_former_keys(points, Journal(arguments.results / experiment.name), screen)
+        points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if arguments.dry_run:
@@ -144,9 +145,9 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     return EXIT_FAILED if report.failed else 0
 
 
-def _under_former_keys(points: Sequence[Point], journal: Journal, screen: Console) -> list[Point]:
+def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:
     with Preparation(screen, "looking for what an earlier version finished") as told:
-        resumed = under_former_keys(points, journal, told=told)
+        resumed = under_former_keys(points, journal, lambda: FormerKeys(code), told)
     for reason, count in resumed.again.items():
         screen.print(f"finished by an earlier version and run again: {count}, because {reason}", markup=False)
     return resumed.points

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.machines import read_machines
+from sim_core import Code
 from sim_core.errors import SimError, SpecError, nearest
 from sweep.builder import Builder, Choice
 from sweep.design import check_bought, check_given, figures_for, with_designs
@@ -47,6 +48,11 @@ class Grid:
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
         check_names(experiment, names)
         self.total = sum(prod(map(len, merged(experiment, system)[2].values())) for system in experiment.systems)
+
+    @property
+    def code(self) -> Code:
+        """The simulator's code, with what was read of it for the points' keys."""
+        return self._builder.code
 
     def points(self, limit: int | None = None, told: Told = lambda done, total: None) -> list[Point]:
         """The points, or the first `limit` of them; `told` hears after each how far it is.

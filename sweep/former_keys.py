@@ -11,7 +11,6 @@ key: the journal, sweep.json, MLflow and whatever else goes by keys stay as they
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_core import Code, SimSpec
+from sim_core.digest import sha256
 from sweep.former_results import changed_since
 from sweep.journal import Journal
 from sweep.point import Point
@@ -101,13 +101,13 @@ class FormerKeys:
         if id(spec) not in self._spec_digests:
             self._spec_digests[id(spec)] = spec, self._spec_digest(spec)
         digest = self._spec_digests[id(spec)][1]
-        return None if digest is None else _sha256(f"{digest}\n{trace_identity}\n{self._code_digest}\n")
+        return None if digest is None else sha256([f"{digest}\n{trace_identity}\n{self._code_digest}\n".encode()]).hex()
 
     def _spec_digest(self, spec: SimSpec) -> str | None:
         if not self._code.parts_for(spec).items() <= self._parts.items():
             return None
         text = former_canonical(spec)
-        return None if text is None else _sha256(text)
+        return None if text is None else sha256([text.encode()]).hex()
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,6 @@ def renew(file: Path = FORMER_CODE) -> list[str]:
     before, parts = record["parts"], dict(Code().all_parts())
     file.write_text(json.dumps(record | {"parts": parts}, indent=1) + "\n", encoding="utf-8")
     return sorted(name for name in before.keys() | parts.keys() if before.get(name) != parts.get(name))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def main() -> None:

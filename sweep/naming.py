@@ -10,8 +10,9 @@ from dataclasses import replace
 from sim_core import SimSpec
 from sim_core.spec import PROMPT, TOKEN
 from sweep.point import Point
-from sweep.telling import TOLD_ALREADY
-from sync.point_id import PointId, point_text, short_sku
+from sweep.telling import TOLD_ALREADY, part_of, with_axes
+from sync.point_id import point_text, short_sku
+from sync.verdict import grouped
 
 
 def machines_label(spec: SimSpec) -> str:
@@ -54,18 +55,14 @@ def shell_text(arguments: Sequence[str]) -> str:
 def distinct_points(points: Sequence[Point]) -> list[Point]:
     """The points with facts that tell them apart, also where only a combination of axes does: where several have one
     `PointId`, the axes in which they differ go into the workload if their cluster is the same, else into the design."""
-    groups: dict[PointId, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.point_id, []).append(point)
     changed: dict[int, Point] = {}
-    for members in groups.values():
-        for point in members if len(members) > 1 else ():
-            varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in TOLD_ALREADY]
-            own = " ".join(f"{axis.rsplit('.', 1)[-1]}={point.axes[axis]}" for axis in varied if axis in point.axes)
-            if len({member.spec.digest() for member in members}) == 1:
-                changed[point.index] = replace(point, workload=f"{point.workload} {own}".strip())
-            else:
-                changed[point.index] = replace(point, design=f"{point.design} {own}".strip())
+    for members in grouped(points, lambda point: point.point_id):
+        if len(members) == 1:
+            continue
+        part = part_of(members)
+        varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in TOLD_ALREADY]
+        for point in members:
+            changed[point.index] = with_axes(point, [(axis, part) for axis in varied if axis in point.axes])
     return [changed.get(point.index, point) for point in points]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from rich import box
 from rich.console import Console, Group
@@ -15,10 +15,11 @@ from rich.text import Text
 
 from sim_core.reference import METRICS, SLOWDOWN_PERCENTILES
 from sim_core.slo import UNITS, Slo
+from sim_core.statistics import mean
 from sweep.naming import axis_labels, machines_text, varied_axes
 from sweep.point import Outcome
 from sync.point_id import rate_text
-from sync.verdict import Verdict, repetitions, verdict
+from sync.verdict import Verdict, grouped, repetitions, verdict
 
 _WIDEST_VALUE = 24  # of an axis; a longer one goes on in the next line
 _NAME_WIDTHS = (40, 28, 20, 14)  # of the first column where it holds all that says which point it is
@@ -65,6 +66,12 @@ class _Row:
     verdicts: tuple[Verdict, ...] = ()
     of_seeds: str = ""
 
+    @cached_property
+    def exceeded(self) -> frozenset[tuple[str, str, str]]:
+        """Metric, percentile and unit of each limit that is exceeded with any seed."""
+        judgements = [one.judgement for one in self.verdicts if one.judgement is not None]
+        return frozenset((at.metric, at.percentile, at.unit) for judgement in judgements for at in judgement.exceeded)
+
     @property
     def system(self) -> str:
         return self.of_seeds or self.outcome.system
@@ -99,7 +106,7 @@ def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
         return
     names = [name for name in first.summary if all(name in outcome.summary for outcome in completed)]
     values = {name: [outcome.summary[name] for outcome in completed] for name in names}
-    means = {name: math.fsum(of_seeds) / len(completed) for name, of_seeds in values.items()}
+    means = {name: mean(of_seeds) for name, of_seeds in values.items()}
     yield _Row(replace(first, summary=means), verdicts)
     for told, choose in (("lowest", min), ("highest", max)):
         extreme = {name: choose(of_seeds) for name, of_seeds in values.items()}
@@ -108,10 +115,8 @@ def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
 
 def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
     """The axes that need a column: those that vary among points of which all else that is shown is equal."""
-    groups: dict[tuple[object, ...], list[Outcome]] = {}
-    for o in outcomes:
-        groups.setdefault((o.system, machines_text(o.machines), o.cost, _rate(o)), []).append(o)
-    alike = {axis for group in groups.values() for axis in varied_axes([o.axes for o in group])} - {"seed"}
+    groups = grouped(outcomes, lambda o: (o.system, machines_text(o.machines), o.cost, _rate(o)))
+    alike = {axis for group in groups for axis in varied_axes([o.axes for o in group])} - {"seed"}
     return [axis for axis in varied_axes([o.axes for o in outcomes]) if axis in alike]
 
 
@@ -242,14 +247,8 @@ def _slowdowns(row: _Row, phase: str) -> Text:
 
 def _figure(row: _Row, phase: str, percentile: str, unit: str, decimals: int) -> Text:
     """A figure of the summary, red where it exceeds its limit with any seed."""
-    exceeded = {
-        (limit.metric, limit.percentile, limit.unit)
-        for one in row.verdicts
-        if one.judgement is not None
-        for limit in one.judgement.exceeded
-    }
     value = row.outcome.summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}")
-    return Text(_number(value, decimals), style="red" if (phase, percentile, unit) in exceeded else "")
+    return Text(_number(value, decimals), style="red" if (phase, percentile, unit) in row.exceeded else "")
 
 
 def _number(value: float | None, decimals: int) -> str:

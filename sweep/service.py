@@ -16,7 +16,7 @@ from sweep.experiment import Experiment
 from sweep.interrupt import Interrupts
 from sweep.journal import Journal
 from sweep.launcher import Launcher
-from sweep.point import Outcome, Point
+from sweep.point import Outcome, Point, facts_of
 from sweep.progress import ProgressView
 from sweep.tally import Tally
 from sweep.variables import merged
@@ -70,14 +70,7 @@ def finished_before(
 def renamed(outcome: Outcome, point: Point) -> Outcome:
     """The outcome of an earlier start under what its point is called today: the key leaves out names."""
     return replace(
-        outcome,
-        name=point.name,
-        system=point.system,
-        design=point.design,
-        workload=point.workload,
-        rate=point.rate,
-        roles=point.roles,
-        index=point.index,
+        outcome.with_facts(facts_of(point)),
         overrides=point.overrides,
         axes=dict(point.axes),
         cost=point.cost,

@@ -16,7 +16,7 @@ from sweep.point import Point
 TOLD_ALREADY = ("seed",)  # an axis that is a part of a `PointId` itself
 MOST_TRIED = 50  # values of an axis
 Build = Callable[[Mapping[str, Any]], Point]
-Untold = tuple[tuple[str, str], ...]  # axis, and the fact that names it: `design` or `workload`
+Untold = Sequence[tuple[str, str]]  # axis, and the fact that names it: `design` or `workload`
 
 
 def untold_axes(axes: Mapping[str, Sequence[Any]], build: Build) -> Untold:
@@ -32,9 +32,13 @@ def untold_axes(axes: Mapping[str, Sequence[Any]], build: Build) -> Untold:
             continue
         points = [point for value in values[:MOST_TRIED] if (point := _try(build, {**first, name: value}))]
         if len({point.point_id for point in points}) < len({point.key for point in points}):
-            same_spec = len({point.spec.digest() for point in points}) == 1
-            found.append((name, "workload" if same_spec else "design"))
+            found.append((name, part_of(points)))
     return tuple(found)
+
+
+def part_of(points: Sequence[Point]) -> str:
+    """Which fact names what tells points apart: their workload if their cluster is the same, else their design."""
+    return "workload" if len({point.spec.digest() for point in points}) == 1 else "design"
 
 
 def with_axes(point: Point, untold: Untold) -> Point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sim_core.slo import Slo
@@ -29,7 +29,9 @@ def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
     import pandas as pd  # here, so that whoever only hands outcomes over does not wait for it
 
     ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
-    frame = pd.DataFrame([_row(outcome, slo) for outcome in ordered])
+    judged = [verdict(outcome, slo) for outcome in ordered]
+    figures = [{**o.summary, **one.figures(), **provisioned(o)} for o, one in zip(ordered, judged, strict=True)]
+    frame = pd.DataFrame(map(_row, ordered, (one.text for one in judged), figures))
     if frame.empty:
         return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
     columns = [str(column) for column in frame]
@@ -40,24 +42,20 @@ def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
         frame[column] = frame[column].map(_as_text)  # one type a column, as Parquet demands
     for column in ("error", "git_commit"):
         frame[column] = frame[column].astype("string")
-    summary = sorted({name for outcome in ordered for name in _figures(outcome, slo)})
+    summary = sorted({name for row in figures for name in row})
     return frame[[c for c in columns if c not in summary] + summary]
 
 
-def _row(outcome: Outcome, slo: Slo) -> dict[str, object]:
+def _row(outcome: Outcome, verdict_text: str, figures: Mapping[str, float]) -> dict[str, object]:
     roles = {f"{role}/{sku}": count for role, machines in outcome.roles.items() for sku, count in machines.items()}
     return {
         **{name: getattr(outcome, name) for name in _PLAIN},
-        "verdict": verdict(outcome, slo).text,
+        "verdict": verdict_text,
         "overrides": " ".join(outcome.overrides),
         **{f"axis/{name}": _axis(value) for name, value in outcome.axes.items()},
         **{f"machines/{name}": count for name, count in {**outcome.machines, **roles}.items()},
-        **_figures(outcome, slo),
+        **figures,
     }
-
-
-def _figures(outcome: Outcome, slo: Slo) -> dict[str, float]:
-    return {**outcome.summary, **verdict(outcome, slo).figures(), **provisioned(outcome)}
 
 
 def _axis(value: object) -> object:

@@ -17,16 +17,20 @@ from sync.run_figures import Arriving, goodput
 PREFIX = "goodput/"
 
 
+def must_be_counted(outcome: Outcome, slo: Slo) -> bool:
+    """Whether the outcome's goodput is by other limits of a single request than those of `slo`."""
+    return outcome.status == "completed" and outcome.goodput_limits != slo.of_each_request()
+
+
 def by_slo(outcome: Outcome, slo: Slo, table: bytes | Path | None = None) -> Outcome:
     """The outcome with goodput by `slo`: as it was measured, where that was by the same limits of a single request,
     else counted in `table` (the outcome's own, where none is given); without a table it has no goodput."""
-    limits = slo.of_each_request()
-    if limits == outcome.goodput_limits or outcome.status != "completed":
+    if not must_be_counted(outcome, slo):
         return outcome
     rest = {name: value for name, value in outcome.summary.items() if not name.startswith(PREFIX)}
     content = table.read_bytes() if isinstance(table, Path) else table or outcome.requests_parquet
     counted = _counted(outcome, content, slo) if content else {}
-    return replace(outcome, summary={**rest, **counted}, goodput_limits=limits)
+    return replace(outcome, summary={**rest, **counted}, goodput_limits=slo.of_each_request())
 
 
 def _counted(outcome: Outcome, parquet: bytes, slo: Slo) -> dict[str, float]:

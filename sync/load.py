@@ -19,7 +19,7 @@ from sim_core.errors import SpecError, choices
 from sim_core.slo import PAPER, Slo
 from sync.base import Outcome
 from sync.frame import runs_frame
-from sync.goodput import PREFIX, by_slo
+from sync.goodput import PREFIX, by_slo, must_be_counted
 from sync.privacy import one_line
 from sync.slo import read_slo
 from sync.sources import PLACES, SOURCES, Source, names_in
@@ -93,7 +93,7 @@ class Sweep:
 
     def with_goodput(self, outcome: Outcome) -> Outcome:
         """An outcome of the sweep with goodput by the sweep's `slo`, which is counted anew where it must be."""
-        if outcome.goodput_limits == self.slo.of_each_request():
+        if not must_be_counted(outcome, self.slo):
             return outcome
         return by_slo(outcome, self.slo, self.source.requests_file(outcome.key))
 

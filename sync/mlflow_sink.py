@@ -66,24 +66,24 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._untold:
             return
         with self._store.plain_errors():
-            report_id, full = self._report(sweep, self._runs) if sweep.points else ("", "")
+            current = self._current(sweep, self._runs)
+            unserved = _unserved(current)
+            report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
             told = note(
                 sweep,
                 self._experiment_id,
-                [run.standing for run in self._current(sweep, self._runs)],
+                [run.standing for run in current],
                 self._runs.superseded,
                 report_id=report_id,
                 full=full,
-                unserved=_unserved(self._current(sweep, self._runs)),
+                unserved=unserved,
             )
             self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
         self._untold = False
 
-    def _report(self, sweep: SweepInfo, runs: Runs) -> tuple[str, str]:
+    def _report(self, sweep: SweepInfo, current: Sequence[Found], unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
         runs its full report is (which stays as it is; empty: there is none)."""
-        current = self._current(sweep, runs)
-        unserved = _unserved(current)
         good = [design for design in rank(run.standing for run in current) if design.holds]
         told = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
         told = f"{told} {unserved}".strip()
@@ -115,7 +115,8 @@ class MlflowSink:
     @staticmethod
     def _current(sweep: SweepInfo, runs: Runs) -> list[Found]:
         """The runs that the sweep's page speaks of: none that is judged by limits which the experiment has no more."""
-        return [run for run in runs.current() if run.slo == slo_text(sweep.slo)]
+        wanted = slo_text(sweep.slo)
+        return [run for run in runs.current() if run.slo == wanted]
 
     def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
         return {name: self._scrub(value) for name, value in tags.items()}

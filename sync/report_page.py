@@ -8,9 +8,9 @@ import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
 
 from sim_core.slo import Slo
+from sim_core.statistics import mean
 from sync.base import SweepInfo
 from sync.mlflow_page import REPORT_FILE
 from sync.verdict import Standing, grouped, rank
@@ -145,7 +145,7 @@ def _lines(rows: Iterable[ReportRow]) -> dict[str, tuple[str, dict[float, dict[s
         standing = members[0].standing
         names = {metric: f"{metric}/p90_slowdown" for metric in TITLES}
         known = {
-            metric: fsum(row.metrics[name] for row in members) / len(members)
+            metric: mean([row.metrics[name] for row in members])
             for metric, name in names.items()
             if all(name in row.metrics for row in members)
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,7 @@ class FolderSource:
 
     def outcomes(self) -> dict[str, Outcome]:
         """See `Source`. What the points are is the experiment's word of now."""
-        facts = self._facts_of_points()
+        facts = self._facts_of_points
         found = read_outcomes(self._outcomes)
         return {key: outcome.with_facts(facts.get(key, {})) for key, outcome in found.items()}
 
@@ -88,10 +89,11 @@ class FolderSource:
             if wanted is not None and hashlib.sha256(table).hexdigest() != wanted:
                 return None
             whole = Outcome.from_json_dict(entry["outcome"], table)
-            return whole.with_facts(self._facts_of_points().get(key, {}))
+            return whole.with_facts(self._facts_of_points.get(key, {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
+    @cached_property
     def _facts_of_points(self) -> Mapping[str, Mapping[str, Any]]:
         facts = self._told().get(FACTS)
         return facts if isinstance(facts, dict) else {}

@@ -26,10 +26,6 @@ class Verdict:
     text: str
     judgement: Judgement | None = None
 
-    def met(self, limit_name: str) -> bool | None:
-        """Whether a limit such as `ttft_p90` holds; None where the SLO has none of that name or nothing was judged."""
-        return None if self.judgement is None else self.judgement.met.get(limit_name)
-
     @property
     def limits_met(self) -> int:
         """How many limits hold."""

@@ -29,6 +29,11 @@ class RateStanding:
         """`4 of 6 seeds`; nothing for a single run."""
         return f"{self.within} of {self.seeds} seeds" if self.seeds > 1 else ""
 
+    @property
+    def why(self) -> str:
+        """`4 of 6 seeds within, else 3 rejected`; of a single run its verdict."""
+        return f"{self.share} within, else {self.verdict}" if self.share else self.verdict
+
 
 @dataclass(frozen=True)
 class Configuration:

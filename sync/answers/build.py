@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from sim_core.slo import PAPER, Slo
+from sim_core.statistics import mean
 from sync.answers.base import (
     Configuration,
     Normalised,
@@ -84,7 +85,7 @@ def _rate(standing: RateStanding) -> float:
 
 def _mean_provisioned(runs: Sequence[Outcome], name: str) -> float | None:
     values = [value for run in runs if (value := provisioned(run).get(name)) is not None]
-    return math.fsum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 def _tightest(runs: Sequence[Outcome], slo: Slo) -> float | None:

@@ -174,7 +174,7 @@ def _highest(of: WorkloadAnswer) -> Table:
             )
             continue
         row = rows[answer.system]
-        rate = "yes" if one.carries is None else f"{rate_text(one.carries)}"
+        rate = "yes" if one.carries is None else rate_text(one.carries)
         figures = (
             rate,
             _times(row.rate),
@@ -212,7 +212,7 @@ def _least(of: WorkloadAnswer) -> Table:
 def _front(front: Sequence[Configuration]) -> Table:
     table = _table("cluster", "$/h", "power", "requests/s")
     for one in front[:_MOST_ON_FRONT]:
-        rate = "yes" if one.carries is None else f"{rate_text(one.carries)}"
+        rate = "yes" if one.carries is None else rate_text(one.carries)
         table.add_row(escape(one.name), f"{one.cost:.2f}", f"{one.power:g}", rate)
     if len(front) > _MOST_ON_FRONT:
         table.add_row(f"and {len(front) - _MOST_ON_FRONT} more (--format json has them)")
@@ -230,8 +230,7 @@ def _then(one: Configuration) -> str:
     then = one.then
     if then is None:
         return "no higher rate was run" if one.rates else ""
-    why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
-    text = why if then.rate is None else f"{rate_text(then.rate)}: {why}"
+    text = then.why if then.rate is None else f"{rate_text(then.rate)}: {then.why}"
     return text + (f"; within again at {', '.join(rate_text(r) for r in one.above)}, not counted" if one.above else "")
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sim_core.slo import Slo
+from sim_core.statistics import mean
 from sync.base import Outcome
 from sync.commands.base import (
     Subparsers,
@@ -88,5 +89,5 @@ def _spread(values: Sequence[float]) -> str:
     """The mean, of several values also the lowest to the highest; `-` where one was not measured."""
     if not all(map(math.isfinite, values)):
         return "-"
-    mean = math.fsum(values) / len(values)
-    return f"{mean:.4g}" if len(values) == 1 else f"{mean:.4g} ({min(values):.4g} to {max(values):.4g})"
+    middle = mean(values)
+    return f"{middle:.4g}" if len(values) == 1 else f"{middle:.4g} ({min(values):.4g} to {max(values):.4g})"

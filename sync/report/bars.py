@@ -55,7 +55,7 @@ def _three(data: ReportData, load: str, members: list[Champion]) -> Plot:
         panel.set_xlim(-0.6, len(members) - 0.4)  # also where the first or last has no bar
         panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", length=0)
-    return Plot(f"normalised-{load}", f"{TITLE}, {load}", figure, _caption(load, base, members))
+    return Plot(f"normalised-{load}", f"{TITLE}, {load}", figure, _caption(base, members))
 
 
 def reference(data: ReportData, load: str) -> Champion:
@@ -65,7 +65,7 @@ def reference(data: ReportData, load: str) -> Champion:
     return next((one for one in members if one.system == named), members[0])
 
 
-def _caption(load: str, base: Champion, members: list[Champion]) -> str:
+def _caption(base: Champion, members: list[Champion]) -> str:
     of = base.configuration
     carried = f"{of.carries:g} requests/s within the SLO" if of.carries else "none of its rates is within the SLO"
     return (

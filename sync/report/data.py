@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sim_core.slo import Slo
+from sim_core.statistics import mean
 from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
 from sync.base import Outcome
 from sync.load import Sweep
@@ -94,7 +95,7 @@ class Repeated:
 
     def figure(self, name: str) -> float:
         """The mean over the seeds; NaN where one of them has not measured it."""
-        return math.fsum(run.figure(name) for run in self.runs) / len(self.runs)
+        return mean([run.figure(name) for run in self.runs])
 
     def spread(self, name: str) -> tuple[float, float]:
         """The smallest and the largest value of a figure over the seeds."""

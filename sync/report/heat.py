@@ -14,6 +14,7 @@ from sync.report.base import METRICS, PERCENTILES, Missing, Plot
 from sync.report.data import Panel, Repeated, ReportData, no_runs
 from sync.report.plans import Cell, Plan, cheapest, plans_of
 from sync.report.style import panels
+from sync.verdict import grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
         reason = f"no system was run with two varied machine counts, or at several rates{line if thin else ''}"
         return no_runs(data, TITLE) or [Missing(TITLE, reason)]
     made: list[Plot | Missing] = []
-    for of in _by_system(plans):
+    for of in grouped(plans, lambda plan: (plan.system, plan.load)):
         shown = _telling(data, of)
         known = any(run.served for run in shown.cells.values())
         where = f"{TITLE}: {shown.where}"
@@ -46,13 +47,6 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
             title = f"{TITLE}: {shown.system}, {shown.load} at {rates} requests/s"
             made.append(Missing(title, f"one map a system and load: {_why(data, shown)}; --rate asks for another"))
     return made
-
-
-def _by_system(plans: Sequence[Plan]) -> list[list[Plan]]:
-    groups: dict[tuple[str, str], list[Plan]] = {}
-    for plan in plans:
-        groups.setdefault((plan.system, plan.load), []).append(plan)
-    return list(groups.values())
 
 
 def _telling(data: ReportData, plans: Sequence[Plan]) -> Plan:

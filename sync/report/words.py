@@ -117,8 +117,7 @@ def _then(one: Configuration) -> str:
     if then is None:
         return "no higher rate was run" if one.carries is not None else "-"
     above = f" (but {', '.join(rate_text(rate) for rate in one.above)}/s is within)" if one.above else ""
-    why = f"{then.share} within, else {then.verdict}" if then.share else then.verdict
-    return f"{why}{above}" if then.rate is None else f"{rate_text(then.rate)}/s: {why}{above}"
+    return f"{then.why}{above}" if then.rate is None else f"{rate_text(then.rate)}/s: {then.why}{above}"
 
 
 def _why(of: WorkloadAnswer, system: str) -> str:

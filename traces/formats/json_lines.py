@@ -136,7 +136,7 @@ def _hash_id_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, as
         if not hash_ids.sound(value):
             _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, tally)
             values[index] = None
-    kind = hash_ids.wider(values, assumed.ids)
+    kind = next(kind for kind in hash_ids.from_kind(assumed.ids) if hash_ids.array(values, kind) is not None)
     if kind != assumed.ids:
         raise ReadAgain(ids=kind)
     return hash_ids.array(values, kind)

@@ -20,7 +20,7 @@ from traces.formats.base import CHUNK_ROWS, About, Assumed, ReadAgain, with_toke
 from traces.source import Source
 from traces.tally import Tally
 from traces.time_unit import UNIT_NS
-from traces.unreadable import not_utf8
+from traces.unreadable import not_utf8, text_start
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 QUOTE_LENGTH = 60  # of what is quoted in an error
@@ -150,7 +150,7 @@ def _check_left_out(value: object, wanted: str, row: int, key: str, tally: Tally
 
 def keys_of(head: bytes) -> set[str]:
     """The keys of a file's first line, if that begins like a JSON object."""
-    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    line = text_start(head).split(b"\n", 1)[0]
     return {key.decode() for key in _KEY.findall(line)} if line.startswith(b"{") else set()
 
 

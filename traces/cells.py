@@ -15,6 +15,7 @@ MAX_EXACT_FLOAT = 2**53  # beyond it a float no longer tells neighbouring whole 
 # What the whole numbers of a trace start from, and what a column stands for that is not there.
 LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
 DEFAULT = {"application_id": 0, "batch_size": 1}
+INEXACT = "is too large to be exact as a fraction; write it as a whole number"
 Number = TypeVar("Number", int, float)
 
 
@@ -102,7 +103,7 @@ def _integer(cell: str, least: int) -> int:
         if not value.is_integer():
             raise ValueError(f"{cell!r} is not a whole number")
         if abs(value) > MAX_EXACT_FLOAT:
-            raise ValueError(f"{cell!r} is too large to be exact as a fraction; write it as a whole number")
+            raise ValueError(f"{cell!r} {INEXACT}")
         number = int(value)
     if number < least:
         raise ValueError(f"{cell!r} must be {least} or more")

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import choices
-from traces.cells import LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
+from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
 from traces.formats import hash_ids
 from traces.formats.base import CHUNK_ROWS, About, Assumed, ReadAgain, with_tokens
 from traces.source import Source
@@ -199,7 +199,7 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
     value = _value(fields, key)
     if isinstance(value, float):
         if not -MAX_EXACT_FLOAT <= value <= MAX_EXACT_FLOAT:
-            raise BadCell(0, f"{value} is too large to be exact as a fraction; write it as a whole number")
+            raise BadCell(0, f"{value} {INEXACT}")
         value = int(value) if value.is_integer() else value
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadCell(0, f"{_quoted(value)} is not a whole number")

@@ -42,7 +42,15 @@ def integers(cells: Sequence[str], least: int) -> array[int]:
 
 def times(cells: Sequence[str], unit: str = "s") -> array[float]:
     """Times in `unit` as seconds, each the float nearest to it; finite and not negative. BadCell otherwise."""
-    if unit == "s" and _plain(cells):
+    if unit != "s":
+        from decimal import Decimal  # only other units need it
+
+        def seconds(cell: str) -> float:
+            _time(cell, unit)
+            return float(Decimal(cell.strip()).scaleb(-DECIMALS[unit]))
+
+        return array("d", _one_by_one(cells, seconds))
+    if _plain(cells):
         try:
             numbers = array("d", map(float, cells))
         except ValueError:
@@ -86,11 +94,7 @@ def _time(cell: str, unit: str) -> float:
     value = _float(cell, f"a time in {NAMES[unit]}")
     if value < 0.0:
         raise ValueError(f"{cell!r} is negative; times are {NAMES[unit]} from 0 on")
-    if unit == "s":
-        return value
-    from decimal import Decimal  # only other units need it
-
-    return float(Decimal(cell.strip()).scaleb(-DECIMALS[unit]))
+    return value
 
 
 def _integer(cell: str, least: int) -> int:

@@ -25,6 +25,7 @@ from traces.unreadable import not_utf8, text_start
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 QUOTE_LENGTH = 60  # of what is quoted in an error
 MAX_LINE_BYTES = 1 << 26
+LATEST = {unit: MAX_INT // ticks_ns for unit, ticks_ns in UNIT_NS.items()}  # of the times that fit
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -188,7 +189,7 @@ def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
     if value < 0:
         raise BadCell(0, f"{value} must be 0 or more")
     ticks_ns = UNIT_NS[assumed.unit]
-    if value > MAX_INT // ticks_ns:
+    if value > LATEST[assumed.unit]:
         if not assumed.certain and assumed.unit != "ns" and value <= MAX_INT:
             raise ReadAgain(unit="ns")
         raise BadCell(0, f"{value} is too large for a time")

@@ -15,6 +15,7 @@ MAX_EXACT_FLOAT = 2**53  # beyond it a float no longer tells neighbouring whole 
 # What the whole numbers of a trace start from, and what a column stands for that is not there.
 LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
 DEFAULT = {"application_id": 0, "batch_size": 1}
+INEXACT = "is too large to be exact as a fraction; write it as a whole number"
 Number = TypeVar("Number", int, float)
 
 
@@ -41,7 +42,15 @@ def integers(cells: Sequence[str], least: int) -> array[int]:
 
 def times(cells: Sequence[str], unit: str = "s") -> array[float]:
     """Times in `unit` as seconds, each the float nearest to it; finite and not negative. BadCell otherwise."""
-    if unit == "s" and _plain(cells):
+    if unit != "s":
+        from decimal import Decimal  # only other units need it
+
+        def seconds(cell: str) -> float:
+            _time(cell, unit)
+            return float(Decimal(cell.strip()).scaleb(-DECIMALS[unit]))
+
+        return array("d", _one_by_one(cells, seconds))
+    if _plain(cells):
         try:
             numbers = array("d", map(float, cells))
         except ValueError:
@@ -85,11 +94,7 @@ def _time(cell: str, unit: str) -> float:
     value = _float(cell, f"a time in {NAMES[unit]}")
     if value < 0.0:
         raise ValueError(f"{cell!r} is negative; times are {NAMES[unit]} from 0 on")
-    if unit == "s":
-        return value
-    from decimal import Decimal  # only other units need it
-
-    return float(Decimal(cell.strip()).scaleb(-DECIMALS[unit]))
+    return value
 
 
 def _integer(cell: str, least: int) -> int:
@@ -102,7 +107,7 @@ def _integer(cell: str, least: int) -> int:
         if not value.is_integer():
             raise ValueError(f"{cell!r} is not a whole number")
         if abs(value) > MAX_EXACT_FLOAT:
-            raise ValueError(f"{cell!r} is too large to be exact as a fraction; write it as a whole number")
+            raise ValueError(f"{cell!r} {INEXACT}")
         number = int(value)
     if number < least:
         raise ValueError(f"{cell!r} must be {least} or more")

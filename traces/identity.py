@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from traces.time_unit import AUTO
-from traces.unreadable import GZIP_MAGIC, ZSTD_MAGIC
+from traces.unreadable import packing, text_start
 
 LEAST_BYTES = 64
 
@@ -31,4 +31,4 @@ def file_identity(path: Path, *, source: str = "", time_unit: str = AUTO) -> str
 
 def _may_vary(head: bytes) -> bool:
     """Whether a file that begins so may have a layout whose files are in several units: JSON, or packed."""
-    return head.startswith((GZIP_MAGIC, ZSTD_MAGIC)) or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    return bool(packing(head)) or text_start(head).startswith(b"{")

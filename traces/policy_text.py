@@ -76,9 +76,9 @@ def number_between(section: Section, key: str, least: float, most: float, defaul
     return value
 
 
-def zero_or_between(section: Section, key: str, least: float, most: float) -> float:
+def zero_or_between(section: Section, key: str, least: float, most: float, default: float | None = None) -> float:
     """0, or a number within the limits, both included."""
-    value = number_between(section, key, 0.0, most)
+    value = number_between(section, key, 0.0, most, default)
     if 0.0 < value < least:
         raise section.error(key, f"must be 0 or at least {least:g}")
     return value

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
-from traces.cells import DEFAULT, MAX_EXACT_FLOAT
+from traces.cells import DEFAULT, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About, Assumed, ReadAgain
 from traces.formats.json_lines import keys_of
@@ -134,24 +134,33 @@ def unit_beside_format(path: Path, source: str, options: ReadOptions) -> str:
     Rows are read only where the unit has to be found out.
     """
     file = Source(path, source)
-    found = recognise(file.head(), file.label)
+    head = file.head()
+    found = recognise(head, file.label)
     times = found.about.times
     if options.time_unit != AUTO:
         unit = told(options.time_unit, times, found.arrival, file.label)
     elif times.varies:
-        with open_trace(file, options) as opened:
-            unit = opened.tally.time_unit
+        spool, tally = _read(file, options, found, keys_of(head), lambda: Spool(None), unit_alone=True)
+        spool.close()
+        unit = tally.time_unit
     else:
         return ""
     return unit.unit if unit and unit.unit != times.unit else ""
 
 
 def _read(
-    source: Source, options: ReadOptions, found: TraceFormat, keys: set[str], new_spool: Callable[[], Spool]
+    source: Source,
+    options: ReadOptions,
+    found: TraceFormat,
+    keys: set[str],
+    new_spool: Callable[[], Spool],
+    unit_alone: bool = False,
 ) -> tuple[Spool, Tally]:
     """The file's rows. A file that is as its format says is read once; another one until all that is assumed is right.
 
-    That ends: hash ids become wider only, and a unit that was found out is certain.
+    That ends: hash ids become wider only, and a unit that was found out is certain. With `unit_alone` only the
+    tally's unit is wanted, and the rows may be in another one: they are read again only to find a time that is too
+    large in that unit.
     """
     times = found.about.times
     unit = None if options.time_unit == AUTO else told(options.time_unit, times, found.arrival, source.label)
@@ -163,8 +172,9 @@ def _read(
             _fill(spool, found, source, tally, assumed)
             if assumed.certain:
                 return spool, tally
-            unit = tally.time_unit = found_out(_observed(spool, assumed), times, keys, found.arrival, source.label)
-            if unit.unit == assumed.unit:
+            observed = _observed(spool, assumed)
+            unit = tally.time_unit = found_out(observed, times, keys, found.arrival, source.label)
+            if unit.unit == assumed.unit or (unit_alone and _surely_fit(observed, tally, unit.unit)):
                 return spool, tally
             assumed = replace(assumed, unit=unit.unit, certain=True)
         except ReadAgain as again:
@@ -178,6 +188,11 @@ def _read(
 def _observed(spool: Spool, assumed: Assumed) -> Observed:
     ticks_ns = UNIT_NS[assumed.unit]
     return Observed(spool.rows, spool.first / ticks_ns, spool.last / ticks_ns)
+
+
+def _surely_fit(observed: Observed, tally: Tally, unit: str) -> bool:
+    """Whether no time is too large in this unit; of a request that was left out the time is not known."""
+    return observed.last < MAX_INT // UNIT_NS[unit] and not tally.zero_output_rows
 
 
 def _fill(spool: Spool, found: TraceFormat, source: Source, tally: Tally, assumed: Assumed) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from sim_core.errors import TraceError
-from traces.unreadable import GZIP_MAGIC, ZSTD_MAGIC, not_utf8
+from traces.unreadable import not_utf8, packing
 
 HEAD_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 18
@@ -40,7 +40,7 @@ class Source:
     def packed(self) -> str:
         """`gzip`, `zstd`, or nothing, as the first bytes say. TraceError when the file cannot be read."""
         with self.failures_explained(), self.path.open("rb") as file:
-            return _packing(file.read(4))
+            return packing(file.read(4))
 
     def head(self) -> bytes:
         """The first bytes, unpacked: at most HEAD_BYTES. TraceError when they cannot be read."""
@@ -61,11 +61,11 @@ class Source:
         with self.path.open("rb", buffering=0) as file:
             counting = _Counting(file, self.on_bytes if counted else _nobody)
             with io.BufferedReader(counting, BUFFER_BYTES) as raw:
-                packing = _packing(raw.peek(4)[:4])
-                if packing == "gzip":
+                packed = packing(raw.peek(4)[:4])
+                if packed == "gzip":
                     with gzip.GzipFile(fileobj=raw) as unpacked:
                         yield cast(BinaryIO, unpacked)
-                elif packing == "zstd":
+                elif packed == "zstd":
                     yield cast(BinaryIO, io.BufferedReader(_Unzstd(cast(BinaryIO, raw)), BUFFER_BYTES))
                 else:
                     yield raw
@@ -83,12 +83,6 @@ class Source:
             raise TraceError(not_utf8(error), source=self.label) from error
         except OSError as error:
             raise TraceError(f"cannot be read: {error.strerror or error}", source=self.label) from error
-
-
-def _packing(magic: bytes) -> str:
-    if magic.startswith(GZIP_MAGIC):
-        return "gzip"
-    return "zstd" if magic == ZSTD_MAGIC else ""
 
 
 class _Counting(io.RawIOBase):

@@ -34,6 +34,7 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
     prompt, output = whole(trace.prompt_tokens), whole(trace.output_tokens)
     ids = np.unique(application)
     everything = np.ones(len(trace), bool)
+    since_first = elapsed(arrival_s)
     return {
         "name": trace.name,
         "requests": len(trace),
@@ -44,9 +45,9 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
         "largest_batch_size": max(trace.batch_size),
         "sha256": trace.digest(),
         **load(arrival_s, prompt, output, everything),
-        "peaks": peaks(arrival_s, prompt, output),
+        "peaks": peaks(since_first, prompt, output),
         "over_time": over_time(arrival_s, prompt, output, bins),
-        "burstiness": burstiness(arrival_s),
+        "burstiness": burstiness(since_first),
         "correlation_of_prompt_and_output": correlation(prompt, output),
         "by_application": [
             {"application_id": int(one), **load(arrival_s, prompt, output, application == one)} for one in ids
@@ -95,44 +96,42 @@ def sizes(tokens: Ints) -> dict[str, Any]:
     return {**facts, **quantiles, "max": int(ordered[-1])}
 
 
-def peaks(arrival_s: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]:
-    """The most that comes in any of the windows one after the other, per second."""
-    span_s = elapsed(arrival_s)[-1]
+def peaks(since_first: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]:
+    """The most that comes in any of the windows one after the other, per second. Times are those of `elapsed`."""
     found = []
     for window_s in PEAK_WINDOWS_S:
-        if span_s >= window_s:
-            starts = first_in_window(arrival_s, window_s)
-            counts = np.diff(starts, append=len(arrival_s))
+        if since_first[-1] >= window_s:
+            starts = first_in_window(since_first, window_s)
+            counts = np.diff(starts, append=len(since_first))
             most = [counts.max(), np.add.reduceat(prompt, starts).max(), np.add.reduceat(output, starts).max()]
             rates = [float(amount) / window_s for amount in most]
             found.append({"window_s": window_s, **dict(zip(RATES, rates, strict=True))})
     return found
 
 
-def first_in_window(arrival_s: Floats, window_s: float) -> Ints:
-    """Where a window begins that has a request in it: places in `arrival_s`. Windows count from the first arrival."""
-    number = np.floor(elapsed(arrival_s) / window_s)
+def first_in_window(since_first: Floats, window_s: float) -> Ints:
+    """Where a window begins that has a request in it: places in `since_first`."""
+    number = np.floor(since_first / window_s)
     return np.flatnonzero(np.diff(number, prepend=-1.0))
 
 
-def burstiness(arrival_s: Floats) -> dict[str, Any]:
+def burstiness(since_first: Floats) -> dict[str, Any]:
     """How unevenly requests come. Poisson arrivals have 1 in `gap_cv` and in each `dispersion`."""
-    gaps = np.diff(elapsed(arrival_s))
+    gaps = np.diff(since_first)
     cv = float(gaps.std() / gaps.mean()) if len(gaps) and gaps.mean() > 0 else None
-    windows = [facts for window_s in WINDOWS_S if (facts := unevenness(arrival_s, window_s))]
+    windows = [facts for window_s in WINDOWS_S if (facts := unevenness(since_first, window_s))]
     return {"gap_cv": cv, "windows": windows}
 
 
-def unevenness(arrival_s: Floats, window_s: float) -> dict[str, Any] | None:
+def unevenness(since_first: Floats, window_s: float) -> dict[str, Any] | None:
     """Variance over mean of the requests in a window (index of dispersion of counts), and the most over the mean.
 
     Over the windows that lie wholly between first and last arrival; None when they are fewer than MIN_WINDOWS.
     """
-    since_first = elapsed(arrival_s)
     windows = int(since_first[-1] // window_s)
     if windows < MIN_WINDOWS:
         return None
-    within = since_first[since_first < windows * window_s]
+    within = elapsed(since_first[since_first < windows * window_s])  # the whole may be too long to be rounded
     counts = np.diff(first_in_window(within, window_s), append=len(within)).astype(float)
     mean = counts.sum() / windows  # windows without a request are not among the counts
     variance = (counts * counts).sum() / windows - mean * mean

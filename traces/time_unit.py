@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from sim_core.errors import TraceError, choices
 
 AUTO = "auto"
-UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # a unit is 10 to minus so many seconds
+UNIT_NS: dict[str, int] = {unit: 10 ** (9 - decimals) for unit, decimals in DECIMALS.items()}
+UNITS = (AUTO, *UNIT_NS)  # what a user may say
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # Mean requests per second of a trace. Published ones have 0.1 to 50; in seconds, Mooncake's would have 0.003 to 0.007.
 # Nobody publishes this layout in microseconds or nanoseconds: a rate above 100 is no reason to consider them.
@@ -61,11 +62,10 @@ class TimeUnit:
         return f"{NAMES[self.unit]} ({self.reason})"
 
 
-def check_time_unit(name: object, key: str) -> str:
-    """`name`, if it is a unit or `auto`. TraceError otherwise; `key` is what the user wrote it for."""
-    if name not in (AUTO, *UNIT_NS):
-        raise TraceError(f"{key}={name!r}: unknown unit of time{choices(name, (AUTO, *UNIT_NS))}")
-    return str(name)
+def check_time_unit(name: object, key: str) -> None:
+    """TraceError unless `name` is a unit or `auto`; `key` is what the user wrote it for."""
+    if name not in UNITS:
+        raise TraceError(f"{key}={name!r}: unknown unit of time{choices(name, UNITS)}")
 
 
 def told(unit: str, times: Times, column: str, source: str) -> TimeUnit | None:
@@ -99,7 +99,7 @@ class Observed:
         return (self.requests - 1) / self.span_s(unit)
 
     def usual(self) -> list[str]:
-        """The units in which the rate is usual."""
+        """The units in which the rate is usual, from the longest to the shortest."""
         return [unit for unit, (least, most) in USUAL_PER_S.items() if least <= self.rate_per_s(unit) <= most]
 
 
@@ -109,8 +109,8 @@ def found_out(observed: Observed, times: Times, keys: set[str], column: str, sou
     if observed.first == observed.last:
         return TimeUnit(times.unit, "found", "every unit gives the same trace: all requests arrive at once")
     usual = observed.usual()
-    for unit in UNIT_NS:
-        if unit in usual and (since := _unix_date(observed, unit)):
+    for unit in usual:
+        if since := _unix_date(observed, unit):
             return TimeUnit(unit, "found", f"found out: they are Unix times, from {since} on")
     for names, unit in times.dialects.items():
         if keys.issuperset(names) and (unit in usual or not usual):
@@ -136,7 +136,7 @@ def _rates(observed: Observed, unit: str) -> str:
 
 
 def _question(observed: Observed, usual: Sequence[str]) -> str:
-    readings = [unit for unit in UNIT_NS if unit in usual] if len(usual) > 1 else _with_own_units(usual)
+    readings = usual if len(usual) > 1 else _with_own_units(usual)
     parts = []
     for unit in readings:
         span, rate = _number(observed.span_s(unit)), _number(observed.rate_per_s(unit))

@@ -1,4 +1,4 @@
-"""Files that are no trace as they are, told by their first bytes, and what to do about them."""
+"""What a file's first bytes say: how it is packed, and of one that is no trace as it is, what to do about it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ NUL_SHARE = 0.9  # of every other byte of English text in UTF-16
 LOOKED_AT = 200  # bytes
 
 
+def packing(head: bytes) -> str:
+    """How a file that begins so is packed: `gzip`, `zstd`, or empty for not at all."""
+    if head.startswith(GZIP_MAGIC):
+        return "gzip"
+    return "zstd" if head.startswith(ZSTD_MAGIC) else ""
+
+
+def text_start(head: bytes) -> bytes:
+    """A file's first bytes (unpacked) without the mark of UTF-8 and the blanks before its text."""
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
 def why_unreadable(head: bytes) -> str:
     """What is known about a file that begins so (unpacked) and can be no trace; nothing if it may be one."""
     for mark, name in MARKS.items():
@@ -36,7 +48,7 @@ def why_unreadable(head: bytes) -> str:
             return UNICODE.format(f" (byte 0x{head[0]:02x})", name, name)
     if order := _utf16_without_mark(head):
         return UNICODE.format("", "UTF-16", order)
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    start = text_start(head)
     return next((reason for beginning, reason in BEGINNINGS.items() if start.startswith(beginning)), "")
 
 

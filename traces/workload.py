@@ -19,7 +19,7 @@ from traces.cache import cached
 from traces.identity import file_identity
 from traces.reader import TraceWarning, read_file
 from traces.sizes import workload_names
-from traces.time_unit import AUTO, UNIT_NS, check_time_unit
+from traces.time_unit import AUTO, UNITS, check_time_unit
 
 if TYPE_CHECKING:
     from traces.recipe import Recipe
@@ -46,7 +46,7 @@ def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
     """The trace that a resolved configuration names. SpecError for a name that is none, such as a number that a file
     has without quotes."""
     section = Section(resolved, "").section("trace")
-    unit = section.text("time_unit", (AUTO, *UNIT_NS)) if section.has("time_unit") else AUTO
+    unit = section.text("time_unit", UNITS) if section.has("time_unit") else AUTO
     return TraceRef(section.text("filename"), section.text("dir"), seed, unit)
 
 

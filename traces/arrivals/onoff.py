@@ -10,7 +10,7 @@ from random import Random
 from sim_core.section import Section
 from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals, length, rate
 from traces.named import exponential_ns
-from traces.policy_text import Context, number_between, zero_or_between
+from traces.policy_text import Context, zero_or_between
 
 MIN_QUIET = 1e-6
 
@@ -32,9 +32,7 @@ class OnOff(Arrivals):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> OnOff:
         on_s, off_s = length(section, "on_s"), zero_or_between(section, "off_s", SHORTEST_S, LONGEST_S)
-        quiet = number_between(section, "quiet", 0.0, 1.0, 0.0)
-        if 0.0 < quiet < MIN_QUIET:
-            raise section.error("quiet", f"must be 0 or at least {MIN_QUIET:g}")
+        quiet = zero_or_between(section, "quiet", MIN_QUIET, 1.0, 0.0)
         return cls(rate(section), on_s, off_s, quiet)
 
     def peak_per_s(self) -> float:

@@ -9,7 +9,7 @@ from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.reader import read_file
-from traces.time_unit import AUTO, UNIT_NS
+from traces.time_unit import AUTO, UNITS
 from traces.workload import TraceRef, load
 
 Subparsers = argparse._SubParsersAction  # the type has no public name
@@ -28,7 +28,7 @@ def add_time_unit(parser: argparse._ActionsContainer, of: str) -> None:
     """Adds `--time-unit`, the unit of the times in the files that are read."""
     parser.add_argument(
         "--time-unit",
-        choices=(AUTO, *UNIT_NS),
+        choices=UNITS,
         default=AUTO,
         help=f"of the times in {of}; default: as the format's definition says, or as the file shows",
     )

@@ -17,7 +17,6 @@ from traces.cells import MAX_EXACT_FLOAT
 
 TYPES = {"int64": pa.list_(pa.int64()), "uint64": pa.list_(pa.uint64()), "text": pa.list_(pa.string())}
 CODES = {"int64": "q", "uint64": "Q"}
-LIMITS = {"int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
 WANTED = "list<hash ids: whole numbers, or text of 8 or more hexadecimal digits>"
 _TEXT = re.compile(r"-?[0-9]+|(?:0x)?[0-9a-fA-F]{8,}|0x[0-9a-fA-F]+")
 
@@ -53,15 +52,10 @@ def sound(value: object) -> bool:
     return value is None or (isinstance(value, list) and all(map(_sound_id, value)))
 
 
-def wider(values: Sequence[Any], kind: str) -> str:
-    """The narrowest kind, from `kind` on, that holds these sound ids too."""
-    ids = [one for ids in values if ids is not None for one in ids if one is not None]
-    if not any(isinstance(one, str) for one in ids):
-        for wide in list(LIMITS)[list(TYPES).index(kind) :]:
-            least, most = LIMITS[wide]
-            if all(least <= one <= most for one in ids):
-                return wide
-    return "text"
+def from_kind(kind: str) -> list[str]:
+    """This kind and those after it in TYPES; the last holds all sound ids."""
+    kinds = list(TYPES)
+    return kinds[kinds.index(kind) :]
 
 
 def _sound_id(one: object) -> bool:

@@ -14,17 +14,18 @@ import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import choices
-from traces.cells import LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
+from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
 from traces.formats import hash_ids
 from traces.formats.base import CHUNK_ROWS, About, Assumed, ReadAgain, with_tokens
 from traces.source import Source
 from traces.tally import Tally
 from traces.time_unit import UNIT_NS
-from traces.unreadable import not_utf8
+from traces.unreadable import not_utf8, text_start
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 QUOTE_LENGTH = 60  # of what is quoted in an error
 MAX_LINE_BYTES = 1 << 26
+LATEST = {unit: MAX_INT // ticks_ns for unit, ticks_ns in UNIT_NS.items()}  # of the times that fit
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -136,7 +137,7 @@ def _hash_id_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, as
         if not hash_ids.sound(value):
             _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, tally)
             values[index] = None
-    kind = hash_ids.wider(values, assumed.ids)
+    kind = next(kind for kind in hash_ids.from_kind(assumed.ids) if hash_ids.array(values, kind) is not None)
     if kind != assumed.ids:
         raise ReadAgain(ids=kind)
     return hash_ids.array(values, kind)
@@ -150,7 +151,7 @@ def _check_left_out(value: object, wanted: str, row: int, key: str, tally: Tally
 
 def keys_of(head: bytes) -> set[str]:
     """The keys of a file's first line, if that begins like a JSON object."""
-    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    line = text_start(head).split(b"\n", 1)[0]
     return {key.decode() for key in _KEY.findall(line)} if line.startswith(b"{") else set()
 
 
@@ -188,7 +189,7 @@ def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
     if value < 0:
         raise BadCell(0, f"{value} must be 0 or more")
     ticks_ns = UNIT_NS[assumed.unit]
-    if value > MAX_INT // ticks_ns:
+    if value > LATEST[assumed.unit]:
         if not assumed.certain and assumed.unit != "ns" and value <= MAX_INT:
             raise ReadAgain(unit="ns")
         raise BadCell(0, f"{value} is too large for a time")
@@ -199,7 +200,7 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
     value = _value(fields, key)
     if isinstance(value, float):
         if not -MAX_EXACT_FLOAT <= value <= MAX_EXACT_FLOAT:
-            raise BadCell(0, f"{value} is too large to be exact as a fraction; write it as a whole number")
+            raise BadCell(0, f"{value} {INEXACT}")
         value = int(value) if value.is_integer() else value
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadCell(0, f"{_quoted(value)} is not a whole number")

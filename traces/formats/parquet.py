@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.cells import DEFAULT, LEAST, MAX_EXACT_FLOAT, MAX_INT
+from traces.cells import DEFAULT, INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats.base import WHOLE, About, Assumed, selected, with_tokens
 from traces.source import Source
 from traces.tally import Tally
@@ -162,7 +162,7 @@ def _reason(cells: _Cells, index: int, kind: pa.DataType) -> str:
         if value != int(value):
             return f"{shown} is not a whole number"
         if isinstance(value, float) and abs(value) > MAX_EXACT_FLOAT:
-            return f"{shown} is too large to be exact as a fraction; write it as a whole number"
+            return f"{shown} {INEXACT}"
         if value > MAX_INT:
             return f"{shown} is too large (at most {MAX_INT})"
     return f"{shown} must be {cells.least} or more, and finite"

@@ -123,7 +123,7 @@ class Code:
 
 def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
     """The policies that a run uses, each once."""
-    instances = [i for state in spec.start_states for i in (state.instance, state.prompt, state.token) if i is not None]
+    instances = [kind for state in spec.start_states for kind in state.kinds]
     used = [
         *((_BATCHING, instance.policy) for instance in instances),
         *((_SCHEDULERS, application.scheduler.policy) for application in spec.applications),

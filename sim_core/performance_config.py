@@ -36,12 +36,7 @@ def performance_spec(
         )
     else:
         hardware = {processor.name for group in servers for processor in group.processors}
-        instances = [
-            instance
-            for state in states
-            for instance in (state.instance, state.prompt, state.token)
-            if instance is not None
-        ]
+        instances = [kind for state in states for kind in state.kinds]
         wanted = {
             (app.model.measured_as, name, instance.tensor_parallelism)
             for app in applications

@@ -93,6 +93,11 @@ class StartStateSpec:
     token_skus: tuple[str, ...] = ()
     fill_machine: bool = False  # uniform: as many instances as fit, not one a machine with the memory of all of it
 
+    @property
+    def kinds(self) -> tuple[InstanceSpec, ...]:
+        """The kinds of instances that there may be: one, or one for each role."""
+        return tuple(kind for kind in (self.instance, self.prompt, self.token) if kind is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSpec:

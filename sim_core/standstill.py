@@ -54,9 +54,10 @@ class Standstill:
 def standstill_of(instances: Mapping[int, Sequence[Instance]], unfinished: Sequence[Unfinished]) -> Standstill | None:
     """What stands still at the end of a run: `instances` are those of each application."""
     waiting: dict[tuple[int, str], list[Unfinished]] = {}
-    for number, request, situation in unfinished:
+    for one in unfinished:
+        number, _, situation = one
         if situation.state in WAITING_STATES:
-            waiting.setdefault((number, situation.instance), []).append((number, request, situation))
+            waiting.setdefault((number, situation.instance), []).append(one)
     still = []
     for number, members in instances.items():
         for instance in members:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sim_core import SimSpec
-from sim_core.spec import InstanceSpec
 from sync.base import Outcome
 
 _FORMER_END_S = 86_400.0  # where every run ended, in time since 0, unless it was told another time
@@ -31,14 +30,9 @@ def changed_since(spec: SimSpec, outcome: Outcome) -> str | None:
     return next((reason for reason, holds in rules.items() if holds), None)
 
 
-def _instances(spec: SimSpec) -> list[InstanceSpec]:
-    states = spec.start_states
-    return [kind for state in states for kind in (state.instance, state.prompt, state.token) if kind is not None]
-
-
 def _is_measured_as(spec: SimSpec, model: str, tensor_parallelism: int) -> bool:
     return any(application.model.measured_as == model for application in spec.applications) and any(
-        instance.tensor_parallelism == tensor_parallelism for instance in _instances(spec)
+        instance.tensor_parallelism == tensor_parallelism for state in spec.start_states for instance in state.kinds
     )
 
 

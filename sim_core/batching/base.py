@@ -122,7 +122,8 @@ class Instance(Members, ABC):
 
     @abstractmethod
     def refill(self) -> None:
-        """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back."""
+        """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back. `start` asks
+        for it, but not while the instance goes on after a standstill."""
 
     @abstractmethod
     def admit(self, tasks: list[Task]) -> None:
@@ -160,7 +161,8 @@ class Instance(Members, ABC):
         if not (self.decodes or self.prompts):
             self.busy_since_s = self.engine.now
         if self.waiting or self.preempted:
-            self.refill()
+            if not (self.recovering and self.recover()):
+                self.refill()
         else:
             self.batch_tokens = len(self.decodes)
         self.starts += 1

@@ -44,7 +44,7 @@ class DefaultInstance(Instance):
         if self.batch_size():  # it runs to completion
             return
         self.busy_since_s = self.engine.now
-        if self.waiting:
+        if self.waiting and not (self.recovering and self.recover()):
             self.refill()
         self.starts += 1
         self.plan()
@@ -57,8 +57,6 @@ class DefaultInstance(Instance):
             super().plan()
 
     def refill(self) -> None:
-        if self.recovering and self.recover():
-            return
         task = self.queue[0]
         if self.fits(task.kv_tokens):
             self.admit([task])

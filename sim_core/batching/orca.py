@@ -28,8 +28,6 @@ class OrcaInstance(Instance):
             self.cut()
 
     def refill(self) -> None:
-        if self.recovering and self.recover():
-            return
         room = self.max_batch_size - self.batch_size()
         free = self.kv_capacity - self.kv_tokens
         new: list[Task] = []

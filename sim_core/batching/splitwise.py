@@ -98,8 +98,6 @@ class SplitwiseInstance(Instance):
     # -- the batch ---------------------------------------------------------------------------------------------
 
     def refill(self) -> None:
-        if self.recovering and self.recover():
-            return
         decodes = len(self.decodes)
         waiting = len(self.waiting) + len(self.preempted)
         tokens = decodes + self.waiting_batch_tokens

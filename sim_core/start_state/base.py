@@ -35,7 +35,7 @@ class InstancePlan:
     @property
     def parallelism_key(self) -> str:
         """Where its tensor parallelism is set, for errors."""
-        return f"start_state.{self.role or 'instance'}.tensor_parallelism"
+        return parallelism_key(self.role)
 
     @property
     def processor_name(self) -> str:
@@ -78,12 +78,17 @@ def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[
         yield InstancePlan.on(machine, role, spec, first, step)
 
 
+def parallelism_key(role: str) -> str:
+    """Where the tensor parallelism of instances of a role is set, for errors."""
+    return f"start_state.{role or 'instance'}.tensor_parallelism"
+
+
 def check_parallelism(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> None:
     """Raise SpecError where an instance needs more processors than the machine has."""
     if spec.tensor_parallelism > len(machine.processors):
         raise SpecError(
             f"a {machine.sku} has {len(machine.processors)} processors, and an instance runs on one machine; set "
             f"{len(machine.processors)} or fewer",
-            key=f"start_state.{role or 'instance'}.tensor_parallelism",
+            key=parallelism_key(role),
             value=spec.tensor_parallelism,
         )

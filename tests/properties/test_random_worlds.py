@@ -235,8 +235,7 @@ class PlainSplitwise(SplitwiseInstance):
         self.queue = PlainQueue()
 
     def refill(self) -> None:
-        if not (self.recovering and self.recover()):
-            self._take_some()
+        self._take_some()
 
 
 @settings(deadline=None, max_examples=300)

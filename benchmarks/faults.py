@@ -25,9 +25,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.journal import Journal
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sync.results.journal import Journal
 from tests.faults.clusters import ROOT, Cluster, Node, cluster, experiment, wait_for
 
 POINTS = 16
@@ -258,7 +258,7 @@ def too_long() -> tuple[Sweep, int]:
         assert sweep.end(sweep.start()) == 1
         sweep.options = ["--address", made.address, "--retry-failed"]
         status = sweep.end(sweep.start())
-        sweep.written.clear()  # all were written twice, which is what was asked for
+        sweep.experiment.written.clear()  # all were written twice, which is what was asked for
         return sweep, status
 
 

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sync import Outcome, SweepInfo
-from sync.mlflow_sink import MlflowSink
-from sync.series import MOST_STEPS, PERCENTS, Derived, Series
-from sync.tracking import sqlite_uri
+from sync.results.curves import MOST_STEPS, PERCENTS, Derived, Series
+from sync.tracking.address import sqlite_uri
+from sync.tracking.sink import MlflowSink
 
 _COLUMNS = 22
 

@@ -31,18 +31,18 @@ from rich.console import Console
 
 from sim_core.early_stop import EarlyStop
 from sim_core.simulation import Arrivals, Simulation
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.interrupt import Interrupts
-from sweep.journal import Journal
-from sweep.point import Outcome, Point, SweepInfo, describing_fields, failed_outcome
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, failed_outcome
+from sweep.launch.interrupt import Interrupts
+from sweep.launch.ray_launcher import RayLauncher
+from sweep.launch.worker import run_point
 from sweep.progress import ProgressView, make_progress
-from sweep.ray_launcher import RayLauncher
 from sweep.service import Sweeping
 from sweep.tally import Tally
-from sweep.worker import run_point
-from sync.sinks import make_sink
-from sync.writer import SinkWriter
+from sync.results.journal import Journal
+from sync.tracking.sinks import make_sink
+from sync.tracking.writer import SinkWriter
 from traces import workload
 
 ROOT = Path(__file__).resolve().parents[1]

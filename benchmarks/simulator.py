@@ -30,7 +30,7 @@ whole = Engine.run
 def timed(self, *args):
     start = time.process_time(); whole(self, *args); print("LOOP", time.process_time() - start)
 Engine.run = timed
-from sim_core.__main__ import main
+from sweep.single.command import main
 sys.exit(main())
 """
 THEIRS = """

@@ -9,8 +9,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from sim_core.slo import SLO_LIMITS
 from sync import load_sweep
+from sync.results.slo import SLO_LIMITS
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
 # Okabe and Ito's colours, told apart by the colour-blind; markers and dashes tell them apart in grey.

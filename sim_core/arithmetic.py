@@ -1,4 +1,4 @@
-"""What is worked out over the columns of a run, in plain Python. Who has more at hand does it faster: `sync.arrays`."""
+"""What is worked out over the columns of a run, in plain Python. `sync.results.arrays` is faster."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a slowdown is relative to: the same request alone on the paper's reference machine, a DGX-A100.
 
-Source: Patel et al., Splitwise, ISCA 2024, table of SLOs. These figures decide results; limits on them (`sim_core.slo`)
-do not.
+Source: Patel et al., Splitwise, ISCA 2024, table of SLOs. These figures decide results; limits on them
+(`sync.results.slo`) do not.
 """
 
 REFERENCE_HARDWARE = "a100-80gb"

@@ -11,13 +11,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from sim_core.slo import Slo
-from sweep.naming import axis_labels, shell_text, varied_axes
-from sweep.point import Outcome, Point
-from sweep.schedule import expected_s
+from sweep.experiment.naming import axis_labels, shell_text, varied_axes
+from sweep.experiment.point import Outcome, Point
+from sweep.launch.backlog import expected_s
 from sweep.table import points_table
-from sync.answers import answers, sentences
-from sync.load import RESULTS
+from sync.analysis.answers import answers, sentences
+from sync.results.slo import Slo
+from sync.results.sweep import RESULTS
 
 MOST_LISTED = 200  # points one by one
 _SHORT_S = 3.0

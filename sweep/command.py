@@ -18,28 +18,28 @@ from rich.console import Console
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
 from sweep.closing import plan, print_answer
-from sweep.expand import Grid
-from sweep.experiment import Experiment, read_experiment
-from sweep.former_keys import FormerKeys, under_former_keys
-from sweep.grammar import to_override
-from sweep.interrupt import EXIT_INTERRUPTED, Interrupts
-from sweep.journal import Journal, JournalError
-from sweep.launcher import Launcher, LauncherError
-from sweep.naming import shell_text
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import Experiment, read_experiment, same_experiment
+from sweep.experiment.grammar import to_override
+from sweep.experiment.naming import shell_text
+from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
+from sweep.former.keys import FormerKeys, under_former_keys
+from sweep.launch.base import Launcher, LauncherError
+from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
+from sweep.launch.serial import SerialLauncher
 from sweep.options import parse_arguments
-from sweep.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.progress import Preparation, make_progress
 from sweep.results_table import results_table
-from sweep.serial import SerialLauncher
 from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
 from sweep.table import cut_text, failures_text, output_console, standing_still_text, stopped_text
-from sync.base import ResultSink
-from sync.privacy import scrub
-from sync.sinks import make_sink
-from sync.tracking import tracking_uri
-from sync.ui import ui_lines
-from sync.writer import Delivery, SinkWriter
+from sync.results.journal import Journal, JournalError
+from sync.results.outcome import ResultSink
+from sync.results.privacy import scrub
+from sync.tracking.address import tracking_uri
+from sync.tracking.sinks import make_sink
+from sync.tracking.ui import ui_lines
+from sync.tracking.writer import Delivery, SinkWriter
 from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -163,7 +163,7 @@ def _sweep(
         if arguments.fresh and not one:
             journal.set_aside()
         if not one or not journal.has_sweep():  # one point of a sweep leaves that as it was
-            journal.write_sweep(info, [p.key for p in points], {p.key: facts_of(p) for p in points})
+            journal.write_sweep(info, [p.key for p in points], {p.key: facts_of(p) for p in points}, same_experiment)
         known: list[Outcome] = []
         if not one:
             with Preparation(screen, "reading what is finished") as told:
@@ -189,7 +189,7 @@ def _refuse_passing_results(results: Path, root: Path) -> None:
 def _launcher(arguments: argparse.Namespace, root: Path) -> Launcher:
     if arguments.local or arguments.point is not None:
         return SerialLauncher(root, arguments.timeout_per_run)
-    from sweep.ray_launcher import RayLauncher
+    from sweep.launch.ray_launcher import RayLauncher
 
     return RayLauncher(arguments.address, arguments.jobs, arguments.timeout_per_run)
 

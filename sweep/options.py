@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from sync.sinks import SINKS
+from sync.tracking.sinks import SINKS
 
 EPILOG = """\
 Overrides after the options apply to all points, in Hydra's grammar: `seed=1` sets, `seed=0,1` adds an axis, and

@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sim_core.reference import METRICS, SLOWDOWN_PERCENTILES
-from sim_core.slo import UNITS, Slo
 from sim_core.statistics import mean
-from sweep.naming import axis_labels, machines_text, varied_axes
-from sweep.point import Outcome
-from sync.point_id import rate_text
-from sync.verdict import Verdict, grouped, repetitions, verdict
+from sweep.experiment.naming import axis_labels, machines_text, varied_axes
+from sweep.experiment.point import Outcome
+from sync.analysis.standing import repetitions
+from sync.results.grouping import grouped
+from sync.results.point_id import rate_text
+from sync.results.slo import UNITS, Slo
+from sync.results.verdict import Verdict, verdict
 
 _WIDEST_VALUE = 24  # of an axis; a longer one goes on in the next line
 _NAME_WIDTHS = (40, 28, 20, 14)  # of the first column where it holds all that says which point it is

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from sweep.experiment import Experiment
-from sweep.interrupt import Interrupts
-from sweep.journal import Journal
-from sweep.launcher import Launcher
-from sweep.point import Outcome, Point, facts_of
+from sweep.experiment.file import Experiment
+from sweep.experiment.point import Outcome, Point, facts_of
+from sweep.experiment.variables import merged
+from sweep.launch.base import Launcher
+from sweep.launch.interrupt import Interrupts
 from sweep.progress import ProgressView
 from sweep.tally import Tally
-from sweep.variables import merged
+from sync.results.journal import Journal
 
 _NOTE_EVERY_S = 2.0  # of how the sweep is doing, for `python -m sweep status`
 
 
 class Writer(Protocol):
-    """What the service needs of `sync.writer.SinkWriter`."""
+    """What the service needs of `sync.tracking.writer.SinkWriter`."""
 
     def start(self) -> None: ...
 

@@ -15,11 +15,11 @@ from rich import box
 from rich.table import Table
 
 from sim_core.errors import SpecError, choices
-from sweep.journal import Journal
-from sweep.point import Outcome
+from sweep.experiment.point import Outcome
 from sweep.table import output_console
 from sweep.tally import SLOWEST, duration_text
-from sync.local_sink import read_outcomes
+from sync.results.journal import Journal
+from sync.results.sources import read_outcomes
 
 STATUS = "status"
 

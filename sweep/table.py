@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.naming import machines_text, shell_text
-from sweep.point import Outcome, Point
+from sweep.experiment.naming import machines_text, shell_text
+from sweep.experiment.point import Outcome, Point
 
 MOST_FAILURES = 20  # listed one by one
 PLAIN_WIDTH = 160  # of output that goes to a file or a pipe

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sweep.point import Outcome, Point
-from sweep.schedule import expected_s
+from sweep.experiment.point import Outcome, Point
+from sweep.launch.backlog import expected_s
 
 SLOWEST = 3  # points worth a word
 

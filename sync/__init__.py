@@ -1,10 +1,10 @@
 """Results: where they are delivered to (sinks) and how they are read back."""
 
-from sync.base import Outcome, ResultSink, SweepInfo
 from sync.load import load_sweep
-from sync.sinks import SINKS, make_sink
-from sync.ui import ui_command, ui_lines
-from sync.writer import Delivery, SinkWriter
+from sync.results.outcome import Outcome, ResultSink, SweepInfo
+from sync.tracking.sinks import SINKS, make_sink
+from sync.tracking.ui import ui_command, ui_lines
+from sync.tracking.writer import Delivery, SinkWriter
 
 __all__ = [
     "SINKS",

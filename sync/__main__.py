@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
 from sync.commands import COMMANDS
-from sync.load import RESULTS
-from sync.privacy import one_line
+from sync.results.privacy import one_line
+from sync.results.sweep import RESULTS
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _EXAMPLES = """examples:

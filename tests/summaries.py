@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.slo import PAPER
+from sync.results.slo import PAPER
 
 
 def summary(*missed: str, **changes: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sync.answers import (
+from sync.analysis.answers import (
     Configuration,
     SweepAnswers,
     SystemAnswer,
@@ -24,7 +24,7 @@ from sync.answers import (
     sentences,
     shown,
 )
-from sync.answers.build import Which
+from sync.analysis.answers.build import Which
 from sync.commands.base import (
     Subparsers,
     add_command,
@@ -38,10 +38,10 @@ from sync.commands.base import (
     rate_of,
     read_sweep,
 )
-from sync.console import output_console
-from sync.load import Sweep
-from sync.point_id import rate_text
+from sync.commands.console import output_console
 from sync.report.words import front, highest, least
+from sync.results.point_id import rate_text
+from sync.results.sweep import Sweep
 
 _EXAMPLES = """examples:
   python -m sync answers quickstart                              who carries most within the SLO, and who costs least

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from sim_core.errors import SimError, SpecError, choices
-from sim_core.slo import Slo
-from sync.base import SweepInfo
-from sync.load import Sweep, list_sweeps, load_sweep
-from sync.slo import read_slo
-from sync.sources import SOURCES, FolderSource, journal, names_in
+from sync.load import SOURCES, list_sweeps, load_sweep
+from sync.results.outcome import SweepInfo
+from sync.results.slo import Slo
+from sync.results.slo_file import read_slo
+from sync.results.sources import FolderSource, journal, names_in
+from sync.results.sweep import Sweep
 
 T = TypeVar("T")
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -11,15 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from sim_core.errors import SpecError
-from sim_core.slo import Slo
-from sync.base import Outcome
+from sync.analysis.compare import PERCENTS, Profile, compare_runs, profile
+from sync.analysis.compare_words import as_json, attribution, figure_rows, paragraph, time_rows
 from sync.commands.base import Subparsers, add_command, add_slo, add_source, slo_of
+from sync.commands.console import output_console
 from sync.commands.runs import find_run
-from sync.compare import PERCENTS, Profile, compare_runs, profile
-from sync.compare_words import as_json, attribution, figure_rows, paragraph, time_rows
-from sync.console import output_console
-from sync.load import Sweep
-from sync.parquet import INSTANCES, read_beside
+from sync.results.outcome import Outcome
+from sync.results.parquet import INSTANCES, read_beside
+from sync.results.slo import Slo
+from sync.results.sweep import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
-from sync.base import Outcome
 from sync.commands.base import (
     Subparsers,
     add_command,
@@ -23,9 +22,10 @@ from sync.commands.base import (
     read_sweep,
     shown,
 )
-from sync.frame import runs_frame
-from sync.load import Sweep, sound_table
-from sync.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
+from sync.results.frame import runs_frame
+from sync.results.outcome import Outcome
+from sync.results.sweep import Sweep, sound_table
 
 _EXAMPLES = """formats:
   csv           runs.csv, a row a run, and requests/RUN.csv, a row a request

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sync.commands.base import Subparsers, add_command
-from sync.console import output_console
-from sync.load import Sweep, list_sweeps, load_sweep
-from sync.mlflow_read import experiments_in_mlflow, find_mlflow_source
+from sync.commands.console import output_console
+from sync.load import list_sweeps, load_sweep
+from sync.results.sweep import Sweep
+from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
 
 _LEGEND = """`not served` counts requests that were rejected or left unfinished, over all runs; `superseded` the points
 that newer code has run again; `left out` those that the experiment no longer has since it was changed."""

@@ -6,15 +6,15 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sync import mlflow_fields as fields
 from sync.commands.base import Subparsers, add_command, add_name, held, journal_of, shown
-from sync.load import Sweep
-from sync.mlflow_page import SUPERSEDED_TAG
-from sync.mlflow_read import CACHE
-from sync.mlflow_runs import FINAL
-from sync.mlflow_store import MlflowStore, StoredRun
-from sync.sources import PLACES, names_in
-from sync.verify import stored_runs
+from sync.results.sources import PLACES, names_in
+from sync.results.sweep import Sweep
+from sync.tracking import fields
+from sync.tracking.page import SUPERSEDED_TAG
+from sync.tracking.read import CACHE
+from sync.tracking.runs import FINAL
+from sync.tracking.store import MlflowStore, StoredRun
+from sync.tracking.verify import stored_runs
 
 
 def add_parser(subparsers: Subparsers) -> None:

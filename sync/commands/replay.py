@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 
 from sim_core.errors import SpecError
-from sync.base import SweepInfo
 from sync.commands.base import Subparsers, add_command, add_name, add_slo, held, journal_of, shown, slo_of
 from sync.commands.verify import tell
-from sync.load import Sweep
-from sync.sinks import SINKS, make_sink
-from sync.sources import FolderSource
-from sync.verify import compare, stored_runs
+from sync.results.outcome import SweepInfo
+from sync.results.sources import FolderSource
+from sync.results.sweep import Sweep
+from sync.tracking.sinks import SINKS, make_sink
+from sync.tracking.verify import compare, stored_runs
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -23,11 +23,11 @@ from sync.commands.base import (
     read_sweep,
 )
 from sync.commands.runs import run_of
-from sync.load import Sweep
 from sync.report.build import HTML, report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
-from sync.report.deliver import deliver
 from sync.report.iterations import again
+from sync.results.sweep import Sweep
+from sync.tracking.deliver import deliver
 
 _EXAMPLES = """examples:
   python -m sync report quickstart                              results/quickstart/report/report.html

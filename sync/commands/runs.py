@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim_core.errors import SpecError, nearest
-from sync.base import Outcome
-from sync.load import Sweep, list_sweeps, load_sweep
-from sync.point_id import point_text
+from sync.load import list_sweeps, load_sweep
+from sync.results.outcome import Outcome
+from sync.results.point_id import point_text
+from sync.results.sweep import Sweep
 
 Found = tuple[Sweep, Outcome]
 _SHORTEST_KEY = 4

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from sim_core.slo import Slo
 from sim_core.statistics import mean
-from sync.base import Outcome
+from sync.analysis.standing import repetitions, together
 from sync.commands.base import (
     Subparsers,
     add_command,
@@ -23,9 +22,11 @@ from sync.commands.base import (
     left_out,
     read_sweep,
 )
-from sync.console import output_console
-from sync.point_id import point_text
-from sync.verdict import repetitions, together, verdict
+from sync.commands.console import output_console
+from sync.results.outcome import Outcome
+from sync.results.point_id import point_text
+from sync.results.slo import Slo
+from sync.results.verdict import verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
 

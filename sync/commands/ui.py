@@ -9,9 +9,9 @@ import subprocess
 
 from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
-from sync.privacy import mask_uri
-from sync.tracking import VARIABLE, is_server, tracking_uri
-from sync.ui import PORT, local_address, ui_arguments, ui_lines
+from sync.results.privacy import mask_uri
+from sync.tracking.address import VARIABLE, is_server, tracking_uri
+from sync.tracking.ui import PORT, local_address, ui_arguments, ui_lines
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -27,8 +27,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print("\n".join(ui_lines(uri)))
         return 0
     _refuse_unusable(arguments.port)
-    from sync.mlflow_sink import experiment_pages
-    from sync.mlflow_store import QUIET
+    from sync.tracking.sink import experiment_pages
+    from sync.tracking.store import QUIET
 
     address = local_address(arguments.port)
     print(f"serving {mask_uri(uri)} on {address} in some seconds (Ctrl-C ends it)", flush=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, slo_of
-from sync.load import Sweep
-from sync.verify import Comparison, compare, compare_tables, stored_runs
+from sync.results.sweep import Sweep
+from sync.tracking.verify import Comparison, compare, compare_tables, stored_runs
 
 _MOST = 20  # points named one by one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from sync.answers import Configuration
+from sync.analysis.answers import Configuration
 from sync.report.base import Missing, Plot
 from sync.report.data import Champion, ReportData
 from sync.report.style import MOST_DESIGNS, panels, styles

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sim_core.whole_file import replacing
-from sync.base import SweepInfo
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
 from sync.report.page import Page
 from sync.report.style import picture, printed
+from sync.results.outcome import SweepInfo
 
 HTML = "report.html"
 

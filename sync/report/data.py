@@ -1,4 +1,4 @@
-"""What the figures are drawn from: the runs of one sweep, and what they answer per design (`sync.answers`)."""
+"""What the figures are drawn from: the runs of one sweep, and what they answer per design (`sync.analysis.answers`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sim_core.slo import Slo
 from sim_core.statistics import mean
-from sync.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
-from sync.base import Outcome
-from sync.load import Sweep
-from sync.parquet import read_derived
-from sync.point_id import rate_text
+from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
 from sync.report.base import Missing
-from sync.series import Derived
-from sync.verdict import Verdict, grouped, verdict
+from sync.results.curves import Derived
+from sync.results.grouping import grouped
+from sync.results.outcome import Outcome
+from sync.results.parquet import read_derived
+from sync.results.point_id import rate_text
+from sync.results.slo import Slo
+from sync.results.sweep import Sweep
+from sync.results.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd

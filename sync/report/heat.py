@@ -14,7 +14,7 @@ from sync.report.base import METRICS, PERCENTILES, Missing, Plot
 from sync.report.data import Panel, Repeated, ReportData, no_runs
 from sync.report.plans import Cell, Plan, cheapest, plans_of
 from sync.report.style import panels
-from sync.verdict import grouped
+from sync.results.grouping import grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, Run, side_by_side
 from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_symlog_ticks, styles
-from sync.series import OVER_TIME, Series
+from sync.results.curves import OVER_TIME, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

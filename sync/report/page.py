@@ -7,13 +7,13 @@ import html
 import os
 from collections.abc import Iterable, Sequence
 
-from sync.answers import sentences
-from sync.base import SweepInfo
-from sync.privacy import Scrubber
+from sync.analysis.answers import sentences
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, Run
 from sync.report.style import picture
 from sync.report.words import Table, counts, front, highest, least
+from sync.results.outcome import SweepInfo
+from sync.results.privacy import Scrubber
 
 _MOST_ROWS = 2000  # of the table of all runs: a browser has to lay it out
 _FIGURES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sync.report.data import Repeated, Run, repeated_runs
-from sync.verdict import grouped
+from sync.results.grouping import grouped
 
 _LEAST_FILLED = 0.3  # of a grid: what lies along a budget's line is no map of counts
 Cell = tuple[float, float]  # column and row

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sync.answers import Configuration, WorkloadAnswer, normalised
-from sync.point_id import rate_text
+from sync.analysis.answers import Configuration, WorkloadAnswer, normalised
 from sync.report.data import ReportData
+from sync.results.point_id import rate_text
 
 _STATES = {"completed": "completed", "stopped": "stopped as unstable", "failed": "failed"}
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep import ray_launcher, schedule
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.interrupt import Interrupts
-from sweep.point import Outcome, Point
-from sweep.ray_launcher import RayLauncher
-from sweep.worker import run_point
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point
+from sweep.launch import backlog, ray_launcher
+from sweep.launch.interrupt import Interrupts
+from sweep.launch.ray_launcher import RayLauncher
+from sweep.launch.worker import run_point
 from tests.faults.clusters import ROOT, Cluster, cluster, experiment
 from traces.workload import TraceRef
 
@@ -91,7 +91,7 @@ def test_a_node_that_is_cut_off_loses_no_point(two_nodes: Cluster, monkeypatch: 
 
 
 def test_points_for_which_there_is_never_memory_fail_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(schedule.MOST_LOST, "memory", 1)
+    monkeypatch.setitem(backlog.MOST_LOST, "memory", 1)
     points = points_of("rate=60,61")
     limits = {"RAY_memory_usage_threshold": "0.0001", "RAY_memory_monitor_refresh_ms": "50"}
     with cluster(1, **limits) as made:

@@ -15,7 +15,7 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import simulate, spec_from_config
-from sim_core.output import write_outputs
+from sync.files.splitwisesim import write_outputs
 from traces.workload import TraceRef, load
 
 CASES = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*/case.json"))

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from configs.compose import CONFIG_DIR, Composer
 from sim_core.config import spec_from_config
 from sim_core.errors import SimError
-from sim_core.perfetto import options_from_config, power_from_config
 from sweep.command import main
-from sweep.expand import Grid
-from sweep.experiment import parse_experiment
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import parse_experiment
+from sync.files.perfetto import options_from_config, power_from_config
 from traces import workload
 
 ROOT = CONFIG_DIR.parent
@@ -105,7 +105,7 @@ def composer() -> Iterator[Composer]:
     """All experiments share the configuration that is composed first: that alone takes longer than all the rest."""
     made = Composer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.builder.Composer", lambda: made)
+        patch.setattr("sweep.experiment.builder.Composer", lambda: made)
         yield made
 
 

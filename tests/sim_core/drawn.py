@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sim_core import SimResult, SimSpec, Trace
-from sim_core.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
 from sim_core.simulation import Simulation
+from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
 from tests.sim_core import worlds
 from tests.sim_core.trace_events import TraceEvents, read
 

@@ -10,8 +10,8 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import CapacityError, SpecError, Trace, simulate, spec_from_config
-from sim_core.output import write_outputs
 from sim_core.spec import SimSpec
+from sync.files.splitwisesim import write_outputs
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent

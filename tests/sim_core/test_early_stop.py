@@ -8,7 +8,7 @@ import pytest
 
 from configs.compose import Composer
 from sim_core import SimResult, SimSpec, SpecError, simulate, spec_from_config
-from sim_core.report import one_line_summary
+from sweep.single.summary import one_line_summary
 from traces import workload
 from traces.workload import TraceRef
 

@@ -11,8 +11,8 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimSpec, SpecError, simulate, spec_from_config
-from sim_core.report import one_line_summary, text_summary
 from sim_core.trace import Trace
+from sweep.single.summary import one_line_summary, text_summary
 from tests.sim_core import worlds
 from tests.sim_core.test_single_run import BASELINE, run
 

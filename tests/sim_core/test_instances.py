@@ -10,7 +10,7 @@ import pytest
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimResult, simulate, spec_from_config
 from sim_core.batching import BATCHING
-from sim_core.slo import judge
+from sync.results.slo import judge
 from tests.sim_core import worlds
 
 

@@ -14,8 +14,8 @@ from sim_core.errors import SpecWarning
 from sim_core.performance.db import seconds_at, times_from_curve
 from sim_core.performance.measurements import read_curves
 from sim_core.performance.plausible import plausible
-from sim_core.report import text_summary
 from sim_core.spec import CurveSpec, PerformanceSpec
+from sweep.single.summary import text_summary
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent

@@ -212,7 +212,7 @@ def test_a_store_that_does_not_answer_is_one_line_and_status_1_and_the_files_are
 def test_without_tracking_mlflow_is_not_even_imported(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['sim_core', '--multirun', 'seed=0,1']\n"
-        "from sim_core.__main__ import main\n"
+        "from sweep.single.command import main\n"
         "status = main(); print(status, 'mlflow' in sys.modules, 'sync' in sys.modules, 'ray' in sys.modules)"
     )
     surroundings = os.environ | {"PYTHONPATH": str(ROOT)}

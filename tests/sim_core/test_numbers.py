@@ -12,12 +12,12 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core.config import spec_from_config
-from sim_core.debug import debug_outputs
 from sim_core.errors import SimError, SpecError
-from sim_core.output import write_outputs
-from sim_core.perfetto import options_from_config, power_from_config
-from sim_core.report import one_line_summary, text_summary
 from sim_core.simulation import Simulation
+from sweep.single.debug import debug_outputs
+from sweep.single.summary import one_line_summary, text_summary
+from sync.files.perfetto import options_from_config, power_from_config
+from sync.files.splitwisesim import write_outputs
 from traces import workload
 
 ROOT = CONFIG_DIR.parent

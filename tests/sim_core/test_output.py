@@ -17,7 +17,7 @@ import pytest
 from configs.compose import CONFIG_DIR
 from sim_core import simulate
 from sim_core.errors import OutputError
-from sim_core.output import write_outputs
+from sync.files.splitwisesim import write_outputs
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent

@@ -11,11 +11,11 @@ import pytest
 
 from sim_core import SpecError, simulate
 from sim_core.batching import BATCHING
-from sim_core.debug import debug_outputs
-from sim_core.perfetto import PerfettoOptions
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from sim_core.spec import ApplicationSpec, StartStateSpec
+from sweep.single.debug import debug_outputs
+from sync.files.perfetto import PerfettoOptions
 from tests.sim_core import worlds
 from tests.sim_core.drawn import (
     INSTANCES,

@@ -11,8 +11,8 @@ import pytest
 
 from configs.compose import CONFIG_DIR, compose, resolve
 from sim_core import SpecError, simulate, spec_from_config
-from sim_core.perfetto import GpuPower, PerfettoOptions, PerfettoTrace, options_from_config, power_from_config
 from sim_core.simulation import Simulation
+from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace, options_from_config, power_from_config
 from tests.sim_core import worlds
 from tests.sim_core.drawn import INSTANCES, MEMORY, POWER, WATTS, crowd, draw, numbers, us, value_at
 from tests.sim_core.test_single_run import BASELINE, run

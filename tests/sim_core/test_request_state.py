@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sim_core import SimResult, simulate
-from sim_core.output import write_outputs
 from sim_core.request_state import RequestState
+from sync.files.splitwisesim import write_outputs
 from tests.sim_core import worlds
 
 

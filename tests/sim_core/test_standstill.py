@@ -12,10 +12,10 @@ from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimResult, simulate, spec_from_config
 from sim_core.batching import BATCHING
 from sim_core.batching.standstill import able_to_go_on
-from sim_core.report import one_line_summary, text_summary
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.standstill import StillInstance
+from sweep.single.summary import one_line_summary, text_summary
 from tests.sim_core import worlds
 
 Rows = list[tuple[float, int, int]]

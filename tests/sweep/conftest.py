@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.point import Outcome
+from sweep.experiment.point import Outcome
 
 TINY = """\
 name: tiny

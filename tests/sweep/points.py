@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim_core.errors import SimError
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Point, project_root
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Point, project_root
 
 
 def points_of(text: str, *extra: str) -> list[Point]:

@@ -4,8 +4,8 @@ import pytest
 
 from configs.machines import MachineFigures, provisioned_watts, read_machines
 from sim_core.errors import SpecError
-from sweep.budget import Budget, parse_budget, parse_machines, with_figures
-from sweep.point import project_root
+from sweep.experiment.budget import Budget, parse_budget, parse_machines, with_figures
+from sweep.experiment.point import project_root
 
 FIGURES = read_machines(project_root())
 A100, H100, CAPPED = "dgx-a100", "dgx-h100", "dgx-h100-pcap"

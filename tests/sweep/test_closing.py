@@ -10,10 +10,10 @@ from rich.console import Console
 
 from sweep.closing import MOST_LISTED, answer_text, estimate_text, plan, print_answer
 from sweep.command import main
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Outcome, Point, project_root
-from sync.slo import PAPER
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point, project_root
+from sync.results.slo_file import PAPER
 
 
 @pytest.fixture

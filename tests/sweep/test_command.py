@@ -16,12 +16,12 @@ import pytest
 
 from sim_core.errors import SpecError
 from sweep.command import main, select_point
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.naming import shell_text
-from sweep.point import Outcome, Point, project_root
-from sweep.ray_launcher import RayLauncher
-from sweep.worker import run_point
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.naming import shell_text
+from sweep.experiment.point import Outcome, Point, project_root
+from sweep.launch.ray_launcher import RayLauncher
+from sweep.launch.worker import run_point
 from sync.load import load_sweep
 
 Writer = Callable[[str], Path]
@@ -247,7 +247,7 @@ def test_a_sweep_that_was_interrupted_before_anything_was_done_names_no_place_to
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the signal came first")
 
-    monkeypatch.setattr("sweep.serial.run_point", interrupted)
+    monkeypatch.setattr("sweep.launch.serial.run_point", interrupted)
     assert tiny_run("--local") == 130
     printed = capsys.readouterr()
     assert "0 completed, 0 failed, 4 not run" in printed.out

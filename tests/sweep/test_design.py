@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sim_core.simulation import Simulation
-from sweep.experiment import parse_experiment
-from sync.slo import PAPER, Slo
+from sweep.experiment.file import parse_experiment
+from sync.results.slo_file import PAPER, Slo
 from tests.sweep.points import error_of, points_of
 
 HEAD = """\

@@ -13,9 +13,9 @@ from configs.compose import Composer
 from sim_core import spec_from_config
 from sim_core.errors import SimError
 from sim_core.performance.measurements import read_curves
-from sweep.expand import Grid, expand
-from sweep.experiment import parse_experiment, read_experiment
-from sweep.point import project_root
+from sweep.experiment.expand import Grid, expand
+from sweep.experiment.file import parse_experiment, read_experiment
+from sweep.experiment.point import project_root
 from tests.sweep.points import error_of, points_of
 from traces.reader import TraceNote
 
@@ -79,8 +79,8 @@ def test_a_point_is_named_for_people_and_priced() -> None:
 
 
 def test_the_same_experiment_has_the_same_keys_in_another_process(tiny: str) -> None:
-    script = "import sys; from pathlib import Path; from sweep.expand import expand;"
-    script += "from sweep.experiment import parse_experiment;"
+    script = "import sys; from pathlib import Path; from sweep.experiment.expand import expand;"
+    script += "from sweep.experiment.file import parse_experiment;"
     script += "print(*[p.key for p in expand(parse_experiment(sys.stdin.read(), ''), [], Path.cwd())])"
     printed = subprocess.run(
         [sys.executable, "-c", script],
@@ -187,8 +187,8 @@ def test_measurements_are_read_once_and_what_cannot_differ_is_built_once(monkeyp
         read.append(source)
         return read_curves(path, source)
 
-    monkeypatch.setattr("sweep.builder.read_curves", counted)
-    monkeypatch.setattr("sweep.builder.Simulation", built.append)
+    monkeypatch.setattr("sweep.experiment.builder.read_curves", counted)
+    monkeypatch.setattr("sweep.experiment.builder.Simulation", built.append)
     points = points_of(ISOCOST)
     assert (len(points), len(read), len(built)) == (392, 1, 2)  # one split of H100 machines, one with A100 machines
 

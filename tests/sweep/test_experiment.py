@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sim_core.errors import SpecError
-from sweep.experiment import parse_experiment, read_experiment
-from sync.slo import Slo, slo_of_text
+from sweep.experiment.file import parse_experiment, read_experiment
+from sync.results.slo_file import Slo, slo_of_text
 
 
 def error_of(text: str) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from sweep.command import main
-from sweep.expand import Grid
-from sweep.experiment import parse_experiment
-from sweep.point import project_root
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import project_root
 from sync import load_sweep
-from sync.answers import answers, sentences
-from sync.point_id import PointId
+from sync.analysis.answers import answers, sentences
+from sync.results.point_id import PointId
 from tests.sweep.points import points_of
 
 SPLIT = """\

@@ -15,16 +15,16 @@ import pytest
 
 import sim_core
 from sim_core import Code, SimSpec
-from sweep import former_keys
 from sweep.command import main
-from sweep.expand import expand
-from sweep.experiment import read_experiment
-from sweep.former_keys import FORMER_CODE, FormerKeys, former_canonical, renew, under_former_keys
-from sweep.former_results import changed_since
-from sweep.journal import Journal
-from sweep.point import Outcome, Point, project_root
-from sweep.serial import SerialLauncher
+from sweep.experiment.expand import expand
+from sweep.experiment.file import read_experiment
+from sweep.experiment.point import Outcome, Point, project_root
+from sweep.former import keys as former_keys
+from sweep.former.keys import FORMER_CODE, FormerKeys, former_canonical, renew, under_former_keys
+from sweep.former.results import changed_since
+from sweep.launch.serial import SerialLauncher
 from sync.load import load_sweep
+from sync.results.journal import Journal
 
 DATA = Path(__file__).parent / "data"
 EXPERIMENT = DATA / "former.yaml"

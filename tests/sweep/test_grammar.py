@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_core.errors import SpecError
-from sweep.grammar import override_values, parse_override, references, substitute, to_override
+from sweep.experiment.grammar import override_values, parse_override, references, substitute, to_override
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=5)

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from sweep.journal import Journal, JournalError, JournalWarning
-from sweep.point import Outcome, SweepInfo
+from sweep.experiment.file import same_experiment
+from sweep.experiment.point import Outcome, SweepInfo
+from sync.results.journal import Journal, JournalError, JournalWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,7 +120,7 @@ def test_what_is_set_aside_is_all_there_and_no_longer_counts(tmp_path: Path, out
         journal.set_aside()
         assert not (tmp_path / "earlier").exists(), "there was nothing"
         for _ in range(2):
-            journal.write_sweep(info, [outcome.key])
+            journal.write_sweep(info, [outcome.key], {}, same_experiment)
             journal.write(outcome)
             journal.set_aside()
             assert journal.read(outcome.key) is None
@@ -192,7 +193,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 def test_the_facts_of_the_sweep_are_kept_beside_the_points(tmp_path: Path) -> None:
     info = SweepInfo("n", "d", "n-1", "name: n", 2, "python -m sweep n.yaml")
     with Journal(tmp_path) as journal:
-        journal.write_sweep(info, ["a", "b"])
+        journal.write_sweep(info, ["a", "b"], {}, same_experiment)
     kept = json.loads((tmp_path / "sweep.json").read_text())
     assert (kept["sweep_id"], kept["keys"]) == ("n-1", ["a", "b"])
 
@@ -211,9 +212,9 @@ def test_points_of_an_earlier_start_are_kept_in_mind_while_the_experiment_asks_f
 ) -> None:
     info = SweepInfo("n", "d", "n-1", "name: n\naxes: {rate: 1}", 2, "python -m sweep n.yaml")
     with Journal(tmp_path) as journal:
-        journal.write_sweep(info, ["a", "b"])
+        journal.write_sweep(info, ["a", "b"], {}, same_experiment)
         for _ in range(2):  # once more changes nothing
-            journal.write_sweep(replace(info, experiment_text=next_text), ["b", "c"])
+            journal.write_sweep(replace(info, experiment_text=next_text), ["b", "c"], {}, same_experiment)
     kept = json.loads((tmp_path / "sweep.json").read_text())
     assert (kept["keys"], kept["earlier_keys"]) == (["b", "c"], earlier)
 
@@ -223,8 +224,8 @@ def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: P
         """
         import json, os, signal, sys
         from pathlib import Path
-        from sweep.journal import Journal
-        from sweep.point import Outcome
+        from sync.results.journal import Journal
+        from sweep.experiment.point import Outcome
         folder, step = Path(sys.argv[1]), int(sys.argv[2])
         outcome = Outcome.from_json_dict(json.loads(sys.stdin.read()), b"PAR1 a table PAR1")
         calls = 0

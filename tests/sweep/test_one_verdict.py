@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sim_core.slo import Slo
 from sweep.command import main as sweep
 from sync import load_sweep
 from sync.__main__ import main as sync
-from sync.verdict import verdict
+from sync.results.slo import Slo
+from sync.results.verdict import verdict
 from tests.sync.stores import in_mlflow
 
 LIMITS = "slo: {seconds: {ttft: {p99: 2.0}}}\n"

@@ -13,9 +13,9 @@ from configs.compose import Composer
 from configs.multirun import runs_of
 from sim_core import Code, content_key, spec_from_config
 from sweep.command import main
-from sweep.expand import Grid
-from sweep.experiment import read_experiment
-from sweep.point import Point, project_root
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import read_experiment
+from sweep.experiment.point import Point, project_root
 from traces import workload
 from traces.workload import TraceRef
 

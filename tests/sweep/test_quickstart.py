@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.point import project_root
+from sweep.experiment.point import project_root
 from sync.load import load_sweep
 
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from sweep.point import project_root
-from sweep.raw_logs import raw_logs_dropped
+from sweep.experiment.point import project_root
+from sweep.launch.raw_logs import raw_logs_dropped
 
 RAW = b"[2026-01-02 10:20:30,748 W 25320 25320] gcs_client.cc:210: Failed to get cluster ID\n"
 FATAL = b"[2026-01-02 10:20:30,748 C 25320 25320] node.cc:1: Check failed\n"
@@ -21,7 +21,7 @@ def test_raw_logs_are_dropped_and_everything_else_is_shown(capfd: pytest.Capture
 
 
 def test_the_last_words_of_a_process_that_ends_on_the_spot_are_shown() -> None:
-    script = "import os\nfrom sweep.raw_logs import raw_logs_dropped\n"
+    script = "import os\nfrom sweep.launch.raw_logs import raw_logs_dropped\n"
     script += "with raw_logs_dropped():\n    os.write(2, b'last words'); os._exit(3)"
     ended = subprocess.run([sys.executable, "-c", script], cwd=project_root(), capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (3, b"last words")

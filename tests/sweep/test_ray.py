@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.interrupt import Interrupts
-from sweep.journal import Journal
-from sweep.point import project_root
-from sweep.ray_launcher import RayLauncher
-from sweep.worker import run_point
+from sweep.experiment.point import project_root
+from sweep.launch.interrupt import Interrupts
+from sweep.launch.ray_launcher import RayLauncher
+from sweep.launch.worker import run_point
+from sync.results.journal import Journal
 from tests.faults.clusters import descendants, free_port, wait_for
 from tests.sweep.points import points_of
 from traces.workload import TraceRef

@@ -8,12 +8,12 @@ import pytest
 import ray
 
 from sim_core.errors import SpecError
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.launcher import LauncherError
-from sweep.point import Point, project_root
-from sweep.ray_launcher import RayLauncher
-from sweep.schedule import Backlog
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Point, project_root
+from sweep.launch.backlog import Backlog
+from sweep.launch.base import LauncherError
+from sweep.launch.ray_launcher import RayLauncher
 
 
 @pytest.fixture

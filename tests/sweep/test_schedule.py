@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Point, project_root
-from sweep.schedule import MOST_LOST, TASK_S, Backlog, expected_s
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Point, project_root
+from sweep.launch.backlog import MOST_LOST, TASK_S, Backlog, expected_s
 
 
 @pytest.fixture

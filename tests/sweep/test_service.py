@@ -11,15 +11,15 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
-from sweep.expand import Grid, expand
-from sweep.experiment import parse_experiment
-from sweep.interrupt import Interrupts
-from sweep.journal import Journal, JournalError
-from sweep.point import Outcome, Point, failed_outcome, project_root
+from sweep.experiment.expand import Grid, expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point, failed_outcome, project_root
+from sweep.launch.interrupt import Interrupts
+from sweep.launch.serial import SerialLauncher
+from sweep.launch.worker import run_point
 from sweep.progress import make_progress
-from sweep.serial import SerialLauncher
 from sweep.service import Sweeping, SweepReport, finished_before, sweep_id
-from sweep.worker import run_point
+from sync.results.journal import Journal, JournalError
 
 ROOT = project_root()
 

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 from rich.console import Console
 
-from sim_core.slo import PAPER
-from sweep.naming import axis_labels
-from sweep.point import Outcome
+from sweep.experiment.naming import axis_labels
+from sweep.experiment.point import Outcome
 from sweep.results_table import results_table, shown_axes
+from sync.results.slo import PAPER
 
 PHASES, PERCENTILES = ("ttft", "tbt", "e2e"), ("p50", "p90", "p99")
 

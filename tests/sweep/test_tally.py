@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Outcome, Point, project_root
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point, project_root
 from sweep.progress import make_progress
 from sweep.tally import Tally, duration_text, simulated_requests
 

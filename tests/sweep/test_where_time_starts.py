@@ -10,15 +10,15 @@ from random import Random
 
 import pytest
 
-from sim_core.slo import PAPER, Slo
 from sim_core.trace import Trace
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Outcome, Point, project_root
-from sweep.worker import run_point
-from sync.goodput import by_slo
-from sync.parquet import read_derived
-from sync.verdict import verdict
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Outcome, Point, project_root
+from sweep.launch.worker import run_point
+from sync.results.goodput import by_slo
+from sync.results.parquet import read_derived
+from sync.results.slo import PAPER, Slo
+from sync.results.verdict import verdict
 from traces.workload import TraceRef
 from traces.writer import csv_lines
 

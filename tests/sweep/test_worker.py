@@ -14,11 +14,11 @@ import yaml
 
 from sim_core import simulate
 from sim_core.errors import SpecWarning
-from sweep.expand import expand
-from sweep.experiment import parse_experiment
-from sweep.point import Point, project_root
-from sweep.worker import run_point
-from sync.run_figures import run_figures
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.point import Point, project_root
+from sweep.launch.worker import run_point
+from sync.results.figures import run_figures
 from traces import workload
 from traces.workload import TraceRef
 
@@ -67,7 +67,7 @@ def test_a_point_that_raises_is_a_failed_outcome_with_its_reason_first(points: l
 
 def test_a_worker_that_runs_a_point_imports_neither_mlflow_nor_ray_nor_pandas(points: list[Point]) -> None:
     script = (
-        "import pickle, sys; from sweep.worker import run_point, Path\n"
+        "import pickle, sys; from sweep.launch.worker import run_point, Path\n"
         f"outcome = run_point(pickle.loads(sys.stdin.buffer.read()), Path({str(ROOT)!r}))\n"
         "print(outcome.status, {'mlflow', 'ray', 'pandas'} & sys.modules.keys())"
     )
@@ -85,7 +85,7 @@ def test_a_run_that_takes_too_long_is_a_failed_outcome_and_the_next_one_is_not(p
     outcome = run_point(points[3], ROOT, timeout_s=1e-4)
     assert outcome.status == "failed"
     assert (outcome.error or "").startswith(
-        "sweep.time_limit.RunTimeout: took longer than 0.0001 s (--timeout-per-run)"
+        "sweep.launch.time_limit.RunTimeout: took longer than 0.0001 s (--timeout-per-run)"
     )
     assert run_point(points[3], ROOT, timeout_s=600.0).status == "completed"
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from sim_core.errors import SpecError
-from sweep.expand import expand
-from sweep.experiment import parse_experiment, same_experiment
-from sweep.point import Point, project_root
-from sweep.written import read_text
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment, same_experiment
+from sweep.experiment.point import Point, project_root
+from sweep.experiment.written import read_text
 
 NAMES = ["123", "2024_05_10", "2024-05-10", "1e3", "0x10", "007", "1_000", "1.50", "true", "null", "on"]
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"

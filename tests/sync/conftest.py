@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sync import Outcome, SweepInfo
-from sync.mlflow_store import initialise_sqlite
+from sync.tracking.store import initialise_sqlite
 from tests.summaries import summary
 
 OutcomeMaker = Callable[..., Outcome]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from sync.tracking import tracking_uri
+from sync.tracking.address import tracking_uri
 
 
 @dataclass(frozen=True)

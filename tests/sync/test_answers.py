@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from sim_core.slo import Slo
 from sync import Outcome
 from sync.__main__ import main
-from sync.answers import RateStanding, answers, normalised, sentence, sentences, shown
-from sync.base import SweepInfo
-from sync.local_sink import LocalSink
+from sync.analysis.answers import RateStanding, answers, normalised, sentence, sentences, shown
+from sync.results.outcome import SweepInfo
+from sync.results.slo import Slo
+from sync.tracking.local_sink import LocalSink
 from tests.summaries import summary
 
 Make = Callable[..., Outcome]

@@ -14,7 +14,7 @@ from configs.compose import Composer
 from sim_core import simulate, spec_from_config
 from sim_core.arithmetic import Arithmetic
 from sim_core.performance.base import IterationTimes, TimeTable
-from sync.arrays import NumpyArithmetic
+from sync.results.arrays import NumpyArithmetic
 from traces.workload import TraceRef, load
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,15 @@ import pytest
 from mlflow import MlflowClient
 
 from sim_core import simulate
-from sim_core.output import write_outputs
 from sim_core.trace import Trace
-from sweep.expand import Grid
-from sweep.experiment import read_experiment
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import read_experiment
 from sync import load_sweep, make_sink
 from sync.__main__ import main
 from sync.commands import COMMANDS
-from sync.parquet import encode_requests
-from sync.tracking import tracking_uri
+from sync.files.splitwisesim import write_outputs
+from sync.results.parquet import encode_requests
+from sync.tracking.address import tracking_uri
 from tests.sync.stores import in_mlflow
 
 ROOT = Path(__file__).parents[2]
@@ -222,7 +222,7 @@ def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_t
 
 def test_prune_removes_copies_of_tables_that_a_server_has(results, sweep, outcome, run, monkeypatch):
     deliver(results, sweep, outcome(1))
-    monkeypatch.setattr("sync.mlflow_store.MlflowStore._keeps_here", lambda *_: False)
+    monkeypatch.setattr("sync.tracking.store.MlflowStore._keeps_here", lambda *_: False)
     stored = load_sweep("quick start", results)
     assert len(stored.requests(outcome(1).key)) == 4
     (copy,) = (results / ".mlflow-cache").rglob("*.parquet")

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim_core.slo import Slo
-from sync.compare import PHASES, compare_runs, phase_times, profile, spent
-from sync.compare_words import as_json, figure_rows, paragraph, time_rows
+from sync.analysis.compare import PHASES, compare_runs, phase_times, profile, spent
+from sync.analysis.compare_words import as_json, figure_rows, paragraph, time_rows
+from sync.results.slo import Slo
 from tests.sync.report.made import failed, requests, run, stopped
 
 INSTANCES = {"role": ["prompt", "prompt", "token"], "utilisation": [0.5, 0.7, 0.9], "kv_peak_fraction": [0.2, 0.3, 1.0]}

@@ -12,7 +12,7 @@ import pytest
 
 from sync import load_sweep, make_sink
 from sync.__main__ import main
-from sync.mlflow_store import folder_name
+from sync.tracking.store import folder_name
 from tests.sync.stores import in_mlflow
 from tests.sync.test_tracking import FOLDERS
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim_core.slo import PAPER, Slo
 from sync import Outcome, SweepInfo, load_sweep
-from sync.goodput import by_slo
-from sync.local_sink import LocalSink
+from sync.results.goodput import by_slo
+from sync.results.slo import PAPER, Slo
+from sync.tracking.local_sink import LocalSink
 
 STRICT = Slo(seconds={"ttft": {"p99": 0.5}})
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from sync.mlflow_page import note, page, saved_view
-from sync.verdict import WITHIN, Standing
+from sync.analysis.standing import Standing
+from sync.results.slo import WITHIN
+from sync.tracking.page import note, page, saved_view
 
 SLOW = "too slow: TTFT p90"
 

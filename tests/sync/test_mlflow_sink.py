@@ -16,11 +16,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from sim_core.slo import Slo
 from sync import make_sink
-from sync.mlflow_store import initialise_sqlite
-from sync.series import Derived, Series
-from sync.tracking import tracking_uri
+from sync.results.curves import Derived, Series
+from sync.results.slo import Slo
+from sync.tracking.address import tracking_uri
+from sync.tracking.store import initialise_sqlite
 from tests.summaries import summary
 from tests.sync.stores import in_mlflow
 

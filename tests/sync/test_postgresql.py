@@ -8,7 +8,7 @@ import pytest
 
 from sync import SinkWriter, load_sweep, make_sink
 from sync.__main__ import main
-from sync.privacy import scrub
+from sync.results.privacy import scrub
 from tests.sync.servers import SECRET, PostgreSQL, postgresql_programs
 from tests.sync.stores import in_mlflow
 from tests.sync.test_load import journal as keep

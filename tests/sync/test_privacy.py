@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync.privacy import Scrubber, has_password, mask_uri, one_line
+from sync.results.privacy import Scrubber, has_password, mask_uri, one_line
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sim_core.slo import PAPER
 from sync import make_sink
-from sync.report_page import ReportRow, report_files, slowdown_png
-from sync.tracking import tracking_uri
-from sync.verdict import WITHIN, Standing
+from sync.analysis.standing import Standing
+from sync.report.sweep_page import ReportRow, report_files, slowdown_png
+from sync.results.slo import PAPER, WITHIN
+from sync.tracking.address import tracking_uri
 
 PNG = b"\x89PNG\r\n"
 SLOW = {f"{metric}/p90_slowdown": 2.0 for metric in ("ttft", "tbt", "e2e")}

@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sweep.expand import Grid
-from sweep.experiment import read_experiment
-from sweep.worker import run_point
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import read_experiment
+from sweep.launch.worker import run_point
 from sync.commands.export import folder_name
-from sync.mlflow_fields import reproduce
-from sync.privacy import Scrubber
-from sync.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
+from sync.results.privacy import Scrubber
+from sync.tracking.fields import reproduce
 
 ROOT = Path(__file__).parents[2]
 

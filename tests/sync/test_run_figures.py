@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sim_core import SimResult
-from sim_core.slo import PAPER, Slo
 from sync import Outcome
-from sync.frame import runs_frame
-from sync.mlflow_fields import NOT_IN_SUMMARY, metrics
-from sync.run_figures import provisioned, run_figures
+from sync.results.figures import provisioned, run_figures
+from sync.results.frame import runs_frame
+from sync.results.slo import PAPER, Slo
+from sync.tracking.fields import NOT_IN_SUMMARY, metrics
 
 NAN = float("nan")
 INSTANCES: dict[str, list[object]] = {

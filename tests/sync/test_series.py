@@ -13,10 +13,9 @@ import pytest
 
 from sim_core import simulate
 from sim_core.trace import Trace
-from sweep.expand import Grid
-from sweep.experiment import read_experiment
-from sync.parquet import encode_requests, read_derived
-from sync.series import (
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import read_experiment
+from sync.results.curves import (
     MOST_STEPS,
     PERCENTS,
     Derived,
@@ -29,6 +28,7 @@ from sync.series import (
     derive,
     unserved_words,
 )
+from sync.results.parquet import encode_requests, read_derived
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 from sync import SinkWriter, make_sink
 from sync.__main__ import main
-from sync.tracking import sqlite_uri
+from sync.tracking.address import sqlite_uri
 from tests.sync.servers import SECRET, free_port, mlflow_server
 from tests.sync.stores import in_mlflow
 from tests.sync.test_load import journal as keep

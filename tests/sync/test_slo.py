@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sim_core.errors import SpecError
-from sim_core.slo import PAPER, SLO_LIMITS, Slo
 from sync import Outcome
-from sync.slo import parse_slo, read_slo, slo_of_text
-from sync.verdict import verdict
+from sync.results.slo import PAPER, SLO_LIMITS, Slo
+from sync.results.slo_file import parse_slo, read_slo, slo_of_text
+from sync.results.verdict import verdict
 
 SUMMARY = {
     **{f"{phase}/{p}_slowdown": limit for phase, of in SLO_LIMITS.items() for p, limit in of.items()},

@@ -8,7 +8,7 @@ import pytest
 
 from sim_core.errors import SpecError
 from sync import load_sweep, make_sink
-from sync.sources import SOURCES
+from sync.load import SOURCES
 from tests.sync.test_load import journal
 
 FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "run/events": 7.0, "run/unfinished": 3.0}

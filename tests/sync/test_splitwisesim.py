@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from sim_core import simulate
-from sim_core.output import write_outputs
 from sync import Outcome
-from sync.parquet import CLOCK, encode_requests, read_beside
-from sync.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
+from sync.files.splitwisesim import write_outputs
+from sync.results.parquet import CLOCK, encode_requests, read_beside
 from tests.sim_core import worlds
 
 

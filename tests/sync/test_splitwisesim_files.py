@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sim_core import simulate
 from sim_core.results import SimResult
-from sync.parquet import encode_requests
-from sync.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
+from sync.results.parquet import encode_requests
 from tests.sim_core.worlds import spec, trace
 from tests.sync.conftest import OutcomeMaker
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from sim_core.errors import SpecError
 from sync import make_sink, ui_command, ui_lines
-from sync.tracking import sqlite_path, sqlite_uri, tracking_uri
+from sync.tracking.address import sqlite_path, sqlite_uri, tracking_uri
 
 
 def test_the_default_store_is_sqlite_below_the_results_and_absolute(tmp_path, monkeypatch):

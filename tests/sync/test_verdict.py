@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from sim_core.slo import PAPER, WITHIN, Slo
 from sync import Outcome
-from sync.verdict import Standing, name_by_rate, rank, repetitions, together, verdict
+from sync.analysis.standing import Standing, name_by_rate, rank, repetitions, together
+from sync.results.slo import PAPER, WITHIN, Slo
+from sync.results.verdict import verdict
 from tests.summaries import summary
 
 Make = Callable[..., Outcome]

@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim_core.slo import SLO_LIMITS, Slo
 from sync import Outcome
-from sync.load import Sweep
 from sync.report import ReportData, report_data
 from sync.report.iterations import Iterations
-from sync.series import OVER_TIME, Derived, Series
+from sync.results.curves import OVER_TIME, Derived, Series
+from sync.results.slo import SLO_LIMITS, Slo
+from sync.results.sweep import Sweep
 
 KEYS = iter(f"{number:064x}" for number in range(1, 10**9))
 

@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 
 from sync import make_sink
 from sync.__main__ import main
-from sync.local_sink import LocalSink
-from sync.tracking import tracking_uri
+from sync.tracking.address import tracking_uri
+from sync.tracking.local_sink import LocalSink
 from tests.sync.report.made import failed, run
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sync.answers import normalised, sentences
+from sync.analysis.answers import normalised, sentences
 from sync.report import FIGURES, Missing, Plot
 from sync.report.bars import bars
 from sync.report.batches import batches, time_shares
@@ -23,8 +23,8 @@ from sync.report.over_time import over_time
 from sync.report.plans import cheapest, plans_of
 from sync.report.slowdown import shown_rates, slowdown
 from sync.report.style import FORMATS, picture, printed, styles
-from sync.series import OVER_TIME, Derived, Series
-from sync.slo import Slo
+from sync.results.curves import OVER_TIME, Derived, Series
+from sync.results.slo_file import Slo
 from tests.sync.report.made import data_of, failed, figures, iterations, parquet, requests, run, stopped
 
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}

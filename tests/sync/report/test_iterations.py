@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.expand import Grid
-from sweep.experiment import read_experiment
-from sweep.worker import run_point
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import read_experiment
+from sweep.launch.worker import run_point
 from sync.report.data import Run
 from sync.report.iterations import again
-from sync.verdict import Verdict
+from sync.results.verdict import Verdict
 from tests.sync.report.made import run
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from sync import SweepInfo
-from sync.answers import normalised, sentences
+from sync.analysis.answers import normalised, sentences
 from sync.report.build import report_files, write_files
 from sync.report.page import Page
 from sync.report.style import printed

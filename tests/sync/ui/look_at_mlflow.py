@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sync.mlflow_page import page, report_page
-from sync.tracking import sqlite_uri
+from sync.tracking.address import sqlite_uri
+from sync.tracking.page import page, report_page
 from tests.sync.servers import free_port, mlflow_server
 from tests.sync.ui.browser import Browser, find_browser
 

@@ -1,0 +1,1 @@
+"""Experiment files: read, expanded to points, and checked before anything runs."""

@@ -1,0 +1,253 @@
+"""Experiment files: what a person writes down to say which runs to make. Read strictly.
+
+    name: my-first
+    description: Does a second H100 machine pay off?
+    overrides: {performance_model: db, start_state: baseline}   # settings of every point, as Hydra knows them
+    variables: {budget: 8}                                      # names for ${...}, in overrides and variables
+    axes: {rate: "range(5, 21, 5)"}                             # what varies: every combination is a point
+    systems:                                                    # the designs compared; each may add to all of this
+      one: {overrides: {cluster.servers.1.count: 1}}
+      two: {overrides: {cluster.servers.1.count: 2}}
+
+An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
+Instead of counting its machines, a system can say what it costs (`budget`, `machines`: `sweep.experiment.budget`) or
+which design it is (`design`: `sweep.experiment.design`). `slo` sets other limits than the paper's, or names a file of
+them (`sync.results.slo_file`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.compose import CONFIG_DIR
+from configs.texts import TextSettings
+from sim_core.errors import SpecError, choices, nearest
+from sweep.experiment.budget import Budget, parse_budget, parse_machines
+from sweep.experiment.grammar import axis_values
+from sweep.experiment.point import project_root
+from sweep.experiment.written import YamlText, noted, read_text, texts_in
+from sync.results.slo import PAPER, Slo
+from sync.results.slo_file import slo_of_experiment
+
+EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
+SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")
+DESIGN_KEYS = ("baseline", "prompt", "token")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*")
+_LETTERS = "letters of the English alphabet, digits, dots, dashes and underscores"
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which SKUs do prompts and which decodes (see `sweep.experiment.design`); a baseline's do both."""
+
+    prompt: str
+    token: str
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class System:
+    """One of the designs compared. Its entries take the place of the experiment's of the same name."""
+
+    name: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    description: str = ""
+    design: Design | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment file, read. `source` names the file in errors, `text` is what it says."""
+
+    name: str
+    systems: tuple[System, ...]
+    description: str = ""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    source: str = ""
+    text: str = ""
+    budget: Budget | None = None
+    machines: dict[str, dict[str, float]] = field(default_factory=dict)
+    slo: Slo = PAPER
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment file. Raises SpecError, in one line: no such file, not YAML, unknown or missing key."""
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        found = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such experiment file{choices(path.name, found)}", source=source) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {error}", source=source) from error
+    return parse_experiment(text, source, (path.parent, project_root() / "configs"))
+
+
+def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Experiment:
+    """The experiment that a YAML text says; files that it names are below one of `folders`. Raises SpecError as
+    `read_experiment` does."""
+    with errors_named(source):
+        both = read_text(text, source)
+        content = _mapping(both.values, "the file", EXPERIMENT_KEYS)
+        if content.get("name") is None:
+            raise SpecError("missing; results are kept under it", key="name")
+        name = _name(content["name"], "name", both.written["name"])
+        systems = _mapping(content.get("systems"), "systems")
+        if not systems:
+            raise SpecError("missing; name at least one system", key="systems")
+        limits = content.get("slo")
+        if limits is not None and not isinstance(limits, dict | list):
+            content["slo"] = limits = both.written["slo"]  # the name of a file
+        slo = slo_of_experiment(content, source, folders)
+        texts = TextSettings(CONFIG_DIR)
+        return Experiment(
+            name=name,
+            description=_text(both, "description"),
+            systems=tuple(_system(key, _part(_part(both, "systems"), key), texts) for key in systems),
+            source=source,
+            text=with_limits(text, slo) if isinstance(limits, str) else text,
+            budget=parse_budget(content.get("budget")),
+            slo=slo,
+            machines=parse_machines(_mapping(content.get("machines"), "machines")),
+            **_settings(both, "", texts),
+        )
+
+
+def with_limits(text: str, slo: Slo) -> str:
+    """The experiment's text with the limits in place of the name of their file: results keep the text, and no other
+    file. Raises SpecError where the name is written in a way that cannot be replaced."""
+    top = yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)  # it was read before
+    place = next(value for key, value in top.value if key.value == "slo")
+    limits, begin, end = slo.as_plain(), place.start_mark.index, place.end_mark.index
+    new = text[:begin] + json.dumps(limits) + text[end:]  # JSON is YAML, too
+    with suppress(SpecError):
+        if "\n" not in text[begin:end] and read_text(new, "").values == {**read_text(text, "").values, "slo": limits}:
+            return new
+    raise SpecError("write the name of the file plainly, such as slo: slo/mine.yaml", key="slo", value=place.value)
+
+
+def same_experiment(text: str, other: str) -> bool:
+    """Whether two texts of experiments ask for the same points, whatever they say of them and judge them by."""
+
+    def points_of(written: str) -> object:
+        read = read_text(written, "")
+        trees = (read.values, read.written)
+        return [{key: value for key, value in tree.items() if key not in ("description", "slo")} for tree in trees]
+
+    try:
+        return points_of(text) == points_of(other)
+    except (SpecError, AttributeError):
+        return text == other
+
+
+@contextmanager
+def errors_named(source: str) -> Iterator[None]:
+    """Within this block a SpecError that names no file names `source`."""
+    try:
+        yield
+    except SpecError as error:
+        if error.source:
+            raise
+        raise SpecError(error.reason, key=error.key, value=error.value, source=source) from error
+
+
+def _system(name: str, raw: YamlText, texts: TextSettings) -> System:
+    key = f"systems.{_name(name, 'systems', name)}"
+    content = _mapping(raw.values, key, SYSTEM_KEYS)
+    raw = YamlText(content, raw.written if content else {})
+    design = _design(_part(raw, "design"), f"{key}.design")
+    description = _text(raw, "description")
+    return System(name=name, description=description, design=design, **_settings(raw, f"{key}.", texts))
+
+
+def _design(raw: YamlText, key: str) -> Design | None:
+    if raw.values is None:
+        return None
+    _mapping(raw.values, key, DESIGN_KEYS)
+    for part, sku in raw.values.items():
+        if not isinstance(sku, str) or not sku:
+            reason = "name a machine, such as dgx-h100 (a name that looks like a number, in quotes)"
+            raise SpecError(reason, key=f"{key}.{part}", value=raw.written[part])
+    match raw.values:
+        case {"baseline": sku, **rest} if not rest:
+            return Design(sku, sku, is_baseline=True)
+        case {"prompt": prompt, "token": token, **rest} if not rest:
+            return Design(prompt, token)
+    raise SpecError("say either {baseline: SKU} or {prompt: SKU, token: SKU}", key=key, value=raw.values)
+
+
+def _part(raw: YamlText, key: str) -> YamlText:
+    """What stands under a key; nothing where there is none."""
+    if raw.values is None or key not in raw.values:
+        return YamlText(None, None)
+    return YamlText(raw.values[key], raw.written[key])
+
+
+def _name(raw: object, key: str, written: str) -> str:
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        given = written if isinstance(raw, float) and repr(raw) != written else raw
+        raise SpecError("a name is a text: write it in quotes", key=key, value=given)
+    if not _NAME.fullmatch(written):  # of a number, too: 2024_05_10 is a good name
+        reason = f"a name has {_LETTERS}, begins with a letter or digit, and is no longer than 100"
+        raise SpecError(reason, key=key, value=written)
+    return written
+
+
+def _settings(raw: YamlText, prefix: str, texts: TextSettings) -> dict[str, Any]:
+    """The three parts that an experiment and a system have in common."""
+    parts = {name: _part(raw, name) for name in ("overrides", "variables", "axes")}
+    content = {name: _mapping(part.values, f"{prefix}{name}") for name, part in parts.items()}
+    for name in content["variables"]:
+        if not _VARIABLE_NAME.fullmatch(name):
+            reason = "a variable's name begins with a letter of the English alphabet; digits and underscores may follow"
+            raise SpecError(reason, key=f"{prefix}variables.{name}")
+    written = {name: part.written for name, part in parts.items()}
+    return {
+        "overrides": {
+            name: value if name.startswith("~") else texts_in(name, value, written["overrides"][name], texts.is_text)
+            for name, value in content["overrides"].items()
+        },
+        "variables": {name: noted(value, written["variables"][name]) for name, value in content["variables"].items()},
+        "axes": {
+            name: axis_values(f"{prefix}axes.{name}", name, value, written["axes"][name], texts)
+            for name, value in content["axes"].items()
+        },
+    }
+
+
+def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise SpecError("expected `name: value` lines", key=key, value=raw)
+    for name in raw:
+        if allowed and name not in allowed:
+            place = "" if key == "the file" else f"{key}."
+            known = "overrides" in allowed and TextSettings(CONFIG_DIR).is_setting(name)
+            if known or ("overrides" in allowed and ("." in name or nearest(name, allowed) is None)):
+                hint = f"; did you mean to put {name} below overrides:?" if known else ""
+                reason = f"unknown key{hint} (one of: {', '.join(allowed)}); a run's settings go below overrides:"
+                raise SpecError(reason, key=f"{place}{name}")
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=f"{place}{name}")
+    return dict(raw)
+
+
+def _text(raw: YamlText, key: str) -> str:
+    part = _part(raw, key)
+    if isinstance(part.values, dict | list):
+        raise SpecError("expected a text", key=key, value=part.values)
+    return "" if part.values is None else " ".join(part.written.split())

@@ -1,0 +1,100 @@
+"""What points are called: `splitwise-ha 30P+21T conv 70 rps`, and where only an axis tells designs apart, that too."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sim_core import SimSpec
+from sim_core.spec import PROMPT, TOKEN
+from sweep.experiment.point import Point
+from sweep.experiment.telling import TOLD_ALREADY, part_of, with_axes
+from sync.results.grouping import grouped
+from sync.results.point_id import point_text, short_sku
+
+
+def machines_label(spec: SimSpec) -> str:
+    """`30P+21T` for a cluster split in prompt and token machines, else `40xH100`."""
+    roles = machines_by_role(spec)
+    if roles:
+        return f"{sum(roles[PROMPT].values())}P+{sum(roles[TOKEN].values())}T"
+    return "+".join(f"{count}x{short_sku(sku)}" for sku, count in spec.machine_counts().items()) or "no machines"
+
+
+def machines_by_role(spec: SimSpec) -> dict[str, dict[str, int]]:
+    """Prompt and token machines of a split cluster by SKU; empty where machines have no roles, or several applications
+    share the cluster."""
+    if len(spec.start_states) != 1:
+        return {}
+    start, counts = spec.start_states[0], spec.machine_counts()
+    if start.split_type == "homogeneous":
+        skus = [sku for sku, count in counts.items() for _ in range(count)]
+        last = start.prompt_machines + start.token_machines
+        return {
+            PROMPT: dict(Counter(skus[: start.prompt_machines])),
+            TOKEN: dict(Counter(skus[start.prompt_machines : last])),
+        }
+    if start.split_type == "heterogeneous":
+        prompt = {sku: count for sku, count in counts.items() if sku in start.prompt_skus}
+        return {PROMPT: prompt, TOKEN: {sku: count for sku, count in counts.items() if sku not in prompt}}
+    return {}
+
+
+def machines_text(machines: Mapping[str, int]) -> str:
+    """`30 H100+21 A100`."""
+    return "+".join(f"{count} {short_sku(sku)}" for sku, count in machines.items())
+
+
+def shell_text(arguments: Sequence[str]) -> str:
+    """A command to copy into a shell, as readable as its quoting can be."""
+    return " ".join(map(_quoted, arguments))
+
+
+def distinct_points(points: Sequence[Point]) -> list[Point]:
+    """The points with facts that tell them apart, also where only a combination of axes does: where several have one
+    `PointId`, the axes in which they differ go into the workload if their cluster is the same, else into the design."""
+    changed: dict[int, Point] = {}
+    for members in grouped(points, lambda point: point.point_id):
+        if len(members) == 1:
+            continue
+        part = part_of(members)
+        varied = [axis for axis in varied_axes([member.axes for member in members]) if axis not in TOLD_ALREADY]
+        for point in members:
+            changed[point.index] = with_axes(point, [(axis, part) for axis in varied if axis in point.axes])
+    return [changed.get(point.index, point) for point in points]
+
+
+def named_points(points: Sequence[Point], *, with_seed: bool) -> list[Point]:
+    """The points under the names that their facts give them."""
+
+    def name(point: Point) -> str:
+        return point_text(point.point_id) + (f" seed={point.trace.seed}" if with_seed else "")
+
+    return [replace(point, name=name(point)) for point in points]
+
+
+def varied_axes(members: Sequence[Mapping[str, object]]) -> list[str]:
+    """The axes with more than one value, in their order."""
+    seen: dict[str, set[str]] = {}
+    for axes in members:
+        for axis, value in axes.items():
+            seen.setdefault(axis, set()).add(repr(value))
+    return [axis for axis, values in seen.items() if len(values) > 1]
+
+
+def axis_labels(axes: Sequence[str]) -> list[str]:
+    """The axes' names for people: of dotted ones the end, as much of it as tells them apart."""
+
+    def ends(axis: str) -> list[str]:
+        parts = axis.split(".")
+        return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+
+    taken = Counter(end for axis in axes for end in ends(axis))
+    return [next((end for end in ends(axis) if taken[end] == 1 and not end.isdecimal()), axis) for axis in axes]
+
+
+def _quoted(argument: str) -> str:
+    # shlex writes ' inside of '...' as '"'"'
+    return f'"{argument}"' if "'" in argument and not set('"$`\\!') & set(argument) else shlex.quote(argument)

@@ -1,0 +1,151 @@
+"""Names in an experiment: which are settings of the configuration, which are variables, and what those are worth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from configs.compose import CONFIG_DIR
+from configs.texts import TextSettings
+from sim_core.errors import SpecError, choices, nearest
+from sweep.experiment.file import Experiment, System
+from sweep.experiment.grammar import references, substitute
+
+SINGLE_RUNS = {  # settings of `python -m sim_core` that mean nothing in a sweep, and what to do instead
+    "hydra": "is about how single runs are started; leave it out",
+    "output_dir": "is where single runs write; the results of a sweep are kept below --results",
+    "debug": "is for single runs; --point N --debug writes what every instance did",
+    "tracking": "is for single runs; --sink says where the results of a sweep go",
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """The top-level names of the configuration, and which of its settings are texts."""
+
+    known: frozenset[str]
+    texts: TextSettings = field(default_factory=lambda: TextSettings(CONFIG_DIR), compare=False)
+
+    @classmethod
+    def of(cls, config: Mapping[Any, Any]) -> Names:
+        return cls(frozenset(str(name) for name in config))
+
+    def is_setting(self, axis: str) -> bool:
+        """Whether an axis sets something in the configuration; else it is a variable."""
+        return axis in self.known or not axis.isidentifier()
+
+
+def check_names(experiment: Experiment, names: Names) -> None:
+    """Raise SpecError, in one line, for a name that is used but not defined, or defined but of no effect."""
+    unused = set(experiment.variables)
+    for system in experiment.systems:
+        unused -= _check_system(experiment, system, names)
+    for name in sorted(unused):
+        raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
+
+
+def refuse_settings_of_single_runs(keys: Iterable[str], source: str = "") -> None:
+    """Raise SpecError for the first of the settings that has no place in a sweep."""
+    for key in keys:
+        if reason := SINGLE_RUNS.get(re.split(r"[./@:]", key.lstrip("+~"))[0]):
+            raise SpecError(reason, key=key, source=source)
+
+
+def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Overrides, variables and axes of a system, the experiment's own included."""
+    return (
+        {**experiment.overrides, **system.overrides},
+        {**experiment.variables, **system.variables},
+        {**experiment.axes, **system.axes},
+    )
+
+
+def without_unused(experiment: Experiment, names: Names) -> Experiment:
+    """The experiment without the variables, and axes that are variables, that have no effect."""
+    systems = []
+    for system in experiment.systems:
+        overrides, variables, axes = merged(experiment, system)
+        used, _ = _used(overrides, variables, axes)
+        kept = {name: values for name, values in axes.items() if name in used or names.is_setting(name)}
+        variables = {name: value for name, value in variables.items() if name in used}
+        systems.append(replace(system, axes=kept, variables=variables))
+    return replace(experiment, axes={}, variables={}, systems=tuple(systems))
+
+
+def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all variables, those of the axes `given`; variables may refer to one another.
+
+    Raises SpecError for one that refers to itself.
+    """
+    done = dict(given)
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            raise SpecError(f"refers to itself: {' -> '.join((*trail, name))}", key=f"variables.{name}")
+        for other in references(variables[name]):
+            if other in variables and other not in done:
+                visit(other, (*trail, name))
+        done[name] = substitute(variables[name], done, f"variables.{name}")
+
+    for name in variables:
+        if name not in done:
+            visit(name, ())
+    return done
+
+
+def _check_system(experiment: Experiment, system: System, names: Names) -> set[str]:
+    """The variables that a system uses, once all of its names are known to be good."""
+    overrides, variables, axes = merged(experiment, system)
+    place = f"systems.{system.name}"
+    refuse_settings_of_single_runs([*overrides, *axes], experiment.source)
+    for name in variables:
+        if names.is_setting(name):
+            reason = "is a setting of the configuration; set it under overrides, or choose another name"
+            raise SpecError(reason, key=f"variables.{name}", source=experiment.source)
+    used, undefined = _used(overrides, variables, axes)
+    for name, key in undefined.items():
+        if name not in names.known:
+            reason = f"${{{name}}} is not defined{choices(name, [*axes, *variables])}"
+            raise SpecError(reason, key=f"{place}: {key}", source=experiment.source)
+    for name in axes:
+        if name not in used and not names.is_setting(name):
+            _refuse_where_others_use_it(name, experiment, system)
+            reason = f"neither a setting of the configuration nor used as ${{{name}}}{_near(name, names, axes)}"
+            raise SpecError(reason, key=f"{place}: axes.{name}", source=experiment.source)
+    for name in system.variables:
+        if name not in used:
+            raise SpecError(f"is not used as ${{{name}}}", key=f"{place}.variables.{name}", source=experiment.source)
+    return used
+
+
+def _refuse_where_others_use_it(axis: str, experiment: Experiment, system: System) -> None:
+    """Raise SpecError, which says what to do, when an axis of the whole experiment is of use to other systems."""
+    users = [other.name for other in experiment.systems if axis in _used(*merged(experiment, other))[0]]
+    if axis not in system.axes and users:
+        reason = f"system {system.name} does not use ${{{axis}}}: move the axis {axis} into the systems that do"
+        raise SpecError(f"{reason} ({', '.join(users)})", key=f"axes.{axis}", source=experiment.source)
+
+
+def _used(
+    overrides: Mapping[str, Any], variables: Mapping[str, Any], axes: Mapping[str, Any]
+) -> tuple[set[str], dict[str, str]]:
+    """Which variables and axes have an effect on the overrides; and the other names in `${...}`, with their places."""
+    used: set[str] = set()
+    others: dict[str, str] = {}
+    left = [(key, name) for key, value in overrides.items() for name in references(value)]
+    while left:
+        key, name = left.pop()
+        if name not in variables and name not in axes:
+            others[name] = key
+        elif name not in used:
+            used.add(name)
+            if name not in axes:
+                left += [(f"variables.{name}", other) for other in references(variables[name])]
+    return used, others
+
+
+def _near(name: str, names: Names, axes: Mapping[str, Any]) -> str:
+    close = nearest(name, sorted(names.known | set(axes) - {name}))
+    return f"; did you mean {close!r}?" if close else ""

@@ -1,0 +1,257 @@
+"""Points on Ray: a cluster of our own on this machine, or one that is already there. The only file importing ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from configs.address import check_answers
+from sim_core import Trace, __version__
+from sim_core.errors import SimError, SpecError
+from sweep.experiment.point import Outcome, Point, failed_outcome, project_root
+from sweep.launch.backlog import Backlog
+from sweep.launch.base import LauncherError
+from sweep.launch.interrupt import Interrupts
+from sweep.launch.raw_logs import raw_logs_dropped
+from sweep.launch.worker import run_point
+from traces import workload
+
+LOCAL = "local"
+_WAIT_S = 0.25  # how long an interrupt may go unnoticed
+_LOOK_S = 1.0  # how long a new node may
+_STORE_BYTES = 256 * 2**20
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs that nobody asked for
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # a killed worker or node is no reason for raw logs across the progress line
+    "GRPC_VERBOSITY": "NONE",  # nor for those of the library below
+    "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
+}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has a core
+_MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")
+_HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
+_NO_TOKEN = (
+    "authentication failed: this cluster asks for a token. Set RAY_AUTH_MODE=token, and have the cluster's token in"
+    " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
+)
+# What other nodes need of the project's folder, and nothing else that may lie in it.
+_SHIPPED = ("sim_core", "sweep", "sync", "configs", "traces", "data")
+_NOT_SHIPPED = ["/*", "!/.", *(f"!/{name}" for name in _SHIPPED), "**/__pycache__"]
+
+
+class RayLauncher:
+    """A `Launcher` on Ray, one point a core.
+
+    `address`: "local" starts a cluster on this machine's loopback and stops it at the end; anything else joins one
+    ("auto" finds it). `jobs`: points at once, None for as many as there are cores. A point may take `timeout_s`.
+    """
+
+    def __init__(self, address: str = LOCAL, jobs: int | None = None, timeout_s: float | None = None) -> None:
+        self._address = address
+        self._jobs = jobs
+        self._timeout_s = timeout_s
+        self._cores = self._wanted = 1
+        self._looked_s = float("-inf")
+        self._pending: dict[Any, tuple[Point, ...]] = {}
+        self._stack = ExitStack()
+
+    @property
+    def running(self) -> int:
+        """See `Launcher`."""
+        return min(len(self._pending), self._cores)
+
+    def __enter__(self) -> Self:
+        check_answers(self._address, "--address")
+        for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
+            if name not in os.environ:  # Ray reads them when it is imported and when it starts
+                os.environ[name] = value
+                self._stack.callback(os.environ.pop, name, None)
+        import ray
+
+        # Ray prints what befalls nodes and workers on standard output, where results are to be; whatever its settings.
+        self._stack.enter_context(redirect_stdout(self._stack.enter_context(Path(os.devnull).open("w"))))
+        try:
+            with raw_logs_dropped():
+                if _HOST_PORT.fullmatch(self._address):
+                    _check_token(self._address)
+                ray.init(address=self._address, **self._init_arguments())
+        except Exception as error:  # whatever it is, there is nothing to run on
+            ray.shutdown()
+            self._stack.close()
+            raise SpecError(_no_cluster(error), key="--address", value=self._address) from error
+        # What is lost is ours to hand out again: Ray would, for as long as it takes, run a point out of memory again.
+        self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import ray
+
+        for ref in self._pending:  # of a cluster that stays; ours ends with all that runs on it
+            if self._address != LOCAL:
+                ray.cancel(ref, force=True)
+        self._pending.clear()
+        ray.shutdown()
+        self._stack.close()
+
+    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        """See `Launcher`. At most two tasks a core are handed to Ray, results are fetched at once."""
+        import ray
+
+        try:
+            yield from self._outcomes(points, interrupts)
+        except (OSError, ray.exceptions.RayError) as error:  # not a point's: those are in what it fetches
+            raise LauncherError(
+                f"Ray is gone ({_first_line(error)}); what is finished is kept, and the same command goes on from there"
+            ) from error
+
+    def _outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        import ray
+
+        backlog, traces = Backlog(points), _Traces(points)
+        while not interrupts.requested and (backlog or self._pending):
+            while len(self._pending) < self._wanted_tasks() and (task := backlog.next_task(self._cores)):
+                refs = {point.trace_identity: ref for point in task if (ref := traces.ref(point)) is not None}
+                # as arguments, so that a task has a core only once they are with it
+                ref = self._task.remote(task, self._timeout_s, tuple(refs), *refs.values())
+                self._pending[ref] = task
+            if not self._pending:  # what is left must wait
+                time.sleep(_WAIT_S)
+                continue
+            ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=_WAIT_S)
+            for ref in ready:
+                for outcome in self._fetch(ref, self._pending.pop(ref), backlog):
+                    traces.done(outcome)
+                    yield outcome
+
+    def _fetch(self, ref: Any, task: tuple[Point, ...], backlog: Backlog) -> list[Outcome]:
+        """The outcomes of a task that has ended. What it has lost goes back to the backlog."""
+        import ray
+
+        try:
+            outcomes: list[Outcome] = ray.get(ref)
+        except ray.exceptions.RuntimeEnvSetupError as error:
+            raise LauncherError(f"a node cannot take our code: {_first_line(error)}") from error
+        except ray.exceptions.LocalRayletDiedError:
+            raise
+        except ray.exceptions.RayError as error:
+            if missing := _MISSING.search(str(error)):  # of the function, or of what it was to be given
+                reason = f"a node lacks what points need ({missing[0]}): install requirements.lock there"
+                raise LauncherError(reason) from error
+            if (given_up := backlog.lost(task, _lost_by(error))) is None:
+                return []
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            return [failed_outcome(given_up, f"{reason}\n{error}", version=__version__)]
+        for point, outcome in zip(task, outcomes, strict=True):
+            backlog.took(point, outcome.wall_s)
+        return outcomes
+
+    def _wanted_tasks(self) -> int:
+        """How many tasks Ray is to have: one for each core and one to follow, never more at once than `jobs`."""
+        import ray
+
+        if time.monotonic() - self._looked_s > _LOOK_S:  # nodes come and go
+            cores = max(1, int(ray.cluster_resources().get("CPU", 0)))
+            self._cores, self._looked_s = min(cores, self._jobs or cores), time.monotonic()
+            self._wanted = 2 * cores if self._cores == cores else self._cores
+        return self._wanted
+
+    def _init_arguments(self) -> dict[str, Any]:
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+        if self._address != LOCAL:
+            shipped = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED, "env_vars": _ONE_THREAD}
+            return {**quiet, "runtime_env": shipped}
+        return {
+            **quiet,
+            "num_cpus": self._jobs or len(os.sched_getaffinity(0)),
+            "include_dashboard": False,
+            "object_store_memory": _STORE_BYTES,
+            "_node_ip_address": "127.0.0.1",
+        }
+
+
+class _Traces:
+    """The traces of a sweep in Ray's object store: each made or read once, for as long as points need it.
+
+    By the driver: for a task Ray would start one more worker, which takes ten times as long as making the trace.
+    One that a single point needs is made where that runs, unless it is a file, which other nodes may not have.
+    """
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._users = Counter(point.trace_identity for point in points)
+        self._shared = frozenset(identity for identity, users in self._users.items() if users > 1)
+        self._refs: dict[str, Any] = {}
+
+    def ref(self, point: Point) -> Any:
+        """Ray's name for the trace of a point; None: it is better made, or missed, by the point itself."""
+        import ray
+
+        identity = point.trace_identity
+        if identity not in self._refs:
+            try:
+                if identity in self._shared or workload.find(point.trace, project_root()) is not None:
+                    with warnings.catch_warnings(action="ignore"):  # they were told when the points were built
+                        self._refs[identity] = ray.put(workload.load(point.trace, project_root()))
+            except SimError:
+                return None
+        return self._refs.get(identity)
+
+    def done(self, outcome: Outcome) -> None:
+        """Let go of a trace that no other point needs."""
+        self._users[outcome.trace_identity] -= 1
+        if self._users[outcome.trace_identity] == 0:
+            self._refs.pop(outcome.trace_identity, None)
+
+
+def _check_token(address: str) -> None:
+    """Raise what Ray has for a token that is missing or wrong: `ray.init` tries for long, and then does not say why."""
+    from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    ensure_token_if_auth_enabled(create_token_if_missing=False)
+    GcsClient(address=address)
+
+
+def _no_cluster(error: Exception) -> str:
+    """Why `ray.init` failed, in one line."""
+    import ray
+
+    if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in str(error):
+        return _NO_TOKEN
+    if "ersion mismatch" in str(error):
+        return f"{' '.join(str(error).split())}: install the same versions on all machines (requirements.lock)"
+    return f"no Ray cluster: {_first_line(error)}"
+
+
+def _lost_by(error: Exception) -> str:
+    """Whose end it was that ended a task: a key of `MOST_LOST`."""
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return "memory"
+    nodes = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+    return "node" if isinstance(error, nodes) else "worker"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _run(task: Sequence[Point], timeout_s: float | None, identities: Sequence[str], *traces: Trace) -> list[Outcome]:
+    trace_of = dict(zip(identities, traces, strict=True))
+    return [
+        run_point(point, project_root(), timeout_s=timeout_s, trace=trace_of.get(point.trace_identity))
+        for point in task
+    ]

@@ -1,0 +1,1 @@
+"""`python -m sim_core`: one run, or several by `--multirun`; its command line, summary and debug files."""

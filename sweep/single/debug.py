@@ -1,0 +1,30 @@
+"""What `debug=True` writes while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sim_core.observer import IterationLog
+from sim_core.simulation import Simulation
+from sim_core.trace import Trace
+from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
+
+
+@contextmanager
+def debug_outputs(
+    folder: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
+) -> Iterator[None]:
+    """Within this, a run of `simulation` writes `instances/*/*.csv` and `trace.perfetto.json` below `folder`.
+
+    Also of a run that fails, as far as it came.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as outputs:
+        for application_id, instances in simulation.instances.items():
+            log = IterationLog(folder / "instances", application_id, instances, list(trace.request_id))
+            outputs.callback(log.close)
+        picture = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power)
+        outputs.callback(picture.close)
+        yield

@@ -1,0 +1,135 @@
+"""A run's summary as text for a terminal."""
+
+from __future__ import annotations
+
+from sim_core.reference import METRICS as LIMITED
+from sim_core.results import SimResult
+from sim_core.spec import SimSpec
+from sim_core.standstill import Standstill
+from sim_core.trace import Trace
+from sync.results.slo import judge
+
+_MOST = 4  # instances named in a standstill
+METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
+
+
+def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, folder: str) -> str:
+    """What was run, what became of the requests, how long they took and whether that is within the SLO."""
+    summary = result.summary
+    machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
+    application = spec.applications[0]
+    lines = [] if result.standstill is None else _standstill(result.standstill, len(trace), result.first_arrival_s)
+    lines += [cut_text(result)] if result.cut_at_s is not None else []
+    lines += [
+        f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}",
+        f"requests   {result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished "
+        f"of {len(trace)}",
+    ]
+    for name, count in (("rejected", result.rejected), ("unfinished", result.unfinished)):
+        if count:
+            row = result.unserved["outcome"].index(name)
+            lines.append(
+                f"           first {name}: request {result.unserved['request_id'][row]}, "
+                f"{result.unserved['reason'][row]} (all of them: unserved.csv)"
+            )
+    if result.stopped_s is not None:
+        stopped_s = result.stopped_s - result.first_arrival_s
+        lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
+    else:
+        lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
+    if beyond := summary.get("measured/iterations_beyond"):
+        total = sum(int(str(count)) for count in result.instances["iterations"])
+        lines.append(
+            f"measured   {beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one: "
+            "their times follow the last section measured"
+        )
+    speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
+    lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}")
+    if result.origin_s:
+        lines.append(
+            f"clock      times count from {result.origin_s:,.0f} s of the trace, its first arrival's whole second"
+        )
+    lines.append(f"files      {folder}")
+    return "\n".join(lines)
+
+
+def _figures(summary: dict[str, float]) -> list[str]:
+    """How long requests took, whether that is within the SLO, and how much was served."""
+    served = (
+        f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
+        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
+        f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
+    )
+    return [*_times(summary), f"SLO        {_verdict(summary)}", served]
+
+
+def one_line_summary(result: SimResult) -> str:
+    """What became of the requests, and whether they were fast enough: a run among several."""
+    counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+    if result.cut_at_s is not None:
+        counts = f"{cut_text(result)}; {counts}"
+    if result.standstill is not None:
+        counts = f"STANDSTILL of {_named(result.standstill)}: {counts}"
+    if result.stopped_s is not None:
+        return f"{counts}; unstable, stopped at {result.stopped_s - result.first_arrival_s:,.1f} s"
+    if "ttft/p99_s" not in result.summary:
+        return counts
+    tbt = f", TBT {result.summary['tbt/p99_s']:.3f} s" if "tbt/p99_s" in result.summary else ""
+    return f"{counts}; p99 TTFT {result.summary['ttft/p99_s']:.3f} s{tbt}; {_verdict(result.summary)}"
+
+
+def _verdict(summary: dict[str, float]) -> str:
+    """Whether the run is within the paper's SLO, and if not, why."""
+    judgement = judge(summary)
+    beside = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
+    return f"within the SLO{beside}" if judgement.within else f"NOT within the SLO: {judgement.text()}{beside}"
+
+
+def cut_text(result: SimResult) -> str:
+    """That `end_time` ended the run before all requests were served, with numbers; for runs with a `cut_at_s`."""
+    requests = result.completed + result.rejected + result.unfinished
+    return (
+        f"cut at {result.cut_at_s:,.10g} s after the first arrival (end_time): {result.not_arrived:,} of {requests:,} "
+        f"requests had not arrived, {result.unfinished - result.not_arrived:,} were unfinished"
+    )
+
+
+def _standstill(standstill: Standstill, requests: int, first_arrival_s: float) -> list[str]:
+    """Which instances stand still, how many requests that leaves, why, and what to change."""
+    have = "have" if len(standstill.instances) > 1 else "has"
+    since = f"{standstill.since_s - first_arrival_s:,.1f} s after the first arrival"
+    lines = [
+        f"STANDSTILL {standstill.requests} of {requests} requests can never be served: "
+        f"{_named(standstill)} {have} stood still since {since}"
+    ]
+    for instance in standstill.instances[:_MOST]:
+        free = instance.kv_capacity - instance.kv_tokens
+        needed = f", each needs {instance.needed_tokens:,} or more at once" if instance.needed_tokens else ""
+        lines.append(
+            f"           {instance.name}: {instance.requests} wait for its memory, of which KV caches hold "
+            f"{instance.kv_tokens / instance.kv_capacity:.0%}; {free:,} tokens are free{needed}"
+        )
+    lines.append(
+        "           to change: instances with more memory (more or larger processors), more instances, or a lower rate"
+    )
+    return lines
+
+
+def _named(standstill: Standstill) -> str:
+    """The instances, as many as a line holds."""
+    names = [instance.name for instance in standstill.instances]
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
+def _times(summary: dict[str, float]) -> list[str]:
+    percentiles = ("p50", "p90", "p99")
+    lines = [f"{'':10}" + "".join(f"{name:>10}" for name in percentiles) + "        slowdown " + "  ".join(percentiles)]
+    for metric, label in METRICS.items():
+        if f"{metric}/p50_s" not in summary:
+            continue
+        line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in percentiles)
+        if metric in LIMITED and f"{metric}/p50_slowdown" in summary:
+            line += "       " + "".join(f"{summary[f'{metric}/{name}_slowdown']:>9.2f}x" for name in percentiles)
+        lines.append(line)
+    return lines

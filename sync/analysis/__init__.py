@@ -1,0 +1,1 @@
+"""What results say: who carries which load within the SLO, answers to a planner, comparisons."""

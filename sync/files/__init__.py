@@ -1,0 +1,1 @@
+"""Results as files: SplitwiseSim's CSV files and Perfetto traces."""

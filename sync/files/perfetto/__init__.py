@@ -1,0 +1,6 @@
+"""The run as a picture: `trace.perfetto.json`, to be opened in Perfetto's UI (ui.perfetto.dev) or chrome://tracing."""
+
+from sync.files.perfetto.options import GpuPower, PerfettoOptions, options_from_config, power_from_config
+from sync.files.perfetto.tracks import PerfettoTrace
+
+__all__ = ["GpuPower", "PerfettoOptions", "PerfettoTrace", "options_from_config", "power_from_config"]

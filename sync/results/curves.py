@@ -1,0 +1,255 @@
+"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and who was not served.
+
+Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
+percentiles, the throughput, and where all requests were completed the queue and the KV memory, as means over each step.
+Times count from the first arrival.
+Derived are output tokens (spread evenly between the first and the last one of each request) and the batch (a preempted
+decode counts by its running share of the time). Of requests that stay unfinished only their arrival is known, and
+where they are in the end: they count in the queue if that is where they still are. Once some of them have run, memory,
+tokens and batch would be too low, and there are no such curves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim_core import SimResult, SimSpec
+from sim_core.memory import instance_memory
+from sim_core.request_state import UNFINISHED, RequestState
+from sim_core.start_state import START_STATES, Machines
+from sim_core.trace import Trace
+from sync.results.figures import DECIMALS, since
+
+Floats = npt.NDArray[np.float64]
+BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
+# Each point costs the writer a tenth of a millisecond: as few as still show the shape, and the tail. The slowest one of
+# all requests would flatten the rest of the curve.
+PERCENTS = (1, *range(10, 91, 10), 95, 98, 99)
+MOST_STEPS = 30  # of a series over time
+_WIDTHS_S = (1, 2, 5, 10, 15, 20, 30, 60)  # of a step: round, so that runs of about one length share their steps
+TIME_CURVES = (
+    *("throughput_requests_per_s", "output_tokens_per_s", "waiting_requests"),
+    *("kv_memory_fraction", "batch_requests_per_instance"),
+)
+_OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
+_TIMES = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
+          "token_end_s")  # fmt: skip
+_PHASES = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
+_NOT_STARTED = (RequestState.WAITS_FOR_PROMPT, RequestState.NOT_REACHED)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve: `steps` are percents or whole seconds since the first arrival (a step's beginning)."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What goes with a table of requests. `trace` has the digest of the trace's contents and its size; `unserved`
+    counts the requests that were not completed, by their `RequestState`."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    trace: dict[str, Any] = field(default_factory=dict)
+    unserved: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As strict JSON."""
+        series = {name: [curve.steps, curve.values] for name, curve in self.series.items()}
+        return json.dumps({"series": series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Derived:
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        try:
+            told = json.loads(text)
+            series = {name: Series(tuple(steps), tuple(values)) for name, (steps, values) in told["series"].items()}
+            return cls(series, dict(told["trace"]), dict(told["unserved"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not what a table of requests carries: {error}") from error
+
+
+def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Derived:
+    """The curves of a result, who was not served in it, and what its trace was (where that is given)."""
+    columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
+    # A run that was stopped says nothing of times in its summary: those that were completed are the lucky ones.
+    series = percentile_curves(columns) if "ttft/p50_s" in result.summary else {}
+    if result.span_s > 0:
+        series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
+    unserved = Counter(str(state) for state in result.unserved["state"])
+    return Derived(series, {} if trace is None else _described(trace), dict(unserved.most_common()))
+
+
+def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
+    """TTFT, TBT and E2E in s at each of `PERCENTS`, interpolated as the summary's percentiles are."""
+    curves = {}
+    for metric in ("ttft", "tbt", "e2e"):
+        values = columns[f"{metric}_s"]
+        values = values[np.isfinite(values)]
+        if len(values):
+            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, _plain(np.percentile(np.sort(values), PERCENTS)))
+    return curves
+
+
+def curves_over_time(
+    columns: Mapping[str, Floats], result: SimResult, sequences: Floats, capacity: int
+) -> dict[str, Series]:
+    """Means over steps of whole seconds, from the first arrival to the run's end; `sequences` scales the KV cache of
+    each request, `capacity` is the cluster's in tokens."""
+    first_s = result.first_arrival_s
+    edges = _edges(result.span_s)
+    c = {name: column - first_s if name in _TIMES else column for name, column in columns.items()}
+    prompt_start, prompt_end, token_start, token_end = (_Moments.of(c[name], edges) for name in _PHASES)
+    lasted = np.where(token_start.there, c["token_end_s"] - c["token_start_s"], 1.0)
+    some = np.where(lasted > 0, lasted, 1.0)
+    running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
+    done_s = c["arrival_s"] + c["e2e_s"]
+    after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
+    batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
+    came_s, began_s = (times_s - first_s for times_s in _waiting(columns, result))
+    widths = np.diff(edges)
+    values = (
+        _number(done_s, edges) / widths,
+        _number(c["prompt_end_s"], edges) / widths + _mean_number(token_start, token_end, edges, after_first),
+        _mean_number(_Moments.of(came_s, edges), _Moments.of(began_s, edges), edges),
+        _kv_tokens(c, sequences, edges) / max(capacity, 1),
+        batch / max(len(result.instances["name"]), 1),
+    )
+    steps = tuple(int(edge) for edge in edges[:-1])
+    curves = dict(zip(TIME_CURVES, values, strict=True))
+    if any(map(_has_run, result.unserved["state"])):
+        curves = {name: curve for name, curve in curves.items() if name in _OF_ARRIVALS_AND_ENDS}
+    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves.items()}
+
+
+def _has_run(state: object) -> bool:
+    known = RequestState(str(state))
+    return known.outcome == UNFINISHED and known not in _NOT_STARTED
+
+
+def unserved_words(state: str) -> str:
+    """What became of requests, in words, by a key of `Derived.unserved`. Tables made before the states were data have
+    words as their keys: those are said as they are."""
+    try:
+        known = RequestState(state)
+    except ValueError:
+        return state
+    return f"{known.outcome}: {known.sentence()}"
+
+
+def _edges(end_s: float) -> Floats:
+    rough_s = round(end_s, DECIMALS) / MOST_STEPS
+    width_s = next((width for width in _WIDTHS_S if width >= rough_s), int(np.ceil(rough_s / 60)) * 60)
+    edges: Floats = np.arange(0.0, end_s, width_s)
+    if (
+        len(edges) > 1 and round(end_s - edges[-1], DECIMALS) < width_s / 2
+    ):  # in a sliver of a step a single request looks like a burst
+        edges = edges[:-1]
+    return np.append(edges, end_s)
+
+
+def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
+    """How many moments fall into each step."""
+    return np.histogram(np.minimum(since(0.0, times_s), edges[-1]), edges)[0]
+
+
+def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, Floats]:
+    """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
+    left = [
+        float(str(arrival_s))
+        for arrival_s, state in zip(result.unserved["arrival_s"], result.unserved["state"], strict=True)
+        if state == RequestState.WAITS_FOR_PROMPT
+    ]
+    ends = np.full(len(left), result.end_s)
+    return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """A column of times: where there are any, and at which of the edges each has first passed."""
+
+    there: npt.NDArray[np.bool_]
+    times_s: Floats  # 0 where there is none
+    passed: npt.NDArray[np.intp]  # as many as there are edges, where none
+
+    @classmethod
+    def of(cls, column: Floats, edges: Floats) -> _Moments:
+        """`edges` start at 0 and are equally far apart, but for the last one."""
+        there = np.isfinite(column)
+        times_s = np.where(there, column, 0.0)
+        passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)
+        passed[times_s > edges[-1]] = len(edges)
+        return cls(there, times_s, passed)
+
+    def time_since(self, rows: npt.NDArray[np.bool_], weights: Floats | None, at: Floats) -> Floats:
+        """The sum over some moments of weight times the time since then, at each edge."""
+        times_s, passed = (self.times_s, self.passed) if rows.all() else (self.times_s[rows], self.passed[rows])
+        weighted = times_s if weights is None else times_s * weights
+        weight_sum = np.cumsum(np.bincount(passed, weights, len(at))[: len(at)])
+        moment_sum = np.cumsum(np.bincount(passed, weighted, len(at))[: len(at)])
+        return np.asarray(weight_sum * at - moment_sum, dtype=np.float64)
+
+
+def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) -> Floats:
+    """The mean KV cache held, in tokens: during a transfer at both of its ends."""
+    prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
+    sent, received, end = columns["transfer_start_s"], columns["transfer_end_s"], columns["token_end_s"]
+    released = _Moments.of(np.where(np.isfinite(sent), received, end), edges)
+    ended = _Moments.of(end, edges)
+    return (
+        _mean_number(_Moments.of(columns["prompt_start_s"], edges), released, edges, prompt)
+        + _mean_number(_Moments.of(sent, edges), ended, edges, prompt)
+        + _mean_number(_Moments.of(columns["token_start_s"], edges), ended, edges, decode)
+    )
+
+
+def _mean_number(starts: _Moments, ends: _Moments, edges: Floats, weights: Floats | None = None) -> Floats:
+    """How many intervals (by weight) hold the time, as the mean over each step; those without a start are none."""
+    there = starts.there & ends.there
+    weight = weights if weights is None or there.all() else weights[there]
+    so_far = starts.time_since(there, weight, edges) - ends.time_since(there, weight, edges)
+    return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
+
+
+def capacity_tokens(spec: SimSpec) -> int:
+    """The KV cache that fits into all instances of a cluster together, in tokens."""
+    models = {application.application_id: application.model for application in spec.applications}
+    machines, tokens = Machines(spec.servers), 0
+    for state in spec.start_states:
+        for plan in START_STATES[state.kind](state, machines.take(state)):
+            tokens += instance_memory(models[state.application_id], plan).capacity_tokens
+    return tokens
+
+
+def _sequences(result: SimResult, trace: Trace | None) -> Floats:
+    """How many sequences each completed request stands for."""
+    ids = np.asarray(result.requests["request_id"])
+    if trace is None or (np.asarray(trace.batch_size) == 1).all():
+        return np.ones(len(ids))
+    known = np.asarray(trace.request_id)
+    order = np.argsort(known, kind="stable")
+    rows = order[np.searchsorted(known[order], ids)]
+    return np.asarray(trace.batch_size, dtype=np.float64)[rows]
+
+
+def _described(trace: Trace) -> dict[str, Any]:
+    return {
+        "digest": trace.digest(),
+        "requests": len(trace),
+        "prompt_tokens": int(np.sum(trace.prompt_tokens)),
+        "output_tokens": int(np.sum(trace.output_tokens)),
+        "span_s": trace.arrival_s[-1] - trace.arrival_s[0] if len(trace) else 0.0,  # from the first arrival to the last
+    }
+
+
+def _plain(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -1,0 +1,66 @@
+"""Outcomes as one tidy table: a row a point, a column a parameter or a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from sync.results.slo import Slo
+from sync.results.outcome import Outcome
+from sync.results.figures import provisioned
+from sync.results.verdict import verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PLAIN = (
+    *("name", "system", "design", "workload", "rate", "seed", "key", "index", "status", "error"),
+    *("trace", "cost", "power"),
+    *("cpu_s", "wall_s", "started_at", "version", "git_commit", "trace_identity"),
+)
+
+
+def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
+    """A row an outcome, in order of index: its own fields, the `verdict` by `slo`, `axis/...`, `machines/...` (also by
+    role: `machines/prompt/...`), then the summary's figures and `slo/...`, the verdict as numbers.
+
+    Machines that a point does not have count 0; figures that it does not have are NaN.
+    """
+    import pandas as pd  # here, so that whoever only hands outcomes over does not wait for it
+
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
+    judged = [verdict(outcome, slo) for outcome in ordered]
+    figures = [{**o.summary, **one.figures(), **provisioned(o)} for o, one in zip(ordered, judged, strict=True)]
+    frame = pd.DataFrame(map(_row, ordered, (one.text for one in judged), figures))
+    if frame.empty:
+        return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
+    columns = [str(column) for column in frame]
+    machines = [column for column in columns if column.startswith("machines/")]
+    frame[machines] = frame[machines].fillna(0).astype("int64")
+    frame["rate"] = frame["rate"].astype("float64")
+    for column in [c for c in columns if c.startswith("axis/") and len({type(v) for v in frame[c].dropna()}) > 1]:
+        frame[column] = frame[column].map(_as_text)  # one type a column, as Parquet demands
+    for column in ("error", "git_commit"):
+        frame[column] = frame[column].astype("string")
+    summary = sorted({name for row in figures for name in row})
+    return frame[[c for c in columns if c not in summary] + summary]
+
+
+def _row(outcome: Outcome, verdict_text: str, figures: Mapping[str, float]) -> dict[str, object]:
+    roles = {f"{role}/{sku}": count for role, machines in outcome.roles.items() for sku, count in machines.items()}
+    return {
+        **{name: getattr(outcome, name) for name in _PLAIN},
+        "verdict": verdict_text,
+        "overrides": " ".join(outcome.overrides),
+        **{f"axis/{name}": _axis(value) for name, value in outcome.axes.items()},
+        **{f"machines/{name}": count for name, count in {**outcome.machines, **roles}.items()},
+        **figures,
+    }
+
+
+def _axis(value: object) -> object:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None or value != value else str(value)

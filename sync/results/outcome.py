@@ -1,0 +1,173 @@
+"""What a sweep hands over: one `Outcome` a point, one `SweepInfo` a sweep, and the `ResultSink` that takes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, Protocol, get_args
+
+from sim_core.errors import SpecError
+from sync.results.slo import PAPER, Slo
+from sync.results.former import facts_of_former
+from sync.results.point_id import PointId, Roles
+from sync.results.slo_file import parse_slo, slo_of_text
+
+# Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
+FACTS_OF_A_POINT = ("name", "system", "index", "design", "workload", "rate", "roles")
+Status = Literal["completed", "stopped", "failed"]
+# Both become file names: neither may climb out of its folder.
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
+
+    `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` (requests a second;
+    None: the workload has no rate) and `seed` say what the point is, see `PointId`; `name` is only displayed.
+    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles), `cost` is in
+    dollars an hour, `power` in the machines' power weights, `watts` by nameplate (0: unknown), `started_at` is an
+    ISO 8601 time in UTC. `summary` holds what was measured; whether that is within an SLO is `sync.analysis.verdict`'s to say.
+    Its figures of goodput count requests that meet `goodput_limits` (by column of the requests). A failed point has an
+    `error` and an empty `summary`; one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but
+    no figures of requests.
+    """
+
+    name: str
+    system: str
+    design: str
+    workload: str
+    key: str
+    index: int
+    overrides: tuple[str, ...]
+    axes: dict[str, object]
+    machines: dict[str, int]
+    cost: float
+    power: float
+    rate: float | None
+    trace: str
+    trace_identity: str
+    seed: int
+    status: Status
+    error: str | None = None
+    summary: dict[str, float] = field(default_factory=dict)
+    requests_parquet: bytes = field(default=b"", repr=False)
+    config_yaml: str = field(default="", repr=False)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    started_at: str = ""
+    version: str = ""
+    git_commit: str | None = None
+    watts: float = 0.0
+    roles: Roles = field(default_factory=dict)
+    goodput_limits: dict[str, float] = field(default_factory=PAPER.of_each_request)
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"not a content key: {self.key!r}")
+        if self.status not in get_args(Status):
+            raise ValueError(f"not a status: {self.status!r}")
+
+    @property
+    def point_id(self) -> PointId:
+        """What the point is, whatever it is called."""
+        return PointId(self.design, self.workload, self.rate, self.seed)
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Outcome:
+        """The outcome with what the experiment now says of its point; unknown facts are left out."""
+        return replace(self, **{name: facts[name] for name in FACTS_OF_A_POINT if name in facts})
+
+    @property
+    def unserved(self) -> float:
+        """How many requests were rejected or left unfinished, as far as the summary tells."""
+        return sum(self.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}
+        values["overrides"] = list(self.overrides)
+        values["axes"] = dict(self.axes)
+        values["machines"] = dict(self.machines)
+        values["roles"] = {role: dict(machines) for role, machines in self.roles.items()}
+        values["summary"] = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
+        return values
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
+        """The inverse of `to_json_dict`; the Parquet bytes come beside it. Outcomes of before `design` and `workload`
+        were kept are read as well (`sync.results.former`).
+
+        Raises ValueError where a field is missing, unknown or not what it should be.
+        """
+        plain = dict(values)
+        try:
+            plain |= facts_of_former(plain)
+            plain["overrides"] = tuple(plain["overrides"])
+            plain["summary"] = {name: float(v) for name, v in plain["summary"].items() if not name.startswith("slo/")}
+            return cls(**plain, requests_parquet=requests_parquet)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an outcome: {error}") from error
+
+
+def checksum(outcome: Mapping[str, Any]) -> str:
+    """The SHA-256 of an outcome's JSON values, whatever their layout: who edits a figure by hand does not match it."""
+    text = json.dumps(outcome, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SweepInfo:
+    """The sweep that outcomes belong to. `name` is the experiment's, `points` counts all of its points,
+    `sweep_id` is one for every start of the same expanded experiment, `command` is the line that started it, `slo` the
+    limits that the experiment sets."""
+
+    name: str
+    description: str
+    sweep_id: str
+    experiment_text: str
+    points: int
+    command: str
+    slo: Slo = PAPER
+
+    def __post_init__(self) -> None:
+        if not _SWEEP_NAME.fullmatch(self.name):
+            reason = "a sweep's name is made of letters, digits, spaces and . _ - (it names a folder)"
+            raise SpecError(reason, key="name", value=self.name)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The sweep's facts as values that JSON can hold."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"slo": self.slo.as_plain()}
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any]) -> SweepInfo:
+        """The inverse of `to_json_dict`; unknown entries are left out, and where no SLO was kept it is the one that
+        the experiment's text says. Raises ValueError for what is no sweep."""
+        try:
+            known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
+            text, source = str(values["experiment_text"]), f"{values['name']}'s experiment"
+            slo = parse_slo(values["slo"], source, "slo") if "slo" in values else slo_of_text(text, source)
+            return cls(**known, slo=slo)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a sweep: {error}") from error
+
+
+class ResultSink(Protocol):
+    """Takes results to where people look at them. Used by one thread at a time."""
+
+    def open(self, sweep: SweepInfo) -> None:
+        """Get ready for `sweep`; called before the first `write`, and again after a failure."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Deliver one outcome, all of it or an exception. Writing a key twice equals writing it once;
+        one that is not failed takes the place of a failed one."""
+
+    def page(self) -> str | None:
+        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: nowhere."""
+
+    def close(self) -> None:
+        """Let go of files and connections; what was written stays."""

@@ -1,0 +1,134 @@
+"""Reading service level objectives: from a file, or from an experiment's text.
+
+    # my_slo.yaml: every limit that is given must hold
+    slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p99: 5}}   # times as long as the request alone on a DGX-A100
+    seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}
+
+An experiment has these lines under `slo`, or the name of a file that has them (below its own folder, or configs/).
+
+A run is within the SLO when every request was served and every percentile given is at most its limit. A single request
+is good when each of its phases meets the limit of the highest percentile that is given for it (the paper's SLO: TTFT 6,
+TBT 5, E2E 5 times as long as alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sim_core.errors import SpecError, choices
+from sim_core.reference import METRICS
+from sync.results.slo import PAPER, UNITS, Limits, Slo
+
+
+def read_slo(path: Path) -> Slo:
+    """The SLO that a file says. Raises SpecError, in one line: not there, not YAML, an unknown key, a bad limit."""
+    source = str(path)
+    try:
+        return parse_slo(yaml.load(path.read_text(encoding="utf-8"), _StrictLoader), source)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        raise SpecError(f"not YAML: {getattr(error, 'problem', None) or 'cannot be read'}", source=place) from error
+    except FileNotFoundError as error:
+        there = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such file of limits{choices(path.name, there)}", source=source) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
+
+
+def slo_of_text(text: str, source: str) -> Slo:
+    """What the text of an experiment file says. Raises SpecError."""
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return PAPER  # nothing that a sweep could have been started with
+    return slo_of_experiment(told if isinstance(told, dict) else {}, source)
+
+
+def slo_of_experiment(content: Mapping[str, Any], source: str, folders: Sequence[Path] = ()) -> Slo:
+    """What an experiment's `slo` says, the paper's where it has none; a text names a file of limits below one of
+    `folders`. Raises SpecError."""
+    own = content.get("slo")
+    if isinstance(own, str):
+        try:
+            return read_slo(_file_of_limits(own, source, folders))
+        except (OSError, ValueError) as error:  # a name that no file can have
+            reason = f"no file has such a name ({getattr(error, 'strerror', None) or error})"
+            raise SpecError(reason, key="slo", value=own, source=source) from error
+    return PAPER if own is None else parse_slo(own, source, "slo")
+
+
+def _file_of_limits(name: str, source: str, folders: Sequence[Path]) -> Path:
+    """The file called `name` in the first of the folders that has it. Raises SpecError, also where it leads out."""
+    if not folders:
+        raise SpecError("write the limits here, as `name: value` lines", key="slo", value=name, source=source)
+    inside = [folder / name for folder in folders if (folder / name).resolve().is_relative_to(folder.resolve())]
+    if (found := next((path for path in inside if path.is_file()), None)) is not None:
+        return found
+    if len(inside) < len(folders):
+        told = " and ".join(map(str, folders))
+        raise SpecError(f"leads out of {told}, where files of limits are", key="slo", value=name, source=source)
+    there = [str(path.relative_to(folder)) for folder in folders for path in sorted(folder.glob("slo/*.y*ml"))]
+    told = choices(name, there) if there else f"; looked in {', '.join(map(str, folders))}"
+    raise SpecError(f"no such file of limits{told}", key="slo", value=name, source=source)
+
+
+def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
+    """The SLO that plain values say; `source` and `key` name the place in errors. Raises SpecError."""
+    limits: dict[str, Limits] = {}
+    for unit, phases in _entries(raw, tuple(UNITS), source, key).items():
+        of = _entries(phases, METRICS, source, _join(key, unit))
+        limits[unit] = {
+            phase: {
+                name: _limit(value, source, _join(key, unit, phase, name))
+                for name, value in _entries(given, UNITS[unit][1], source, _join(key, unit, phase)).items()
+            }
+            for phase, given in of.items()
+        }
+    return Slo(**{unit: _ordered(unit, limits[unit]) for unit in limits})
+
+
+def _ordered(unit: str, limits: Limits) -> Limits:
+    """The limits in one order, however they were written: equal limits are the same text everywhere."""
+    return {
+        metric: {name: limits[metric][name] for name in UNITS[unit][1] if name in limits[metric]}
+        for metric in METRICS
+        if metric in limits
+    }
+
+
+def _entries(raw: object, allowed: tuple[str, ...], source: str, key: str) -> dict[str, Any]:
+    if not isinstance(raw, dict) or not raw:
+        reason = f"expected `name: value` lines, of {', '.join(allowed)}"
+        raise SpecError(reason, key=key or "the SLO", value=raw, source=source)
+    for name in raw:
+        if name not in allowed:
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=_join(key, str(name)), source=source)
+    return raw
+
+
+def _limit(value: object, source: str, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+        raise SpecError("a limit is a number above 0", key=key, value=value, source=source)
+    return float(value)
+
+
+def _join(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML's own reader would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if name.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name.value} is there twice", name.start_mark)
+            seen.add(name.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,214 @@
+"""Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run.
+
+It holds the finished points of the experiment as it is now, whichever start ran them. A point that was run again by
+newer code is there once: as it was last started; `.superseded` counts what is left out for that, and `.left_out` the
+points that the experiment no longer has (`load_sweep(..., everything=True)` counts them in).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim_core.errors import SpecError, choices
+from sync.results.slo import PAPER, Slo
+from sync.results.outcome import Outcome
+from sync.results.frame import runs_frame
+from sync.results.goodput import PREFIX, by_slo, must_be_counted
+from sync.results.privacy import one_line
+from sync.results.slo_file import read_slo
+from sync.results.sources import PLACES, Source, names_in
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow.dataset as ds
+
+RESULTS = Path("results")
+_FEW = 3  # of the runs, named in an error
+# Columns of a run that `requests_where` adds to its requests.
+_OF_A_RUN = {
+    **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
+    **{"rate": "double", "seed": "int64"},
+}
+
+
+class Sweep:
+    """The results of one sweep, read from their source when they are asked for."""
+
+    def __init__(self, name: str, source: Source, *, everything: bool = False, slo: Slo | None = None) -> None:
+        """`everything`: also the points that the experiment had before it was changed. `slo`: what runs are judged by,
+        in place of the experiment's own limits."""
+        self.name, self.source, self._everything, self._slo = name, source, everything, slo
+
+    @cached_property
+    def slo(self) -> Slo:
+        """What runs are judged by: the limits that were asked for, else the experiment's, else the paper's."""
+        return self._slo or self.source.slo() or PAPER
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """By key, without the tables of requests: the finished points of the experiment as it is now (where the source
+        does not tell, or with `everything`, all), of several of one name the newest.
+
+        What is torn is left out: the next start does it again.
+        """
+        asked_for = frozenset() if self._everything else self.source.asked_for()
+        return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
+
+    @cached_property
+    def _newest(self) -> dict[str, Outcome]:
+        last = self.source.last_started()
+        newest: dict[tuple[object, ...], Outcome] = {}
+        for outcome in self.finished.values():
+            same = (outcome.system, outcome.point_id, outcome.trace)
+            other = newest.get(same)
+            if other is None or _age(outcome, last) > _age(other, last):
+                newest[same] = outcome
+        return {outcome.key: outcome for outcome in newest.values()}
+
+    @property
+    def superseded(self) -> int:
+        """How many finished points are left out, since there is a newer run of the same point."""
+        return len(self.finished) - len(self._newest)
+
+    @property
+    def left_out(self) -> int:
+        """How many finished points are left out, since the experiment no longer has them."""
+        return len(self._newest) - len(self.outcomes)
+
+    @cached_property
+    def finished(self) -> dict[str, Outcome]:
+        """By key: also what is superseded."""
+        return self.source.outcomes()
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row a point: parameters, machines, cost, every figure of its summary, and the verdict (`runs_frame`)."""
+        return runs_frame(map(self.with_goodput, self.outcomes.values()), self.slo)
+
+    def with_goodput(self, outcome: Outcome) -> Outcome:
+        """An outcome of the sweep with goodput by the sweep's `slo`, which is counted anew where it must be."""
+        if not must_be_counted(outcome, self.slo):
+            return outcome
+        return by_slo(outcome, self.slo, self.source.requests_file(outcome.key))
+
+    def requests(self, key: str) -> pd.DataFrame:
+        """A row a request of the run whose key starts with `key`.
+
+        Raises SpecError when no run or several do, or when the run left no table.
+        """
+        import pandas as pd
+
+        outcome = self.one(key)
+        path = self.source.requests_file(outcome.key)
+        if path is None:
+            raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
+        with sound_table(outcome, path):
+            return pd.read_parquet(path)
+
+    def _beside(self) -> str:
+        return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
+
+    def one(self, key: str) -> Outcome:
+        """The run whose key starts with `key`. Raises SpecError when no run or several do."""
+        matching = [known for known in self.outcomes if known.startswith(key)]
+        if len(matching) != 1:
+            reason = f"several runs have it{_some(matching)}" if matching else f"no run has it{_some(self.outcomes)}"
+            told = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
+            raise SpecError(told, key="key", value=key)
+        return self.outcomes[matching[0]]
+
+    def requests_where(self, **conditions: object) -> ds.Dataset:
+        """The requests of all runs that meet the conditions, as one Arrow dataset that reads only what is asked of it.
+
+        A condition is a column of `runs` (`axis/...` also by its bare name) and its value, or a list of values:
+        `requests_where(system="splitwise-ha", rate=[8, 16])`. The dataset has the run's key, name, system, design,
+        workload, rate and seed beside the columns of its requests. Raises SpecError for an unknown column, or when no
+        run is left.
+        """
+        return _dataset(self.where(**conditions), self.source)
+
+    def where(self, **conditions: object) -> list[Outcome]:
+        """The runs that meet the conditions (see `requests_where`), in order of index."""
+        # Goodput by other limits is counted in the tables of requests: not for conditions that do not ask for it.
+        on_goodput = any(PREFIX in name or "/good_" in name for name in conditions)
+        runs = self.runs if on_goodput else runs_frame(self.outcomes.values(), self.slo)
+        for name, wanted in conditions.items():
+            column = next((c for c in (name, f"axis/{name}") if c in runs), None)
+            if column is None:
+                raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
+            runs = runs[runs[column].isin(_listed(wanted))]
+        if runs.empty:
+            if not conditions:
+                raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
+            told = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
+            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=told)
+        return [self.outcomes[key] for key in runs["key"]]
+
+
+def _some(keys: Collection[str]) -> str:
+    """A few of the keys, each as short as people type them."""
+    if not keys:
+        return ""
+    more = f" and {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
+    return f" ({', '.join(key[:10] for key in islice(keys, _FEW))}{more})"
+
+
+def _listed(wanted: object) -> list[object]:
+    return list(wanted) if isinstance(wanted, (list, tuple, set, frozenset, range)) else [wanted]
+
+
+def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    import pyarrow.fs as fs
+    import pyarrow.parquet as pq
+
+    found = [(outcome, path) for outcome in outcomes if (path := source.requests_file(outcome.key)) is not None]
+    if not found:
+        raise SpecError("none of these runs left a table of requests", key="where")
+    schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
+    for outcome, path in found:
+        with sound_table(outcome, path):
+            # absolute: PyArrow takes run:1/x.parquet for an address
+            schemas.append(pq.read_schema(path.absolute()).remove_metadata())
+    return ds.FileSystemDataset.from_paths(
+        [str(path) for _, path in found],
+        schema=pa.unify_schemas(schemas),
+        format=ds.ParquetFileFormat(),
+        filesystem=fs.LocalFileSystem(),
+        partitions=[_says(outcome) for outcome, _ in found],
+    )
+
+
+@contextmanager
+def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
+    """Raise SpecError, naming run and file, where reading a run's table shows that it is not what was written."""
+    try:
+        yield
+    except (ValueError, OSError) as error:  # Arrow's own errors are ValueErrors
+        if isinstance(error, OSError) and error.errno is not None:  # the system's: a full disk is no torn table
+            raise
+        reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"
+        raise SpecError(reason, key="run", value=outcome.name) from error
+
+
+def _says(outcome: Outcome) -> ds.Expression:
+    """What is true of all rows of a run's table."""
+    import pyarrow.dataset as ds
+
+    said = ds.scalar(True)
+    for name in _OF_A_RUN:
+        value = getattr(outcome, name)
+        said = said & (ds.field(name).is_null() if value is None else ds.field(name) == value)
+    return said
+
+
+def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
+    """Greater for the newer: what the last start asked for is up to date, whenever it was run."""
+    return outcome.key in last, outcome.started_at, outcome.key

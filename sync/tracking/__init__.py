@@ -1,0 +1,1 @@
+"""Results in MLflow: the store, what is written into it, and reading it back."""

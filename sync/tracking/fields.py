@@ -1,0 +1,278 @@
+"""An outcome as MLflow's words: parameters, metrics and tags, all clean. Knows the names, not MLflow."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import hashlib
+import io
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from sync.analysis.standing import Standing
+from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
+from sync.results.figures import provisioned
+from sync.results.outcome import Outcome, SweepInfo
+from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
+from sync.results.point_id import rate_text
+from sync.results.privacy import Scrubber
+from sync.results.slo import Slo
+from sync.tracking.judged import LONGEST_TAG, WITHIN_METRIC, fact_tags, judged_metrics, judged_tags
+from sync.tracking.page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
+from sync.tracking.store import DatasetInput
+
+KEY_TAG = "config.hash"
+SWEEP_TAG = "sweep.id"
+FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
+REPORT_TAG = "sweep.report"
+SAME_TAG = "point.identity"
+COLOR_TAG = "mlflow.runColor"
+OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
+REQUESTS_FILE = "requests.parquet"
+_COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
+_PROVISIONED = {
+    f"{part}/{good}requests_per_{what}"
+    for part, what in (("cost", "dollar"), ("power", "kwh"))
+    for good in ("", "good_")
+}
+NOT_IN_SUMMARY = frozenset(
+    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts", *_PROVISIONED}
+)  # metrics of ours beside it
+CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
+_LONGEST_DIGEST = 36
+_LONGEST_REST = 1500
+# Statistics between those that are compared.
+_NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
+_IN_QUOTES = re.compile(r"'([^'\\]*)'")  # as an override has a name that looks like a number
+_SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
+
+
+def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
+    """What was chosen, in the order in which it tells points apart; a later name never replaces an earlier one."""
+    schedulers = [m["name"] for o in outcome.overrides if (m := _SCHEDULER.fullmatch(o.lstrip("+")))]
+    chosen: dict[str, object] = {
+        "system": outcome.system,
+        "machines": " + ".join(f"{count} {sku}" for sku, count in outcome.machines.items()),
+        "scheduler": schedulers[-1] if schedulers else None,
+        "rate": None if outcome.rate is None else rate_text(outcome.rate),
+        "workload": outcome.workload,
+        "seed": outcome.seed,
+        "trace": outcome.trace,
+        "design": outcome.design,
+        **{f"{role}_machines": sum(machines.values()) for role, machines in outcome.roles.items()},
+    }
+    for name, value in outcome.axes.items():
+        chosen.setdefault(name, value)
+    for sku, count in outcome.machines.items():
+        chosen.setdefault(f"machines.{sku}", count)
+    for override in outcome.overrides:
+        name, _, value = override.lstrip("+~").partition("=")
+        in_quotes = _IN_QUOTES.fullmatch(value)
+        chosen.setdefault(name, in_quotes[1] if in_quotes else value)
+    return {_name(k): scrub(_text(v)) for k, v in chosen.items() if v is not None and _text(v)}
+
+
+def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    """What came out, in sections, and whether that is within `slo`; numbers that are not finite are not numbers to plot
+    and stay away."""
+    values = {
+        **key_figures(outcome),
+        **judged_metrics(outcome, slo),
+        **provisioned(outcome),
+        _COST: outcome.cost,
+        _POWER: outcome.power,
+        _CPU: outcome.cpu_s,
+        _WALL: outcome.wall_s,
+    }
+    return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+
+
+def key_figures(outcome: Outcome) -> dict[str, float]:
+    """The summary's figures that are metrics: what is compared. The others go with the run too (`OUTCOME_TAG`)."""
+    rest = _rest(outcome)
+    return {name: value for name, value in outcome.summary.items() if name not in rest}
+
+
+def _rest(outcome: Outcome) -> dict[str, float]:
+    rest = {name: v for name, v in outcome.summary.items() if _NO_KEY_FIGURE.search(name) and math.isfinite(v)}
+    return rest if len(json.dumps(rest)) <= _LONGEST_REST else {}
+
+
+def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
+    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings. The
+    first is what a run is tagged with, the second what runs were tagged with that older versions wrote, by their name.
+
+    Single runs do not belong to an experiment whose settings could have changed: theirs tell them apart.
+    """
+    settings = () if sweep.points else outcome.overrides
+    rate = "" if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.system, outcome.design, outcome.workload, rate, str(outcome.seed), outcome.trace, *settings)
+    former = (outcome.name, outcome.trace, str(outcome.seed), *settings)
+    return _short_digest(("facts", *facts)), _short_digest(former)
+
+
+def _short_digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def tags(
+    outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, unserved: Mapping[str, int], color: str = ""
+) -> dict[str, str]:
+    """Who, what and from where: the tags that group runs and find them again."""
+    values: dict[str, str | None] = {
+        SWEEP_TAG: sweep.sweep_id,
+        KEY_TAG: outcome.key,
+        SAME_TAG: same_point(outcome, sweep)[0],
+        SUPERSEDED_TAG: "false",
+        **judged_tags(outcome, sweep.slo, unserved, scrub),
+        **fact_tags(outcome),
+        "system": outcome.system,
+        "trace": outcome.trace,
+        "point.name": outcome.name,
+        "point.index": str(outcome.index),
+        "trace.identity": outcome.trace_identity,
+        "version": outcome.version,
+        "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
+        "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
+        "reproduce": reproduce(outcome, scrub),
+        OUTCOME_TAG: _plain_json(outcome, scrub),
+        "mlflow.user": _user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": sweep.command,
+        "mlflow.source.git.commit": outcome.git_commit,
+        COLOR_TAG: color,
+    }
+    return {k: _cut(scrub(v), LONGEST_TAG) for k, v in values.items() if v}
+
+
+def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
+    """The line that makes the run again, in a checkout of its commit."""
+    return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
+
+
+def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
+    """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
+    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet), "figures": _rest(outcome)}
+    for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
+        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= LONGEST_TAG:
+            break
+        del values[left_out]
+    return _json(values, scrub)
+
+
+def _json(value: object, scrub: Scrubber) -> str:
+    """Scrubbed before it is escaped: an escaped secret would not be known for one."""
+    return json.dumps(_scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
+
+
+def _scrubbed(value: object, scrub: Scrubber) -> object:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {str(name): _scrubbed(part, scrub) for name, part in value.items()}
+    return [_scrubbed(part, scrub) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
+    """The curves as (name, value, step)."""
+    return [
+        (_name(name), value, step)
+        for name, curve in derived.series.items()
+        for step, value in zip(curve.steps, curve.values, strict=True)
+    ]
+
+
+def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
+    """The trace that was served. The digest is of its contents, where the run says so, else of what makes it."""
+    described = dict(derived.trace)
+    digest = str(described.pop("digest", outcome.trace_identity))
+    source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
+    columns = ("request_id", "arrival_timestamp", "prompt_size", "token_size")
+    schema = [{"name": name, "type": "double" if name.endswith("stamp") else "long"} for name in columns]
+    return DatasetInput(
+        name=scrub(outcome.trace)[:500],
+        digest=digest[:_LONGEST_DIGEST],
+        source_type="trace",
+        source=_json(source, scrub),
+        schema=json.dumps({"mlflow_colspec": schema}),
+        profile=_json(described, scrub),
+    )
+
+
+def experiment_tags() -> dict[str, str]:
+    """What is the same for every experiment: its saved view, and (for elder servers) that these are no traces."""
+    return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
+
+
+def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
+    """What a run of the store says about its design."""
+    return Standing(
+        design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
+        rate=run_metrics.get(RATE_METRIC),
+        within=run_metrics.get(WITHIN_METRIC) == 1.0,
+        verdict=run_tags.get("verdict", ""),
+        cost=run_metrics.get(_COST, 0.0),
+        color=run_tags.get(COLOR_TAG, ""),
+        seed=int(seed) if (seed := run_tags.get("seed", "")).isdecimal() else 0,
+    )
+
+
+def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
+    """The artifacts by name; none of them hangs on the SLO, but for the goodput among the figures."""
+    commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
+    contents = {
+        REQUESTS_FILE: outcome.requests_parquet,
+        "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
+        "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
+        "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
+        "config.yaml": scrub(outcome.config_yaml).encode(),
+        "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
+        "error.txt": scrub(outcome.error or "").encode(),
+    }
+    return {name: content for name, content in contents.items() if content}
+
+
+def _csv(columns: Mapping[str, Sequence[object]]) -> bytes:
+    """A table that the interface shows; nothing where there are no rows."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode() if any(columns.values()) else b""
+
+
+def start_ms(outcome: Outcome) -> int:
+    """When the point started, in milliseconds since 1970; now, where the outcome does not say."""
+    try:
+        started = datetime.fromisoformat(outcome.started_at)
+    except ValueError:
+        started = datetime.now(UTC)
+    if started.tzinfo is None:
+        started = started.replace(tzinfo=UTC)
+    return int(started.timestamp() * 1000)
+
+
+def _name(name: str) -> str:
+    return _NOT_IN_A_NAME.sub("_", name)[:250]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser().rpartition("/")[2].rpartition("\\")[2]
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"

@@ -1,0 +1,80 @@
+"""What MLflow says of a run that hangs on the SLO, and is brought up to date when the experiment's limits change."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+
+from sim_core.errors import SpecError
+from sync.results.curves import unserved_words
+from sync.results.outcome import Outcome
+from sync.results.point_id import rate_text
+from sync.results.privacy import Scrubber
+from sync.results.slo import Slo
+from sync.results.slo_file import parse_slo
+from sync.results.verdict import verdict
+from sync.tracking.page import RATE_METRIC, SERVED_METRIC
+
+SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
+WITHIN_METRIC = "slo/within"
+NOTE_TAG = "mlflow.note.content"
+# Metrics that hang on the SLO; another SLO may have none of that name.
+JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
+FACT_TAGS = ("design", "workload", "rate", "seed")
+LONGEST_TAG = 4000
+
+
+def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    """Whether the run is within `slo`, its rate as a number to sort and plot by, and what of it is served within the
+    SLO: all or nothing. None of it for a failed run, of which nothing is known."""
+    rate = {} if outcome.rate is None else {RATE_METRIC: outcome.rate}
+    if outcome.status == "failed":
+        return rate
+    within = float(verdict(outcome, slo).within)
+    served = {} if outcome.rate is None else {SERVED_METRIC: within * outcome.rate}
+    return {**rate, **served, WITHIN_METRIC: within}
+
+
+def judged_tags(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> dict[str, str]:
+    """The tags that hang on the SLO, which may change after a run was written."""
+    return {
+        "verdict": verdict(outcome, slo).text,
+        SLO_TAG: slo_text(slo),
+        NOTE_TAG: _note(outcome, slo, unserved, scrub),
+    }
+
+
+def slo_text(slo: Slo) -> str:
+    """The limits as JSON, one text for equal limits."""
+    return json.dumps(slo.as_plain(), separators=(",", ":"))
+
+
+def slo_of_json(text: str) -> Slo | None:
+    """The inverse of `slo_text`; None for what is none."""
+    try:
+        return parse_slo(json.loads(text))
+    except (ValueError, SpecError):
+        return None
+
+
+def fact_tags(outcome: Outcome) -> dict[str, str]:
+    """What the point is, a tag a fact: filters such as `tags.rate = "0.3"` work."""
+    rate = None if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
+
+
+def _note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
+    """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
+    told = verdict(outcome, slo).text
+    lines = [f"**{told[:1].upper()}{told[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
+    if outcome.error:
+        lines.append(outcome.error.partition("\n")[0])
+    if unserved:
+        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
+    checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
+    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
+    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
+    short = len(again) < LONGEST_TAG // 2
+    return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])

@@ -1,0 +1,192 @@
+"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and its description.
+
+No tag makes the interface (3.17) open an experiment on its runs: it goes by the address alone, or by what the reader
+chose last. So the address is what people are given, and it names a view that lists the best designs first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from sync.analysis.standing import DesignStanding, Standing, rank
+from sync.report.sweep_page import REPORT_FILE
+from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES
+from sync.results.outcome import SweepInfo
+from sync.results.point_id import rate_text
+
+SUPERSEDED_TAG = "superseded"
+FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
+RATE_METRIC = "load/requests_per_s"
+SERVED_METRIC = "slo/served_per_s"
+# Every run has the tag: a comparison leaves out runs without it, also `!=`.
+CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
+_SEE = f" See `{REPORT_FILE}`"
+_VIEW = "designs"
+_LONGEST_NOTE = 5000  # what also elder servers take
+_MOST_DESIGNS = 15
+_GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
+_SECTIONS = {
+    _VIEW: "Which design?",
+    BY_PERCENTILE: "Times by percentile (step: percent of the requests)",
+    OVER_TIME: "Over simulated time (step: seconds since the first arrival)",
+}
+_MOST_NAMED = 3  # in the one line that is visible before the description is unfolded
+
+
+def page(experiment_id: str, *, charts: bool = False) -> str:
+    """The part of the address behind the server's: the runs of an experiment, as a table or as charts."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={_VIEW}&workflowType=machine_learning{mode}"
+
+
+def report_page(experiment_id: str, report_id: str, file: str = REPORT_FILE) -> str:
+    """The part of the address of the sweep's report, which is a run with an HTML file."""
+    return f"#/experiments/{experiment_id}/runs/{report_id}/artifacts/{file}?workflowType=machine_learning"
+
+
+def report_links(experiment_id: str, report_id: str, full: str = "") -> str:
+    """Links to the sweep's page, and to its full report where there is one; `full` says of how many runs that was."""
+    links = f" · [report]({report_page(experiment_id, report_id)})"
+    address = report_page(experiment_id, report_id, FULL_REPORT_FILE)
+    return f"{links} · [full report]({address}) of {full}" if full else links
+
+
+def with_report_links(description: str, experiment_id: str, report_id: str, full: str) -> str:
+    """A description with these links in place of those that it has."""
+    old = re.escape(report_links(experiment_id, report_id)) + r"( · \[full report\]\([^)]*\) of \S+ runs?)?"
+    return re.sub(old, lambda _: report_links(experiment_id, report_id, full), description, count=1)
+
+
+def report_note(told: str, full: str = "") -> str:
+    """The description of the run that is the sweep's report; `told` is what its runs come to."""
+    more = f", and `{FULL_REPORT_FILE}` (of {full}) for all figures" if full else ""
+    return f"{told.partition(_SEE)[0]}{_SEE}{more}."
+
+
+def saved_view() -> tuple[str, str]:
+    """Name and value of the experiment's tag in which the interface keeps the view called `Designs`."""
+    columns = {
+        "attributes.`Run Name`": 280,
+        "runDateAndNestInfo": 145,  # when it was run
+        "tags.`verdict`": 270,
+        "params.`rate`": 70,
+        "metrics.`run/unfinished`": 120,
+        "metrics.`run/rejected`": 115,
+        f"metrics.`{SERVED_METRIC}`": 145,
+        "metrics.`cost/dollars_per_hour`": 165,
+        "metrics.`ttft/p90_slowdown`": 150,
+        "metrics.`tbt/p90_slowdown`": 150,
+        "metrics.`e2e/p90_slowdown`": 150,
+    }
+    state = {
+        "searchFilter": CURRENT,
+        "orderByKey": f"metrics.`{SERVED_METRIC}`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "selectedColumns": list(columns)[2:],
+        "columnOrder": list(columns),
+        "columnWidths": columns,
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": _charts(),
+        "compareRunSections": [
+            {"uuid": section, "name": name, "display": True, "isReordered": False}
+            for section, name in _SECTIONS.items()
+        ],
+        "isAccordionReordered": True,
+    }
+    view = {"name": "Designs", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state, separators=(",", ":"))}
+    return f"mlflow.sharedViewState.{_VIEW}", json.dumps(view, separators=(",", ":"))
+
+
+def _charts() -> list[dict[str, object]]:
+    """Of each run one point, in its design's colour, and below that its curves."""
+    rate, cost = {"key": "rate", "type": "PARAM"}, {"key": "cost/dollars_per_hour", "type": "METRIC"}
+    by_rate = ("ttft/p90_slowdown", "tbt/p90_slowdown", "e2e/p90_slowdown", SERVED_METRIC, "utilisation/mean")
+    points: list[dict[str, object]] = [
+        {"type": "SCATTER", "metricSectionId": _VIEW, "xaxis": x, "yaxis": {"key": y, "type": "METRIC"}}
+        for x, y in [*((rate, y) for y in by_rate), (cost, SERVED_METRIC)]
+    ]
+    percentiles = [(BY_PERCENTILE, f"{BY_PERCENTILE}/{metric}_s") for metric in ("ttft", "tbt", "e2e")]
+    over_time = [(OVER_TIME, f"{OVER_TIME}/{name}") for name in TIME_CURVES]
+    plain: dict[str, object] = {"xAxisKey": "step", "lineSmoothness": 0}  # smoothed, a percentile is another one
+    lines: list[dict[str, object]] = [
+        {"type": "LINE", "metricSectionId": section, "metricKey": key, "selectedMetricKeys": [key], **plain}
+        for section, key in [*percentiles, *over_time]
+    ]
+    each: dict[str, object] = {"runsCountToCompare": 500}
+    return [{"uuid": f"chart{number}", **each, **chart} for number, chart in enumerate([*points, *lines])]
+
+
+def note(
+    sweep: SweepInfo,
+    experiment_id: str,
+    standings: Iterable[Standing],
+    superseded: int,
+    *,
+    report_id: str = "",
+    full: str = "",
+    unserved: str = "",
+) -> str:
+    """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them.
+
+    `report_id` is the run that is the sweep's report, `full` says of how many runs its full report is (empty: there is
+    none), `unserved` which requests were not served.
+    """
+    designs = rank(standings)
+    links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
+    links += report_links(experiment_id, report_id, full) if report_id else ""
+    by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
+    best = f"**Most requests within the SLO{by}:** {summary(designs)}" if any(d.holds for d in designs) else ""
+    first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
+    parts = [" ".join(filter(None, [*first, links])), _what(sweep)]
+    if designs:
+        parts += ["\n".join(_table(designs)), _how(designs, superseded)]
+    text = "\n\n".join(parts)
+    room = _LONGEST_NOTE - len(text) - len("\n\n```yaml\n\n```")
+    experiment = sweep.experiment_text.rstrip()
+    if not experiment or room < 100:
+        return text[:_LONGEST_NOTE]
+    return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
+
+
+def summary(designs: Iterable[DesignStanding]) -> str:
+    """The designs that serve most, in one line."""
+    good = [design for design in designs if design.holds]
+    named = ", ".join(
+        _plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]
+    )
+    more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
+    return f"{named}{more}."
+
+
+def _what(sweep: SweepInfo) -> str:
+    return sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+
+
+def _table(designs: list[DesignStanding]) -> list[str]:
+    lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
+    for d in designs[:_MOST_DESIGNS]:
+        up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.worse is None else "-"
+        then = "" if d.worse is None else d.worse.verdict
+        then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
+        lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
+    left = len(designs) - _MOST_DESIGNS
+    return [*lines, f"| and {left} more | | | |"] if left > 0 else lines
+
+
+def _how(designs: list[DesignStanding], superseded: int) -> str:
+    rates = [rate for d in designs for rate in (d.best, d.worse.rate if d.worse else None) if rate is not None]
+    example = f'`params.rate = "{rate_text(rates[0])}"` or ' if rates else ""
+    told = f"Type {example}``metrics.`slo/within` = 1`` above the runs to see only those; group by the tag `design`."
+    if not superseded:
+        return told
+    runs = "1 run is" if superseded == 1 else f"{superseded} runs are"
+    return f"{told} {runs} superseded (the same point was run again by newer code or settings): `{CURRENT}` hides them."
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")

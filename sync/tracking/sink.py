@@ -1,0 +1,229 @@
+"""Results into MLflow: an experiment a name, a flat run a point, and a run that is the sweep's report.
+
+A run is FINISHED (or FAILED, for a failed point) only when everything of it is there; whatever else is found
+under a point's key is a remnant and is replaced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sync.analysis.standing import name_by_rate, rank
+from sync.report.sweep_page import ReportRow, report_files
+from sync.results.curves import Derived
+from sync.results.goodput import by_slo
+from sync.results.outcome import Outcome, SweepInfo
+from sync.results.parquet import read_derived
+from sync.results.privacy import Scrubber
+from sync.tracking import fields
+from sync.tracking.judged import JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
+from sync.tracking.page import SUPERSEDED_TAG, note, page, report_note, summary
+from sync.tracking.runs import FINAL, Found, Runs, found
+from sync.tracking.store import MlflowStore
+
+
+class MlflowSink:
+    """Writes outcomes to the store at `tracking_uri`; a store in a database keeps artifacts below `artifacts`."""
+
+    def __init__(self, tracking_uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
+        """`say` is called with a line for a person before anything that takes long."""
+        self._store = MlflowStore(tracking_uri, artifacts, say)
+        self._sweep: SweepInfo | None = None  # while open
+        self._experiment_id = ""
+        self._runs: Runs | None = None
+        self._uncertain: set[str] = set()
+        self._untold = False  # something was delivered of which the description does not know
+        self._scrub = Scrubber(os.environ)
+
+    def open(self, sweep: SweepInfo) -> None:
+        """Reach the store (creating the SQLite file where there is none) and find or create the experiment."""
+        with self._store.plain_errors():
+            self._store.connect()
+            self._scrub = Scrubber(os.environ)
+            experiment_id = self._find_experiment(sweep)
+        self._sweep = sweep
+        if experiment_id != self._experiment_id:
+            self._experiment_id, self._runs = experiment_id, None
+
+    def write(self, outcome: Outcome) -> None:
+        """One run with everything, unless the store has it; see `ResultSink.write`."""
+        if self._sweep is None:
+            raise RuntimeError("write before open")
+        with self._store.plain_errors():
+            self._deliver(self._sweep, by_slo(outcome, self._sweep.slo))
+
+    def page(self) -> str | None:
+        """The experiment's page, once it was opened."""
+        return page(self._experiment_id) if self._experiment_id else None
+
+    def close(self) -> None:
+        """Say in the experiment's description, and in the run that is the sweep's report, what its runs come to."""
+        sweep, self._sweep = self._sweep, None
+        if sweep is None or self._runs is None or not self._untold:
+            return
+        with self._store.plain_errors():
+            current = self._current(sweep, self._runs)
+            unserved = _unserved(current)
+            report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
+            told = note(
+                sweep,
+                self._experiment_id,
+                [run.standing for run in current],
+                self._runs.superseded,
+                report_id=report_id,
+                full=full,
+                unserved=unserved,
+            )
+            self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
+        self._untold = False
+
+    def _report(self, sweep: SweepInfo, current: Sequence[Found], unserved: str) -> tuple[str, str]:
+        """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
+        runs its full report is (which stays as it is; empty: there is none)."""
+        good = [design for design in rank(run.standing for run in current) if design.holds]
+        told = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
+        told = f"{told} {unserved}".strip()
+        tags = {
+            fields.REPORT_TAG: "true",
+            fields.SWEEP_TAG: sweep.sweep_id,
+        }
+        there = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+        full = "" if there is None else there.tags.get(fields.FULL_REPORT_TAG, "")
+        tags[NOTE_TAG] = report_note(told, full)
+        now = round(time.time() * 1000)
+        if there is None:
+            report_id = self._store.create_run(self._experiment_id, "report", self._clean(tags), now)
+        else:
+            report_id = there.run_id
+            for name, value in self._clean(tags).items():
+                self._store.set_tag(report_id, name, value)
+        rows = [ReportRow(run.name, run.standing, run.metrics) for run in current]
+        clean = dataclasses.replace(
+            sweep,
+            description=self._scrub(sweep.description),
+            command=self._scrub(sweep.command),
+            experiment_text=self._scrub(sweep.experiment_text),
+        )
+        self._store.log_files(report_id, report_files(clean, rows, self._scrub(told)))
+        self._store.end_run(report_id, "FINISHED", now)
+        return report_id, full
+
+    @staticmethod
+    def _current(sweep: SweepInfo, runs: Runs) -> list[Found]:
+        """The runs that the sweep's page speaks of: none that is judged by limits which the experiment has no more."""
+        wanted = slo_text(sweep.slo)
+        return [run for run in runs.current() if run.slo == wanted]
+
+    def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._scrub(value) for name, value in tags.items()}
+
+    def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
+        runs = self._runs = self._runs or Runs(self._search)
+        here = runs.of_key(outcome.key, again=outcome.key in self._uncertain)
+        self._uncertain.add(outcome.key)  # until all is there: the next attempt asks the store itself
+        elder = runs.elder(fields.same_point(outcome, sweep), outcome.key) if outcome.status != "failed" else []
+        current = next((run for run in here if run.serves(outcome)), None)
+        if current is None:
+            current = self._create(sweep, outcome, runs, elder)
+            runs.add(current)
+        elif FINAL[current.status] == outcome.status and not self._is_up_to_date(current, outcome, sweep):
+            runs.remove(current)
+            current = self._bring_up_to_date(sweep, outcome, current, runs)
+            runs.add(current)
+        for stale in [run for run in here if not run.serves(outcome)]:
+            self._store.delete_run(stale.run_id)
+            runs.remove(stale)
+        if outcome.status != "failed":
+            self._supersede(current, elder)
+        self._uncertain.discard(outcome.key)
+        self._untold = True
+
+    @staticmethod
+    def _is_up_to_date(run: Found, outcome: Outcome, sweep: SweepInfo) -> bool:
+        """Whether a run is judged by the experiment's limits and says of its point what the experiment says now."""
+        return run.slo == slo_text(sweep.slo) and run.facts == fact_tags(outcome)
+
+    def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
+        """Say of a run what the experiment's limits and the point's facts are now; what was measured stays."""
+        metrics, tags, _ = self._told(sweep, outcome, runs)
+        if any(name.startswith(JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
+            made = self._create(sweep, outcome, runs, [])  # MLflow does not take a metric back
+            self._store.delete_run(run.run_id)
+            return made
+        changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
+        own = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
+        own |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
+        points = [(name, value, 0) for name, value in changed.items()]
+        now = round(time.time() * 1000)  # of the values of one metric the latest counts
+        self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in own})
+        return found(run.run_id, run.status, {**tags, SUPERSEDED_TAG: str(run.superseded).lower()}, metrics)
+
+    def _told(self, sweep: SweepInfo, outcome: Outcome, runs: Runs) -> tuple[dict[str, float], dict[str, str], Derived]:
+        """The metrics and tags of a run, and what its table of requests carries beside its rows."""
+        derived = read_derived(outcome.requests_parquet)
+        color = runs.color(f"{outcome.design} {outcome.workload}")
+        tags = fields.tags(outcome, sweep, self._scrub, derived.unserved, color)
+        return fields.metrics(outcome, sweep.slo), tags, derived
+
+    def _supersede(self, current: Found, elder: Sequence[Found]) -> None:
+        """Mark who is current and who was: elder runs stay, and can be told from those that took their place."""
+        changed = [(run, True) for run in elder] + ([(current, False)] if current.superseded else [])
+        for run, superseded in changed:
+            self._store.set_tag(run.run_id, SUPERSEDED_TAG, str(superseded).lower())
+            run.superseded = superseded
+
+    def _find_experiment(self, sweep: SweepInfo) -> str:
+        there = self._store.make_experiment(sweep.name)
+        first = {NOTE_TAG: self._scrub(note(sweep, there.experiment_id, [], 0))}  # `close` knows more to say
+        own = fields.experiment_tags() | {SLO_TAG: slo_text(sweep.slo)}
+        wanted: Mapping[str, str] = own | ({} if NOTE_TAG in there.tags else first)
+        for name, value in wanted.items():
+            if there.tags.get(name) != value:
+                self._store.set_experiment_tag(there.experiment_id, name, value)
+        return there.experiment_id
+
+    def _search(self, condition: str) -> Iterator[Found]:
+        for run in self._store.search(self._experiment_id, condition):
+            if fields.KEY_TAG in run.tags:
+                yield found(run.run_id, run.status, run.tags, run.metrics)
+
+    def _create(self, sweep: SweepInfo, outcome: Outcome, runs: Runs, elder: Sequence[Found]) -> Found:
+        start = fields.start_ms(outcome)
+        end = start + round(outcome.wall_s * 1000)
+        metrics, tags, derived = self._told(sweep, outcome, runs)
+        if elder:
+            tags["supersedes"] = " ".join(run.run_id for run in elder)
+        name = self._scrub(name_by_rate(outcome))
+        run_id = self._store.create_run(self._experiment_id, name, tags, start)
+        points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
+        # the files first: to know where they go, MLflow reads all that it has of the run
+        self._store.log_files(run_id, fields.files(outcome, self._scrub))
+        self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
+        self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
+        status = next(name for name, ours in FINAL.items() if ours == outcome.status)
+        self._store.end_run(run_id, status, end)
+        return found(run_id, status, tags, metrics)
+
+
+def _unserved(runs: Sequence[Found]) -> str:
+    """Which requests were not served, as a sentence; empty where all were."""
+    counts = {
+        what: int(sum(run.metrics.get(f"run/{what}", 0.0) for run in runs)) for what in ("unfinished", "rejected")
+    }
+    touched = sum(any(run.metrics.get(f"run/{what}", 0.0) for what in counts) for run in runs)
+    told = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"Not served: {told} requests, in {touched} of {len(runs)} runs." if told else ""
+
+
+def experiment_pages(tracking_uri: str) -> dict[str, str]:
+    """The pages of a store's experiments by their names, sorted; none where the SQLite file is not there yet."""
+    store = MlflowStore(tracking_uri, Path(), lambda _: None)
+    if not store.exists():
+        return {}
+    with store.plain_errors():
+        store.connect()
+        return {experiment.name: page(experiment.experiment_id) for experiment in store.experiments()}

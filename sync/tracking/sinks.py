@@ -1,0 +1,61 @@
+"""The sinks by name. To add one: a file with a `ResultSink`, a maker here, a line in the table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sim_core.errors import SpecError, choices
+from sync.results.outcome import Outcome, ResultSink, SweepInfo
+from sync.tracking.address import tracking_uri
+
+
+class NullSink:
+    """Takes everything and keeps nothing: the journal has it."""
+
+    def open(self, sweep: SweepInfo) -> None:
+        """Nothing to get ready."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Nothing to deliver."""
+
+    def page(self) -> str | None:
+        """Nothing to look at."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _mlflow(results: Path) -> ResultSink:
+    from sync.tracking.sink import MlflowSink
+
+    return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
+
+
+def _local(results: Path) -> ResultSink:
+    from sync.tracking.local_sink import LocalSink
+
+    return LocalSink(results)
+
+
+def _none(results: Path) -> ResultSink:
+    return NullSink()
+
+
+SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "local": _local, "none": _none}
+
+
+def make_sink(name: str, results: Path) -> ResultSink:
+    """The sink called `name`, writing below `results` unless it goes elsewhere. It reaches for nothing before `open`.
+
+    Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
+    """
+    if name not in SINKS:
+        raise SpecError(f"unknown sink{choices(name, SINKS)}", key="sink", value=name)
+    return SINKS[name](results)

@@ -1,0 +1,286 @@
+"""MLflow as this project uses it, typed: one store, its experiments and runs. The only file that imports mlflow."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sync.results.privacy import mask_uri
+from sync.tracking.address import is_server, sqlite_path, sqlite_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Ours where the user says nothing: no telemetry, no chatter on the screen, and a server that does not answer
+# is noticed in seconds (mlflow's own patience is minutes), since the writer tries again by itself.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the store has it; `metrics` holds the last value of each."""
+
+    run_id: str
+    name: str
+    status: str
+    start_ms: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment of the store."""
+
+    experiment_id: str
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """What a run consumed; `source`, `schema` and `profile` are JSON."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str
+    profile: str
+
+
+class MlflowStore:
+    """The store at `uri`; one in a database keeps artifacts below `artifacts`. It reaches for nothing before
+    `connect`, and raises ConnectionError, in few words, where a server does not answer or a database is none."""
+
+    def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
+        """`say` is called with a line for a person before anything that takes long."""
+        self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
+        self._connected: MlflowClient | None = None
+        self._artifact_uris: dict[str, str] = {}  # of the runs under way
+
+    @property
+    def _client(self) -> MlflowClient:
+        if self._connected is None:
+            raise RuntimeError("the store is used before it is connected to")
+        return self._connected
+
+    def exists(self) -> bool:
+        """Whether there is something to connect to: False for an SQLite file that is not there."""
+        path = sqlite_path(self._uri)
+        return path is None or path.exists()
+
+    def connect(self) -> None:
+        """Reach for the store, making the SQLite file where there is none."""
+        quiet_environment()
+        from mlflow import MlflowClient
+
+        path = sqlite_path(self._uri)
+        if path is not None:
+            if not path.exists():
+                self._say(f"making the MLflow database {_short(path)}: takes some seconds, once")
+            initialise_sqlite(path, self._artifacts)
+        self._connected = MlflowClient(self._uri, registry_uri=self._uri)
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        """A store that cannot be reached is said in a few words: mlflow's own take several lines."""
+        try:
+            yield
+        except ModuleNotFoundError as error:  # a database's driver
+            reason = f"needs the Python package {error.name}, which is not installed"
+            raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
+        except Exception as error:
+            for cause in _chain(error):
+                if isinstance(cause, OSError) and is_server(self._uri):
+                    raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
+                if isinstance(cause, sqlite3.Error):  # locked, read-only, full, or no database at all
+                    raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
+            raise
+
+    # -- experiments -------------------------------------------------------------------------------------------
+
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment called `name`, None where there is none (or where it was deleted)."""
+        found = self._client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage == "deleted":
+            return None
+        return Experiment(str(found.experiment_id), name, dict(found.tags))
+
+    def experiments(self) -> list[Experiment]:
+        """All but MLflow's own empty one, by name."""
+        found = self._client.search_experiments(filter_string="name != 'Default'")
+        made = [Experiment(str(one.experiment_id), str(one.name), dict(one.tags)) for one in found]
+        return sorted(made, key=lambda experiment: experiment.name)
+
+    def make_experiment(self, name: str) -> Experiment:
+        """The experiment called `name`: as it is, brought back if it was deleted, else new."""
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            # A server knows where it keeps artifacts; a database would note a path relative to who asks.
+            location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
+            return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return Experiment(str(found.experiment_id), name, dict(found.tags))
+
+    def set_experiment_tag(self, experiment_id: str, name: str, value: str) -> None:
+        """Set one tag."""
+        self._client.set_experiment_tag(experiment_id, name, value)
+
+    # -- runs --------------------------------------------------------------------------------------------------
+
+    def search(self, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
+        """The runs that meet a condition in MLflow's words; an empty one asks for all, seconds for a thousand."""
+        token: str | None = None
+        while True:
+            answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
+            for run in answer:
+                info, data = run.info, run.data
+                told = dict(data.tags), dict(data.params), dict(data.metrics)
+                yield StoredRun(str(info.run_id), str(info.run_name), str(info.status), int(info.start_time), *told)
+            token = answer.token
+            if not token:
+                return
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
+        """A run under way; its id."""
+        run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
+        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
+        return str(run.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Iterable[tuple[str, float, int]],
+        params: Mapping[str, str],
+        time_ms: int,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Metrics (name, value, step), parameters and tags, in one go."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, time_ms, step) for name, value, step in metrics],
+            params=[Param(name, value) for name, value in params.items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            synchronous=True,
+        )
+
+    def log_input(self, run_id: str, given: DatasetInput) -> None:
+        """What the run consumed."""
+        from mlflow.entities import Dataset, InputTag
+        from mlflow.entities import DatasetInput as Input
+
+        dataset = Dataset(given.name, given.digest, given.source_type, given.source, given.schema, given.profile)
+        self._client.log_inputs(run_id, [Input(dataset, [InputTag("mlflow.data.context", "simulated")])])
+
+    def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
+        """Artifacts by name; one of the same name is replaced. Raises ValueError for a name that is a path."""
+        if not contents:
+            return
+        with tempfile.TemporaryDirectory(prefix="sync-") as folder:
+            for name, content in contents.items():
+                if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
+                    raise ValueError(f"not the name of a file: {name!r}")
+                Path(folder, name).write_bytes(content)
+            if run_id in self._artifact_uris:  # the client would first read all that there is of the run
+                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+                place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
+                place.log_artifacts(folder)
+            else:
+                self._client.log_artifacts(run_id, folder)
+
+    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path:
+        """An artifact as a file: where the store keeps it, if that is this machine, else a copy in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(self._client.download_artifacts(run_id, name, None if self._keeps_here(run_id) else str(folder)))
+
+    def _keeps_here(self, run_id: str) -> bool:
+        return str(self._client.get_run(run_id).info.artifact_uri).startswith(("file:", "/"))
+
+    def set_tag(self, run_id: str, name: str, value: str) -> None:
+        """Set one tag of a run."""
+        self._client.set_tag(run_id, name, value)
+
+    def end_run(self, run_id: str, status: str, end_ms: int) -> None:
+        """The run is over."""
+        self._client.set_terminated(run_id, status, end_time=end_ms)
+        self._artifact_uris.pop(run_id, None)
+
+    def delete_run(self, run_id: str) -> None:
+        """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""
+        self._client.delete_run(run_id)
+
+
+def folder_name(experiment: str) -> str:
+    """The folder of an experiment's artifacts: its name, unless that leads elsewhere."""
+    if set(experiment) <= {"."}:
+        return experiment.replace(".", "_")
+    return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it came of, what that came of ..."""
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def quiet_environment() -> None:
+    """Set `QUIET` where the environment says nothing; needed before mlflow is imported for the first time."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in ("alembic", "mlflow", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def initialise_sqlite(path: Path, artifacts: Path) -> None:
+    """Create the store's file, whole or not at all, with write-ahead logging; do nothing where it exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return
+    quiet_environment()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with _locked(path.with_name(path.name + ".lock")):
+        if path.exists():  # another process was first
+            return
+        # Made aside and moved: a migration that was interrupted halfway must not be taken for a store.
+        with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())
+            store.engine.dispose()
+            with closing(sqlite3.connect(new)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            new.replace(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,208 @@
+"""The one writer: a thread in the driver that takes outcomes to a sink, so that nobody waits for a database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sync.results.outcome import Outcome, ResultSink, SweepInfo
+from sync.results.privacy import one_line
+
+_GIVE_UP_AFTER = 3  # failures in a row while closing: the sink is down, not one outcome odd
+_ATTEMPTS = 3  # of one outcome while the sweep runs; closing adds one
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How delivery stands. `undelivered` lists keys whose outcome the sink did not take; `error` is the last one;
+    `page` is where in MLflow's interface the sweep is, None where it is not."""
+
+    delivered: int
+    waiting: int
+    undelivered: tuple[str, ...]
+    failures: int
+    error: str | None
+    page: str | None = None
+
+
+@dataclass
+class _Item:
+    """An outcome on its way. Without `outcome` it is read again by its key when its turn comes."""
+
+    key: str
+    outcome: Outcome | None
+    attempts: int = 0
+
+
+class SinkWriter:
+    """Takes outcomes to `sink` in a thread of its own; the sink's errors are counted and reported, never raised.
+
+    `reload` reads an outcome back by its key (from the journal; None: it is not there any more): what does not
+    fit into `capacity` outcomes, and what the sink refused, is kept as a key alone, so that `submit` never waits
+    and memory stays bounded.
+    `retry_s` is the first pause after a failure; it doubles up to `longest_retry_s`.
+    """
+
+    def __init__(
+        self,
+        sink: ResultSink,
+        sweep: SweepInfo,
+        reload: Callable[[str], Outcome | None],
+        *,
+        capacity: int = 32,
+        retry_s: float = 1.0,
+        longest_retry_s: float = 30.0,
+    ) -> None:
+        self._sink, self._sweep, self._reload, self._capacity = sink, sweep, reload, capacity
+        self._retry_s, self._longest_retry_s = retry_s, longest_retry_s
+        self._changed = threading.Condition()  # guards everything below
+        self._queue: deque[_Item] = deque()
+        self._failed: dict[str, _Item] = {}
+        self._held = 0  # outcomes in memory
+        self._current: _Item | None = None
+        self._closing = False
+        self._delivered = self._failures = self._row = 0
+        self._error: str | None = None
+        self._open = False  # of whoever attempts: the thread alone, once it runs
+        self._thread = threading.Thread(target=self._run, name="sink-writer", daemon=True)
+
+    def start(self) -> None:
+        """Open the sink, here and now (it creates its database before the first task), and start the thread."""
+        self._attempt(None)
+        self._thread.start()
+
+    def submit(self, outcome: Outcome) -> None:
+        """Have `outcome` delivered; it is in the journal by now. Returns at once."""
+        self._add(outcome.key, outcome)
+
+    def submit_key(self, key: str) -> None:
+        """Have the outcome that `reload` knows as `key` delivered: one of an earlier start of the sweep."""
+        self._add(key, None)
+
+    def _add(self, key: str, outcome: Outcome | None) -> None:
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("submit after close")
+            keep = outcome is not None and self._held < self._capacity
+            self._held += keep
+            self._queue.append(_Item(key, outcome if keep else None))
+            self._changed.notify_all()
+
+    def state(self) -> Delivery:
+        """How delivery stands now; cheap."""
+        with self._changed:
+            waiting = len(self._queue) + (self._current is not None)
+            return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
+
+    def trouble(self) -> str:
+        """Why results wait, for the line that says how far a sweep is; empty while the sink takes them."""
+        with self._changed:
+            if not self._row or not self._error:
+                return ""
+            waiting = len(self._queue) + len(self._failed) + (self._current is not None)
+            return f"{waiting} results wait: {self._error}"
+
+    def close(self, timeout_s: float | None = None) -> Delivery:
+        """Deliver what waits, try once more what failed, close the sink, and say what is left.
+
+        After `timeout_s` whatever is still waiting counts as undelivered. A second call does nothing more.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        with self._changed:
+            under_way = [] if self._current is None else [self._current]
+            left = tuple(dict.fromkeys((*self._failed, *(item.key for item in (*under_way, *self._queue)))))
+            return Delivery(self._delivered, len(under_way), left, self._failures, self._error, self._sink.page())
+
+    def _run(self) -> None:
+        while (item := self._next()) is not None:
+            self._deliver(item)
+            self._pause()
+        self._last_round()
+        try:
+            self._sink.close()
+        except Exception as error:
+            self._note(error)
+
+    def _next(self) -> _Item | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            if not self._queue or (self._closing and self._row >= _GIVE_UP_AFTER):
+                return None
+            self._current = self._queue.popleft()
+            return self._current
+
+    def _deliver(self, item: _Item) -> None:
+        done = self._attempt(item)
+        with self._changed:
+            self._current = None
+            self._held -= item.outcome is not None
+            item.outcome = None
+            if done:
+                self._delivered += 1
+                self._failed.pop(item.key, None)
+                self._retry_failed()
+            else:
+                self._failed[item.key] = item
+            self._changed.notify_all()
+
+    def _retry_failed(self) -> None:
+        """The sink works: what failed while it did not goes to the end of the queue (the last round is its own)."""
+        if self._closing:
+            return
+        for item in [item for item in self._failed.values() if item.attempts < _ATTEMPTS]:
+            self._queue.append(self._failed.pop(item.key))
+
+    def _attempt(self, item: _Item | None) -> bool:
+        """Open the sink if need be and write the item; whether that worked."""
+        try:
+            if not self._open:
+                self._sink.open(self._sweep)
+                self._open = True
+            if item is not None:
+                item.attempts += 1  # not for a sink that does not even open: that is no fault of the outcome
+                self._sink.write(item.outcome or self._read(item.key))
+        except Exception as error:
+            self._open = False
+            self._note(error)
+            return False
+        with self._changed:
+            self._row = 0
+        return True
+
+    def _read(self, key: str) -> Outcome:
+        outcome = self._reload(key)
+        if outcome is None:
+            raise LookupError(f"the outcome {key} cannot be read back")
+        return outcome
+
+    def _note(self, error: Exception) -> None:
+        with self._changed:
+            self._failures += 1
+            self._row += 1
+            self._error = one_line(error)
+
+    def _pause(self) -> None:
+        """After a failure: leave the sink alone for a while, unless the end has come."""
+        with self._changed:
+            if self._row:
+                pause_s = min(self._retry_s * 2.0 ** min(self._row - 1, 30), self._longest_retry_s)
+                deadline = time.monotonic() + pause_s
+                self._changed.wait_for(lambda: self._closing, max(0.0, deadline - time.monotonic()))
+
+    def _last_round(self) -> None:
+        """What is left, once more, until the sink fails as often in a row as a sink does that is down."""
+        with self._changed:
+            self._failed.update((item.key, item) for item in self._queue)
+            self._queue.clear()
+            self._row = min(self._row, _GIVE_UP_AFTER - 1)
+            again = sorted(self._failed.values(), key=lambda item: item.attempts)  # what may be odd comes last
+        for item in again:
+            if self._row < _GIVE_UP_AFTER:
+                self._deliver(item)

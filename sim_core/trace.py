@@ -1,22 +1,24 @@
-"""The workload that a run consumes: columns, sorted by arrival, already known to be sound."""
+"""The workload of a run: columns of requests, sorted by arrival and already checked."""
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, isfinite
 
 from sim_core.digest import sha256
+from sim_core.errors import TraceError
 
-LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends there: it serves no trace that starts later
+LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
-    `name` is for people; `digest()` is over the columns alone. `origin_s` says where on the clock of its source the
-    trace's own clock reads 0: other than 0 only where `on_run_clock` has moved it.
+    `name` is for display; `digest()` covers the columns alone. `origin_s`: the time on the clock of the trace's source
+    at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
     """
 
     name: str
@@ -28,18 +30,36 @@ class Trace:
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
     origin_s: float = 0.0
 
+    @classmethod
+    def of(cls, requests: Iterable[tuple[float, int, int]], name: str = "trace") -> Trace:
+        """A trace of requests of application 0, each an arrival in s with its prompt and output tokens. They are sorted
+        by arrival, and numbered in that order. Raises TraceError."""
+        rows = sorted(requests, key=lambda request: request[0])
+        for number, (arrival_s, prompt_tokens, output_tokens) in enumerate(rows, 1):
+            if not (isfinite(arrival_s) and arrival_s >= 0.0 and prompt_tokens >= 1 and output_tokens >= 1):
+                raise TraceError("arrivals must be finite and at least 0, tokens at least 1", source=name, row=number)
+        return cls(
+            name=name,
+            request_id=array("q", range(len(rows))),
+            application_id=array("q", [0] * len(rows)),
+            arrival_s=array("d", [arrival_s for arrival_s, _, _ in rows]),
+            prompt_tokens=array("q", [prompt_tokens for _, prompt_tokens, _ in rows]),
+            output_tokens=array("q", [output_tokens for _, _, output_tokens in rows]),
+            batch_size=array("q", [1] * len(rows)),
+        )
+
     def __len__(self) -> int:
         return len(self.request_id)
 
     @property
     def first_arrival_s(self) -> float:
-        """Where the time begins that figures count from; 0 where there is no request."""
+        """The time that figures count from; 0 without requests."""
         return self.arrival_s[0] if self.arrival_s else 0.0
 
     def on_run_clock(self) -> Trace:
-        """The trace on the clock that a run of it has: its own, unless it starts at LATEST_START_S or later.
+        """The trace on the clock of its run: its own clock, unless it starts at LATEST_START_S or later.
 
-        Such times, those since 1970 for instance, are counted from the whole second of the first arrival: at 1.7e9 s
+        Later times, such as those since 1970, are counted from the whole second of the first arrival: at 1.7e9 s
         neighbouring floats are 2.4e-7 s apart, too coarse for the times of iterations.
         """
         start_s = float(floor(self.first_arrival_s))

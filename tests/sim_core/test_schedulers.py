@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import CapacityError, simulate, spec_from_config
+from sim_core import CapacityError, spec_from_config
 from sim_core.scheduling import SCHEDULERS
 from sim_core.scheduling.base import SplitScheduler
+from tests.runs import measured
 from tests.sim_core import worlds
 
 EVENLY = [(row / 8, 20, 10) for row in range(200)]
@@ -23,13 +24,13 @@ def splits(policy: str) -> bool:
 
 @pytest.mark.parametrize("policy", SCHEDULERS)
 def test_serves_everything_that_fits(policy: str) -> None:
-    result = simulate(worlds.spec(policy, count=4), worlds.trace(EVENLY))
+    result = measured(worlds.spec(policy, count=4), worlds.trace(EVENLY))
     assert (result.completed, result.rejected, result.unfinished) == (200, 0, 0)
 
 
 @pytest.mark.parametrize("policy", SCHEDULERS)
 def test_load_is_spread_over_all_instances(policy: str) -> None:
-    result = simulate(worlds.spec(policy, count=4, kv_tokens=10_000), worlds.trace(BUSY))
+    result = measured(worlds.spec(policy, count=4, kv_tokens=10_000), worlds.trace(BUSY))
     prompts, tokens = (Counter(result.requests[name]) for name in ("prompt_instance", "token_instance"))
     if policy == "mixed_pool":  # decodes go where memory is emptiest, and either pool may lend to the other
         assert set(prompts) | set(tokens) == {0, 1, 2, 3}
@@ -43,14 +44,14 @@ def test_load_is_spread_over_all_instances(policy: str) -> None:
 
 @pytest.mark.parametrize("policy", SCHEDULERS)
 def test_only_split_schedulers_transfer(policy: str) -> None:
-    result = simulate(worlds.spec(policy, count=4), worlds.trace(EVENLY[:20]))
+    result = measured(worlds.spec(policy, count=4), worlds.trace(EVENLY[:20]))
     transferred = [start == start for start in result.requests["transfer_start_s"]]
     assert all(transferred) if splits(policy) else not any(transferred)
 
 
 @pytest.mark.parametrize("policy", SCHEDULERS)
 def test_one_token_ends_with_its_prompt_and_travels_nowhere(policy: str) -> None:
-    result = simulate(worlds.spec(policy, count=4), worlds.trace([(row / 4, 20, 1) for row in range(40)]))
+    result = measured(worlds.spec(policy, count=4), worlds.trace([(row / 4, 20, 1) for row in range(40)]))
     assert result.completed == 40
     requests = result.requests
     assert list(requests["e2e_s"]) == list(requests["ttft_s"])
@@ -60,12 +61,12 @@ def test_one_token_ends_with_its_prompt_and_travels_nowhere(policy: str) -> None
 @pytest.mark.parametrize("policy", [policy for policy in SCHEDULERS if splits(policy)])
 def test_a_role_without_a_machine_is_an_error_at_once(policy: str) -> None:
     with pytest.raises(CapacityError, match="token phase"):
-        simulate(worlds.spec(policy, count=1), worlds.trace(EVENLY))
+        measured(worlds.spec(policy, count=1), worlds.trace(EVENLY))
 
 
 def test_draws_of_the_random_scheduler_come_from_the_seed() -> None:
     def chosen(seed: int) -> list[int]:
-        requests = simulate(worlds.spec("random", count=4, seed=seed), worlds.trace(EVENLY)).requests
+        requests = measured(worlds.spec("random", count=4, seed=seed), worlds.trace(EVENLY)).requests
         by_request = sorted(zip(requests["request_id"], requests["prompt_instance"], strict=True))
         return [int(instance) for _, instance in by_request]
 
@@ -76,7 +77,7 @@ def test_draws_of_the_random_scheduler_come_from_the_seed() -> None:
 
 def test_overlapping_transfers_take_a_tenth() -> None:
     def transfer_s(policy: str) -> float:
-        requests = simulate(worlds.spec(policy, count=2), worlds.trace([(0.0, 64, 2)])).requests
+        requests = measured(worlds.spec(policy, count=2), worlds.trace([(0.0, 64, 2)])).requests
         return requests["transfer_end_s"][0] - requests["transfer_start_s"][0]
 
     for policy in ("kv_jsq", "kv_token_jsq"):
@@ -92,4 +93,4 @@ def test_every_configured_scheduler_is_in_the_table_and_runs() -> None:
         start = "start_state=splitwise" if name == "mixed_pool" or "kv" in name else "start_state=baseline"
         overrides = [f"applications.0.scheduler={name}", start, "cluster=half_half", "performance_model=db"]
         spec = spec_from_config(composer.resolved(overrides), CONFIG_DIR.parent)
-        assert simulate(spec, worlds.trace([(0.0, 100, 10)])).completed == 1
+        assert measured(spec, worlds.trace([(0.0, 100, 10)])).completed == 1

@@ -36,10 +36,9 @@ def scheduler(policy: str, **delays: float) -> SchedulerSpec:
     options: tuple[tuple[str, float], ...] = ()
     if policy == "mixed_pool" or "kv" in policy:
         # a token's KV takes 1/1024 s
-        options = (
-            ("transfer_bandwidth", 1000 * 1024 / 1024**3),
-            ("prompt_max_pending_batch_tokens", 128.0),
-        )
+        options = (("transfer_bandwidth", 1000 * 1024 / 1024**3),)
+    if policy == "mixed_pool":
+        options = (*options, ("prompt_max_pending_batch_tokens", 128.0))
     return SchedulerSpec(policy, policy, options, **delays)
 
 

@@ -18,7 +18,7 @@ from traces.cells import DEFAULT, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About, Assumed, ReadAgain
 from traces.formats.json_lines import keys_of
-from traces.named import NS_PER_S
+from traces.arrivals.base import NS_PER_S
 from traces.source import Source
 from traces.spool import RUN_ROWS, Spool
 from traces.tally import ZERO_OUTPUT, Tally

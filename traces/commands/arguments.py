@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
-from traces import named
 from traces.reader import read_file
+from traces.sizes import PREFIX
 from traces.time_unit import AUTO, UNITS
 from traces.workload import TraceRef, load
 
@@ -39,7 +39,7 @@ def open_trace(text: str, seed: int, time_unit: str = AUTO) -> Trace:
     path = Path(text)
     if path.is_file():
         return read_file(path, time_unit=time_unit)
-    if path.name != text or (path.suffix and not text.startswith(named.PREFIX)):
+    if path.name != text or (path.suffix and not text.startswith(PREFIX)):
         raise TraceError("no such file", source=text)
     folder = SAMPLES.relative_to(ROOT).as_posix()
     return load(TraceRef(text.removesuffix(".csv"), folder, seed, time_unit), ROOT)

@@ -26,8 +26,8 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "download",
         help="public traces from their publishers",
-        description="Fetches a public trace into a folder of your cache ($LLM_CLUSTER_SIM_CACHE, "
-        "$XDG_CACHE_HOME or ~/.cache), resumes what was cut, and checks what came.",
+        description="Downloads a public trace into llm-cluster-sim/downloads in your cache folder "
+        "($XDG_CACHE_HOME or ~/.cache), resumes a download that was cut, and checks the contents.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

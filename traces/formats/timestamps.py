@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from traces.cells import BadCell
-from traces.named import NS_PER_S
+from traces.arrivals.base import NS_PER_S
 
 EXAMPLE = "2023-11-16 18:17:03.9799600"
 _TIME = re.compile(

@@ -11,7 +11,7 @@ from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.arrivals.table import ARRIVALS
-from traces.commands.arguments import Subparsers, add_time_unit, seed
+from traces.commands.arguments import Subparsers, add_command, add_time_unit, seed
 from traces.commands.reading import say
 from traces.distributions.table import DISTRIBUTIONS
 from traces.reader import read_file
@@ -55,12 +55,13 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         key: "\n".join(f"  {name}:{kind.form}" for name, kind in table.items())
         for key, table in (("distributions", DISTRIBUTIONS), ("arrivals", ARRIVALS))
     }
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
+        run,
         "generate",
-        help="make a workload: by name, from a recipe, or of distributions and arrivals",
-        description="Makes a workload and writes it as a file. The same seed gives the same file on every machine.",
-        epilog=EXAMPLES.format(**forms),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "generate a workload: by name, from a recipe, or from distributions and arrivals",
+        "Generates a workload and writes it as a file. The same seed gives the same file on every machine.",
+        EXAMPLES.format(**forms),
     )
     parser.add_argument("what", nargs="*", metavar="NAME-or-RECIPE", help=f"such as rr_conv_70, or load{SUFFIX}")
     parser.add_argument("--workload", help=f"sizes of {' or '.join(workload_names())}, where nothing else is said")
@@ -83,7 +84,6 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "default: NAME.csv here",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:

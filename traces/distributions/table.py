@@ -32,7 +32,7 @@ DISTRIBUTIONS: dict[str, type[Distribution]] = {
 
 
 def distribution(text: object, context: Context, key: str) -> Distribution:
-    """The distribution that `text`, such as lognormal:mean=1024,sigma=0.8, describes. SpecError, with `key`, if none."""
+    """The distribution that `text`, such as lognormal:mean=1024,sigma=0.8, means. SpecError, with `key`, if none."""
     name, body = split_name(text, DISTRIBUTIONS, key)
     if name == Mixture.name:  # its text contains the texts of its parts
         return Mixture.of_texts(body, context, key, distribution)

@@ -1,15 +1,13 @@
-"""Traces made of traces: a part of one, one at another rate or with other sizes, several in one.
+"""Makes traces from traces: cuts out a part, changes rate and sizes, merges several.
 
-All work on record batches with reading.COLUMNS in order of arrival, a batch at a time.
+All functions take and give record batches with reading.COLUMNS in order of arrival.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,9 @@ import pyarrow as pa
 from sim_core.errors import TraceError
 from traces.formats.base import About
 from traces.formats.hash_ids import TYPES
+from traces.read_counts import ReadCounts
 from traces.reading import COLUMNS, OpenTrace
-from traces.spool import Spool
-from traces.tally import Tally
+from traces.sorted_rows import SortedRows
 
 MAX_TOKENS = 2**53
 ID_LISTS = tuple(TYPES.values())
@@ -29,10 +27,10 @@ MIXED = About("mix", "mix", "", "", "", own_times=True)
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which requests: in this window of time, then of these applications and sizes, then by count.
+    """The requests to choose: first by time, then by application and size, then by count.
 
     Times are the trace's own, in seconds, from `from_s` up to, not including, `to_s`; sizes are in tokens, both ends
-    included. `skip` and `count` count what the rest has chosen. With `shift`, `from_s` becomes 0.
+    included. `skip` and `count` apply to the requests that the other fields choose. With `shift`, `from_s` becomes 0.
     """
 
     from_s: float = 0.0
@@ -45,7 +43,7 @@ class Slice:
     shift: bool = True
 
     def check(self) -> None:
-        """TraceError if it can choose nothing."""
+        """TraceError if no request can be chosen."""
         if not self.from_s < self.to_s or self.from_s < 0:
             raise TraceError(f"the window from {self.from_s:g} s to {self.to_s:g} s is empty or negative")
         for name, (least, most) in (("prompt", self.prompt_tokens), ("output", self.output_tokens)):
@@ -55,30 +53,30 @@ class Slice:
             raise TraceError("the number of requests must be 1 or more, and of those to be skipped 0 or more")
 
 
-def sliced(batches: Iterable[pa.RecordBatch], which: Slice) -> Iterator[pa.RecordBatch]:
-    """The chosen requests, with their ids. Stops reading where nothing more can follow."""
-    which.check()
-    skip, left = which.skip, which.count
+def sliced(batches: Iterable[pa.RecordBatch], part: Slice) -> Iterator[pa.RecordBatch]:
+    """The chosen requests, with their ids. Stops reading after the last that can be chosen."""
+    part.check()
+    skip, left = part.skip, part.count
     for batch in batches:
-        if batch["arrival_s"][0].as_py() >= which.to_s or left == 0:
+        if batch["arrival_s"][0].as_py() >= part.to_s or left == 0:
             return
-        chosen = batch.filter(pa.array(_chosen(batch, which)))
+        chosen = batch.filter(pa.array(_chosen(batch, part)))
         passed = min(skip, chosen.num_rows)
         skip -= passed
         chosen = chosen.slice(passed, left)
         if left is not None:
             left -= chosen.num_rows
         if chosen.num_rows:
-            yield _with(chosen, arrival_s=chosen["arrival_s"].to_numpy() - which.from_s) if which.shift else chosen
+            yield _with(chosen, arrival_s=chosen["arrival_s"].to_numpy() - part.from_s) if part.shift else chosen
 
 
-def _chosen(batch: pa.RecordBatch, which: Slice) -> Any:
+def _chosen(batch: pa.RecordBatch, part: Slice) -> Any:
     arrival_s = batch["arrival_s"].to_numpy()
-    mask = (arrival_s >= which.from_s) & (arrival_s < which.to_s)
-    if which.applications:
-        mask &= np.isin(batch["application_id"].to_numpy(), sorted(which.applications))
+    mask = (arrival_s >= part.from_s) & (arrival_s < part.to_s)
+    if part.applications:
+        mask &= np.isin(batch["application_id"].to_numpy(), sorted(part.applications))
     for column in ("prompt_tokens", "output_tokens"):
-        least, most = getattr(which, column)
+        least, most = getattr(part, column)
         tokens = batch[column].to_numpy()
         mask &= (tokens >= least) & (tokens <= most)
     return mask
@@ -100,9 +98,9 @@ class Scale:
 
 
 def rate_factor(opened: OpenTrace, rate_per_s: float) -> float:
-    """The factor that gives this rate: requests, but the first, over the time from the first to the last."""
+    """The factor that gives this rate; a trace's rate is its gaps over the time from the first to the last arrival."""
     if len(opened) < 2 or opened.span_s <= 0:
-        raise TraceError("has no rate: all requests arrive at once", source=opened.tally.source)
+        raise TraceError("has no rate: all requests arrive at once", source=opened.counts.source)
     return rate_per_s * opened.span_s / (len(opened) - 1)
 
 
@@ -137,37 +135,26 @@ def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
     )
 
 
-@contextmanager
-def mixed(
-    traces: Sequence[OpenTrace], folder: Path | None, *, shift: bool = True
-) -> Iterator[tuple[OpenTrace, list[dict[int, int]]]]:
-    """All requests of several traces as one trace, and for each its applications' old and new numbers.
+def mixed(traces: Sequence[OpenTrace], *, shift: bool = True) -> tuple[OpenTrace, list[dict[int, int]]]:
+    """All requests of several traces as one trace, and for each trace its applications' old and new numbers.
 
     Applications are numbered anew from 0, in the order of the traces and of their arrival, request ids in order of
     arrival; with `shift` each trace starts at 0. A column that some trace lacks is null there.
     """
     schema = _common_schema(traces)
-    tally = Tally("mix")
-    spool, renumbered, used = Spool(folder), [], 0
-    try:
-        for trace in traces:
-            numbers: dict[int, int] = {}
-            renumbered.append(numbers)
-            origin_s: float | None = None
-            for batch in trace.batches():
-                if origin_s is None:
-                    origin_s = batch["arrival_s"][0].as_py() if shift else 0.0
-                for application in batch["application_id"].unique().to_pylist():
-                    numbers.setdefault(application, used + len(numbers))
-                spool.add(_mixable(batch, schema, numbers, origin_s, tally.rows))
-                tally.rows += batch.num_rows
-            used += len(numbers)
-        spool.finish()
-        yield OpenTrace(MIXED, tally, spool), renumbered
-    except OSError as error:
-        raise TraceError(f"no room to sort the requests: {error.strerror or error}") from error
-    finally:
-        spool.close()
+    counts, rows, renumbered, used = ReadCounts("mix"), SortedRows(), [], 0
+    for trace in traces:
+        numbers: dict[int, int] = {}
+        renumbered.append(numbers)
+        origin_s = trace.first_s if shift else 0.0
+        for batch in trace.batches():
+            for application in batch["application_id"].unique().to_pylist():
+                numbers.setdefault(application, used + len(numbers))
+            rows.add(_mixable(batch, schema, numbers, origin_s))
+            counts.rows += batch.num_rows
+        used += len(numbers)
+    rows.sort()
+    return OpenTrace(MIXED, counts, rows), renumbered
 
 
 def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
@@ -177,31 +164,30 @@ def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
             if types.setdefault(field.name, field.type) == field.type:
                 continue
             if field.type in ID_LISTS and types[field.name] in ID_LISTS:
-                types[field.name] = TYPES["text"]  # it holds the ids of all
+                types[field.name] = TYPES["text"]  # which holds all kinds of ids
             else:
                 reason = f"holds {field.type}, but {types[field.name]} in a trace before it"
-                raise TraceError(reason, source=trace.tally.source, column=field.name)
+                raise TraceError(reason, source=trace.counts.source, column=field.name)
     return types
 
 
 def _mixable(
-    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float, before: int
+    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float
 ) -> pa.RecordBatch:
     old = batch["application_id"].to_numpy()
     known = np.array(sorted(numbers))
     new = np.array([numbers[number] for number in known.tolist()])[np.searchsorted(known, old)]
     columns = {
-        "row": pa.array(np.arange(before, before + batch.num_rows)),
         "arrival": pa.array(batch["arrival_s"].to_numpy() - origin_s),
         "application_id": pa.array(new),
     }
     for name, kind in schema.items():
         if name not in ("request_id", "arrival_s", "application_id"):
-            there = name in batch.schema.names
-            columns[name] = batch[name].cast(kind) if there else pa.nulls(batch.num_rows, kind)
+            present = name in batch.schema.names
+            columns[name] = batch[name].cast(kind) if present else pa.nulls(batch.num_rows, kind)
     return pa.RecordBatch.from_pydict(columns)
 
 
 def kept_columns(opened: OpenTrace) -> list[str]:
-    """What the trace has beside reading.COLUMNS."""
+    """The trace's columns beside reading.COLUMNS."""
     return [name for name in next(opened.batches()).schema.names if name not in COLUMNS]

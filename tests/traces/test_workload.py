@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from tests.traces.format_samples import SAMPLES
+from tests.traces.examples import SAMPLES
 from traces import TraceRef, TraceWarning, identity, load, read_csv, write_csv
 from traces.workload import SUFFIXES, check_filename
 from traces.writing import write_trace
@@ -230,7 +230,7 @@ def _written(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_file_of_no_known_format_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_file_of_no_known_format_shows_its_columns(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TraceError, match=r"^mine.csv: is in no known format: its first line 'a,b'\. Looked for"):
+    with pytest.raises(TraceError, match=r"^mine.csv: is in no known format: its first line has the columns a, b; "):
         load(TraceRef("mine", ".", 0), tmp_path)

@@ -1,13 +1,12 @@
-"""Poisson arrivals that would keep servers busy for a given share of the time, were requests served one by one."""
+"""Poisson arrivals that keep servers busy for a share of the time, if requests are served one at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sim_core.section import Section
-from traces.arrivals.base import length
+from traces.arrivals.base import RATES_PER_S, length
 from traces.arrivals.poisson import Poisson
-from traces.named import RATES_PER_S
 from traces.policy_text import Context, number_between
 
 

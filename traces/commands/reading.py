@@ -1,11 +1,11 @@
-"""What the commands that read trace files have in common: options, a progress bar, and what is said at the end."""
+"""Shared by the commands that read trace files: options, progress bars, and the lines at the end."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from errno import ENOENT
+from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
@@ -23,18 +23,22 @@ from rich.progress import (
 )
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import add_time_unit
+from traces.commands.arguments import add_time_unit, no_such_file
 
-if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
+if TYPE_CHECKING:  # Arrow takes a fifth of a second, which --help and errors in arguments do not need
     from pyarrow import RecordBatch
 
     from traces.reading import OpenTrace
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Options of how files are read."""
+    """Adds the options that say how files are read."""
     group = parser.add_argument_group("reading")
-    group.add_argument("--format", metavar="NAME", help="instead of by content; `python -m traces formats` lists them")
+    group.add_argument(
+        "--format",
+        metavar="NAME",
+        help="the files' format; default: found by content (`python -m traces formats` lists the formats)",
+    )
     group.add_argument(
         "--skip-bad-rows", action="store_true", help="leave out rows that cannot be used, and count them"
     )
@@ -48,12 +52,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_writing(parser: argparse.ArgumentParser) -> None:
-    """Options of how the result is written."""
-    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
+    """Adds the options that say how the result is written."""
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 
 def output_path(options: argparse.Namespace) -> Path:
-    """Where to write. TraceError if that cannot be, before anything is read."""
+    """The path to write. TraceError, before anything is read, if it cannot be written."""
     from traces.writing import check_ending
 
     path = Path(options.out)
@@ -70,30 +74,28 @@ def output_path(options: argparse.Namespace) -> Path:
     return path
 
 
-@contextmanager
-def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iterator[OpenTrace]:
-    """Reads the file `name` with a progress bar; `folder` is where rows are kept meanwhile."""
+def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
+    """Reads the file `name` with a progress bar. TraceError also if there is no such regular file."""
     from traces.reading import ReadOptions, open_trace
-    from traces.source import Source
+    from traces.trace_file import TraceFile
 
     path = Path(name)
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError as error:
-        raise TraceError("no such file" if error.errno == ENOENT else str(error.strerror), source=name) from error
-    if not S_ISREG(mode):
-        raise TraceError("is a folder" if S_ISDIR(mode) else "is no regular file", source=name)
+        reason = no_such_file(path) if error.errno == ENOENT else str(error.strerror)
+        raise TraceError(reason, source=name) from error
+    if not S_ISREG(status.st_mode):
+        raise TraceError("is a folder" if S_ISDIR(status.st_mode) else "is no regular file", source=name)
     how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output, options.time_unit)
-    with ExitStack() as stack:
-        with _bar(DownloadColumn()) as progress:  # over before another file's begins: a terminal has room for one
-            task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
-            source = Source(path, on_bytes=lambda count: progress.advance(task, count))
-            opened = stack.enter_context(open_trace(source, how, folder))
-        yield opened
+    with _bar(DownloadColumn()) as progress:
+        task = progress.add_task(f"reading {escape(path.name)}", total=status.st_size)
+        watch = partial(progress.wrap_file, task_id=task)
+        return open_trace(TraceFile(path, watch=watch), how)
 
 
 def watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
-    """The batches of a trace, with a progress bar for what is done with them: `path` being written."""
+    """The batches of a trace, with a progress bar for writing `path`."""
     with _bar(TaskProgressColumn()) as progress:
         task = progress.add_task(f"writing {escape(path.name)}", total=len(opened))
         for batch in opened.batches():
@@ -108,19 +110,19 @@ def _bar(amount: ProgressColumn) -> Progress:
 
 
 def say(message: str) -> None:
-    """A line for the user, on the error stream."""
+    """Prints a line for the user on the error stream."""
     Console(stderr=True, highlight=False).print(escape(message), soft_wrap=True)
 
 
 def finish(opened: OpenTrace, path: Path, rows: int, note: str = "", sources: Sequence[OpenTrace] = ()) -> None:
-    """Says what was read, what was left out of it, and what was written."""
+    """Prints what was read, what was left out, and what was written."""
     from traces.edit import kept_columns
 
     for source in sources or (opened,):
-        for line in (*source.tally.notes(), *source.tally.lines()):
+        for line in (*source.counts.notes(), *source.counts.lines()):
             say(line)
     kept = kept_columns(opened)
     if kept and path.suffix != ".parquet":
         say(f"left out, as CSV has SplitwiseSim's columns only (Parquet keeps them): {', '.join(kept)}")
     read = f"{len(sources)} traces" if sources else opened.about.title
-    say(f"{read}: {opened.tally.rows:,} rows read, {rows:,} requests in {path}{note}")
+    say(f"{read}: {opened.counts.rows:,} rows read, {rows:,} requests in {path}{note}")

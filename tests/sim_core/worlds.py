@@ -1,10 +1,17 @@
-"""Small worlds for tests: specs and traces without a configuration around them."""
+"""Small worlds for tests: specs and traces made in Python, without a configuration."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import yaml
+
+from sim_core.scheduling import SCHEDULERS
+from sim_core.scheduling.base import SplitScheduler
 from sim_core.spec import (
     ApplicationSpec,
     InstanceSpec,
@@ -18,8 +25,39 @@ from sim_core.spec import (
 )
 from sim_core.trace import Trace
 
-# 1000 bytes of KV cache a token; room for `kv_tokens` beside no weights at all
+# A token's KV cache takes 1000 bytes; the weights take none, so a machine has room for `kv_tokens` tokens.
 TINY_MODEL = ModelSpec("tiny", "tiny", 1, 250, 1, None, 0, 2)
+
+SCHEDULER_CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "orchestrator_repo" / "schedulers"
+# SplitwiseSim's schedulers, about each of which some tests know more than what holds for every entry of the table.
+SPLITWISESIMS = (
+    "random", "round_robin", "jsq", "token_jsq", "kv_round_robin", "kv_jsq", "kv_token_jsq", "overlap_kv_jsq",
+    "overlap_kv_token_jsq", "mixed_pool",
+)  # fmt: skip
+# Keys of a scheduler's configuration that every scheduler has; all others are the policy's own options.
+COMMON_KEYS = {"policy", "overheads", "executor_overheads", "prompt_processors", "token_processors"}
+# Options that a tiny world needs other values of than its configuration file has; a token's KV takes 1/1024 s.
+TINY_OPTIONS = {"transfer_bandwidth": 1000 * 1024 / 1024**3, "prompt_max_pending_batch_tokens": 128.0}
+
+
+def splits(policy: str) -> bool:
+    """Whether a scheduler needs machines for prompts and machines for decodes; its class says so."""
+    return issubclass(SCHEDULERS[policy], SplitScheduler)
+
+
+@cache
+def scheduler_configs() -> Mapping[str, Mapping[str, Any]]:
+    """The configuration file of each scheduler, by the file's name."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(SCHEDULER_CONFIGS.glob("*.yaml"))}
+
+
+def options(policy: str) -> tuple[tuple[str, float], ...]:
+    """The policy's own options, as its configuration file has them, or as TINY_OPTIONS has them."""
+    for config in scheduler_configs().values():
+        if config["policy"] == policy:
+            own = {name: value for name, value in config.items() if name not in COMMON_KEYS}
+            return tuple((name, TINY_OPTIONS.get(name, value)) for name, value in own.items())
+    return ()
 
 
 def instance(policy: str = "Splitwise", size: int = 8, tokens: int = 64, waits: int = 4) -> InstanceSpec:
@@ -33,14 +71,7 @@ def machines(count: int, kv_tokens: int, sku: str = "box") -> ServerGroupSpec:
 
 
 def scheduler(policy: str, **delays: float) -> SchedulerSpec:
-    options: tuple[tuple[str, float], ...] = ()
-    if policy == "mixed_pool" or "kv" in policy:
-        # a token's KV takes 1/1024 s
-        options = (
-            ("transfer_bandwidth", 1000 * 1024 / 1024**3),
-            ("prompt_max_pending_batch_tokens", 128.0),
-        )
-    return SchedulerSpec(policy, policy, options, **delays)
+    return SchedulerSpec(policy, policy, options(policy), **delays)
 
 
 def spec(
@@ -54,9 +85,9 @@ def spec(
     batch: InstanceSpec | None = None,
     delays: dict[str, float] | None = None,
 ) -> SimSpec:
-    """`count` machines; half of them for prompts where the scheduler splits. Times are binary fractions."""
+    """`count` machines; half of them run prompts where the scheduler splits. Times are binary fractions."""
     how = batch or instance(batching)
-    if policy == "mixed_pool" or "kv" in policy:
+    if splits(policy):
         prompts = max(count // 2, 1)
         state = StartStateSpec(
             "splitwise", 0, split_type="homogeneous", prompt=how, token=how,
@@ -75,7 +106,7 @@ def spec(
 
 
 def trace(rows: Sequence[tuple[float, int, int]]) -> Trace:
-    """Requests as (arrival_s, prompt_tokens, output_tokens), numbered from 0."""
+    """A trace of requests given as (arrival_s, prompt_tokens, output_tokens), numbered from 0."""
     count = len(rows)
     return Trace(
         "test",

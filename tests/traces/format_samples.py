@@ -1,15 +1,23 @@
 """Small files in the true layout of each format, made by hand, and what they say.
 
 SAMPLES: name of the format -> bytes, arrivals (s), prompt tokens, output tokens, and what is kept beside them.
+A JSON Lines format without an entry gets one made from the keys that it declares.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from traces.formats import FORMATS
+from traces.formats.json_lines import JsonLinesFormat
+from traces.time_unit import UNIT_NS
+
+NANOSECONDS = 10**9  # in a second
 
 
 @dataclass(frozen=True)
@@ -149,3 +157,26 @@ BURSTGPT_SIX_COLUMNS = (
     b"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
     b"5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,230,1317,Conversation log\n"
 )
+
+
+def _from_keys(known: JsonLinesFormat) -> Sample:
+    """Requests in the layout that a JSON Lines format declares: one, a tick later another, and 40 s later a third."""
+    rows = [(7, 900, 120), (8, 40, 300), (8 + 40 * NANOSECONDS // UNIT_NS[known.about.times.unit], 5, 6)]
+    names = (known.arrival, known.prompt, known.output)
+    lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    arrivals, prompts, outputs = zip(*rows, strict=True)
+    return Sample(
+        "\n".join(lines).encode() + b"\n",
+        [(tick - arrivals[0]) * UNIT_NS[known.about.times.unit] / NANOSECONDS for tick in arrivals],
+        list(prompts),
+        list(outputs),
+        {part.key: [None] * len(rows) for part in known.kept},
+        number_columns=names,
+        suffix=".jsonl",
+    )
+
+
+# A format that a line in FORMATS adds is tested without an edit here.
+for known in FORMATS:
+    if known.about.name not in SAMPLES and isinstance(known, JsonLinesFormat):
+        SAMPLES[known.about.name] = _from_keys(known)

@@ -331,7 +331,7 @@ def test_traces_with_hash_ids_of_several_types_can_be_mixed(tmp_path: Path) -> N
     assert kept == [["46", "47", "2353"]] * 3 + [["-1"], ["18446744073709551615"], ["0xff"]]
 
 
-WHOLE_COLUMNS = [(name, column) for name, column in COLUMNS if "time" not in column.lower() and column != "arrived_at"]
+WHOLE_COLUMNS = [(name, column) for name, column in COLUMNS if column != by_name(name).arrival]
 
 
 @pytest.mark.parametrize(("name", "column"), WHOLE_COLUMNS)

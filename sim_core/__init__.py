@@ -1,7 +1,8 @@
-"""A simulator of clusters that serve large language models: fast, exact, and nothing but the standard library.
+"""A simulator of clusters that serve large language models: fast, exact, and on the standard library alone.
 
-spec = spec_from_config(resolved_configuration, root)
-result = simulate(spec, trace)
+spec = spec_from_config(resolved_configuration, root)  # or a SimSpec made in Python
+result = simulate(spec, trace)  # recorded columns and counts
+run = sync.results.measure.measure(result, spec)  # with times, slowdowns and a summary
 """
 
 from sim_core.code_identity import Code

@@ -1,48 +1,47 @@
-"""An application: it takes requests, has its scheduler place them, and leads them from phase to phase."""
+"""An application: it takes requests, lets its scheduler place them, and moves them from phase to phase."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim_core.batching.base import Instance
 from sim_core.engine import Engine
 from sim_core.network import Network
 from sim_core.recorder import Recorder
-from sim_core.request import Request, Task
+from sim_core.request import Host, Request, Task
 from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler
 from sim_core.spec import ApplicationSpec
 
-NOT_ENTERED = (0.0, 0)  # the order of a task that is under way to its instance
+NOT_ENTERED = (0.0, 0)  # `order` of a task that is on the way to its instance
 
 
 class Application:
-    """Owner of its instances; implements what `sim_core.batching.contacts.Owner` asks for."""
+    """The owner of its instances: implements `sim_core.batching.contacts.Owner`."""
 
     def __init__(self, spec: ApplicationSpec, engine: Engine, recorder: Recorder) -> None:
         self.spec = spec
         self.engine = engine
         self.recorder = recorder
-        self.open: set[Request] = set()  # iterated in order of arrival alone: see `unfinished`
-        self.instances: Sequence[Instance] = ()
-        self._early: list[Request] = []  # came before the instances were up
-        self._ready_s = 0.0  # on the run's clock, once `begin` has said where that starts
+        self.open: set[Request] = set()  # never iterated over but by `unfinished`, which sorts
+        self.instances: Sequence[Host] = ()
+        self._early: list[Request] = []  # arrived before the instances were up
+        self._ready_s = 0.0  # when the instances are up, on the run's clock; set by `begin`
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
 
-    def start(self, instances: Sequence[Instance], scheduler: Scheduler, network: Network | None) -> None:
-        """Take the instances that exist from the beginning."""
+    def start(self, instances: Sequence[Host], scheduler: Scheduler, network: Network | None) -> None:
+        """Set the instances that exist from the beginning, their scheduler, and the network between them."""
         self.instances = instances
         self.scheduler = scheduler
-        # who does not count arrivals is not told of them
+        # skip the callback for schedulers that do not override it
         self._joined = scheduler.joined if type(scheduler).joined is not Scheduler.joined else None
         self.network = network
         self._smallest = min(i.kv_capacity for i in instances)
         self._largest = max(i.kv_capacity for i in instances)
 
     def begin(self, first_arrival_s: float) -> None:
-        """The run begins: the instances start up when the first request of its trace arrives."""
+        """Begin the run: the instances start up when the first request arrives."""
         if self.instances and self.spec.spin_up_s > 0.0:
             self._ready_s = first_arrival_s + self.spec.spin_up_s
             self.engine.at(self._ready_s, self._ready, None)
@@ -69,7 +68,7 @@ class Application:
             return
         self.open.add(request)
         task = request.prompt_task()
-        if self._submit_task_s == 0.0:  # the common case, without a detour over the engine
+        if self._submit_task_s == 0.0:  # the common case, without an event
             if self._joined is not None:
                 self._joined(prompt)
             prompt.enter(task)
@@ -95,7 +94,7 @@ class Application:
         instance.enter(task)
 
     def _enter_behind(self, prompt: Task) -> None:
-        # both phases were submitted for one instant, of whose events any may come first
+        # both phases were submitted for the same time, and events of one time come in any order
         self._enter_prompt(prompt)
         request = prompt.request
         request.prompt_instance.enter_behind(request.decode_task(), prompt)
@@ -106,7 +105,7 @@ class Application:
             self._joined(instance)
         instance.in_transit -= 1
         instance.enter(request.decode_task())
-        if instance.waiting and not instance.decodes:  # it did not start by itself
+        if instance.waiting and not instance.decodes:  # entering did not start it
             instance.go_on()
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
@@ -115,7 +114,7 @@ class Application:
         self.recorder.reject(request, situation)
 
     def _withdraw(self, request: Request) -> None:
-        """Let the scheduler forget a placement: to its counts the request has come and gone."""
+        """Undo a placement that will not happen, by reporting the request's whole life to the scheduler at once."""
         scheduler = self.scheduler
         scheduler.joined(request.prompt_instance)
         scheduler.prompt_finished(request)
@@ -124,10 +123,10 @@ class Application:
             scheduler.joined(request.token_instance)
         scheduler.finished(request)
 
-    # -- what instances and the network tell -------------------------------------------------------------------
+    # -- notifications of instances and the network -------------------------------------------------------------------
 
     def prompt_finished(self, request: Request, leaves: bool) -> None:
-        """The first token is there; `leaves`: decoding goes on elsewhere."""
+        """The first token is there; `leaves`: the request decodes on another instance."""
         self.scheduler.prompt_finished(request)
         if leaves:
             assert self.network is not None
@@ -137,7 +136,7 @@ class Application:
                 self.engine.after(self._submit_flow_s, self.network.send, request)
 
     def delivered(self, request: Request) -> None:
-        """The KV cache has arrived: decoding may start there, and the source has memory again."""
+        """The KV cache has arrived: decoding may start there, and the source has freed its memory."""
         self.scheduler.transferred(request)
         if self._submit_task_s == 0.0:
             self._enter_decode(request)
@@ -153,7 +152,7 @@ class Application:
         else:
             self.engine.after(self._finish_request_s, self._complete, request)
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_idle(self, instance: Host) -> None:
         """`instance` has nothing left to do."""
         self.scheduler.idle(instance)
 
@@ -163,7 +162,7 @@ class Application:
         self.recorder.complete(request)
 
     def situation_of(self, request: Request) -> Situation:
-        """Where an unfinished request is."""
+        """The state of an unfinished request, and the instance that it concerns."""
         prompt, token = request.prompt_instance, request.token_instance
         if request.prompt_start_s is None:
             return Situation(RequestState.WAITS_FOR_PROMPT, prompt.name)
@@ -180,7 +179,7 @@ class Application:
         return Situation(RequestState.DECODING, token.name)
 
     def in_cluster(self) -> int:
-        """How many requests have come and not left."""
+        """How many requests have arrived and not left."""
         return len(self.open) + len(self._early)
 
     def unfinished(self) -> list[Request]:

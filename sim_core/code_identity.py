@@ -1,15 +1,17 @@
-"""Which code decides a run's results: its part of the run's content key.
+"""The code that decides a run's results: its part of the run's content key.
 
-The deciding modules are those of this package that `sim_core.simulation` and `sim_core.results` need, by their import
-statements, and of each family of policies (batching, schedulers, performance models, start states) the modules of the
-policies that the run's spec names, with what these need. Of each the digest covers what `sim_core.code_text` keeps.
-Modules that write files, read configurations or word messages decide nothing, nor do the families' tables as a whole.
-So mending a text or adding a policy changes no key, and changing a policy changes the keys of the runs that use it.
+The deciding modules are the modules of this package that `sim_core.simulation` and `sim_core.results` need, by their
+import statements, and of each family of policies (batching, schedulers, performance models, start states) the modules
+of the policies that the run's spec names, with what these need. A caller that computes figures from results adds its
+own modules (`figures`), which are treated alike. The digest covers the text of each module that `sim_core.code_text`
+keeps. Modules that write files, read configurations or word messages decide nothing, nor do the families' tables as a
+whole. So editing a message or adding a policy changes no key, and changing a policy changes the keys of the runs that
+use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sim_core.batching import BATCHING
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from sim_core.code_text import Imported, ModuleText
 
-# The spec and the trace are handed in, so that what needs them may name them in annotations alone.
+# The spec and the trace are arguments of a run: the other modules may name them in annotations alone.
 ROOTS = ("sim_core.simulation", "sim_core.results", "sim_core.spec", "sim_core.trace")
 TABLES: Mapping[str, Mapping[str, object]] = {
     "sim_core.batching.BATCHING": BATCHING,
@@ -38,19 +40,22 @@ Policy = tuple[str, str]  # the name of a table in TABLES, and of an entry of it
 
 
 class Code:
-    """The package's source code. Each of its files is read once, and only if it decides a result that is asked for."""
+    """The source code of the project. Each file is read once, and only if it decides a result that is asked for."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """`folder` holds the package's files; None: those that this module is one of."""
-        from pathlib import Path  # not at every start
+    def __init__(self, folder: Path | None = None, figures: Sequence[str] = ()) -> None:
+        """`folder` holds the files of `sim_core` (None: those of the running package), with the project's other
+        packages beside it. `figures`: the modules outside of `sim_core` that compute figures from results."""
+        from pathlib import Path  # here: not needed at every start
 
         self._folder = Path(__file__).resolve().parent if folder is None else folder
+        self._figures = tuple(figures)
+        self._packages = {"sim_core", *(module.partition(".")[0] for module in figures)}
         self._texts: dict[str, ModuleText] = {}
         self._parts: dict[tuple[Policy, ...], Mapping[str, str]] = {}
         self._digests: dict[tuple[Policy, ...], str] = {}
 
     def digest_for(self, spec: SimSpec) -> str:
-        """SHA-256 over what decides the results of `spec`, in hex: results that other code computed differ in it."""
+        """SHA-256, in hex, over the code that decides the results of `spec`."""
         policies = policies_of(spec)
         if policies not in self._digests:
             parts = self._parts_of(policies)
@@ -58,17 +63,17 @@ class Code:
         return self._digests[policies]
 
     def parts_for(self, spec: SimSpec) -> Mapping[str, str]:
-        """What decides the results of `spec`: modules with their digests, and policies with their classes."""
+        """The code that decides the results of `spec`: modules with their digests, and policies with their classes."""
         return self._parts_of(policies_of(spec))
 
     def all_parts(self) -> Mapping[str, str]:
-        """What decides the results of any spec, as in `parts_for`."""
+        """The code that decides the results of any spec, as in `parts_for`."""
         return self._parts_of(tuple((table, name) for table, entries in TABLES.items() for name in entries))
 
     def _parts_of(self, policies: tuple[Policy, ...]) -> Mapping[str, str]:
         if policies not in self._parts:
             entries = {(table, name): TABLES[table][name] for table, name in policies}
-            modules = self._needed([*ROOTS, *(_module_of(entry) for entry in entries.values())])
+            modules = self._needed([*ROOTS, *self._figures, *(_module_of(entry) for entry in entries.values())])
             parts = {module: sha256([self._text(module).text.encode()]).hex() for module in modules}
             for (table, name), entry in entries.items():
                 parts[f"{table}[{name}]"] = f"{_module_of(entry)}.{getattr(entry, '__qualname__', '')}"
@@ -76,7 +81,7 @@ class Code:
         return self._parts[policies]
 
     def _needed(self, modules: Iterable[str]) -> list[str]:
-        """The modules, and all modules of the package that they need."""
+        """`modules`, and all modules of the project that they need."""
         found: dict[str, None] = {}
         todo = list(modules)
         while todo:
@@ -87,19 +92,19 @@ class Code:
         return list(found)
 
     def _modules(self, imported: Imported) -> list[str]:
-        """The modules of the package that an import needs. What an `__init__` only passes on is looked up where it is
-        made, and a table of policies is nothing: the spec says which of its entries are needed."""
+        """The modules of the project that an import needs. A name that an `__init__` only passes on leads to the module
+        that defines it. A table of policies needs nothing: the spec says which of its entries are needed."""
         module, name = imported.module, imported.name
-        if module.partition(".")[0] != "sim_core" or f"{module}.{name}" in TABLES:
+        if module.partition(".")[0] not in self._packages or f"{module}.{name}" in TABLES:
             return []
         if name is None:
             return [module]
         if self._file(f"{module}.{name}").exists():
             return [f"{module}.{name}"]
-        made_in = self._text(module).binds.get(name)
-        if made_in is None:
+        origin = self._text(module).binds.get(name)
+        if origin is None:
             return [module]
-        return self._modules(made_in) if self._is_package(module) else [module, *self._modules(made_in)]
+        return self._modules(origin) if self._is_package(module) else [module, *self._modules(origin)]
 
     def _text(self, module: str) -> ModuleText:
         if module not in self._texts:
@@ -113,16 +118,17 @@ class Code:
         return self._file(module).name == "__init__.py"
 
     def _file(self, module: str) -> Path:
-        """Where the source of a module is, or would be if there were such a module."""
+        """The file with the source of a module, or the file that would have it if there were such a module."""
         package, *names = module.split(".")
-        if package != "sim_core":  # a policy that somebody else has put into a table
+        if package not in self._packages:  # a policy from outside of the project that was put into a table
             return _file_elsewhere(module)
-        path = self._folder.joinpath(*names)
+        folder = self._folder if package == "sim_core" else self._folder.with_name(package)
+        path = folder.joinpath(*names)
         return path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
 
 
 def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
-    """The policies that a run uses, each once."""
+    """The policies that a run uses, without repetition."""
     instances = [kind for state in spec.start_states for kind in state.kinds]
     used = [
         *((_BATCHING, instance.policy) for instance in instances),

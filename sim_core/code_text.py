@@ -1,12 +1,12 @@
-"""The text of a module as far as it decides results: its syntax tree in one canonical form.
+"""The text of a module as far as it decides results: its syntax tree in a canonical form.
 
-Left out, since none of them decides a figure: positions, comments, docstrings, annotations (but those of a class body,
-where they make the fields of a dataclass), `pass`, what stands under `if TYPE_CHECKING`, the message of an assertion,
-the texts of a raised error, calls of `warnings.warn`, and imports of names that nothing of the rest uses. The form is
-the same in all versions of Python: it leaves out empty fields, such as those that a later version adds, and writes text
-in ASCII.
+The text leaves out what decides no figure: positions, comments, docstrings, annotations (but those of a class body,
+where they make the fields of a dataclass), `pass`, statements under `if TYPE_CHECKING`, the message of an assertion,
+the texts of a raised error, calls of `warnings.warn`, functions decorated with `reads_configuration` (the spec that
+they make is part of the key), and imports of names that the rest does not use. The form is the same in all versions of
+Python: it leaves out empty fields, such as those that a later version adds, and writes text in ASCII.
 
-`sim_core.code_identity` imports this module when the first key is wanted: nothing else needs `ast`.
+`sim_core.code_identity` imports this module when it is first asked for a key: nothing else needs `ast`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NO_PART = frozenset({"ctx", "kind", "type_comment", "returns", "msg"})  # field
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A name that an import statement takes from `module`; `name` is None for the module itself, "*" for all of it."""
+    """A name that an import statement takes from `module`; `name` is None for the module itself, "*" for all names."""
 
     module: str
     name: str | None
@@ -27,8 +27,8 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class ModuleText:
-    """What decides of one module. `imports` are those that its code uses or that its annotations name; `binds` has
-    all that it imports, by the names that it gives them."""
+    """The deciding text of a module. `imports` has the imports that its code uses or its annotations name; `binds` has
+    all imports, by the name that each is bound to."""
 
     text: str
     imports: tuple[Imported, ...]
@@ -60,8 +60,8 @@ def module_text(source: bytes, module: str, *, is_package: bool) -> ModuleText:
 
 
 class _Writer(ast.NodeVisitor):
-    """Writes a tree into `parts`. An import stays a pair of the name that it binds and what it imports, as only the
-    whole module shows whether that name is `used` by code, or `named` by an annotation."""
+    """Writes a tree into `parts`. An import is kept as a pair of the name that it binds and what it imports, since only
+    the whole module shows whether code uses that name (`used`) or an annotation names it (`named`)."""
 
     def __init__(self, package: str) -> None:
         self.parts: list[str | tuple[str, Imported]] = []
@@ -110,7 +110,7 @@ class _Writer(ast.NodeVisitor):
         self.parts.append(f"Name({node.id!a})")
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        # Not a docstring, nor `...`, nor a warning, which only says something.
+        # left out: docstrings, `...` and warnings
         if not isinstance(node.value, ast.Constant) and not _is_warning(node.value):
             self.generic_visit(node)
 
@@ -129,8 +129,8 @@ class _Writer(ast.NodeVisitor):
         if not isinstance(error, ast.Call):
             self.generic_visit(node)
             return
-        # Who catches an error goes by its class, which is part of the text. The module of the class is none of what
-        # decides, unless code outside of raise statements uses the class too.
+        # An error is caught by its class, which is part of the text. The module that defines the class decides nothing,
+        # unless code outside of raise statements uses the class too.
         used_before = self.used
         self.used = set()
         self.parts.append("Raise(")
@@ -146,8 +146,9 @@ class _Writer(ast.NodeVisitor):
         self._inside(node, in_class=True)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._annotation(node.returns)
-        self._inside(node, in_class=False)
+        if not any(_is_called(decorator, "reads_configuration") for decorator in node.decorator_list):
+            self._annotation(node.returns)
+            self._inside(node, in_class=False)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self._annotation(node.returns)
@@ -193,7 +194,7 @@ class _Writer(ast.NodeVisitor):
 
 
 def _is_called(value: ast.expr, name: str) -> bool:
-    """Whether `value` is that name, or that attribute of something, such as of the module `typing`."""
+    """Whether `value` is that name, or an attribute of that name, such as `typing.TYPE_CHECKING`."""
     return getattr(value, "id", None) == name or getattr(value, "attr", None) == name
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError, choices
+from sim_core.options import read_options
+from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance.base import Needs, ReadCurves
 from sim_core.performance.measurements import read_curves
-from sim_core.performance_config import ReadCurves, performance_spec
+from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.scheduling import SCHEDULERS
 from sim_core.section import Section
 from sim_core.spec import (
@@ -18,6 +20,7 @@ from sim_core.spec import (
     ApplicationSpec,
     InstanceSpec,
     ModelSpec,
+    PerformanceSpec,
     ProcessorSpec,
     SchedulerSpec,
     ServerGroupSpec,
@@ -25,21 +28,20 @@ from sim_core.spec import (
     StartStateSpec,
 )
 from sim_core.start_state import START_STATES
+from sim_core.start_state.base import Reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEDULER_OPTIONS = ("transfer_bandwidth", "prompt_max_pending_batch_tokens", "token_max_pending_batch_tokens")
 MOST_PROCESSORS = 10_000  # of a machine
-MOST_MACHINES = 100_000  # of a cluster: every one is built, and a few zeros too many fill the memory
-LONGEST_DELAY_S = 1e6  # beyond such delays a clock has no place for the times of iterations
+MOST_MACHINES = 100_000  # of a cluster: each is built in memory, so a few zeros too many would fill it
+LONGEST_DELAY_S = 1e6  # on a clock that reads more, the times of iterations would lose their precision
 
 
 def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurves = read_curves) -> SimSpec:
-    """The run that `resolved` describes. Files it names are looked up below `root`; `measured` reads measurements.
+    """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements.
 
-    Raises SpecError (CapacityError among them) for whatever cannot be run; nothing is left to fail later but
-    the workload.
+    Raises SpecError (CapacityError among them) for anything that cannot be run, apart from the workload.
     """
     top = Section(resolved, "")
     servers = _servers(top)
@@ -56,7 +58,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=performance_spec(
+        performance=_performance(
             top.section("performance_model"), root, measured, servers, applications, start_states
         ),
         routing_delay_s=router.section("overheads").number("routing_delay"),
@@ -107,6 +109,27 @@ def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
     return tuple(groups)
 
 
+def _performance(
+    config: Section,
+    root: Path,
+    measured: ReadCurves,
+    servers: tuple[ServerGroupSpec, ...],
+    applications: tuple[ApplicationSpec, ...],
+    states: tuple[StartStateSpec, ...],
+) -> PerformanceSpec:
+    hardware = {processor.name for group in servers for processor in group.processors}
+    instances = [kind for state in states for kind in state.kinds]
+    models = [application.model.measured_as for application in applications]
+    used = {
+        (model, name, instance.tensor_parallelism) for model in models for name in hardware for instance in instances
+    }
+    reference = {(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models}
+    needs = Needs(root, measured, frozenset(used), frozenset(reference))
+    spec = PERFORMANCE_MODELS[config.text("policy", PERFORMANCE_MODELS)].read(config, needs)
+    config.done()
+    return spec
+
+
 def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
     models, repo = top.section("model_repo"), top.section("orchestrator_repo")
     applications: list[ApplicationSpec] = []
@@ -155,7 +178,7 @@ def _model(entry: Section, models: Section) -> ModelSpec:
 
 
 def _check_belongs(entry: Section, architecture: str, owners: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
-    """Raise SpecError where a size says whose weights it is, and the model's architecture is none of these."""
+    """Raise SpecError where a size lists the architectures that it is for, and the model's is none of them."""
     if not owners or architecture in owners:
         return
     fitting = [
@@ -174,12 +197,11 @@ def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
     delays = config.section("executor_overheads")
     if config.text("policy") not in SCHEDULERS:
         raise config.error("policy", f"no scheduler of that name is built in (there are: {', '.join(SCHEDULERS)})")
-    for key in SCHEDULERS[config.text("policy")].needs:
-        config.value(key)
+    declared = SCHEDULERS[config.text("policy")].Options
     scheduler = SchedulerSpec(
         name=name,
         policy=config.text("policy", SCHEDULERS),
-        options=tuple((key, config.number(key, above=True)) for key in SCHEDULER_OPTIONS if config.has(key)),
+        options=read_options(declared, config),
         prompt_processors=config.texts("prompt_processors"),
         token_processors=config.texts("token_processors"),
         submit_task_s=delays.number("submit_task", most=LONGEST_DELAY_S),
@@ -199,7 +221,7 @@ def _allocator(entry: Section, allocators: Mapping[str, Any]) -> Section:
 
 
 def _run_overheads(top: Section) -> dict[int, float]:
-    """`run` of each application's allocator: seconds on top of an iteration."""
+    """By application, the overhead `run` of its allocator: seconds on top of an iteration."""
     allocators = top.section("orchestrator_repo").value("allocators")
     overheads = {}
     for entry in top.sections("applications"):
@@ -246,37 +268,11 @@ def _start_state(state: Section, run_s: Mapping[int, float], servers: tuple[Serv
     if state.has("machines"):
         counts = state.section("machines")
         taken = tuple((str(sku), counts.integer(str(sku), 0)) for sku in state.value("machines"))
-    spec = StartStateSpec(kind, application_id, taken)
     overhead_s = run_s.get(application_id, 0.0)
-    if state.has("instance"):
-        instance = _instance(state.section("instance"), overhead_s)
-        spec = replace(spec, instance=instance, fill_machine=_fills(state, instance, servers))
-    elif kind != "unallocated":
-        spec = _split(state, spec, overhead_s)
+    reading = Reading(StartStateSpec(kind, application_id, taken), lambda part: _instance(part, overhead_s), servers)
+    spec = START_STATES[kind].read(state, reading)
     state.done()
     return spec
-
-
-def _fills(state: Section, instance: InstanceSpec, servers: tuple[ServerGroupSpec, ...]) -> bool:
-    """Whether machines are filled with instances. False where one fills a machine anyway: such specs are equal."""
-    fill = state.boolean("fill_machine", default=False)
-    return fill and instance.tensor_parallelism < max(len(group.processors) for group in servers)
-
-
-def _split(state: Section, spec: StartStateSpec, run_s: float) -> StartStateSpec:
-    split = state.text("split_type", ("homogeneous", "heterogeneous"))
-    prompt, token = state.section("prompt"), state.section("token")
-    by_count = split == "homogeneous"
-    return replace(
-        spec,
-        split_type=split,
-        prompt=_instance(prompt, run_s),
-        token=_instance(token, run_s),
-        prompt_machines=prompt.integer("num_instances", 0) if by_count else 0,
-        token_machines=token.integer("num_instances", 0) if by_count else 0,
-        prompt_skus=() if by_count else prompt.texts("instance_names"),
-        token_skus=() if by_count else token.texts("instance_names"),
-    )
 
 
 def _instance(config: Section, run_s: float) -> InstanceSpec:
@@ -285,15 +281,12 @@ def _instance(config: Section, run_s: float) -> InstanceSpec:
     pipeline_parallelism = config.integer("pipeline_parallelism", 1)
     if pipeline_parallelism != 1:
         raise config.error("pipeline_parallelism", NO_PIPELINES)
-    limited = policy == "Splitwise"
     spec = InstanceSpec(
         policy=policy,
         tensor_parallelism=config.integer("tensor_parallelism", 1),
         pipeline_parallelism=pipeline_parallelism,
-        max_batch_size=1 if policy == "DEFAULT" else config.integer("max_batch_size", 1),
-        max_batch_tokens=config.integer("max_batch_tokens", 1) if limited else None,
-        max_preemptions=config.integer("max_preemptions", 0) if limited else None,
         run_s=run_s,
+        **BATCHING[policy].read_limits(config),
     )
     config.done()
     return spec

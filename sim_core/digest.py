@@ -1,4 +1,4 @@
-"""SHA-256, with what it takes to load put off until the first is wanted: a tenth of the package's whole import."""
+"""SHA-256. hashlib is imported on first use: loading OpenSSL is a tenth of this package's import time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def sha256(parts: Iterable[bytes]) -> bytes:
-    """The digest of all parts, one behind the other."""
+    """The digest of the concatenated parts."""
     import hashlib  # loads OpenSSL
 
     h = hashlib.sha256()

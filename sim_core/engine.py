@@ -1,11 +1,11 @@
 """The clock and the events.
 
-NOTE: the heap is ordered by time alone. Among events of one time the order is whatever the binary heap makes of it,
-a pure function of all that was pushed and popped before. That is SplitwiseSim's order, and results hang on it: two
-transfers that wait for the same memory are retried at the same instant for ever, and who comes first gets it. A
-sequence number would be tidier, and give other results (with it SplitwiseSim itself differs from its own by 22 s on
-an overloaded cluster of four machines). So arrivals, although known beforehand, are in the heap too, and a cancelled
-event stays in it until its time has come.
+The heap is ordered by time alone. The order of events of one time is whatever the binary heap makes of it, a pure
+function of all earlier pushes and pops. That is SplitwiseSim's order, and results depend on it: two transfers that wait
+for the same memory are retried at the same times for ever, and the one that comes first gets it. A sequence number
+would be tidier but give other results (SplitwiseSim with one differs from itself by 22 s on an overloaded cluster of
+four machines). For the same reason arrivals, although known beforehand, are in the heap, and a cancelled event stays in
+it until its time has come.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Handler = Callable[[Any], None]
 
 
 class Event(float):
-    """A call to come: its time in seconds, which is what the heap compares, with what is to be called."""
+    """A future call. The number is its time in seconds, by which the heap compares events."""
 
     __slots__ = ("argument", "handler")
 
@@ -26,7 +26,7 @@ class Event(float):
     handler: Handler | None
 
     def cancel(self) -> None:
-        """Do not call it; the clock will not even stop there."""
+        """Cancel the call. The clock will not stop at its time."""
         self.handler = None
 
 
@@ -41,14 +41,14 @@ class Engine:
         self._heap: list[float] = []  # events, and the plain times of arrivals
 
     def after(self, delay_s: float, handler: Handler, argument: Any) -> None:
-        """Call `handler(argument)` in `delay_s`; at once, inside this very event, when there is no delay."""
+        """Call `handler(argument)` after `delay_s`; without a delay at once, inside the current event."""
         if delay_s == 0.0:
             handler(argument)
         else:
             self.at(self.now + delay_s, handler, argument)
 
     def at(self, time_s: float, handler: Handler, argument: Any) -> Event:
-        """Call `handler(argument)` at `time_s`, which must not lie in the past."""
+        """Call `handler(argument)` at `time_s`, which must not be in the past."""
         event = Event(time_s)
         event.handler = handler
         event.argument = argument
@@ -56,7 +56,7 @@ class Engine:
         return event
 
     def __len__(self) -> int:
-        """Events to come, cancelled ones and arrivals included."""
+        """The number of future events, with cancelled ones and arrivals."""
         return len(self._heap)
 
     def run(
@@ -66,19 +66,19 @@ class Engine:
         end_time_s: float,
         slices_s: Iterable[float] = (),
     ) -> None:
-        """Run until nothing is left, or only events after `end_time_s` (infinity: no end), where the clock then stops.
+        """Run until no event is left, or only events after `end_time_s` (infinity: no end), where the clock then stops.
 
-        `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. `slices_s`: ascending times of which
-        the next one is asked for when the clock has reached one; the run ends with the last of them, and is otherwise
-        the same to the bit.
+        `on_arrival(i)` is called at `arrivals_s[i]`; arrivals must be ascending. `slices_s`: ascending times; the next
+        one is taken when the clock has reached the last one, and the run ends after the last. Otherwise the run is the
+        same to the bit.
         """
         arrivals = list(arrivals_s)
         heap = self._heap
         before = heap[:]
-        heap[:] = arrivals  # ascending, so it is a heap; and the same one as if they had been pushed in turn
+        heap[:] = arrivals  # as they ascend, this is the heap that pushing them in turn would give
         for event in before:
             heappush(heap, event)
-        early: set[int] = set()  # rows that the heap brought before others of the same time
+        early: set[int] = set()  # rows that the heap gave before other rows of the same time
         row = calls = 0
         now = self.now
         for until_s in slices_s or (end_time_s,):
@@ -87,14 +87,14 @@ class Engine:
                 if event > end_time_s:
                     if type(event) is Event and event.handler is None:
                         continue
-                    heappush(heap, event)  # it is still to come, for those who ask what is
+                    heappush(heap, event)  # it is still a future event, for `len`
                     self.now = now = end_time_s
                     break
                 if type(event) is Event:
                     handler = event.handler
                     if handler is None:
                         continue
-                    self.now = now = event + 0.0  # a plain float: nobody shall keep the event alive by its time
+                    self.now = now = event + 0.0  # a plain float, so that storing `now` does not keep the event alive
                     handler(event.argument)
                 else:
                     self.now = now = event

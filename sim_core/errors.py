@@ -1,15 +1,15 @@
-"""Everything that can go wrong, as one tree:
+"""The errors of this package, as one tree:
 
 SimError
  +-- SpecError       a configuration says something impossible, unknown or contradictory
- |    +-- CapacityError   ... namely a model, request or role that does not fit its machines
+ |    +-- CapacityError   a model or role does not fit the machines that are there
  +-- TraceError      a workload cannot be read or is not a workload
  +-- OutputError     a result cannot be written
  +-- InvariantError  the simulator broke one of its own promises (a bug: please report it)
 
-All but the last are the user's to mend: their text is one line that names the place, the key, the value,
-the reason and, where there is one, the nearest valid name. Command lines print it and exit with status 2.
-SpecWarning is no error: it says in one line where a run differs from what its configuration seems to say.
+Users can mend all but the last. Their text is one line that names the place, the key, the value, the reason and, where
+there is one, the nearest valid name. Command lines print it and exit with status 2. SpecWarning is no error: it says in
+one line where a run differs from what its configuration seems to say.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class SimError(Exception):
 
 
 def one_line(text: str, most: int) -> str:
-    """The text with line breaks and signs that no screen shows written as escapes, and its middle left out where it
-    has more than `most` characters."""
+    """The text with line breaks and unprintable characters as escapes, and without its middle where it has more than
+    `most` characters."""
     if len(text) > most:
         text = f"{text[: most * 3 // 4]} ... {text[-most // 5 :]}"
     if text.isprintable():
@@ -40,7 +40,7 @@ def one_line(text: str, most: int) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that `name` was most likely meant to be, or None."""
+    """The valid name that is most like `name`, or None."""
     from difflib import get_close_matches  # only an error needs it
 
     matches = get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
@@ -67,7 +67,7 @@ class SpecError(SimError):
 
 
 class CapacityError(SpecError):
-    """Something that can never fit or be served: a model on too little memory, a role without machines."""
+    """The machines can never hold or serve something: a model on too little memory, a role without machines."""
 
 
 class SpecWarning(UserWarning):
@@ -75,7 +75,7 @@ class SpecWarning(UserWarning):
 
 
 class TraceError(SimError):
-    """A workload that cannot be used. `row` counts data rows from 1, as a spreadsheet without its header."""
+    """A workload that cannot be used. `row` counts data rows from 1, without the header."""
 
     def __init__(self, reason: str, *, source: str = "", row: int | None = None, column: str = "") -> None:
         self.reason, self.source, self.row, self.column = reason, source, row, column
@@ -88,7 +88,7 @@ class TraceError(SimError):
 
 
 class OutputError(SimError):
-    """A file of results that cannot be written: a full disk, a folder that is not ours. `source` is the file."""
+    """A file of results that cannot be written, as on a full disk or without permission. `source` is the file."""
 
     def __init__(self, reason: str, *, source: str) -> None:
         self.reason, self.source = reason, source
@@ -96,4 +96,4 @@ class OutputError(SimError):
 
 
 class InvariantError(SimError):
-    """The simulator contradicts itself."""
+    """The simulator contradicts itself: a bug."""

@@ -1,7 +1,4 @@
-"""GPU memory, counted in tokens of KV cache: what is left beside the weights.
-
-Whole tokens make every sum exact, and a comparison one of small integers.
-"""
+"""GPU memory beside the weights, counted in tokens of KV cache. Whole tokens make every sum and comparison exact."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from sim_core.spec import ModelSpec
 if TYPE_CHECKING:
     from sim_core.start_state.base import InstancePlan
 
-_LEAST_TOKENS = 2  # of the smallest request: one token in, one out
+_LEAST_TOKENS = 2  # of the smallest request: one prompt token and one output token
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +29,19 @@ class KvMemory:
 
     @property
     def full_tokens(self) -> int:
-        """From so many tokens on nothing is left, not even a part of a token."""
+        """The number of tokens from which on no byte is left, not even a part of a token."""
         return -((self.weights_bytes - self.total_bytes) // self.kv_bytes_per_token)
 
     def bytes_used(self, kv_tokens: int) -> int:
-        """Weights and KV cache together."""
+        """The bytes of the weights and of `kv_tokens` of KV cache."""
         return self.weights_bytes + kv_tokens * self.kv_bytes_per_token
 
 
 def instance_memory(model: ModelSpec, plan: InstancePlan) -> KvMemory:
     """The memory of an instance of `model`; CapacityError where its weights do not fit.
 
-    The weights have to fit the processors that share the work (`tensor_parallelism`), also where the instance is given
-    the memory of the whole machine.
+    The weights must fit the processors that share the work (`tensor_parallelism`), even where the instance has the
+    memory of the whole machine.
     """
     processor = plan.processors[0]
     each, sharing = processor.memory_bytes, plan.spec.tensor_parallelism

@@ -13,22 +13,22 @@ BYTES_PER_GB = 1024**3
 
 
 class WaitingTransfers:
-    """The transfers that wait for memory at their destination, of all networks of a run: by request, the next try."""
+    """Shared by all networks of a run to detect deadlock: the next try of each transfer that waits for memory."""
 
     __slots__ = ("gave_up_s", "retries", "tries")
 
     def __init__(self) -> None:
         self.tries: dict[Request, Event] = {}
-        self.retries = 0  # in vain, since the last search for a deadlock
+        self.retries = 0  # failed tries since the last search for a deadlock
         self.gave_up_s: float | None = None  # when the last transfer was given up
 
 
 class Network:
-    """Links of one bandwidth, one to each transfer: nothing contends.
+    """Transfers KV caches. Each transfer has a link of its own, so that none slows another down.
 
-    A transfer takes the destination's memory when it starts and frees the source's when it ends. It is given up, and
-    its request stays unfinished, where the destination stands still without room for it, or source and destination
-    belong to instances that wait for each other.
+    A transfer takes memory at the destination when it starts, and frees the source's when it ends. It is given up, and
+    its request stays unfinished, where the destination stands still without room for it, or where source and
+    destination wait for each other.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Network:
         engine.at(engine.now + size_bytes / self._bytes_per_s, self._deliver, request)
 
     def _wait(self, request: Request) -> None:
-        """The destination is full."""
+        """Try again later: the destination is full."""
         waiting, engine = self._waiting, self._engine
         if request.token_instance.never_fits(request.kv_tokens):
             self._give_up(request)
             return
         waiting.tries[request] = engine.at(engine.now + RETRY_S, self._send_again, request)
         waiting.retries += 1
-        if waiting.retries > len(waiting.tries):  # the search costs as many steps as there are transfers
+        if waiting.retries > len(waiting.tries):  # the search takes time in proportion to the transfers
             waiting.retries = 0
             self._resolve_deadlock()
 
@@ -76,7 +76,7 @@ class Network:
         self.send(request)
 
     def _resolve_deadlock(self) -> None:
-        """Where instances wait for each other, they run what they can, or else their transfers are given up."""
+        """Let instances that wait for each other run what they can, or else give up their transfers."""
         tries = self._waiting.tries
         instances = deadlocked(tries)
         started = [instance for instance in instances if instance.go_on(despite_transfers=True)]
@@ -87,7 +87,7 @@ class Network:
             self._give_up(request)
 
     def _give_up(self, request: Request) -> None:
-        """`request` will never be sent and keeps its memory: its instance need not wait for that memory any longer."""
+        """Never send `request`. It keeps its memory, so its instance need not wait for that memory any longer."""
         self._waiting.gave_up_s = self._engine.now
         source, destination = request.prompt_instance, request.token_instance
         for instance in (source, destination):

@@ -1,12 +1,11 @@
-"""Writes what every instance did, iteration run by iteration run, under SplitwiseSim's column names."""
+"""Writes a log of the iterations of every instance, with SplitwiseSim's column names."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from sim_core.batching.base import Instance
-from sim_core.batching.contacts import IterationObserver
+from sim_core.batching.base import Instance, IterationObserver
 from sim_core.batching.orca import OrcaInstance
 from sim_core.request import Task
 
@@ -33,7 +32,7 @@ _ROWS_IN_MEMORY = 2_000
 
 
 class _Both(IterationObserver):
-    """Two observers as one."""
+    """Two observers that act as one."""
 
     def __init__(self, first: IterationObserver, second: IterationObserver) -> None:
         self._members = (first, second)
@@ -52,16 +51,16 @@ class _Both(IterationObserver):
 
 
 def observe(instance: Instance, observer: IterationObserver) -> None:
-    """Have `observer` told of what happens in `instance`, after those that are told already."""
+    """Add `observer` to the observers of `instance`, as the last one."""
     instance.observer = observer if instance.observer is None else _Both(instance.observer, observer)
 
 
 class IterationLog(IterationObserver):
-    """One CSV file an instance, `{folder}/{application_id}/{index}.csv`, a row a run of equal iterations.
+    """Writes a CSV file per instance, `{folder}/{application_id}/{index}.csv`, with a row per run of equal iterations.
 
-    Times in s, memory in bytes (weights included), the rest counts; SplitwiseSim's columns as it would write them
-    (`batch_tokens` is 0 for ORCA), then `iteration_tokens`, what an iteration's time is looked up by. Rows are appended
-    in portions, so that neither memory nor open files grow with the run. Call `close` at the end.
+    Times are in s, memory is in bytes (with the weights), all else are counts. SplitwiseSim's columns come first, as it
+    would write them (`batch_tokens` is 0 for ORCA), then `iteration_tokens`, by which the iteration's time is looked
+    up. Rows are appended in portions, so that neither memory nor open files grow with the run. Call `close` at the end.
     """
 
     def __init__(self, folder: Path, application_id: int, instances: list[Instance], request_ids: list[int]) -> None:
@@ -76,7 +75,7 @@ class IterationLog(IterationObserver):
             observe(instance, self)
 
     def iterations_ended(self, instance: Instance) -> None:
-        """`Instance` calls this when a run of iterations ends, its members still in the batch."""
+        """Write a row; the members of the iterations are still in the batch."""
         rows = self._rows[instance.index]
         end = instance.engine.now
         members = [*instance.prompts, *instance.decodes]
@@ -111,7 +110,7 @@ class IterationLog(IterationObserver):
             self._flush(instance.index)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         for index in self._rows:
             self._flush(index)
 

@@ -1,11 +1,10 @@
-"""Writes down what became of each request, as numbers in flat arrays: 80 bytes a completed request."""
+"""Records what became of each request, as numbers in flat arrays: 80 bytes per completed request."""
 
 from __future__ import annotations
 
 from array import array
 from operator import attrgetter
 
-from sim_core.arithmetic import NAN
 from sim_core.request import Request
 from sim_core.request_state import Situation
 
@@ -13,13 +12,14 @@ TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s"
 MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
 NUMBERS = ("index", "preemptions")
 INSTANCES = ("prompt_instance", "token_instance")  # by their index
-BLOCK = 256  # requests written at once: column by column takes half the time of row by row; more do not fit caches
+NAN = float("nan")
+BLOCK = 256  # requests written at once: column by column takes half the time of row by row; more do not fit the cache
 _COLUMNS = (*TIMES, *MAYBE_TIMES, *NUMBERS, *INSTANCES)
 _ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for name in INSTANCES))
 
 
 class Recorder:
-    """A column an attribute of a completed request, in order of completion, and who was turned away."""
+    """A column per attribute of the completed requests, in order of completion, and the rejected requests."""
 
     __slots__ = ("_block", "_numbers", "_times", "_written", "rejected")
 
@@ -34,14 +34,14 @@ class Recorder:
         return self._written + len(self._block)
 
     def complete(self, request: Request) -> None:
-        """`request` is done, as its client knows at `end_s`; nobody may change it any more."""
+        """Record `request`, whose last token has reached its client. It must not change any more."""
         block = self._block
         block.append(request)
         if len(block) == BLOCK:
             self._write()
 
     def reject(self, request: Request, situation: Situation) -> None:
-        """`request` can never run; `situation` has a state of a rejected request."""
+        """Record that `request` can never run; `situation` has a state whose outcome is `REJECTED`."""
         self.rejected.append((request, situation))
 
     def times(self, name: str) -> array[float]:

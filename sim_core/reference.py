@@ -1,10 +1,7 @@
-"""What a slowdown is relative to: the same request alone on the paper's reference machine, a DGX-A100.
+"""The machine that slowdowns are relative to: the paper's DGX-A100, on which a request runs alone.
 
-Source: Patel et al., Splitwise, ISCA 2024, table of SLOs. These figures decide results; limits on them
-(`sync.results.slo`) do not.
+Source: Patel et al., Splitwise, ISCA 2024, table of SLOs. `sync.results.measure` works out the slowdowns.
 """
 
 REFERENCE_HARDWARE = "a100-80gb"
 REFERENCE_TENSOR_PARALLELISM = 8
-METRICS = ("ttft", "tbt", "e2e")
-SLOWDOWN_PERCENTILES = ("p50", "p90", "p99")

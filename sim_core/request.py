@@ -1,22 +1,50 @@
-"""What moves through the cluster. No object outlives its request: at the end only numbers in columns remain."""
+"""Requests, their tasks, and instances as far as a request concerns them.
+
+No object outlives its request: when a run has ended, only numbers in columns remain.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sized
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from sim_core.batching.base import Instance
+NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
 
 
-NEVER = 1 << 62  # `waits_from` of who does not wait: more batches than an instance ever starts
+class Host(Protocol):
+    """An instance as applications, networks and schedulers see it; `sim_core.batching.base.Instance` is one."""
+
+    index: int
+    name: str
+    kv_capacity: int
+    kv_tokens: int
+    in_transit: int
+    given_up: int
+    still_since_s: float | None
+
+    @property
+    def waiting(self) -> Sized: ...
+    @property
+    def decodes(self) -> Sized: ...
+
+    def enter(self, task: Task) -> None: ...
+    def enter_behind(self, task: Task, prompt: Task) -> None: ...
+    def take_memory(self, kv_tokens: int) -> None: ...
+    def free_memory(self, kv_tokens: int) -> None: ...
+    def memory_freed(self) -> None: ...
+    def fits(self, kv_tokens: int) -> bool: ...
+    def never_fits(self, kv_tokens: int) -> bool: ...
+    def is_idle(self) -> bool: ...
+    def stands_still(self) -> bool: ...
+    def go_on(self, despite_transfers: bool = False) -> bool: ...
 
 
 class Task:
     """One phase of a request on one instance: its prompt, or the decoding of all tokens after the first.
 
-    `waited` counts how often the instance started a batch without this task while it was the request's next, up to
-    its present wait. That one is a difference of the instance's own count of starts, so that nobody touches the
-    waiting tasks one by one: it has waited `instance.starts - waits_from` times in all.
+    `waited` counts the batches that the instance started without this task while the task could have run, up to its
+    present wait. The present count is `instance.starts - waits_from`, so starting a batch needs no update of each
+    waiting task.
     """
 
     __slots__ = (
@@ -33,15 +61,15 @@ class Task:
         "waits_from",
     )
 
-    order: tuple[float, int]  # arrival and entry, both negated: newest first; set when it enters
-    portion: list[Task]  # of a long queue, while it is in one
+    order: tuple[float, int]  # arrival and number of entry, both negated: newest first; set on entering an instance
+    portion: list[Task]  # the part of a `LongQueue` that holds the task
 
     def __init__(self, request: Request, is_prompt: bool, batch_tokens: int, kv_tokens: int, remaining: int) -> None:
         self.request = request
         self.is_prompt = is_prompt
-        self.batch_tokens = batch_tokens  # what it adds to an iteration: its prompt, or 1
-        self.kv_tokens = kv_tokens  # memory still to be taken when it starts; 0 once it has
-        self.remaining = remaining  # iterations to go, while it is not in a batch
+        self.batch_tokens = batch_tokens  # tokens that it adds to an iteration: the prompt's size, or 1
+        self.kv_tokens = kv_tokens  # memory to take when it starts; 0 once it has started
+        self.remaining = remaining  # iterations left, valid while the task is not in a batch
         self.end = -1  # the instance's iteration at which a decode in a batch ends
         self.waited = 0
         self.waits_from = NEVER
@@ -74,20 +102,20 @@ class Request:
         "transfer_start_s",
     )
 
-    prompt_instance: Instance
-    token_instance: Instance
-    end_s: float  # when its client has the last token; set when it completes
+    prompt_instance: Host
+    token_instance: Host
+    end_s: float  # when the client has the last token; set on completion
 
     def __init__(self, index: int, arrival_s: float, prompt_tokens: int, output_tokens: int, batch_size: int) -> None:
         self.index = index  # its row in the trace
         self.arrival_s = arrival_s
         self.prompt_tokens = prompt_tokens
-        self.output_tokens = output_tokens  # the first one, which the prompt phase gives, included
+        self.output_tokens = output_tokens  # including the first one, which the prompt phase produces
         self.prompt_kv_tokens = batch_size * (prompt_tokens + 1)  # memory of the prompt and the first token
-        self.decode_kv_tokens = batch_size * (output_tokens - 1)  # what decoding takes on top, all of it at its start
+        self.decode_kv_tokens = batch_size * (output_tokens - 1)  # further memory, all of it taken when decoding starts
         self.batch_size = batch_size
-        self.kv_tokens = 0  # memory held, on whichever instance has it
-        self.decode: Task | None = None  # where both phases run on one instance: the second, queued behind the first
+        self.kv_tokens = 0  # memory held, on the instance that has the KV cache
+        self.decode: Task | None = None  # where both phases run on one instance: the decode, queued behind the prompt
         self.prompt_start_s: float | None = None
         self.prompt_end_s: float | None = None
         self.transfer_start_s: float | None = None

@@ -1,4 +1,4 @@
-"""The state in which a request was left, as data. Sentences are made from it at the edge and never read back."""
+"""The state in which a request was left, as data. Sentences are made from it for display, and never parsed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ REJECTED, UNFINISHED = "rejected", "unfinished"  # the outcomes of a request tha
 
 
 class RequestState(StrEnum):
-    """Where a request is that was not completed. The values are stored in files: they stay as they are."""
+    """The state of a request that was not completed. The values are stored in files: they must not change."""
 
     NEVER_FITS = "never_fits"
     NO_INSTANCE = "no_instance"
@@ -24,11 +24,11 @@ class RequestState(StrEnum):
 
     @property
     def outcome(self) -> str:
-        """`REJECTED`, or `UNFINISHED` for a request that would have gone on, or could have."""
+        """`REJECTED`, or `UNFINISHED` for a request that its application had taken or would have taken."""
         return REJECTED if self in (RequestState.NEVER_FITS, RequestState.NO_INSTANCE) else UNFINISHED
 
     def sentence(self, instance: str = "an instance") -> str:
-        """The state in words. `instance`: the one that the state concerns, where it concerns one."""
+        """The state in words. `instance`: the name of the instance that the state concerns, if any."""
         return _SENTENCES[self].format(instance=instance)
 
 
@@ -48,9 +48,8 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The state of one request, with what belongs to it. `instance` is the name of the instance that the state
-    concerns, "" where it concerns none; the application is that without an instance; the tokens of KV cache are those
-    of a request that never fits."""
+    """The state of one request, with its details. `instance` is the name of the instance that the state concerns, ""
+    where it concerns none; `application_id` belongs to NO_INSTANCE, and the tokens of KV cache to NEVER_FITS."""
 
     state: RequestState
     instance: str = ""

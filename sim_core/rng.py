@@ -8,11 +8,11 @@ from sim_core.digest import sha256
 
 
 class Streams:
-    """`streams["arrivals"]` is that name's own generator; asking again goes on where it was.
+    """`streams["arrivals"]` is the generator of that name, in the state in which it was left.
 
-    A stream depends on (seed, name) alone, so drawing from one, or adding one, leaves the others as they were.
-    Of `random.Random` only `random()` is promised to stay the same between Python versions: derive from it
-    whatever has to be reproducible to the byte.
+    A stream depends on (seed, name) alone, so drawing from one, or adding one, does not change the others. Of
+    `random.Random`, only `random()` is promised to stay the same in all versions of Python: values that have to be
+    reproducible to the byte are derived from it.
     """
 
     __slots__ = ("_streams", "seed")
@@ -24,7 +24,7 @@ class Streams:
     def __getitem__(self, name: str) -> random.Random:
         stream = self._streams.get(name)
         if stream is None:
-            # sha256, not hash(): hash() of a text differs from process to process.
+            # sha256, as hash() of a text differs from process to process
             digest = sha256([f"{self.seed}\0{name}".encode()])
             stream = self._streams[name] = random.Random(int.from_bytes(digest, "big"))
         return stream

@@ -1,4 +1,4 @@
-"""Reading a configuration strictly: every value checked, every key known, every error with its dotted path."""
+"""Reads a configuration strictly: every value is checked, every key must be known, every error has a dotted path."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from sim_core.errors import SpecError, choices
 
-MOST = 10**18  # what a number is at most: sums and products of such are far from what a float can hold
-LEAST = 1e-12  # of a number that must be above 0, so that what it divides stays finite
+MOST = 10**18  # the largest number: sums and products of such numbers are far from a float's limit
+LEAST = 1e-12  # the smallest number where it must be above 0, so that quotients stay finite
 _IN_QUOTES = "; a name that looks like a number, true or false needs quotes in a file"
 
 
 class Section:
-    """One mapping of a configuration. Values are taken by name; `done` refuses what nobody took."""
+    """One mapping of a configuration. Values are read by key; `done` refuses keys that were not read."""
 
     def __init__(self, values: object, path: str) -> None:
         if not isinstance(values, Mapping):
@@ -33,7 +33,7 @@ class Section:
         return self._values.get(key) is not None
 
     def value(self, key: str) -> Any:
-        """Whatever stands there; SpecError where nothing does."""
+        """The value of `key`. SpecError where there is none."""
         if not self.has(key):
             raise SpecError("is missing", key=self.path(key))
         return self._values[key]
@@ -82,7 +82,7 @@ class Section:
     def number(
         self, key: str, least: float = 0.0, default: float | None = None, above: bool = False, most: float = MOST
     ) -> float:
-        """A finite number from `least` (or greater, with `above`) to `most`."""
+        """A finite number from `least` (with `above`: greater than it) to `most`."""
         if default is not None and not self.has(key):
             return default
         value = self.value(key)
@@ -113,15 +113,15 @@ class Section:
         return [Section(value, f"{self.path(key)}.{index}") for index, value in enumerate(values)]
 
     def ignore(self, *keys: str) -> None:
-        """Keys that may stand here and mean nothing to the simulator."""
+        """Allow keys that mean nothing to the simulator."""
         self._known.update(keys)
 
     def only(self, *keys: str) -> None:
-        """SpecError for the first key that is none of these: said before another is missing for being misspelt."""
+        """Raise SpecError for the first key that is not one of `keys`: before a misspelt key is reported as missing."""
         for key in self._values:
             if key not in keys:
                 raise SpecError(f"unknown key{choices(key, sorted(keys))}", key=self.path(str(key)))
 
     def done(self) -> None:
-        """SpecError for the first key that nobody asked for."""
+        """Raise SpecError for the first key that was not read."""
         self.only(*self._known)

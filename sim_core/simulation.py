@@ -1,46 +1,43 @@
-"""A run: from its spec and trace to its result. Runs share nothing; any number can live in one process."""
+"""A run: from its spec and trace to its result. Runs share nothing; any number of them can live in one process."""
 
 from __future__ import annotations
 
 import gc
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
-from sim_core.arithmetic import Arithmetic
 from sim_core.batching import BATCHING, Instance
 from sim_core.batching.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
-from sim_core.errors import SpecError, SpecWarning, choices
+from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
-from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
+from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.recorder import Recorder
 from sim_core.request import Request
-from sim_core.results import SimResult, collect
+from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
 from sim_core.spec import SimSpec
+from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sim_core.trace import Trace
 
 
 class Simulation:
-    """Everything of one run. `run` may be called once.
+    """One run: its cluster, clock and records. `run` may be called once."""
 
-    `arithmetic` does what is worked out over the columns once the run has ended; in plain Python unless told.
-    """
-
-    def __init__(self, spec: SimSpec, arithmetic: Arithmetic | None = None) -> None:
+    def __init__(self, spec: SimSpec) -> None:
         """Build the cluster. Raises SpecError or CapacityError where the spec cannot work."""
         self.spec = spec
-        self.arithmetic = arithmetic or Arithmetic()
         self.engine = Engine()
         self.recorder = Recorder()
         self.transfers = WaitingTransfers()
-        self._performance = build_performance(spec)
+        self._performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
         self._decodes_beyond = DecodesBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
@@ -48,7 +45,7 @@ class Simulation:
         self.instances: dict[int, list[Instance]] = {app.application_id: [] for app in spec.applications}
         machines = Machines(spec.servers)
         for state in spec.start_states:
-            plans = START_STATES[state.kind](state, machines.take(state))
+            plans = START_STATES[state.kind].plans(state, machines.take(state))
             if plans:
                 self._fill(state.application_id, plans)
 
@@ -59,9 +56,7 @@ class Simulation:
         instances = self.instances[application_id]
         for index, plan in enumerate(plans):
             policy = BATCHING[plan.spec.policy]
-            times = self._performance.iteration_times(
-                model.measured_as, plan.processor_name, plan.spec.tensor_parallelism
-            )
+            times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
             if policy.overhead_per_iteration:
                 times = times.plus(plan.spec.run_s)
             memory = instance_memory(model, plan)
@@ -72,36 +67,39 @@ class Simulation:
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
         scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))
-        bandwidth = dict(scheduler_spec.options).get("transfer_bandwidth")
+        bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
-            bandwidth *= scheduler.bandwidth_factor
             network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
 
+    def in_cluster(self) -> int:
+        """How many requests have arrived and not left."""
+        return sum(application.in_cluster() for application in self.applications.values())
+
     def iterations_beyond(self) -> int:
         """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
-        tables = {id(instance.times): instance.times for all_of_it in self.instances.values() for instance in all_of_it}
-        # an iteration with prompts is one look; one look may be many iterations of decodes alone
+        tables = {id(instance.times): instance.times for members in self.instances.values() for instance in members}
+        # each look-up of a time with prompts is one iteration; a look-up for decodes alone may be of many iterations
         looks = sum(times.prompt_s.looks_beyond + times.mixed_s.looks_beyond for times in tables.values())
         return looks + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`. Every request of it ends as completed, rejected or unfinished.
 
-        Whatever counts time (the end, the start-up of instances, figures) counts from the first arrival.
+        Durations (the end of the run, the start-up of instances, figures) count from the first arrival.
         """
         trace = trace.on_run_clock()
         known = set(self.applications)
-        strangers = set(trace.application_id) - known
-        if strangers:
+        unknown = set(trace.application_id) - known
+        if unknown:
             raise SpecError(
-                f"the trace {trace.name} asks for application {min(strangers)}, which is not configured"
-                f"{choices(min(strangers), map(str, sorted(known)))}",
+                f"the trace {trace.name} asks for application {min(unknown)}, which is not configured"
+                f"{choices(min(unknown), map(str, sorted(known)))}",
                 key="applications",
             )
         arrivals = Arrivals(self, trace)
-        stop = EarlyStop(self, trace)
+        stop = EarlyStop(self.spec, trace, self.engine, self.in_cluster)
         for application in self.applications.values():
             application.begin(trace.first_arrival_s)
         ends_at_s = self.spec.ends_at_s(trace.first_arrival_s)
@@ -109,10 +107,49 @@ class Simulation:
             self.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(trace)
-        return collect(self, trace, stop.stopped_s)
+        return self._result(trace, stop.stopped_s)
+
+    def _result(self, trace: Trace, stopped_s: float | None) -> SimResult:
+        """The result of the run, which has ended."""
+        recorder, engine, spec = self.recorder, self.engine, self.spec
+        first_s, end_s = trace.first_arrival_s, engine.now
+        taken = self._unfinished()
+        unserved = unserved_columns(trace, recorder, [(request.index, situation) for _, request, situation in taken])
+        completed, rejected = len(recorder), len(recorder.rejected)
+        unfinished = len(unserved["request_id"]) - rejected
+        if completed + rejected + unfinished != len(trace):
+            raise InvariantError(
+                f"{completed} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
+            )
+        was_cut = unfinished > 0 and end_s >= spec.ends_at_s(first_s) and len(engine) > 0  # events were still to come
+        return SimResult(
+            requests=request_columns(recorder, trace),
+            unserved=unserved,
+            instances=instance_columns(self.instances, end_s, end_s - first_s),
+            completed=completed,
+            rejected=rejected,
+            unfinished=unfinished,
+            standstill=standstill_of(self.instances, taken, end_s),
+            events=engine.events,
+            first_arrival_s=first_s,
+            end_s=end_s,
+            stopped_s=stopped_s,
+            cut_at_s=spec.end_time_s if stopped_s is None and was_cut else None,
+            not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
+            origin_s=trace.origin_s,
+            iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
+        )
+
+    def _unfinished(self) -> list[Unfinished]:
+        """The requests that applications have taken and not completed."""
+        return [
+            (number, request, application.situation_of(request))
+            for number, application in self.applications.items()
+            for request in application.unfinished()
+        ]
 
     def _last_event_s(self, trace: Trace) -> float:
-        """When the last thing happened in a run whose clock has gone on for transfers that could not start."""
+        """The time of the last change in a run whose clock only went on for retries of transfers that never start."""
         times_s = [*trace.arrival_s[-1:], *self.recorder.times("end_s")]
         times_s += [instance.end + 0.0 for instances in self.instances.values() for instance in instances]
         for application in self.applications.values():
@@ -121,7 +158,7 @@ class Simulation:
 
 
 def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:
-    """Warn where instances have the memory of more processors than share their work, which is SplitwiseSim's way."""
+    """Warn where an instance has the memory of more processors than share its work, as in SplitwiseSim."""
     for plan in plans:
         sharing, holding = plan.spec.tensor_parallelism, len(plan.processors)
         if sharing < holding:
@@ -137,7 +174,7 @@ def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:
 
 @contextmanager
 def _without_cycle_search() -> Iterator[None]:
-    """Keep Python from looking for cyclic garbage: a run makes none, and the search took up to a third of its time."""
+    """Switch off the search for cyclic garbage: a run makes none, and the search took up to a third of its time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -148,7 +185,7 @@ def _without_cycle_search() -> Iterator[None]:
 
 
 class Arrivals:
-    """The router: makes a request of each row of the trace at its time, and hands it to its application."""
+    """The router: at the arrival time of each row of the trace, makes its request and hands it to its application."""
 
     __slots__ = (
         "_application_id",
@@ -177,11 +214,9 @@ class Arrivals:
             self._engine.after(self._delay_s, target, request)
 
 
-def build_performance(spec: SimSpec) -> PerformanceModel:
-    """The performance model that `spec` names."""
-    return PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+def simulate(spec: SimSpec, trace: Trace) -> SimResult:
+    """Serve `trace` on the cluster that `spec` describes. A pure function of the two.
 
-
-def simulate(spec: SimSpec, trace: Trace, arithmetic: Arithmetic | None = None) -> SimResult:
-    """Serve `trace` on what `spec` describes; a pure function of the two. `arithmetic`: see `Simulation`."""
-    return Simulation(spec, arithmetic).run(trace)
+    Raises SpecError (CapacityError among them) for a spec that cannot work, or a trace that does not go with it.
+    """
+    return Simulation(spec).run(trace)

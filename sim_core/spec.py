@@ -1,7 +1,6 @@
-"""What a run is: frozen values, complete in themselves (no file, no default left to look up).
+"""The description of a run: frozen values that refer to no file and no default elsewhere.
 
-A run is a pure function of (SimSpec, trace, code version). `SimSpec.digest()` hashes the first; two specs
-are equal exactly when their digests are.
+A run is a pure function of (SimSpec, trace, code version). Two specs are equal exactly when their `digest()` is.
 """
 
 from __future__ import annotations
@@ -12,13 +11,15 @@ from math import inf
 from sim_core.digest import sha256
 from sim_core.errors import SpecError
 
+Options = tuple[tuple[str, float | str], ...]  # a policy's own options by name: see `sim_core.options`
+
 NO_PIPELINES = "pipelines are not modelled: must be 1; tensor_parallelism says over how many GPUs an instance extends"
 PROMPT, TOKEN, MIXED = "prompt", "token", "mixed"  # the roles of an instance; a baseline instance has none
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSpec:
-    """A GPU: its name is the key of the performance tables."""
+    """A GPU. Performance tables know it by its name."""
 
     name: str
     memory_bytes: int
@@ -36,10 +37,10 @@ class ServerGroupSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as far as serving it matters: the bytes of its weights and of a token's KV cache."""
+    """A language model: the sizes of its weights and of a token's KV cache."""
 
     name: str
-    measured_as: str  # the name under which performance tables know it
+    measured_as: str  # its name in performance tables
     num_layers: int
     hidden_size: int
     num_heads: int
@@ -49,7 +50,7 @@ class ModelSpec:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Key and value, each hidden_size elements in every layer (fewer with grouped-query attention)."""
+        """The bytes of a key and a value, each of hidden_size elements a layer (fewer with grouped-query attention)."""
         width = self.hidden_size
         if self.num_kv_heads is not None:
             width = self.hidden_size * self.num_kv_heads // self.num_heads
@@ -70,6 +71,7 @@ class InstanceSpec:
     max_batch_tokens: int | None = None
     max_preemptions: int | None = None
     run_s: float = 0.0  # overhead: on top of each iteration, or of each task where tasks run to completion
+    options: Options = ()
 
     def __post_init__(self) -> None:
         if self.pipeline_parallelism != 1:
@@ -91,11 +93,12 @@ class StartStateSpec:
     token_machines: int = 0
     prompt_skus: tuple[str, ...] = ()  # heterogeneous: which SKUs take each role
     token_skus: tuple[str, ...] = ()
-    fill_machine: bool = False  # uniform: as many instances as fit, not one a machine with the memory of all of it
+    fill_machine: bool = False  # uniform: as many instances as fit, not one per machine with the memory of all of it
+    options: Options = ()
 
     @property
     def kinds(self) -> tuple[InstanceSpec, ...]:
-        """The kinds of instances that there may be: one, or one for each role."""
+        """The kinds of instances that the state may make: one, or one for each role."""
         return tuple(kind for kind in (self.instance, self.prompt, self.token) if kind is not None)
 
 
@@ -105,16 +108,12 @@ class SchedulerSpec:
 
     name: str
     policy: str
-    options: tuple[tuple[str, float], ...] = ()
-    prompt_processors: tuple[str, ...] = ()  # split schedulers: who does what where the start state does not say
+    options: Options = ()
+    prompt_processors: tuple[str, ...] = ()  # split schedulers: roles where the start state does not give any
     token_processors: tuple[str, ...] = ()
     submit_task_s: float = 0.0
     submit_flow_s: float = 0.0
     finish_request_s: float = 0.0
-
-    def option(self, name: str) -> float:
-        """The value of one of the policy's own options."""
-        return dict(self.options)[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +145,26 @@ class PerformanceSpec:
     policy: str
     prompt_s: float | None = None  # constant
     token_s: float | None = None
-    curves: tuple[CurveSpec, ...] = ()  # db: those that this run can need, and the SLO's reference
+    curves: tuple[CurveSpec, ...] = ()  # db: those that this run can need, and the reference machine's
+    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SimSpec:
-    """One run, whole."""
+    """The complete description of a run."""
 
     servers: tuple[ServerGroupSpec, ...]
     applications: tuple[ApplicationSpec, ...]
     start_states: tuple[StartStateSpec, ...]  # one an application at most
     performance: PerformanceSpec
     routing_delay_s: float = 0.0
-    end_time_s: float | None = None  # after the first arrival, when the run ends, finished or not; None: no such end
+    end_time_s: float | None = None  # after the first arrival, when the run ends; None: it runs until all is done
     seed: int = 0
     stop_at_backlog_s: float | None = None  # see `sim_core.early_stop`
 
     def canonical(self) -> str:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
-        import json  # for this alone, and not at every start
+        import json  # here: not needed at every start
 
         return json.dumps(self, default=_fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -185,15 +185,19 @@ class SimSpec:
         return counts
 
 
-# Fields that specs have gained since results were first kept, with the value that all specs had until then. They are
-# left out where they have it, so that the digests of those specs stay what they were.
-_GAINED: dict[str, object] = {"fill_machine": False}
+# Fields that were added since results were first kept, by class, with the value that stands for a spec without them.
+# A field with this value is left out, so that the digests of older specs stay the same.
+_ADDED: dict[str, dict[str, object]] = {
+    "InstanceSpec": {"options": ()},
+    "StartStateSpec": {"fill_machine": False, "options": ()},
+    "PerformanceSpec": {"options": ()},
+}
 
 
 def _fields(spec: object) -> dict[str, object]:
-    """A spec's own fields by name: many times as fast as `asdict`, which copies every number."""
+    """A spec's fields by name. Many times as fast as `dataclasses.asdict`, which copies every number."""
     values = {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]
-    for name, value in _GAINED.items():
-        if name in values and values[name] == value:
+    for name, value in _ADDED.get(type(spec).__name__, {}).items():
+        if values[name] == value:
             del values[name]
     return values

@@ -1,7 +1,7 @@
-"""Standstills: instances that wait for memory which nobody frees.
+"""Standstills: instances that wait for memory which is never freed.
 
 `sim_core.batching.standstill` says how an instance goes on where it can. This module finds instances that wait for each
-other, and describes those that stand still when a run has ended.
+other, and describes the instances that stand still when a run has ended.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sim_core.request import Request
+from sim_core.request import Host, Request
 from sim_core.request_state import RequestState, Situation
 
-if TYPE_CHECKING:
-    from sim_core.batching.base import Instance
-
-Unfinished = tuple[int, Request, Situation]  # with the number of its application
+Unfinished = tuple[int, Request, Situation]  # a request that was not completed, with its application's number
 WAITING_STATES = (RequestState.WAITS_FOR_PROMPT, RequestState.WAITS_TO_SEND, RequestState.WAITS_TO_DECODE)
 
 
@@ -27,16 +23,16 @@ class StillInstance:
 
     application_id: int
     name: str
-    since_s: float  # when it was first left without a batch; it may have served smaller requests after that
+    since_s: float  # when it first had no batch to run; it may have served smaller requests after that
     requests: int
     kv_tokens: int  # held
     kv_capacity: int
-    needed_tokens: int  # the least that one of the requests lacks at once to go on; 0: all wait for other instances
+    needed_tokens: int  # the least memory that one of the requests needs to go on; 0: all wait for other instances
 
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """The instances of a run that stand still, in order of application and index; at least one."""
+    """The instances that stand still at the end of a run, in order of application and index; at least one."""
 
     instances: tuple[StillInstance, ...]
 
@@ -51,23 +47,25 @@ class Standstill:
         return min(instance.since_s for instance in self.instances)
 
 
-def standstill_of(instances: Mapping[int, Sequence[Instance]], unfinished: Sequence[Unfinished]) -> Standstill | None:
-    """What stands still at the end of a run: `instances` are those of each application."""
+def standstill_of(
+    instances: Mapping[int, Sequence[Host]], unfinished: Sequence[Unfinished], end_s: float
+) -> Standstill | None:
+    """The standstill of a run that has ended at `end_s`, by the instances of each application; None without one."""
     waiting: dict[tuple[int, str], list[Unfinished]] = {}
-    for one in unfinished:
-        number, _, situation = one
+    for entry in unfinished:
+        number, _, situation = entry
         if situation.state in WAITING_STATES:
-            waiting.setdefault((number, situation.instance), []).append(one)
+            waiting.setdefault((number, situation.instance), []).append(entry)
     still = []
     for number, members in instances.items():
         for instance in members:
-            here, since_s = waiting.get((number, instance.name)), instance.still_since_s
-            if here and since_s is not None and instance.stands_still():
-                still.append(_described(number, instance, min(since_s, instance.engine.now), here))
+            requests, since_s = waiting.get((number, instance.name)), instance.still_since_s
+            if requests and since_s is not None and instance.stands_still():
+                still.append(_described(number, instance, min(since_s, end_s), requests))
     return Standstill(tuple(still)) if still else None
 
 
-def _described(application_id: int, instance: Instance, since_s: float, waiting: Sequence[Unfinished]) -> StillInstance:
+def _described(application_id: int, instance: Host, since_s: float, waiting: Sequence[Unfinished]) -> StillInstance:
     free = instance.kv_capacity - instance.kv_tokens
     needs = [_needed_tokens(request, situation.state) for _, request, situation in waiting]
     return StillInstance(
@@ -89,9 +87,9 @@ def _needed_tokens(request: Request, state: RequestState) -> int:
     return request.prompt_kv_tokens
 
 
-def deadlocked(waiting: Iterable[Request]) -> list[Instance]:
-    """Instances that wait for none but each other. `waiting`: the requests whose KV cache waits for memory at its
-    destination. Each of the instances holds such caches, runs nothing and expects nothing else."""
+def deadlocked(waiting: Iterable[Request]) -> list[Host]:
+    """The instances that wait for each other alone. `waiting`: the requests whose KV cache waits for memory at its
+    destination. Each of the instances holds such caches, runs nothing, and no other cache is on its way there."""
     idle = [request for request in waiting if request.prompt_instance.is_idle()]
     if not idle:
         return []

@@ -1,4 +1,4 @@
-"""The workload that a run consumes: columns, sorted by arrival, already known to be sound."""
+"""The workload of a run: columns of requests, sorted by arrival and already checked."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from math import floor
 
 from sim_core.digest import sha256
 
-LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends there: it serves no trace that starts later
+LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
-    `name` is for people; `digest()` is over the columns alone. `origin_s` says where on the clock of its source the
-    trace's own clock reads 0: other than 0 only where `on_run_clock` has moved it.
+    `name` is for display; `digest()` covers the columns alone. `origin_s`: the time on the clock of the trace's source
+    at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Trace:
 
     @property
     def first_arrival_s(self) -> float:
-        """Where the time begins that figures count from; 0 where there is no request."""
+        """The time that figures count from; 0 without requests."""
         return self.arrival_s[0] if self.arrival_s else 0.0
 
     def on_run_clock(self) -> Trace:
-        """The trace on the clock that a run of it has: its own, unless it starts at LATEST_START_S or later.
+        """The trace on the clock of its run: its own clock, unless it starts at LATEST_START_S or later.
 
-        Such times, those since 1970 for instance, are counted from the whole second of the first arrival: at 1.7e9 s
+        Later times, such as those since 1970, are counted from the whole second of the first arrival: at 1.7e9 s
         neighbouring floats are 2.4e-7 s apart, too coarse for the times of iterations.
         """
         start_s = float(floor(self.first_arrival_s))

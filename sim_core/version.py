@@ -1,4 +1,4 @@
-"""The version of the package, and the key of a run: what its results are a function of."""
+"""The version of the package, and the content key of a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 
 
 def content_key(spec: SimSpec, trace_identity: str, code: str) -> str:
-    """What a run's outcome depends on, as one SHA-256 in hex: two runs with one key are the same run.
+    """SHA-256, in hex, over everything that a run's outcome depends on: runs with equal keys have equal outcomes.
 
-    `code` is `Code().digest_for(spec)`; one `Code` serves many runs.
+    `code` is the digest of a `sim_core.Code` for `spec`; one `Code` serves many runs.
     """
     return sha256([f"{spec.digest()}\n{trace_identity}\n{code}\n".encode()]).hex()

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and is gone when it does not. Raises OSError.
+    """A file that replaces `path` when the block ends without an error, and is removed otherwise. Raises OSError.
 
-    Several at once do not get into each other's way. `durable`: its contents stay, also when the machine stops.
+    Concurrent writers do not disturb each other. `durable`: the contents survive a crash of the machine.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:

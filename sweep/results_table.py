@@ -13,14 +13,14 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sim_core.reference import METRICS, SLOWDOWN_PERCENTILES
-from sim_core.statistics import mean
 from sweep.experiment.naming import axis_labels, machines_text, varied_axes
 from sweep.experiment.point import Outcome
 from sync.analysis.standing import repetitions
 from sync.results.grouping import grouped
+from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
 from sync.results.point_id import rate_text
 from sync.results.slo import UNITS, Slo
+from sync.results.statistics import mean
 from sync.results.verdict import Verdict, verdict
 
 _WIDEST_VALUE = 24  # of an axis; a longer one goes on in the next line

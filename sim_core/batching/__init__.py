@@ -1,4 +1,4 @@
-"""Batching policies: who is in an instance's batch. Adding one: a file here, and its line in the table."""
+"""Batching policies decide which tasks are in an instance's batch. A new one: a file here, a line in the table."""
 
 from sim_core.batching.base import Instance
 from sim_core.batching.default import DefaultInstance

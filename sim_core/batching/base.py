@@ -1,21 +1,23 @@
-"""What all instances have in common: memory, a batch, and the jump over iterations in which nothing changes.
+"""The part of an instance that all batching policies share: memory, a batch, and the jump over equal iterations.
 
-An instance counts its iterations. A decode in the batch knows the iteration at which it ends, so a batch of
-decodes alone runs as many iterations at once as its shortest member needs, and nothing is touched member by
-member. An arrival cuts that run short at the next iteration boundary.
+An instance counts its iterations, and a decode in the batch knows the iteration at which it ends. So a batch of decodes
+alone runs as many iterations at once as its shortest member needs, without an update of each member. An arrival cuts
+that run of iterations short at the next iteration boundary.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from heapq import heappop
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sim_core.batching.contacts import Owner, TaskQueue
+from sim_core.batching.contacts import DecodeObserver, Owner, TaskQueue
 from sim_core.batching.members import Members
 from sim_core.batching.standstill import able_to_go_on
 from sim_core.engine import Engine, Event
+from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.request import Request, Task
+from sim_core.section import Section
 
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
@@ -26,11 +28,21 @@ if TYPE_CHECKING:
 NO_LIMIT = 1 << 62  # tokens of a batch
 
 
-class Instance(Members, ABC):
-    """A model replica on some processors of one machine. Policies say who is in the batch; see `refill`.
+class IterationObserver(DecodeObserver):
+    """Notified of what happens inside an instance. An observer must not change anything that it is shown."""
 
-    Beside the `waiting` of all instances there is `queue`: all tasks not in the batch, so also the decode behind a
-    prompt, in the policy's own order.
+    def iterations_ended(self, instance: Instance) -> None:
+        """A run of iterations ends; its members are still in the batch."""
+
+    def batch_empty(self, instance: Instance) -> None:
+        """Nothing can run now: no task waits, or none has room in memory."""
+
+
+class Instance(Members, ABC):
+    """A model replica on some processors of one machine. Policies choose the tasks in its batch; see `refill`.
+
+    `waiting` holds the tasks that could run next. `queue` also holds decodes whose own prompt has not run yet, in the
+    policy's order.
     """
 
     __slots__ = (
@@ -47,6 +59,7 @@ class Instance(Members, ABC):
         "max_batch_tokens",
         "memory",
         "name",
+        "options",
         "owner",
         "planned",
         "processor",
@@ -61,7 +74,10 @@ class Instance(Members, ABC):
         "without_decodes",
     )
 
+    observer: IterationObserver | None
+
     overhead_per_iteration = True  # whether the run overhead is part of each iteration's time
+    Options: ClassVar[type[Any]] = NoOptions
 
     def __init__(
         self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
@@ -69,7 +85,7 @@ class Instance(Members, ABC):
         super().__init__(engine, memory.capacity_tokens)
         self.owner = owner
         self.index = index
-        self.name = f"{plan.processor_name}_{index}"  # as SplitwiseSim's; nothing may be read out of it
+        self.name = f"{plan.processor_name}_{index}"  # SplitwiseSim's form; no code may parse it
         self.sku = plan.sku
         self.role = plan.role
         self.processor = plan.processor_name
@@ -77,27 +93,34 @@ class Instance(Members, ABC):
         self.tensor_parallelism = plan.spec.tensor_parallelism
         self.times = times
         self.max_batch_size = plan.spec.max_batch_size
-        self.max_batch_tokens = NO_LIMIT  # unless the policy has one
+        self.max_batch_tokens = NO_LIMIT  # unless the policy has a limit
+        self.options: Any = made(self.Options, plan.spec.options, f"batching policy {plan.spec.policy!r}")
         self.memory = memory
         self.queue: TaskQueue = []
         self._entries = 0
         self.batch_tokens = 0
-        self.without_decodes = 0  # iterations completed, of prompts alone
+        self.without_decodes = 0  # completed iterations of prompts alone
         # the run of iterations under way
         self.planned = 0
         self.duration_s = 0.0  # of one iteration
         self.end = Event(0.0)
-        self._on_end = self.finish  # bound once
+        self._on_end = self.finish  # bound once, not at each start
         self.cutting = False
-        self.recovering = False  # from a standstill
-        self.still_since_s: float | None = None  # since when some requests can never go on here
+        self.recovering = False  # from a standstill: see `go_on`
+        self.still_since_s: float | None = None  # when requests on this instance first could never go on
         self.busy_s = 0.0
         self.busy_since_s = 0.0
+
+    @classmethod
+    @reads_configuration
+    def read_limits(cls, config: Section) -> dict[str, Any]:
+        """The fields of an `InstanceSpec` that the policy reads from an instance's section. Raises SpecError."""
+        return {"max_batch_size": config.integer("max_batch_size", 1), "options": read_options(cls.Options, config)}
 
     # -- arriving ----------------------------------------------------------------------------------------------
 
     def enter(self, task: Task) -> None:
-        """A request's next task arrives here."""
+        """A request's next task arrives."""
         self.requests += 1
         self._entries = entry = self._entries + 1
         task.order = (-task.request.arrival_s, -entry)
@@ -106,7 +129,7 @@ class Instance(Members, ABC):
         self.arrived(task)
 
     def enter_behind(self, task: Task, prompt: Task) -> None:
-        """The decode of a request whose prompt is queued here too takes its place behind that prompt."""
+        """Queue the decode of a request behind its prompt, which is queued on this instance too."""
         task.order = prompt.order
         task.request.decode = task
         self.enqueue(task)
@@ -122,19 +145,19 @@ class Instance(Members, ABC):
 
     @abstractmethod
     def refill(self) -> None:
-        """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back. `start` asks
-        for it, but not while the instance goes on after a standstill."""
+        """Choose the batch: move tasks from the queues into `prompts` and `decodes` (by `join`) and back. `start` calls
+        it, but not while the instance recovers from a standstill."""
 
     @abstractmethod
     def admit(self, tasks: list[Task]) -> None:
         """Move `tasks` from the queues into the batch, beside its decodes."""
 
     def most_members(self) -> int:
-        """Of a batch, if each adds one token."""
+        """The most members of a batch of which each adds one token."""
         return self.max_batch_size
 
     def memory_freed(self) -> None:
-        """A transfer has left this instance: its memory may let the first in the queue start."""
+        """A KV cache has left this instance: the first task in the queue may have room now."""
         if not self.queue:
             return
         size = self.batch_size()
@@ -147,11 +170,11 @@ class Instance(Members, ABC):
             self.cut()
 
     def has_token_room(self) -> bool:
-        """Whether the batch's token limit, where the policy has one, is not reached."""
+        """Whether the batch is below the policy's token limit, if any."""
         return True
 
     def busy_until(self, end_s: float) -> float:
-        """Seconds up to `end_s` in which there was a batch."""
+        """The seconds before `end_s` in which there was a batch."""
         return self.busy_s + (end_s - self.busy_since_s if self.batch_size() else 0.0)
 
     # -- iterations --------------------------------------------------------------------------------------------
@@ -189,14 +212,14 @@ class Instance(Members, ABC):
         self.end = engine.at(engine.now + self.duration_s * self.planned, self._on_end, None)
 
     def go_on(self, despite_transfers: bool = False) -> bool:
-        """Where nothing can start in the policy's order, and nothing will ever change that, start what can go on: see
-        `sim_core.batching.standstill`. Returns whether something has started.
+        """Where no task can start in the policy's order, and nothing will ever change that, start the tasks that can go
+        on: see `sim_core.batching.standstill`. Returns whether any has started.
 
-        `despite_transfers`: it is known that the caches which are about to leave never do.
+        `despite_transfers`: it is known that the KV caches which are about to leave never will.
         """
         if not self.waiting or not (self.stands_still() or (despite_transfers and self.is_idle())):
             return False
-        tasks = able_to_go_on(self)
+        tasks = able_to_go_on(self, self.most_members(), self.max_batch_tokens)
         if not tasks:
             if self.still_since_s is None and not despite_transfers:
                 self.still_since_s = self.engine.now
@@ -209,10 +232,10 @@ class Instance(Members, ABC):
         return True
 
     def recover(self) -> bool:
-        """Choose the batch after a standstill, while decodes wait for memory. False: the policy is to choose again."""
+        """Choose the batch after a standstill, while decodes wait for memory. False: the policy chooses again."""
         self.recovering = self.decodes_waiting() > 0
         if self.recovering:
-            self.admit(able_to_go_on(self))
+            self.admit(able_to_go_on(self, self.most_members(), self.max_batch_tokens))
         return self.recovering
 
     def cut(self) -> None:
@@ -232,7 +255,7 @@ class Instance(Members, ABC):
             self.end = self.engine.at(now + remaining_s, self._on_end, None)
 
     def finish(self, _nothing: None) -> None:
-        """A run of iterations ends: who is done leaves, and the next batch starts."""
+        """A run of iterations ends: tasks that are done leave, and the next batch starts."""
         if self.observer is not None:
             self.observer.iterations_ended(self)
         self.cutting = False
@@ -258,7 +281,7 @@ class Instance(Members, ABC):
             if not decodes:
                 self.busy_s += self.engine.now - self.busy_since_s
             self.start()
-        else:  # NOTE: most often the decodes just go on; this is `start` and `plan` for that case
+        else:  # fast path: usually the same decodes go on; this is `start` and `plan` for that case
             self.starts += 1
             self.batch_tokens = size = len(decodes)
             self.duration_s = duration_s = self.times.decode_s[size]
@@ -267,7 +290,7 @@ class Instance(Members, ABC):
             self.end = engine.at(engine.now + duration_s * planned, self._on_end, None)
 
     def _finish_prompt(self, request: Request) -> None:
-        """The first token is there: the request ends, decodes here, or leaves for where it decodes."""
+        """The first token is there: the request ends, decodes on this instance, or leaves for another one."""
         request.prompt_end_s = self.engine.now
         decode = request.decode
         if decode is not None:

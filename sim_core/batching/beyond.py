@@ -1,17 +1,12 @@
-"""Counts iterations that were larger than any measured one."""
+"""Counts iterations with more batch tokens than any measured one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sim_core.batching.contacts import IterationObserver
-
-if TYPE_CHECKING:
-    from sim_core.batching.base import Instance
+from sim_core.batching.base import Instance, IterationObserver
 
 
 class DecodesBeyond(IterationObserver):
-    """Counts those of decodes alone. `TimeTable` counts those with prompts: there each look is one iteration."""
+    """Counts iterations of decodes alone. `TimeTable` counts those with prompts, of which each is one look-up."""
 
     def __init__(self) -> None:
         self.iterations = 0

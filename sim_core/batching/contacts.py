@@ -1,18 +1,15 @@
-"""Whom an instance deals with: its queue, its owner, and whoever watches it."""
+"""The parties that an instance deals with: its queue, its owner, and observers of its decodes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from sim_core.request import Request, Task
-
-if TYPE_CHECKING:
-    from sim_core.batching.base import Instance
+from sim_core.request import Host, Request, Task
 
 
 class TaskQueue(Protocol):
-    """What all policies need of a queue; a list is one."""
+    """The operations that all policies need of a queue; a list has them."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Task]: ...
@@ -20,21 +17,15 @@ class TaskQueue(Protocol):
 
 
 class Owner(Protocol):
-    """Whom an instance tells what happened: its application."""
+    """The application of an instance, which the instance notifies of these events."""
 
     def prompt_finished(self, request: Request, leaves: bool) -> None: ...
     def request_finished(self, request: Request) -> None: ...
-    def instance_idle(self, instance: Instance) -> None: ...
+    def instance_idle(self, instance: Host) -> None: ...
 
 
-class IterationObserver:
-    """Is told what happens inside an instance; does nothing with it. What it changes would change results."""
-
-    def iterations_ended(self, instance: Instance) -> None:
-        """A run of iterations ends; its members are still in the batch."""
-
-    def batch_empty(self, instance: Instance) -> None:
-        """Nothing can run now: nothing waits, or there is no memory for it."""
+class DecodeObserver:
+    """Notified of decodes that return to the batch. See `sim_core.batching.base.IterationObserver`."""
 
     def decode_resumed(self, task: Task, now_s: float) -> None:
         """A decode, preempted at `task.paused_at_s`, is in the batch again."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
 from sim_core.engine import Engine
+from sim_core.options import read_options, reads_configuration
 from sim_core.request import Task
+from sim_core.section import Section
 
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class DefaultInstance(Instance):
-    """Runs a prompt, then all of a decode's iterations, and looks at nothing else meanwhile.
+    """Runs one prompt, or all iterations of one decode, and ignores arrivals meanwhile.
 
-    To the instance a task is one long iteration; the run overhead comes once a task.
+    A task is a single long iteration of the instance, and has the run overhead once.
     """
 
     queue: list[Task]
@@ -32,6 +34,11 @@ class DefaultInstance(Instance):
     ) -> None:
         super().__init__(engine, owner, index, plan, memory, times)
         self._run_s = plan.spec.run_s
+
+    @classmethod
+    @reads_configuration
+    def read_limits(cls, config: Section) -> dict[str, Any]:
+        return {"max_batch_size": 1, "options": read_options(cls.Options, config)}
 
     def enqueue(self, task: Task) -> None:
         self.queue.append(task)
@@ -67,7 +74,7 @@ class DefaultInstance(Instance):
     def admit(self, tasks: list[Task]) -> None:
         if not tasks:
             return
-        (task,) = tasks  # as many as `most_members` says
+        (task,) = tasks  # as `most_members` is 1
         self.queue.remove(task)
         self.stop_waiting(task)
         self.batch_tokens = tokens = task.batch_tokens

@@ -1,11 +1,11 @@
-"""Who is in the batch: prompts for an iteration, decodes until their last token or until they are preempted."""
+"""The batch: prompts for one iteration, decodes until their last token or until they are preempted."""
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from sim_core.batching.contacts import IterationObserver
+from sim_core.batching.contacts import DecodeObserver
 from sim_core.batching.residents import Residents
 from sim_core.request import NEVER, Task
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Members(Residents):
-    """Lets tasks join the batch, leave it for a while, and resume; knows which of the decodes ends next."""
+    """Lets tasks join the batch, be preempted, and resume; knows which of the decodes ends next."""
 
     __slots__ = ("_ends", "_joins", "_resting", "engine", "iteration", "observer")
 
     def __init__(self, engine: Engine, kv_capacity: int) -> None:
         super().__init__(kv_capacity)
         self.engine = engine
-        self.observer: IterationObserver | None = None
-        self.iteration = 0  # iterations completed that decodes took part in
+        self.observer: DecodeObserver | None = None
+        self.iteration = 0  # completed iterations with decodes
         self._joins = 0
-        self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of those who left are stale
-        self._resting: dict[Task, None] = {}  # all that decoded, while `preempted` in their order; see `preempt`
+        self._ends: list[tuple[int, int, Task]] = []  # heap over `decodes`; entries of tasks that left are stale
+        self._resting: dict[Task, None] = {}  # the whole decode batch, parked while prompts run alone; see `preempt`
 
     def join(self, task: Task) -> None:
-        """A task, already out of the queues, joins the batch for the first time and takes its memory."""
+        """Let a task, which is out of the queues already, join the batch for the first time and take its memory."""
         task.waited = self.starts - task.waits_from
         task.waits_from = NEVER
         request = task.request
@@ -53,10 +53,10 @@ class Members(Residents):
                 self.kv_peak = used
 
     def preempt(self, tasks: list[Task]) -> None:
-        """Decodes leave the batch: they keep their memory and wait again.
+        """Take decodes out of the batch. They keep their memory and wait again.
 
-        NOTE: most often they all leave, in favour of prompts, and all come back when those are done. As nothing ends
-        meanwhile and `iteration` stands still, they are put away and fetched as they are.
+        Fast path: usually the whole decode batch is preempted by prompts and resumes together. No decode advances
+        meanwhile, so the dict is parked and restored as it is.
         """
         starts, now = self.starts, self.engine.now
         for task in tasks:
@@ -72,7 +72,7 @@ class Members(Residents):
             self._leave(tasks, self.decodes)
 
     def resume(self, tasks: list[Task]) -> None:
-        """As `join` for each of `tasks`, preempted decodes."""
+        """Let preempted decodes join the batch again, in the order of `tasks`."""
         self.waiting_batch_tokens -= len(tasks)
         starts, now = self.starts, self.engine.now
         for task in tasks:
@@ -101,18 +101,18 @@ class Members(Residents):
             self.preempted = [task for task in self.preempted if task.waits_from != NEVER]
 
     def _break_rest(self) -> None:
-        """Those who left together do not come back together."""
+        """Only a part of the parked batch resumes, or another decode joins: fall back to bookkeeping per task."""
         resting, self._resting = self._resting, {}
         self._leave(list(resting), resting)
 
     def _leave(self, tasks: list[Task], decodes: dict[Task, None]) -> None:
-        """Take `tasks` out of the batch of `decodes`."""
+        """Take `tasks` out of `decodes`, and note the iterations that they have left."""
         iteration = self.iteration
         for task in tasks:
             del decodes[task]
             task.remaining = task.end - iteration
             task.end = -1
-        if not decodes:  # NOTE: `iteration` stands still now, and whoever resumes ends at the same one as before
+        if not decodes:  # `iteration` does not advance now, so a task that resumes ends at the same one as before
             self._ends.clear()
 
     def _iterations_to_next_end(self) -> int:

@@ -7,7 +7,7 @@ from sim_core.request import Task
 
 
 class OrcaInstance(Instance):
-    """Takes waiting tasks in order of their request's arrival until the batch is full or memory is.
+    """Takes waiting tasks in order of their request's arrival until the batch or the memory is full.
 
     Prompts join the running decodes at the next iteration. There is no limit on a batch's tokens and no preemption.
     """

@@ -1,4 +1,4 @@
-"""Who is at an instance, in the batch or waiting for it, and the memory that they hold."""
+"""The tasks at an instance, in the batch or waiting for it, and the memory that they hold."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sim_core.request import Task
 
 
 class Residents:
-    """Counts memory in tokens of KV cache, and keeps who waits in order of arrival.
+    """Counts memory in tokens of KV cache, and keeps waiting tasks in order of arrival.
 
-    The next task of every request that is here and not in the batch is in `preempted`, where it has been in the batch
-    before, or in `waiting`, newest first.
+    Every request on this instance that is not running has one task in `waiting` (has never run; newest first) or in
+    `preempted` (has run before).
     """
 
     __slots__ = (
@@ -37,42 +37,42 @@ class Residents:
         self.kv_capacity = kv_capacity
         self.kv_tokens = self.kv_peak = 0
         self.kv_holders = 0  # requests that hold memory here
-        self.given_up = 0  # of those in transit: their cache is never sent
-        self.in_transit = 0  # of the holders: in no queue here, as their KV cache is to leave, leaves, or comes
+        self.given_up = 0  # of those in transit: requests whose cache is never sent
+        self.in_transit = 0  # of the holders: requests in no queue here, whose KV cache waits to leave, leaves or comes
         self.requests = 0  # here, waiting or running
-        self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: who leaves is mostly at the end
+        self.waiting: list[tuple[float, int, Task]] = []  # by order, newest first: tasks mostly leave at the end
         self.preempted: list[Task] = []  # decodes, in the order in which they left the batch; they keep their memory
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0  # sums over both
         # the batch: prompts that this iteration completes, and decodes in the order in which they joined
         self.prompts: list[Task] = []
         self.decodes: dict[Task, None] = {}
         self.starts = 0  # batches started
-        self.finishing = False  # whether prompts that are done leave at this moment
+        self.finishing = False  # whether prompts that are done are leaving at this moment
 
     def fits(self, kv_tokens: int) -> bool:
-        """Whether so much more KV cache has room now."""
+        """Whether `kv_tokens` more of KV cache have room now."""
         return self.kv_tokens + kv_tokens <= self.kv_capacity
 
     def stands_still(self) -> bool:
-        """Whether nothing runs here, or is about to come or to leave. Whoever waits here then waits for memory that
-        nobody frees: see `sim_core.batching.standstill`."""
+        """Whether nothing runs here, and no KV cache is about to come or to leave. A task that waits for memory then
+        waits for ever: see `sim_core.batching.standstill`."""
         return self.is_idle() and self.in_transit == self.given_up
 
     def is_idle(self) -> bool:
-        """Whether there is no batch, nor a choice of one under way: at the end of iterations the prompts that were done
-        leave one by one, and the next batch is chosen after the last."""
+        """Whether there is no batch, and none is about to be chosen: when iterations end, prompts that are done leave
+        one by one, and the next batch is chosen after the last of them."""
         return not (self.decodes or self.prompts or self.finishing)
 
     def decodes_waiting(self) -> int:
-        """How many decodes wait here that have not been in the batch: each holds the memory of its prompt."""
+        """How many decodes wait that have not been in the batch yet. Each holds the memory of its prompt."""
         return self.kv_holders - self.in_transit - len(self.prompts) - len(self.decodes) - len(self.preempted)
 
     def never_fits(self, kv_tokens: int) -> bool:
-        """Whether so much KV cache will never have room here."""
+        """Whether `kv_tokens` of KV cache will never have room here."""
         return self.stands_still() and not self.fits(kv_tokens)
 
     def take_memory(self, kv_tokens: int) -> None:
-        """Take KV memory for a cache that is about to come; the caller has seen that it fits."""
+        """Take memory for a KV cache that is about to come. The caller has checked that it fits."""
         self.kv_holders += 1
         self.in_transit += 1
         self.kv_tokens = used = self.kv_tokens + kv_tokens
@@ -80,30 +80,30 @@ class Residents:
             self.kv_peak = used
 
     def free_memory(self, kv_tokens: int) -> None:
-        """A request gives back all of its KV memory: its cache has left."""
+        """Free the memory of a request, whose KV cache has left."""
         self.kv_tokens -= kv_tokens
         self.in_transit -= 1
         self.kv_holders -= 1
 
     def wait(self, task: Task) -> None:
-        """Count `task` among those that wait to be the next in the batch."""
+        """Add `task` to the tasks that wait to run next."""
         task.waits_from = self.starts - task.waited
         self.waiting_batch_tokens += task.batch_tokens
         self.waiting_kv_tokens += task.kv_tokens
         insort(self.waiting, (*task.order, task))
 
     def all_waiting(self) -> Iterator[Task]:
-        """The next task of every request that is here and not in the batch."""
+        """The next task of every request on this instance that is not running."""
         yield from self.preempted
         for *_, task in self.waiting:
             yield task
 
     def stop_waiting(self, task: Task) -> None:
-        """Take a task that is about to join the batch out of `waiting`."""
+        """Remove a task, which is about to join the batch, from `waiting`."""
         self.waiting_batch_tokens -= task.batch_tokens
         self.waiting_kv_tokens -= task.kv_tokens
         del self.waiting[bisect_left(self.waiting, task.order)]  # the shorter tuple sorts first
 
     def batch_size(self) -> int:
-        """Members of the running batch."""
+        """The number of tasks in the running batch."""
         return len(self.prompts) + len(self.decodes)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
 from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.engine import Engine
+from sim_core.options import reads_configuration
 from sim_core.request import NEVER, Task
+from sim_core.section import Section
 
 if TYPE_CHECKING:
     from sim_core.memory import KvMemory
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class SplitwiseInstance(Instance):
-    """Fills each batch with: tasks that waited too often, prompts, preempted decodes, running decodes, the rest.
+    """Fills each batch with tasks that waited too often, prompts, preempted decodes, running decodes, and the rest.
 
-    Each group in its own order, while the batch's size and tokens (a prompt counts its size, a decode 1) and the
-    memory allow. Running decodes for which no room is left, the last to have joined, are preempted: they keep
-    their memory. `queue` is ordered by (times waited, arrival) at the moment a task is put in and never again.
+    Each group comes in its own order, as far as the batch's size and tokens (a prompt counts its size, a decode 1) and
+    the memory allow. Running decodes that find no room, those that joined last, are preempted: they keep their memory.
+    `queue` is ordered by (times waited, arrival) at the moment of a task's insertion, and never sorted again.
     """
 
     queue: WaitsQueue
@@ -42,11 +44,19 @@ class SplitwiseInstance(Instance):
         self.queue = WaitsQueue()
         self.prompt_queue: deque[Task] = deque()  # the prompts in `queue`, first come first
 
+    @classmethod
+    @reads_configuration
+    def read_limits(cls, config: Section) -> dict[str, Any]:
+        return super().read_limits(config) | {
+            "max_batch_tokens": config.integer("max_batch_tokens", 1),
+            "max_preemptions": config.integer("max_preemptions", 0),
+        }
+
     def has_token_room(self) -> bool:
         return self.batch_tokens < self.max_batch_tokens
 
     def enter(self, task: Task) -> None:
-        """As in the base class. NOTE: the common arrival is written out in one piece: enter, wait, enqueue, arrived."""
+        """As in the base class. Fast path: `enter`, `wait`, `enqueue` and `arrived` written out in one piece."""
         self.requests += 1
         self._entries = entry = self._entries + 1
         task.order = order = (-task.request.arrival_s, -entry)
@@ -58,7 +68,7 @@ class SplitwiseInstance(Instance):
             not (self.waiting or self.preempted or decodes or self.prompts)
             and self.kv_tokens + kv_tokens <= self.kv_capacity
         ):
-            # idle and nobody waits: straight into the batch
+            # idle and no task waits: straight into the batch
             self.busy_since_s = self.engine.now
             self.join(task)
             self.batch_tokens = tokens
@@ -87,7 +97,7 @@ class SplitwiseInstance(Instance):
             if self.fits(task.kv_tokens):
                 self.start()
         elif (size < self.max_batch_size and self.batch_tokens + task.batch_tokens <= self.max_batch_tokens) or (
-            # a batch of decodes alone gives way to any prompt that the token limit admits
+            # a batch of decodes alone is cut for any prompt that the token limit admits
             task.is_prompt and self.batch_tokens - size + task.batch_tokens <= self.max_batch_tokens
         ):
             self.cut()
@@ -113,7 +123,7 @@ class SplitwiseInstance(Instance):
             self._take_some()
 
     def _take_all(self) -> None:
-        """The common refill: everything that waits has room beside what runs."""
+        """The common refill: all waiting tasks have room beside the running ones."""
         waiting = self.waiting
         join = self.join
         if len(waiting) == 1 and self.queue.take_only(task := waiting[0][2]):
@@ -131,13 +141,13 @@ class SplitwiseInstance(Instance):
             self.resume(self.preempted)
         if prompts < len(waiting):
             for *_, task in reversed(waiting):
-                if task.waits_from != NEVER:  # no prompt: those have joined
+                if task.waits_from != NEVER:  # prompts have joined by now
                     join(task)
         waiting.clear()
         self.waiting_batch_tokens = self.waiting_kv_tokens = 0
 
     def _take_some(self) -> None:
-        """The full ordering, where not everything has room."""
+        """Choose the batch by the full ordering, where not all tasks have room."""
         new, kept = self._select()
         if kept < len(self.decodes):
             displaced = list(self.decodes)[kept:]
@@ -149,7 +159,7 @@ class SplitwiseInstance(Instance):
             if task.paused_at_s >= 0.0:
                 resuming.append(task)
                 continue
-            if resuming and not task.is_prompt:  # among decodes, the order in which they join counts
+            if resuming and not task.is_prompt:  # the order in which decodes join matters
                 self.resume(resuming)
                 resuming = []
             self.stop_waiting(task)
@@ -174,7 +184,7 @@ class SplitwiseInstance(Instance):
         for task in self._overdue():
             if not draft.room(task):
                 break
-            if task.kv_tokens <= draft.free:  # none left behind blocks those after it
+            if task.kv_tokens <= draft.free:  # a task without room does not block those after it
                 draft.add(task)
         for task in self.prompt_queue:
             if not draft.room(task):
@@ -186,7 +196,7 @@ class SplitwiseInstance(Instance):
             draft.add(task)
         draft.add_resuming(self.preempted)
         kept = draft.keep(len(self.decodes))
-        for *_, task in reversed(self.waiting):  # if a preempted one is left there is no room at all
+        for *_, task in reversed(self.waiting):  # where a preempted decode was left out, there is no room at all
             if task in draft.new:
                 continue
             if not draft.room(task) or task.kv_tokens > draft.free:
@@ -196,17 +206,17 @@ class SplitwiseInstance(Instance):
         return list(draft.new), kept
 
     def _overdue(self) -> Iterator[Task]:
-        """The head of the queue as far as it has waited too often."""
+        """The tasks at the head of the queue that have waited too often."""
         if not self.queue.first_has_waited(self.max_waits, self.starts):
             return
         for task in self.queue:
             if waits(task, self.starts) < self.max_waits:
                 return
-            if task.waits_from != NEVER:  # not a decode behind its own prompt
+            if task.waits_from != NEVER:  # not a decode whose own prompt has not run yet
                 yield task
 
     def _remove(self, tasks: list[Task]) -> None:
-        """Take `tasks` out of the queue and their groups."""
+        """Remove `tasks` from the queue and their groups."""
         self.queue.remove(tasks, self.starts)
         for task in tasks:
             if task.is_prompt:
@@ -214,7 +224,7 @@ class SplitwiseInstance(Instance):
 
 
 class _Draft:
-    """A batch as it is being chosen."""
+    """A batch that is being chosen."""
 
     __slots__ = ("free", "limit", "members", "most", "new", "tokens")
 
@@ -222,30 +232,30 @@ class _Draft:
         self.limit = limit  # tokens of an iteration
         self.most = most  # members
         self.free = free  # tokens of KV cache
-        self.new: dict[Task, None] = {}  # those to join, in order
+        self.new: dict[Task, None] = {}  # the tasks that join, in order
         self.members = self.tokens = 0
 
     def room(self, task: Task) -> bool:
-        """Whether one more fits, memory aside. The first member may pass the token limit."""
+        """Whether one more task fits, memory aside. The first member may pass the token limit."""
         members = self.members
         return members < self.most and (not members or self.tokens + task.batch_tokens <= self.limit)
 
     def add(self, task: Task) -> None:
-        """Take `task` in."""
+        """Add `task`."""
         self.new[task] = None
         self.members += 1
         self.tokens += task.batch_tokens
         self.free -= task.kv_tokens
 
     def add_resuming(self, tasks: list[Task]) -> None:
-        """Take in as many of `tasks`, preempted decodes, as there is room for: they have their memory."""
+        """Add as many of `tasks`, preempted decodes, as there is room for: they have their memory already."""
         new = self.new
         if not new.keys().isdisjoint(tasks):
             tasks = [task for task in tasks if task not in new]
         new.update(dict.fromkeys(tasks[: self.keep(len(tasks))]))
 
     def keep(self, running: int) -> int:
-        """Make room for as many decodes as there is, and say how many: one token each."""
+        """Reserve room for up to `running` decodes of one token each, and return for how many there is."""
         tokens_left = self.limit - self.tokens if self.members else max(self.limit, 1)
         kept = max(min(running, self.most - self.members, tokens_left), 0)
         self.members += kept

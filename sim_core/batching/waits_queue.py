@@ -1,7 +1,8 @@
-"""The queue of a Splitwise instance: tasks by (times waited, arrival), as a binary search saw them when they came.
+"""The queue of a Splitwise instance.
 
-Those inside have waited on since they were put in, so the queue is not sorted by now, and where a newcomer ends
-depends on where the search happens to look. SplitwiseSim does it so, and with memory short its results hang on it.
+Tasks are inserted by binary search on (times passed over, arrival). Keys change while tasks wait, so the list is not
+fully sorted and the place of a new task depends on the search path. SplitwiseSim behaves this way and, where memory is
+short, its results depend on it, so we reproduce it.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from itertools import filterfalse
 from sim_core.batching.long_queue import LONG, MANY, LongQueue
 from sim_core.request import NEVER, Task
 
-NOBODY, EVERYBODY = (-1.0, 0.0), (float("inf"), 0.0)  # keys, before and after all
+NOBODY, EVERYBODY = (-1.0, 0.0), (float("inf"), 0.0)  # keys before and after those of all tasks
 
 
 class WaitsQueue:
-    """`insert` and `remove`, and a short cut for what an overloaded instance does all the time.
+    """The queue, with a fast path for overloaded instances.
 
-    NOTE: a prompt that joins a full batch displaces decodes for an iteration, after which most often all of them
-    resume. `set_aside` notes that they are in the queue since then without putting them there, and `remove` what is
-    taken out at the same time. If they are all taken out together before anything else comes, there was nothing to
-    do. Whoever needs the true order has them put in first, exactly as they would have been.
+    There a prompt that joins a full batch displaces decodes for one iteration, and usually all of them resume after it.
+    So `set_aside` only notes that these decodes are in the queue, and `remove` notes which other tasks leave at the
+    same time. If all decodes leave together before another task comes, nothing has to be done. Operations that need
+    the true order insert them first, exactly where they would have been.
     """
 
     __slots__ = ("_aside", "_aside_starts", "_gone", "_tasks")
 
     def __init__(self) -> None:
-        self._tasks: list[Task] | LongQueue = []  # without those set aside, and with those gone since
+        self._tasks: list[Task] | LongQueue = []  # without tasks set aside, and with those that have left since
         self._aside: Sequence[Task] = ()
-        self._aside_starts = 0  # batches that the instance had started when they came
+        self._aside_starts = 0  # the instance's `starts` when they were set aside
         self._gone: list[Task] = []
 
     def __len__(self) -> int:
@@ -44,19 +45,19 @@ class WaitsQueue:
         return self._tasks[index]
 
     def insert(self, task: Task, starts: int) -> None:
-        """Put `task` in, which has not waited yet; `starts` is how many batches the instance has started."""
+        """Insert `task`, which has not waited yet; `starts` counts the batches that the instance has started."""
         if self._aside:
             self._settle()
         self._place(task, 0, starts)
 
     def set_aside(self, tasks: Sequence[Task], starts: int) -> None:
-        """Insert `tasks`, decodes that begin to wait now, one after the other."""
+        """Insert `tasks`, decodes that begin to wait now, in this order."""
         self._settle()
         self._aside = tasks
         self._aside_starts = starts
 
     def remove(self, tasks: Sequence[Task], starts: int) -> None:
-        """Take `tasks` out, before any of them joins the batch."""
+        """Remove `tasks`, before any of them joins the batch."""
         if self._aside:
             returning = set(self._aside).intersection(tasks)
             if len(returning) == len(self._aside):
@@ -71,14 +72,14 @@ class WaitsQueue:
         self._remove(tasks)
 
     def take_only(self, task: Task) -> bool:
-        """Take `task` out if nothing else is there; otherwise leave it."""
+        """Remove `task` if it is the only one. Returns whether it was."""
         if len(self._tasks) == 1 and self._tasks[0] is task:
             self._tasks = []
             return True
         return False
 
     def keep_blocked(self) -> None:
-        """Take out all but the decodes behind a prompt that is not done."""
+        """Remove all tasks but the decodes whose own prompt has not run yet."""
         gone = self._gone
         self._tasks = [task for task in self._tasks if task.waits_from == NEVER and not (gone and task in gone)]
         if self._aside:
@@ -86,7 +87,7 @@ class WaitsQueue:
             gone.clear()
 
     def first_has_waited(self, limit: int, starts: int) -> bool:
-        """Whether the first in the queue, which must not be empty, has waited `limit` times or more."""
+        """Whether the first task of the queue, which must not be empty, has waited `limit` times or more."""
         if self._aside:
             known = self._first_surely_has_waited(limit, starts)
             if known is not None:
@@ -95,10 +96,10 @@ class WaitsQueue:
         return waits(self._tasks[0], starts) >= limit
 
     def _first_surely_has_waited(self, limit: int, starts: int) -> bool | None:
-        """The same with tasks set aside, as far as it can be told without putting them in.
+        """The same with tasks set aside, as far as it is certain without inserting them; None: it is not.
 
-        A search ends in front of a task only if the newcomer comes before it. So the first is either the first of those
-        in place, or one of those set aside that come before it, or before one in front of it that is gone.
+        A set-aside task can become the head only if its key is smaller than the key of the current head, or of a
+        removed task that stood before the head. Check just those.
         """
         furthest = NOBODY
         overdue = False
@@ -118,14 +119,14 @@ class WaitsQueue:
         return None if any(in_front) else False
 
     def _settle(self) -> None:
-        """Put in those set aside, as of when they came; then take out who has gone since."""
+        """Insert the tasks set aside, as of the time when they were; then remove the tasks that have left since."""
         if not self._aside:
             return
         aside, self._aside = self._aside, ()
         gone, self._gone = self._gone, []
         starts = self._aside_starts
         since = [task.waits_from for task in gone]
-        for task in gone:  # as it was when they were about to join
+        for task in gone:  # as it was before they joined the batch
             task.waits_from = starts - task.waited
         for task in aside:
             self._place(task, task.waited, starts)
@@ -146,9 +147,9 @@ class WaitsQueue:
             self._tasks = list(queue)
 
     def _place(self, task: Task, waited: int, starts: int) -> None:
-        """Put `task` in, which has waited so often, when the instance had started so many batches.
+        """Insert `task`, which has waited `waited` times by the instance's `starts`.
 
-        NOTE: bisect.insort with the key of `waits`, written out: the key would cost a call and a tuple a comparison.
+        This is bisect.insort with the key of `waits`, written out: a key would cost a call and a tuple per comparison.
         """
         queue = self._tasks
         if not isinstance(queue, list):
@@ -173,8 +174,8 @@ class WaitsQueue:
 
 
 def waits(task: Task, starts: int) -> int:
-    """How many batches, of an instance's first `starts`, began without this task while it was its request's next.
+    """How many of the instance's first `starts` batches began without this task while it could have run.
 
-    None for who did not wait yet: a decode behind its own prompt.
+    0 for a decode whose own prompt has not run yet.
     """
     return max(starts - task.waits_from, 0)

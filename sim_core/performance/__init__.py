@@ -1,13 +1,10 @@
-"""Performance models: how long an iteration takes. Adding one: a file here, and its line in the table."""
-
-from collections.abc import Callable
+"""Performance models give the times of iterations. A new one: a file here, a line in the table, a config file."""
 
 from sim_core.performance.base import IterationTimes, PerformanceModel
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
-from sim_core.spec import PerformanceSpec
 
-PERFORMANCE_MODELS: dict[str, Callable[[PerformanceSpec], PerformanceModel]] = {
+PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "constant": ConstantPerformance,
     "db": DatabasePerformance,
 }

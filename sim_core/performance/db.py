@@ -1,22 +1,24 @@
-"""Iteration times from measurements: medians by batch tokens, linear in between and beyond."""
+"""Iteration times from measurements: medians by batch tokens, linear between and beyond them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from sim_core.errors import SpecError, choices
-from sim_core.performance.base import IterationTimes, PerformanceModel, TimeTable
+from sim_core.options import reads_configuration
+from sim_core.performance.base import CurveKey, IterationTimes, Needs, PerformanceModel, TimeTable
+from sim_core.performance.measurements import needed_curves
+from sim_core.section import Section
 from sim_core.spec import CurveSpec, PerformanceSpec
 
-MIXED_FACTOR = 1.1  # a batch with prompts and decodes, against the same tokens in prompts alone (SplitwiseSim)
+MIXED_FACTOR = 1.1  # time of a batch with prompts and decodes over that of as many tokens of prompts (SplitwiseSim)
 
 
 def seconds_at(xs: Sequence[int], ys: Sequence[float], x: int) -> float:
-    """The straight line through the neighbours of `x`; beyond the ends, of the outermost section. Always above 0.
+    """The time at `x` on the line through its neighbours, or beyond the ends on the outermost section. Always above 0.
 
-    Above the last point the line never falls. Below the first it is never lower than the first point's time in
-    proportion: a first section that is steeper would reach 0 before no tokens are left.
+    Above the last point the line never falls. Below the first point it is never lower than that point's time in
+    proportion to the tokens: a steeper first section would reach 0 at a positive number of tokens.
     The order of operations is scipy's interp1d(fill_value="extrapolate"), so that results agree to the bit.
     """
     high = min(max(bisect_left(xs, x), 1), len(xs) - 1)
@@ -29,27 +31,32 @@ def seconds_at(xs: Sequence[int], ys: Sequence[float], x: int) -> float:
 
 
 class DatabasePerformance(PerformanceModel):
-    """Looks up the curve of (model, hardware, tensor parallelism)."""
+    """Looks up the measured curve of (model, hardware, tensor parallelism)."""
 
     def __init__(self, spec: PerformanceSpec) -> None:
+        super().__init__(spec)
         self._curves = {(c.model, c.hardware, c.tensor_parallelism): c for c in spec.curves}
-        self._times: dict[tuple[str, str, int], IterationTimes] = {}
+        self._times: dict[CurveKey, IterationTimes] = {}
 
-    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+    @classmethod
+    @reads_configuration
+    def read(cls, config: Section, needs: Needs) -> PerformanceSpec:
+        return PerformanceSpec(config.text("policy"), curves=needed_curves(config, needs))
+
+    def known(self) -> list[CurveKey]:
+        return list(self._curves)
+
+    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes | None:
         wanted = (model, hardware, tensor_parallelism)
-        if wanted in self._times:  # all instances of a kind share one table
-            return self._times[wanted]
-        curve = self._curves.get(wanted)
-        if curve is None:
-            known = [f"{m} on {h} with tensor parallelism {p}" for m, h, p in sorted(self._curves)]
-            text = f"{model} on {hardware} with tensor parallelism {tensor_parallelism}"
-            raise SpecError(f"no measurements of {text}{choices(text, known)}", key="performance_model")
-        self._times[wanted] = times = times_from_curve(curve)
-        return times
+        if wanted not in self._times:  # all instances of a kind share one table
+            if wanted not in self._curves:
+                return None
+            self._times[wanted] = times_from_curve(self._curves[wanted])
+        return self._times[wanted]
 
 
 def times_from_curve(curve: CurveSpec) -> IterationTimes:
-    """The three tables that follow from one curve."""
+    """The three tables of one curve."""
     xs, prompts, tokens = curve.batch_tokens, curve.prompt_s, curve.token_s
     return IterationTimes(
         prompt_s=TimeTable(lambda n: seconds_at(xs, prompts, n), xs[-1]),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
+from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, SpecWarning, choices
+from sim_core.performance.base import CurveKey, Needs
+from sim_core.performance.plausible import MOST_FALL, plausible
+from sim_core.section import Section
 from sim_core.spec import CurveSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CurveKey = tuple[str, str, int]  # model, hardware, tensor parallelism
 _KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
 _MEDIANS = (*_KEY_COLUMNS, "batch_tokens", "prompt_time_s", "token_time_s")
 _RUNS = (*_KEY_COLUMNS, "prompt_size", "batch_size", "prompt_time", "token_time")  # times in ms
@@ -25,7 +29,7 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
     prompt_size, batch_size, prompt_time, token_time (ms, a row a measured run), of which it takes the median at
     each prompt_size * batch_size.
     """
-    import csv  # as `median` below: not wanted at every start
+    import csv  # here, as `median` below: not needed at every start
 
     points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     try:
@@ -46,6 +50,49 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
         reason = error.strerror if isinstance(error, OSError) else f"it is no CSV text in UTF-8 ({error})"
         raise SpecError(f"cannot be read: {reason}", key="performance_model.db_path", value=source) from error
     return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
+
+
+def needed_curves(config: Section, needs: Needs) -> tuple[CurveSpec, ...]:
+    """The curves that a run needs, from the file that `config` names, without their implausible points.
+
+    Raises SpecError where one is missing; the reference machine's may be.
+    """
+    source = config.text("db_path")
+    curves = needs.read_curves(needs.root / source, source)
+    if missing := sorted(needs.used - curves.keys()):
+        raise SpecError(_not_measured(missing[0], curves.keys()), key=config.path("db_path"), value=source)
+    return tuple(_believed(curves[key], source) for key in sorted(curves.keys() & (needs.used | needs.reference)))
+
+
+def _believed(curve: CurveSpec, source: str) -> CurveSpec:
+    """The curve without its implausible points, with a warning that lists them. SpecError where too few are left."""
+    believed, left_out = plausible(curve)
+    if not left_out:
+        return curve
+    where = f"{curve.model} on {curve.hardware} with tensor parallelism {curve.tensor_parallelism}"
+    points = ", ".join(
+        f"{curve.batch_tokens[place]} batch tokens (prompt {curve.prompt_s[place]:.4g} s, "
+        f"token {curve.token_s[place]:.4g} s)"
+        for place in left_out
+    )
+    reason = f"more batch tokens would take over {MOST_FALL:.0%} less time"
+    if len(believed.batch_tokens) < 2:
+        raise SpecError(
+            f"{where}: {points} left out, or {reason}; fewer than two points are left for a curve", source=source
+        )
+    warnings.warn(f"{source}: {where}: left out as implausible: {points}; with it {reason}", SpecWarning, stacklevel=2)
+    return believed
+
+
+def _not_measured(missing: CurveKey, measured: Iterable[CurveKey]) -> str:
+    """A message: there are no measurements of `missing`, and which are nearest."""
+    model, hardware, parallelism = missing
+    models = sorted({name for name, _, _ in measured})
+    if model not in models:
+        return f"no measurements of {model}{choices(model, models)}"
+    wanted = f"{hardware} with tensor parallelism {parallelism}"
+    known = [f"{name} with tensor parallelism {count}" for other, name, count in sorted(measured) if other == model]
+    return f"no measurements of {model} on {wanted}{choices(wanted, known)}"
 
 
 def _key(row: dict[str, str]) -> CurveKey:
@@ -84,7 +131,7 @@ def _count(row: dict[str, str], column: str) -> int:
 def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:
     if len(by_tokens) < 2:
         raise SpecError(f"{key[0]} on {key[1]}: a curve needs two counts of batch tokens at least", source=source)
-    from statistics import median  # which brings fractions and decimals
+    from statistics import median  # which loads fractions and decimals
 
     tokens = sorted(by_tokens)
     return CurveSpec(

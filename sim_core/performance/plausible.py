@@ -1,7 +1,7 @@
-"""Which points of a measured curve can be believed: more work does not take much less time.
+"""Finds the implausible points of a measured curve: more work does not take much less time.
 
-Small falls are noise: among the medians in data/ the largest is 11% (a prompt of 256 tokens after one of 128), and
-single runs depart from their median by up to 38%. A median that falls by more than MOST_FALL is not noise: the measured
+Small falls are noise: the largest among the medians in data/ is 11% (a prompt of 256 tokens after one of 128), and
+single runs differ from their median by up to 38%. A median that falls by more than MOST_FALL is not noise: the measured
 runs did other work than their size says, for instance because the batch was served in parts.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sim_core.spec import CurveSpec
 
-MOST_FALL = 0.2  # of the time at fewer tokens
+MOST_FALL = 0.2  # the largest plausible fall, as a share of the time at fewer tokens
 
 
 def plausible(curve: CurveSpec) -> tuple[CurveSpec, tuple[int, ...]]:
@@ -34,7 +34,7 @@ def plausible(curve: CurveSpec) -> tuple[CurveSpec, tuple[int, ...]]:
 
 
 def _falling(seconds: Sequence[float]) -> list[int]:
-    """The places that are not in the largest set without a fall."""
+    """The places outside of the largest set without a fall."""
     best: dict[int, tuple[int, ...]] = {}  # by the place of its largest time, the best set so far
     for place, time_s in enumerate(seconds):
         grown: dict[int, tuple[int, ...]] = {place: (place,)}
@@ -55,5 +55,5 @@ def _falling(seconds: Sequence[float]) -> list[int]:
 
 
 def _better(members: tuple[int, ...], than: tuple[int, ...]) -> bool:
-    """More points, or as many at fewer tokens."""
+    """Whether `members` has more points than `than`, or as many at fewer tokens."""
     return (-len(members), members) < (-len(than), than)

@@ -1,4 +1,4 @@
-"""Schedulers: which instance takes a request. Adding one: a file here, its line in the table, a config file."""
+"""Schedulers decide which instance takes a request. A new one: a file here, a line in the table, a config file."""
 
 from sim_core.scheduling.base import Scheduler, Start
 from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue

@@ -1,4 +1,8 @@
-"""Schedulers decide where a request runs; the application then acts on it."""
+"""Schedulers decide where a request runs. The application then acts on the decision.
+
+A new scheduler is a class here in a file of its own, with its line in the table of `sim_core.scheduling` and a file in
+`configs/orchestrator_repo/schedulers`. Keys of that file which only this policy has are declared in its `Options`.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sim_core.batching.base import Instance
 from sim_core.errors import CapacityError
-from sim_core.request import Request
+from sim_core.options import NoOptions, made
+from sim_core.request import Host, Request
 from sim_core.spec import PROMPT, TOKEN, SchedulerSpec
 
-Placement = tuple[Instance, Instance]
+Placement = tuple[Instance, Instance]  # of the prompt, and of the decode
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a scheduler begins with: its spec, the application's instances by index, its own randomness."""
+    """What a scheduler is made of: its spec, the application's instances by index, and a random stream of its own."""
 
     spec: SchedulerSpec
     instances: Sequence[Instance]
@@ -26,28 +31,37 @@ class Start:
 
 
 class Scheduler(ABC):
-    """`place` says which instance takes the prompt and which decodes; equal ones mean that nothing is transferred.
+    """Places requests. The methods after `place` are notifications for policies that count load; here they do nothing.
 
-    The other methods are notices of what happened since, for policies that count load; they do nothing here.
+    `options` has the configured values of the dataclass `Options`.
     """
 
-    bandwidth_factor = 1.0  # of the configured transfer bandwidth
-    needs: ClassVar[tuple[str, ...]] = ()  # the options without which it cannot work
+    splits: ClassVar[bool] = False  # whether it needs instances for prompts and instances for decodes
+    Options: ClassVar[type[Any]] = NoOptions
+    options: Any
 
     def __init__(self, start: Start) -> None:
         self.spec = start.spec
         self.instances = start.instances
         self.stream = start.stream
+        self.options = made(self.Options, start.spec.options, f"scheduler {start.spec.name!r}")
+
+    def bandwidth_gb_per_s(self) -> float | None:
+        """How fast KV caches move between two instances, in GiB/s; None where no request changes its instance."""
+        return None
 
     @abstractmethod
     def place(self, request: Request) -> Placement:
-        """Choose, and count what is chosen."""
+        """Choose the instance for the prompt and the one for decoding, and count the request where loads are counted.
 
-    def joined(self, instance: Instance) -> None:  # noqa: B027
+        Nothing is transferred where the two are the same.
+        """
+
+    def joined(self, instance: Host) -> None:  # noqa: B027
         """A request's next task has arrived at `instance`."""
 
     def prompt_finished(self, request: Request) -> None:  # noqa: B027
-        """The first token is there."""
+        """The prompt has run: the first token is there."""
 
     def transferred(self, request: Request) -> None:  # noqa: B027
         """The KV cache has left the prompt instance."""
@@ -55,17 +69,26 @@ class Scheduler(ABC):
     def finished(self, request: Request) -> None:  # noqa: B027
         """The last token is there."""
 
-    def idle(self, instance: Instance) -> None:  # noqa: B027
+    def idle(self, instance: Host) -> None:  # noqa: B027
         """`instance` has nothing left to do."""
 
 
-class SplitScheduler(Scheduler):
-    """A scheduler that knows instances for prompts and instances for decodes.
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    """The options of all schedulers that split phases."""
 
-    By their role; an instance without one (a baseline start state) by the processor it runs on.
+    transfer_bandwidth: float  # GiB/s
+
+
+class SplitScheduler(Scheduler):
+    """A scheduler with instances for prompts and instances for decodes.
+
+    An instance has the role that the start state gives it. Without one (a baseline start state) its processor decides.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("transfer_bandwidth",)
+    splits = True
+    Options: ClassVar[type[Any]] = SplitOptions
+    bandwidth_factor: ClassVar[float] = 1.0  # by which transfers seem faster than the configured bandwidth
 
     def __init__(self, start: Start) -> None:
         super().__init__(start)
@@ -79,6 +102,10 @@ class SplitScheduler(Scheduler):
                     "give a machine of that role a count, or take a scheduler that does not split",
                     key=f"start_state.{role}",
                 )
+
+    def bandwidth_gb_per_s(self) -> float:
+        bandwidth: float = self.options.transfer_bandwidth
+        return bandwidth * self.bandwidth_factor
 
     def _role(self, instance: Instance) -> str:
         if instance.role:

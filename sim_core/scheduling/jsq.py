@@ -1,15 +1,15 @@
-"""Join the shortest queue, measured in requests."""
+"""Join the shortest queue, counted in requests."""
 
 from __future__ import annotations
 
 from sim_core.batching.base import Instance
-from sim_core.request import Request
+from sim_core.request import Host, Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
 
 
 class OpenRequests:
-    """How many requests are at each instance, waiting or running."""
+    """Counts the requests at each instance, waiting or running."""
 
     def __init__(self, instances: int) -> None:
         self.counts = [0] * instances
@@ -44,7 +44,7 @@ class JoinShortestQueue(Scheduler):
         instance = self.instances[self._ranking.least()]
         return instance, instance
 
-    def joined(self, instance: Instance) -> None:
+    def joined(self, instance: Host) -> None:
         self._open.joined(instance.index)
 
     def finished(self, request: Request) -> None:
@@ -63,7 +63,7 @@ class KvJoinShortestQueue(SplitScheduler):
     def place(self, request: Request) -> Placement:
         return self.instances[self._prompt_ranking.least()], self.instances[self._token_ranking.least()]
 
-    def joined(self, instance: Instance) -> None:
+    def joined(self, instance: Host) -> None:
         self._open.joined(instance.index)
 
     def prompt_finished(self, request: Request) -> None:

@@ -1,16 +1,17 @@
-"""Splitwise's scheduler: a pool for prompts, one for decodes, and one of instances lent to do both."""
+"""Splitwise's scheduler: a pool for prompts, one for decodes, and a mixed pool of instances lent to do both."""
 
 from __future__ import annotations
 
-from sim_core.batching.base import Instance
-from sim_core.request import Request
-from sim_core.scheduling.base import Placement, SplitScheduler, Start
+from dataclasses import dataclass
+
+from sim_core.request import Host, Request
+from sim_core.scheduling.base import Placement, SplitOptions, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
 from sim_core.spec import MIXED, PROMPT, TOKEN
 
 
 class Pool:
-    """Instances ranked by the prompt tokens pending on them, and by the KV memory promised on them."""
+    """Instances ranked by their pending tokens, and by the KV memory that is promised on them."""
 
     __slots__ = ("by_memory", "by_tokens")
 
@@ -27,20 +28,28 @@ class Pool:
         self.by_memory.remove(index)
 
 
+@dataclass(frozen=True, slots=True)
+class MixedPoolOptions(SplitOptions):
+    """When a prompt instance counts as overloaded."""
+
+    prompt_max_pending_batch_tokens: float
+    token_max_pending_batch_tokens: float | None = None  # in SplitwiseSim's files, and without effect there and here
+
+
 class MixedPool(SplitScheduler):
     """Prompts go to the shortest prompt queue, decodes to the emptiest memory, each in its own pool first.
 
     Where the pool's best is overloaded (prompts: a queue and more than `prompt_max_pending_batch_tokens` pending;
     decodes: no memory for the whole request), the mixed pool's best is tried, then an instance of the other pool
-    is lent to the mixed pool. Where even that fails, both phases run on the instance with the fewest pending
-    tokens of all. A lent instance returns to its own pool when it is idle.
+    is lent to the mixed pool. Where that fails too, both phases run on the instance with the fewest pending tokens
+    of all. A lent instance returns to its own pool when it is idle.
     """
 
-    needs = (*SplitScheduler.needs, "prompt_max_pending_batch_tokens")
+    Options = MixedPoolOptions
 
     def __init__(self, start: Start) -> None:
         super().__init__(start)
-        self._max_pending = self.spec.option("prompt_max_pending_batch_tokens")
+        self._max_pending: float = self.options.prompt_max_pending_batch_tokens
         self.pending_tokens = [0] * len(self.instances)
         self.promised_kv = [0] * len(self.instances)  # tokens of KV cache placed there and not yet freed
         self.pools = {role: Pool(self.pending_tokens, self.promised_kv) for role in (PROMPT, MIXED, TOKEN)}
@@ -83,7 +92,7 @@ class MixedPool(SplitScheduler):
         self._pool_of[index].by_tokens.lowered(index)
         self._free(index, request.prompt_kv_tokens + request.decode_kv_tokens)
 
-    def idle(self, instance: Instance) -> None:
+    def idle(self, instance: Host) -> None:
         index = instance.index
         if self._pool_of[index] is self._mixed_pool:
             self._move(index, self.pools[self.roles[index]])
@@ -110,12 +119,12 @@ class MixedPool(SplitScheduler):
         return -1
 
     def _least_pending_of_all(self) -> int:
-        """The fewest pending tokens; among equals prompt instances come first, then mixed, then token ones."""
+        """The instance with the fewest pending tokens; prompt instances come before mixed ones, then token ones."""
         least = [pool.by_tokens.least() for pool in (self._prompt_pool, self._mixed_pool, self._token_pool)]
         return min((index for index in least if index >= 0), key=self.pending_tokens.__getitem__)
 
     def _lend(self, pool: Pool, index: int) -> int:
-        """Move `index`, if there is one, from its own pool to the mixed one."""
+        """Move the instance `index` (-1: none) from its own pool to the mixed one. Returns `index`."""
         if index >= 0:
             assert self._pool_of[index] is pool
             self._move(index, self._mixed_pool)

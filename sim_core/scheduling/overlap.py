@@ -1,4 +1,4 @@
-"""Schedulers whose transfers overlap the prompt: nine tenths of each is hidden, so the link seems ten times as fast."""
+"""Schedulers whose transfers overlap the prompt: nine tenths of each are hidden, so links seem ten times as fast."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ OVERLAP_BANDWIDTH_FACTOR = 10.0  # SplitwiseSim
 
 
 class OverlapKvJoinShortestQueue(KvJoinShortestQueue):
-    """Places as kv_jsq does."""
+    """Places requests as `kv_jsq` does."""
 
     bandwidth_factor = OVERLAP_BANDWIDTH_FACTOR
 
 
 class OverlapKvTokenJoinShortestQueue(KvTokenJoinShortestQueue):
-    """Places as kv_token_jsq does."""
+    """Places requests as `kv_token_jsq` does."""
 
     bandwidth_factor = OVERLAP_BANDWIDTH_FACTOR

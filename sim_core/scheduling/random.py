@@ -1,4 +1,4 @@
-"""Anywhere."""
+"""Random placement."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class Random(Scheduler):
     """Both phases on an instance drawn at random, from the run's seed."""
 
     def place(self, request: Request) -> Placement:
-        # random() alone is promised to be the same in every Python version
+        # of random.Random, only random() is promised to stay the same in all versions of Python
         instance = self.instances[int(self.stream.random() * len(self.instances))]
         return instance, instance

@@ -1,4 +1,4 @@
-"""The least loaded of many, without looking at all of them."""
+"""Finds the least loaded of many instances without looking at all of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Entry = tuple[int, int, int]  # load when written, rank among equals, index
 class Ranking:
     """Finds the member with the smallest load, the one that joined first among equals.
 
-    `loads` is a list of numbers by index, shared with whoever counts them. A load that grows needs no word: the
-    member's entry is then too low and is corrected when it comes to the top. One that shrinks is told by
-    `lowered`. An entry replaced by a better one stays in the heap as rubbish until it surfaces; it is known by
-    not being the member's own, and swept out when rubbish prevails.
+    `loads` holds a number per index, and its owner changes it. After lowering a load the owner calls `lowered`. After
+    raising one it calls nothing: the member's heap entry is then too low, and is corrected when it comes to the top.
+    An entry that was replaced stays in the heap as a stale one until it comes to the top, or until stale entries
+    prevail and the heap is rebuilt. An entry is stale if it is not the member's own in `_entries`.
     """
 
     __slots__ = ("_entries", "_heap", "_joined", "loads")
@@ -28,14 +28,14 @@ class Ranking:
         return len(self._entries)
 
     def add(self, index: int) -> None:
-        """`index` joins, last among equals."""
+        """`index` becomes a member, the last among equals."""
         self._joined += 1
         entry = (self.loads[index], self._joined, index)
         self._entries[index] = entry
         heappush(self._heap, entry)
 
     def remove(self, index: int) -> None:
-        """`index` leaves."""
+        """`index` is no longer a member."""
         del self._entries[index]
 
     def lowered(self, index: int) -> None:
@@ -52,7 +52,7 @@ class Ranking:
                 heapify(self._heap)
 
     def least(self) -> int:
-        """The index of the least loaded member, -1 when there is none."""
+        """The index of the least loaded member; -1 without members."""
         heap = self._heap
         entries = self._entries
         loads = self.loads

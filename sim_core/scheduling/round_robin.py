@@ -1,4 +1,4 @@
-"""One after the other."""
+"""Round robin: each request on the instance after the last one used."""
 
 from __future__ import annotations
 

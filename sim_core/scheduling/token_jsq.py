@@ -1,4 +1,4 @@
-"""Join the shortest queue, measured in tokens: prompts not done, and one for each request that is to decode."""
+"""Join the shortest queue, counted in pending tokens: those of prompts not yet run, and one per unfinished decode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sim_core.scheduling.ranking import Ranking
 
 
 def rank(pending_tokens: list[int], members: list[Instance]) -> Ranking:
-    """`members` by their pending tokens."""
+    """A ranking of `members` by their pending tokens."""
     ranking = Ranking(pending_tokens)
     for instance in members:
         ranking.add(instance.index)

@@ -1,20 +1,17 @@
-"""Start states: which instances exist at time 0. Adding one: a file here, its line in the table, a config file."""
+"""Start states make the instances of a run's beginning. A new one: a file here, a line in the table, a config file."""
 
-from collections.abc import Callable
-
-from sim_core.spec import ServerGroupSpec, StartStateSpec
-from sim_core.start_state.base import InstancePlan, Machines
-from sim_core.start_state.splitwise import splitwise
-from sim_core.start_state.unallocated import unallocated
-from sim_core.start_state.uniform import uniform
+from sim_core.start_state.base import InstancePlan, Machines, StartState
+from sim_core.start_state.splitwise import Splitwise
+from sim_core.start_state.unallocated import Unallocated
+from sim_core.start_state.uniform import Uniform
 
 # by the state_type of SplitwiseSim's files, up to its first underscore
-START_STATES: dict[str, Callable[[StartStateSpec, list[ServerGroupSpec]], list[InstancePlan]]] = {
-    "unallocated": unallocated,
-    "orca": uniform,
-    "baseline": uniform,
-    "splitwise": splitwise,
-    "splitwisehhcap": splitwise,
+START_STATES: dict[str, type[StartState]] = {
+    "unallocated": Unallocated,
+    "orca": Uniform,
+    "baseline": Uniform,
+    "splitwise": Splitwise,
+    "splitwisehhcap": Splitwise,
 }
 
-__all__ = ["START_STATES", "InstancePlan", "Machines"]
+__all__ = ["START_STATES", "InstancePlan", "Machines", "StartState"]

@@ -1,21 +1,27 @@
-"""Which instances exist when a run begins."""
+"""What a start state provides: the instances that exist when a run begins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim_core.errors import CapacityError, SpecError
+from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
+
+if TYPE_CHECKING:
+    from sim_core.section import Section  # which decides no result: see `sim_core.code_identity`
 
 
 @dataclass(frozen=True, slots=True)
 class InstancePlan:
-    """One instance to be: where, for which phase ("" for both), and how it batches."""
+    """One planned instance: its processors, its phase ("" for both), and how it batches."""
 
     sku: str
     machine_processors: int  # of the whole machine
-    processors: tuple[ProcessorSpec, ...]  # those that hold its weights and KV cache
+    processors: tuple[ProcessorSpec, ...]  # those with its weights and KV cache
     role: str
     spec: InstanceSpec
 
@@ -34,17 +40,50 @@ class InstancePlan:
 
     @property
     def parallelism_key(self) -> str:
-        """Where its tensor parallelism is set, for errors."""
+        """The key that sets its tensor parallelism, for errors."""
         return parallelism_key(self.role)
 
     @property
     def processor_name(self) -> str:
-        """The name that performance tables know the hardware by."""
+        """The name of the hardware in performance tables."""
         return self.processors[0].name
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a start state gets beside its own section to read: its spec so far (kind, application and machines), how
+    an instance's section is read, and the cluster."""
+
+    spec: StartStateSpec
+    instance: Callable[[Section], InstanceSpec]
+    servers: tuple[ServerGroupSpec, ...]
+
+
+class StartState(ABC):
+    """Turns machines into instances. `Options` declares the keys of its section that are its own alone."""
+
+    Options: ClassVar[type[Any]] = NoOptions
+
+    @classmethod
+    @reads_configuration
+    def read(cls, config: Section, reading: Reading) -> StartStateSpec:
+        """The spec that a section `start_state` describes; here with its `instance`, if any, and its options."""
+        instance = reading.instance(config.section("instance")) if config.has("instance") else None
+        return replace(reading.spec, instance=instance, options=read_options(cls.Options, config))
+
+    @classmethod
+    def options(cls, state: StartStateSpec) -> Any:
+        """The values of the dataclass `Options` in a spec."""
+        return made(cls.Options, state.options, f"start state {state.kind!r}")
+
+    @classmethod
+    @abstractmethod
+    def plans(cls, state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+        """The instances on `machines`, in order of their index. Raises SpecError or CapacityError."""
+
+
 class Machines:
-    """The machines of a cluster, one by one, in its order: all of a SKU together, SKUs as first named."""
+    """The machines of a cluster that no application has taken yet, by SKU."""
 
     def __init__(self, groups: Sequence[ServerGroupSpec]) -> None:
         self._free: dict[str, list[ServerGroupSpec]] = {}
@@ -52,7 +91,7 @@ class Machines:
             self._free.setdefault(group.sku, []).extend([group] * group.count)
 
     def take(self, state: StartStateSpec) -> list[ServerGroupSpec]:
-        """The next machines that `state` asks for, or all that are left; CapacityError where there are too few."""
+        """Take the next machines that `state` asks for, or all that are left. CapacityError where there are too few."""
         wanted = state.machines
         if wanted is None:
             wanted = tuple((sku, len(machines)) for sku, machines in self._free.items())
@@ -71,7 +110,7 @@ class Machines:
 
 
 def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[InstancePlan]:
-    """As many instances as one machine holds, each on `tensor_parallelism` processors; the rest stay idle."""
+    """As many instances as one machine holds, each on `tensor_parallelism` processors; the remaining ones stay idle."""
     check_parallelism(machine, role, spec)
     step = spec.tensor_parallelism
     for first in range(0, len(machine.processors) - step + 1, step):
@@ -79,7 +118,7 @@ def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[
 
 
 def parallelism_key(role: str) -> str:
-    """Where the tensor parallelism of instances of a role is set, for errors."""
+    """The key that sets the tensor parallelism of instances of a role, for errors."""
     return f"start_state.{role or 'instance'}.tensor_parallelism"
 
 

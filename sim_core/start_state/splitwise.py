@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 from sim_core.errors import CapacityError, SpecError, choices
+from sim_core.options import reads_configuration
+from sim_core.section import Section
 from sim_core.spec import PROMPT, TOKEN, ServerGroupSpec, StartStateSpec
-from sim_core.start_state.base import InstancePlan, slices
+from sim_core.start_state.base import InstancePlan, Reading, StartState, slices
+
+SPLIT_TYPES = ("homogeneous", "heterogeneous")
 
 
-def splitwise(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+class Splitwise(StartState):
     """Homogeneous: the first machines take prompts, the next ones decodes. Heterogeneous: the SKU decides."""
-    if state.prompt is None or state.token is None:
-        raise SpecError("a split start state needs a prompt and a token instance", key="start_state")
-    if state.split_type == "homogeneous":
-        return _homogeneous(state, machines)
-    if state.split_type == "heterogeneous":
-        return _heterogeneous(state, machines)
-    valid = ("homogeneous", "heterogeneous")
-    raise SpecError(
-        f"unknown split type{choices(state.split_type, valid)}", key="start_state.split_type", value=state.split_type
-    )
+
+    @classmethod
+    @reads_configuration
+    def read(cls, config: Section, reading: Reading) -> StartStateSpec:
+        split = config.text("split_type", SPLIT_TYPES)
+        prompt, token = config.section("prompt"), config.section("token")
+        by_count = split == "homogeneous"
+        return replace(
+            reading.spec,
+            split_type=split,
+            prompt=reading.instance(prompt),
+            token=reading.instance(token),
+            prompt_machines=prompt.integer("num_instances", 0) if by_count else 0,
+            token_machines=token.integer("num_instances", 0) if by_count else 0,
+            prompt_skus=() if by_count else prompt.texts("instance_names"),
+            token_skus=() if by_count else token.texts("instance_names"),
+        )
+
+    @classmethod
+    def plans(cls, state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+        if state.prompt is None or state.token is None:
+            raise SpecError("a split start state needs a prompt and a token instance", key="start_state")
+        if state.split_type == "homogeneous":
+            return _homogeneous(state, machines)
+        if state.split_type == "heterogeneous":
+            return _heterogeneous(state, machines)
+        raise SpecError(
+            f"unknown split type{choices(state.split_type, SPLIT_TYPES)}",
+            key="start_state.split_type",
+            value=state.split_type,
+        )
 
 
 def _homogeneous(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from sim_core.spec import ServerGroupSpec, StartStateSpec
-from sim_core.start_state.base import InstancePlan
+from sim_core.start_state.base import InstancePlan, StartState
 
 
-def unallocated(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+class Unallocated(StartState):
     """The application starts without instances: its requests are rejected."""
-    return []
+
+    @classmethod
+    def plans(cls, state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
+        return []

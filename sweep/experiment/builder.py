@@ -10,15 +10,16 @@ from typing import Any
 
 from configs.compose import Composer
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
-from sim_core import Code, SimSpec, spec_from_config
+from sim_core import SimSpec, spec_from_config
 from sim_core.errors import TraceError
-from sim_core.performance.measurements import CurveKey, read_curves
+from sim_core.performance.base import CurveKey
+from sim_core.performance.measurements import read_curves
 from sim_core.simulation import Simulation
 from sim_core.spec import CurveSpec
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
-from sweep.experiment.point import Point, content_key
+from sweep.experiment.point import Point, content_key, deciding_code
 from sweep.experiment.resolver import Resolver
 from sweep.experiment.variables import Names
 from sync.results.point_id import Roles, rate_of_number
@@ -75,7 +76,7 @@ class Builder:
         self._designs: dict[tuple[object, ...], _Design] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
-        self.code = Code()
+        self.code = deciding_code()
         self.names = Names.of(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
@@ -147,7 +148,7 @@ class Builder:
         machines = Machines(spec.servers)
         kinds = []
         for state in spec.start_states:
-            plans = START_STATES[state.kind](state, machines.take(state))
+            plans = START_STATES[state.kind].plans(state, machines.take(state))
             alike = {(plan.sku, plan.role, id(plan.processors), id(plan.spec)): plan for plan in plans}
             kinds.append((state.application_id, frozenset(alike.values())))
         known = replace(spec, servers=(), start_states=()), tuple(kinds)

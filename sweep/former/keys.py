@@ -20,7 +20,7 @@ from typing import Any
 
 from sim_core import Code, SimSpec
 from sim_core.digest import sha256
-from sweep.experiment.point import Point
+from sweep.experiment.point import Point, deciding_code
 from sweep.former.results import changed_since
 from sync.results.journal import Journal
 
@@ -58,7 +58,10 @@ FORMER_FIELDS: Mapping[str, tuple[str, ...]] = {
 FORMER_VALUES: Mapping[tuple[str, str], Mapping[object, object]] = {("SimSpec", "end_time_s"): {None: 86400.0}}
 # Fields that specs have gained since, with the values of them with which a run is as it was without the field. With any
 # other value, and with a field that is not listed here, a run has no former key.
-GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {("StartStateSpec", "fill_machine"): (False,)}
+GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
+    ("StartStateSpec", "fill_machine"): (False,),
+    **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
+}
 
 
 class _NoFormerForm(Exception):
@@ -121,7 +124,7 @@ class Resumed:
 def under_former_keys(
     points: Sequence[Point],
     journal: Journal,
-    former: Callable[[], FormerKeys] = lambda: FormerKeys(Code()),
+    former: Callable[[], FormerKeys] = lambda: FormerKeys(deciding_code()),
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Resumed:
     """The points, under their former key where the journal has the outcome under that key alone; `told` hears after how
@@ -151,7 +154,7 @@ def under_former_keys(
 def renew(file: Path = FORMER_CODE) -> list[str]:
     """Record that the present code gives the results of the former one; the names of what differs from the record."""
     record = json.loads(file.read_bytes())
-    before, parts = record["parts"], dict(Code().all_parts())
+    before, parts = record["parts"], dict(deciding_code().all_parts())
     file.write_text(json.dumps(record | {"parts": parts}, indent=1) + "\n", encoding="utf-8")
     return sorted(name for name in before.keys() | parts.keys() if before.get(name) != parts.get(name))
 

@@ -17,8 +17,8 @@ from sim_core import Trace, __version__, simulate
 from sim_core.errors import SpecWarning
 from sweep.experiment.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.launch.time_limit import time_limit
-from sync.results.arrays import NumpyArithmetic
 from sync.results.figures import run_figures
+from sync.results.measure import measure
 from sync.results.parquet import encode_requests
 from traces import workload
 
@@ -37,7 +37,7 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
         with time_limit(timeout_s):
             trace = workload.load(point.trace, root) if trace is None else trace
             with warnings.catch_warnings(action="ignore", category=SpecWarning):  # shown when the points were built
-                result = simulate(point.spec, trace, NumpyArithmetic())
+                result = measure(simulate(point.spec, trace), point.spec)
             table = encode_requests(result, point.spec, trace)
             figures = run_figures(result, point.slo)
     except Exception as error:  # whatever it is, it is this point's and not the sweep's

@@ -30,10 +30,8 @@ from configs.compose import CONFIG_DIR, Composer, register_resolvers, resolve
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.texts import TextSettings
-from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
-from sim_core.results import SimResult
 from sim_core.section import Section
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
@@ -44,6 +42,7 @@ from sweep.single.leftovers import remove_unused
 from sweep.single.summary import one_line_summary, text_summary
 from sync.files.perfetto import options_from_config, power_from_config
 from sync.files.splitwisesim import write_outputs
+from sync.results.measure import MeasuredRun, measure
 from traces import workload
 from traces.reader import TraceNote
 from traces.workload import TraceRef
@@ -121,7 +120,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         gc.freeze()  # what Hydra and the imports left behind is not to be searched for garbage when results are written
     began_wall, began = time.perf_counter(), time.process_time()
     with written:
-        result = simulation.run(trace)
+        result = measure(simulation.run(trace), spec)
     cpu_s, wall_s = time.process_time() - began, time.perf_counter() - began_wall
     write_outputs(result, folder)
     return {
@@ -150,9 +149,10 @@ def _outcome(
     ref: TraceRef,
     trace: Trace,
     resolved: dict[str, Any],
-    result: SimResult,
+    result: MeasuredRun,
     times_s: tuple[float, float],
 ) -> Outcome:
+    from sweep.experiment.point import deciding_code
     from sweep.single.outcome import single_outcome
 
     identity = workload.identity(ref, ROOT)
@@ -162,7 +162,7 @@ def _outcome(
         spec,
         trace,
         result,
-        key=content_key(spec, identity, Code().digest_for(spec)),
+        key=content_key(spec, identity, deciding_code().digest_for(spec)),
         overrides=overrides,
         trace_identity=identity,
         workload=workload.workload_name(ref, ROOT),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sim_core import SimResult, SimSpec, Trace, __version__
+from sim_core import SimSpec, Trace, __version__
 from sync.results.figures import run_figures
+from sync.results.measure import MeasuredRun
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
 from sync.results.parquet import encode_requests
 from sync.results.privacy import one_line
@@ -22,7 +23,7 @@ NOTE = "Single runs and multiruns: `python -m sim_core ... tracking=mlflow`."
 def single_outcome(
     spec: SimSpec,
     trace: Trace,
-    result: SimResult,
+    result: MeasuredRun,
     *,
     key: str,
     overrides: Sequence[str],

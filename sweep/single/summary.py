@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sim_core.reference import METRICS as LIMITED
-from sim_core.results import SimResult
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
 from sim_core.trace import Trace
+from sync.results.measure import MeasuredRun
+from sync.results.metrics import METRICS as LIMITED
 from sync.results.slo import judge
 
 _MOST = 4  # instances named in a standstill
 METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
 
 
-def text_summary(spec: SimSpec, trace: Trace, result: SimResult, cpu_s: float, folder: str) -> str:
+def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float, folder: str) -> str:
     """What was run, what became of the requests, how long they took and whether that is within the SLO."""
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
@@ -63,7 +63,7 @@ def _figures(summary: dict[str, float]) -> list[str]:
     return [*_times(summary), f"SLO        {_verdict(summary)}", served]
 
 
-def one_line_summary(result: SimResult) -> str:
+def one_line_summary(result: MeasuredRun) -> str:
     """What became of the requests, and whether they were fast enough: a run among several."""
     counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
     if result.cut_at_s is not None:
@@ -85,7 +85,7 @@ def _verdict(summary: dict[str, float]) -> str:
     return f"within the SLO{beside}" if judgement.within else f"NOT within the SLO: {judgement.text()}{beside}"
 
 
-def cut_text(result: SimResult) -> str:
+def cut_text(result: MeasuredRun) -> str:
     """That `end_time` ended the run before all requests were served, with numbers; for runs with a `cut_at_s`."""
     requests = result.completed + result.rejected + result.unfinished
     return (

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from sim_core.statistics import mean
 from sync.analysis.standing import repetitions, together
 from sync.commands.base import (
     Subparsers,
@@ -26,6 +25,7 @@ from sync.commands.console import output_console
 from sync.results.outcome import Outcome
 from sync.results.point_id import point_text
 from sync.results.slo import Slo
+from sync.results.statistics import mean
 from sync.results.verdict import verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")

@@ -1,20 +1,17 @@
-"""A run's files as SplitwiseSim and a single run write them, made of what a sweep keeps of it."""
+"""The files of a single run, as SplitwiseSim has them, made from the tables that a sweep keeps of a run."""
 
 from __future__ import annotations
 
 import io
-from array import array
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim_core import SimResult
-from sim_core.arithmetic import Columns
 from sim_core.errors import SpecError
 from sync.files.splitwisesim import write_outputs
+from sync.results.measure import Columns, MeasuredRun
 from sync.results.outcome import Outcome
 from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
 
@@ -22,7 +19,7 @@ from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
 def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
     """summary.csv, detailed/..., request_nodes.csv and unserved.csv below `folder`, as `write_outputs` does.
 
-    Raises SpecError for a table that older code has left, which does not say which instances there were.
+    Raises SpecError for a table of an older version that does not say which instances there were.
     """
     columns = _columns(parquet)
     instances = read_beside(parquet, INSTANCES)
@@ -32,14 +29,14 @@ def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
     if "processor" not in instances:
         instances = {**instances, "processor": _processors(instances)}
     unserved = read_beside(parquet, UNSERVED)
-    # of older tables the summary tells the end, on the same clock
+    # tables of older versions have the end in the summary, on the same clock
     (end_s,) = read_beside(parquet, CLOCK).get("end_s", [outcome.summary.get("run/end_s", 0.0)])
-    write_outputs(SimResult(columns, unserved, instances, end_s=float(str(end_s))), folder)
+    write_outputs(MeasuredRun(columns, unserved, instances, end_s=float(str(end_s))), folder)
 
 
 def _processors(instances: Mapping[str, list[object]]) -> list[object]:
-    """The processor of each instance, for tables that were written before they had it as a column of its own: their
-    format wrote `{processor}_{index}` as the name, and the index beside it."""
+    """The processor of each instance, for tables that were written before it had a column of its own: an instance's
+    name was `{processor}_{index}` then, with the index beside it."""
     return [
         str(name).removesuffix(f"_{index}") for name, index in zip(instances["name"], instances["index"], strict=True)
     ]
@@ -47,8 +44,4 @@ def _processors(instances: Mapping[str, list[object]]) -> list[object]:
 
 def _columns(parquet: bytes) -> Columns:
     table: pa.Table = pq.read_table(io.BytesIO(parquet))
-    columns: Columns = {}
-    for name in table.column_names:
-        values = table[name].to_numpy()
-        columns[name] = array("d" if np.issubdtype(values.dtype, np.floating) else "q", values.tolist())
-    return columns
+    return {name: table[name].to_numpy() for name in table.column_names}

@@ -1,4 +1,4 @@
-"""Writes a run's results as SplitwiseSim does: the same files, its columns first and in its order, ours behind them."""
+"""Writes a run's results as SplitwiseSim does: the same files, its columns first and in its order, then ours."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from sim_core.errors import OutputError
-from sim_core.results import SimResult
-from sim_core.statistics import finite_sorted, geometric_mean, mean, percentile, standard_deviation
 from sim_core.whole_file import replacing
+from sync.results.measure import MeasuredRun, Numbers, ascending
+from sync.results.statistics import geometric_mean, mean, percentile, standard_deviation
 
 GENERATIVE_LLM = 2  # SplitwiseSim's request_type
 LINK = "DummyLink"  # its runner of transfers
@@ -26,7 +27,7 @@ METRICS = (
     "prompt_sizes",
     "token_sizes",
 )
-OURS = {  # our columns in detailed/*.csv -> ours in SimResult.requests
+OURS = {  # our columns in detailed/*.csv -> columns of `MeasuredRun.requests`
     "tpot_times": "tbt_s",
     "arrival_timestamps": "arrival_s",
     "preempted_times": "preempted_s",
@@ -46,7 +47,7 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
 }
 
 
-def write_outputs(result: SimResult, folder: Path) -> None:
+def write_outputs(result: MeasuredRun, folder: Path) -> None:
     """summary.csv, detailed/{application_id}.csv, ..._alloc.csv, request_nodes.csv and unserved.csv below `folder`."""
     try:
         (folder / "detailed").mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,9 @@ def write_outputs(result: SimResult, folder: Path) -> None:
     summaries = []
     for application_id in applications:
         columns = detailed_columns(result, application_id)
-        _write_columns(folder / "detailed" / f"{application_id}.csv", columns)
+        _write_columns(
+            folder / "detailed" / f"{application_id}.csv", {name: column.tolist() for name, column in columns.items()}
+        )
         _write_columns(folder / "detailed" / f"{application_id}_alloc.csv", alloc_columns(result, application_id))
         summaries.append({"application_id": application_id, **statistics(columns)})
     _write(folder / "summary.csv", summaries[0].keys(), (row.values() for row in summaries))
@@ -69,70 +72,60 @@ def write_outputs(result: SimResult, folder: Path) -> None:
     _write_columns(folder / "unserved.csv", result.unserved)
 
 
-def detailed_columns(result: SimResult, application_id: int) -> dict[str, Sequence[float]]:
-    """The per-request columns of one application, in order of completion.
+def detailed_columns(result: MeasuredRun, application_id: int) -> dict[str, Numbers]:
+    """The columns of one application's requests, in order of completion.
 
     `tbt_times` divides by all output tokens, as SplitwiseSim does; `tpot_times` by those after the first.
     """
-    requests = result.requests
-    rows = [row for row, number in enumerate(requests["application_id"]) if number == application_id]
-
-    def column(name: str) -> list[float]:
-        values = requests[name]
-        return [values[row] for row in rows]
-
-    ttft, e2e, outputs = column("ttft_s"), column("e2e_s"), column("output_tokens")
-    prompt_end, token_start = column("prompt_end_s"), column("token_start_s")
+    rows = result.requests["application_id"] == application_id
+    own = {name: column[rows] for name, column in result.requests.items()}
     return {
-        "request_ids": column("request_id"),
-        "response_times": e2e,
-        "queue_times": column("queue_s"),
-        "ttft_times": ttft,
-        "tbt_times": [(whole - first) / n for whole, first, n in zip(e2e, ttft, outputs, strict=True)],
-        "nth_token_overheads": [start - end for start, end in zip(token_start, prompt_end, strict=True)],
-        "prompt_sizes": column("prompt_tokens"),
-        "token_sizes": outputs,
-        **{name: column(ours) for name, ours in OURS.items()},
+        "request_ids": own["request_id"],
+        "response_times": own["e2e_s"],
+        "queue_times": own["queue_s"],
+        "ttft_times": own["ttft_s"],
+        "tbt_times": (own["e2e_s"] - own["ttft_s"]) / own["output_tokens"],
+        "nth_token_overheads": own["token_start_s"] - own["prompt_end_s"],
+        "prompt_sizes": own["prompt_tokens"],
+        "token_sizes": own["output_tokens"],
+        **{name: own[column] for name, column in OURS.items()},
     }
 
 
-def alloc_columns(result: SimResult, application_id: int) -> dict[str, Sequence[object]]:
+def alloc_columns(result: MeasuredRun, application_id: int) -> dict[str, Sequence[object]]:
     """One application's instances: the processor they run on, and the share of time in which they had a batch.
 
     `utilizations` is a share of the time since the clock read 0, without a busy time that the end of the run cuts
     short, as in SplitwiseSim; `busy_fraction` is one of the time since the first arrival, with it.
     """
-    instances = result.instances
-    rows = [row for row, number in enumerate(instances["application_id"]) if number == application_id]
-
-    def column(name: str) -> list[Any]:
-        return [instances[name][row] for row in rows]
-
+    rows = [row for row, number in enumerate(result.instances["application_id"]) if number == application_id]
+    own = {name: [column[row] for row in rows] for name, column in result.instances.items()}
+    ended_s = np.array(own["busy_ended_s"], dtype=np.float64)
     columns: dict[str, Sequence[object]] = {
-        "instance_names": column("processor"),
-        "utilizations": [ended_s / result.end_s if result.end_s else 0.0 for ended_s in column("busy_ended_s")],
-        "busy_fraction": column("utilisation"),
+        "instance_names": own["processor"],
+        "utilizations": (ended_s / result.end_s if result.end_s else ended_s * 0.0).tolist(),
+        "busy_fraction": own["utilisation"],
     }
     for name in ("index", "sku", "role", "busy_s", "iterations", "batches", "kv_peak_fraction"):
-        columns[name] = column(name)
-    for name in ("processors", "tensor_parallelism"):  # not in tables that older versions kept
-        if name in instances:
-            columns[name] = column(name)
+        columns[name] = own[name]
+    for name in ("processors", "tensor_parallelism"):  # tables of older versions do not have them
+        if name in own:
+            columns[name] = own[name]
     return columns
 
 
-def statistics(columns: Mapping[str, Sequence[float]]) -> dict[str, float | str]:
+def statistics(columns: Mapping[str, Numbers]) -> dict[str, float | str]:
     """`{metric}_{statistic}` for SplitwiseSim's metrics and then ours; "" where there is no value."""
     summary: dict[str, float | str] = {}
     for metric in (*METRICS, *(name for name in OURS if name != "arrival_timestamps")):
-        values = finite_sorted(map(float, columns[metric]))
+        values: list[float] = ascending(columns[metric]).tolist()
         for name, function in STATISTICS.items():
             summary[f"{metric}_{name}"] = function(values) if values else ""
     return summary
 
 
-def _nodes(result: SimResult) -> Iterable[Sequence[object]]:
-    """A row each for a request's prompt, its decoding and its transfer, as far as it had them."""
+def _nodes(result: MeasuredRun) -> Iterable[Sequence[object]]:
+    """A row for each request's prompt, its decoding and its transfer, where it had them."""
     names = {
         (application, index): name
         for application, index, name in zip(
@@ -141,7 +134,8 @@ def _nodes(result: SimResult) -> Iterable[Sequence[object]]:
     }
     wanted = ("request_id", "application_id", "prompt_instance", "token_instance", "prompt_start_s", "prompt_end_s",
               "token_start_s", "token_end_s", "transfer_start_s", "transfer_end_s")  # fmt: skip
-    for request, application, prompt, token, *times in zip(*(result.requests[name] for name in wanted), strict=True):
+    columns = (result.requests[name].tolist() for name in wanted)
+    for request, application, prompt, token, *times in zip(*columns, strict=True):
         started, first, decoding, ended, sent, received = times
         head = (request, GENERATIVE_LLM)
         yield (*head, 0, "PROMPT", names[application, prompt], started, first)

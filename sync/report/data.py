@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sim_core.statistics import mean
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
 from sync.report.base import Missing
 from sync.results.curves import Derived
@@ -17,6 +16,7 @@ from sync.results.outcome import Outcome
 from sync.results.parquet import read_derived
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
+from sync.results.statistics import mean
 from sync.results.sweep import Sweep
 from sync.results.verdict import Verdict, verdict
 

@@ -9,11 +9,11 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sim_core.statistics import mean
 from sync.analysis.standing import Standing, rank
 from sync.results.grouping import grouped
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
+from sync.results.statistics import mean
 
 REPORT_FILE = "report.html"  # the sweep's own page, brought up to date whenever the sweep delivers
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}

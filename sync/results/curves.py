@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim_core import SimResult, SimSpec
+from sim_core import SimSpec
 from sim_core.memory import instance_memory
 from sim_core.request_state import UNFINISHED, RequestState
 from sim_core.start_state import START_STATES, Machines
 from sim_core.trace import Trace
 from sync.results.figures import DECIMALS, since
+from sync.results.measure import MeasuredRun
 
 Floats = npt.NDArray[np.float64]
 BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
@@ -78,7 +79,7 @@ class Derived:
             raise ValueError(f"not what a table of requests carries: {error}") from error
 
 
-def derive(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> Derived:
+def derive(result: MeasuredRun, spec: SimSpec, trace: Trace | None = None) -> Derived:
     """The curves of a result, who was not served in it, and what its trace was (where that is given)."""
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
     # A run that was stopped says nothing of times in its summary: those that were completed are the lucky ones.
@@ -101,7 +102,7 @@ def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
 
 
 def curves_over_time(
-    columns: Mapping[str, Floats], result: SimResult, sequences: Floats, capacity: int
+    columns: Mapping[str, Floats], result: MeasuredRun, sequences: Floats, capacity: int
 ) -> dict[str, Series]:
     """Means over steps of whole seconds, from the first arrival to the run's end; `sequences` scales the KV cache of
     each request, `capacity` is the cluster's in tokens."""
@@ -162,7 +163,7 @@ def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
     return np.histogram(np.minimum(since(0.0, times_s), edges[-1]), edges)[0]
 
 
-def _waiting(columns: Mapping[str, Floats], result: SimResult) -> tuple[Floats, Floats]:
+def _waiting(columns: Mapping[str, Floats], result: MeasuredRun) -> tuple[Floats, Floats]:
     """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
     left = [
         float(str(arrival_s))
@@ -225,12 +226,12 @@ def capacity_tokens(spec: SimSpec) -> int:
     models = {application.application_id: application.model for application in spec.applications}
     machines, tokens = Machines(spec.servers), 0
     for state in spec.start_states:
-        for plan in START_STATES[state.kind](state, machines.take(state)):
+        for plan in START_STATES[state.kind].plans(state, machines.take(state)):
             tokens += instance_memory(models[state.application_id], plan).capacity_tokens
     return tokens
 
 
-def _sequences(result: SimResult, trace: Trace | None) -> Floats:
+def _sequences(result: MeasuredRun, trace: Trace | None) -> Floats:
     """How many sequences each completed request stands for."""
     ids = np.asarray(result.requests["request_id"])
     if trace is None or (np.asarray(trace.batch_size) == 1).all():

@@ -14,10 +14,10 @@ from math import ceil, inf, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from sim_core import SimResult
-from sim_core.reference import METRICS
-from sync.results.slo import PAPER, Slo
+from sync.results.measure import MeasuredRun
+from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
+from sync.results.slo import PAPER, Slo
 
 Floats = npt.NDArray[np.float64]
 STEADY = (0.1, 0.9)  # of the time until the last arrival
@@ -61,7 +61,7 @@ def since(first_s: float, times_s: Floats) -> Floats:
     return np.round(times_s - first_s, DECIMALS)
 
 
-def run_figures(result: SimResult, slo: Slo = PAPER) -> dict[str, float]:
+def run_figures(result: MeasuredRun, slo: Slo = PAPER) -> dict[str, float]:
     """The figures by name. A run that was stopped has `run/stable` alone, one without requests nothing."""
     if result.stopped_s is not None:
         return {"run/stable": 0.0}

@@ -10,19 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim_core import SimResult, SimSpec
+from sim_core import SimSpec
 from sim_core.trace import Trace
 from sync.results.curves import Derived, derive
+from sync.results.measure import MeasuredRun
 
 # Keys in the file's own metadata. The tables are packed: nobody needs them to draw curves.
 _DERIVED, INSTANCES, UNSERVED, CLOCK = b"derived", b"instances", b"unserved", b"clock"
 
 
-def encode_requests(result: SimResult, spec: SimSpec, trace: Trace | None = None) -> bytes:
+def encode_requests(result: MeasuredRun, spec: SimSpec, trace: Trace | None = None) -> bytes:
     """The per-request columns of a result as the bytes of a Parquet file (LZ4). Its metadata hold what `derive`
     says, the result's tables of instances and of the requests that were not served, and on the clock of all their times
     when the first request arrives and the run ends, and where that clock reads 0 on the trace's own."""
-    table = pa.table({name: _array(np.asarray(column)) for name, column in result.requests.items()})
+    table = pa.table({name: _array(column) for name, column in result.requests.items()})
     beside = {
         _DERIVED: derive(result, spec, trace).to_json().encode(),
         INSTANCES: _packed(result.instances),

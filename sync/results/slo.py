@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
 
-from sim_core.reference import METRICS, SLOWDOWN_PERCENTILES
+from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
 
-PERCENTILES = ("p50", "p90", "p95", "p99")
 # Unit of a limit -> the end of the name of the figure that it limits, and the percentiles that a summary has of it.
 UNITS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "slowdown": ("slowdown", SLOWDOWN_PERCENTILES),

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from sim_core.errors import SpecError, choices
-from sim_core.reference import METRICS
+from sync.results.metrics import METRICS
 from sync.results.slo import PAPER, UNITS, Limits, Slo
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import simulate, spec_from_config
+from sim_core import spec_from_config
 from sync.files.splitwisesim import write_outputs
+from tests.runs import measured
 from traces.workload import TraceRef, load
 
 CASES = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*/case.json"))
@@ -32,7 +33,7 @@ def run(case: Path, composer: Composer, folder: Path) -> dict[int, dict[str, str
     """Simulate a case and read back, from the files, what SplitwiseSim's own files would say."""
     overrides = json.loads((case / "case.json").read_text())["overrides"]
     spec = spec_from_config(composer.resolved(overrides), CONFIG_DIR.parent)
-    write_outputs(simulate(spec, load(TraceRef("trace", str(case), spec.seed), CONFIG_DIR.parent)), folder)
+    write_outputs(measured(spec, load(TraceRef("trace", str(case), spec.seed), CONFIG_DIR.parent)), folder)
     with (folder / "detailed" / "0.csv").open(newline="") as file:
         rows = {int(row["request_ids"]): dict(row) for row in csv.DictReader(file)}
     with (folder / "request_nodes.csv").open(newline="") as file:

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_core import SimResult, SimSpec, Trace, simulate
+from sim_core import SimSpec, Trace
 from sim_core.batching import BATCHING, Instance
-from sim_core.batching.contacts import IterationObserver
+from sim_core.batching.base import IterationObserver
 from sim_core.batching.splitwise import SplitwiseInstance
 from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.engine import Engine
 from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
+from sync.results.measure import MeasuredRun
+from tests.runs import measured
 from tests.sim_core import worlds
 
 TOGETHER = ["random", "round_robin", "jsq", "token_jsq"]  # both phases of a request on one instance
@@ -52,13 +54,13 @@ def specs(draw: st.DrawFn, policies: Sequence[str] = tuple(SCHEDULERS)) -> SimSp
     )
 
 
-def numbers(result: SimResult) -> Any:
+def numbers(result: MeasuredRun) -> Any:
     """Everything a result says, comparable to the bit (NaN equals NaN)."""
     columns = {name: column.tobytes() for name, column in result.requests.items()}
     return columns, result.unserved, result.instances, result.summary, result.events, result.end_s
 
 
-def by_request(result: SimResult) -> dict[Any, str]:
+def by_request(result: MeasuredRun) -> dict[Any, str]:
     """A row a request, as text to the last bit. (Of completions at one instant the order is the heap's.)"""
     return {row[0]: repr(row) for row in zip(*result.requests.values(), strict=True)}
 
@@ -82,7 +84,7 @@ class MemoryWatch(IterationObserver):
         assert instance.requests >= len(instance.prompts) + len(instance.decodes)
 
 
-def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, SimResult]:
+def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, MeasuredRun]:
     simulation = Simulation(spec)
     instances = simulation.instances[0]
     engine = WatchfulEngine()
@@ -122,7 +124,7 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
 @settings(deadline=None, max_examples=200)
 @given(specs(), rows())
 def test_times_of_a_request_are_in_order(spec: SimSpec, arrivals: list[Any]) -> None:
-    requests = simulate(spec, worlds.trace(arrivals)).requests
+    requests = measured(spec, worlds.trace(arrivals)).requests
     iteration_s = min(spec.performance.prompt_s or 0.0, spec.performance.token_s or 0.0)
     names = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
              "token_end_s")  # fmt: skip
@@ -175,11 +177,11 @@ def stepping(base: type[Instance]) -> type[Instance]:
 @given(specs(policies=TOGETHER), rows(ties=False))
 def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
-    jumped = simulate(spec, trace)
+    jumped = measured(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ORCA", "Splitwise"):  # DEFAULT has no batch to step through
             patch.setitem(BATCHING, name, stepping(BATCHING[name]))
-        stepped = simulate(spec, trace)
+        stepped = measured(spec, trace)
     assert by_request(jumped) == by_request(stepped)
     assert jumped.unserved == stepped.unserved
 
@@ -190,13 +192,13 @@ def test_runs_interleaved_in_one_process_equal_runs_alone(
     spec: SimSpec, arrivals: list[Any], other_spec: SimSpec, other_arrivals: list[Any]
 ) -> None:
     trace, other_trace = worlds.trace(arrivals), worlds.trace(other_arrivals)
-    alone, other_alone = numbers(simulate(spec, trace)), numbers(simulate(other_spec, other_trace))
+    alone, other_alone = numbers(measured(spec, trace)), numbers(measured(other_spec, other_trace))
     inner: list[Any] = []
 
     class RunAnother(IterationObserver):
         def iterations_ended(self, instance: Instance) -> None:
             if len(inner) < 3:
-                inner.append(numbers(simulate(other_spec, other_trace)))
+                inner.append(numbers(measured(other_spec, other_trace)))
 
     outer = Simulation(spec)
     for instance in outer.instances[0]:
@@ -214,7 +216,7 @@ def comparable(result: Any) -> str:
 @given(specs(), rows())
 def test_the_same_run_twice_is_the_same(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
-    assert comparable(numbers(simulate(spec, trace))) == comparable(numbers(simulate(spec, trace)))
+    assert comparable(numbers(measured(spec, trace))) == comparable(numbers(measured(spec, trace)))
 
 
 class PlainQueue(WaitsQueue):
@@ -242,8 +244,8 @@ class PlainSplitwise(SplitwiseInstance):
 @given(specs(), rows())
 def test_what_is_written_out_for_speed_equals_the_plain_form(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
-    fast = simulate(spec, trace)
+    fast = measured(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BATCHING, "Splitwise", PlainSplitwise)
-        plain = simulate(spec, trace)
+        plain = measured(spec, trace)
     assert comparable(numbers(fast)) == comparable(numbers(plain))

@@ -6,9 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from sim_core import SimResult, SimSpec, Trace
+from sim_core import SimSpec, Trace
 from sim_core.simulation import Simulation
 from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
+from sync.results.measure import MeasuredRun, measure
 from tests.sim_core import worlds
 from tests.sim_core.trace_events import TraceEvents, read
 
@@ -20,16 +21,16 @@ INSTANCES, REQUESTS, MEMORY, QUEUE, TOKENS, WATTS = (
 
 def draw(
     folder: Path, spec: SimSpec, trace: Trace, power: dict[str, GpuPower] = POWER, **options: Any
-) -> tuple[TraceEvents, SimResult]:
+) -> tuple[TraceEvents, MeasuredRun]:
     path = folder / "trace.perfetto.json"
     simulation = Simulation(spec)
     picture = PerfettoTrace(path, simulation, trace, PerfettoOptions(**options), power)
-    result = simulation.run(trace)
+    result = measure(simulation.run(trace), spec)
     picture.close()
     return read(path), result
 
 
-def numbers(result: SimResult) -> Any:
+def numbers(result: MeasuredRun) -> Any:
     columns = {name: column.tobytes() for name, column in result.requests.items()}
     return columns, result.unserved, result.instances, result.summary, result.events, result.end_s
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import CapacityError, SpecError, Trace, simulate, spec_from_config
+from sim_core import CapacityError, SpecError, Trace, spec_from_config
 from sim_core.spec import SimSpec
 from sync.files.splitwisesim import write_outputs
+from tests.runs import measured
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent
@@ -32,7 +33,7 @@ ROWS = [(row / 4, 200 + row, 20) for row in range(40)]
 
 def test_each_request_goes_to_its_application_and_its_machines() -> None:
     trace = with_applications(worlds.trace(ROWS), [row % 2 for row in range(40)])
-    result = simulate(duo(), trace)
+    result = measured(duo(), trace)
     assert result.completed == 40
     names = {}
     for application, index, name in zip(
@@ -48,11 +49,11 @@ def test_each_request_goes_to_its_application_and_its_machines() -> None:
 
 
 def test_an_application_runs_as_it_would_alone() -> None:
-    both = simulate(duo(), with_applications(worlds.trace(ROWS), [row % 2 for row in range(40)]))
+    both = measured(duo(), with_applications(worlds.trace(ROWS), [row % 2 for row in range(40)]))
     overrides = ["applications.0.scheduler=token_jsq", "applications.0.model_architecture=llama2-70b",
                  "applications.0.model_size=llama2-70b-fp16", "cluster=half_half", "cluster.servers.0.count=2",
                  "cluster.servers.1.count=0", "start_state=baseline", "performance_model=db"]  # fmt: skip
-    alone = simulate(spec_from_config(Composer().resolved(overrides), ROOT), worlds.trace(ROWS[1::2]))
+    alone = measured(spec_from_config(Composer().resolved(overrides), ROOT), worlds.trace(ROWS[1::2]))
     shared = sorted(
         (arrival, e2e)
         for application, arrival, e2e in zip(
@@ -64,7 +65,7 @@ def test_an_application_runs_as_it_would_alone() -> None:
 
 
 def test_summaries_and_files_are_per_application(tmp_path: Path) -> None:
-    result = simulate(duo(), with_applications(worlds.trace(ROWS), [int(row < 10) for row in range(40)]))
+    result = measured(duo(), with_applications(worlds.trace(ROWS), [int(row < 10) for row in range(40)]))
     write_outputs(result, tmp_path)
     assert len((tmp_path / "detailed" / "0.csv").read_text().splitlines()) == 1 + 30
     assert len((tmp_path / "detailed" / "1.csv").read_text().splitlines()) == 1 + 10
@@ -77,12 +78,12 @@ def test_summaries_and_files_are_per_application(tmp_path: Path) -> None:
 
 def test_a_request_for_an_application_that_is_not_there_is_an_error() -> None:
     with pytest.raises(SpecError, match="application 7"):
-        simulate(duo(), with_applications(worlds.trace(ROWS), [7] * 40))
+        measured(duo(), with_applications(worlds.trace(ROWS), [7] * 40))
 
 
 def test_a_part_that_asks_for_machines_beyond_those_left_is_an_error() -> None:
     with pytest.raises(CapacityError, match="asks for 2 dgx-h100 and 1 are left"):
-        simulate(duo("start_state.parts.0.machines.dgx-h100=2"), worlds.trace(ROWS))
+        measured(duo("start_state.parts.0.machines.dgx-h100=2"), worlds.trace(ROWS))
 
 
 def test_two_parts_for_one_application_are_an_error() -> None:
@@ -92,7 +93,7 @@ def test_two_parts_for_one_application_are_an_error() -> None:
 
 def test_without_instances_everything_is_rejected_and_says_so(tmp_path: Path) -> None:
     overrides = ["start_state=unallocated", "performance_model=db"]
-    result = simulate(spec_from_config(Composer().resolved(overrides), ROOT), worlds.trace(ROWS))
+    result = measured(spec_from_config(Composer().resolved(overrides), ROOT), worlds.trace(ROWS))
     assert (result.completed, result.rejected) == (0, 40)
     assert set(result.unserved["reason"]) == {"application 0 has no instance"}
     write_outputs(result, tmp_path)

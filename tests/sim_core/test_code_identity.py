@@ -138,7 +138,7 @@ def test_code_that_decides_no_result_changes_no_key(copy: Copy, name: str) -> No
         ("spec", EVERY),
         ("trace", EVERY),
         ("memory", EVERY),
-        ("statistics", EVERY),
+        ("options", EVERY),
     ],
 )
 def test_a_change_of_code_changes_the_keys_of_the_runs_that_use_it(copy: Copy, name: str, whose: set[str]) -> None:

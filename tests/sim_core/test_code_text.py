@@ -34,6 +34,8 @@ def read(source: str) -> ModuleText:
         ("raise Odd('no', value=1)", "raise Odd(f'{x}' 'no', key='a.b', value=1)"),
         ("raise Odd('no')", "from errors import choices\nraise Odd(f'no{choices(1)}')"),
         ("x = f'{a} and ' f'{b}'", "x = f'{a} and {b}'"),
+        ("x = 1", "x = 1\n@reads_configuration\ndef read(section): return section.number('a')"),
+        ("x = 1", "from a import b\nx = 1\n@reads_configuration\ndef read(c: b): return b"),
     ],
 )
 def test_what_decides_nothing_leaves_the_text_as_it_is(before: str, after: str) -> None:

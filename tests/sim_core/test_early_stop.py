@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from configs.compose import Composer
-from sim_core import SimResult, SimSpec, SpecError, simulate, spec_from_config
+from sim_core import SimSpec, SpecError, spec_from_config
 from sweep.single.summary import one_line_summary
+from sync.results.measure import MeasuredRun
+from tests.runs import measured
 from traces import workload
 from traces.workload import TraceRef
 
@@ -22,11 +24,11 @@ def spec() -> SimSpec:
     return spec_from_config(Composer().resolved(overrides), ROOT)
 
 
-def run(spec: SimSpec, bound_s: float | None, trace: str) -> SimResult:
-    return simulate(replace(spec, stop_at_backlog_s=bound_s), workload.load(TraceRef(trace, "traces", 0), ROOT))
+def run(spec: SimSpec, bound_s: float | None, trace: str) -> MeasuredRun:
+    return measured(replace(spec, stop_at_backlog_s=bound_s), workload.load(TraceRef(trace, "traces", 0), ROOT))
 
 
-def content(result: SimResult) -> tuple[object, ...]:
+def content(result: MeasuredRun) -> tuple[object, ...]:
     """All of it, in values of which one that is no number equals itself."""
     requests = {name: column.tobytes() for name, column in result.requests.items()}
     return requests, result.unserved, repr(result.instances), result.summary, result.events, result.stopped_s
@@ -55,7 +57,7 @@ def test_a_queue_that_diverges_ends_the_run_without_figures_that_could_be_taken_
 def test_a_burst_that_is_served_afterwards_is_no_divergence(spec: SimSpec) -> None:
     trace = workload.load(TraceRef("rr_conv_1_2min", "traces", 0), ROOT)
     at_once = array("d", [min(arrival_s, 0.5) if arrival_s < 60.0 else arrival_s for arrival_s in trace.arrival_s])
-    result = simulate(replace(spec, stop_at_backlog_s=10.0), replace(trace, arrival_s=at_once))
+    result = measured(replace(spec, stop_at_backlog_s=10.0), replace(trace, arrival_s=at_once))
     assert (result.stopped_s, result.completed) == (None, len(trace))
 
 

@@ -8,22 +8,24 @@ from dataclasses import replace
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import SimResult, simulate, spec_from_config
+from sim_core import spec_from_config
 from sim_core.batching import BATCHING
+from sync.results.measure import MeasuredRun
 from sync.results.slo import judge
+from tests.runs import measured
 from tests.sim_core import worlds
 
 
 def alone(
     rows: list[tuple[float, int, int]], policy: str = "Splitwise", kv_tokens: int = 1000, **batch: int
-) -> SimResult:
+) -> MeasuredRun:
     """One instance; a prompt iteration takes 1 s, a decode iteration 1/4 s."""
     spec = worlds.spec("round_robin", policy, count=1, kv_tokens=kv_tokens, prompt_s=1.0, token_s=0.25,
                        batch=worlds.instance(policy, **batch))  # fmt: skip
-    return simulate(spec, worlds.trace(rows))
+    return measured(spec, worlds.trace(rows))
 
 
-def by_request(result: SimResult, name: str) -> list[float]:
+def by_request(result: MeasuredRun, name: str) -> list[float]:
     return [value for _, value in sorted(zip(result.requests["request_id"], result.requests[name], strict=True))]
 
 
@@ -99,7 +101,7 @@ def test_a_request_that_can_never_fit_is_rejected_at_once_with_its_reason(policy
 def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
     spec = worlds.spec("round_robin", "ORCA", 1, 10_000, prompt_s=1.0, batch=worlds.instance("ORCA", size=1))
     spec = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"end_time_s": 1.5})
-    result = simulate(spec, worlds.trace([(0.0, 10, 1000), (1.0, 10, 1), (9.0, 10, 1), (20.0, 10, 1)]))
+    result = measured(spec, worlds.trace([(0.0, 10, 1000), (1.0, 10, 1), (9.0, 10, 1), (20.0, 10, 1)]))
     assert (result.completed, result.unfinished) == (0, 4)
     assert result.unserved["reason"] == [
         "decodes on box-gpu_0",
@@ -117,7 +119,7 @@ def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
 def test_a_transfer_waits_for_memory_and_is_tried_again_each_second() -> None:
     # the token machine holds 60: one request takes 20 + 1 + 30 while it decodes, so the second is sent after it
     spec = worlds.spec("kv_round_robin", count=2, kv_tokens=60, prompt_s=1.0, token_s=0.25)
-    result = simulate(spec, worlds.trace([(0.0, 20, 31), (0.0, 20, 31)]))
+    result = measured(spec, worlds.trace([(0.0, 20, 31), (0.0, 20, 31)]))
     first, second = by_request(result, "transfer_start_s")
     assert first == 1.0
     assert second - first == int(second - first) >= 30 * 0.25
@@ -126,7 +128,7 @@ def test_a_transfer_waits_for_memory_and_is_tried_again_each_second() -> None:
 def test_transfers_that_can_never_happen_end_the_run_with_a_report() -> None:
     # two prompts share an iteration; both caches arrive, and then neither can decode, nor can the third ever be sent
     spec = worlds.spec("kv_round_robin", count=2, kv_tokens=60)
-    result = simulate(spec, worlds.trace([(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]))
+    result = measured(spec, worlds.trace([(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]))
     assert (result.completed, result.unfinished) == (1, 3)
     assert result.end_s < 100
     assert sorted(set(map(str, result.unserved["reason"]))) == [
@@ -170,6 +172,6 @@ def test_several_applications_that_are_stuck_end_the_run_too() -> None:
     )
     rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]
     both = worlds.trace(sorted([*rows, *((time + 0.5, prompt, output) for time, prompt, output in rows)]))
-    result = simulate(spec, replace(both, application_id=array("q", [0] * 4 + [1] * 4)))
+    result = measured(spec, replace(both, application_id=array("q", [0] * 4 + [1] * 4)))
     assert (result.completed, result.unfinished) == (2, 6)
     assert result.end_s < 100

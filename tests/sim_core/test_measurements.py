@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import SimSpec, SpecError, Trace, simulate, spec_from_config
+from sim_core import SimSpec, SpecError, Trace, spec_from_config
 from sim_core.errors import SpecWarning
 from sim_core.performance.db import seconds_at, times_from_curve
 from sim_core.performance.measurements import read_curves
 from sim_core.performance.plausible import plausible
 from sim_core.spec import CurveSpec, PerformanceSpec
 from sweep.single.summary import text_summary
+from tests.runs import measured
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent
@@ -127,7 +128,7 @@ def test_a_longer_prompt_is_never_faster_with_tensor_parallelism_2_and_the_point
     with pytest.warns(SpecWarning) as said:
         spec = spec_of(*LLAMA, "start_state.instance.tensor_parallelism=2")
         prompts = [4096, 8192, 16384, 20000, 24000, 28000, 30000, 32768, 34000]
-        result = simulate(spec, one_by_one(prompts))
+        result = measured(spec, one_by_one(prompts))
     assert str(said[0].message) == (
         "data/performance_curves.csv: llama2-70b on h100-80gb with tensor parallelism 2: left out as implausible: "
         "32768 batch tokens (prompt 0.3606 s, token 0.0423 s); with it more batch tokens would take over 20% less time"
@@ -144,7 +145,7 @@ def test_a_longer_prompt_is_never_faster_with_tensor_parallelism_2_and_the_point
 def test_a_run_says_how_many_of_its_iterations_were_larger_than_any_measured_one() -> None:
     spec = spec_of()
     trace = one_by_one([32768, 32769, 41_216])
-    result = simulate(spec, trace)
+    result = measured(spec, trace)
     assert (result.completed, result.summary["measured/iterations_beyond"]) == (3, 2.0)
     text = text_summary(spec, trace, result, 1.0, "")
     assert (
@@ -155,23 +156,23 @@ def test_a_run_says_how_many_of_its_iterations_were_larger_than_any_measured_one
 def test_a_run_within_what_was_measured_says_0_and_nothing_in_its_text() -> None:
     spec, trace = spec_of(), one_by_one([1, 128, 32768])
     with warnings.catch_warnings(action="error"):
-        result = simulate(spec, trace)
+        result = measured(spec, trace)
     assert result.summary["measured/iterations_beyond"] == 0.0
     assert "measured" not in text_summary(spec, trace, result, 1.0, "")
 
 
 def test_without_measurements_there_is_no_such_figure() -> None:
-    assert "measured/iterations_beyond" not in simulate(worlds.spec(), worlds.trace([(0.0, 4, 3)])).summary
+    assert "measured/iterations_beyond" not in measured(worlds.spec(), worlds.trace([(0.0, 4, 3)])).summary
 
 
 @pytest.mark.parametrize(("batching", "beyond"), [("ORCA", 4 + 1), ("Splitwise", 4 + 1), ("DEFAULT", 0)])
 def test_iterations_of_more_decodes_than_measured_tokens_count_each_and_so_do_mixed_ones(
     batching: str, beyond: int
 ) -> None:
-    measured = CurveSpec("tiny", "box-gpu", 1, (1, 2, 4), (0.25, 0.25, 0.25), (0.0625, 0.0625, 0.0625))
-    spec = replace(worlds.spec(batching=batching, count=1), performance=PerformanceSpec("db", curves=(measured,)))
+    curve = CurveSpec("tiny", "box-gpu", 1, (1, 2, 4), (0.25, 0.25, 0.25), (0.0625, 0.0625, 0.0625))
+    spec = replace(worlds.spec(batching=batching, count=1), performance=PerformanceSpec("db", curves=(curve,)))
     rows = [(0.0, 1, 10)] * 4 + [(0.4, 1, 5)]  # the fifth joins four in a mixed batch, and five decode 4 times
-    result = simulate(spec, worlds.trace(rows))
+    result = measured(spec, worlds.trace(rows))
     assert result.summary["measured/iterations_beyond"] == beyond
 
 

@@ -18,6 +18,7 @@ from sweep.single.debug import debug_outputs
 from sweep.single.summary import one_line_summary, text_summary
 from sync.files.perfetto import options_from_config, power_from_config
 from sync.files.splitwisesim import write_outputs
+from sync.results.measure import measure
 from traces import workload
 
 ROOT = CONFIG_DIR.parent
@@ -68,7 +69,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, float]:
     trace = workload.load(workload.ref_from_config(config, spec.seed), ROOT)
     simulation = Simulation(spec)
     with debug_outputs(folder, simulation, trace, *picture):
-        result = simulation.run(trace)
+        result = measure(simulation.run(trace), spec)
     write_outputs(result, folder)
     assert one_line_summary(result)
     assert text_summary(spec, trace, result, 1.0, "here")

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from configs.compose import CONFIG_DIR
-from sim_core import simulate
 from sim_core.errors import OutputError
 from sync.files.splitwisesim import write_outputs
 from tests.forked import run_module
+from tests.runs import measured
 from tests.sim_core import worlds
 
 ROOT = CONFIG_DIR.parent
@@ -152,7 +152,7 @@ def test_utilisation_leaves_out_the_busy_time_that_the_end_cuts_short_and_busy_f
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = simulate(worlds.spec("token_jsq"), worlds.trace([(0.0, 5, 3), (1.0, 6, 4)]))
+    result = measured(worlds.spec("token_jsq"), worlds.trace([(0.0, 5, 3), (1.0, 6, 4)]))
 
     class Full:
         def __init__(self, file: Any) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sim_core import SimResult, SimSpec, simulate
+from sim_core import SimSpec
+from sync.results.measure import MeasuredRun
+from tests.runs import measured
 from tests.sim_core import worlds
 
 PROMPT_S, TOKEN_S = 0.25, 0.0625
@@ -17,7 +19,7 @@ TRANSFER_S = 16 / 1024
 
 def one(spec: SimSpec) -> dict[str, float]:
     """The times of the only request."""
-    result: SimResult = simulate(spec, worlds.trace(REQUEST))
+    result: MeasuredRun = measured(spec, worlds.trace(REQUEST))
     assert result.completed == 1
     return {name: column[0] for name, column in result.requests.items()}
 
@@ -76,6 +78,6 @@ def test_the_run_overhead_comes_once_a_task_that_runs_to_completion() -> None:
 def test_requests_wait_until_the_instances_that_start_at_the_first_arrival_are_up_and_keep_their_order() -> None:
     spec = worlds.spec("round_robin", count=1, batch=worlds.instance("ORCA", size=1))
     spec = replace(spec, applications=(replace(spec.applications[0], spin_up_s=4.0),))
-    result = simulate(spec, worlds.trace([(1.0, 16, 1), (2.0, 16, 1), (6.0, 16, 1)]))
+    result = measured(spec, worlds.trace([(1.0, 16, 1), (2.0, 16, 1), (6.0, 16, 1)]))
     by_request = sorted(zip(result.requests["request_id"], result.requests["prompt_start_s"], strict=True))
     assert by_request == [(0, 5.0), (1, 5.25), (2, 6.0)]

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from sim_core import SpecError, simulate
+from sim_core import SpecError
 from sim_core.batching import BATCHING
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from sim_core.spec import ApplicationSpec, StartStateSpec
 from sweep.single.debug import debug_outputs
 from sync.files.perfetto import PerfettoOptions
+from tests.runs import measured
 from tests.sim_core import worlds
 from tests.sim_core.drawn import (
     INSTANCES,
@@ -101,7 +102,7 @@ def test_the_trace_is_valid_and_says_what_the_result_says(policy: str, batching:
     spec = worlds.spec(policy, count=3, kv_tokens=400, batch=worlds.instance(batching, 4, 16, 3))
     trace = crowd()
     events, result = draw(tmp_path, spec, trace)
-    assert numbers(result) == numbers(simulate(spec, trace))
+    assert numbers(result) == numbers(measured(spec, trace))
     assert events.other["requests"]["left_out"] == events.other["iteration_runs"]["left_out"] == 0
     assert seconds_of_requests(events) == pytest.approx(seconds_in_batches(events), abs=0.01)
     columns = result.requests

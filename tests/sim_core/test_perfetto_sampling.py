@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, compose, resolve
-from sim_core import SpecError, simulate, spec_from_config
+from sim_core import SpecError, spec_from_config
 from sim_core.simulation import Simulation
 from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace, options_from_config, power_from_config
+from tests.runs import measured
 from tests.sim_core import worlds
 from tests.sim_core.drawn import INSTANCES, MEMORY, POWER, WATTS, crowd, draw, numbers, us, value_at
 from tests.sim_core.test_single_run import BASELINE, run
@@ -74,7 +75,7 @@ def test_the_file_ends_at_its_limit_and_says_where(tmp_path: Path) -> None:
     assert max(ends) <= us(cut_s)
     (instant,) = (event for track in events.instants.values() for event in track if event["name"] != "rejected")
     assert instant["ts"] == us(cut_s) and instant["s"] == "g" and "max_megabytes" in instant["name"]
-    assert numbers(result) == numbers(simulate(spec, trace))
+    assert numbers(result) == numbers(measured(spec, trace))
 
 
 def test_a_limit_below_everything_still_gives_a_valid_file(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import SimSpec, simulate, spec_from_config
+from sim_core import SimSpec, spec_from_config
 from sim_core.performance import PERFORMANCE_MODELS
+from tests.runs import measured
 from tests.sim_core import worlds
 
 FILES = {path.stem: path for path in sorted((CONFIG_DIR / "performance_model").glob("*.yaml"))}
@@ -41,7 +42,7 @@ def test_prompts_and_tokens_of_a_request_alone_take_time_and_the_same_each_time(
 ) -> None:
     spec = spec_of(composer, name)
     trace = worlds.trace([(1e6 * row, tokens, 3) for row, tokens in enumerate(PROMPTS)])  # each finds nobody there
-    first, second = (simulate(spec, trace).requests for _ in range(2))
+    first, second = (measured(spec, trace).requests for _ in range(2))
     for name in ("ttft_s", "tbt_s", "e2e_s"):
         assert all(math.isfinite(seconds) and seconds > 0 for seconds in first[name])
         assert list(first[name]) == list(second[name])
@@ -49,7 +50,7 @@ def test_prompts_and_tokens_of_a_request_alone_take_time_and_the_same_each_time(
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_batch_of_prompts_and_decodes_is_served(name: str, composer: Composer) -> None:
-    result = simulate(spec_of(composer, name), worlds.trace([(row / 1024, 50 + row, 40) for row in range(64)]))
+    result = measured(spec_of(composer, name), worlds.trace([(row / 1024, 50 + row, 40) for row in range(64)]))
     assert (result.completed, result.rejected, result.unfinished) == (64, 0, 0)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from sim_core import SimResult, simulate
 from sim_core.request_state import RequestState
 from sync.files.splitwisesim import write_outputs
+from sync.results.measure import MeasuredRun
+from tests.runs import measured
 from tests.sim_core import worlds
 
 
-def situations(result: SimResult) -> list[tuple[object, object, object]]:
+def situations(result: MeasuredRun) -> list[tuple[object, object, object]]:
     return list(zip(*(result.unserved[name] for name in ("outcome", "state", "instance")), strict=True))
 
 
@@ -35,7 +36,7 @@ def test_every_state_has_a_sentence_and_an_outcome(state: RequestState) -> None:
 def test_states_and_instances_of_requests_that_the_end_of_time_cuts_off_and_of_one_that_never_fits() -> None:
     spec = worlds.spec("round_robin", "ORCA", 1, 10_000, prompt_s=1.0, batch=worlds.instance("ORCA", size=1))
     rows = [(0.0, 10, 1000), (0.5, 20_000, 2), (1.0, 10, 1), (9.0, 10, 1), (20.0, 10, 1)]
-    assert situations(simulate(replace(spec, end_time_s=1.5), worlds.trace(rows))) == [
+    assert situations(measured(replace(spec, end_time_s=1.5), worlds.trace(rows))) == [
         ("rejected", "never_fits", ""),
         ("unfinished", "decoding", "box-gpu_0"),
         ("unfinished", "waits_for_prompt", "box-gpu_0"),
@@ -49,7 +50,7 @@ def test_every_state_of_a_split_cluster_is_seen_at_some_end_of_time() -> None:
     trace = worlds.trace([(0.0, 20, 31), (0.1, 20, 31), (3.0, 20, 31)])
     seen: Counter[tuple[object, object]] = Counter()
     for sixteenth in range(1, 240):
-        result = simulate(replace(spec, end_time_s=sixteenth / 16), trace)
+        result = measured(replace(spec, end_time_s=sixteenth / 16), trace)
         seen.update((state, instance) for _, state, instance in situations(result))
     assert set(seen) == {
         ("prompt_running", "box-gpu_0"),
@@ -64,7 +65,7 @@ def test_every_state_of_a_split_cluster_is_seen_at_some_end_of_time() -> None:
 
 def test_the_file_of_unserved_requests_has_the_states_behind_its_older_columns(tmp_path: Path) -> None:
     spec = worlds.spec("round_robin", count=1, kv_tokens=35)
-    write_outputs(simulate(spec, worlds.trace([(0.0, 30, 10)])), tmp_path)
+    write_outputs(measured(spec, worlds.trace([(0.0, 30, 10)])), tmp_path)
     with (tmp_path / "unserved.csv").open(newline="") as file:
         header, row = csv.reader(file)
     assert header[5:] == ["outcome", "reason", "state", "instance"]

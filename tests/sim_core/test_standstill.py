@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import SimResult, simulate, spec_from_config
+from sim_core import spec_from_config
 from sim_core.batching import BATCHING
 from sim_core.batching.standstill import able_to_go_on
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.standstill import StillInstance
 from sweep.single.summary import one_line_summary, text_summary
+from sync.results.measure import MeasuredRun
+from tests.runs import measured
 from tests.sim_core import worlds
 
 Rows = list[tuple[float, int, int]]
@@ -24,7 +26,7 @@ TWO_CACHES: Rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 5)]
 NEITHER_GROWS: Rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]
 
 
-def by_request(result: SimResult, name: str) -> list[float]:
+def by_request(result: MeasuredRun, name: str) -> list[float]:
     return [value for _, value in sorted(zip(result.requests["request_id"], result.requests[name], strict=True))]
 
 
@@ -39,7 +41,7 @@ def one_h100(start_state: str) -> SimSpec:
 
 @pytest.mark.parametrize("start_state", ["baseline", "orca"])
 def test_twelve_long_requests_on_one_machine_are_all_served_and_leave_it_no_idle_second(start_state: str) -> None:
-    result = simulate(one_h100(start_state), worlds.trace([(float(row), 60_000, 100) for row in range(12)]))
+    result = measured(one_h100(start_state), worlds.trace([(float(row), 60_000, 100) for row in range(12)]))
     assert (result.completed, result.unfinished, result.standstill) == (12, 0, None)
     (busy_s,) = result.instances["busy_s"]
     assert busy_s == pytest.approx(result.end_s)
@@ -48,14 +50,14 @@ def test_twelve_long_requests_on_one_machine_are_all_served_and_leave_it_no_idle
 @pytest.mark.parametrize("policy", BATCHING)
 def test_requests_that_fit_one_at_a_time_are_served_one_after_the_other(policy: str) -> None:
     spec = worlds.spec("round_robin", policy, count=1, kv_tokens=90, prompt_s=1.0, token_s=0.25)
-    result = simulate(spec, worlds.trace([(float(row), 60, 10) for row in range(12)]))
+    result = measured(spec, worlds.trace([(float(row), 60, 10) for row in range(12)]))
     assert result.completed == 12
     assert result.end_s == 12 * (1.0 + 9 * 0.25)
 
 
 @pytest.mark.parametrize("policy", ["ORCA", "Splitwise"])
 def test_a_decode_that_fits_runs_although_an_older_one_does_not(policy: str) -> None:
-    result = simulate(worlds.spec("round_robin", policy, count=1, kv_tokens=60), worlds.trace(TWO_CACHES))
+    result = measured(worlds.spec("round_robin", policy, count=1, kv_tokens=60), worlds.trace(TWO_CACHES))
     # 52 of 60 tokens are held at 0.5: 4 more of the second request fit, 33 more of the first do not
     assert by_request(result, "token_start_s")[1:] == [0.75, 0.5]
     assert by_request(result, "token_end_s")[1:] == [0.75 + 33 / 16, 0.75]
@@ -63,7 +65,7 @@ def test_a_decode_that_fits_runs_although_an_older_one_does_not(policy: str) -> 
 
 @pytest.mark.parametrize("policy", ["ORCA", "Splitwise"])
 def test_a_cache_that_has_arrived_decodes_although_an_older_one_does_not_fit(policy: str) -> None:
-    result = simulate(worlds.spec("kv_round_robin", policy, count=2, kv_tokens=60), worlds.trace(TWO_CACHES))
+    result = measured(worlds.spec("kv_round_robin", policy, count=2, kv_tokens=60), worlds.trace(TWO_CACHES))
     arrived_s = 0.5 + 25 / 1024
     assert by_request(result, "token_start_s")[1:] == [arrived_s + 0.25, arrived_s]
     assert by_request(result, "token_end_s")[1:] == [arrived_s + 0.25 + 33 / 16, arrived_s + 0.25]
@@ -72,7 +74,7 @@ def test_a_cache_that_has_arrived_decodes_although_an_older_one_does_not_fit(pol
 def test_a_prompt_runs_whole_beside_caches_of_which_none_can_grow() -> None:
     # 52 of 60 tokens are held for ever; the last request needs 6, and returns them
     spec = worlds.spec("round_robin", count=1, kv_tokens=60)
-    result = simulate(spec, worlds.trace([*NEITHER_GROWS, (20.0, 4, 2), (20.0, 4, 5)]))
+    result = measured(spec, worlds.trace([*NEITHER_GROWS, (20.0, 4, 2), (20.0, 4, 5)]))
     assert sorted(result.requests["request_id"]) == [0, 4]
     assert by_request(result, "token_end_s")[1] == 20.0 + 0.25 + 1 / 16
     assert result.standstill is not None
@@ -83,13 +85,13 @@ def test_after_a_standstill_no_prompt_takes_the_memory_that_a_decode_waits_for()
     # a Splitwise instance takes prompts first: the fourth prompt of 25 would take what the second decode waits for
     spec = worlds.spec("round_robin", count=1, kv_tokens=60)
     rows = [*TWO_CACHES, *((0.2 + row / 16, 25, 34) for row in range(4))]
-    result = simulate(spec, worlds.trace(rows))
+    result = measured(spec, worlds.trace(rows))
     assert by_request(result, "token_start_s")[1] == 0.75
 
 
 @pytest.mark.parametrize("policy", ["ORCA", "Splitwise"])
 def test_caches_that_fill_a_decode_machine_so_that_none_can_grow_are_a_standstill_with_its_facts(policy: str) -> None:
-    result = simulate(worlds.spec("kv_round_robin", policy, count=2, kv_tokens=60), worlds.trace(NEITHER_GROWS))
+    result = measured(worlds.spec("kv_round_robin", policy, count=2, kv_tokens=60), worlds.trace(NEITHER_GROWS))
     arrived_s = 0.5 + 25 / 1024
     assert result.standstill is not None
     (still,) = result.standstill.instances
@@ -104,14 +106,14 @@ def test_caches_that_fill_a_decode_machine_so_that_none_can_grow_are_a_standstil
 
 
 def test_a_run_without_a_standstill_has_no_figures_of_one() -> None:
-    result = simulate(worlds.spec(), worlds.trace([(0.0, 10, 5)]))
+    result = measured(worlds.spec(), worlds.trace([(0.0, 10, 5)]))
     assert result.standstill is None
     assert not [name for name in result.summary if "standstill" in name]
 
 
 def test_a_standstill_is_the_first_thing_said_with_instances_requests_reason_and_remedy() -> None:
     spec, trace = worlds.spec("kv_round_robin", count=2, kv_tokens=60), worlds.trace(NEITHER_GROWS)
-    result = simulate(spec, trace)
+    result = measured(spec, trace)
     lines = text_summary(spec, trace, result, 1.0, "out").splitlines()
     since = "0.5 s after the first arrival"
     assert lines[0] == f"STANDSTILL 3 of 4 requests can never be served: box-gpu_1 has stood still since {since}"
@@ -126,8 +128,8 @@ def test_a_standstill_is_the_first_thing_said_with_instances_requests_reason_and
 def test_transfers_that_can_never_start_are_not_tried_for_as_long_as_requests_arrive() -> None:
     spec = worlds.spec("kv_round_robin", count=2, kv_tokens=60)
     spec = replace(spec, end_time_s=1e9)
-    short = simulate(spec, worlds.trace(NEITHER_GROWS))
-    long = simulate(spec, worlds.trace([*NEITHER_GROWS, (1e6, 1, 1)]))
+    short = measured(spec, worlds.trace(NEITHER_GROWS))
+    long = measured(spec, worlds.trace([*NEITHER_GROWS, (1e6, 1, 1)]))
     assert (long.completed, long.unfinished, long.end_s) == (2, 3, 1e6 + 0.25)
     assert long.events <= short.events + 3
 
@@ -135,7 +137,7 @@ def test_transfers_that_can_never_start_are_not_tried_for_as_long_as_requests_ar
 def test_an_instance_whose_caches_can_never_leave_serves_what_fits_beside_them() -> None:
     # the decode machine is full; the cache of request 3 stays at the prompt machine, and the prompt of 40 never fits
     spec = worlds.spec("kv_round_robin", count=2, kv_tokens=60)
-    result = simulate(spec, worlds.trace([*NEITHER_GROWS, (3.0, 40, 1), (3.1, 20, 1), (3.2, 20, 1)]))
+    result = measured(spec, worlds.trace([*NEITHER_GROWS, (3.0, 40, 1), (3.1, 20, 1), (3.2, 20, 1)]))
     assert sorted(result.requests["request_id"]) == [0, 5, 6]
     assert by_request(result, "e2e_s")[1:] == pytest.approx([0.25, 0.25 + 0.25 - 0.1])
 
@@ -144,7 +146,7 @@ def test_instances_that_wait_for_each_other_run_what_they_can() -> None:
     spec = worlds.spec("mixed_pool", "DEFAULT", count=3, kv_tokens=97, prompt_s=0.75, token_s=0.125)
     rows = [(0.875, 65, 7), (0.9375, 50, 1), (1.0, 64, 3), (1.0625, 74, 6), (1.125, 10, 4), (1.125, 13, 5),
             (1.125, 59, 7), (1.125, 29, 1), (1.1875, 22, 7)]  # fmt: skip
-    result = simulate(spec, worlds.trace(rows))
+    result = measured(spec, worlds.trace(rows))
     assert result.standstill is not None
     assert (result.completed, result.standstill.requests) == (5, 4)  # four without it
 
@@ -194,6 +196,6 @@ def test_no_prompt_takes_less_than_its_iteration_where_transfers_are_given_up(se
     rows = sorted(
         (draw.randint(0, 100) / 16, draw.randint(1, 60), draw.choice(outputs)) for _ in range(draw.randint(5, 40))
     )
-    requests = simulate(spec, worlds.trace(rows)).requests
+    requests = measured(spec, worlds.trace(rows)).requests
     took_s = [end - start for start, end in zip(requests["prompt_start_s"], requests["prompt_end_s"], strict=True)]
     assert min(took_s) >= 0.25

@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from configs.compose import CONFIG_DIR, Composer
-from sim_core import CapacityError, SimSpec, SpecError, simulate, spec_from_config
+from sim_core import CapacityError, SimSpec, SpecError, spec_from_config
 from sim_core.batching import Instance
 from sim_core.errors import SpecWarning
 from sim_core.simulation import Simulation
 from sim_core.spec import PROMPT, TOKEN, InstanceSpec
 from sim_core.start_state import START_STATES
+from tests.runs import measured
 from tests.sim_core import worlds
 
 LLAMA = ["applications.0.model_architecture=llama2-70b", "applications.0.model_size=llama2-70b-fp16"]
@@ -57,7 +58,7 @@ def test_a_filled_machine_holds_as_many_instances_as_fit_each_with_the_memory_of
 
 def test_with_two_processors_an_instance_of_llama_holds_14037_tokens_and_a_machine_four_requests_of_8300() -> None:
     spec = spec_of(*parallel(2, "start_state.fill_machine=true"))
-    result = simulate(spec, worlds.trace([(0.0, 8000, 300)] * 4))
+    result = measured(spec, worlds.trace([(0.0, 8000, 300)] * 4))
     assert {instance.memory.capacity_tokens for instance in Simulation(spec).instances[0]} == {14_037}
     assert sorted(result.requests["prompt_instance"]) == [0, 1, 2, 3]
     assert set(result.requests["queue_s"]) == {0.0}
@@ -203,6 +204,6 @@ def test_instances_take_no_more_processors_than_the_machines_have(name: str) -> 
 def test_requests_are_served_where_there_are_instances_and_rejected_where_there_are_none(name: str) -> None:
     spec = spec_of_file(name)
     rows = worlds.trace([(float(row), 100, 10) for row in range(8)])
-    result = simulate(spec, rows)
+    result = measured(spec, rows)
     served = 8 if Simulation(spec).instances[0] else 0
     assert (result.completed, result.rejected, result.unfinished) == (served, 8 - served, 0)

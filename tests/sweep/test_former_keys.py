@@ -18,7 +18,7 @@ from sim_core import Code, SimSpec
 from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import read_experiment
-from sweep.experiment.point import Outcome, Point, project_root
+from sweep.experiment.point import Outcome, Point, deciding_code, project_root
 from sweep.former import keys as former_keys
 from sweep.former.keys import FORMER_CODE, FormerKeys, former_canonical, renew, under_former_keys
 from sweep.former.results import changed_since
@@ -45,7 +45,7 @@ def points() -> list[Point]:
 
 @pytest.fixture
 def former() -> FormerKeys:
-    return FormerKeys(Code())
+    return FormerKeys(deciding_code())
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def copy_of_the_code(folder: Path) -> Path:
         ("start_state/uniform.py", [False, True, True]),
         ("scheduling/random.py", [True, True, True]),
         ("engine.py", [False, False, False]),
-        ("report.py", [True, True, True]),
+        ("observer.py", [True, True, True]),
     ],
 )
 def test_a_change_of_code_ends_the_former_keys_of_the_runs_that_use_it(
@@ -156,10 +156,10 @@ def test_the_record_is_renewed_for_code_that_gives_the_same_results(tmp_path: Pa
     record = json.loads(FORMER_CODE.read_bytes())
     file = tmp_path / "former_code.json"
     file.write_text(json.dumps(record | {"parts": record["parts"] | {"sim_core.engine": "00"}}))
-    assert FormerKeys(Code(), file).key_for(points[0].spec, points[0].trace_identity) is None
+    assert FormerKeys(deciding_code(), file).key_for(points[0].spec, points[0].trace_identity) is None
     assert "sim_core.engine" in renew(file)
     assert renew(file) == []
-    assert FormerKeys(Code(), file).key_for(points[0].spec, points[0].trace_identity) == KEYS[0]
+    assert FormerKeys(deciding_code(), file).key_for(points[0].spec, points[0].trace_identity) == KEYS[0]
 
 
 def test_a_run_without_an_end_had_the_former_end(points: list[Point]) -> None:

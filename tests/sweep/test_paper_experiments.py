@@ -11,11 +11,11 @@ import pytest
 
 from configs.compose import Composer
 from configs.multirun import runs_of
-from sim_core import Code, content_key, spec_from_config
+from sim_core import content_key, spec_from_config
 from sweep.command import main
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
-from sweep.experiment.point import Point, project_root
+from sweep.experiment.point import Point, deciding_code, project_root
 from traces import workload
 from traces.workload import TraceRef
 
@@ -109,7 +109,7 @@ def test_splitwisesims_own_form_of_an_experiment_expands_to_the_same_points(desi
     wanted = {(int(run["+sweep"]), int(run["+trace_sweep"]), run["+fname"]) for run in told}
     assert len(wanted) == len(theirs)
     assert mine.keys() == wanted
-    composer, code = Composer(), Code()
+    composer, code = Composer(), deciding_code()
     for run, values in list(zip(theirs, told, strict=True))[::17]:
         config = composer.resolved(run)
         ref = TraceRef(filename=config["trace"]["filename"], dir=config["trace"]["dir"], seed=config["seed"])

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from sim_core import simulate
 from sim_core.errors import SpecWarning
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Point, project_root
 from sweep.launch.worker import run_point
 from sync.results.figures import run_figures
+from tests.runs import measured
 from traces import workload
 from traces.workload import TraceRef
 
@@ -32,7 +32,7 @@ def points(tiny: str) -> list[Point]:
 
 def test_an_outcome_has_every_column_of_every_request_and_the_summary(points: list[Point]) -> None:
     outcome = run_point(points[3], ROOT)
-    result = simulate(points[3].spec, workload.load(points[3].trace, ROOT))
+    result = measured(points[3].spec, workload.load(points[3].trace, ROOT))
     table = pq.read_table(io.BytesIO(outcome.requests_parquet)).to_pydict()
     assert {name: list(column) for name, column in result.requests.items()}.keys() == table.keys()
     assert table["request_id"] == list(result.requests["request_id"])

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from sim_core import simulate
 from sim_core.trace import Trace
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
@@ -23,6 +22,7 @@ from sync.commands import COMMANDS
 from sync.files.splitwisesim import write_outputs
 from sync.results.parquet import encode_requests
 from sync.tracking.address import tracking_uri
+from tests.runs import measured
 from tests.sync.stores import in_mlflow
 
 ROOT = Path(__file__).parents[2]
@@ -249,7 +249,7 @@ def simulated(results, outcome, journal):
     columns = [array("q", range(60)), array("q", [0] * 60), array("d", [n * 0.01 for n in range(60)])]
     sizes = [array("q", [500 + n for n in range(59)] + [10**7]), array("q", [1 + n for n in range(60)])]
     trace = Trace("t", *columns, *sizes, array("q", [1] * 60))
-    result = simulate(spec, trace)
+    result = measured(spec, trace)
     journal(outcome(1, summary=dict(result.summary), requests_parquet=encode_requests(result, spec, trace)))
     return result
 

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sim_core import SimResult
 from sync import Outcome
 from sync.results.figures import provisioned, run_figures
 from sync.results.frame import runs_frame
+from sync.results.measure import MeasuredRun
 from sync.results.slo import PAPER, Slo
 from sync.tracking.fields import NOT_IN_SUMMARY, metrics
 
@@ -24,7 +23,7 @@ INSTANCES: dict[str, list[object]] = {
 }
 
 
-def result(arrivals: Sequence[float], e2e: float = 1.0, **changes: Any) -> SimResult:
+def result(arrivals: Sequence[float], e2e: float = 1.0, **changes: Any) -> MeasuredRun:
     """Requests that take `e2e` seconds each, the first half of it their prompt."""
     n = len(arrivals)
     columns: dict[str, list[float]] = {
@@ -44,7 +43,7 @@ def result(arrivals: Sequence[float], e2e: float = 1.0, **changes: Any) -> SimRe
     } | changes.pop("columns", {})
     unserved: Mapping[str, list[object]] = {"arrival_s": [], "outcome": []}
     fields = {"unserved": dict(unserved), "instances": INSTANCES, "end_s": 600.0} | changes
-    return SimResult({name: array("d", column) for name, column in columns.items()}, **fields)
+    return MeasuredRun({name: np.array(column, dtype=np.float64) for name, column in columns.items()}, **fields)
 
 
 def test_steady_throughput_counts_who_ends_between_60_and_540_of_600_seconds() -> None:

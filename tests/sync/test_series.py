@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_core import simulate
 from sim_core.trace import Trace
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
@@ -29,6 +28,7 @@ from sync.results.curves import (
     unserved_words,
 )
 from sync.results.parquet import encode_requests, read_derived
+from tests.runs import measured
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def spec(request, specs):
 
 @pytest.fixture(scope="module")
 def run(spec, busy):
-    result = simulate(spec, busy)
+    result = measured(spec, busy)
     return result, derive(result, spec, busy)
 
 
@@ -121,7 +121,7 @@ def test_the_derived_memory_is_at_its_peak_what_the_simulator_held(specs, sequen
     one = tuple(dataclasses.replace(s, count=min(s.count, 1)) for s in spec.servers)
     spec = dataclasses.replace(spec, servers=one)
     load = trace([n * 0.2 for n in range(60)], [800] * 60, [1 + n for n in range(60)], [sequences] * 60)
-    result = simulate(spec, load)
+    result = measured(spec, load)
     assert len(result.instances["name"]) == 1
     columns = {name: np.asarray(column, dtype=float) for name, column in result.requests.items()}
     shorter_than_a_phase = np.arange(0.0, result.end_s, 0.01)
@@ -151,7 +151,7 @@ def test_a_run_of_any_length_has_a_few_steps(end_s):
 def test_requests_that_were_not_served_are_counted_by_what_became_of_them(specs):
     spec = specs["baseline-h100"]
     load = trace([0.0, 1.0, 2.0], [500, 10**7, 10**7], [5, 5, 5])
-    derived = derive(simulate(spec, load), spec, load)
+    derived = derive(measured(spec, load), spec, load)
     assert derived.unserved == {"never_fits": 2}
     assert unserved_words("never_fits") == "rejected: needs more KV cache than an instance holds"
 
@@ -166,7 +166,7 @@ def test_unserved_requests_of_older_tables_keep_their_words():
 def test_a_run_that_completed_nothing_has_curves_of_nothing(specs):
     spec = specs["baseline-h100"]
     load = trace([0.0], [10**7], [5])
-    derived = derive(simulate(spec, load), spec, load)
+    derived = derive(measured(spec, load), spec, load)
     assert not [name for name in derived.series if name.startswith("by_percentile")]
     assert sum(derived.unserved.values()) == 1
 
@@ -174,7 +174,7 @@ def test_a_run_that_completed_nothing_has_curves_of_nothing(specs):
 def test_a_run_that_was_stopped_early_has_no_percentiles_and_no_curve_of_what_is_not_recorded(specs):
     spec = dataclasses.replace(specs["baseline-a100"], stop_at_backlog_s=5.0)
     load = trace([n * 0.005 for n in range(6000)], [1500] * 6000, [200] * 6000)
-    result = simulate(spec, load)
+    result = measured(spec, load)
     assert result.completed < len(load)
     derived = derive(result, spec, load)
     assert sorted(derived.series) == ["over_time_s/throughput_requests_per_s", "over_time_s/waiting_requests"]

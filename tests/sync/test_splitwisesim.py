@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sim_core import simulate
 from sync import Outcome
 from sync.files.of_outcome import write_splitwisesim
 from sync.files.splitwisesim import write_outputs
 from sync.results.parquet import CLOCK, encode_requests, read_beside
+from tests.runs import measured
 from tests.sim_core import worlds
 
 
@@ -25,7 +25,7 @@ def test_the_files_are_the_same_wherever_time_starts(
 ) -> None:
     spec = replace(worlds.spec(), end_time_s=end_time_s)
     trace = worlds.trace([(shift_s + n / 8, 10 + n, 5 + n) for n in range(40)])
-    result = simulate(spec, trace)
+    result = measured(spec, trace)
     table = encode_requests(result, spec, trace)
     write_outputs(result, tmp_path / "run")
     write_splitwisesim(outcome(summary=result.summary), table, tmp_path / "kept")
@@ -41,7 +41,7 @@ def test_the_files_are_the_same_wherever_time_starts(
 
 def test_a_table_of_older_code_has_its_end_in_the_summary(outcome: Callable[..., Outcome], tmp_path: Path) -> None:
     spec, trace = worlds.spec(), worlds.trace([(1.0, 10, 5)])
-    result = simulate(spec, trace)
+    result = measured(spec, trace)
     write_outputs(result, tmp_path / "run")
     table = pq.read_table(pa.BufferReader(encode_requests(result, spec, trace)))
     metadata = {name: value for name, value in table.schema.metadata.items() if name != CLOCK}

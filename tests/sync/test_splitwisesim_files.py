@@ -6,17 +6,17 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from sim_core import simulate
-from sim_core.results import SimResult
 from sync.files.of_outcome import write_splitwisesim
+from sync.results.measure import MeasuredRun
 from sync.results.parquet import encode_requests
+from tests.runs import measured
 from tests.sim_core.worlds import spec, trace
 from tests.sync.conftest import OutcomeMaker
 
 LATER = ("processor", "processors", "tensor_parallelism")  # columns that the first tables did not have
 
 
-def _alloc(outcome: OutcomeMaker, result: SimResult, folder: Path) -> list[dict[str, str]]:
+def _alloc(outcome: OutcomeMaker, result: MeasuredRun, folder: Path) -> list[dict[str, str]]:
     table = encode_requests(result, spec())
     write_splitwisesim(outcome(summary={"run/end_s": result.end_s}), table, folder)
     with (folder / "detailed" / "0_alloc.csv").open(newline="") as file:
@@ -26,7 +26,7 @@ def _alloc(outcome: OutcomeMaker, result: SimResult, folder: Path) -> list[dict[
 def test_the_processor_of_an_instance_is_a_column_of_its_own_and_not_read_out_of_its_name(
     outcome: OutcomeMaker, tmp_path: Path
 ) -> None:
-    result = simulate(spec(), trace([(0.0, 4, 3)]))
+    result = measured(spec(), trace([(0.0, 4, 3)]))
     renamed = replace(result, instances={**result.instances, "name": ["first", "second"]})
     rows = _alloc(outcome, renamed, tmp_path)
     assert [row["instance_names"] for row in rows] == ["box-gpu", "box-gpu"]
@@ -36,7 +36,7 @@ def test_the_processor_of_an_instance_is_a_column_of_its_own_and_not_read_out_of
 def test_a_table_of_an_older_version_without_that_column_gives_the_same_file(
     outcome: OutcomeMaker, tmp_path: Path
 ) -> None:
-    result = simulate(spec(), trace([(0.0, 4, 3)]))
+    result = measured(spec(), trace([(0.0, 4, 3)]))
     older = {name: column for name, column in result.instances.items() if name not in LATER}
     now, then = (
         _alloc(outcome, result, tmp_path / "now"),

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from sim_core import simulate
+from tests.runs import measured
 from tests.sim_core import worlds
 
 BATCHES = 40
@@ -25,7 +25,7 @@ def poisson(rate_per_s: float, count: int, stream: Random) -> list[float]:
 
 def mean_wait_and_error(spec, rows) -> tuple[float, float]:  # type: ignore[no-untyped-def]
     """Mean time in the queue and its standard error, by batch means (waits are correlated), the first one left out."""
-    result = simulate(spec, worlds.trace(rows))
+    result = measured(spec, worlds.trace(rows))
     assert result.completed == len(rows)
     order = sorted(zip(result.requests["arrival_s"], result.requests["queue_s"], strict=True))
     waits = [wait for _, wait in order]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sim_core.statistics import mean
 from sync.analysis.answers.base import (
     Configuration,
     Normalised,
@@ -20,6 +19,7 @@ from sync.results.figures import provisioned
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER, Slo
+from sync.results.statistics import mean
 from sync.results.verdict import verdict
 
 REFERENCE = "baseline-a100"

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim_core.batching.base import Instance
-from sim_core.batching.contacts import IterationObserver
+from sim_core.batching.base import Instance, IterationObserver
 from sim_core.observer import observe
 from sim_core.recorder import Recorder
 from sim_core.request import Request, Task
@@ -145,6 +144,7 @@ class PerfettoTrace(IterationObserver):
         """A KV cache has left an instance: where that has no batch, only this tells of its memory."""
         tell(request)
         source = request.prompt_instance
+        assert isinstance(source, Instance)
         if not source.batch_size():
             self.batch_empty(source)
 

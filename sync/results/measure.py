@@ -1,0 +1,147 @@
+"""The figures of a run: times of requests, slowdowns, and their summary, by numpy from the columns that it recorded.
+
+The code here decides figures, so it is part of the content key of a run in a sweep, with the modules that it imports:
+see `sim_core.code_identity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
+from sim_core.results import SimResult
+from sim_core.spec import SimSpec
+from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
+from sync.results.statistics import mean, percentile
+
+Numbers = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Columns = dict[str, Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRun(SimResult):
+    """A result with its figures. `requests` has the recorded columns (but `end_s`, which `e2e_s` stands for), and with
+    the time of each request in s: `queue_s` until its prompt starts, `ttft_s` until its first token, `tbt_s` between
+    tokens, `e2e_s` until its last token reaches the client. `ttft_slowdown`, `tbt_slowdown` and `e2e_slowdown` are
+    these times over those of the same request alone on the reference machine. NaN: one output token has no `tbt_s`,
+    and slowdowns are unknown where the reference machine was not measured.
+
+    `summary` has figures by name (docs/metrics.md). Times in it count from the first arrival."""
+
+    requests: Mapping[str, Numbers]
+    summary: dict[str, float] = field(default_factory=dict)
+
+
+def measure(result: SimResult, spec: SimSpec) -> MeasuredRun:
+    """The figures of the run of `spec` that gave `result`."""
+    recorded = {field.name: getattr(result, field.name) for field in fields(SimResult)}
+    requests = request_columns(result, spec)
+    return MeasuredRun(**recorded | {"requests": requests}, summary=summary_of(result, requests))
+
+
+def request_columns(result: SimResult, spec: SimSpec) -> Columns:
+    """The columns of `MeasuredRun.requests`."""
+    recorded: Columns = {name: np.asarray(column) for name, column in result.requests.items()}
+    arrival, outputs = recorded["arrival_s"], recorded["output_tokens"]
+    ttft, e2e = recorded["prompt_end_s"] - arrival, recorded["end_s"] - arrival
+    columns = {name: recorded[name] for name in ("request_id", "application_id", "arrival_s", "prompt_tokens")}
+    columns |= {
+        "output_tokens": outputs,
+        "queue_s": recorded["prompt_start_s"] - arrival,
+        "ttft_s": ttft,
+        "tbt_s": np.where(outputs > 1, (e2e - ttft) / np.where(outputs > 1, outputs - 1, 1), np.nan),
+        "e2e_s": e2e,
+    }
+    columns |= {name: column for name, column in recorded.items() if name not in columns and name != "end_s"}
+    return columns | _slowdowns(columns, spec)
+
+
+def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
+    """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
+    performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+    applications, prompts = requests["application_id"], requests["prompt_tokens"]
+    first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
+    for application in spec.applications:
+        model = application.model.measured_as
+        times = performance.iteration_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+        if times is not None:
+            own = applications == application.application_id
+            sizes, size_of_row = np.unique(prompts[own], return_inverse=True)
+            first[own] = np.array([times.prompt_s[size] for size in sizes.tolist()])[size_of_row]
+            each[own] = np.array([times.decode_s[size] for size in sizes.tolist()])[size_of_row]
+    alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
+    with np.errstate(divide="raise"):
+        return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}
+
+
+def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
+    """The summary of a run, from its result and the columns of its requests.
+
+    A run that was stopped early has counts alone: the times would be those of the requests that came first.
+    """
+    summary = _counts(result)
+    if result.completed and result.stopped_s is None:
+        summary |= _times(requests)
+        applications = np.unique(requests["application_id"]).tolist()
+        for number in applications if len(applications) > 1 else ():
+            rows = requests["application_id"] == number
+            own = {name: column[rows] for name, column in requests.items()}
+            summary[f"application_{number}/run/completed"] = float(rows.sum())
+            summary |= {f"application_{number}/{name}": value for name, value in _times(own).items()}
+        if (span_s := result.span_s) > 0:
+            summary["throughput/requests_per_s"] = result.completed / span_s
+            summary["throughput/output_tokens_per_s"] = int(requests["output_tokens"].sum()) / span_s
+        peaks, used = (np.array(result.instances[name], float) for name in ("kv_peak_fraction", "utilisation"))
+        summary["memory/peak_fraction"] = float(peaks.max())
+        summary["utilisation/mean"] = mean(used.tolist())
+    if result.iterations_beyond is not None:
+        summary["measured/iterations_beyond"] = float(result.iterations_beyond)
+    return summary
+
+
+def _counts(result: SimResult) -> dict[str, float]:
+    """How the run ended, and what became of its requests."""
+    counts = {
+        "run/completed": float(result.completed),
+        "run/rejected": float(result.rejected),
+        "run/unfinished": float(result.unfinished),
+        "run/events": float(result.events),
+        "run/end_s": result.span_s,
+    }
+    if result.stopped_s is not None:
+        counts["run/stopped_early_s"] = result.stopped_s - result.first_arrival_s
+    if result.cut_at_s is not None:
+        counts["run/cut_at_s"], counts["run/not_arrived"] = result.cut_at_s, float(result.not_arrived)
+    if result.standstill is not None:
+        counts["run/standstill_requests"] = float(result.standstill.requests)
+        counts["run/standstill_s"] = result.standstill.since_s - result.first_arrival_s
+    return counts
+
+
+def _times(requests: Columns) -> dict[str, float]:
+    """Statistics of times and slowdowns."""
+    summary: dict[str, float] = {}
+    for metric in (*METRICS, "queue"):
+        values = ascending(requests[f"{metric}_s"])
+        if len(values):
+            summary[f"{metric}/mean_s"] = mean(values.tolist())
+            summary |= {f"{metric}/{name}_s": percentile(values, float(name[1:])) for name in PERCENTILES}
+            summary[f"{metric}/max_s"] = float(values[-1])
+    for metric in METRICS:
+        values = ascending(requests[f"{metric}_slowdown"])
+        for name in SLOWDOWN_PERCENTILES if len(values) else ():
+            summary[f"{metric}/{name}_slowdown"] = percentile(values, float(name[1:]))
+    return summary
+
+
+def ascending(column: Numbers) -> Floats:
+    """The values of a column in ascending order, without NaN."""
+    values = np.sort(column.astype(np.float64))  # NaN last
+    return values[: len(values) - int(np.isnan(values).sum())]

@@ -1,4 +1,4 @@
-"""How fast traces are read and converted, and in how much memory: `python benchmarks/traces.py [--rows 5000000]`.
+"""How fast traces are read and converted, and in how much memory: `python benchmarks/traces.py [--rows N | --sort N]`.
 
 Writes files in the layouts of Azure's trace of 2024 (with 27.3 million rows the longest there is) and of SplitwiseSim
 into a temporary folder, converts them by the command line in a process of its own, and prints what that took.
@@ -21,11 +21,18 @@ from random import Random
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
+import pyarrow.csv  # noqa: E402
+
 from sim_core.trace import Trace  # noqa: E402
 from traces.writing import write_trace  # noqa: E402
 
 START = datetime(2024, 5, 12, tzinfo=UTC)
 MEAN_GAP_US = 22_000  # 27.3 million requests in a week
+AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+BLOCK_ROWS = 1 << 16
 LOADED_ROWS = 1_000_000
 # Run a module, or load a trace, then say what it took. (The kernel's getrusage would count the parent's memory too.)
 MEASURED = """
@@ -70,6 +77,22 @@ def write_azure2024(path: Path, rows: int, late_every: int = 0) -> None:
             file.write(f"{moment},{random.randint(1, 8000)},{random.randint(1, 400)}\n")
 
 
+def write_shuffled(path: Path, rows: int) -> None:
+    """A file of the same layout with its rows in random order."""
+    random = np.random.default_rng(0)
+    week_us = rows * MEAN_GAP_US
+    schema = pa.schema({name: pa.string() if name == "TIMESTAMP" else pa.int64() for name in AZURE})
+    options = pa.csv.WriteOptions(quoting_style="none", quoting_header="none")
+    with pa.csv.CSVWriter(path, schema, write_options=options) as writer:
+        for _ in range(0, rows, BLOCK_ROWS):
+            micros = random.integers(0, week_us, BLOCK_ROWS) + int(START.timestamp()) * 1_000_000
+            times = pc.binary_join_element_wise(
+                pa.array(micros).cast(pa.timestamp("us")).cast(pa.string()), "+00:00", ""
+            )
+            sizes = [pa.array(random.integers(1, most, BLOCK_ROWS)) for most in (8000, 400)]
+            writer.write_batch(pa.record_batch([times, *sizes], schema=schema))
+
+
 def a_trace(rows: int) -> Trace:
     """Requests in our own columns."""
     random = Random(1)
@@ -111,6 +134,15 @@ def conversions(folder: Path, rows: int) -> None:
             )
 
 
+def sorting(folder: Path, rows: int) -> None:
+    """Prints in how much memory a file whose rows are in random order is sorted."""
+    path, out = folder / "shuffled.csv", folder / "sorted.parquet"
+    rows = -(-rows // BLOCK_ROWS) * BLOCK_ROWS
+    write_shuffled(path, rows)
+    wall_s, _, peak_mb = measured(MEASURED, "traces", "convert", str(path), str(out), "--force")
+    print(f"{rows:,} rows in random order ({path.stat().st_size / 1e6:,.0f} MB): {wall_s:.1f} s, peak {peak_mb:.0f} MB")
+
+
 def loads(folder: Path) -> None:
     """Prints how long a run waits for its trace, importing Arrow included."""
     trace = a_trace(LOADED_ROWS)
@@ -128,8 +160,12 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000, help="of files to be converted; default: %(default)s")
+    parser.add_argument("--sort", type=int, metavar="ROWS", help="only sort so many rows that are in random order")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.sort:
+            sorting(Path(folder), options.sort)
+            return
         loads(Path(folder))
         conversions(Path(folder), options.rows)
 

@@ -1,4 +1,4 @@
-"""What all tests share: a cache folder of their own, an MLflow store to copy, and which tests run in one worker.
+"""What all tests share: an MLflow store to copy, and which tests run in one worker.
 
 `make test` runs tests on all cores with pytest-xdist. A worker takes one test after the other, so a test may depend on
 no other test's order, files or environment. Tests of one group run in one worker:
@@ -10,7 +10,6 @@ no other test's order, files or environment. Tests of one group run in one worke
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,19 +21,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         fixtures = item._fixtureinfo.name2fixturedefs.values()
         if any(definitions[-1].scope == "module" for definitions in fixtures):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache folder of the tests' own, in this process and those that it starts; not the user's."""
-    folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("LLM_CLUSTER_SIM_CACHE")
-    os.environ["LLM_CLUSTER_SIM_CACHE"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["LLM_CLUSTER_SIM_CACHE"]
-    else:
-        os.environ["LLM_CLUSTER_SIM_CACHE"] = before
 
 
 @pytest.fixture(scope="session")

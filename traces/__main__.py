@@ -9,10 +9,10 @@ import warnings
 from collections.abc import Sequence
 
 from sim_core.errors import SimError
-from traces import named
 from traces.commands import COMMANDS
 from traces.reader import spoken
-from traces.sizes import workload_names
+from traces.recipe import DEFAULT_DURATION_S
+from traces.sizes import FORM, workload_names
 
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70                 conversation, 70 requests a second, 600 s
@@ -28,8 +28,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = argparse.ArgumentParser(
         prog="python -m traces",
-        description=f"Workloads. Named ones are {named.FORM}; WORKLOAD is {' or '.join(workload_names())}; "
-        f"{named.DEFAULT_DURATION_S:g} s unless the name says otherwise.",
+        description=f"Workloads. Named ones are {FORM}; WORKLOAD is {' or '.join(workload_names())}; "
+        f"{DEFAULT_DURATION_S:g} s unless the name says otherwise.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

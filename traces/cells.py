@@ -1,4 +1,4 @@
-"""Columns of text -> numbers: a whole column at a time, and cell by cell only to say which one is wrong."""
+"""Texts of cells -> numbers: all at once where possible, one by one only to find the wrong one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from traces.time_unit import DECIMALS, NAMES
 
 MAX_INT = 2**63 - 1
 MAX_EXACT_FLOAT = 2**53  # beyond it a float no longer tells neighbouring whole numbers apart
-# What the whole numbers of a trace start from, and what a column stands for that is not there.
+# The least values of a trace's whole numbers, and the values of columns that are missing.
 LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens": 1, "output_tokens": 1}
 DEFAULT = {"application_id": 0, "batch_size": 1}
 INEXACT = "is too large to be exact as a fraction; write it as a whole number"
+QUOTE_LENGTH = 60  # characters of a value in a message
 Number = TypeVar("Number", int, float)
 
 
 class BadCell(Exception):
-    """`index` counts from 0 within the cells given; `reason` quotes the cell."""
+    """`index` is the cell's place from 0 on; `reason` quotes the cell."""
 
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(reason)
         self.index, self.reason = index, reason
 
 
+def quoted(value: object) -> str:
+    """The value as messages show it; a long one is cut."""
+    text = repr(value)
+    return text if len(text) <= QUOTE_LENGTH else f"{text[:QUOTE_LENGTH]}..."
+
+
 def integers(cells: Sequence[str], least: int) -> array[int]:
-    """Whole numbers (also written as 32.0) from `least` on. BadCell otherwise."""
+    """Whole numbers (32.0 is one, too) from `least` on. BadCell otherwise."""
     if _plain(cells):
         try:
             numbers = array("q", map(int, cells))
@@ -84,16 +91,16 @@ def _float(cell: str, kind: str) -> float:
     except ValueError:
         value = None
     if value is None:
-        raise ValueError(f"{cell!r} is not {kind}")
+        raise ValueError(f"{quoted(cell)} is not {kind}")
     if not isfinite(value):
-        raise ValueError(f"{cell!r} is not finite")
+        raise ValueError(f"{quoted(cell)} is not finite")
     return value
 
 
 def _time(cell: str, unit: str) -> float:
     value = _float(cell, f"a time in {NAMES[unit]}")
     if value < 0.0:
-        raise ValueError(f"{cell!r} is negative; times are {NAMES[unit]} from 0 on")
+        raise ValueError(f"{quoted(cell)} is negative; times are {NAMES[unit]} from 0 on")
     return value
 
 
@@ -105,12 +112,12 @@ def _integer(cell: str, least: int) -> int:
     if number is None:
         value = _float(cell, "a whole number")
         if not value.is_integer():
-            raise ValueError(f"{cell!r} is not a whole number")
+            raise ValueError(f"{quoted(cell)} is not a whole number")
         if abs(value) > MAX_EXACT_FLOAT:
-            raise ValueError(f"{cell!r} {INEXACT}")
+            raise ValueError(f"{quoted(cell)} {INEXACT}")
         number = int(value)
     if number < least:
-        raise ValueError(f"{cell!r} must be {least} or more")
+        raise ValueError(f"{quoted(cell)} must be {least} or more")
     if number > MAX_INT:
-        raise ValueError(f"{cell!r} is too large (at most {MAX_INT})")
+        raise ValueError(f"{quoted(cell)} is too large (at most {MAX_INT})")
     return number

@@ -6,10 +6,8 @@ All work on record batches with reading.COLUMNS in order of arrival, a batch at 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,9 @@ import pyarrow as pa
 from sim_core.errors import TraceError
 from traces.formats.base import About
 from traces.formats.hash_ids import TYPES
+from traces.read_counts import ReadCounts
 from traces.reading import COLUMNS, OpenTrace
-from traces.spool import Spool
-from traces.tally import Tally
+from traces.sorted_rows import SortedRows
 
 MAX_TOKENS = 2**53
 ID_LISTS = tuple(TYPES.values())
@@ -102,7 +100,7 @@ class Scale:
 def rate_factor(opened: OpenTrace, rate_per_s: float) -> float:
     """The factor that gives this rate: requests, but the first, over the time from the first to the last."""
     if len(opened) < 2 or opened.span_s <= 0:
-        raise TraceError("has no rate: all requests arrive at once", source=opened.tally.source)
+        raise TraceError("has no rate: all requests arrive at once", source=opened.counts.source)
     return rate_per_s * opened.span_s / (len(opened) - 1)
 
 
@@ -137,37 +135,26 @@ def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
     )
 
 
-@contextmanager
-def mixed(
-    traces: Sequence[OpenTrace], folder: Path | None, *, shift: bool = True
-) -> Iterator[tuple[OpenTrace, list[dict[int, int]]]]:
-    """All requests of several traces as one trace, and for each its applications' old and new numbers.
+def mixed(traces: Sequence[OpenTrace], *, shift: bool = True) -> tuple[OpenTrace, list[dict[int, int]]]:
+    """All requests of several traces as one trace, and for each trace its applications' old and new numbers.
 
     Applications are numbered anew from 0, in the order of the traces and of their arrival, request ids in order of
     arrival; with `shift` each trace starts at 0. A column that some trace lacks is null there.
     """
     schema = _common_schema(traces)
-    tally = Tally("mix")
-    spool, renumbered, used = Spool(folder), [], 0
-    try:
-        for trace in traces:
-            numbers: dict[int, int] = {}
-            renumbered.append(numbers)
-            origin_s: float | None = None
-            for batch in trace.batches():
-                if origin_s is None:
-                    origin_s = batch["arrival_s"][0].as_py() if shift else 0.0
-                for application in batch["application_id"].unique().to_pylist():
-                    numbers.setdefault(application, used + len(numbers))
-                spool.add(_mixable(batch, schema, numbers, origin_s, tally.rows))
-                tally.rows += batch.num_rows
-            used += len(numbers)
-        spool.finish()
-        yield OpenTrace(MIXED, tally, spool), renumbered
-    except OSError as error:
-        raise TraceError(f"no room to sort the requests: {error.strerror or error}") from error
-    finally:
-        spool.close()
+    counts, rows, renumbered, used = ReadCounts("mix"), SortedRows(), [], 0
+    for trace in traces:
+        numbers: dict[int, int] = {}
+        renumbered.append(numbers)
+        origin_s = trace.first_s if shift else 0.0
+        for batch in trace.batches():
+            for application in batch["application_id"].unique().to_pylist():
+                numbers.setdefault(application, used + len(numbers))
+            rows.add(_mixable(batch, schema, numbers, origin_s))
+            counts.rows += batch.num_rows
+        used += len(numbers)
+    rows.sort()
+    return OpenTrace(MIXED, counts, rows), renumbered
 
 
 def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
@@ -180,25 +167,24 @@ def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
                 types[field.name] = TYPES["text"]  # it holds the ids of all
             else:
                 reason = f"holds {field.type}, but {types[field.name]} in a trace before it"
-                raise TraceError(reason, source=trace.tally.source, column=field.name)
+                raise TraceError(reason, source=trace.counts.source, column=field.name)
     return types
 
 
 def _mixable(
-    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float, before: int
+    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float
 ) -> pa.RecordBatch:
     old = batch["application_id"].to_numpy()
     known = np.array(sorted(numbers))
     new = np.array([numbers[number] for number in known.tolist()])[np.searchsorted(known, old)]
     columns = {
-        "row": pa.array(np.arange(before, before + batch.num_rows)),
         "arrival": pa.array(batch["arrival_s"].to_numpy() - origin_s),
         "application_id": pa.array(new),
     }
     for name, kind in schema.items():
         if name not in ("request_id", "arrival_s", "application_id"):
-            there = name in batch.schema.names
-            columns[name] = batch[name].cast(kind) if there else pa.nulls(batch.num_rows, kind)
+            present = name in batch.schema.names
+            columns[name] = batch[name].cast(kind) if present else pa.nulls(batch.num_rows, kind)
     return pa.RecordBatch.from_pydict(columns)
 
 

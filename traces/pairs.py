@@ -7,7 +7,7 @@ from array import array
 from dataclasses import dataclass
 
 from sim_core.rng import Streams
-from traces.distributions import Distribution
+from traces.distributions.base import Distribution
 from traces.policy_text import GivenTrace
 
 

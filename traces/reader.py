@@ -11,7 +11,7 @@ from traces.quick import read_small
 from traces.time_unit import AUTO
 
 if TYPE_CHECKING:
-    from traces.tally import Tally
+    from traces.read_counts import ReadCounts
 
 
 class TraceWarning(UserWarning):
@@ -49,14 +49,14 @@ def _read(path: Path, source: str, name: str, format: str | None, time_unit: str
         return small
     from traces.reading import ReadOptions, read_trace  # Arrow takes a fifth of a second; named workloads need none
 
-    trace, tally = read_trace(path, source=source, name=name, options=ReadOptions(format, time_unit=time_unit))
-    warn(tally)
+    trace, counts = read_trace(path, source=source, name=name, options=ReadOptions(format, time_unit=time_unit))
+    warn(counts)
     return trace
 
 
-def warn(tally: Tally, *, notes: bool = True) -> None:
+def warn(counts: ReadCounts, *, notes: bool = True) -> None:
     """A TraceWarning for each thing that was put right, a TraceNote for each that a user should know."""
-    for line in tally.lines():
+    for line in counts.lines():
         warnings.warn(line, TraceWarning, stacklevel=4)
-    for line in tally.notes() if notes else ():
+    for line in counts.notes() if notes else ():
         warnings.warn(line, TraceNote, stacklevel=4)

@@ -1,10 +1,9 @@
-"""A trace file of any known format -> rows in order of arrival, in bounded memory; or a Trace."""
+"""Reads a trace file of any known format: its rows in order of arrival, as Arrow batches or as a Trace."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from traces.cells import DEFAULT, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About, Assumed, ReadAgain
 from traces.formats.json_lines import keys_of
-from traces.named import NS_PER_S
-from traces.source import Source
-from traces.spool import RUN_ROWS, Spool
-from traces.tally import ZERO_OUTPUT, Tally
-from traces.time_unit import AUTO, UNIT_NS, Observed, check_time_unit, found_out, told
+from traces.read_counts import ZERO_OUTPUT, ReadCounts
+from traces.sorted_rows import SortedRows
+from traces.time_unit import AUTO, UNIT_NS, Observed, check_time_unit, found_out, named_by_user
+from traces.trace_file import TraceFile
 
 COLUMNS = ("request_id", "application_id", "arrival_s", "batch_size", "prompt_tokens", "output_tokens")
 SUFFIXES = (".gz", ".zst", ".csv", ".jsonl", ".parquet")
@@ -43,24 +41,24 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class OpenTrace:
-    """A file that has been read: sound, sorted, counted; its rows can be had as often as wanted."""
+    """A file that has been read: its rows are checked, sorted and counted, and may be had any number of times."""
 
     about: About
-    tally: Tally
-    spool: Spool
+    counts: ReadCounts
+    rows: SortedRows
 
     def __len__(self) -> int:
-        return self.spool.rows
+        return self.rows.rows
 
     @property
     def first_s(self) -> float:
         """The first arrival."""
-        return float(self.spool.first) if self.about.own_times else 0.0
+        return float(self.rows.first) if self.about.own_times else 0.0
 
     @property
     def last_s(self) -> float:
         """The last arrival."""
-        return float(self._seconds(np.array([self.spool.last]), self.spool.first)[0])
+        return float(self._seconds(np.array([self.rows.last]), self.rows.first)[0])
 
     @property
     def span_s(self) -> float:
@@ -69,10 +67,10 @@ class OpenTrace:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Record batches with COLUMNS, and what else the file has, in order of arrival."""
-        first, count = self.spool.first, 0
-        for batch in self.spool.batches():
+        first, count = self.rows.first, 0
+        for batch in self.rows.batches():
             columns = {name: batch[name] for name in batch.schema.names}
-            del columns["row"]
+            columns.pop("row", None)
             arrival_s = self._seconds(columns.pop("arrival").to_numpy(), first)
             final = {
                 "request_id": columns.pop("request_id", None),
@@ -98,17 +96,14 @@ class OpenTrace:
 
 def exact_seconds(elapsed_ns: Any) -> Any:
     """Nanoseconds (int64, >= 0) in seconds, each the float nearest to the exact quotient."""
-    seconds = elapsed_ns / NS_PER_S
+    seconds = elapsed_ns / UNIT_NS["s"]
     for index in np.flatnonzero(elapsed_ns > MAX_EXACT_FLOAT):  # beyond 104 days; Python's division is exact
-        seconds[index] = int(elapsed_ns[index]) / NS_PER_S
+        seconds[index] = int(elapsed_ns[index]) / UNIT_NS["s"]
     return seconds
 
 
-@contextmanager
-def open_trace(
-    source: Source, options: ReadOptions = ReadOptions(), folder: Path | None = None, run_rows: int = RUN_ROWS
-) -> Iterator[OpenTrace]:
-    """Reads a file whole. `folder` is where rows are kept meanwhile (None: in memory).
+def open_trace(source: TraceFile, options: ReadOptions = ReadOptions()) -> OpenTrace:
+    """Reads a file whole into memory.
 
     TraceError names file, row and column of what is wrong, unless bad rows are left out (and counted).
     """
@@ -121,11 +116,8 @@ def open_trace(
         check_readable(head, source.label)
     else:
         found = recognise(head, source.label)
-    spool, tally = _read(source, options, found, keys_of(head), lambda: Spool(folder, run_rows))
-    try:
-        yield OpenTrace(found.about, tally, spool)
-    finally:
-        spool.close()
+    rows, counts = _read(source, options, found, keys_of(head))
+    return OpenTrace(found.about, counts, rows)
 
 
 def unit_beside_format(path: Path, source: str, options: ReadOptions) -> str:
@@ -133,71 +125,63 @@ def unit_beside_format(path: Path, source: str, options: ReadOptions) -> str:
 
     Rows are read only where the unit has to be found out.
     """
-    file = Source(path, source)
+    file = TraceFile(path, source)
     head = file.head()
     found = recognise(head, file.label)
     times = found.about.times
     if options.time_unit != AUTO:
-        unit = told(options.time_unit, times, found.arrival, file.label)
+        unit = named_by_user(options.time_unit, times, found.arrival, file.label)
     elif times.varies:
-        spool, tally = _read(file, options, found, keys_of(head), lambda: Spool(None), unit_alone=True)
-        spool.close()
-        unit = tally.time_unit
+        unit = _read(file, options, found, keys_of(head), unit_alone=True)[1].time_unit
     else:
         return ""
     return unit.unit if unit and unit.unit != times.unit else ""
 
 
 def _read(
-    source: Source,
-    options: ReadOptions,
-    found: TraceFormat,
-    keys: set[str],
-    new_spool: Callable[[], Spool],
-    unit_alone: bool = False,
-) -> tuple[Spool, Tally]:
-    """The file's rows. A file that is as its format says is read once; another one until all that is assumed is right.
+    source: TraceFile, options: ReadOptions, found: TraceFormat, keys: set[str], unit_alone: bool = False
+) -> tuple[SortedRows, ReadCounts]:
+    """The file's rows. A file that is as its format says is read once, another one until all assumptions hold.
 
-    That ends: hash ids become wider only, and a unit that was found out is certain. With `unit_alone` only the
-    tally's unit is wanted, and the rows may be in another one: they are read again only to find a time that is too
-    large in that unit.
+    That ends: hash ids only become wider, and a unit that was found out is certain. With `unit_alone` only the counts'
+    unit is wanted, and the rows may be in another one: they are read again only to find a time that is too large in
+    that unit.
     """
     times = found.about.times
-    unit = None if options.time_unit == AUTO else told(options.time_unit, times, found.arrival, source.label)
+    unit = None
+    if options.time_unit != AUTO:
+        unit = named_by_user(options.time_unit, times, found.arrival, source.label)
     assumed = Assumed(unit.unit if unit else times.unit, certain=unit is not None or not times.varies)
     while True:
-        spool = new_spool()
-        tally = Tally(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output, unit)
+        counts = ReadCounts(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output, unit)
         try:
-            _fill(spool, found, source, tally, assumed)
-            if assumed.certain:
-                return spool, tally
-            observed = _observed(spool, assumed)
-            unit = tally.time_unit = found_out(observed, times, keys, found.arrival, source.label)
-            if unit.unit == assumed.unit or (unit_alone and _surely_fit(observed, tally, unit.unit)):
-                return spool, tally
-            assumed = replace(assumed, unit=unit.unit, certain=True)
+            rows = _rows(found, source, counts, assumed)
         except ReadAgain as again:
             assumed = replace(assumed, unit=again.unit or assumed.unit, ids=again.ids or assumed.ids)
-        except BaseException:
-            spool.close()
-            raise
-        spool.close()
+            continue
+        if assumed.certain:
+            return rows, counts
+        observed = _observed(rows, assumed)
+        unit = counts.time_unit = found_out(observed, times, keys, found.arrival, source.label)
+        if unit.unit == assumed.unit or (unit_alone and _surely_fit(observed, counts, unit.unit)):
+            return rows, counts
+        assumed = replace(assumed, unit=unit.unit, certain=True)
+        del rows  # before the file is read once more
 
 
-def _observed(spool: Spool, assumed: Assumed) -> Observed:
-    ticks_ns = UNIT_NS[assumed.unit]
-    return Observed(spool.rows, spool.first / ticks_ns, spool.last / ticks_ns)
+def _observed(rows: SortedRows, assumed: Assumed) -> Observed:
+    unit_ns = UNIT_NS[assumed.unit]
+    return Observed(rows.rows, rows.first / unit_ns, rows.last / unit_ns)
 
 
-def _surely_fit(observed: Observed, tally: Tally, unit: str) -> bool:
-    """Whether no time is too large in this unit; of a request that was left out the time is not known."""
-    return observed.last < MAX_INT // UNIT_NS[unit] and not tally.zero_output_rows
+def _surely_fit(observed: Observed, counts: ReadCounts, unit: str) -> bool:
+    """Whether no time can be too large in this unit. The times of requests that were left out are not known."""
+    return observed.last < MAX_INT // UNIT_NS[unit] and not counts.zero_output_rows
 
 
-def _fill(spool: Spool, found: TraceFormat, source: Source, tally: Tally, assumed: Assumed) -> None:
-    order, last_id, ids_ascend = _Order(found, tally), -1, True
-    for batch in found.read(source, tally, assumed):
+def _rows(found: TraceFormat, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> SortedRows:
+    rows, order, last_id, ids_ascend = SortedRows(), _Order(found, counts), -1, True
+    for batch in found.read(source, counts, assumed):
         if not batch.num_rows:
             continue
         order.follow(batch)
@@ -205,29 +189,22 @@ def _fill(spool: Spool, found: TraceFormat, source: Source, tally: Tally, assume
             ids = batch["request_id"].to_numpy()
             ids_ascend = ids_ascend and ids[0] > last_id and bool((ids[1:] > ids[:-1]).all())
             last_id = ids[-1]
-        _add(spool, batch, tally)
-    spool.finish()
-    if not spool.rows:
-        out = tally.rows_left_out + tally.zero_output_rows
-        raise tally.error(
-            f"there are no requests, all {out:,} were left out" if out else "there are no requests, only a header"
-        )
+        rows.add(batch)
+    if not rows.rows:
+        out = counts.rows_left_out + counts.zero_output_rows
+        reason = f"all {out:,} were left out" if out else "only a header"
+        raise counts.error(f"there are no requests, {reason}")
+    rows.sort()
     if not ids_ascend:
-        _check_ids(spool, tally)
-
-
-def _add(spool: Spool, batch: pa.RecordBatch, tally: Tally) -> None:
-    try:
-        spool.add(batch)
-    except OSError as error:
-        raise tally.error(f"no room to sort its rows: {error.strerror or error}") from error
+        _check_ids(rows, counts)
+    return rows
 
 
 class _Order:
     """Counts rows that come before their predecessor."""
 
-    def __init__(self, found: TraceFormat, tally: Tally) -> None:
-        self._column, self._tally = found.arrival, tally
+    def __init__(self, found: TraceFormat, counts: ReadCounts) -> None:
+        self._column, self._counts = found.arrival, counts
         self._previous: Any = None
 
     def follow(self, batch: pa.RecordBatch) -> None:
@@ -241,31 +218,33 @@ class _Order:
         row = batch["row"][int(late[0]) - (len(arrivals) - batch.num_rows)].as_py()
         now, before = arrivals[late[0]].item(), arrivals[late[0] - 1].item()
         if isinstance(now, float):
-            what = f"{now!r} comes after {before!r}"
+            reason = f"{now!r} comes after {before!r}"
         else:
-            what = f"{exact_seconds(np.array([before - now]))[0]:g} s earlier than the row before"
-        self._tally.late(len(late), f"row {row}, column {self._column}: {what}")
+            reason = f"{exact_seconds(np.array([before - now]))[0]:g} s earlier than the row before"
+        self._counts.late(len(late), f"row {row}, column {self._column}: {reason}")
 
 
-def _check_ids(spool: Spool, tally: Tally) -> None:
-    parts = [(batch["request_id"].to_numpy(), batch["row"].to_numpy()) for batch in spool.batches()]
-    ids, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
-    order = np.lexsort((rows, ids))
-    ids, rows = ids[order], rows[order]
+def _check_ids(rows: SortedRows, counts: ReadCounts) -> None:
+    ids = np.concatenate([batch["request_id"].to_numpy() for batch in rows.batches()])
+    ordered = np.sort(ids)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return
+    del ordered
+    numbers = np.concatenate([batch["row"].to_numpy() for batch in rows.batches()])
+    order = np.lexsort((numbers, ids))
+    ids, numbers = ids[order], numbers[order]
     twice = np.flatnonzero(ids[1:] == ids[:-1])
-    if len(twice):
-        place = twice[np.argmin(rows[twice + 1])]
-        reason = f"{ids[place]} is there twice, first in row {rows[place]}"
-        raise tally.error(reason, int(rows[place + 1]), "request_id")
+    place = twice[np.argmin(numbers[twice + 1])]
+    reason = f"{ids[place]} is there twice, first in row {numbers[place]}"
+    raise counts.error(reason, int(numbers[place + 1]), "request_id")
 
 
 def read_trace(
     path: Path, *, source: str = "", name: str = "", options: ReadOptions = ReadOptions()
-) -> tuple[Trace, Tally]:
-    """The whole trace in memory, and what was left out of it. TraceError as `open_trace`."""
-    file = Source(path, source)
-    with open_trace(file, options) as opened:
-        return to_trace(opened.batches(), name or stem(path.name)), opened.tally
+) -> tuple[Trace, ReadCounts]:
+    """The whole trace, and the counts of what was read and left out. TraceError as `open_trace`."""
+    opened = open_trace(TraceFile(path, source), options)
+    return to_trace(opened.batches(), name or stem(path.name)), opened.counts
 
 
 def to_trace(batches: Iterator[pa.RecordBatch], name: str) -> Trace:

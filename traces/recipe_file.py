@@ -1,22 +1,49 @@
-"""Recipes in YAML files, and the traces that they name."""
+"""Recipes as YAML files and the command line write them.
+
+    duration_s: 600                            # 600 unless max_requests is given, or all arrivals are a trace's
+    max_requests: 100000                       # at most so many, the first ones; no limit unless given
+    applications:                              # one or several; their requests are merged by time
+      - workload: conv                         # sizes of measured figures; or sizes_from: FILE, with joint: true
+        arrivals: gamma:rate=70,cv=2
+      - id: 1                                  # 0, 1, ... in order unless given
+        prompt: lognormal:mean=1024,sigma=0.8
+        output: gamma:mean=200,cv=1.1
+        arrivals: onoff:rate=5,on_s=10,off_s=60
+        batch_size: 1
+
+The command line of `generate` builds the same values from its options.
+"""
 
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Protocol
 
 import yaml
 
 from sim_core.errors import SpecError, TraceError
+from sim_core.section import Section
 from sim_core.trace import Trace
+from traces.arrivals.table import arrivals
+from traces.distributions.base import Distribution
+from traces.distributions.table import distribution
+from traces.distributions.trace import Empirical
 from traces.identity import file_identity
-from traces.policy_text import GivenTrace, Opener
-from traces.recipe import Recipe, parse
+from traces.pairs import Independent, Joint, Pairs
+from traces.policy_text import SIZES, Context, GivenTrace, Opener
+from traces.reader import TraceWarning
+from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Recipe, RequestStream
+from traces.sizes import workload_names
 from traces.time_unit import AUTO
 
 SUFFIX = ".yaml"
 MAX_BYTES = 1 << 20
+MAX_APPLICATIONS = 1000
+MAX_BATCH_SIZE = 1 << 20
+MAX_ID = 1_000_000_000
+SHORT = 0.99  # warn if a trace's times end before this share of the duration
 
 
 class ReadTrace(Protocol):
@@ -28,10 +55,10 @@ class ReadTrace(Protocol):
 def read_recipe(
     path: Path, read_trace: ReadTrace, *, source: str = "", confined: bool = True, time_unit: str = AUTO
 ) -> Recipe:
-    """What the file says. Files that it names are looked for beside it and, when `confined`, nowhere else.
+    """The recipe in a YAML file.
 
-    `time_unit` is that of the times in those files.
-    TraceError, with `source` (the path if empty), when it says nothing sensible.
+    Files that it names are looked for in its own folder and, when `confined`, nowhere else. `time_unit` is the unit of
+    the times in those files. TraceError, naming `source` (the path if empty), when the file holds no valid recipe.
     """
     source = source or str(path)
     try:
@@ -49,7 +76,7 @@ def read_recipe(
 
 
 def opener(folder: Path, read_trace: ReadTrace, *, confined: bool, time_unit: str = AUTO) -> Opener:
-    """Reads traces by their path from `folder`; a `confined` one below it alone. Each is read once."""
+    """A function that reads traces by their path from `folder` (only below it if `confined`), each once."""
     known: dict[str, GivenTrace] = {}
 
     def open_trace(name: str) -> GivenTrace:
@@ -74,10 +101,85 @@ def _path(folder: Path, name: str, confined: bool) -> Path:
     return path
 
 
-class _Strict(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would silently take the last, and values by reference.
+def parse(values: object, open_trace: Opener) -> Recipe:
+    """The recipe that these values, from YAML or the command line, describe. SpecError names the key that is wrong."""
+    top = Section(values, "")
+    top.only("duration_s", "max_requests", "applications")
+    applications = tuple(
+        _application(section, number, open_trace) for number, section in enumerate(top.sections("applications"))
+    )
+    if not 0 < len(applications) <= MAX_APPLICATIONS:
+        raise SpecError(f"must be from 1 to {MAX_APPLICATIONS} applications", key="applications")
+    ids = [application.application_id for application in applications]
+    for place, application_id in enumerate(ids):
+        if application_id in ids[:place]:
+            raise SpecError("is there twice", key=f"applications.{place}.id", value=application_id)
+    max_requests = top.integer("max_requests", 1) if top.has("max_requests") else None
+    recipe = Recipe(applications, _duration(top, applications), max_requests)
+    recipe.check_amount()
+    return recipe
 
-    A few lines of references to references can stand for more than memory holds.
+
+def _application(section: Section, number: int, open_trace: Opener) -> RequestStream:
+    section.only("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size")
+    application_id = section.integer("id", 0, number)
+    if application_id > MAX_ID:
+        raise section.error("id", f"must be at most {MAX_ID:,}")
+    process = arrivals(section.value("arrivals"), Context("", open_trace), section.path("arrivals"))
+    sizes = _sizes(section, open_trace)
+    batch_size = section.integer("batch_size", 1, 1)
+    if batch_size > MAX_BATCH_SIZE:
+        raise section.error("batch_size", f"must be at most {MAX_BATCH_SIZE:,}")
+    return RequestStream(application_id, process, sizes, batch_size)
+
+
+def _sizes(section: Section, open_trace: Opener) -> Pairs:
+    """`workload` or `sizes_from` give both sizes; `prompt` and `output` take precedence over them."""
+    sources = [key for key in ("workload", "sizes_from") if section.has(key)]
+    joint = section.value("joint") if section.has("joint") else False
+    if not isinstance(joint, bool):
+        raise section.error("joint", "must be true or false")
+    if len(sources) == 2:
+        raise section.error("sizes_from", "give workload or sizes_from, not both")
+    if joint:
+        if sources != ["sizes_from"] or any(section.has(size) for size in SIZES):
+            raise section.error("joint", "needs sizes_from, and neither prompt nor output")
+        return Joint(open_trace(str(section.value("sizes_from"))))
+    if not sources and not all(section.has(size) for size in SIZES):
+        raise SpecError("needs prompt and output, or workload, or sizes_from", key=section.path("prompt"))
+    return Independent(*(_size(section, size, sources, open_trace) for size in SIZES))
+
+
+def _size(section: Section, size: str, sources: list[str], open_trace: Opener) -> Distribution:
+    text = f"quantiles:workload={section.text('workload', workload_names())}" if sources == ["workload"] else ""
+    if not section.has(size) and not text:
+        return Empirical.of(open_trace(str(section.value("sizes_from"))), size)
+    text = section.value(size) if section.has(size) else text
+    return distribution(text, Context(size, open_trace), section.path(size))
+
+
+def _duration(top: Section, applications: tuple[RequestStream, ...]) -> float | None:
+    spans_s = [application.arrivals.span_s() for application in applications]
+    if not top.has("duration_s"):
+        ends = top.has("max_requests") or all(span_s is not None for span_s in spans_s)
+        return None if ends else DEFAULT_DURATION_S
+    duration_s = top.number("duration_s", 0.0, above=True)
+    if duration_s > MAX_DURATION_S:
+        raise top.error("duration_s", f"must be at most {MAX_DURATION_S:,.0f}")
+    for place, span_s in enumerate(spans_s):
+        if span_s is not None and span_s < SHORT * duration_s:
+            warnings.warn(
+                f"applications.{place}.arrivals: the trace's times end after {span_s:,.1f} s of {duration_s:,.1f} s",
+                TraceWarning,
+                stacklevel=3,
+            )
+    return duration_s
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses keys given twice, of which YAML would silently take the last, and references.
+
+    A few lines of references to references can stand for more values than memory holds.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:

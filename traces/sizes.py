@@ -12,6 +12,10 @@ from random import Random
 
 from sim_core.errors import TraceError, choices
 
+# How named workloads are written; traces.named reads such names.
+PREFIX = "rr_"
+FORM = "rr_WORKLOAD_RATE, rr_WORKLOAD_RATE_Nmin or rr_WORKLOAD_RATE_Ns, such as rr_conv_70, rr_code_0.5_2min"
+NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 FIGURES_DIR = Path(__file__).resolve().parent.parent / "data" / "workloads"
 COLUMNS = ["size", "tokens", "cumulative_probability"]
 

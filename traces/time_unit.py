@@ -68,7 +68,7 @@ def check_time_unit(name: object, key: str) -> None:
         raise TraceError(f"{key}={name!r}: unknown unit of time{choices(name, UNITS)}")
 
 
-def told(unit: str, times: Times, column: str, source: str) -> TimeUnit | None:
+def named_by_user(unit: str, times: Times, column: str, source: str) -> TimeUnit | None:
     """The unit that the user has named. None if it is what the layout's definition says anyway; TraceError if it
     cannot be meant."""
     if not times.unit:

@@ -1,10 +1,9 @@
-"""The trace that a run's configuration names: a written file, or else a recipe's or a named workload's.
-
-Those are made on the spot, once (traces.cache).
-"""
+"""The trace that a run's configuration names: a written file, a recipe, or a named workload. The latter two are
+generated when they are loaded."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,27 +13,25 @@ from typing import TYPE_CHECKING, Any
 from sim_core.errors import SpecError, TraceError, nearest
 from sim_core.section import Section
 from sim_core.trace import Trace
-from traces import named
-from traces.cache import cached
 from traces.identity import file_identity
 from traces.reader import TraceWarning, read_file
-from traces.sizes import workload_names
+from traces.sizes import FORM, NUMBER, PREFIX, workload_names
 from traces.time_unit import AUTO, UNITS, check_time_unit
 
 if TYPE_CHECKING:
     from traces.recipe import Recipe
 
-# In this order, the first that is there is read: what a person edits wins over what was converted from it.
+# The first that exists is read: a file that a person edits takes precedence over one converted from it.
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
 AT = "@"  # load@70: the recipe load.yaml at 70 requests a second
-LATEST_START_S = 1e11  # of a trace in Unix time; a larger number is no number of seconds
+LATEST_START_S = 1e11  # of a trace in Unix time; a larger number is not in seconds
 MAX_NAMES = 8  # of files, in an error
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRef:
-    """What a run's configuration says: trace.filename (no suffix), trace.dir, the run's seed, and trace.time_unit."""
+    """The trace that a configuration names: trace.filename (no suffix), trace.dir, the run's seed, trace.time_unit."""
 
     filename: str
     dir: str
@@ -43,24 +40,21 @@ class TraceRef:
 
 
 def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
-    """The trace that a resolved configuration names. SpecError for a name that is none, such as a number that a file
-    has without quotes."""
+    """The trace that a resolved configuration names. SpecError for a value that is no name, such as an unquoted
+    number."""
     section = Section(resolved, "").section("trace")
     unit = section.text("time_unit", UNITS) if section.has("time_unit") else AUTO
     return TraceRef(section.text("filename"), section.text("dir"), seed, unit)
 
 
 def identity(ref: TraceRef, root: Path) -> str:
-    """The content's identity as SHA-256 in hex, without reading rows or generating any.
+    """SHA-256 in hex of what decides the trace, computed without reading rows or generating any.
 
-    Over the bytes of a written file (and the unit of its times, where the format does not say it), or over what decides
-    a generated trace. Traces of one identity are equal.
-    TraceError when the reference names neither.
+    For a written file this is its bytes (and the unit of its times where the format leaves that open), for a generated
+    trace its recipe and seed. Equal identities mean equal traces. TraceError when `ref` names no trace.
     """
     path = find(ref, root)
-    if path is None:
-        return named.recipe_digest(_named(ref))
-    if path.suffix == RECIPE:
+    if path is None or path.suffix == RECIPE:
         return _recipe(ref, path).digest(ref.seed)
     try:
         return file_identity(path, source=_shown(ref, path), time_unit=ref.time_unit)
@@ -69,25 +63,18 @@ def identity(ref: TraceRef, root: Path) -> str:
 
 
 def load(ref: TraceRef, root: Path) -> Trace:
-    """The trace, sound and sorted. A written file wins over a recipe, and that over a named workload.
+    """The trace, checked and sorted. A written file takes precedence over a recipe, a recipe over a named workload.
 
-    `root` is where relative folders start.
-
-    The file may be in any format of traces.formats. Times are those of a run's clock (`Trace.on_run_clock`). TraceError
-    when it is missing or unsound; a TraceWarning when its rows had to be sorted or some were left out.
+    `root` is the folder that relative folders start from. The file may be in any format of traces.formats. Times are
+    those of a run's clock (`Trace.on_run_clock`). TraceError when the trace is missing or faulty; a TraceWarning when
+    rows had to be sorted or left out.
     """
-    return _as_it_is(ref, root).on_run_clock()
+    return _load(ref, find(ref, root)).on_run_clock()
 
 
-def _as_it_is(ref: TraceRef, root: Path) -> Trace:
-    path = find(ref, root)
-    name = ref.filename
-    if path is None:
-        spelled = _named(ref)
-        return cached(named.recipe_digest(spelled), name, lambda: named.generate(spelled, name))
-    if path.suffix == RECIPE:
-        recipe = _recipe(ref, path)
-        return cached(recipe.digest(ref.seed), name, lambda: recipe.generate(ref.seed, name))
+def _load(ref: TraceRef, path: Path | None) -> Trace:
+    if path is None or path.suffix == RECIPE:
+        return _recipe(ref, path).generate(ref.seed, ref.filename)
     _warn_of_newer_recipe(ref, path)
     trace = read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
     if ref.time_unit == AUTO and len(trace) and trace.first_arrival_s > LATEST_START_S:
@@ -99,34 +86,32 @@ def _as_it_is(ref: TraceRef, root: Path) -> Trace:
 def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
     recipe = path.with_name(PurePosixPath(ref.filename).name + RECIPE)
     if recipe.is_file() and recipe.stat().st_mtime > path.stat().st_mtime:
-        what = f"{_shown(ref, path)} is read; {recipe.name} beside it is newer and is not"
-        warnings.warn(what, TraceWarning, stacklevel=4)
+        text = f"{_shown(ref, path)} is read; {recipe.name} beside it is newer and is not"
+        warnings.warn(text, TraceWarning, stacklevel=4)
 
 
 def rate_per_s(ref: TraceRef, root: Path) -> float | None:
-    """Requests a second that a generated trace was asked for; None for a written one. TraceError as `load`."""
+    """The rate, requests a second, that a generated trace has by its recipe; None for a written one. TraceError as
+    `load`."""
     path = find(ref, root)
-    if path is None:
-        return _named(ref).rate_per_s
-    return _recipe(ref, path).rate_per_s if path.suffix == RECIPE else None
+    return _recipe(ref, path).rate_per_s if path is None or path.suffix == RECIPE else None
 
 
 def workload_name(ref: TraceRef, root: Path) -> str:
-    """What is served, whatever the rate and for how long: of a named workload `conv`, of a recipe its name, else the
-    file's. TraceError as `load`."""
+    """The workload's name without rate and duration: `conv` for a named one, else the recipe's or the file's name.
+    TraceError as `load`."""
     path = find(ref, root)
     if path is None:
-        return _named(ref).workload
+        _recipe(ref, None)  # checks the name
+        return ref.filename.removeprefix(PREFIX).partition("_")[0]
     recipe_name, at, _ = ref.filename.rpartition(AT)
-    return (
-        recipe_name
-        if path.suffix == RECIPE and at and path.name == f"{Path(recipe_name).name}{RECIPE}"
-        else ref.filename
-    )
+    at_rate = path.suffix == RECIPE and at and path.name == f"{Path(recipe_name).name}{RECIPE}"
+    return recipe_name if at_rate else ref.filename
 
 
 def find(ref: TraceRef, root: Path) -> Path | None:
-    """The written file or recipe, or None for a named workload. TraceError when it is neither, or leaves its folder."""
+    """The file or recipe that `ref` names; None for a named workload. TraceError if it is neither, or outside its
+    folder."""
     check_filename(ref.filename)
     check_time_unit(ref.time_unit, "trace.time_unit")
     try:
@@ -138,9 +123,9 @@ def find(ref: TraceRef, root: Path) -> Path | None:
         path = folder / f"{ref.filename.rpartition(AT)[0]}{RECIPE}"
         if AT in ref.filename and path.is_file():
             return path
-    except (OSError, RuntimeError) as error:  # a name too long, a folder closed to us, no home folder
+    except (OSError, RuntimeError) as error:  # such as a name too long, a forbidden folder, no home folder
         raise TraceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=_shown(ref)) from error
-    if ref.filename.startswith(named.PREFIX):
+    if ref.filename.startswith(PREFIX):
         return None
     raise TraceError(_missing(ref.filename, folder), source=_shown(ref))
 
@@ -156,22 +141,29 @@ def check_filename(filename: str) -> None:
         )
 
 
-def _recipe(ref: TraceRef, path: Path) -> Recipe:
-    from traces.recipe_file import read_recipe  # and YAML, which other traces do without
+def _recipe(ref: TraceRef, path: Path | None) -> Recipe:
+    """The recipe in the file `path`, at the rate that the reference names; without a path that of a named workload."""
+    if path is None:
+        return _named(ref)
+    from traces.recipe_file import read_recipe  # imports YAML, which other traces do not need
 
-    shown = str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
-    recipe = read_recipe(path, read_file, source=shown, time_unit=ref.time_unit)
+    source = str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
+    recipe = read_recipe(path, read_file, source=source, time_unit=ref.time_unit)
     if path.stem == PurePosixPath(ref.filename).name:
         return recipe
     rate = ref.filename.rpartition(AT)[2]
+    if not re.fullmatch(NUMBER, rate) or not float(rate):
+        reason = f"{rate!r} is not a rate in requests a second, such as 70"
+        raise TraceError(f"trace.filename={ref.filename!r}: {reason}", source=source)
     try:
-        return recipe.at_rate(named.read_rate(rate))
-    except (SpecError, ValueError) as error:
-        reason = error if isinstance(error, SpecError) else f"{rate!r} is not a rate in requests a second, such as 70"
-        raise TraceError(f"trace.filename={ref.filename!r}: {reason}", source=shown) from error
+        return recipe.at_rate(float(rate))
+    except SpecError as error:
+        raise TraceError(f"trace.filename={ref.filename!r}: {error}", source=source) from error
 
 
-def _named(ref: TraceRef) -> named.Recipe:
+def _named(ref: TraceRef) -> Recipe:
+    from traces import named  # imports the machinery of recipes, which written traces do not need
+
     if ref.time_unit not in (AUTO, "s"):
         reason = "the run makes this trace itself, in seconds; leave trace.time_unit out"
         raise TraceError(f"trace.time_unit={ref.time_unit}: {reason}", source=ref.filename)
@@ -182,21 +174,21 @@ def _named(ref: TraceRef) -> named.Recipe:
 
 
 def _shown(ref: TraceRef, path: Path | None = None) -> str:
-    # As the user wrote it: the project's own folder is nobody's business in a message or a stored result.
+    """The file's name as the user wrote it: messages and stored results do not tell where the project is."""
     suffix = SUFFIXES[0] if path is None else path.name.removeprefix(PurePosixPath(ref.filename).name)
     return str(Path(ref.dir) / f"{ref.filename}{suffix}")
 
 
 def _missing(filename: str, folder: Path) -> str:
     if not folder.is_dir():
-        return "no such file, nor its folder; named workloads need none: " + named.FORM
+        return f"no such file, nor its folder; named workloads need none: {FORM}"
     suffixes = (*SUFFIXES, RECIPE)
     files = sorted({p.name.removesuffix(s) for s in suffixes for p in folder.glob(f"*{s}")})
-    close = nearest(filename, [*files, *(f"{named.PREFIX}{workload}" for workload in workload_names())])
+    close = nearest(filename, [*files, *(f"{PREFIX}{workload}" for workload in workload_names())])
     for suffix in suffixes:
-        if filename.endswith(suffix) and filename.removesuffix(suffix) in files:  # the suffix was given too
+        if filename.endswith(suffix) and filename.removesuffix(suffix) in files:  # the user gave the suffix too
             close = filename.removesuffix(suffix)
     hint = f"; did you mean {close!r}?" if close else ""
     more = f" and {len(files) - MAX_NAMES} more" if len(files) > MAX_NAMES else ""
-    here = f" (files here: {', '.join(files[:MAX_NAMES])}{more})" if files else " (no trace files here)"
-    return f"no such file{hint}{here}; or a named workload: {named.FORM}"
+    files_text = f" (files here: {', '.join(files[:MAX_NAMES])}{more})" if files else " (no trace files here)"
+    return f"no such file{hint}{files_text}; or a named workload: {FORM}"

@@ -84,11 +84,16 @@ def _write_parquet(batches: Iterable[pa.RecordBatch], file: pa.PythonFile) -> in
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
+    """Tables of ROW_GROUP_ROWS rows, however many the batches have; the last one may be shorter."""
+    parts: list[pa.RecordBatch] = []
+    count = 0
     for batch in batches:
-        held.append(batch)
-        if sum(part.num_rows for part in held) >= ROW_GROUP_ROWS:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
+        while count + batch.num_rows >= ROW_GROUP_ROWS:
+            missing = ROW_GROUP_ROWS - count
+            yield pa.Table.from_batches([*parts, batch.slice(0, missing)])
+            parts, count, batch = [], 0, batch.slice(missing)
+        if batch.num_rows:
+            parts.append(batch)
+            count += batch.num_rows
+    if parts:
+        yield pa.Table.from_batches(parts)

@@ -162,7 +162,7 @@ class Builder:
             identity = workload.identity(ref, self._root)
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
-                about = int(recipe.rate_per_s * recipe.duration_s)
+                about = int(recipe.rate_per_s * (recipe.duration_s or 0.0))  # a named workload has a duration
                 told = workload.workload_name(ref, self._root)
                 self._sources[ref] = _Source(identity, told, rate_of_number(recipe.rate_per_s), about)
             else:

@@ -9,11 +9,11 @@ import pytest
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from traces.read_counts import ReadCounts
 from traces.reading import ReadOptions, read_trace
-from traces.tally import Tally
 
 
-def read(path: Path, **options: Any) -> tuple[Trace, Tally]:
+def read(path: Path, **options: Any) -> tuple[Trace, ReadCounts]:
     """The trace of a file, and what was counted on the way. `options` are those of `ReadOptions`."""
     return read_trace(path, source=path.name, name="t", options=ReadOptions(**options))
 

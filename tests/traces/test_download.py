@@ -18,7 +18,7 @@ import pytest
 from sim_core.errors import TraceError
 from traces import download as module
 from traces.__main__ import main
-from traces.catalogue import CATALOGUE, Published
+from traces.catalogue import Published, catalogue
 from traces.commands import download as command
 from traces.download import default_folder, download
 from traces.formats import FORMATS
@@ -38,6 +38,7 @@ class Publisher:
     status: int = 0
     etag: str = '"one"'
     silent_s: float = 0.0
+    redirect: str = ""
     asked: list[str] = field(default_factory=list)  # Range headers
 
     def file(self, **known: Any) -> Published:
@@ -71,6 +72,12 @@ def answer(handler: BaseHTTPRequestHandler, state: Publisher) -> None:
     state.asked.append(asked)
     if state.silent_s:
         threading.Event().wait(state.silent_s)
+    if state.redirect:
+        handler.send_response(302)
+        handler.send_header("Location", state.redirect)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return
     if state.status:
         handler.send_error(state.status)
         return
@@ -124,7 +131,7 @@ def test_a_broken_connection_is_resumed_where_it_broke(publisher: Publisher, tmp
 
 def test_a_connection_that_keeps_breaking_leaves_a_part_for_the_next_call(publisher: Publisher, tmp_path: Path) -> None:
     publisher.cut_after = [300_000] + [0] * 50
-    with pytest.raises(TraceError, match=r"test: the connection to 127\.0\.0\.1 broke .* 300,000 bytes are here"):
+    with pytest.raises(TraceError, match=r"test: the connection to 127\.0\.0\.1 broke .* goes on after 300,000 bytes"):
         download(publisher.file(), tmp_path)
     assert not (tmp_path / "t.csv").exists()
     publisher.cut_after = []
@@ -181,8 +188,23 @@ def test_without_a_network_it_says_which_workloads_need_none(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_redirect_to_another_scheme_is_not_followed(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.redirect = "https://127.0.0.1:9/t.csv"
+    with pytest.raises(TraceError, match=r"cannot be reached \(No connection adapters were found for 'https://"):
+        download(publisher.file(), tmp_path)
+    assert publisher.asked == [""]
+
+
+def test_more_bytes_than_the_known_size_are_not_waited_for(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.content = CONTENT * 5
+    seen: list[int] = []
+    with pytest.raises(TraceError, match=r"size is .*, not 5: other contents"):
+        download(publisher.file(size_bytes=5), tmp_path, lambda done, total: seen.append(done))
+    assert seen[-1] < len(publisher.content)
+
+
 def test_silence_is_not_waited_for(publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_ANSWER_S", 0.2)
+    monkeypatch.setattr(module, "TIMEOUTS_S", (0.2, 0.2))
     publisher.silent_s = 1.0
     begin = time.monotonic()
     with pytest.raises(TraceError, match=r"cannot be reached"):
@@ -197,10 +219,9 @@ def test_a_folder_that_cannot_be_is_one_line(publisher: Publisher, tmp_path: Pat
 
 
 def test_downloads_are_kept_in_the_cache_unless_said_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLM_CLUSTER_SIM_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "llm-cluster-sim" / "downloads"
-    monkeypatch.setenv("LLM_CLUSTER_SIM_CACHE", "off")
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
     with pytest.raises(TraceError, match="--dir"):
         default_folder()
 
@@ -212,7 +233,7 @@ def test_the_command_shows_the_licence_and_how_to_go_on(
     assert main(["download", "test", "--dir", str(tmp_path)]) == 0
     said = capsys.readouterr().err
     assert "Licence: CC0. To be cited: nobody" in said
-    assert "nothing to check it by; SHA-256 kept in t.csv.sha256" in said
+    assert "no checksum is known; SHA-256 kept in t.csv.sha256" in said
     assert f"python -m sim_core trace.dir={tmp_path} trace.filename=t" in said
 
 
@@ -224,13 +245,13 @@ def test_an_unknown_name_is_one_line_with_the_nearest(capsys: pytest.CaptureFixt
 def test_the_list_has_every_public_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["download"]) == 0
     shown = capsys.readouterr().out
-    assert all(file.name in shown for file in CATALOGUE)
+    assert all(file.name in shown for file in catalogue())
 
 
 def test_public_traces_come_safely_and_are_of_formats_that_are_known() -> None:
     formats = {known.about.name for known in FORMATS}
-    assert len({file.name for file in CATALOGUE}) == len({file.filename for file in CATALOGUE}) == len(CATALOGUE)
-    for file in CATALOGUE:
+    assert len({file.name for file in catalogue()}) == len({file.filename for file in catalogue()}) == len(catalogue())
+    for file in catalogue():
         assert file.url.startswith("https://")
         assert file.name.split("-")[0] in formats
         assert file.licence and file.cite

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sim_core.trace import Trace
-from tests.traces.format_samples import SAMPLES
+from tests.traces.examples import SAMPLES
 from traces.__main__ import main
 from traces.reader import read_file
 from traces.writing import write_trace

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from traces.__main__ import main
-from traces.named import generate, parse
+from traces.named import parse
 from traces.reading import read_trace
-from traces.recipe import parse as parse_recipe
 from traces.recipe_file import opener
+from traces.recipe_file import parse as parse_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "traces" / "samples" / "test_trace.csv")
@@ -45,7 +45,7 @@ def test_options_make_what_a_recipe_of_the_same_makes() -> None:
 
 def test_a_workload_with_poisson_arrivals_is_the_named_one() -> None:
     assert main(["generate", "--workload", "conv", "--arrivals", "poisson:rate=20", *SHORT, "--out", "a.csv"]) == 0
-    assert made("a.csv") == generate(parse("rr_conv_20_20s", 3), "x")
+    assert made("a.csv") == parse("rr_conv_20_20s", 3).generate(3, "x")
 
 
 def test_applications_are_mixed() -> None:
@@ -54,7 +54,7 @@ def test_applications_are_mixed() -> None:
     assert main(["generate", *texts, *SHORT, "--out", "a.parquet"]) == 0
     trace, _ = read_trace(Path("a.parquet"))
     assert set(trace.application_id) == {0, 4}
-    alone = generate(parse("rr_conv_20_20s", 3), "x")
+    alone = parse("rr_conv_20_20s", 3).generate(3, "x")
     assert [p for p, a in zip(trace.prompt_tokens, trace.application_id, strict=True) if a == 0] == list(
         alone.prompt_tokens
     )
@@ -78,7 +78,7 @@ def test_sizes_and_times_come_from_a_trace() -> None:
 def test_a_recipe_is_made_with_the_seed_given(capsys: pytest.CaptureFixture[str]) -> None:
     Path("load.yaml").write_text("duration_s: 20\napplications: [{workload: conv, arrivals: 'poisson:rate=20'}]\n")
     assert main(["generate", "load.yaml", "--seed", "3"]) == 0
-    expected = generate(parse("rr_conv_20_20s", 3), "x")
+    expected = parse("rr_conv_20_20s", 3).generate(3, "x")
     assert made("load.csv") == expected
     assert f"{len(expected)} requests in load.csv" in capsys.readouterr().err
     assert main(["describe", "load.yaml", "--seed", "3", "--json"]) == 0
@@ -90,7 +90,7 @@ def test_a_rate_presses_all_applications_alike(capsys: pytest.CaptureFixture[str
     assert main(["generate", "load.yaml", "--rate", "20", "--seed", "3"]) == 0
     options = ["--workload", "conv", "--arrivals", "poisson:rate=1", "--rate", "20", *SHORT]
     assert main(["generate", *options, "--out", "same.csv"]) == 0
-    assert made("load.csv") == made("same.csv") == generate(parse("rr_conv_20_20s", 3), "x")
+    assert made("load.csv") == made("same.csv") == parse("rr_conv_20_20s", 3).generate(3, "x")
     for rate in ("0", "-1", "nan", "1e99"):
         assert main(["generate", "load.yaml", "--rate", rate, "--out", "x.csv"]) == 2
         assert "--rate=" in capsys.readouterr().err
@@ -105,7 +105,7 @@ def test_several_names_go_into_a_folder() -> None:
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst", "a.parquet"])
 def test_the_name_says_how_the_file_is_packed(name: str) -> None:
     assert main(["generate", "rr_conv_5_30s", "--out", name]) == 0
-    assert made(name) == generate(parse("rr_conv_5_30s", 0), "x")
+    assert made(name) == parse("rr_conv_5_30s", 0).generate(0, "x")
 
 
 @pytest.mark.parametrize(

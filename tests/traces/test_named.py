@@ -6,7 +6,8 @@ import math
 import random
 import subprocess
 import sys
-from itertools import pairwise
+from array import array
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -17,28 +18,39 @@ from sim_core.errors import TraceError
 from sim_core.rng import Streams
 from sim_core.trace import Trace
 from tests.traces.other_processes import printed
-from traces.named import MAX_REQUESTS, Recipe, generate, parse, poisson_arrivals, recipe_digest
+from traces.arrivals.base import NS_PER_S
+from traces.arrivals.poisson import Poisson
+from traces.named import parse, spelled
+from traces.recipe import MAX_REQUESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def make(name: str, seed: int = 0) -> Trace:
-    return generate(parse(name, seed), name)
+    return parse(name, seed).generate(seed, name)
+
+
+def poisson_arrivals(stream: random.Random, rate_per_s: float, duration_s: float) -> array[float]:
+    """Times of arrival in seconds, before the end of the duration."""
+    times_ns = takewhile(lambda time_ns: time_ns < duration_s * NS_PER_S, Poisson(rate_per_s).times_ns(stream))
+    return array("d", [time_ns / NS_PER_S for time_ns in times_ns])
 
 
 @pytest.mark.parametrize(
-    ("name", "recipe"),
+    ("name", "meaning"),
     [
-        ("rr_code_70", Recipe("code", 70.0, 600.0, 5)),
-        ("rr_conv_0.5", Recipe("conv", 0.5, 600.0, 5)),
-        ("rr_conv_70_2min", Recipe("conv", 70.0, 120.0, 5)),
-        ("rr_code_20_30s", Recipe("code", 20.0, 30.0, 5)),
-        ("rr_code_20_0.5min", Recipe("code", 20.0, 30.0, 5)),
-        ("rr_conv_70.5_90s", Recipe("conv", 70.5, 90.0, 5)),
+        ("rr_code_70", ("code", 70.0, 600.0)),
+        ("rr_conv_0.5", ("conv", 0.5, 600.0)),
+        ("rr_conv_70_2min", ("conv", 70.0, 120.0)),
+        ("rr_code_20_30s", ("code", 20.0, 30.0)),
+        ("rr_code_20_0.5min", ("code", 20.0, 30.0)),
+        ("rr_conv_70.5_90s", ("conv", 70.5, 90.0)),
     ],
 )
-def test_a_name_says_workload_rate_and_duration(name: str, recipe: Recipe) -> None:
-    assert parse(name, 5) == recipe
+def test_a_name_says_workload_rate_and_duration(name: str, meaning: tuple[str, float, float]) -> None:
+    assert spelled(name) == meaning
+    recipe = parse(name, 5)
+    assert (recipe.rate_per_s, recipe.duration_s) == meaning[1:]
 
 
 @pytest.mark.parametrize(
@@ -206,18 +218,17 @@ def test_version_1_of_the_generator_makes_this_trace() -> None:
 
 def test_other_processes_make_the_same_bytes_whatever_their_hash_seed() -> None:
     program = (
-        "from traces.named import *; r = parse('rr_code_30_1min', 11);"
-        "print(generate(r, 'x').digest(), recipe_digest(r))"
+        "from traces.named import *; r = parse('rr_code_30_1min', 11);print(r.generate(11, 'x').digest(), r.digest(11))"
     )
     recipe = parse("rr_code_30_1min", 11)
-    expected = f"{generate(recipe, 'x').digest()} {recipe_digest(recipe)}"
+    expected = f"{recipe.generate(11, 'x').digest()} {recipe.digest(11)}"
     for hash_seed in ("0", "1", "4242"):
         assert printed(program, hash_seed).strip() == expected
 
 
 def test_generating_needs_nothing_but_the_standard_library() -> None:
     program = (
-        "import sys; from traces.named import *; generate(parse('rr_conv_2', 0), 'x');"
+        "import sys; from traces.named import *; parse('rr_conv_2', 0).generate(0, 'x');"
         "print(sorted({'numpy', 'pandas', 'scipy', 'pyarrow'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -225,21 +236,15 @@ def test_generating_needs_nothing_but_the_standard_library() -> None:
 
 
 def test_each_part_of_a_recipe_counts_in_its_digest(tmp_path: Path) -> None:
-    recipes = [
-        Recipe("conv", 70.0, 600.0, 0),
-        Recipe("code", 70.0, 600.0, 0),
-        Recipe("conv", 70.5, 600.0, 0),
-        Recipe("conv", 70.0, 601.0, 0),
-        Recipe("conv", 70.0, 600.0, 1),
-    ]
-    digests = [recipe_digest(recipe) for recipe in recipes]
+    named = [("rr_conv_70", 0), ("rr_code_70", 0), ("rr_conv_70.5", 0), ("rr_conv_70_601s", 0), ("rr_conv_70", 1)]
+    digests = [parse(name, seed).digest(seed) for name, seed in named]
     (tmp_path / "conv.csv").write_text(
         "size,tokens,cumulative_probability\nprompt,0,0\nprompt,9,1\noutput,0,0\noutput,9,1\n"
     )
-    digests.append(recipe_digest(recipes[0], tmp_path))
+    digests.append(parse("rr_conv_70", 0, tmp_path).digest(0))
     assert len(set(digests)) == len(digests)
 
 
 def test_spellings_of_one_recipe_have_one_digest() -> None:
     spellings = ("rr_conv_70", "rr_conv_70.0", "rr_conv_070_10min", "rr_conv_70_600s")
-    assert len({recipe_digest(parse(name, 0)) for name in spellings}) == 1
+    assert len({parse(name, 0).digest(0) for name in spellings}) == 1

@@ -25,10 +25,10 @@ SOUND = st.tuples(st.floats(0, 50), st.integers(1, 9000), st.integers(1, 900))
 def full(path: Path) -> tuple[object, bool]:
     """What the reader of everything makes of a file, and whether it had anything to put right."""
     try:
-        trace, tally = read_trace(path, name="t", options=ReadOptions("splitwise"))
+        trace, counts = read_trace(path, name="t", options=ReadOptions("splitwise"))
     except TraceError as error:
         return str(error), False
-    return trace, not list(tally.lines())
+    return trace, not list(counts.lines())
 
 
 @settings(deadline=None, max_examples=300)

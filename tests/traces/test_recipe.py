@@ -18,12 +18,10 @@ from sim_core.errors import SpecError, TraceError
 from tests.traces.arrivals.test_conformance import TEXTS as PROCESSES
 from tests.traces.distributions.test_conformance import TEXTS as SIZES
 from traces import TraceRef, identity, load, read_csv, write_csv
-from traces.named import generate as generate_named
 from traces.named import parse as parse_name
-from traces.named import recipe_digest
 from traces.reader import TraceWarning
-from traces.recipe import RECIPE_VERSION, Recipe, parse
-from traces.recipe_file import opener, read_recipe
+from traces.recipe import RECIPE_VERSION, Recipe
+from traces.recipe_file import opener, parse, read_recipe
 from traces.workload import rate_per_s
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +96,7 @@ def given(tmp_path: Path) -> Path:
 
 
 def test_a_workload_with_poisson_arrivals_is_the_named_one() -> None:
-    named = generate_named(parse_name("rr_conv_20_1min", 7), "x")
+    named = parse_name("rr_conv_20_1min", 7).generate(7, "x")
     assert make(CONV, duration_s=60).generate(7, "x") == named
 
 
@@ -161,7 +159,7 @@ def test_the_same_two_applications_do_not_come_together() -> None:
 
 def test_prompt_and_output_stand_before_a_workload() -> None:
     trace = make({**CONV, "output": "constant:tokens=3"}, duration_s=60).generate(7, "x")
-    assert trace.prompt_tokens == generate_named(parse_name("rr_conv_20_1min", 7), "x").prompt_tokens
+    assert trace.prompt_tokens == parse_name("rr_conv_20_1min", 7).generate(7, "x").prompt_tokens
     assert set(trace.output_tokens) == {3}
 
 
@@ -344,7 +342,7 @@ def test_a_recipe_wins_over_the_named_workload_of_its_name(tmp_path: Path) -> No
         "applications: [{workload: code, arrivals: 'poisson:rate=50'}]\nduration_s: 60\n"
     )
     assert identity(ref, Path()) != named
-    assert load(ref, Path()) == generate_named(parse_name("rr_code_50_1min", 0), "rr_conv_50_1min")
+    assert load(ref, Path()) == parse_name("rr_code_50_1min", 0).generate(0, "rr_conv_50_1min")
 
 
 def test_a_bad_recipe_of_a_run_is_named_as_the_configuration_names_it(tmp_path: Path) -> None:
@@ -357,14 +355,14 @@ def test_a_bad_recipe_of_a_run_is_named_as_the_configuration_names_it(tmp_path: 
 
 
 def test_version_1_of_the_recipes_makes_these_traces() -> None:
-    # When this fails on purpose, RECIPE_VERSION has to go up: stored results, and kept traces, are found by it.
+    # When this fails on purpose, RECIPE_VERSION has to go up: stored results are found by it.
     assert RECIPE_VERSION == 1
     trace = make(*RECORDED, duration_s=20).generate(7, "x")
     assert trace.digest() == "5c6348261d405ce1486371552a962b7cb29ce3ef6dae130edb9dc9e0aeee9e8e"
 
 
 def test_a_recipe_has_a_digest_of_its_own_kind() -> None:
-    assert make(CONV).digest(0) != recipe_digest(parse_name("rr_conv_20", 0))
+    assert make(CONV).digest(0) != parse_name("rr_conv_20", 0).digest(0)
 
 
 def test_a_mathematical_library_that_errs_in_the_last_bit_makes_the_same_traces() -> None:

@@ -15,7 +15,7 @@ from matplotlib.image import imread
 from sim_core.trace import Trace
 from traces.describe import overview
 from traces.picture import draw
-from traces.recipe import parse
+from traces.recipe_file import parse
 from traces.statistics import BIN_WIDTHS_S, bin_width, describe, sparkline
 
 

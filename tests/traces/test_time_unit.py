@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from tests.traces.format_samples import SAMPLES
+from tests.traces.examples import SAMPLES
 from tests.traces.reads import read, refusal
 from traces import TraceRef, identity, load
 from traces.__main__ import main
 from traces.formats import FORMATS, by_name
+from traces.read_counts import ReadCounts
 from traces.reader import TraceNote, TraceWarning, read_csv, read_file
 from traces.recipe_file import read_recipe
-from traces.tally import Tally
 from traces.time_unit import DECIMALS, MIN_REQUESTS, UNIT_NS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,9 +41,9 @@ def jsonl(path: Path, times: list[object], **more: object) -> Path:
     return path
 
 
-def unit(tally: Tally) -> str:
-    assert tally.time_unit
-    return tally.time_unit.unit
+def unit(counts: ReadCounts) -> str:
+    assert counts.time_unit
+    return counts.time_unit.unit
 
 
 # 5 requests a second in milliseconds, and the same in others
@@ -84,14 +84,14 @@ IN_MS = [200 * n for n in range(MIN_REQUESTS)]
 def test_the_unit_is_found_out_where_the_file_shows_it(
     times: list[object], more: dict[str, object], found: str, tmp_path: Path
 ) -> None:
-    trace, tally = read(jsonl(tmp_path / "t.jsonl", times, **more))
-    assert unit(tally) == found
+    trace, counts = read(jsonl(tmp_path / "t.jsonl", times, **more))
+    assert unit(counts) == found
     exact = [Decimal(str(time).strip('"')) for time in times]
     ticks = Decimal(UNIT_NS[found]) / 10**9
     expected = [float((time - exact[0]) * ticks) for time in exact]
     assert trace.arrival_s.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-9)
-    assert tally.lines() == []
-    assert len(tally.notes()) == 1
+    assert counts.lines() == []
+    assert len(counts.notes()) == 1
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_the_unit_is_asked_for_with_both_readings_where_the_file_does_not_show_i
     assert text.startswith("t.jsonl, column timestamp: the unit of these times is not clear: in ")
     assert all(f"--time-unit {one}" in text and f"trace.time_unit={one}" in text for one in units)
     for one in units:
-        trace, tally = read(path, time_unit=one)
-        assert tally.time_unit and tally.time_unit.text().endswith("(as told)")
+        trace, counts = read(path, time_unit=one)
+        assert counts.time_unit and counts.time_unit.text().endswith("(as told)")
         assert len(trace) == len(times)
 
 
@@ -141,8 +141,8 @@ def test_what_the_unit_was_found_out_by_is_said(tmp_path: Path) -> None:
         "milliseconds (every unit gives the same trace: all requests arrive at once)": ([3, 3], {}),
     }
     for reason, (times, more) in reasons.items():
-        tally = read(jsonl(tmp_path / "t.jsonl", list(times), **more))[1]  # type: ignore[arg-type]
-        assert tally.notes() == [f"t.jsonl: time unit: {reason}"]
+        counts = read(jsonl(tmp_path / "t.jsonl", list(times), **more))[1]  # type: ignore[arg-type]
+        assert counts.notes() == [f"t.jsonl: time unit: {reason}"]
 
 
 @settings(deadline=None, max_examples=60)
@@ -192,9 +192,9 @@ def test_fractions_of_every_unit_are_read_to_the_nanosecond(tmp_path: Path) -> N
 def test_times_told_in_another_unit_are_read_exactly_from_text(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\n68.3,1,1\n1e3,1,1\n 2000,1,1\n")
-    trace, tally = read(path, time_unit="ms")
+    trace, counts = read(path, time_unit="ms")
     assert trace.arrival_s.tolist() == [0.0, 0.0683, 1.0, 2.0]
-    assert tally.notes() == ["t.csv: time unit: milliseconds (as told)"]
+    assert counts.notes() == ["t.csv: time unit: milliseconds (as told)"]
     path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\n-3,1,1\n")
     assert refusal(path, time_unit="ms") == (
         "t.csv, row 2, column arrived_at: '-3' is negative; times are milliseconds from 0 on"
@@ -206,8 +206,8 @@ def test_a_format_says_its_unit_or_that_it_has_none(name: str, tmp_path: Path) -
     path = tmp_path / "t"
     path.write_bytes(SAMPLES[name].content)
     times = by_name(name).about.times
-    plain, tally = read(path)
-    assert (tally.time_unit is not None) == times.varies
+    plain, counts = read(path)
+    assert (counts.time_unit is not None) == times.varies
     for one in UNIT_NS:
         if not times.unit:
             assert "holds times of day, which have no unit" in refusal(path, time_unit=one)

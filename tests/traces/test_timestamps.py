@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from traces.cells import BadCell
-from traces.formats.timestamps import nanoseconds
+from traces.formats.timestamps import nanoseconds, nanoseconds_of
 from traces.reading import exact_seconds
 
 moments = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
@@ -34,6 +35,9 @@ def spelt(moment: datetime, digits: int, zone: str, separator: str) -> tuple[str
 def test_times_are_exact_in_any_mixture_of_spellings(parts: list[tuple[datetime, int, str, str]]) -> None:
     texts, wanted = zip(*(spelt(*part) for part in parts), strict=True)
     assert nanoseconds(texts).tolist() == list(wanted)
+    column = nanoseconds_of(pa.array(texts))  # a column has zones everywhere or nowhere
+    mixed = len({bool(zone) for _, _, zone, _ in parts}) > 1
+    assert column is None if mixed else column.tolist() == list(wanted)
 
 
 @pytest.mark.parametrize(

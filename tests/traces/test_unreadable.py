@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.traces.format_samples import SAMPLES
+from tests.traces.examples import SAMPLES
 from tests.traces.reads import refusal
 from traces.__main__ import main
 from traces.reading import read_trace

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
-from tests.traces.format_samples import SAMPLES
+from tests.traces.examples import SAMPLES
 from traces import TraceRef, TraceWarning, identity, load, read_csv, write_csv
 from traces.workload import SUFFIXES, check_filename
 from traces.writing import write_trace

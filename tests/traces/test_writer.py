@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces import read_csv, write_csv, writer
-from traces.named import generate, parse
+from traces.named import parse
 
-TRACE = generate(parse("rr_conv_2_30s", 0), "rr_conv_2_30s")
+TRACE = parse("rr_conv_2_30s", 0).generate(0, "rr_conv_2_30s")
 whole = st.integers(1, 2**63 - 1)
 
 
@@ -79,7 +79,7 @@ def test_a_folder_that_does_not_exist_is_an_error_of_ours(tmp_path: Path) -> Non
 
 
 def test_a_name_that_ends_in_gz_gives_a_compressed_file_that_reads_back(tmp_path: Path) -> None:
-    trace = generate(parse("rr_code_2_20s", 0), "rr_code_2_20s")
+    trace = parse("rr_code_2_20s", 0).generate(0, "rr_code_2_20s")
     write_csv(trace, tmp_path / "a.csv.gz")
     write_csv(trace, tmp_path / "b.csv.gz")
     assert (tmp_path / "a.csv.gz").read_bytes()[:2] == b"\x1f\x8b"

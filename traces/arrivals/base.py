@@ -1,7 +1,7 @@
-"""What an arrival process is: times without end, in whole nanoseconds.
+"""The base class of arrival processes: endless times of arrival, in whole nanoseconds.
 
-Whole, because mathematical libraries may differ in the last bits of a logarithm; what is random becomes whole
-nanoseconds (or billionths) before it is added up, and adding is exact or the same on all machines.
+Mathematical libraries may differ in the last bits of a logarithm. So each random number is rounded to whole nanoseconds
+(or billionths) before it is added up, and sums are the same on all machines.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from math import log
 from random import Random
 from typing import ClassVar, Self
 
 from sim_core.section import Section
-from traces.named import RATES_PER_S
 from traces.policy_text import Context, number_between
 
+NS_PER_S = 1_000_000_000
+RATES_PER_S = (1e-6, 1e6)  # beyond them nanoseconds are too coarse, or too many, to separate arrivals
 SHORTEST_S, LONGEST_S = 1e-3, 1e9
 
 
 @dataclass(frozen=True)
-class Arrivals(ABC):
-    """`name` is how texts call it, `form` how its parameters are written."""
+class ArrivalProcess(ABC):
+    """`name` is its name in texts, `form` shows how its parameters are written."""
 
     name: ClassVar[str]
     form: ClassVar[str]
-    rate_per_s: float  # in the long run
+    rate_per_s: float  # over a long time
 
     @abstractmethod
     def times_ns(self, stream: Random) -> Iterator[int]:
@@ -34,14 +36,14 @@ class Arrivals(ABC):
     @classmethod
     @abstractmethod
     def from_section(cls, section: Section, context: Context) -> Self:
-        """From its parameters; SpecError when one is out of range."""
+        """The process with these parameters. SpecError when one is out of range."""
 
     def span_s(self) -> float | None:
-        """When the times end of themselves; None: never."""
+        """When the times end by themselves, in seconds; None: never."""
         return None
 
     def at_rate(self, rate_per_s: float) -> Self:
-        """The same kind of arrivals at another rate: as uneven, and its bursts and days as long, as they were."""
+        """The process at another rate. Its unevenness and the lengths of its bursts and periods stay the same."""
         return replace(self, rate_per_s=rate_per_s)
 
     def peak_per_s(self) -> float:
@@ -49,11 +51,11 @@ class Arrivals(ABC):
         return self.rate_per_s
 
     def steps_per_s(self) -> float:
-        """How much work a second of the times is: requests, and whatever else has to be drawn."""
+        """Upper bound of random draws per simulated second; limits how long generation may take."""
         return self.rate_per_s
 
     def facts(self) -> object:
-        """All that decides the times, for a digest: values that JSON has."""
+        """Everything that decides the times, for a digest, as values that JSON can hold."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {"arrivals": self.name, **values}
 
@@ -66,3 +68,11 @@ def rate(section: Section, key: str = "rate") -> float:
 def length(section: Section, key: str, default: float | None = None) -> float:
     """A length of time in seconds."""
     return number_between(section, key, SHORTEST_S, LONGEST_S, default)
+
+
+def exponential_ns(stream: Random, rate_per_s: float) -> Iterator[int]:
+    """Endless independent exponential gaps in nanoseconds, one draw each."""
+    # Rounded to whole nanoseconds: C libraries may differ in the last bit of log(), 13 digits further down.
+    draw, scale = stream.random, -NS_PER_S / rate_per_s
+    while True:
+        yield int(log(1.0 - draw()) * scale + 0.5)

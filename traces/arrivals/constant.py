@@ -1,4 +1,4 @@
-"""Arrivals at equal distances, the first at 0."""
+"""ArrivalProcess at equal distances, the first at 0."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from itertools import count
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, rate
-from traces.named import NS_PER_S
+from traces.arrivals.base import NS_PER_S, ArrivalProcess, rate
 from traces.policy_text import Context
 
 
 @dataclass(frozen=True)
-class Constant(Arrivals):
+class Constant(ArrivalProcess):
     """`rate` requests a second; request n comes at n / rate, to the nearest nanosecond."""
 
     name = "constant"

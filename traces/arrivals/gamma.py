@@ -9,15 +9,14 @@ from math import cos, log, pi, sqrt
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, rate
-from traces.named import NS_PER_S
+from traces.arrivals.base import NS_PER_S, ArrivalProcess, rate
 from traces.policy_text import Context, zero_or_between
 
 CV = (0.01, 30.0)
 
 
 @dataclass(frozen=True)
-class Gamma(Arrivals):
+class Gamma(ArrivalProcess):
     """`rate` requests a second; `cv`, the gaps' standard deviation over their mean (1: Poisson; 0: equal gaps).
 
     The process has been going on before 0: the first gap is what is left of one, so that every second has the same

@@ -8,15 +8,14 @@ from itertools import accumulate
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals, length, rate
-from traces.named import exponential_ns
+from traces.arrivals.base import LONGEST_S, SHORTEST_S, ArrivalProcess, exponential_ns, length, rate
 from traces.policy_text import Context, zero_or_between
 
 MIN_QUIET = 1e-6
 
 
 @dataclass(frozen=True)
-class OnOff(Arrivals):
+class OnOff(ArrivalProcess):
     """`rate` requests a second over all; on and off for exponential times of mean `on_s` and `off_s` seconds.
 
     `quiet` is the rate while off as a share of that while on. The source has been going on before 0. With `off_s` 0 it

@@ -8,13 +8,12 @@ from itertools import cycle
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import LONGEST_S, SHORTEST_S, Arrivals
-from traces.named import NS_PER_S, RATES_PER_S, exponential_ns
+from traces.arrivals.base import LONGEST_S, NS_PER_S, RATES_PER_S, SHORTEST_S, ArrivalProcess, exponential_ns
 from traces.policy_text import Context, numbers
 
 
 @dataclass(frozen=True)
-class Piecewise(Arrivals):
+class Piecewise(ArrivalProcess):
     """`rates` requests a second for `seconds` each; after the last the first comes again."""
 
     name = "piecewise"

@@ -8,13 +8,12 @@ from itertools import accumulate
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, rate
-from traces.named import exponential_ns
+from traces.arrivals.base import ArrivalProcess, exponential_ns, rate
 from traces.policy_text import Context
 
 
 @dataclass(frozen=True)
-class Poisson(Arrivals):
+class Poisson(ArrivalProcess):
     """`rate` requests a second."""
 
     name = "poisson"

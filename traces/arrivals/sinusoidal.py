@@ -9,15 +9,14 @@ from math import cos, pi
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import Arrivals, length, rate
-from traces.named import NS_PER_S, exponential_ns
+from traces.arrivals.base import NS_PER_S, ArrivalProcess, exponential_ns, length, rate
 from traces.policy_text import Context, number_between
 
 DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
-class Sinusoidal(Arrivals):
+class Sinusoidal(ArrivalProcess):
     """rate × (1 + amplitude × cos(2π (t − peak_s) / period_s)) requests a second, at t seconds.
 
     `rate` is the mean over a period (a day unless `period_s` says otherwise), `amplitude` 0 to 1. The peak is a

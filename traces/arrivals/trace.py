@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from sim_core.section import Section
-from traces.arrivals.base import LONGEST_S, Arrivals, rate
-from traces.named import NS_PER_S, RATES_PER_S
+from traces.arrivals.base import LONGEST_S, NS_PER_S, RATES_PER_S, ArrivalProcess, rate
 from traces.policy_text import Context, file_name
 
 
 @dataclass(frozen=True)
-class Given(Arrivals):
+class Given(ArrivalProcess):
     """Those of `file` from its first arrival on, which comes at 0; n requests at `rate` span (n − 1) / rate seconds.
 
     Without `rate` they keep their distances. They end with the file.

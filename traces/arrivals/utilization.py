@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim_core.section import Section
-from traces.arrivals.base import length
+from traces.arrivals.base import RATES_PER_S, length
 from traces.arrivals.poisson import Poisson
-from traces.named import RATES_PER_S
 from traces.policy_text import Context, number_between
 
 

@@ -1,4 +1,4 @@
-"""`python -m traces describe`: what a trace asks of a cluster."""
+"""`python -m traces describe`: shows what a trace asks of a cluster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.console import Console
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
-from traces.commands.arguments import Subparsers, open_trace, seed
-from traces.commands.reading import add_reading, reading, say
+from traces.commands.arguments import Subparsers, add_command, open_trace, seed
+from traces.commands.reading import add_reading, read_with_progress, say
 from traces.reader import read_file, warn
 from traces.recipe_file import SUFFIX, read_recipe
 from traces.time_unit import TimeUnit
@@ -27,21 +27,21 @@ EXAMPLES = """examples:
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `describe`."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
+        run,
         "describe",
-        help="counts, rates over time, sizes and burstiness of a trace, as tables, JSON or a picture",
-        description="Says what a trace asks of a cluster: how many requests and tokens come when, how unevenly, "
-        "and how large they are.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "show counts, rates over time, sizes and burstiness of a trace, as tables, JSON or a picture",
+        "Shows what a trace asks of a cluster: requests and tokens over time, how unevenly they come, and their sizes.",
+        EXAMPLES,
     )
-    parser.add_argument("trace", metavar="TRACE", help="a workload's name, a file of any format, a recipe, or a sample")
-    parser.add_argument("--seed", type=seed, default=0, help="of a named workload or recipe; default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--bins", type=int, default=12, metavar="N", help="stretches of time; default: %(default)s")
-    parser.add_argument("--png", metavar="FILE", help="draw arrivals and sizes (replaces FILE)")
+    add = parser.add_argument
+    add("trace", metavar="TRACE", help="a workload's name, a file of any format, a recipe, or a sample")
+    add("--seed", type=seed, default=0, help="seed of a named workload or recipe; default: %(default)s")
+    add("--json", action="store_true", help="print JSON instead of tables")
+    add("--bins", type=int, default=12, metavar="N", help="number of time intervals in the table; default: %(default)s")
+    add("--png", metavar="FILE", help="draw arrivals and sizes into FILE, which is replaced")
     add_reading(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     if options.bins < 1 or options.bins > 10_000:
         raise TraceError(f"--bins {options.bins}: must be from 1 to 10,000")
     if options.png and (Path(options.png).is_dir() or not Path(options.png).parent.is_dir()):
-        raise TraceError("cannot be written: must be a file in a folder that is there", source=options.png)
+        raise TraceError("cannot be written: must be a file in an existing folder", source=options.png)
     read, unit = _read(options)
     trace = read.on_run_clock()
     from traces import describe, statistics  # NumPy, which errors in arguments do without
@@ -80,9 +80,9 @@ def _read(options: argparse.Namespace) -> tuple[Trace, TimeUnit | None]:
     if path.suffix == SUFFIX:
         recipe = read_recipe(path, read_file, confined=False, time_unit=options.time_unit)
         return recipe.generate(options.seed, path.stem), None
-    with reading(options, options.trace, None) as opened:
-        from traces.reading import stem, to_trace
+    opened = read_with_progress(options, options.trace)
+    from traces.reading import stem, to_trace
 
-        trace = to_trace(opened.batches(), stem(path.name))
-        warn(opened.tally, notes=False)
-    return trace, opened.tally.time_unit
+    trace = to_trace(opened.batches(), stem(path.name))
+    warn(opened.counts, notes=False)
+    return trace, opened.counts.time_unit

@@ -1,4 +1,4 @@
-"""`python -m traces download`: public traces, from their publishers."""
+"""`python -m traces download`: downloads public traces from their publishers."""
 
 from __future__ import annotations
 
@@ -9,38 +9,36 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from traces.catalogue import CATALOGUE, published
-from traces.commands.arguments import Subparsers
+from traces.catalogue import catalogue, published
+from traces.commands.arguments import Subparsers, add_command
 from traces.commands.reading import say
 from traces.download import default_folder, download
 
+DESCRIPTION = """
+Downloads a public trace into llm-cluster-sim/downloads in your cache folder ($XDG_CACHE_HOME or ~/.cache), resumes a
+download that was cut, and checks the contents.
+"""
 EXAMPLES = """examples:
-  python -m traces download                           what there is, and under which licences
+  python -m traces download                           list the public traces and their licences
   python -m traces download azure2023-conv
-  python -m traces download azure2024-conv --dir big  resumed when it was cut
+  python -m traces download azure2024-conv --dir big  resumes a download that was cut
 """
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `download`."""
-    parser = subparsers.add_parser(
-        "download",
-        help="public traces from their publishers",
-        description="Fetches a public trace into a folder of your cache ($LLM_CLUSTER_SIM_CACHE, "
-        "$XDG_CACHE_HOME or ~/.cache), resumes what was cut, and checks what came.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, run, "download", "download public traces from their publishers", DESCRIPTION, EXAMPLES
     )
-    parser.add_argument("name", metavar="NAME", nargs="?", help="none: list them")
-    parser.add_argument("--dir", metavar="FOLDER", help="where to keep it")
-    parser.set_defaults(run=run)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the trace to download; without it they are listed")
+    parser.add_argument("--dir", metavar="FOLDER", help="the folder to keep it in")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Downloads, or lists what there is."""
+    """Downloads a trace, or lists all."""
     if options.name is None:
         table = Table(Column("NAME", no_wrap=True), "what", "licence", "to be cited", title="Public traces")
-        for file in CATALOGUE:
+        for file in catalogue():
             table.add_row(file.name, file.what, file.licence, file.cite)
         Console().print(table)
         return

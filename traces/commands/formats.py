@@ -1,4 +1,4 @@
-"""`python -m traces formats`: what can be read."""
+"""`python -m traces formats`: lists the formats of trace files that can be read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import argparse
 from rich.console import Console
 from rich.table import Column, Table
 
-from traces.commands.arguments import Subparsers
+from traces.commands.arguments import Subparsers, add_command
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `formats`."""
-    parser = subparsers.add_parser("formats", help="the trace formats that can be read, and how they are recognised")
-    parser.set_defaults(run=run)
+    add_command(subparsers, run, "formats", "list the trace formats that can be read, and how they are recognised")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,8 +23,8 @@ def run(options: argparse.Namespace) -> None:
     table = Table(Column("--format", no_wrap=True), *columns, title="Formats")
     for known in FORMATS:
         about = known.about
-        what = f"{about.title}. {about.publisher}. {about.licence}"
+        description = f"{about.title}. {about.publisher}. {about.licence}"
         recognised = about.recognised_by + (f"; times in {about.times.text()}" if about.times.unit else "")
-        table.add_row(about.name, what, recognised, about.kept or "-", end_section=True)
-    table.caption = "Each also as .gz or .zst, found by content. Written are Parquet and SplitwiseSim's CSV."
+        table.add_row(about.name, description, recognised, about.kept or "-", end_section=True)
+    table.caption = "Each may be packed as .gz or .zst. Only Parquet and SplitwiseSim's CSV can be written."
     Console().print(table)

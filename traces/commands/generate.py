@@ -10,14 +10,14 @@ from pathlib import Path
 from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
-from traces.arrivals import ARRIVALS
-from traces.commands.arguments import Subparsers, add_time_unit, seed
+from traces.arrivals.table import ARRIVALS
+from traces.commands.arguments import Subparsers, add_command, add_time_unit, seed
 from traces.commands.reading import say
-from traces.distributions import DISTRIBUTIONS
+from traces.distributions.table import DISTRIBUTIONS
 from traces.reader import read_file
-from traces.recipe import Recipe, parse
-from traces.recipe_file import SUFFIX, opener, read_recipe
-from traces.sizes import workload_names
+from traces.recipe import DEFAULT_DURATION_S, Recipe
+from traces.recipe_file import SUFFIX, opener, parse, read_recipe
+from traces.sizes import FORM, workload_names
 from traces.writer import csv_lines
 
 EXAMPLES = """examples:
@@ -55,12 +55,13 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         key: "\n".join(f"  {name}:{kind.form}" for name, kind in table.items())
         for key, table in (("distributions", DISTRIBUTIONS), ("arrivals", ARRIVALS))
     }
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
+        run,
         "generate",
-        help="make a workload: by name, from a recipe, or of distributions and arrivals",
-        description="Makes a workload and writes it as a file. The same seed gives the same file on every machine.",
-        epilog=EXAMPLES.format(**forms),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "generate a workload: by name, from a recipe, or from distributions and arrivals",
+        "Generates a workload and writes it as a file. The same seed gives the same file on every machine.",
+        EXAMPLES.format(**forms),
     )
     parser.add_argument("what", nargs="*", metavar="NAME-or-RECIPE", help=f"such as rr_conv_70, or load{SUFFIX}")
     parser.add_argument("--workload", help=f"sizes of {' or '.join(workload_names())}, where nothing else is said")
@@ -72,7 +73,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--batch-size", type=int, metavar="N", help="sequences a request stands for; default: 1")
     parser.add_argument("--application", action="append", metavar="'KEY=VALUE ...'", help="one of several, mixed")
     parser.add_argument("--rate", type=float, metavar="R", help="requests a second of all applications together")
-    parser.add_argument("--duration", type=float, metavar="S", help=f"default: {named.DEFAULT_DURATION_S:g}")
+    parser.add_argument("--duration", type=float, metavar="S", help=f"default: {DEFAULT_DURATION_S:g}")
     parser.add_argument("--max-requests", type=int, metavar="N", help="the first N (until then, without --duration)")
     parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     add_time_unit(parser, "trace files that are named")
@@ -83,7 +84,6 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "default: NAME.csv here",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
     if options.what and described:
         raise TraceError(f"{options.what[0]} says all by itself: leave out --{described[0].replace('_', '-')}")
     if not options.what and not described:
-        raise TraceError(f"nothing to make; --help shows how; named workloads are {named.FORM}")
+        raise TraceError(f"nothing to make; --help shows how; named workloads are {FORM}")
     if not options.what and (not options.out or Path(options.out).is_dir()):
         raise TraceError("--out FILE says where to write")
     for what, path in _targets(options):
@@ -135,7 +135,7 @@ def _given(options: argparse.Namespace, key: str) -> bool:
 
 def _named_or_recipe(what: str, options: argparse.Namespace) -> Trace:
     if not what.endswith(SUFFIX):
-        return named.generate(named.parse(what, options.seed), what)
+        return named.parse(what, options.seed).generate(options.seed, what)
     recipe = read_recipe(Path(what), read_file, confined=False, time_unit=options.time_unit)
     try:
         return _at_rate(recipe, options).generate(options.seed, Path(what).stem)

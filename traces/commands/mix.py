@@ -1,14 +1,17 @@
-"""`python -m traces mix`: several traces in one."""
+"""`python -m traces mix`: merges several traces into one."""
 
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, say, watched
+from traces.commands.arguments import Subparsers, add_command
+from traces.commands.reading import add_reading, add_writing, finish, output_path, read_with_progress, say, watched
 
+DESCRIPTION = """
+Writes the requests of all IN in order of arrival. Applications get new numbers from 0, in the order of the files;
+the command prints which got which. Requests get new ids in order of arrival.
+"""
 EXAMPLES = """examples:
   python -m traces mix code.parquet conv.parquet both.parquet
   python -m traces mix monday.csv tuesday.csv days.parquet --keep-times
@@ -17,35 +20,28 @@ EXAMPLES = """examples:
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `mix`."""
-    parser = subparsers.add_parser(
-        "mix",
-        help="several traces in one, their applications told apart",
-        description="Writes the requests of all IN in order of arrival. Applications get new numbers from 0, in the "
-        "order of the files (said at the end); requests get new ids in order of arrival.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, run, "mix", "merge several traces into one; applications get new numbers", DESCRIPTION, EXAMPLES
     )
-    parser.add_argument("files", metavar="IN", nargs="+")
-    parser.add_argument("out", metavar="OUT")
-    parser.add_argument("--keep-times", action="store_true", help="otherwise each trace starts at 0")
+    parser.add_argument("files", metavar="IN", nargs="+", help="the trace files to read")
+    parser.add_argument("out", metavar="OUT", help="the file to write")
+    parser.add_argument("--keep-times", action="store_true", help="keep the times; otherwise each trace starts at 0")
     add_reading(parser)
     add_writing(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Mixes; says which application has become which."""
+    """Merges the traces; prints the applications' new numbers."""
     from traces.edit import mixed
     from traces.writing import write_batches
 
     if len(options.files) < 2:
-        raise TraceError("mix takes two or more traces, and the name of the result behind them")
+        raise TraceError("mix takes two or more traces, followed by the name of the result")
     path = output_path(options)
-    with ExitStack() as stack:
-        traces = [stack.enter_context(reading(options, name, path.parent)) for name in options.files]
-        result, renumbered = stack.enter_context(mixed(traces, path.parent, shift=not options.keep_times))
-        rows = write_batches(watched(result, path), path)
-        finish(result, path, rows, sources=traces)
-        for name, numbers in zip(options.files, renumbered, strict=True):
-            said = ", ".join(f"{old} is now {new}" for old, new in sorted(numbers.items())[:8])
-            say(f"{name}: application {said}{', ...' if len(numbers) > 8 else ''}")
+    traces = [read_with_progress(options, name) for name in options.files]
+    result, renumbered = mixed(traces, shift=not options.keep_times)
+    rows = write_batches(watched(result, path), path)
+    finish(result, path, rows, sources=traces)
+    for name, numbers in zip(options.files, renumbered, strict=True):
+        changes = ", ".join(f"{old} is now {new}" for old, new in sorted(numbers.items())[:8])
+        say(f"{name}: application {changes}{', ...' if len(numbers) > 8 else ''}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from errno import ENOENT
+from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import add_time_unit
+from traces.commands.arguments import add_time_unit, no_such_file
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
     from pyarrow import RecordBatch
@@ -70,26 +70,24 @@ def output_path(options: argparse.Namespace) -> Path:
     return path
 
 
-@contextmanager
-def reading(options: argparse.Namespace, name: str, folder: Path | None) -> Iterator[OpenTrace]:
-    """Reads the file `name` with a progress bar; `folder` is where rows are kept meanwhile."""
+def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
+    """Reads the file `name` with a progress bar. TraceError also if there is no such regular file."""
     from traces.reading import ReadOptions, open_trace
-    from traces.source import Source
+    from traces.trace_file import TraceFile
 
     path = Path(name)
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError as error:
-        raise TraceError("no such file" if error.errno == ENOENT else str(error.strerror), source=name) from error
-    if not S_ISREG(mode):
-        raise TraceError("is a folder" if S_ISDIR(mode) else "is no regular file", source=name)
+        reason = no_such_file(path) if error.errno == ENOENT else str(error.strerror)
+        raise TraceError(reason, source=name) from error
+    if not S_ISREG(status.st_mode):
+        raise TraceError("is a folder" if S_ISDIR(status.st_mode) else "is no regular file", source=name)
     how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output, options.time_unit)
-    with ExitStack() as stack:
-        with _bar(DownloadColumn()) as progress:  # over before another file's begins: a terminal has room for one
-            task = progress.add_task(f"reading {escape(path.name)}", total=path.stat().st_size)
-            source = Source(path, on_bytes=lambda count: progress.advance(task, count))
-            opened = stack.enter_context(open_trace(source, how, folder))
-        yield opened
+    with _bar(DownloadColumn()) as progress:
+        task = progress.add_task(f"reading {escape(path.name)}", total=status.st_size)
+        watch = partial(progress.wrap_file, task_id=task)
+        return open_trace(TraceFile(path, watch=watch), how)
 
 
 def watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
@@ -117,10 +115,10 @@ def finish(opened: OpenTrace, path: Path, rows: int, note: str = "", sources: Se
     from traces.edit import kept_columns
 
     for source in sources or (opened,):
-        for line in (*source.tally.notes(), *source.tally.lines()):
+        for line in (*source.counts.notes(), *source.counts.lines()):
             say(line)
     kept = kept_columns(opened)
     if kept and path.suffix != ".parquet":
         say(f"left out, as CSV has SplitwiseSim's columns only (Parquet keeps them): {', '.join(kept)}")
     read = f"{len(sources)} traces" if sources else opened.about.title
-    say(f"{read}: {opened.tally.rows:,} rows read, {rows:,} requests in {path}{note}")
+    say(f"{read}: {opened.counts.rows:,} rows read, {rows:,} requests in {path}{note}")

@@ -1,13 +1,17 @@
-"""`python -m traces scale`: a trace at another rate, or with other sizes."""
+"""`python -m traces scale`: writes a trace at another rate, or with other sizes."""
 
 from __future__ import annotations
 
 import argparse
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
+from traces.commands.arguments import Subparsers, add_command
+from traces.commands.reading import add_reading, add_writing, finish, output_path, read_with_progress, watched
 
+DESCRIPTION = """
+Divides all times by the rate's factor, so that bursts stay bursts. Multiplies sizes and rounds them to the nearest
+whole number (halves up), at least 1.
+"""
 EXAMPLES = """examples:
   python -m traces scale conv.parquet twice.parquet --rate-factor 2
   python -m traces scale conv.parquet at70.parquet --rate 70
@@ -17,28 +21,30 @@ EXAMPLES = """examples:
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `scale`."""
-    parser = subparsers.add_parser(
-        "scale",
-        help="a trace at another rate, or with other sizes",
-        description="Times are divided by the rate's factor, so that bursts stay bursts. Sizes are multiplied and "
-        "rounded to the nearest whole number (halves up), at least 1.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, run, "scale", "write a trace at another rate, or with other sizes", DESCRIPTION, EXAMPLES
     )
-    parser.add_argument("file", metavar="IN")
-    parser.add_argument("out", metavar="OUT")
+    add = parser.add_argument
+    add("file", metavar="IN", help="the trace file to read")
+    add("out", metavar="OUT", help="the file to write")
     rate = parser.add_mutually_exclusive_group()
-    rate.add_argument("--rate-factor", type=float, metavar="F", help="2: twice as many requests a second")
-    rate.add_argument("--rate", type=float, metavar="R", help="mean requests a second, first to last arrival")
-    parser.add_argument("--prompt-factor", type=float, default=1.0, metavar="F")
-    parser.add_argument("--output-factor", type=float, default=1.0, metavar="F")
+    rate.add_argument(
+        "--rate-factor", type=float, metavar="F", help="multiply the rate by F; 2: twice as many requests a second"
+    )
+    rate.add_argument(
+        "--rate",
+        type=float,
+        metavar="R",
+        help="make the mean rate R requests a second",
+    )
+    add("--prompt-factor", type=float, default=1.0, metavar="F", help="multiply prompt sizes by F")
+    add("--output-factor", type=float, default=1.0, metavar="F", help="multiply output sizes by F")
     add_reading(parser)
     add_writing(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Scales; says by what."""
+    """Scales the trace; prints the rate's factor."""
     from traces.edit import Scale, rate_factor, scaled
     from traces.writing import write_batches
 
@@ -48,8 +54,8 @@ def run(options: argparse.Namespace) -> None:
         raise TraceError("nothing to scale: give --rate, --rate-factor, --prompt-factor or --output-factor")
     by.check()
     path = output_path(options)
-    with reading(options, options.file, path.parent) as opened:
-        if options.rate is not None:
-            by = Scale(rate_factor(opened, options.rate), options.prompt_factor, options.output_factor)
-        rows = write_batches(scaled(watched(opened, path), by), path)
-        finish(opened, path, rows, f" (rate times {by.rate:.6g})" if asked is not None else "")
+    opened = read_with_progress(options, options.file)
+    if options.rate is not None:
+        by = Scale(rate_factor(opened, options.rate), options.prompt_factor, options.output_factor)
+    rows = write_batches(scaled(watched(opened, path), by), path)
+    finish(opened, path, rows, f" (rate times {by.rate:.6g})" if asked is not None else "")

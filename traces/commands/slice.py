@@ -1,4 +1,4 @@
-"""`python -m traces slice`: a part of a trace."""
+"""`python -m traces slice`: writes a part of a trace."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import argparse
 from math import inf
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import Subparsers
-from traces.commands.reading import add_reading, add_writing, finish, output_path, reading, watched
+from traces.commands.arguments import Subparsers, add_command
+from traces.commands.reading import add_reading, add_writing, finish, output_path, read_with_progress, watched
 
+DESCRIPTION = """
+Writes the requests of IN that all options choose: first the window of time, then applications and sizes, then the
+count. Requests keep their ids.
+"""
 EXAMPLES = """examples:
   python -m traces slice week.parquet monday.parquet --from 0 --to 86400
   python -m traces slice conv.csv short.csv --prompt-tokens 1:2048 --first 10000
@@ -18,27 +22,35 @@ EXAMPLES = """examples:
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `slice`."""
-    parser = subparsers.add_parser(
-        "slice",
-        help="a part of a trace: by time, count, application or size",
-        description="Writes the requests of IN that all of the options choose: first the window of time, then "
-        "applications and sizes, then the count. Requests keep their ids.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        subparsers, run, "slice", "write a part of a trace: by time, count, application or size", DESCRIPTION, EXAMPLES
     )
-    parser.add_argument("file", metavar="IN")
-    parser.add_argument("out", metavar="OUT")
-    parser.add_argument("--from", dest="from_s", type=float, default=0.0, metavar="S", help="seconds; default: 0")
-    parser.add_argument("--to", dest="to_s", type=float, default=inf, metavar="S", help="seconds, not included")
-    parser.add_argument("--application", type=int, action="append", default=[], metavar="ID", help="may be repeated")
-    parser.add_argument("--prompt-tokens", type=_range, default=(0, inf), metavar="MIN:MAX", help="either may be empty")
-    parser.add_argument("--output-tokens", type=_range, default=(0, inf), metavar="MIN:MAX")
-    parser.add_argument("--skip", type=int, default=0, metavar="N", help="leave out the first N of the chosen ones")
-    parser.add_argument("--first", type=int, metavar="N", help="then take N")
-    parser.add_argument("--keep-times", action="store_true", help="otherwise what --from says becomes 0")
+    add = parser.add_argument
+    add("file", metavar="IN", help="the trace file to read")
+    add("out", metavar="OUT", help="the file to write")
+    add("--from", dest="from_s", type=float, default=0.0, metavar="S", help="start of the window, seconds; default: 0")
+    add("--to", dest="to_s", type=float, default=inf, metavar="S", help="end of the window, seconds, not included")
+    add(
+        "--application",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only this application; may be repeated",
+    )
+    add(
+        "--prompt-tokens",
+        type=_range,
+        default=(0, inf),
+        metavar="MIN:MAX",
+        help="range of prompt sizes; MIN or MAX may be empty",
+    )
+    add("--output-tokens", type=_range, default=(0, inf), metavar="MIN:MAX", help="output sizes")
+    add("--skip", type=int, default=0, metavar="N", help="leave out the first N of the chosen requests")
+    add("--first", type=int, metavar="N", help="then write at most N")
+    add("--keep-times", action="store_true", help="keep the times; otherwise the window's start becomes 0")
     add_reading(parser)
     add_writing(parser)
-    parser.set_defaults(run=run)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -49,7 +61,7 @@ def _range(text: str) -> tuple[float, float]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Slices; says how many requests are left."""
+    """Slices the trace; prints how many requests are left."""
     from traces.edit import Slice, sliced
     from traces.writing import write_batches
 
@@ -65,12 +77,12 @@ def run(options: argparse.Namespace) -> None:
     )
     which.check()
     path = output_path(options)
-    with reading(options, options.file, path.parent) as opened:
-        if which.to_s <= opened.first_s or which.from_s > opened.last_s:
-            raise TraceError(
-                f"no request arrives from {which.from_s:g} s to {which.to_s:g} s: --from and --to are the trace's own "
-                f"times, which go from {opened.first_s:.13g} s to {opened.last_s:.13g} s",
-                source=options.file,
-            )
-        rows = write_batches(sliced(watched(opened, path), which), path)
-        finish(opened, path, rows)
+    opened = read_with_progress(options, options.file)
+    if which.to_s <= opened.first_s or which.from_s > opened.last_s:
+        raise TraceError(
+            f"no request arrives from {which.from_s:g} s to {which.to_s:g} s: --from and --to are the trace's own "
+            f"times, which go from {opened.first_s:.13g} s to {opened.last_s:.13g} s",
+            source=options.file,
+        )
+    rows = write_batches(sliced(watched(opened, path), which), path)
+    finish(opened, path, rows)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from traces.formats.csv_text import Column, output, whole
-from traces.formats.timestamps import nanoseconds, nanoseconds_of
+from traces.formats.csv_text import Column, Kind, output, whole
+from traces.formats.timestamps import has_zone, nanoseconds, nanoseconds_of
 
 PUBLISHER = "Microsoft Azure (github.com/Azure/AzurePublicDataset)"
 LICENCE = "CC-BY 4.0"
-
-
 COLUMNS = (
-    Column("TIMESTAMP", "arrival", nanoseconds, fast=nanoseconds_of),
+    Column("TIMESTAMP", "arrival", Kind(nanoseconds_of, nanoseconds)),
     whole("ContextTokens", "prompt_tokens", least=0),
     output("GeneratedTokens"),
 )
 
 
-def has_zone(row: dict[str, str]) -> bool:
-    """Whether a row's time ends in a zone (+00:00 or Z): what tells the traces of 2024 from those of 2023."""
-    time = row.get("TIMESTAMP", "")
-    return time.endswith("Z") or "+" in time or "-" in time[10:]
+def times_have_zones(row: dict[str, str]) -> bool:
+    """Whether a row's time has a zone: the traces of 2024 have it, those of 2023 do not."""
+    return has_zone(row.get("TIMESTAMP", ""))

@@ -7,8 +7,8 @@ APEX reads these files too.
 
 from __future__ import annotations
 
-from traces.formats.azure import COLUMNS, LICENCE, PUBLISHER, has_zone
-from traces.formats.base import About
+from traces.formats.azure import COLUMNS, LICENCE, PUBLISHER, times_have_zones
+from traces.formats.base import About, Example
 from traces.formats.csv_text import CsvFormat
 
 FORMAT = CsvFormat(
@@ -19,7 +19,16 @@ FORMAT = CsvFormat(
         licence=LICENCE,
         recognised_by="header TIMESTAMP, ContextTokens, GeneratedTokens; times without a zone",
     ),
+    example=Example(
+        content=(
+            b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
+            b"2023-11-16 18:17:03.9799600,4808,10\r\n"
+            b"2023-11-16 18:17:04.0319600,3180,8\r\n"
+            b"2023-11-16 18:17:04.0319601,110,27"  # no newline at the end
+        ),
+        requests=((0.0, 4808, 10), (0.052, 3180, 8), (0.0520001, 110, 27)),
+    ),
     columns=COLUMNS,
-    check_row=lambda row: not has_zone(row),
+    check_row=lambda row: not times_have_zones(row),
     excluded=frozenset({"NumImages"}),
 )

@@ -8,7 +8,7 @@ ContextTokens include those of the images.
 from __future__ import annotations
 
 from traces.formats.azure import COLUMNS, LICENCE, PUBLISHER
-from traces.formats.base import About
+from traces.formats.base import About, Example
 from traces.formats.csv_text import CsvFormat, whole
 
 FORMAT = CsvFormat(
@@ -19,6 +19,15 @@ FORMAT = CsvFormat(
         licence=LICENCE,
         recognised_by="header TIMESTAMP, NumImages, ContextTokens, GeneratedTokens",
         kept="NumImages",
+    ),
+    example=Example(
+        content=(
+            b"TIMESTAMP,NumImages,ContextTokens,GeneratedTokens\n"
+            b"2024-10-15T12:00:00.269Z,0,770,491\n"
+            b"2024-10-15T12:00:05.819Z,16,949,126\n"
+        ),
+        requests=((0.0, 770, 491), (5.55, 949, 126)),
+        kept={"NumImages": [0, 16]},
     ),
     columns=(*COLUMNS, whole("NumImages", "NumImages", least=0)),
 )

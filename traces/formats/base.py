@@ -1,4 +1,4 @@
-"""What a format of trace files is."""
+"""The base of all formats of trace files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from traces.cells import LEAST
-from traces.source import Source
-from traces.tally import Tally
+from traces.read_counts import ReadCounts
 from traces.time_unit import Times
+from traces.trace_file import TraceFile
 
-CHUNK_ROWS = 1 << 12  # of text: few enough to stay in a processor's cache from one column to the next
-# The columns that a trace consists of; what else a file has is kept beside them.
+# A trace's columns of whole numbers; other columns of a file are kept beside them.
 WHOLE = ("request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A format, for people. `own_times`: seconds are kept as they are, not counted from the first arrival."""
+    """The description of a format. `own_times`: times stay as they are, not counted from the first arrival."""
 
     name: str
     title: str
@@ -30,15 +29,29 @@ class About:
     recognised_by: str
     kept: str = ""  # the columns kept beside a trace's
     own_times: bool = False
-    times: Times = field(default_factory=Times)  # times of day, unless said otherwise
-    zero_output: str = "drop"  # what becomes of requests without output if nobody says otherwise
+    times: Times = field(default_factory=Times)  # times of day, unless given
+    zero_output: str = "drop"  # what happens to requests without output unless the user says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small file of a format and the requests that it must be read as; tests check all formats by theirs.
+
+    `requests` are (arrival in seconds, prompt tokens, output tokens); `kept` the columns kept beside them;
+    `zero_output` the number of rows that have no output and are left out.
+    """
+
+    content: bytes
+    requests: tuple[tuple[float, int, int], ...]
+    kept: dict[str, list[Any]] = field(default_factory=dict)
+    zero_output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What is taken for granted while a file is read: the unit of its times, and of which kind its hash ids are.
+    """Assumptions made while a file is read: the unit of its times, and the type of its hash ids.
 
-    `certain`: the unit is the user's or the layout's; otherwise it is a first guess.
+    `certain`: the unit comes from the user or the layout; otherwise it is a first guess.
     """
 
     unit: str
@@ -47,9 +60,9 @@ class Assumed:
 
 
 class ReadAgain(Exception):
-    """The file turned out not to be as assumed: it has to be read once more, from the beginning.
+    """An assumption is wrong: the file must be read once more from the beginning, with this `unit` or these `ids`.
 
-    `unit` or `ids` say what has to be assumed then (empty: as before).
+    An empty one stays as it was assumed.
     """
 
     def __init__(self, unit: str = "", ids: str = "") -> None:
@@ -64,8 +77,11 @@ class TraceFormat(Protocol):
     def about(self) -> About: ...
 
     @property
+    def example(self) -> Example: ...
+
+    @property
     def arrival(self) -> str:
-        """What such files call the column of arrivals."""
+        """The name that such files give the column of arrivals."""
         ...
 
     @property
@@ -74,35 +90,35 @@ class TraceFormat(Protocol):
         ...
 
     def sniff(self, head: bytes) -> bool:
-        """Whether a file that begins so (unpacked; perhaps the whole file) has this layout."""
+        """Whether a file that begins with these unpacked bytes (perhaps the whole file) has this layout."""
         ...
 
-    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
+    def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """Record batches in the file's order, each row being one request.
 
         Columns: `row` (its number in the file, from 1, ascending), `arrival` (int64 nanoseconds or float64 seconds, of
-        any origin), `prompt_tokens` and `output_tokens` (at least 1), perhaps the others of WHOLE, and what else the
-        file has. All batches have one schema. Bad rows go to the tally, which raises TraceError or counts them.
-        ReadAgain where the file cannot be read as assumed (a unit that is certain never is the reason).
+        any origin), `prompt_tokens` and `output_tokens` (at least 1), perhaps the others of WHOLE, and the file's other
+        columns. All batches have one schema. Bad rows go to `counts`, which raises TraceError or counts them.
+        ReadAgain where the file cannot be read as assumed (never because of a unit that is certain).
         """
         ...
 
 
-def with_tokens(columns: dict[str, Any], tally: Tally, prompt: str) -> dict[str, Any]:
-    """Columns (NumPy or Arrow arrays of one length) without, or with mended, requests that have no output.
+def with_tokens(columns: dict[str, Any], counts: ReadCounts, prompt: str) -> dict[str, Any]:
+    """The columns (NumPy or Arrow arrays of one length) with requests without output left out or mended.
 
-    What is left must have a prompt; `prompt` is the file's name for that column.
+    The other requests must have a prompt; `prompt` is the file's name for that column.
     """
     empty = columns["output_tokens"] < 1
     if count := int(empty.sum()):
-        tally.zeros(count)
-        if tally.zero_output == "keep":
+        counts.zero_output_rows += count
+        if counts.zero_output == "keep":
             columns = columns | {"output_tokens": np.maximum(columns["output_tokens"], 1)}
         else:
             columns = selected(columns, ~empty)
     missing = columns["prompt_tokens"] < LEAST["prompt_tokens"]
     for index in np.flatnonzero(missing):
-        tally.bad_row(int(columns["row"][index]), "0 tokens of prompt; there must be 1 or more", prompt)
+        counts.bad_row(int(columns["row"][index]), "0 tokens of prompt; there must be 1 or more", prompt)
     return selected(columns, ~missing) if missing.any() else columns
 
 

@@ -7,7 +7,7 @@ first day's midnight (not from 0 in the later files). Response tokens of 0 mark 
 
 from __future__ import annotations
 
-from traces.formats.base import About
+from traces.formats.base import About, Example
 from traces.formats.csv_text import CsvFormat, output, seconds, text, whole
 from traces.time_unit import Times
 
@@ -20,6 +20,22 @@ FORMAT = CsvFormat(
         recognised_by="header Timestamp, Request tokens, Response tokens (6 or 8 columns)",
         kept="Session ID, Elapsed time, Model, Log Type",
         times=Times("s"),
+    ),
+    example=Example(
+        content=(
+            b"Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+            b"19440110.0,1722ac82-0a46-4bf0,43,GPT-4,906,446,1352,Conversation log\n"
+            b"19440161.0,,2,ChatGPT,36,0,36,API log\n"
+            b"19440192.0,,8,GPT-4,1779,123,1902,API log\n"
+        ),
+        requests=((0.0, 906, 446), (82.0, 1779, 123)),
+        kept={
+            "Session ID": ["1722ac82-0a46-4bf0", ""],
+            "Elapsed time": ["43", "8"],
+            "Model": ["GPT-4", "GPT-4"],
+            "Log Type": ["Conversation log", "API log"],
+        },
+        zero_output=1,
     ),
     columns=(
         seconds("Timestamp"),

@@ -1,99 +1,134 @@
-"""CSV files, a chunk of rows at a time and a column at a time; cell by cell only to say which one is wrong."""
+"""CSV files. Arrow splits them into cells and converts whole columns; Python finds the cells that are wrong."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 
 from sim_core.errors import choices
 from traces.cells import LEAST, BadCell, integers, times
-from traces.formats.base import CHUNK_ROWS, About, Assumed, selected, with_tokens
-from traces.formats.csv_blocks import Watched, blocks
-from traces.source import Source
-from traces.tally import Tally
+from traces.formats.base import About, Assumed, Example, selected, with_tokens
+from traces.read_counts import ReadCounts
+from traces.trace_file import TraceFile
 
 BLOCK_BYTES = 1 << 21
+SINGLE_CELLS = 64  # at most so many cells are looked at one by one
 MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
-Fast = Callable[[pa.Array], Any]
-Convert = Callable[[Sequence[str]], Any]  # cells -> a NumPy array; BadCell names the first that is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How cells become numbers, from `least` on.
+
+    `column` converts an Arrow array of text to a NumPy array, or gives None if any cell is not plainly right. `cells`
+    converts a sequence of texts; BadCell names the first that is wrong.
+    """
+
+    column: Callable[[pa.Array, int], Any]
+    cells: Callable[[Sequence[str], int], Any]
+
+    def converted(self, cells: pa.Array, least: int) -> tuple[Any, dict[int, str]]:
+        """The numbers, and the reasons why cells are wrong, by their places (the number there means nothing)."""
+        numbers = self.column(cells, least)
+        if numbers is not None:
+            return numbers, {}
+        if len(cells) <= SINGLE_CELLS:
+            return self._one_by_one(cells.to_pylist(), least)
+        half = len(cells) // 2
+        (first, wrong), (second, also_wrong) = (
+            self.converted(part, least) for part in (cells.slice(0, half), cells.slice(half))
+        )
+        return np.concatenate([first, second]), wrong | {half + place: why for place, why in also_wrong.items()}
+
+    def _one_by_one(self, cells: list[str], least: int) -> tuple[Any, dict[int, str]]:
+        numbers, wrong = [], {}
+        for place, cell in enumerate(cells):
+            try:
+                numbers.append(self.cells([cell], least)[0])
+            except BadCell as bad:
+                numbers.append(0)
+                wrong[place] = bad.reason
+        return np.array(numbers), wrong
+
+
+def _whole_column(cells: pa.Array, least: int) -> Any:
+    text = cells.buffers()[2]
+    if text is not None and b"x" in text.to_pybytes().lower():
+        return None  # Arrow takes hexadecimal numbers; in a data file they are mistakes
+    try:
+        numbers = cells.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return numbers if numbers.min(initial=least) >= least else None
+
+
+def _seconds_column(cells: pa.Array, least: int) -> Any:
+    try:
+        numbers = cells.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
+
+
+WHOLE = Kind(_whole_column, lambda cells, least: np.frombuffer(integers(cells, least), np.int64))
+SECONDS = Kind(_seconds_column, lambda cells, least: np.frombuffer(times(cells), np.float64))
+
+
+def _times_in(unit: str) -> Kind:
+    """Times in another unit than seconds, converted exactly."""
+    return Kind(lambda cells, least: None, lambda cells, least: np.frombuffer(times(cells, unit), np.float64))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the file (`source`) and what it becomes. `default` stands for a column that may be missing.
+    """A column of the file (`source`) and its name in the result (`target`; empty: it is only checked).
 
-    `strict` is its conversion where requests without output are errors. `fast` does the same as `convert` to an Arrow
-    array of `kind`, or gives None if it finds anything amiss.
+    `kind` None: text, kept as it is. `default` is the value where the column is missing.
     """
 
     source: str
     target: str
-    convert: Convert | None = None  # None: text
+    kind: Kind | None = None
+    least: int = 0
     default: int | None = None
     required: bool = True
-    strict: Convert | None = None
-    kind: pa.DataType = field(default_factory=pa.string)
-    fast: Fast | None = None
 
 
 def whole(source: str, target: str, least: int | None = None, default: int | None = None) -> Column:
-    """A column of whole numbers, from LEAST[target] on unless said otherwise."""
-    smallest = LEAST[target] if least is None else least
-    convert, fast = _whole(smallest), _from(smallest)
-    return Column(source, target, convert, default, default is None, kind=pa.int64(), fast=fast)
+    """A column of whole numbers, from LEAST[target] on unless `least` is given."""
+    return Column(source, target, WHOLE, LEAST[target] if least is None else least, default, default is None)
 
 
 def output(source: str) -> Column:
-    """The tokens of output, of which there may be none."""
-    strict = _whole(LEAST["output_tokens"])
-    return Column(source, "output_tokens", _whole(0), strict=strict, kind=pa.int64(), fast=_from(0))
+    """The tokens of output. 0 marks a failed request."""
+    return Column(source, "output_tokens", WHOLE)
 
 
 def seconds(source: str) -> Column:
-    """The arrival, in seconds."""
-
-    def fast(array: pa.Array) -> Any:
-        numbers = array.to_numpy()
-        return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
-
-    return Column(source, "arrival", _times_in("s"), kind=pa.float64(), fast=fast)
-
-
-def _times_in(unit: str) -> Convert:
-    return lambda cells: np.frombuffer(times(cells, unit), np.float64)
-
-
-def _whole(least: int) -> Convert:
-    return lambda cells: np.frombuffer(integers(cells, least), np.int64)
-
-
-def _from(least: int) -> Fast:
-    def fast(array: pa.Array) -> Any:
-        numbers = array.to_numpy()
-        return numbers if numbers.min(initial=least) >= least else None
-
-    return fast
+    """The time of arrival, in seconds."""
+    return Column(source, "arrival", SECONDS)
 
 
 def text(source: str) -> Column:
-    """A column to be kept as it is, if it is there."""
-    return Column(source, source, required=False, fast=lambda array: array)
+    """A column that is kept as it is, if the file has it."""
+    return Column(source, source, required=False)
 
 
 def first_line(head: bytes) -> list[str]:
-    """The cells of a CSV file's first line, or nothing if it is not text."""
+    """The cells of a CSV file's first line; empty if it is not text."""
     return next(iter(rows_of(head, 1)), [])
 
 
 def rows_of(head: bytes, count: int) -> list[list[str]]:
-    """The first rows; the last one may be cut. Nothing for what is not UTF-8 text."""
+    """The first rows, of which the last may be cut; empty for what is not UTF-8 text."""
     lines = head.split(b"\n", count)[:count]
     try:
         return [
@@ -105,12 +140,13 @@ def rows_of(head: bytes, count: int) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """A layout that its header tells, and perhaps the cells of its first row."""
+    """A layout recognised by its header, and perhaps by the cells of its first row."""
 
     about: About
     columns: tuple[Column, ...]
-    check_row: Callable[[dict[str, str]], bool] | None = None  # of a file that has the header: is it this format?
-    excluded: frozenset[str] = frozenset()  # columns that tell it is another format
+    example: Example
+    check_row: Callable[[dict[str, str]], bool] | None = None  # is a file with this header, and this first row, of it?
+    excluded: frozenset[str] = frozenset()  # a file with one of these columns is of another format
 
     @property
     def required(self) -> list[str]:
@@ -120,9 +156,9 @@ class CsvFormat:
     @property
     def arrival(self) -> str:
         """As TraceFormat."""
-        return self._source("arrival")
+        return self.source("arrival")
 
-    def _source(self, target: str) -> str:
+    def source(self, target: str) -> str:
         return next(column.source for column in self.columns if column.target == target)
 
     def sniff(self, head: bytes) -> bool:
@@ -134,142 +170,148 @@ class CsvFormat:
             return True
         return self.check_row(dict(zip(rows[0], rows[1] if len(rows) > 1 else [], strict=False)))
 
-    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
+    def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
-        if assumed.unit == self.about.times.unit:
-            return self._read(source, tally)
-        columns = [
-            replace(column, convert=_times_in(assumed.unit), fast=None) if column.target == "arrival" else column
-            for column in self.columns
-        ]
-        return replace(self, columns=tuple(columns))._read(source, tally)
-
-    def _read(self, source: Source, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """Arrow's way as far as the file is sound, from there row by row."""
-        if (yield from self._read_fast(source, tally)):
-            return
-        with source.open() as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
-            try:
-                header = next(reader, None)
-                places = _places(self.columns, header, tally)
-                for _ in islice(reader, tally.rows):
-                    pass  # these have been read
-                while rows := list(islice(reader, CHUNK_ROWS)):
-                    yield self._batch(rows, len(header or ()), places, tally)
-            except csv.Error as error:
-                raise tally.error(f"is not CSV after row {tally.rows}: {error}") from error
-
-    def _read_fast(self, source: Source, tally: Tally) -> Generator[pa.RecordBatch, None, bool]:
-        """As `read`, several times as fast; ends with False before the first block in which anything is amiss."""
         head = source.head()
+        if not head:
+            raise counts.error("the file is empty")
         header = first_line(head)
-        if not header or b'"' in head.split(b"\n", 1)[0] or b"\r" in head.split(b"\n", 1)[0][:-1]:
-            return False
-        places = _places(self.columns, header, tally)
-        present = [column for column in self.columns if column.target in places]
-        if not all(column.fast for column in present):
-            return False
         with source.open() as stream:
-            watched = Watched(stream)
+            if not header:
+                codecs.getincrementaldecoder("utf-8")().decode(head.split(b"\n", 1)[0])  # or an error that names it
+            places = _places(self.columns, header, counts)
             try:
-                kinds = {places[column.target]: column.kind for column in present}
-                for block in blocks(watched, len(header), kinds, BLOCK_BYTES):
-                    arrays = self._checked(block, places, tally)
-                    if arrays is None or watched.hexadecimal:
-                        return False
-                    arrays["row"] = np.arange(tally.rows + 1, tally.rows + 1 + block.num_rows)
-                    tally.rows += block.num_rows
-                    yield pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._source("prompt_tokens")))
-            except pa.ArrowInvalid:
-                return False
-        return True
+                for numbers, block, ragged in _blocks(stream, len(header), counts):
+                    yield self._batch(numbers, block, ragged, places, counts, assumed)
+            except pa.ArrowInvalid as error:
+                reason = str(error).splitlines()[0]
+                raise counts.error(f"is not CSV after row {counts.rows}: {reason}") from error
 
-    def _checked(self, block: pa.RecordBatch, places: dict[str, int], tally: Tally) -> dict[str, Any] | None:
-        arrays: dict[str, Any] = {"row": None}
+    def _batch(
+        self,
+        numbers: Any,
+        block: pa.RecordBatch,
+        ragged: dict[int, str],
+        places: dict[str, int],
+        counts: ReadCounts,
+        assumed: Assumed,
+    ) -> pa.RecordBatch:
+        """The requests of a block. `numbers` are its rows' numbers; `ragged` the rows of another width, and why."""
+        arrays: dict[str, Any] = {"row": numbers}
+        wrong = {number: (reason, "") for number, reason in ragged.items()}
+        good = np.ones(len(numbers), bool)
         for column in self.columns:
-            if column.target in places:
-                assert column.fast is not None
-                values = column.fast(block[str(places[column.target])])
-                if values is None:
-                    return None
-                if column.strict and tally.zero_output == "error" and values.min(initial=1) < 1:
-                    return None
-                arrays[column.target] = values
-            elif column.default is not None:
-                arrays[column.target] = np.full(block.num_rows, column.default, np.int64)
-        arrays.pop("", None)
-        return arrays
-
-    def _batch(self, rows: list[list[str]], width: int, places: dict[str, int], tally: Tally) -> pa.RecordBatch:
-        numbers, rows = _full_rows(rows, width, tally)
-        cells = list(zip(*rows, strict=True)) if rows else [()] * width
-        arrays: dict[str, Any] = {"row": np.array(numbers, np.int64)}
-        good = np.ones(len(rows), bool)
-        for column in self.columns:
-            place = places.get(column.target)
-            if place is None and column.default is not None:
-                arrays[column.target] = np.full(len(rows), column.default, np.int64)
-            elif place is not None:
-                arrays[column.target] = _converted(column, cells[place], arrays["row"], good, tally)
+            if column.target not in places:
+                if column.default is not None:
+                    arrays[column.target] = np.full(len(numbers), column.default, np.int64)
+                continue
+            cells = block[places[column.target]]
+            if column.kind is None:
+                arrays[column.target] = cells
+                continue
+            kind, least = self._kind(column, counts, assumed)
+            arrays[column.target], reasons = kind.converted(cells, least)
+            for place, reason in reasons.items():
+                good[place] = False
+                wrong.setdefault(int(numbers[place]), (reason if _filled(block, place) else "", column.source))
+        for number, (reason, source) in sorted(wrong.items()):
+            if reason:  # a blank line is none
+                counts.bad_row(number, reason, source)
         arrays.pop("", None)  # columns that are only checked
         if not good.all():
             arrays = selected(arrays, good)
-        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self._source("prompt_tokens")))
+        return pa.RecordBatch.from_pydict(with_tokens(arrays, counts, self.source("prompt_tokens")))
+
+    def _kind(self, column: Column, counts: ReadCounts, assumed: Assumed) -> tuple[Kind, int]:
+        """How the column is converted, and the least number that it may hold."""
+        assert column.kind is not None
+        if column.target == "output_tokens" and counts.zero_output == "error":
+            return column.kind, LEAST["output_tokens"]
+        if column.target == "arrival" and assumed.unit != self.about.times.unit:
+            return _times_in(assumed.unit), column.least
+        return column.kind, column.least
 
 
-def _places(columns: tuple[Column, ...], header: list[str] | None, tally: Tally) -> dict[str, int]:
-    if header is None:
-        raise tally.error("the file is empty")
-    names = [name.strip() for name in header]
+def _filled(block: pa.RecordBatch, place: int) -> bool:
+    """Whether any cell of the row has text: Arrow gives a blank line as a row of empty cells."""
+    return any(column[place].as_py() for column in block.columns)
+
+
+def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[Any, pa.RecordBatch, dict[int, str]]]:
+    """The rows behind the header, in blocks of text columns named by their places, as `_batch` takes them.
+
+    ArrowInvalid where the file is no CSV.
+    """
+    ragged: dict[int, str] = {}
+
+    def set_aside(row: Any) -> str:
+        ragged[row.number - 1] = f"{row.actual_columns} cells under a header of {width}"
+        return "skip"
+
+    names = [str(place) for place in range(width)]
+    try:
+        reader = pa.csv.open_csv(
+            pa.PythonFile(_Utf8(stream), mode="r"),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+            # blank lines are rows, so that rows keep their numbers
+            parse_options=pa.csv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=set_aside
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if str(error).startswith("Empty CSV file"):  # a header alone
+            return
+        raise
+    with reader:
+        for block in reader:
+            numbers = np.arange(counts.rows + 1, counts.rows + 1 + block.num_rows + len(ragged))
+            numbers = numbers[~np.isin(numbers, list(ragged))][: block.num_rows]
+            counts.rows = int(numbers[-1]) if len(numbers) else counts.rows
+            earlier = {number: ragged.pop(number) for number in sorted(ragged) if number <= counts.rows}
+            yield numbers, block, earlier
+    if ragged:
+        counts.rows += len(ragged)
+        yield (
+            np.zeros(0, np.int64),
+            pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names}),
+            ragged,
+        )
+
+
+class _Utf8:
+    """A stream for Arrow that raises UnicodeDecodeError at the first byte that is not UTF-8."""
+
+    closed = False
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8")()
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if not data.isascii() or self._decoder.getstate()[0]:
+            self._decoder.decode(data, not data)
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _places(columns: tuple[Column, ...], header: list[str], counts: ReadCounts) -> dict[str, int]:
+    """Where the columns are in the file, by their targets."""
     places = {}
     for column in columns:
-        if names.count(column.source) > 1:
-            raise tally.error(f"column {column.source!r} is there twice")
-        if column.source in names:
-            places[column.target] = names.index(column.source)
+        if header.count(column.source) > 1:
+            raise counts.error(f"column {column.source!r} is there twice")
+        if column.source in header:
+            places[column.target] = header.index(column.source)
         elif column.required:
-            raise tally.error(f"column {column.source!r} is missing{choices(column.source, _shown(names))}")
+            raise counts.error(f"column {column.source!r} is missing{choices(column.source, _presentable(header))}")
     return places
 
 
-def _shown(names: list[str]) -> list[str]:
-    """Names of columns for a message: some, and none of any length."""
+def _presentable(names: list[str]) -> list[str]:
+    """The names of columns that a message may show: not all of them, and none that is long or unprintable."""
     return [name for name in names if name and name.isprintable() and len(name) <= MAX_NAME][:MAX_NAMES]
-
-
-def _full_rows(rows: list[list[str]], width: int, tally: Tally) -> tuple[Sequence[int], list[list[str]]]:
-    """Rows with their numbers, without blank ones and those of another width."""
-    numbers: Sequence[int] = range(tally.rows + 1, tally.rows + 1 + len(rows))
-    tally.rows += len(rows)
-    if set(map(len, rows)) == {width}:
-        return numbers, rows
-    kept = []
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) == width:
-            kept.append((number, row))
-        elif row:
-            tally.bad_row(number, f"{len(row)} cells under a header of {width}")
-    return [number for number, _ in kept], [row for _, row in kept]
-
-
-def _converted(column: Column, cells: Sequence[str], numbers: Any, good: Any, tally: Tally) -> Any:
-    """The column; cells that are wrong are marked in `good` where bad rows are to be left out."""
-    convert = column.strict if column.strict and tally.zero_output == "error" else column.convert
-    if convert is None:
-        return pa.array(cells, pa.string())
-    try:
-        return convert(cells)
-    except BadCell as bad:
-        if not tally.skip_bad_rows:
-            raise tally.error(bad.reason, int(numbers[bad.index]), column.source) from None
-    values = []
-    for index, cell in enumerate(cells):
-        try:
-            values.append(convert([cell])[0])
-        except BadCell as bad:
-            values.append(0)
-            if good[index]:
-                tally.bad_row(int(numbers[index]), bad.reason, column.source)
-            good[index] = False
-    return np.array(values)

@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import choices
-from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell
+from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell, quoted
 from traces.formats import hash_ids
-from traces.formats.base import CHUNK_ROWS, About, Assumed, ReadAgain, with_tokens
-from traces.source import Source
-from traces.tally import Tally
+from traces.formats.base import About, Assumed, Example, ReadAgain, with_tokens
+from traces.read_counts import ReadCounts
 from traces.time_unit import UNIT_NS
+from traces.trace_file import TraceFile
 from traces.unreadable import not_utf8, text_start
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
-QUOTE_LENGTH = 60  # of what is quoted in an error
+CHUNK_ROWS = 1 << 12
 MAX_LINE_BYTES = 1 << 26
 LATEST = {unit: MAX_INT // ticks_ns for unit, ticks_ns in UNIT_NS.items()}  # of the times that fit
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -45,6 +45,7 @@ class JsonLinesFormat:
     """A layout told by the keys of its first line. Its times may have fractions; they are read exactly."""
 
     about: About
+    example: Example
     arrival: str
     prompt: str
     output: str
@@ -61,21 +62,21 @@ class JsonLinesFormat:
         keys = keys_of(head)
         return set(self.required) <= keys or any(key in keys and self.arrival in keys for key, _ in self.refused)
 
-    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
+    def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
         with source.open() as stream:
             lines = iter(lambda: stream.readline(MAX_LINE_BYTES), b"")
             while chunk := list(islice(lines, CHUNK_ROWS)):
-                yield self._batch(chunk, tally, assumed)
-        if not tally.rows:
-            raise tally.error("the file is empty")
+                yield self._batch(chunk, counts, assumed)
+        if not counts.rows:
+            raise counts.error("the file is empty")
 
-    def _batch(self, lines: list[bytes], tally: Tally, assumed: Assumed) -> pa.RecordBatch:
+    def _batch(self, lines: list[bytes], counts: ReadCounts, assumed: Assumed) -> pa.RecordBatch:
         numbers: dict[str, list[int]] = {name: [] for name in ("row", "arrival", "prompt_tokens", "output_tokens")}
         kept: dict[str, list[Any]] = {part.key: [] for part in self.kept}
         for line in lines:
-            tally.rows += 1
-            request = self._request(line, tally, assumed)
+            counts.rows += 1
+            request = self._request(line, counts, assumed)
             if request is not None:
                 for name, number in request[0].items():
                     numbers[name].append(number)
@@ -84,14 +85,16 @@ class JsonLinesFormat:
         arrays: dict[str, Any] = {name: np.array(values, np.int64) for name, values in numbers.items()}
         for part in self.kept:
             array = _hash_id_array if part is HASH_IDS else _kept_array
-            arrays[part.key] = array(part, kept[part.key], arrays["row"], tally, assumed)
-        return pa.RecordBatch.from_pydict(with_tokens(arrays, tally, self.prompt))
+            arrays[part.key] = array(part, kept[part.key], arrays["row"], counts, assumed)
+        return pa.RecordBatch.from_pydict(with_tokens(arrays, counts, self.prompt))
 
-    def _request(self, line: bytes, tally: Tally, assumed: Assumed) -> tuple[dict[str, int], dict[str, Any]] | None:
+    def _request(
+        self, line: bytes, counts: ReadCounts, assumed: Assumed
+    ) -> tuple[dict[str, int], dict[str, Any]] | None:
         """The numbers of a line and all that it says; None for a blank or bad one."""
         key = ""
         try:
-            text = line.decode("utf-8-sig" if tally.rows == 1 else "utf-8").strip()
+            text = line.decode("utf-8-sig" if counts.rows == 1 else "utf-8").strip()
             if not text:
                 return None
             fields = _object(text)
@@ -99,23 +102,23 @@ class JsonLinesFormat:
                 if key in fields:
                     raise BadCell(0, reason)
             key = self.arrival
-            numbers = {"row": tally.rows, "arrival": _nanoseconds(fields, key, assumed)}
-            least_output = LEAST["output_tokens"] if tally.zero_output == "error" else 0
+            numbers = {"row": counts.rows, "arrival": _nanoseconds(fields, key, assumed)}
+            least_output = LEAST["output_tokens"] if counts.zero_output == "error" else 0
             for target, key, least in (("prompt_tokens", self.prompt, 0), ("output_tokens", self.output, least_output)):
                 numbers[target] = _whole(fields, key, least)
         except BadCell as bad:
-            tally.bad_row(tally.rows, bad.reason, key)
+            counts.bad_row(counts.rows, bad.reason, key)
             return None
         except UnicodeDecodeError as error:
-            tally.bad_row(tally.rows, not_utf8(error))
+            counts.bad_row(counts.rows, not_utf8(error))
             return None
         except (ValueError, RecursionError) as error:
-            tally.bad_row(tally.rows, f"is not a JSON object: {error}")
+            counts.bad_row(counts.rows, f"is not a JSON object: {error}")
             return None
         return numbers, fields
 
 
-def _kept_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, _: Assumed) -> pa.Array:
+def _kept_array(part: Kept, values: list[Any], numbers: Any, counts: ReadCounts, _: Assumed) -> pa.Array:
     try:
         return pa.array(values, part.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
@@ -124,18 +127,18 @@ def _kept_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, _: As
         try:
             pa.array([value], part.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            _check_left_out(value, str(part.type), int(numbers[index]), part.key, tally)
+            _check_left_out(value, str(part.type), int(numbers[index]), part.key, counts)
             values[index] = None
     return pa.array(values, part.type)
 
 
-def _hash_id_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, assumed: Assumed) -> pa.Array:
+def _hash_id_array(part: Kept, values: list[Any], numbers: Any, counts: ReadCounts, assumed: Assumed) -> pa.Array:
     array = hash_ids.array(values, assumed.ids)
     if array is not None:
         return array
     for index, value in enumerate(values):
         if not hash_ids.sound(value):
-            _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, tally)
+            _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, counts)
             values[index] = None
     kind = next(kind for kind in hash_ids.from_kind(assumed.ids) if hash_ids.array(values, kind) is not None)
     if kind != assumed.ids:
@@ -143,10 +146,10 @@ def _hash_id_array(part: Kept, values: list[Any], numbers: Any, tally: Tally, as
     return hash_ids.array(values, kind)
 
 
-def _check_left_out(value: object, wanted: str, row: int, key: str, tally: Tally) -> None:
+def _check_left_out(value: object, wanted: str, row: int, key: str, counts: ReadCounts) -> None:
     """TraceError unless bad rows are left out: then this value alone is, as the request itself is sound."""
-    if not tally.skip_bad_rows:
-        raise tally.error(f"{_quoted(value)} is not {wanted}", row, key)
+    if not counts.skip_bad_rows:
+        raise counts.error(f"{quoted(value)} is not {wanted}", row, key)
 
 
 def keys_of(head: bytes) -> set[str]:
@@ -171,7 +174,7 @@ class _Fraction(float):
 def _object(text: str) -> dict[str, Any]:
     fields = json.loads(text, parse_constant=_no_constant, parse_float=_Fraction)
     if not isinstance(fields, dict):
-        raise ValueError(_quoted(fields))
+        raise ValueError(quoted(fields))
     return fields
 
 
@@ -185,7 +188,7 @@ def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = _Fraction(value)
     if not isinstance(value, int | _Fraction) or isinstance(value, bool):
-        raise BadCell(0, f"{_quoted(value)} is not a number")
+        raise BadCell(0, f"{quoted(value)} is not a number")
     if value < 0:
         raise BadCell(0, f"{value} must be 0 or more")
     ticks_ns = UNIT_NS[assumed.unit]
@@ -203,7 +206,7 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
             raise BadCell(0, f"{value} {INEXACT}")
         value = int(value) if value.is_integer() else value
     if not isinstance(value, int) or isinstance(value, bool):
-        raise BadCell(0, f"{_quoted(value)} is not a whole number")
+        raise BadCell(0, f"{quoted(value)} is not a whole number")
     if value < least:
         raise BadCell(0, f"{value} must be {least} or more")
     if value > MAX_INT:
@@ -215,8 +218,3 @@ def _value(fields: dict[str, Any], key: str) -> Any:
     if key not in fields:
         raise BadCell(0, f"the key is missing{choices(key, fields)}")
     return fields[key]
-
-
-def _quoted(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= QUOTE_LENGTH else f"{text[:QUOTE_LENGTH]}..."

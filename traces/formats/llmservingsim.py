@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from traces.formats.base import About
+from traces.formats.base import About, Example
 from traces.formats.json_lines import JsonLinesFormat, Kept
 from traces.time_unit import Times
 
@@ -22,6 +22,14 @@ FORMAT = JsonLinesFormat(
         recognised_by="keys arrival_time_ns, input_toks, output_toks",
         kept="session_id",
         times=Times("ns", named=True),
+    ),
+    example=Example(
+        content=(
+            b'{"input_toks":4,"output_toks":2,"arrival_time_ns":46926808,"input_tok_ids":[1,2,3,4],"output_tok_ids":[5,6]}\n'
+            b'{"input_toks":2,"output_toks":1,"arrival_time_ns":347938952,"input_tok_ids":[1,2],"output_tok_ids":[7]}\n'
+        ),
+        requests=((0.0, 4, 2), (0.301012144, 2, 1)),
+        kept={"session_id": [None, None]},
     ),
     arrival="arrival_time_ns",
     prompt="input_toks",

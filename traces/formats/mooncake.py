@@ -8,7 +8,7 @@ and turn, blocks of 16 tokens, and timestamp in seconds. Other tools write eithe
 
 from __future__ import annotations
 
-from traces.formats.base import About
+from traces.formats.base import About, Example
 from traces.formats.json_lines import HASH_IDS, JsonLinesFormat
 from traces.time_unit import Times
 
@@ -23,6 +23,14 @@ FORMAT = JsonLinesFormat(
         recognised_by="keys timestamp, input_length, output_length",
         kept="hash_ids",
         times=Times("ms", varies=True, dialects={BAILIAN: "s"}),
+    ),
+    example=Example(
+        content=(
+            b'{"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47, 2353]}\n'
+            b'{"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": []}\n'
+        ),
+        requests=((0.0, 6955, 52), (3.053, 6472, 26)),
+        kept={"hash_ids": [[46, 47, 2353], []]},
     ),
     arrival="timestamp",
     prompt="input_length",

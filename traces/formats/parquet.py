@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from sim_core.errors import choices
 from traces.cells import DEFAULT, INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT
-from traces.formats.base import WHOLE, About, Assumed, selected, with_tokens
-from traces.source import Source
-from traces.tally import Tally
+from traces.formats.base import WHOLE, About, Assumed, Example, selected, with_tokens
+from traces.read_counts import ReadCounts
 from traces.time_unit import Times
+from traces.trace_file import TraceFile
 
 BATCH_ROWS = 1 << 16
 MAGIC = b"PAR1"
@@ -46,69 +46,78 @@ class ParquetFormat:
     arrival = "arrival_s"
     required = REQUIRED
 
+    @property
+    def example(self) -> Example:
+        """As TraceFormat."""
+        columns = {
+            "request_id": [7, 3],
+            "application_id": [0, 1],
+            "arrival_s": [0.1, 1.7],
+            "batch_size": [1, 2],
+            "prompt_tokens": [10, 20],
+            "output_tokens": [5, 6],
+            "NumImages": [0, 4],
+        }
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), sink)
+        return Example(sink.getvalue().to_pybytes(), ((0.1, 10, 5), (1.7, 20, 6)), {"NumImages": [0, 4]})
+
     def sniff(self, head: bytes) -> bool:
         """By Parquet's first bytes: the columns are at the file's end."""
         return head.startswith(MAGIC)
 
-    def read(self, source: Source, tally: Tally, assumed: Assumed) -> Iterator[pa.RecordBatch]:
+    def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
-        with source.failures_explained():
+        with source.open() as stream:
+            # the table of contents is at the file's end: a packed file has to be unpacked whole
+            file = stream if stream.seekable() else pa.BufferReader(stream.read())
             try:
-                with pq.ParquetFile(_file(source)) as file:
-                    _check_columns(file.schema_arrow, tally)
-                    share = source.path.stat().st_size / max(1, file.metadata.num_rows)
-                    for batch in file.iter_batches(BATCH_ROWS):
-                        source.on_bytes(int(batch.num_rows * share))
-                        yield _checked(batch, tally)
+                with pq.ParquetFile(file) as parquet:
+                    _check_columns(parquet.schema_arrow, counts)
+                    for batch in parquet.iter_batches(BATCH_ROWS):
+                        yield _checked(batch, counts)
             except (pa.ArrowException, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
-                raise tally.error(f"is no sound Parquet file: {str(error).splitlines()[0]}") from error
+                raise counts.error(f"is no sound Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _file(source: Source) -> Any:
-    if not source.packed():
-        return source.path
-    with source.open() as stream:  # the table of contents is at the end: all of it has to be unpacked
-        return pa.BufferReader(stream.read())
-
-
-def _check_columns(schema: pa.Schema, tally: Tally) -> None:
+def _check_columns(schema: pa.Schema, counts: ReadCounts) -> None:
     for column in REQUIRED:
         if column not in schema.names:
-            raise tally.error(f"column {column!r} is missing{choices(column, schema.names)}")
+            raise counts.error(f"column {column!r} is missing{choices(column, schema.names)}")
     for column in (*WHOLE, "arrival_s"):
         if schema.names.count(column) > 1:
-            raise tally.error(f"column {column!r} is there twice")
+            raise counts.error(f"column {column!r} is there twice")
         if column not in schema.names:
             continue
         kind = schema.field(column).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
             wanted = "numbers" if column == "arrival_s" else "whole numbers"
-            raise tally.error(f"holds {kind}, not {wanted}", column=column)
+            raise counts.error(f"holds {kind}, not {wanted}", column=column)
 
 
-def _checked(batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
-    columns: dict[str, Any] = {"row": np.arange(tally.rows + 1, tally.rows + 1 + batch.num_rows)}
-    tally.rows += batch.num_rows
+def _checked(batch: pa.RecordBatch, counts: ReadCounts) -> pa.RecordBatch:
+    columns: dict[str, Any] = {"row": np.arange(counts.rows + 1, counts.rows + 1 + batch.num_rows)}
+    counts.rows += batch.num_rows
     good = np.ones(batch.num_rows, bool)
     for name in batch.schema.names:
         if name in ("row", "arrival"):
-            raise tally.error(f"column {name!r}: this name is taken; rename it")
+            raise counts.error(f"column {name!r}: this name is taken; rename it")
         if name == "arrival_s":
-            columns["arrival"] = _numbers(_Cells(batch[name], name, 0, columns["row"]), pa.float64(), good, tally)
+            columns["arrival"] = _numbers(_Cells(batch[name], name, 0, columns["row"]), pa.float64(), good, counts)
         elif name in WHOLE:
             # what zero output means is decided below, for all of them
-            zero_is_fine = name == "output_tokens" and tally.zero_output != "error"
+            zero_is_fine = name == "output_tokens" and counts.zero_output != "error"
             cells = _Cells(batch[name], name, 0 if zero_is_fine else LEAST[name], columns["row"])
-            columns[name] = _numbers(cells, pa.int64(), good, tally)
+            columns[name] = _numbers(cells, pa.int64(), good, counts)
         else:
             columns[name] = batch[name]
     for name, number in DEFAULT.items():
         columns.setdefault(name, np.full(batch.num_rows, number, np.int64))
     if not good.all():
         columns = selected(columns, good)
-    return pa.RecordBatch.from_pydict(with_tokens(columns, tally, "prompt_tokens"))
+    return pa.RecordBatch.from_pydict(with_tokens(columns, counts, "prompt_tokens"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +130,12 @@ class _Cells:
     rows: Any
 
 
-def _numbers(cells: _Cells, kind: pa.DataType, good: Any, tally: Tally) -> Any:
+def _numbers(cells: _Cells, kind: pa.DataType, good: Any, counts: ReadCounts) -> Any:
     """The column as int64 or float64; cells that are wrong are marked in `good` where bad rows are to be left out."""
     numbers, wrong = _whole(cells.values) if kind == pa.int64() else _times(cells.values)
     wrong = wrong | ~(numbers >= cells.least)
     for index in np.flatnonzero(wrong & good):
-        tally.bad_row(int(cells.rows[index]), _reason(cells, int(index), kind), cells.name)
+        counts.bad_row(int(cells.rows[index]), _reason(cells, int(index), kind), cells.name)
         good[index] = False
     return numbers
 

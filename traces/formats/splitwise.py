@@ -9,27 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from traces.cells import DEFAULT, BadCell, integers
-from traces.formats.base import About
-from traces.formats.csv_text import Column, CsvFormat, output, seconds, whole
+from traces.cells import DEFAULT, BadCell, quoted
+from traces.formats.base import About, Example
+from traces.formats.csv_text import WHOLE, Column, CsvFormat, Kind, output, seconds, whole
 from traces.time_unit import Times
 from traces.writer import GENERATIVE_LLM
 
 
-def _request_type(cells: Sequence[str]) -> Any:
-    if set(cells) != {str(GENERATIVE_LLM)}:
-        for index, kind in enumerate(integers(cells, 0)):
-            if kind != GENERATIVE_LLM:
-                raise BadCell(index, f"{cells[index]!r}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
-    return np.zeros(len(cells), np.int64)
+def _generative_column(cells: pa.Array, least: int) -> Any:
+    types = WHOLE.column(cells, least)
+    return types if types is not None and (types == GENERATIVE_LLM).all() else None
 
 
-def _all_generative(array: pa.Array) -> Any:
-    kinds = array.to_numpy()
-    return kinds if (kinds == GENERATIVE_LLM).all() else None
+def _generative(cells: Sequence[str], least: int) -> Any:
+    types = WHOLE.cells(cells, least)
+    for index, number in enumerate(types):
+        if number != GENERATIVE_LLM:
+            raise BadCell(index, f"{quoted(cells[index])}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
+    return types
 
 
 FORMAT = CsvFormat(
@@ -43,14 +42,20 @@ FORMAT = CsvFormat(
         times=Times("s"),
         zero_output="error",
     ),
+    example=Example(
+        content=(
+            b"request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+            b"0,2,0,1.0,1,4096,32\n"
+            b"1,2,1,3.25,2,2048,8\n"
+        ),
+        requests=((1.0, 4096, 32), (3.25, 2048, 8)),
+    ),
     columns=(
         whole("request_id", "request_id"),
         seconds("arrival_timestamp"),
         whole("prompt_size", "prompt_tokens"),
         output("token_size"),
-        Column(
-            "request_type", "", _request_type, GENERATIVE_LLM, required=False, kind=pa.int64(), fast=_all_generative
-        ),
+        Column("request_type", "", Kind(_generative_column, _generative), required=False),
         whole("application_id", "application_id", default=DEFAULT["application_id"]),
         whole("batch_size", "batch_size", default=DEFAULT["batch_size"]),
     ),

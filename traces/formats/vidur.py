@@ -6,7 +6,7 @@ num_decode_tokens`, seconds as floats. Its other files there have sizes without 
 
 from __future__ import annotations
 
-from traces.formats.base import About
+from traces.formats.base import About, Example
 from traces.formats.csv_text import CsvFormat, output, seconds, whole
 from traces.time_unit import Times
 
@@ -18,6 +18,12 @@ FORMAT = CsvFormat(
         licence="MIT",
         recognised_by="header arrived_at, num_prefill_tokens, num_decode_tokens",
         times=Times("s"),
+    ),
+    example=Example(
+        content=(
+            b"arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,374,44\n4.314579,396,109\n5.8926549999999995,91,16\n"
+        ),
+        requests=((0.0, 374, 44), (4.314579, 396, 109), (5.8926549999999995, 91, 16)),
     ),
     columns=(
         seconds("arrived_at"),

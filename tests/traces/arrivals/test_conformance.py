@@ -11,7 +11,8 @@ from sim_core.errors import SpecError
 from sim_core.rng import Streams
 from tests.traces.other_processes import assert_same_in_all
 from tests.traces.policies import in_samples
-from traces.arrivals import ARRIVALS, Arrivals, arrivals
+from traces.arrivals.base import ArrivalProcess
+from traces.arrivals.table import ARRIVALS, arrivals
 
 # text: long-run rate
 TEXTS = {
@@ -36,7 +37,7 @@ ENDLESS = [text for text in TEXTS if not text.startswith("trace")]
 DISPERSION = {"gamma:rate=70,cv=2": 4.0, "onoff:rate=70,on_s=0.2,off_s=0.6": 32.5}
 
 
-def make(text: str) -> Arrivals:
+def make(text: str) -> ArrivalProcess:
     return arrivals(text, in_samples(), "arrivals")
 
 

@@ -11,7 +11,7 @@ from sim_core.rng import Streams
 from tests.traces.arrivals.test_conformance import make, times
 from traces.arrivals.gamma import gamma_variate
 from traces.incomplete_gamma import lower_gamma
-from traces.named import poisson_arrivals
+from traces.named import parse
 
 KS_99 = 1.63
 
@@ -32,8 +32,9 @@ def test_poisson_gaps_are_exponential() -> None:
 
 
 def test_poisson_arrivals_are_those_of_named_workloads() -> None:
-    expected = poisson_arrivals(Streams(3)["x"], 70.5, 90.0).tolist()
-    assert [at / 1e9 for at in times("poisson:rate=70.5", 3, 90.0)] == expected
+    named = parse("rr_conv_70.5_90s", 3).generate(3, "x").arrival_s.tolist()
+    times_ns = islice(make("poisson:rate=70.5").times_ns(Streams(3)["trace/arrivals"]), len(named))
+    assert [time_ns / 1e9 for time_ns in times_ns] == named
 
 
 @pytest.mark.parametrize("cv", [0.3, 1.0, 2.0])

@@ -11,7 +11,8 @@ from sim_core.errors import SpecError, TraceError
 from sim_core.rng import Streams
 from tests.traces.other_processes import assert_same_in_all
 from tests.traces.policies import in_samples
-from traces.distributions import DISTRIBUTIONS, Distribution, distribution
+from traces.distributions.base import Distribution
+from traces.distributions.table import DISTRIBUTIONS, distribution
 
 # the mean of the whole tokens, by the formula of each; None: see the distribution's own test
 TEXTS: dict[str, float | None] = {

@@ -1,4 +1,4 @@
-"""What was read of a trace and what was left out of it, and why: the counts that every reader keeps."""
+"""What was read of a trace, what was left out, and why: the counts that every reader keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ZERO_OUTPUT = ("drop", "keep", "error")
 
 @dataclass(slots=True)
 class LeftOut:
-    """Rows that were left out for one column; `reason` is the first one's."""
+    """Rows left out because of one column; `reason` is that of the first."""
 
     count: int
     first_row: int
@@ -20,18 +20,18 @@ class LeftOut:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Rows count from 1 without the header, as in TraceError.
+class ReadCounts:
+    """Rows are numbered from 1, without the header, as in TraceError.
 
-    `zero_output` says what becomes of requests without output: dropped, kept (as prompts with one token of output, the
-    least that can be simulated) or an error.
+    `zero_output` says what happens to requests without output: drop, keep (as prompts with one token of output, the
+    least that can be simulated) or error.
     """
 
     source: str
     skip_bad_rows: bool = False
     zero_output: str = "error"
-    time_unit: TimeUnit | None = None  # where it was told or found out; None: as the format's definition says
-    rows: int = 0  # seen
+    time_unit: TimeUnit | None = None  # if the user named it or the file showed it; None: the format's own
+    rows: int = 0  # read so far
     zero_output_rows: int = 0
     late_rows: int = 0  # earlier than the row before
     first_late: str = ""
@@ -39,11 +39,11 @@ class Tally:
 
     @property
     def rows_left_out(self) -> int:
-        """For whatever reason, requests without output apart."""
+        """Bad rows; requests without output are counted in `zero_output_rows`."""
         return sum(part.count for part in self.left_out.values())
 
     def error(self, reason: str, row: int | None = None, column: str = "") -> TraceError:
-        """To be raised."""
+        """An error about the file, for the caller to raise."""
         return TraceError(reason, source=self.source, row=row, column=column)
 
     def bad_row(self, row: int, reason: str, column: str = "") -> None:
@@ -55,21 +55,17 @@ class Tally:
         else:
             self.left_out[column] = LeftOut(1, row, reason)
 
-    def zeros(self, count: int) -> None:
-        """Counts requests without output."""
-        self.zero_output_rows += count
-
     def late(self, count: int, first: str) -> None:
-        """Counts rows out of order; `first` says which was the first."""
+        """Counts rows out of order; `first` describes the first of them."""
         self.late_rows += count
         self.first_late = self.first_late or first
 
     def notes(self) -> list[str]:
-        """What a user should know even of a file that is as it should be."""
+        """Facts that a user should know even of a faultless file."""
         return [f"{self.source}: time unit: {self.time_unit.text()}"] if self.time_unit else []
 
     def lines(self) -> list[str]:
-        """What a user should know, a line a kind; empty when the file was as it should be."""
+        """Warnings for the user, one line a kind; none for a faultless file."""
         lines = []
         for column, part in self.left_out.items():
             where = f"row {part.first_row}" + (f", column {column}" if column else "")

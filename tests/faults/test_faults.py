@@ -18,7 +18,7 @@ from sweep.launch.worker import run_point
 from tests.faults.clusters import ROOT, Cluster, cluster, experiment
 from traces.workload import TraceRef
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 EXPERIMENT = experiment("range(60, 80)")
 

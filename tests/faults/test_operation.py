@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from sweep.status import status_command
 from tests.faults.clusters import ROOT, cluster, descendants, experiment, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 
 @pytest.fixture
@@ -54,14 +56,21 @@ def test_a_sweep_handed_over_as_a_job_runs_on_its_own_and_can_be_stopped_and_goe
             runtime = f'{{"working_dir": "{ROOT}", "excludes": {excluded}}}'
             ask("submit", *at, "--no-wait", "--submission-id", name, f"--runtime-env-json={runtime}", "--", *sweep)
 
+        def api(path: str, method: str = "GET") -> dict[str, object]:
+            """What `ray job stop` and `ray job status` call; their own start may take as long as the sweep."""
+            address = f"http://{made.dashboard}/api/jobs/{path}"
+            with urllib.request.urlopen(urllib.request.Request(address, method=method)) as response:
+                answer: dict[str, object] = json.load(response)
+                return answer
+
         submit("first")
         wait_for(lambda: len(entries(results)) >= 2, "finished point")
-        ask("stop", *at, "first")
+        assert api("first/stop", "POST") == {"stopped": True}
+        wait_for(lambda: api("first")["status"] == "STOPPED", "end of the first job")
         before = entries(results)
         assert 2 <= len(before) < 10
         submit("second")
-        wait_for(lambda: len(entries(results)) == 10, "end of the sweep")  # before asking, which takes seconds of CPU
-        wait_for(lambda: "succeeded" in ask("status", *at, "second").lower(), "end of the job")
+        wait_for(lambda: api("second")["status"] == "SUCCEEDED", "end of the job")
         assert len(entries(results)) == 10
         assert before <= entries(results)
         assert "of them finished before" in ask("logs", *at, "second")

@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.compose import CONFIG_DIR
+from tests.forked import run_module
 
 ROOT = CONFIG_DIR.parent
 # The folder's name has an evaluated count in it: what 40 - 38 H100 machines cost is what 4 A100 machines do.
@@ -60,7 +61,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_of_a_multirun_equals_the_single_run(here: Path, tmp_path: Path) -> None:
-    assert start(tmp_path, "seed=1", *EVALUATED).returncode == 0
+    assert run_module("sim_core", "seed=1", *EVALUATED, cwd=tmp_path).returncode == 0
     single, several = detailed(tmp_path), detailed(here)
     assert len(single) == 2
     assert single.items() < several.items()
@@ -73,6 +74,7 @@ def test_joblib_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_ray_on_this_machine_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None:
     done = start(tmp_path, "--multirun", "seed=0,1", *EVALUATED, "hydra/launcher=ray")
     check_two_seeds(tmp_path, done)
@@ -105,6 +107,7 @@ def ray_address() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_cluster_that_is_there_already_is_joined_and_gets_the_code_with_the_runs(
     here: Path, tmp_path: Path, ray_address: dict[str, str]
 ) -> None:
@@ -152,7 +155,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_mistake_in_all_of_it_is_one_line_and_status_2_before_anything_runs(name: str, tmp_path: Path) -> None:
     arguments, words = REFUSED[name]
-    done = start(tmp_path, *arguments)
+    done = run_module("sim_core", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stdout
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert words in done.stderr
@@ -194,7 +197,8 @@ def test_results_reach_mlflow_once_each_however_often_they_are_run(tmp_path: Pat
     assert one.data.metrics["cost/dollars_per_hour"] == pytest.approx(4 * 17.68 + 38 * 38.08)
 
 
-def test_the_experiments_name_can_be_chosen(tmp_path: Path) -> None:
+def test_the_experiments_name_can_be_chosen(tmp_path: Path, template: Path) -> None:
+    shutil.copy(template, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     done = start(tmp_path, "tracking=mlflow", "tracking.experiment=mine", MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 0, done.stderr

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 from configs.compose import CONFIG_DIR
 from sim_core.errors import OutputError
 from sync.files.splitwisesim import write_outputs
+from tests.forked import run_module
 from tests.runs import measured
 from tests.sim_core import worlds
 
@@ -31,9 +29,7 @@ STATISTICS = ["mean", "std", "min", "max", "median", "p50", "p90", "p95", "p99",
 
 def run(folder: Path, *overrides: str) -> Path:
     """Run in `folder`, as its users do, and return the folder of the one run in it."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "sim_core", *overrides]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_module("sim_core", *overrides, cwd=folder)
     assert done.returncode == 0, done.stderr
     (summary,) = folder.glob("results/**/summary.csv")
     return summary.parent

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR
+from tests.forked import run_module
 
 ROOT = CONFIG_DIR.parent
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
@@ -22,11 +23,9 @@ SPLITWISE_HA = ["applications.0.scheduler=mixed_pool", "cluster=half_half", "clu
                 "performance_model=db", "trace.filename=test_trace", "debug=True", "seed=0"]  # fmt: skip
 
 
-def run(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sim_core", *overrides, f"hydra.run.dir={folder}"]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, check=False, timeout=120
-    )
+def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """A run in the project's folder, with its results in `folder`."""
+    return run_module("sim_core", *overrides, f"hydra.run.dir={folder}", cwd=ROOT)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -87,7 +86,9 @@ def test_results_are_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     files = ["summary.csv", "detailed/0.csv", "detailed/0_alloc.csv", "request_nodes.csv", "instances/0/0.csv"]
     contents = []
     for seed in ("0", "1", "4711"):
-        done = run(tmp_path / seed, *overrides, PYTHONHASHSEED=seed)
+        command = [sys.executable, "-m", "sim_core", *overrides, f"hydra.run.dir={tmp_path / seed}"]
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, done.stderr
         contents.append([(tmp_path / seed / name).read_bytes() for name in files])
     assert contents[0] == contents[1] == contents[2]
@@ -104,9 +105,7 @@ def test_the_default_configuration_runs(tmp_path: Path) -> None:
 def test_a_trace_and_a_folder_are_called_what_is_written(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.csv").write_text(HEADER + "0,2,0,1,1,10,5\n")
     named = [f"trace.dir={tmp_path}", f"trace.filename={name}", f"output_dir={name}"]
-    command = [sys.executable, "-m", "sim_core", *named]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    done = run_module("sim_core", *named, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"trace {name}" in done.stdout
     assert (tmp_path / name / "summary.csv").exists()
@@ -208,9 +207,7 @@ def test_an_unsorted_trace_is_sorted_with_a_warning(tmp_path: Path) -> None:
 
 def test_a_refused_run_leaves_no_folder_but_takes_none_with_results_away(tmp_path: Path) -> None:
     def start(*overrides: str) -> int:
-        command = [sys.executable, "-m", "sim_core", "output_dir=results/${seed}", *overrides]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=False).returncode
+        return run_module("sim_core", "output_dir=results/${seed}", *overrides, cwd=tmp_path).returncode
 
     assert start("seed=-1") == 2
     assert not list(tmp_path.iterdir())

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import replace
+from functools import cache
+from itertools import chain
 
 import pytest
+import yaml
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import CapacityError, SimSpec, SpecError, spec_from_config
 from sim_core.batching import Instance
 from sim_core.errors import SpecWarning
 from sim_core.simulation import Simulation
-from sim_core.spec import InstanceSpec
+from sim_core.spec import PROMPT, TOKEN, InstanceSpec
+from sim_core.start_state import START_STATES
 from tests.runs import measured
 from tests.sim_core import worlds
 
@@ -21,8 +26,11 @@ ONE_H100 = ["cluster=half_half", "cluster.servers.0.count=0"]
 GPU_BYTES, LLAMA_BYTES, LLAMA_KV_BYTES = 80 * 1024**3, 135_000_000_000, 2 * 8192 * 80 * 2
 
 
+composer = cache(Composer)  # one for all tests: making one takes longer than most of what follows
+
+
 def spec_of(*overrides: str) -> SimSpec:
-    return spec_from_config(Composer().resolved(list(overrides)), CONFIG_DIR.parent)
+    return spec_from_config(composer().resolved(list(overrides)), CONFIG_DIR.parent)
 
 
 def instances(*overrides: str) -> list[Instance]:
@@ -157,3 +165,45 @@ def test_stages_of_a_pipeline_are_not_modelled_and_refused_wherever_they_are_sai
 def test_a_spec_made_without_a_configuration_has_no_pipeline_either() -> None:
     with pytest.raises(SpecError, match="pipeline_parallelism=2: pipelines are not modelled"):
         InstanceSpec("ORCA", 1, 2, 8)
+
+
+# -- what holds for every start state in the table, as each of its configuration files sets it up -----------------
+
+FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONFIG_DIR / "start_state").glob("*.yaml"))}
+
+
+def spec_of_file(name: str) -> SimSpec:
+    """A spec with this start state on two machines of each kind that files name, and with a scheduler for its roles."""
+    machines = ",".join(f"{{sku: {sku}, count: 2}}" for sku in ("dgx-a100", "dgx-h100", "dgx-h100-pcap"))
+    overrides = [f"start_state={name}", f"cluster.servers=[{machines}]"]
+    if "parts" in FILES[name]:
+        overrides.append("applications=duo")
+    spec = spec_of(*overrides)
+    roles = any(instance.role for instance in Simulation(spec).instances[0])
+    return spec_of(*overrides, "applications.0.scheduler=mixed_pool") if roles else spec
+
+
+def test_every_start_state_has_a_configuration_file() -> None:
+    kinds = {str(file["state_type"]).split("_")[0] for file in FILES.values() if "parts" not in file}
+    assert kinds == set(START_STATES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_instances_take_no_more_processors_than_the_machines_have(name: str) -> None:
+    spec = spec_of_file(name)
+    taken: Counter[str] = Counter()
+    for instance in chain.from_iterable(Simulation(spec).instances.values()):
+        assert instance.role in ("", PROMPT, TOKEN)
+        assert 1 <= instance.tensor_parallelism <= instance.processors
+        assert instance.memory.capacity_tokens > 0
+        taken[instance.sku] += instance.processors
+    assert taken <= Counter({group.sku: group.count * len(group.processors) for group in spec.servers})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_requests_are_served_where_there_are_instances_and_rejected_where_there_are_none(name: str) -> None:
+    spec = spec_of_file(name)
+    rows = worlds.trace([(float(row), 100, 10) for row in range(8)])
+    result = measured(spec, rows)
+    served = 8 if Simulation(spec).instances[0] else 0
+    assert (result.completed, result.rejected, result.unfinished) == (served, 8 - served, 0)

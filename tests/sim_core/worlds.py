@@ -1,14 +1,23 @@
-"""Small worlds for tests: specs and traces without a configuration around them."""
+"""Small worlds for tests: specs and traces made in Python, without a configuration."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import yaml
+
+from sim_core.batching import BATCHING
+from sim_core.scheduling import SCHEDULERS
 from sim_core.spec import (
     ApplicationSpec,
     InstanceSpec,
     ModelSpec,
+    Options,
     PerformanceSpec,
     ProcessorSpec,
     SchedulerSpec,
@@ -18,13 +27,57 @@ from sim_core.spec import (
 )
 from sim_core.trace import Trace
 
-# 1000 bytes of KV cache a token; room for `kv_tokens` beside no weights at all
+# A token's KV cache takes 1000 bytes; the weights take none, so a machine has room for `kv_tokens` tokens.
 TINY_MODEL = ModelSpec("tiny", "tiny", 1, 250, 1, None, 0, 2)
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+# SplitwiseSim's schedulers, about each of which some tests know more than what holds for every entry of the table.
+SPLITWISESIMS = (
+    "random", "round_robin", "jsq", "token_jsq", "kv_round_robin", "kv_jsq", "kv_token_jsq", "overlap_kv_jsq",
+    "overlap_kv_token_jsq", "mixed_pool",
+)  # fmt: skip
+# Options that a tiny world needs other values of than its configuration file has; a token's KV takes 1/1024 s.
+TINY_OPTIONS = {"transfer_bandwidth": 1000 * 1024 / 1024**3, "prompt_max_pending_batch_tokens": 128.0}
+
+
+def splits(policy: str) -> bool:
+    """Whether a scheduler needs machines for prompts and machines for decodes; its class says so."""
+    return SCHEDULERS[policy].splits
+
+
+@cache
+def scheduler_configs() -> Mapping[str, Mapping[str, Any]]:
+    """The configuration file of each scheduler, by the file's name."""
+    files = sorted((CONFIGS / "orchestrator_repo" / "schedulers").glob("*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text()) for path in files}
+
+
+@cache
+def batching_configs() -> Mapping[str, Mapping[str, Any]]:
+    """The section of an instance by its batching policy, from the configuration files of start states."""
+    states = [yaml.safe_load(path.read_text()) for path in sorted((CONFIGS / "start_state").glob("*.yaml"))]
+    sections = [state[role] for state in states for role in ("instance", "prompt", "token") if role in state]
+    return {section["instance_type"]: section for section in sections}
+
+
+def scheduler_options(policy: str) -> Options:
+    """The values of a scheduler's own options in its configuration file, or in TINY_OPTIONS."""
+    configured = (config for config in scheduler_configs().values() if config["policy"] == policy)
+    return _options(SCHEDULERS[policy].Options, {**next(configured, {}), **TINY_OPTIONS})
+
+
+def batching_options(policy: str) -> Options:
+    """The values of a batching policy's own options in a configuration file that uses it."""
+    return _options(BATCHING[policy].Options, batching_configs().get(policy, {}))
+
+
+def _options(declared: type[Any], values: Mapping[str, Any]) -> Options:
+    return tuple((option.name, values[option.name]) for option in fields(declared) if option.name in values)
 
 
 def instance(policy: str = "Splitwise", size: int = 8, tokens: int = 64, waits: int = 4) -> InstanceSpec:
-    limited = policy == "Splitwise"
-    return InstanceSpec(policy, 1, 1, size, tokens if limited else None, waits if limited else None)
+    """How an instance batches. A policy that does not limit tokens or waits ignores these."""
+    return InstanceSpec(policy, 1, 1, size, tokens, waits, options=batching_options(policy))
 
 
 def machines(count: int, kv_tokens: int, sku: str = "box") -> ServerGroupSpec:
@@ -33,13 +86,7 @@ def machines(count: int, kv_tokens: int, sku: str = "box") -> ServerGroupSpec:
 
 
 def scheduler(policy: str, **delays: float) -> SchedulerSpec:
-    options: tuple[tuple[str, float], ...] = ()
-    if policy == "mixed_pool" or "kv" in policy:
-        # a token's KV takes 1/1024 s
-        options = (("transfer_bandwidth", 1000 * 1024 / 1024**3),)
-    if policy == "mixed_pool":
-        options = (*options, ("prompt_max_pending_batch_tokens", 128.0))
-    return SchedulerSpec(policy, policy, options, **delays)
+    return SchedulerSpec(policy, policy, scheduler_options(policy), **delays)
 
 
 def spec(
@@ -53,9 +100,9 @@ def spec(
     batch: InstanceSpec | None = None,
     delays: dict[str, float] | None = None,
 ) -> SimSpec:
-    """`count` machines; half of them for prompts where the scheduler splits. Times are binary fractions."""
+    """`count` machines; half of them run prompts where the scheduler splits. Times are binary fractions."""
     how = batch or instance(batching)
-    if policy == "mixed_pool" or "kv" in policy:
+    if splits(policy):
         prompts = max(count // 2, 1)
         state = StartStateSpec(
             "splitwise", 0, split_type="homogeneous", prompt=how, token=how,
@@ -74,7 +121,7 @@ def spec(
 
 
 def trace(rows: Sequence[tuple[float, int, int]]) -> Trace:
-    """Requests as (arrival_s, prompt_tokens, output_tokens), numbered from 0."""
+    """A trace of requests given as (arrival_s, prompt_tokens, output_tokens), numbered from 0."""
     count = len(rows)
     return Trace(
         "test",

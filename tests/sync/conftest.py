@@ -1,4 +1,4 @@
-"""Outcomes to deliver, and an MLflow store that was initialised once and is copied for each test."""
+"""Outcomes to deliver, and a results folder with a copy of the MLflow store that `template` has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from sync import Outcome, SweepInfo
-from sync.tracking.store import initialise_sqlite
 from tests.summaries import summary
 
 OutcomeMaker = Callable[..., Outcome]
@@ -71,13 +70,6 @@ def outcome() -> OutcomeMaker:
         return Outcome(**(fields | changes))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    initialise_sqlite(folder / "mlflow.db", folder / "mlartifacts")
-    return folder / "mlflow.db"
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
 
 def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:
     with Preparation(screen, "looking for points that an earlier version finished") as preparation:
-        resumed = under_former_keys(points, journal, lambda: FormerKeys(code), preparation)
+        resumed = under_former_keys(points, journal, lambda: FormerKeys(code), preparation.over)
     for reason, count in resumed.again.items():
         screen.print(f"finished by an earlier version and run again: {count}, because {reason}", markup=False)
     return resumed.points
@@ -156,8 +156,8 @@ def _sweep(
         known: list[Outcome] = []
         if not is_one_point:
             with Preparation(screen, "reading finished points") as preparation:
-                retry = arguments.retry_failed
-                known = list(finished_before(points, journal, retry_failed=retry, on_read=preparation))
+                read = finished_before(preparation.over(points), journal, retry_failed=arguments.retry_failed)
+                known = list(read)
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has

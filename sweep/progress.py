@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.tally import Tally, duration_text
+
+T = TypeVar("T")
 
 _LINE_EVERY_S = 5.0
 _WORTH_A_WORD_S = 2.0  # the slowest point is named if it took this long
@@ -65,7 +67,7 @@ class ProgressView:
 class Preparation:
     """Shows how many items are ready, if that takes long: a spinner on a terminal, a line every few seconds elsewhere.
 
-    Call it with the number of items that are ready and the number of all.
+    Iterate with `over`, or call it with the number of items that are ready and the number of all.
     """
 
     def __init__(self, console: Console, doing: str = "preparing points") -> None:
@@ -82,6 +84,12 @@ class Preparation:
     def __exit__(self, *error: object) -> None:
         if self._bar.live.is_started:
             self._bar.stop()
+
+    def over(self, items: Sequence[T]) -> Iterator[T]:
+        """The items, each shown as ready when the next one is asked for."""
+        for ready, item in enumerate(items):
+            self(ready, len(items))
+            yield item
 
     def __call__(self, ready: int, total: int) -> None:
         now_s = time.monotonic()

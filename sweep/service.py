@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -52,19 +52,9 @@ class SweepReport:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
 
-def finished_before(
-    points: Sequence[Point],
-    journal: Journal,
-    *,
-    retry_failed: bool,
-    on_read: Callable[[int, int], None] = lambda ready, total: None,
-) -> Iterator[Outcome]:
-    """The outcomes that the journal has for `points`, without tables, with the present names and numbers of the points.
-
-    `on_read` is called for each point with the number of points before it and the number of all.
-    """
-    for count, point in enumerate(points):
-        on_read(count, len(points))
+def finished_before(points: Iterable[Point], journal: Journal, *, retry_failed: bool) -> Iterator[Outcome]:
+    """The outcomes in the journal for `points`, without tables, with the present names and numbers of the points."""
+    for point in points:
         outcome = journal.read(point.key, table=False)
         if outcome is not None and not (retry_failed and outcome.status == "failed"):
             yield renamed(outcome, point)

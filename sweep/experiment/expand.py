@@ -62,7 +62,7 @@ class Grid:
             raise SpecError(reason, source=experiment.source)
         points: list[Point] = []
         unnamed: dict[str, NamedIn] = {}
-        for choice in islice(choices_of(experiment, self._builder.names), wanted):
+        for choice in islice(_choices(experiment, self._builder.names), wanted):
             try:
                 point = replace(self._builder.point(len(points), choice), slo=experiment.slo)
             except SimError as error:
@@ -132,7 +132,7 @@ def _unknown(key: str, parts: Sequence[Experiment | System], names: Names) -> st
     return f"neither an axis or variable of the experiment nor a setting{hint}{has}"
 
 
-def choices_of(experiment: Experiment, names: Names) -> Iterator[Choice]:
+def _choices(experiment: Experiment, names: Names) -> Iterator[Choice]:
     """Every combination of the axes of every system, systems in the file's order, the last axis fastest."""
     for system in experiment.systems:
         _, _, axes = merged(experiment, system)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -109,12 +109,11 @@ def under_former_keys(
     points: Sequence[Point],
     journal: Journal,
     former: Callable[[], FormerKeys] = lambda: FormerKeys(Code()),
-    on_looked_up: Callable[[int, int], None] = lambda ready, total: None,
+    over: Callable[[Sequence[Point]], Iterable[Point]] = iter,
 ) -> Resumed:
     """The points, with their former key if the journal has their outcome only under that key.
 
-    `on_looked_up` is called for each point with the number of points before it and of all. Nothing is looked up if the
-    journal has no other entries than those of the points.
+    Iterates with `over`, which may show progress; not at all if the journal has no other entries than the points'.
     """
     kept = journal.keys()
     free = set(kept.difference(point.key for point in points))
@@ -123,8 +122,7 @@ def under_former_keys(
     keys = former()
     resumed: list[Point] = []
     again: Counter[str] = Counter()
-    for count, point in enumerate(points):
-        on_looked_up(count, len(points))
+    for point in over(points):
         key = None if point.key in kept else keys.key_for(point.spec, point.trace_identity)
         outcome = journal.figures(key) if key is not None and key in free else None
         if key is None or outcome is None:

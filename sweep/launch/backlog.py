@@ -50,7 +50,7 @@ class Backlog:
 
     @classmethod
     def of(cls, points: Iterable[Point]) -> Self:
-        """A closed backlog: these points and no others."""
+        """A closed backlog with these points."""
         backlog = cls(points)
         backlog.close()
         return backlog

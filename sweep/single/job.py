@@ -10,7 +10,7 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -25,9 +25,11 @@ from sweep.single.debug import debug_outputs
 from sweep.single.summary import one_line_summary, text_summary
 from sync.files.perfetto import options_from_config, power_from_config
 from sync.files.splitwisesim import write_outputs
-from sync.results.outcome import Outcome
 from traces import workload
 from traces.reader import TraceNote
+
+if TYPE_CHECKING:
+    from sync.results.outcome import Outcome  # needs packages that a run without tracking does not
 
 ROOT = CONFIG_DIR.parent  # relative paths in a configuration start here
 
@@ -118,10 +120,10 @@ def _tracking(config: dict[str, Any]) -> tuple[str, str] | None:
     section = Section(config.get("tracking") or {}, "tracking")
     if not section.has("sink") or (sink := section.text("sink")) == "none":
         return None
-    from sweep.single.outcome import SingleRuns
+    from sweep.single.outcome import destination
 
     names = sink, section.text("experiment") if section.has("experiment") else "single-runs"
-    SingleRuns(*names, command="")
+    destination(*names)
     return names
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from configs.machines import cost_and_power, provisioned_watts, read_machines
@@ -66,28 +65,22 @@ def single_outcome(
     )
 
 
-class SingleRuns:
-    """The destination of single runs: an experiment of a sink."""
+def destination(sink: str, experiment: str, command: str = "") -> tuple[ResultSink, SweepInfo]:
+    """The sink, and what it is told of the experiment for single runs. Connects to nothing yet.
 
-    def __init__(self, sink: str, experiment: str, command: str, results: Path = RESULTS) -> None:
-        """Raises SpecError for names and addresses that cannot be used; connects to nothing yet."""
-        self._results, self._name = results, sink
-        self._sink: ResultSink = make_sink(sink, results)
-        self._info = SweepInfo(experiment, NOTE, experiment, "", 0, command)
+    Raises SpecError for names and addresses that cannot be used.
+    """
+    return make_sink(sink, RESULTS), SweepInfo(experiment, NOTE, experiment, "", 0, command)
 
-    def deliver(self, outcomes: Sequence[Outcome]) -> str | None:
-        """Deliver all outcomes; returns the reason in one line if that fails, else None."""
-        try:
-            self._sink.open(self._info)
-            for outcome in outcomes:
-                self._sink.write(outcome)
-            self._sink.close()
-        except Exception as error:  # a store may raise anything
-            return one_line(error)
-        return None
 
-    def seen_by(self) -> str:
-        """How a person can look at the results: text that begins with a line break, or nothing."""
-        if self._name != "mlflow":
-            return ""
-        return "".join(f"\n           {line}" for line in ui_lines(tracking_uri(self._results), self._sink.page()))
+def deliver(sink: str, experiment: str, command: str, outcomes: Sequence[Outcome]) -> tuple[str | None, list[str]]:
+    """Deliver the outcomes. Returns the reason in one line if that fails, else lines that say how to look at them."""
+    opened, info = destination(sink, experiment, command)
+    try:
+        opened.open(info)
+        for outcome in outcomes:
+            opened.write(outcome)
+        opened.close()
+    except Exception as error:  # a store may raise anything
+        return one_line(error), []
+    return None, list(ui_lines(tracking_uri(RESULTS), opened.page())) if sink == "mlflow" else []

@@ -45,16 +45,16 @@ def _deliver(runs: Sequence[Ended]) -> bool:
     """Deliver the outcomes from this process, which knows where the sinks are; returns whether all were taken."""
     all_delivered = True
     for tracking in dict.fromkeys(run.tracking for run in runs if run.tracking):
-        from sweep.single.outcome import SingleRuns
+        from sweep.single.outcome import deliver
 
         sink, experiment = tracking
-        deliveries = SingleRuns(sink, experiment, command=" ".join(["python -m sim_core", *sys.argv[1:]]))
         outcomes = [run.outcome for run in runs if run.tracking == tracking and run.outcome]
-        if problem := deliveries.deliver(outcomes):
+        problem, where = deliver(sink, experiment, " ".join(["python -m sim_core", *sys.argv[1:]]), outcomes)
+        if problem:
             all_delivered = False
             print(f"error: {sink} did not take the results: {problem} (the files are there)", file=sys.stderr)
         else:
-            print(f"{sink:10} {len(outcomes)} in the experiment {experiment}{deliveries.seen_by()}")
+            print(f"{sink:10} {len(outcomes)} in the experiment {experiment}", *where, sep="\n           ")
     return all_delivered
 
 

@@ -52,18 +52,11 @@ def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
     return f"{requests:,} requests: an estimated {_range_text(least_s)} of CPU time{on_cores}"
 
 
-def answer_text(outcomes: Sequence[Outcome], slo: Slo) -> Text:
-    """The rates that designs carry within the SLO, a sentence a workload; empty if nothing was measured."""
-    if not any(outcome.summary for outcome in outcomes):
-        return Text()
-    return Text("\n".join(sentences(answers(outcomes, slo))))
-
-
 def print_answer(outcomes: Sequence[Outcome], slo: Slo, name: str, results: Path, console: Console) -> None:
-    """Print the answer and the command that shows more of it; `results` is the folder of results."""
-    text = answer_text(outcomes, slo)
-    if text:
-        console.print(text, style="bold", soft_wrap=True)
+    """Print the rates that designs carry within the SLO, a sentence a workload, and the command that shows more;
+    nothing if nothing was measured. `results` is the folder of results."""
+    if any(outcome.summary for outcome in outcomes):
+        console.print(Text("\n".join(sentences(answers(outcomes, slo)))), style="bold", soft_wrap=True)
         place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
         command = shell_text(["python", "-m", "sync", *place, "answers", name])
         console.print(f"more: {command}", soft_wrap=True, markup=False)

@@ -62,14 +62,8 @@ def finished_before(points: Iterable[Point], journal: Journal, *, retry_failed: 
 
 def renamed(outcome: Outcome, point: Point) -> Outcome:
     """The outcome with the present names of its point: the key does not cover names, so they may have changed."""
-    return replace(
-        outcome.with_facts(facts_of(point)),
-        overrides=point.overrides,
-        axes=dict(point.axes),
-        cost=point.cost,
-        power=point.power,
-        watts=point.watts,
-    )
+    others = {name: getattr(point, name) for name in ("overrides", "axes", "cost", "power", "watts")}
+    return replace(outcome.with_facts(facts_of(point)), **others)
 
 
 @dataclass

@@ -70,7 +70,7 @@ class Builder:
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self.code = Code()
-        self.names = Names.of(composer.compose([]))
+        self.names = Names(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
         """The point of a choice. Raises SimError for what could not run."""

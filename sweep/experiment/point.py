@@ -17,6 +17,13 @@ from traces.workload import TraceRef
 __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "project_root"]
 
 
+# The fields that a point and its outcome have in common.
+_FIELDS_OF_BOTH = (
+    *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
+    *("cost", "power", "watts", "rate", "trace_identity"),
+)
+
+
 @dataclass(frozen=True)
 class Point:
     """One run, checked and complete. `python -m sim_core` with the `overrides` makes the same run.
@@ -64,23 +71,9 @@ def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
 def describing_fields(point: Point) -> dict[str, Any]:
     """The fields of an `Outcome` that say what its point is."""
     return {
-        "name": point.name,
-        "system": point.system,
-        "design": point.design,
-        "workload": point.workload,
-        "key": point.key,
-        "index": point.index,
-        "overrides": point.overrides,
-        "axes": dict(point.axes),
-        "machines": dict(point.machines),
-        "cost": point.cost,
-        "power": point.power,
-        "watts": point.watts,
-        "rate": point.rate,
+        **{name: getattr(point, name) for name in _FIELDS_OF_BOTH},
         "trace": point.trace.filename,
-        "trace_identity": point.trace_identity,
         "seed": point.trace.seed,
-        "roles": point.roles,
         "goodput_limits": point.slo.of_each_request(),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
@@ -21,16 +21,12 @@ SINGLE_RUNS = {  # settings of `python -m sim_core` that a sweep does not have, 
 }
 
 
-@dataclass(frozen=True)
 class Names:
-    """The top-level names of the configuration, and which of its settings are texts."""
+    """The top-level names of the configuration (`known`), and which of its settings are texts."""
 
-    known: frozenset[str]
-    texts: TextSettings = field(default_factory=lambda: TextSettings(CONFIG_DIR), compare=False)
-
-    @classmethod
-    def of(cls, config: Mapping[Any, Any]) -> Names:
-        return cls(frozenset(str(name) for name in config))
+    def __init__(self, config: Mapping[Any, Any]) -> None:
+        self.known = frozenset(str(name) for name in config)
+        self.texts = TextSettings(CONFIG_DIR)
 
     def is_setting(self, axis: str) -> bool:
         """Whether an axis sets something in the configuration; else it is a variable."""

@@ -26,7 +26,7 @@ _SHORT_S = 3.0
 _LONGER = 3.0  # times as long as a request takes where more arrive than are served: docs/performance.md, "Growth"
 
 
-def plan(points: Sequence[Point], total: int) -> Group:
+def preview(points: Sequence[Point], total: int) -> Group:
     """What would run and about how long it takes: a row for each point, or for each system if there are many points."""
     parts: list[Table | Text]
     if len(points) <= MOST_LISTED:

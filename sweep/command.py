@@ -18,7 +18,7 @@ from rich.console import Console
 
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
-from sweep.closing import cut_text, failures_text, plan, print_answer, standing_still_text, stopped_text
+from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.grammar import to_override
@@ -31,7 +31,7 @@ from sweep.launch.serial import SerialLauncher
 from sweep.options import parse_arguments
 from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
-from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
+from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
 from sweep.table import output_console
 from sync.results.journal import Journal, JournalError
@@ -112,7 +112,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if arguments.format == "json":
             print(points_json(points))
         else:
-            output_console().print(plan(points, grid.total))
+            output_console().print(preview(points, grid.total))
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results / experiment.name, root, screen)
@@ -125,12 +125,12 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
         slo=experiment.slo,
     )
-    report, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(report, experiment, grid.total, arguments)
-    _show_troubles(report, delivery, arguments, screen)
-    if report.interrupted and report.missing:
+    ended, delivery = _sweep(points, info, sink, arguments, screen)
+    _show_results(ended, experiment, grid.total, arguments)
+    _show_troubles(ended, delivery, arguments, screen)
+    if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if report.failed else 0
+    return EXIT_FAILED if ended.failed else 0
 
 
 def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:
@@ -143,7 +143,7 @@ def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, sc
 
 def _sweep(
     points: Sequence[Point], info: SweepInfo, sink: ResultSink, arguments: argparse.Namespace, screen: Console
-) -> tuple[SweepReport, Delivery]:
+) -> tuple[EndedSweep, Delivery]:
     is_one_point = arguments.point is not None
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(arguments.results / info.name))
@@ -163,8 +163,8 @@ def _sweep(
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
         launcher = _launcher(arguments, project_root())
         sweeping = Sweeping(launcher, journal, writer, interrupts, arguments.max_failures)
-        report = sweeping.run(points, known, partial(ProgressView, screen, trouble=writer.trouble))
-        return report, writer.close()
+        ended = sweeping.run(points, known, partial(ProgressView, screen, trouble=writer.trouble))
+        return ended, writer.close()
 
 
 def _refuse_passing_results(results: Path, root: Path) -> None:
@@ -204,9 +204,9 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
 
 
-def _show_results(report: SweepReport, experiment: Experiment, total: int, arguments: argparse.Namespace) -> None:
+def _show_results(ended: EndedSweep, experiment: Experiment, total: int, arguments: argparse.Namespace) -> None:
     console = output_console()
-    outcomes = report.outcomes
+    outcomes = ended.outcomes
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
@@ -219,20 +219,20 @@ def _show_results(report: SweepReport, experiment: Experiment, total: int, argum
     ):
         if part:
             console.print(part)
-    reused = f" ({report.reused} of them finished before)" if report.reused else ""
+    reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
     unstable = f", {stopped} stopped as unstable" if stopped else ""
-    failed = f", {len(report.failed)} failed{reused}" if report.failed else f"{reused}, 0 failed"
-    count = len(outcomes) + report.missing
+    failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
+    count = len(outcomes) + ended.missing
     of_total = f" ({count} of {total} points)" if count != total else ""
-    console.print(f"{completed} completed{unstable}{failed}, {report.missing} not run{of_total}")
+    console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
     print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
 
 
-def _show_troubles(report: SweepReport, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
+def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
     """Why the sweep is not complete or its results are not delivered; else where MLflow has them."""
-    if report.given_up:
+    if ended.given_up:
         screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
-    elif report.missing:
+    elif ended.missing:
         screen.print("interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(
@@ -240,6 +240,6 @@ def _show_troubles(report: SweepReport, delivery: Delivery, arguments: argparse.
             " they are kept, and the same command delivers them",
             markup=False,
         )
-    if arguments.sink == "mlflow" and report.outcomes:
+    if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
         output_console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)

@@ -25,7 +25,9 @@ from sync.results.verdict import Verdict, verdict
 
 _WIDEST_VALUE = 24  # characters of an axis' value in one line
 _NAME_WIDTHS = (40, 28, 20, 14)  # characters of the first column where it holds all that says which point a row is
+_NO_VALUE = "-"  # of an axis that a system does not have
 _UNSERVED = ("rejected", "unfinished")
+_DECIMALS = {"seconds": 3, "slowdown": 2}
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,10 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
         above += [f"{column.header}: {column.cells[0]}".replace("\n", ", ") for column in same]
         columns = [column for column in columns if column not in same]
     columns.append(Column("rate\n1/s", [_rate(outcome) for outcome in outcomes], right=True))
-    for phase in METRICS:
-        header = f"{phase.upper()} p50/p90/p99\nseconds"
-        columns.append(Column(header, [_seconds(row, phase) for row in rows], right=True))
-        columns.append(Column("\nslowdown", [_slowdowns(row, phase) for row in rows], right=True))
+    for metric in METRICS:
+        header = f"{metric.upper()} p50/p90/p99\nseconds"
+        columns.append(Column(header, [_figures_text(row, metric, "seconds") for row in rows], right=True))
+        columns.append(Column("\nslowdown", [_figures_text(row, metric, "slowdown") for row in rows], right=True))
     columns.append(Column("in\nSLO", [_verdict(row) for row in rows], right=True))
     if any(outcome.unserved for outcome in outcomes):
         cells = [_unserved_text(outcome, "/") for outcome in outcomes]
@@ -140,12 +142,10 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
 def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -> _Layout:
     """For narrow screens: one column says which point a row is, another has everything that was measured."""
     outcomes = [row.outcome for row in rows]
-    axes = shown_axes(outcomes)
-    labels = axis_labels(axes)
+    axes = _axis_columns(outcomes)
     names = []
-    for row in rows:
-        own = row.outcome.axes
-        varied = [f"{label}={_value(own[axis])}" for axis, label in zip(axes, labels, strict=True) if axis in own]
+    for number, row in enumerate(rows):
+        varied = [f"{axis.header}={axis.cells[number]}" for axis in axes if axis.cells[number] != _NO_VALUE]
         trace = [row.outcome.trace] if row.outcome.rate is None else []
         names.append("\n".join([row.system, row.machines, " ".join(varied + trace)]).rstrip())
     columns = [
@@ -166,7 +166,7 @@ def _axis_columns(outcomes: Sequence[Outcome]) -> list[Column]:
     return [
         Column(
             label,
-            [_value(outcome.axes[axis]) if axis in outcome.axes else "-" for outcome in outcomes],
+            [_value(outcome.axes[axis]) if axis in outcome.axes else _NO_VALUE for outcome in outcomes],
             right=all(isinstance(outcome.axes.get(axis, 0), int | float) for outcome in outcomes),
             width=_WIDEST_VALUE,
         )
@@ -176,13 +176,13 @@ def _axis_columns(outcomes: Sequence[Outcome]) -> list[Column]:
 
 def _figures(row: _Row, slowdowns: bool) -> Text:
     lines = []
-    for phase in METRICS:
+    for metric in METRICS:
         if slowdowns:
-            seconds = _seconds(row, phase)
+            seconds = _figures_text(row, metric, "seconds")
             seconds.pad_right(max(0, 17 - len(seconds)))
-            lines.append(Text(f"{phase.upper():4} ") + seconds + " " + _slowdowns(row, phase))
+            lines.append(Text(f"{metric.upper():4} ") + seconds + " " + _figures_text(row, metric, "slowdown"))
         else:
-            lines.append(Text(f"{phase.upper():4} {_number(row.outcome.summary.get(f'{phase}/p99_s'), 3)}"))
+            lines.append(Text(f"{metric.upper():4} {_number(row.outcome.summary.get(f'{metric}/p99_s'), 3)}"))
     if row.outcome.unserved:
         counts = _unserved_text(row.outcome, " rejected, ") + " unfinished"
         lines.append(counts if slowdowns else Text("unserved", "red"))
@@ -202,18 +202,14 @@ def _verdict(row: _Row) -> Text:
     return Text(text, style="green" if within == len(row.verdicts) else "red")
 
 
-def _seconds(row: _Row, phase: str) -> Text:
-    return Text("/").join(_figure(row, phase, percentile, "seconds", 3) for percentile in SLOWDOWN_PERCENTILES)
-
-
-def _slowdowns(row: _Row, phase: str) -> Text:
-    return Text("/").join(_figure(row, phase, percentile, "slowdown", 2) for percentile in SLOWDOWN_PERCENTILES) + "x"
-
-
-def _figure(row: _Row, phase: str, percentile: str, unit: str, decimals: int) -> Text:
-    """A figure of the summary, red if it exceeds its limit with any seed."""
-    value = row.outcome.summary.get(f"{phase}/{percentile}_{UNITS[unit][0]}")
-    return Text(_number(value, decimals), style="red" if (phase, percentile, unit) in row.exceeded else "")
+def _figures_text(row: _Row, metric: str, unit: str) -> Text:
+    """`0.12/0.34/0.56`: the percentiles of a metric, each red if it exceeds its limit with any seed."""
+    figures = []
+    for percentile in SLOWDOWN_PERCENTILES:
+        value = row.outcome.summary.get(f"{metric}/{percentile}_{UNITS[unit][0]}")
+        style = "red" if (metric, percentile, unit) in row.exceeded else ""
+        figures.append(Text(_number(value, _DECIMALS[unit]), style=style))
+    return Text("/").join(figures) + ("x" if unit == "slowdown" else "")
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -36,7 +36,7 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True)
-class SweepReport:
+class EndedSweep:
     """What became of a sweep. `outcomes` are in the order of the points and without their tables. `reused` counts those
     of earlier starts, `missing` the points without an outcome; `given_up` is true if too many points failed."""
 
@@ -78,7 +78,7 @@ class Sweeping:
 
     def run(
         self, points: Sequence[Point], known: Sequence[Outcome], view: Callable[[Tally], ProgressView]
-    ) -> SweepReport:
+    ) -> EndedSweep:
         """Run the points that have no outcome among `known`. Each outcome is kept in the journal, then goes to the
         writer. Raises what the journal and the start of the launcher raise; a point that fails has a failed outcome."""
         done = {outcome.key: outcome for outcome in known}
@@ -90,7 +90,7 @@ class Sweeping:
             if todo:
                 given_up = self._run(todo, done, view)
         outcomes = tuple(done[point.key] for point in points if point.key in done)
-        return SweepReport(outcomes, len(known), len(points) - len(outcomes), self.interrupts.requested, given_up)
+        return EndedSweep(outcomes, len(known), len(points) - len(outcomes), self.interrupts.requested, given_up)
 
     def _run(self, todo: Sequence[Point], done: dict[str, Outcome], view: Callable[[Tally], ProgressView]) -> bool:
         """Run the points and add their outcomes to `done`; returns whether too many points failed."""

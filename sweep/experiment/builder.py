@@ -47,8 +47,8 @@ class _TraceFacts:
 
 
 @dataclass(frozen=True)
-class _Design:
-    """What a configuration without its trace amounts to. `sections` keeps the configuration's sections alive: designs
+class _ClusterFacts:
+    """What a configuration without its trace amounts to. `sections` keeps the configuration's sections alive: clusters
     are cached by the ids of these objects."""
 
     spec: SimSpec
@@ -66,7 +66,7 @@ class Builder:
         self._resolver = Resolver(composer)
         self._figures = figures
         self._traces: dict[TraceRef, _TraceFacts] = {}
-        self._designs: dict[tuple[object, ...], _Design] = {}
+        self._clusters: dict[tuple[object, ...], _ClusterFacts] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self.code = Code()
@@ -76,8 +76,8 @@ class Builder:
         """The point of a choice. Raises SimError for what could not run."""
         overrides = tuple(to_override(key, value) for key, value in choice.settings.items())
         config = self._resolver.resolved(choice.settings, overrides)
-        design = self._design(config)
-        spec = design.spec
+        cluster = self._cluster(config)
+        spec = cluster.spec
         ref = workload.ref_from_config(config, spec.seed)
         trace = self._trace(ref)
         if missing := trace.applications - {app.application_id for app in spec.applications}:
@@ -88,7 +88,7 @@ class Builder:
             index=index,
             name="",  # given by `naming.named_points` once all points are cache_key
             system=choice.system,
-            design=f"{choice.system} {design.label}",
+            design=f"{choice.system} {cluster.label}",
             workload=workload_name,
             overrides=overrides,
             spec=spec,
@@ -99,17 +99,17 @@ class Builder:
             rate=rate,
             config=config,
             requests=trace.requests,
-            **design.fields,
+            **cluster.fields,
         )
 
-    def _design(self, config: Mapping[str, Any]) -> _Design:
-        """The design of a configuration; configurations that differ only in their trace share it."""
+    def _cluster(self, config: Mapping[str, Any]) -> _ClusterFacts:
+        """The cluster of a configuration; configurations that differ only in their trace share it."""
         sections = {name: value for name, value in config.items() if name != "trace"}
         cache_key = tuple(
             (name, id(value)) if isinstance(value, dict | list) else (name, type(value), value)
             for name, value in sections.items()
         )
-        if cache_key not in self._designs:
+        if cache_key not in self._clusters:
             spec = spec_from_config(config, self._root, self._measured)
             self._check(spec)
             machines = spec.machine_counts()
@@ -124,8 +124,10 @@ class Builder:
             }
             # Runs that may be stopped early have another name, so that no table takes them for runs that may not.
             stop = "" if spec.stop_at_backlog_s is None else f" stop@{spec.stop_at_backlog_s:g}s"
-            self._designs[cache_key] = _Design(spec, f"{machines_label(spec)}{stop}", fields, tuple(sections.values()))
-        return self._designs[cache_key]
+            self._clusters[cache_key] = _ClusterFacts(
+                spec, f"{machines_label(spec)}{stop}", fields, tuple(sections.values())
+            )
+        return self._clusters[cache_key]
 
     def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:
         if path not in self._curves:

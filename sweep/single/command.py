@@ -1,6 +1,6 @@
 """The command line `python -m sim_core [--multirun] [overrides]`: one run, or several.
 
-Hydra reads the configuration and starts a `Job` for each run; `sweep.single.report` shows and delivers the results.
+Hydra reads the configuration and starts a `Job` for each run; `sweep.single.show` shows and delivers the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs
 from configs.texts import TextSettings
 from sim_core.errors import SimError
 from sweep.single.job import Job
-from sweep.single.report import report
+from sweep.single.show import show
 
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
@@ -51,7 +51,7 @@ def main() -> int:
     except Exception as error:
         return _refused(error)
     is_multirun = any(job.hydra_cfg is not None and job.hydra_cfg.hydra.mode == RunMode.MULTIRUN for job in returns)
-    return report([job.return_value for job in returns], is_multirun)
+    return show([job.return_value for job in returns], is_multirun)
 
 
 def _refused(error: Exception) -> int:

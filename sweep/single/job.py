@@ -35,7 +35,7 @@ ROOT = CONFIG_DIR.parent  # relative paths in a configuration start here
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """What became of one run, as plain values that travel from the process that ran it to the one that reports it."""
 
     folder: str = ""
@@ -53,20 +53,20 @@ class Ended:
 class Job:
     """The function that Hydra calls for each run, in this process or in one of a launcher's."""
 
-    def __call__(self, cfg: DictConfig) -> Ended:
+    def __call__(self, cfg: DictConfig) -> EndedRun:
         """Do the run. Raises and prints nothing: a launcher may be on another machine, and other runs must go on."""
         with warnings.catch_warnings(record=True) as caught:
             try:
                 ended = run(cfg)
             except SimError as error:
                 if isinstance(error, InvariantError):
-                    ended = Ended(bug=traceback.format_exc())
+                    ended = EndedRun(bug=traceback.format_exc())
                 else:
-                    ended = Ended(error=str(error))
+                    ended = EndedRun(error=str(error))
                     if HydraConfig.get().mode == RunMode.RUN:  # in a multirun, another run may be making its folder
                         remove_unused(Path(HydraConfig.get().runtime.output_dir))
             except Exception:
-                ended = Ended(bug=traceback.format_exc())
+                ended = EndedRun(bug=traceback.format_exc())
         notes = tuple(str(entry.message) for entry in caught if issubclass(entry.category, TraceNote))
         others = tuple(str(entry.message) for entry in caught if not issubclass(entry.category, TraceNote))
         overrides = tuple(HydraConfig.get().overrides.task)
@@ -82,7 +82,7 @@ def _unpickled_job() -> Job:
     return Job()
 
 
-def run(cfg: DictConfig) -> Ended:
+def run(cfg: DictConfig) -> EndedRun:
     """Simulate what `cfg` says and write SplitwiseSim's files into Hydra's output folder. Raises SimError."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     config = resolve(cfg)
@@ -106,7 +106,7 @@ def run(cfg: DictConfig) -> Ended:
 
         overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
         outcome = replace(single_outcome(spec, ref, trace, config, overrides, result), cpu_s=cpu_s, wall_s=wall_s)
-    return Ended(
+    return EndedRun(
         folder=str(folder),
         line=one_line_summary(result),
         text=text_summary(spec, trace, result, cpu_s, str(folder)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.reference import METRICS as LIMITED
+from sim_core.reference import METRICS
 from sim_core.results import SimResult
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
@@ -10,7 +10,7 @@ from sim_core.trace import Trace
 from sync.results.slo import judge
 
 _MOST = 4  # instances that are named in a standstill
-METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
+_LABELS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
 _PERCENTILES = ("p50", "p90", "p99")
 
 
@@ -117,10 +117,10 @@ def _named(standstill: Standstill) -> str:
 def _times(summary: dict[str, float]) -> list[str]:
     header = "".join(f"{name:>10}" for name in _PERCENTILES)
     lines = [f"{'':10}{header}        slowdown " + "  ".join(_PERCENTILES)]
-    for metric, label in METRICS.items():
+    for metric, label in _LABELS.items():
         if f"{metric}/p50_s" in summary:
             line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in _PERCENTILES)
-            if metric in LIMITED and f"{metric}/p50_slowdown" in summary:
+            if metric in METRICS and f"{metric}/p50_slowdown" in summary:
                 slowdowns = (summary[f"{metric}/{name}_slowdown"] for name in _PERCENTILES)
                 line += "       " + "".join(f"{slowdown:>9.2f}x" for slowdown in slowdowns)
             lines.append(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.closing import MOST_LISTED, estimate_text, plan, print_answer
+from sweep.closing import MOST_LISTED, estimate_text, preview, print_answer
 from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
@@ -24,7 +24,7 @@ def points(tiny: str) -> list[Point]:
 def printed(points: list[Point], total: int) -> str:
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(plan(points, total))
+        console.print(preview(points, total))
     return capture.get()
 
 

@@ -140,7 +140,7 @@ def copy_of_the_code(folder: Path) -> Path:
         ("start_state/uniform.py", [False, True, True]),
         ("scheduling/random.py", [True, True, True]),
         ("engine.py", [False, False, False]),
-        ("config.py", [True, True, True]),
+        ("observer.py", [True, True, True]),
     ],
 )
 def test_a_change_of_code_ends_the_former_keys_of_the_runs_that_use_it(

@@ -19,7 +19,7 @@ from sweep.launch.interrupt import Interrupts
 from sweep.launch.serial import SerialLauncher
 from sweep.launch.worker import run_point
 from sweep.progress import ProgressView
-from sweep.service import Sweeping, SweepReport, finished_before, sweep_id
+from sweep.service import EndedSweep, Sweeping, finished_before, sweep_id
 from sync.results.journal import Journal, JournalError
 
 ROOT = project_root()
@@ -78,7 +78,7 @@ def points(tiny: str) -> list[Point]:
 
 def sweep(
     points: Sequence[Point], journal: Journal, launcher: SerialLauncher, max_failures: int | None = None
-) -> tuple[SweepReport, list[tuple[Outcome, Outcome | None]]]:
+) -> tuple[EndedSweep, list[tuple[Outcome, Outcome | None]]]:
     writer = RecordingWriter(journal)
     known = list(finished_before(points, journal, retry_failed=False))
     with Interrupts() as interrupts:

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.single.job import Ended
+from sweep.single.job import EndedRun
 
 
-def report(runs: Sequence[Ended], is_multirun: bool) -> int:
+def show(runs: Sequence[EndedRun], is_multirun: bool) -> int:
     """Show the runs and deliver their outcomes; returns the exit status."""
     try:
-        _show(runs, is_multirun)
+        _print(runs, is_multirun)
         sys.stdout.flush()
     except BrokenPipeError:  # `... | head` reads no more, but the outcomes are still to be delivered
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -23,7 +23,7 @@ def report(runs: Sequence[Ended], is_multirun: bool) -> int:
     return 2 if any(run.error for run in runs) else 0
 
 
-def _show(runs: Sequence[Ended], is_multirun: bool) -> None:
+def _print(runs: Sequence[EndedRun], is_multirun: bool) -> None:
     """Print each run, in a multirun with its number and the overrides that not all runs share."""
     shared = set(runs[0].overrides).intersection(*(run.overrides for run in runs)) if len(runs) > 1 else set()
     for number, run in enumerate(runs):
@@ -41,7 +41,7 @@ def _show(runs: Sequence[Ended], is_multirun: bool) -> None:
             print(f"{label}{run.line}; {_relative(run.folder)}" if is_multirun else run.text)
 
 
-def _deliver(runs: Sequence[Ended]) -> bool:
+def _deliver(runs: Sequence[EndedRun]) -> bool:
     """Deliver the outcomes from this process, which knows where the sinks are; returns whether all were taken."""
     all_delivered = True
     for tracking in dict.fromkeys(run.tracking for run in runs if run.tracking):

@@ -149,13 +149,9 @@ def _varied_text(points: Sequence[Point]) -> str:
     texts = []
     for axis, label in zip(axes, axis_labels(axes), strict=True):
         values = list(dict.fromkeys(point.axes[axis] for point in points))
-        is_long = len(values) > 3
-        texts.append(f"{label} " + (f"{values[0]} to {values[-1]} ({len(values)})" if is_long else _joined(values)))
+        span = f"{values[0]} to {values[-1]} ({len(values)})"
+        texts.append(f"{label} {span if len(values) > 3 else '/'.join(map(str, values))}")
     return ", ".join(texts)
-
-
-def _joined(values: Sequence[object]) -> str:
-    return "/".join(map(str, values))
 
 
 def _span_text(values: Sequence[float], form: str) -> str:

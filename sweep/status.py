@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SpecError, choices
-from sweep.experiment.point import Outcome
 from sweep.options import Parser
 from sweep.table import output_console, table_of_rows
 from sweep.tally import SLOWEST, duration_text
@@ -70,9 +69,10 @@ def _row(folder: Path) -> tuple[str, ...]:
     running, speed = "-", "-"
     if holder and status:
         running, speed = str(status.get("running", "-")), _speed(status)
+    slowest = sorted(outcomes.values(), key=lambda outcome: -outcome.wall_s)[:SLOWEST]
     return (
         *(folder.name, state, str(counts["completed"]), str(counts["stopped"]), str(counts["failed"])),
-        *(running, str(left), speed, "\n".join(_slowest(list(outcomes.values())))),
+        *(running, str(left), speed, "\n".join(f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest)),
     )
 
 
@@ -85,11 +85,6 @@ def _speed(status: Mapping[str, Any]) -> str:
     except (KeyError, ValueError, TypeError):
         age = ""
     return str(status.get("speed", "-")).replace(", ", "\n") + left + age
-
-
-def _slowest(outcomes: Sequence[Outcome]) -> list[str]:
-    slowest = sorted(outcomes, key=lambda outcome: -outcome.wall_s)[:SLOWEST]
-    return [f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest]
 
 
 def _wanted(folder: Path) -> tuple[frozenset[str], int]:

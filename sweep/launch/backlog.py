@@ -23,15 +23,16 @@ _US_A_REQUEST, _US_A_MACHINE, _US_AN_OVERLOAD = 22.0, 0.0125, 5.0  # docs/perfor
 class Backlog:
     """Points for a launcher. It may grow while the launcher runs, until `close` is called.
 
-    Example: a caller that asks for more points, depending on the outcomes so far.
+    Example: a planner decides after each outcome which points are wanted next.
 
-        backlog = Backlog(first_points)
+        backlog = Backlog(planner.first_points())
         for outcome in launcher.outcomes(backlog, interrupts):
-            more = points_after(outcome)
-            backlog.add(more) if more else backlog.close()
+            backlog.add(planner.points_after(outcome))
+            if planner.is_done:
+                backlog.close()
 
-    All methods may be called from any thread. A caller that adds points between outcomes must close the backlog before
-    it asks for an outcome that cannot come: the launcher waits for points as long as the backlog is open.
+    All methods may be called from any thread. While the backlog is open and empty, the launcher waits for points: a
+    caller that adds points between outcomes must close the backlog before it asks for an outcome that cannot come.
     """
 
     def __init__(self, points: Iterable[Point] = (), now_s: Callable[[], float] = time.monotonic) -> None:
@@ -67,11 +68,11 @@ class Backlog:
             return self._closed and not len(self)
 
     def add(self, points: Iterable[Point]) -> None:
-        """Add points, except those whose key was added before. Raises RuntimeError when the backlog is closed."""
+        """Add points, except those whose key was added before. Raises RuntimeError for new points when it is closed."""
         with self._changed:
-            if self._closed:
-                raise RuntimeError("points were added to a closed backlog")
             new = {point.key: point for point in points if point.key not in self._keys}
+            if new and self._closed:
+                raise RuntimeError("points were added to a closed backlog")
             self._keys |= new.keys()
             self._added.extend(new.values())
             self._unfinished.update(point.trace_identity for point in new.values())

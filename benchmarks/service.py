@@ -34,10 +34,11 @@ from sim_core.simulation import Arrivals, Simulation
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, failed_outcome
+from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
-from sweep.progress import ProgressView, make_progress
+from sweep.progress import ProgressView
 from sweep.service import Sweeping
 from sweep.tally import Tally
 from sync.results.journal import Journal
@@ -216,7 +217,7 @@ def points_per_second(count: int = 10_000) -> None:
 
         def view(tally: Tally) -> ProgressView:
             tallies.append(tally)
-            return make_progress(Console(quiet=True), tally)
+            return ProgressView(Console(quiet=True), tally)
 
         began_s = time.process_time()
         report = sweeping.run(points, [], view)
@@ -268,10 +269,10 @@ def cores(count: int = 64, each: int = 30) -> None:
     ended: list[float] = []
     pattern = failed_outcome(point, "slept", version="0")
     with Interrupts() as interrupts, _Sleeping(jobs=count, seconds=1.0, pattern=pattern) as launcher:
-        for _ in launcher.outcomes(points[: 8 * count], interrupts):  # until all processes are there
+        for _ in launcher.outcomes(Backlog.of(points[: 8 * count]), interrupts):  # until all processes are there
             pass
         cpu_s, began_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime, time.monotonic()
-        for _ in launcher.outcomes(points, interrupts):
+        for _ in launcher.outcomes(Backlog.of(points), interrupts):
             ended.append(time.monotonic() - began_s)
         cpu_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu_s
     busy = len(points) * 1.0 / (count * ended[-1])

@@ -1,1 +1,1 @@
-"""Configuration: one folder a Hydra group, and `configs.compose`, which turns overrides into plain settings."""
+"""The configuration: a folder a Hydra group, and `configs.compose`, which turns overrides into plain settings."""

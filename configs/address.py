@@ -1,4 +1,4 @@
-"""Whether a Ray cluster can be at an address at all."""
+"""Checks that something answers at the address of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _CONNECT_S = 10.0
 
 
 def check_answers(address: str, key: str) -> None:
-    """Raise SpecError where nobody listens at a `host:port`: Ray itself would wait for minutes and fill the screen.
-    `key` is where the user has the address from."""
+    """Raise SpecError if nothing listens at a `host:port`; Ray itself would wait for minutes and fill the screen.
+    `key` names the setting or option that has the address. Other addresses, such as `auto`, are not checked."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return

@@ -1,4 +1,4 @@
-"""Arithmetic in configuration files, `${eval:'int(4.76 * (40 - ${h100}) // 2.21)'}`, and nothing but arithmetic."""
+"""Arithmetic in configuration files: `${eval:'int(4.76 * (40 - ${h100}) // 2.21)'}`. No other code is evaluated."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sim_core.errors import SpecError
 Number = int | float
 
 MAX_LENGTH = 400  # characters
-MAX_BITS = 1024  # of a whole number: what a float can still hold
-MAX_DIGITS = 100  # places to round to, either way
+MAX_BITS = 1024  # of a whole number, which a float can still hold
+MAX_DIGITS = 100  # decimal places to round to, or places before the point
 
 _BINARY: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add,
@@ -29,7 +29,7 @@ _ALLOWED = "numbers, + - * / // % **, parentheses, int, round, min and max"
 
 
 def evaluate(expression: str | int | float) -> int | float:
-    """The value of an arithmetic expression. Anything else, or a value too large to use, is a SpecError."""
+    """The value of an arithmetic expression. Raises SpecError for any other text, and for a value that is too large."""
     text = str(expression)
     if len(text) > MAX_LENGTH:
         raise SpecError(f"eval: an expression has at most {MAX_LENGTH} characters, this one has {len(text)}")
@@ -46,7 +46,7 @@ def evaluate(expression: str | int | float) -> int | float:
 
 
 class _Refused(Exception):
-    """Why an expression is not evaluated."""
+    """The reason why an expression is not evaluated."""
 
 
 def _value(node: ast.expr) -> Number:
@@ -63,7 +63,7 @@ def _value(node: ast.expr) -> Number:
 
 
 def _binary(op: type[ast.operator], left: Number, right: Number) -> Number:
-    # The size of a power is known before it is computed, and only then is computing it safe.
+    # Check the size of a power before computing it: it could take all memory.
     if op is ast.Pow and isinstance(left, int) and isinstance(right, int) and right > 0:
         if left not in (-1, 0, 1) and (left.bit_length() - 1) * right > MAX_BITS:
             raise OverflowError
@@ -86,7 +86,7 @@ def _call(name: str, values: list[Number]) -> Number:
             return min(values)
         case "max", [_, _, *_]:
             return max(values)
-        case ("int" | "round" | "min" | "max"), _:
+        case (("int" | "round" | "min" | "max"), _):
             raise _Refused(f"wrong arguments for {name}")
     raise _Refused(f"only {_ALLOWED} are allowed")
 

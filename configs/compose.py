@@ -1,7 +1,7 @@
-"""From overrides, as they are typed on a command line, to plain settings.
+"""Turns overrides, as they are typed on a command line, into plain settings.
 
-The only module, besides the command lines, that knows Hydra. Nothing here is configured by import paths: a policy is a
-name, and the package that has it looks it up in its own table.
+Hydra composes the configuration, which holds no import paths: a policy is a name, and the package with the policy looks
+it up in its table.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ from sim_core.errors import SpecError
 
 CONFIG_DIR: Path = Path(__file__).resolve().parent
 
-# Where a single run writes its files is no part of what it is; and the template names two server groups,
-# which a cluster need not have.
+# Left out of the resolved configuration: the folder where a single run writes does not change the run, and its template
+# refers to two server groups, which a cluster need not have.
 _NOT_OF_THE_RUN = ("output_dir", "hydra")
 
 
 def register_resolvers() -> None:
-    """Make `${eval:'...'}` available in configurations, arithmetic only, and `${project_root:}`, the folder that
-    the packages are in. May be called again."""
+    """Make `${eval:'...'}` (arithmetic) and `${project_root:}` (the folder with the packages) available in
+    configurations. May be called again."""
     OmegaConf.register_new_resolver("eval", evaluate, replace=True)
     OmegaConf.register_new_resolver("project_root", lambda: str(CONFIG_DIR.parent), replace=True)
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """config.yaml with the overrides applied, interpolations still in it. SpecError where that cannot be done."""
+    """config.yaml with the overrides applied and with its interpolations. Raises SpecError."""
     return Composer().compose(overrides)
 
 
 def resolve(cfg: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain values: interpolations resolved, repositories replaced by their contents."""
+    """A composed configuration as plain values: interpolations are resolved, repositories read. Raises SpecError."""
     return Composer().resolve(cfg)
 
 
 class Composer:
-    """Composes many configurations fast: the choice of groups is composed once, values are patched into copies.
+    """Composes many configurations fast: each choice of groups is composed once, values are patched into copies.
 
-    What it returns equals `compose` and `resolve` for the same overrides and belongs to the caller.
-    The configuration's files are taken as they are when first read.
+    The results are those of the functions `compose` and `resolve`; the caller may change them. The files of the
+    configuration are read once.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Composer:
         self._repos = RepoReader(CONFIG_DIR.parent)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """As the function `compose`."""
+        """The same as the function `compose`."""
         overrides = [self.texts.as_written(text) for text in overrides]
         try:
             groups, values = self._split(overrides)
@@ -78,11 +78,11 @@ class Composer:
             for override in values:
                 _patch(cfg, override)
             return cfg
-        except Exception as error:  # Hydra answers odd input with whatever it stumbles over
+        except Exception as error:  # Hydra answers odd input with exceptions of any kind
             raise self._explained(error, overrides) from error
 
     def resolve(self, cfg: DictConfig) -> dict[str, Any]:
-        """As the function `resolve`."""
+        """The same as the function `resolve`."""
         resolved: dict[str, Any] = {}
         try:
             for name in cfg:
@@ -102,7 +102,7 @@ class Composer:
         return self.resolve(self.compose(overrides))
 
     def _split(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], list[Override] | None]:
-        """The choices of groups, and the values to patch; None for those where only Hydra itself will do."""
+        """The choices of groups and the values to patch; None for the values if only Hydra can apply them."""
         groups: list[str] = []
         values: list[Override] | None = []
         for text in overrides:
@@ -145,14 +145,14 @@ class Composer:
             return error
         try:
             base = self._base(self._split(overrides)[0])
-        except Exception:  # then the choice of groups is what is wrong
+        except Exception:  # the choice of groups is wrong
             base = None
         return explain(error, overrides, self._loader, base)
 
 
 def config_loader() -> ConfigLoader:
-    """The reader of the files here. Hydra hands it out only through a global of its own, which is left as it was:
-    perhaps in use."""
+    """Hydra's reader of the files in this folder. Hydra hands it out only through a global of its own, which may be in
+    use and is restored."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

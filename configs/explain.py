@@ -1,4 +1,4 @@
-"""Why overrides cannot be composed, in one line. Slow and thorough: it runs only when something is wrong."""
+"""Explains in one line why overrides cannot be composed. It may be slow: it runs only after an error."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from sim_core.errors import SpecError, choices, nearest
 
-LONGEST_GROUP = 100  # characters of a group's name; no file system has names of any length
+LONGEST_GROUP = 100  # characters of a group's name; file systems refuse to look up longer names
 
 
 def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
-    """The error to show instead of Hydra's own. `base` is the configuration with the groups' choices applied alone,
-    None where those cannot be composed."""
+    """The error to show instead of Hydra's own. `base` is the configuration with only the choices of groups applied;
+    None if these cannot be composed."""
     parser = OverridesParser.create(config_loader=loader)
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
             return SpecError(f"cannot read the override {text!r}: write it as key=value")
         try:
             override = parser.parse_override(text)
-        except Exception as cause:  # Hydra answers odd input with whatever it stumbles over
+        except Exception as cause:  # Hydra answers odd input with exceptions of any kind
             return SpecError(f"cannot read the override {text!r}: {_one_line(cause)}")
         if not override.key_or_group:
             return SpecError(f"cannot read the override {text!r}: it has no key")
-        found = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
-        if found:
-            return found
+        problem = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
+        if problem:
+            return problem
     placed = (e for e in _causes(error) if isinstance(e, OmegaConfBaseException) and e.full_key)
     first = next(placed, None)
     return unresolved(first) if first else SpecError(_one_line(error))
@@ -72,9 +72,9 @@ def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None
 def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
     key = override.key_or_group
     adds = override.is_add() or override.is_force_add()
-    found = _list_problem(override, base, loader) if adds or override.is_delete() else None
-    if adds or found:
-        return found
+    problem = _list_problem(override, base, loader) if adds or override.is_delete() else None
+    if adds or problem:
+        return problem
     if key.split(".")[0] == "hydra":
         return None
     if group_options(loader, key):
@@ -93,7 +93,7 @@ def _key_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> 
 
 
 def _list_problem(override: Override, base: DictConfig, loader: ConfigLoader) -> SpecError | None:
-    """A list takes no further entry, and loses none: neither OmegaConf nor Hydra has a way to write that."""
+    """The error for an override that adds an entry to a list or removes one, which Hydra's grammar cannot do."""
     parts = override.key_or_group.split(".")
     for place in range(1, len(parts)):
         path = ".".join(parts[:place])
@@ -102,15 +102,15 @@ def _list_problem(override: Override, base: DictConfig, loader: ConfigLoader) ->
         if isinstance(node, ListConfig) and (is_last if override.is_delete() else parts[place] not in _children(node)):
             options = group_options(loader, path)
             remedy = f"choose {path}={' or '.join(options)}" if options else f"give all of it, {path}=[...]"
-            said = "~ takes no entry from a list" if override.is_delete() else "+ adds no entry to a list"
-            reason = f"{said} ({path} has: {', '.join(_children(node))}); {remedy}"
+            rule = "~ takes no entry from a list" if override.is_delete() else "+ adds no entry to a list"
+            reason = f"{rule} ({path} has: {', '.join(_children(node))}); {remedy}"
             return SpecError(reason, key=override.key_or_group, value=_text(override))
     return None
 
 
 def _closest(key: str, parent: str, children: list[str], names: list[str]) -> str | None:
-    """The key that was most likely meant. What is there of its place counts: long keys with a common beginning all
-    look alike, so within `parent` only the rest is compared, and elsewhere only keys that end alike."""
+    """The key that was most likely meant, None if none is near. Long keys with the same beginning all look alike, so
+    within `parent` only the last names are compared, and elsewhere only keys with the same last name."""
     if not parent:
         return nearest(key, names)
     sibling = nearest(key.removeprefix(f"{parent}."), children)
@@ -121,13 +121,13 @@ def _closest(key: str, parent: str, children: list[str], names: list[str]) -> st
 
 
 def group_options(loader: ConfigLoader, key: str) -> list[str]:
-    """The choices of a configuration group, none where `key` is no group."""
+    """The choices of a configuration group; empty if `key` is no group."""
     is_none = "." in key or not key or len(key) > LONGEST_GROUP
     return [] if is_none else loader.get_group_options(key, ObjectType.CONFIG)
 
 
 def flat_keys(node: Container, prefix: str = "") -> Iterator[str]:
-    """Every dotted key of a configuration, containers included, list items by their index."""
+    """Every dotted key of a configuration, including containers; list items have their index."""
     for name in _children(node):
         yield f"{prefix}{name}"
         child: Any = node._get_node(int(name) if isinstance(node, ListConfig) else name)
@@ -148,7 +148,7 @@ def _text(override: Override) -> str | None:
 
 
 def _one_line(error: BaseException) -> str:
-    """A message without its line breaks, its links and the list of search paths."""
+    """The message without line breaks, links and the list of search paths."""
     text = str(error).partition("Config search path:")[0]
     lines = [line.strip() for line in text.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith("See http")) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What machines cost and draw: the prices and power of `data/machines.json`."""
+"""Prices and power of machines, from `data/machines.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MACHINES_FILE = "data/machines.json"
 
 @dataclass(frozen=True)
 class MachineFigures:
-    """One machine of a SKU: dollars an hour, its weight in a power budget, and W by nameplate (0: unknown)."""
+    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown)."""
 
     dollars_per_hour: float
     power_weight: float
@@ -48,6 +48,6 @@ def cost_and_power(counts: Mapping[str, int], figures: Mapping[str, MachineFigur
 
 
 def provisioned_watts(counts: Mapping[str, int], figures: Mapping[str, MachineFigures]) -> float:
-    """What a whole cluster may draw by nameplate, in W; 0 where that of one of its machines is unknown."""
+    """The power of a whole cluster by nameplate, in W; 0 if that of one of its machines is unknown."""
     watts = [figures[sku].watts * count for sku, count in counts.items() if count]
     return round(sum(watts), 6) if all(watts) else 0.0

@@ -1,4 +1,4 @@
-"""Multiruns as Hydra makes them: the runs that one will have, and what Hydra keeps back of those it made."""
+"""Hydra's multiruns: the runs that a multirun has, and what their jobs returned."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from sim_core.errors import SpecError
 
 
 def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """The overrides of every run of a multirun with these, in Hydra's order: the parameters that an experiment's file
-    gives Hydra's sweeper included, those on the command line taking their place.
+    """The overrides of every run of a multirun, in Hydra's order. They include the parameters that an experiment's file
+    gives Hydra's sweeper, unless `overrides` replace them.
 
-    Raises SpecError for an interval, and HydraException where an override cannot be read.
+    Raises SpecError for an interval, and HydraException for an override that cannot be read.
     """
     loader = config_loader()
-    given = list(overrides)
+    texts = list(overrides)
     try:
-        hydra = loader.load_configuration("config", given, RunMode.MULTIRUN, from_shell=False).hydra
-        given = [f"{name}={value}" for name, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
-    except Exception:  # Hydra answers odd input with whatever it stumbles over
-        pass  # no file of an experiment, then; each run by itself says what is wrong with it
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(given)
+        hydra = loader.load_configuration("config", texts, RunMode.MULTIRUN, from_shell=False).hydra
+        texts = [f"{name}={value}" for name, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
+    except Exception:  # Hydra answers odd input with exceptions of any kind
+        pass  # composing each run by itself will say what is wrong
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(texts)
     for override in parsed:
         if override.is_interval_sweep():
             reason = "an interval has no end of values; give a range(start, stop, step), or a list"
@@ -39,11 +39,11 @@ def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 
 @contextmanager
 def mode_looked_for_where_it_may_be(arguments: Sequence[str]) -> Iterator[None]:
-    """Hydra composes all of the configuration once more to see whether it sets a mode: meanwhile only if one of the
-    command line's `arguments` may bring one with it."""
+    """Within this block Hydra skips its second composition, which only looks for `hydra.mode`, unless one of the
+    command line's `arguments` could set the mode."""
     get_mode = Hydra.get_mode
     if not any(_may_bring_a_mode(argument) for argument in arguments):
-        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # what it finds where none is set
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # its result if no mode is set
     try:
         yield
     finally:
@@ -51,7 +51,7 @@ def mode_looked_for_where_it_may_be(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def _may_bring_a_mode(argument: str) -> bool:
-    """The mode itself, an option, or a file of a group beside those of config.yaml, such as an experiment."""
+    """Whether an argument sets the mode, is an option, or adds a file of a group, such as an experiment."""
     key = argument.partition("=")[0]
     if key.startswith("-"):
         return key not in ("-m", "--multirun")
@@ -60,10 +60,8 @@ def _may_bring_a_mode(argument: str) -> bool:
 
 @contextmanager
 def kept_returns() -> Iterator[list[JobReturn]]:
-    """What the jobs return that Hydra runs meanwhile, in order, wherever its launcher ran them.
-
-    `hydra.main` throws it away, and has no hook for it on this side of the launcher.
-    """
+    """What the jobs return that Hydra runs within this block, in order. `hydra.main` drops it, and has no hook for it
+    that runs in this process."""
     kept: list[JobReturn] = []
     run, multirun = Hydra.run, Hydra.multirun
 
@@ -76,7 +74,7 @@ def kept_returns() -> Iterator[list[JobReturn]]:
         batches = multirun(self, *args, **kwargs)
         kept.extend(job for batch in batches for job in batch)
         if not kept:
-            raise SpecError("a multirun over no value is no run: one of the ranges given is empty")
+            raise SpecError("a multirun over no value is no run: one of its ranges is empty")
         return batches
 
     Hydra.run, Hydra.multirun = keeping_run, keeping_multirun  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Repositories: folders with one YAML file per entry (a processor, a model, a scheduler ...)."""
+"""Reads repositories: folders with a YAML file for each entry (a processor, a model, a scheduler ...)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from sim_core.errors import SpecError
 
-# Which keys of which group of the configuration are folders of entries.
+# The keys whose values are folders of entries, by group of the configuration.
 REPOSITORIES = {
     "hardware_repo": ("processors", "skus", "interconnects"),
     "model_repo": ("architectures", "sizes"),
@@ -21,14 +21,14 @@ REPOSITORIES = {
 
 
 class RepoReader:
-    """Reads repository folders, each once. Paths are relative to `root`, or absolute."""
+    """Reads each folder once. Paths are relative to `root`, or absolute."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: dict[str, dict[str, Any]] = {}
 
     def inline(self, resolved: dict[str, Any]) -> None:
-        """Replace the folders named in a resolved configuration by their contents, in place."""
+        """Replace the folders in a resolved configuration by their contents, in place. Raises SpecError."""
         for group, keys in REPOSITORIES.items():
             folders = resolved.get(group)
             if not isinstance(folders, dict):
@@ -37,7 +37,7 @@ class RepoReader:
                 folders[key] = self.entries(folders.get(key), key=f"{group}.{key}")
 
     def entries(self, folder: object, *, key: str) -> dict[str, Any]:
-        """What the files of a folder say, by their names without the ending, sorted."""
+        """The contents of a folder's files, sorted by their names without the ending. Raises SpecError."""
         if not isinstance(folder, str):
             raise SpecError("must be the path of a folder", key=key, value=folder)
         if folder not in self._read:

@@ -1,7 +1,7 @@
-"""Settings that are texts (names of files, of machines, of policies), whose values stay as they are written.
+"""Settings that are texts (names of files, machines, policies): their values stay as they are written.
 
-Hydra's grammar reads `trace.filename=2024_05_10` as the number 20240510, `1e3` as 1000.0, and `null` as no value. Which
-settings are texts is what the configuration's files say: a setting is one where a file of its group has a text.
+Hydra's grammar reads `trace.filename=2024_05_10` as the number 20240510, `1e3` as 1000.0, and `null` as no value. A
+setting is a text if a file of its group in the configuration has a text there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep
 
-MOST_LISTED = 10_000  # values of a range that is written out
+MOST_LISTED = 10_000  # values of a range that are written out
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
 HYDRAS_TEXTS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
@@ -25,7 +25,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 class TextSettings:
-    """The settings below `folder` that are texts. A group's files are read when one of its settings is asked for."""
+    """The settings below `folder` that are texts. The files of a group are read on the first question about it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class TextSettings:
         self._quoted: dict[tuple[str, str], str] = {}
 
     def is_text(self, key: str) -> bool:
-        """Whether the setting `key` (of a list: its entries) is a text. The name of a group is: it names a file."""
+        """Whether the setting `key`, or the entries of this list, are texts. A group is one: its value names a file."""
         if key not in self._is_text:
             self._is_text[key] = self._looked_up(key.lstrip("+~").strip())
         return self._is_text[key]
@@ -51,23 +51,23 @@ class TextSettings:
         return pattern in texts or f"{pattern}.*" in texts
 
     def is_setting(self, key: str) -> bool:
-        """Whether `key` begins as a setting does: with the name of a group, or of a setting of config.yaml."""
+        """Whether `key` begins with the name of a group, or of a setting of config.yaml."""
         first = re.split(r"[./@]", key.lstrip("+~"))[0]
         own = _content(self._folder / "config.yaml")
         return self._is_group(first) or (isinstance(own, dict) and first in own.keys() - {"defaults"})
 
     def as_written(self, override: str) -> str:
-        """The override `key=value`, its value as `in_quotes` has it."""
+        """The override `key=value`, with the value that `in_quotes` returns."""
         key, equals, value = override.partition("=")
         return override if not equals or key.startswith("-") else f"{key}={self.in_quotes(key, value)}"
 
     def in_quotes(self, key: str, value: str) -> str:
-        """The value with quotes around what Hydra's grammar would read as something else than the text that stands
-        there. The value of another setting, and what cannot be read, is left as it is."""
+        """The value, in quotes if Hydra's grammar would not read it as the text that it is. Values that cannot be read,
+        and values of settings that are no texts, are returned as they are."""
         if key.startswith("~") or not value or is_plainly_text(value.strip()):
             return value
         if (key, value) not in self._quoted:
-            # of a group that is null, or a list, Hydra has an idea of its own
+            # Hydra gives `null` and lists a meaning of their own as values of a group.
             is_other = value.strip().lower() == "null" or value.strip().startswith("[")
             kept = not self.is_text(key) or (is_other and self._is_group(key.lstrip("+")))
             self._quoted[key, value] = value if kept else self._all_quoted(value)
@@ -80,7 +80,7 @@ class TextSettings:
         try:
             parsed = self._parse(f"text={text}")
             value = parsed.value()
-        except Exception:  # Hydra answers odd input with whatever it stumbles over; the composer says what is wrong
+        except Exception:  # Hydra answers odd input with exceptions of any kind; the composer says what is wrong
             return text
         if isinstance(value, ChoiceSweep):
             inside = text if value.simple_form else text.partition("(")[2].rpartition(")")[0]
@@ -107,7 +107,7 @@ class TextSettings:
         if group not in self._known:
             own = self._folder / "config.yaml"
             files = sorted((self._folder / group).rglob("*.yaml")) if group else [own] if own.is_file() else []
-            found: set[str] = set()
+            texts: set[str] = set()
             references: dict[str, str] = {}
             for file in files:
                 place = ".".join(file.parent.relative_to(self._folder).parts)
@@ -118,20 +118,20 @@ class TextSettings:
                     if whole:
                         references[key] = whole[1]
                     else:
-                        found.add(key)
-            self._known[group] = frozenset(found)
+                        texts.add(key)
+            self._known[group] = frozenset(texts)
             more = {key for key, other in references.items() if self.is_text(other)}
-            self._known[group] = frozenset(found | more)
+            self._known[group] = frozenset(texts | more)
         return self._known[group]
 
 
 def is_plainly_text(value: str) -> bool:
-    """Whether Hydra's grammar reads an unquoted value as the very text: a word of letters, perhaps with digits."""
+    """Whether Hydra's grammar reads an unquoted value as the same text: a word of letters, perhaps with digits."""
     return _PLAIN.fullmatch(value) is not None and value.lower() not in _WORDS_WITH_MEANING
 
 
 def elements(text: str) -> list[str]:
-    """The parts of a text between the commas that are inside no quotes and no brackets."""
+    """The parts of a text between its commas, except commas in quotes or brackets."""
     parts: list[str] = []
     quote, depth, begin, escaped = "", 0, 0, False
     for place, sign in enumerate(text):
@@ -154,7 +154,7 @@ def elements(text: str) -> list[str]:
 
 
 def _range_as_texts(parsed: Override, text: str) -> str:
-    """The values of a range, each in quotes; the text where there are none, or too many."""
+    """The values of a range, each in quotes; the text itself if there are none, or too many."""
     sweep = parsed.value()
     assert isinstance(sweep, RangeSweep)
     if sweep.start is None or sweep.stop is None or not sweep.step:
@@ -173,7 +173,7 @@ def _content(file: Path) -> Any:
     try:
         return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # whoever composes it says so
+        return None  # composing it reports the error
 
 
 def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
-"""Sweeps: an experiment file becomes points, the points run (on Ray, or here), every outcome is kept and handed on.
+"""Sweeps: an experiment file becomes points, the points run on Ray or in this process, and every outcome is kept.
 
-experiment (the file) -> expand (points, checked before anything runs) -> launcher (serial, Ray) -> worker (one point)
--> journal (on disk) -> sinks (`sync`) -> table (on the screen). `python -m sweep --help` is the command line.
+The rooms: `experiment` reads the file and builds the points, checked before anything runs; `launch` runs them; `single`
+is the command line of single runs; `former` finds what earlier versions finished. The modules here are the command
+`python -m sweep`.
 """

@@ -1,4 +1,4 @@
-"""`python -m sweep EXPERIMENT.yaml [options] [overrides]`: the command line."""
+"""The command line: `python -m sweep EXPERIMENT.yaml [options] [overrides]`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 
 
 def _main() -> int:
-    gc.set_threshold(100_000, 50, 100)  # imports make no garbage, and the search for it took a quarter of their time
+    gc.set_threshold(100_000, 50, 100)  # imports leave no garbage; searching for it took a quarter of their time
     try:
-        from sweep.command import main  # takes a second or two, in which somebody may think better of it
+        from sweep.command import main  # here, because it takes a second or two, in which Ctrl-C may come
 
         status = main()
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # `... | head` has seen enough
+    except BrokenPipeError:  # `... | head` reads no more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

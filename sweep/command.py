@@ -1,4 +1,4 @@
-"""What the command line does with its options."""
+"""The command `python -m sweep`: reads the experiment, runs its points, shows the results."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
-from sweep.closing import plan, print_answer
+from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
-from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
+from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
 from sweep.former.keys import FormerKeys, under_former_keys
 from sweep.launch.base import Launcher, LauncherError
 from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
 from sweep.launch.serial import SerialLauncher
 from sweep.options import parse_arguments
-from sweep.progress import Preparation, make_progress
+from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
-from sweep.service import Sweeping, SweepReport, finished_before, renamed, sweep_id
+from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import cut_text, failures_text, output_console, standing_still_text, stopped_text
+from sweep.table import output_console
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
@@ -43,21 +44,25 @@ from sync.tracking.writer import Delivery, SinkWriter
 from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
-COPY_OF_A_JOB = "working_dir_files"  # where Ray unpacks what is shipped
-MOST_CANDIDATES = 10  # listed where the start of a key is that of several points
+COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
+MOST_CANDIDATES = 10  # points that are listed if the start of a key fits several
+JSON_FIELDS = (
+    *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
+    *("machines", "roles", "cost", "power", "rate", "trace"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    if given[:1] == [STATUS]:
-        return status_command(given[1:])
-    arguments = parse_arguments(given)
+    typed = list(sys.argv[1:] if argv is None else argv)
+    if typed[:1] == [STATUS]:
+        return status_command(typed[1:])
+    arguments = parse_arguments(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
         try:
-            return _run(arguments, screen, given)
+            return _run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
             screen.print(f"error: {error}", markup=False)
             return EXIT_FAILED
@@ -70,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def select_point(points: Sequence[Point], which: str) -> Point:
-    """The point with a number, or the one whose key starts so. Raises SpecError when none does, or several do."""
+    """The point with this number, or the only one whose key starts so. Raises SpecError for none, or several."""
     if which.isdecimal() and int(which) < len(points):
         return points[int(which)]
     matching = [point for point in points if which and point.key.startswith(which.lower())]
@@ -87,45 +92,27 @@ def select_point(points: Sequence[Point], which: str) -> Point:
 
 def points_json(points: Sequence[Point]) -> str:
     """The points as JSON, for programs."""
-    return json.dumps(
-        [
-            {
-                "index": p.index,
-                "name": p.name,
-                "key": p.key,
-                "system": p.system,
-                "design": p.design,
-                "workload": p.workload,
-                "seed": p.trace.seed,
-                "axes": p.axes,
-                "overrides": list(p.overrides),
-                "machines": p.machines,
-                "roles": p.roles,
-                "cost": p.cost,
-                "power": p.power,
-                "rate": p.rate,
-                "trace": p.trace.filename,
-            }
-            for p in points
-        ],
-        indent=1,
-    )
+    described = [describing_fields(point) for point in points]
+    return json.dumps([{name: values[name] for name in JSON_FIELDS} for values in described], indent=1)
 
 
 def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) -> int:
     root = project_root()
     _refuse_passing_results(arguments.results, root)
-    sink = make_sink(arguments.sink, arguments.results)  # an unknown name is bad input too
+    sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
     experiment = read_experiment(arguments.experiment)
     grid = Grid(experiment, arguments.overrides, root)
-    with Preparation(screen) as told:
-        points = grid.points(arguments.limit if arguments.point is None else None, told)
+    with Preparation(screen) as preparation:
+        points = grid.points(arguments.limit if arguments.point is None else None, preparation)
     if not arguments.fresh:
         points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if arguments.dry_run:
-        _show_points(points, grid.total, arguments.format)
+        if arguments.format == "json":
+            print(points_json(points))
+        else:
+            output_console().print(preview(points, grid.total))
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results / experiment.name, root, screen)
@@ -138,16 +125,17 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
         slo=experiment.slo,
     )
-    report, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(report, delivery, experiment, grid.total, arguments, screen)
-    if report.interrupted and report.missing:
+    ended, delivery = _sweep(points, info, sink, arguments, screen)
+    _show_results(ended, experiment, grid.total, arguments)
+    _show_troubles(ended, delivery, arguments, screen)
+    if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if report.failed else 0
+    return EXIT_FAILED if ended.failed else 0
 
 
 def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:
-    with Preparation(screen, "looking for what an earlier version finished") as told:
-        resumed = under_former_keys(points, journal, lambda: FormerKeys(code), told)
+    with Preparation(screen, "looking for points that an earlier version finished") as preparation:
+        resumed = under_former_keys(points, journal, lambda: FormerKeys(code), preparation.over)
     for reason, count in resumed.again.items():
         screen.print(f"finished by an earlier version and run again: {count}, because {reason}", markup=False)
     return resumed.points
@@ -155,33 +143,35 @@ def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, sc
 
 def _sweep(
     points: Sequence[Point], info: SweepInfo, sink: ResultSink, arguments: argparse.Namespace, screen: Console
-) -> tuple[SweepReport, Delivery]:
-    one = arguments.point is not None
+) -> tuple[EndedSweep, Delivery]:
+    is_one_point = arguments.point is not None
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(arguments.results / info.name))
         interrupts = stack.enter_context(Interrupts())
-        if arguments.fresh and not one:
+        if arguments.fresh and not is_one_point:
             journal.set_aside()
-        if not one or not journal.has_sweep():  # one point of a sweep leaves that as it was
-            journal.write_sweep(info, [p.key for p in points], {p.key: facts_of(p) for p in points}, same_experiment)
+        if not is_one_point or not journal.has_sweep():  # one point of a sweep leaves the sweep's facts as they were
+            facts = {point.key: facts_of(point) for point in points}
+            journal.write_sweep(info, list(facts), facts, same_experiment)
         known: list[Outcome] = []
-        if not one:
-            with Preparation(screen, "reading what is finished") as told:
-                known = list(finished_before(points, journal, retry_failed=arguments.retry_failed, told=told))
+        if not is_one_point:
+            with Preparation(screen, "reading finished points") as preparation:
+                read = finished_before(preparation.over(points), journal, retry_failed=arguments.retry_failed)
+                known = list(read)
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
-        stack.callback(writer.close)  # what it has, it still delivers when the sweep ends in an error
+        stack.callback(writer.close)  # after an error, too, the writer delivers what it has
         launcher = _launcher(arguments, project_root())
-        sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=arguments.max_failures)
-        report = sweeping.run(points, known, lambda tally: make_progress(screen, tally, writer.trouble))
-        return report, writer.close()
+        sweeping = Sweeping(launcher, journal, writer, interrupts, arguments.max_failures)
+        ended = sweeping.run(points, known, partial(ProgressView, screen, trouble=writer.trouble))
+        return ended, writer.close()
 
 
 def _refuse_passing_results(results: Path, root: Path) -> None:
-    """Raise SpecError for results below the copy of the project that Ray makes for a job, and removes with it."""
+    """Raise SpecError for results in the copy of the project that Ray makes for a job, and removes with the job."""
     if COPY_OF_A_JOB in root.parts and results.is_relative_to(root):
         reason = (
-            "is in the copy of the project that Ray made for this job, and will go with it: name a folder that stays"
+            "is in the copy of the project that Ray made for this job, and removes with it: name a folder elsewhere"
         )
         raise SpecError(reason, key="--results", value=str(results.relative_to(root)))
 
@@ -202,7 +192,7 @@ def _read_again(journal: Journal, point: Point) -> Outcome:
 
 
 def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
-    """The point as a single run of its own, with the outputs that a single run can write."""
+    """Run the point as a single run of its own, which can write what every instance did."""
     target = folder / "debug" / point.key[:12]
     if target.is_relative_to(Path.cwd()):
         target = target.relative_to(Path.cwd())  # easier to read
@@ -214,51 +204,42 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
 
 
-def _show_points(points: Sequence[Point], total: int, form: str) -> None:
-    if form == "json":
-        print(points_json(points))
-        return
-    output_console().print(plan(points, total))
-
-
-def _show_results(
-    report: SweepReport,
-    delivery: Delivery,
-    experiment: Experiment,
-    total: int,
-    arguments: argparse.Namespace,
-    screen: Console,
-) -> None:
+def _show_results(ended: EndedSweep, experiment: Experiment, total: int, arguments: argparse.Namespace) -> None:
     console = output_console()
-    completed = [outcome for outcome in report.outcomes if outcome.status == "completed"]
-    stopped = [outcome for outcome in report.outcomes if outcome.status == "stopped"]
-    for text in (standing_still_text(report.outcomes), cut_text(report.outcomes)):
-        if text:
-            console.print(text)
-    if completed:
-        console.print(results_table(report.outcomes, console, experiment.slo))
-    if stopped:
-        console.print(stopped_text(stopped))
-    if report.failed:
-        console.print(failures_text(report.failed, [str(arguments.experiment), *arguments.overrides]))
-    reused = f" ({report.reused} of them finished before)" if report.reused else ""
-    unstable = f", {len(stopped)} stopped as unstable" if stopped else ""
-    count = len(report.outcomes) + report.missing
-    part = f" ({count} of {total} points)" if count != total else ""
-    failed = f"{reused}, 0 failed" if not report.failed else f", {len(report.failed)} failed{reused}"
-    counts = f"{len(completed)} completed{unstable}{failed}, {report.missing} not run"
-    console.print(f"{counts}{part}")
-    print_answer(report.outcomes, experiment.slo, experiment.name, arguments.results, console)
-    if report.given_up:
+    outcomes = ended.outcomes
+    completed = sum(outcome.status == "completed" for outcome in outcomes)
+    stopped = sum(outcome.status == "stopped" for outcome in outcomes)
+    typed = [str(arguments.experiment), *arguments.overrides]
+    for part in (
+        standing_still_text(outcomes),
+        cut_text(outcomes),
+        results_table(outcomes, console, experiment.slo) if completed else None,
+        stopped_text(outcomes),
+        failures_text(outcomes, typed),
+    ):
+        if part:
+            console.print(part)
+    reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
+    unstable = f", {stopped} stopped as unstable" if stopped else ""
+    failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
+    count = len(outcomes) + ended.missing
+    of_total = f" ({count} of {total} points)" if count != total else ""
+    console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
+
+
+def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
+    """Why the sweep is not complete or its results are not delivered; else where MLflow has them."""
+    if ended.given_up:
         screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
-    elif report.missing:
-        screen.print("interrupted; what is finished is kept, and the same command goes on from there")
+    elif ended.missing:
+        screen.print("interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(
             f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error});"
             " they are kept, and the same command delivers them",
             markup=False,
         )
-    if arguments.sink == "mlflow" and report.outcomes:
+    if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
-        console.print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)
+        output_console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)

@@ -1,23 +1,33 @@
-"""The command line's options."""
+"""The options of the command line."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\
-Overrides after the options apply to all points, in Hydra's grammar: `seed=1` sets, `seed=0,1` adds an axis, and
-`rate=10,20` narrows the experiment's own axis `rate`. Finished points are kept below --results and not run again.
-`python -m sweep status` tells how the sweeps below --results are doing, those that run just now included.
+Overrides after the options apply to all points, in Hydra's grammar: `seed=1` sets a value, `seed=0,1` adds an axis,
+and `rate=10,20` replaces the values of the experiment's own axis `rate`.
+Finished points are kept below --results and not run again.
+`python -m sweep status` shows how the sweeps below --results are doing, also those that are running.
 Exit status: 0 all points completed, 1 some failed, 2 bad input, 130 interrupted.
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, without the usage in front of it; exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} ({self.prog} --help lists the options)\n")
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options as typed; a mistake ends in argparse's message and exit status 2."""
+    """The options as typed. A mistake ends the process with one line and exit status 2."""
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)
     if arguments.experiment is None:
@@ -31,11 +41,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m sweep",
         usage="%(prog)s EXPERIMENT.yaml [options] [override ...]",
-        description="Run every point of an experiment, on all cores, and show them side by side.",
+        description="Run every point of an experiment, on all cores, and show the results side by side.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,38 +57,39 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--dry-run", action="store_true", help="show the points and start nothing")
-    group.add_argument("--format", choices=("table", "json"), default="table", help="of --dry-run (default: table)")
-    group.add_argument("--limit", type=_positive, metavar="N", help="only the first N points")
+    group.add_argument("--dry-run", action="store_true", help="show the points and run nothing")
+    group.add_argument(
+        "--format", choices=("table", "json"), default="table", help="the format of --dry-run (default: table)"
+    )
+    group.add_argument("--limit", type=_positive, metavar="N", help="run only the first N points")
     group.add_argument(
         "--point",
         metavar="KEY",
-        help="only this point, again: its number, or as much of its key as no other point's key begins with",
+        help="run only this point, also if it is finished: its number, or the start of its key",
     )
     group.add_argument("--debug", action="store_true", help="with --point: write what every instance did")
     again = group.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on from what is finished (the default)")
+    again.add_argument("--resume", action="store_true", help="run only points that are not finished (the default)")
     again.add_argument(
-        "--fresh", action="store_true", help="start over: what is finished is set aside in the folder earlier"
+        "--fresh", action="store_true", help="run all points; finished ones are moved to the folder `earlier`"
     )
-    group.add_argument("--retry-failed", action="store_true", help="run the points again that failed")
+    group.add_argument("--retry-failed", action="store_true", help="also run the points that failed before")
     group.add_argument(
-        "--timeout-per-run",
-        type=_positive_seconds,
-        metavar="S",
-        help="a point that takes longer on the clock has failed",
+        "--timeout-per-run", type=_seconds, metavar="S", help="a point that takes more than S seconds fails"
     )
-    group.add_argument("--max-failures", type=_positive, metavar="N", help="give up once so many points have failed")
+    group.add_argument("--max-failures", type=_positive, metavar="N", help="stop when N points have failed")
 
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--local", action="store_true", help="in this process, one point after the other, without Ray")
+    group.add_argument(
+        "--local", action="store_true", help="run one point after the other in this process, without Ray"
+    )
     group.add_argument(
         "--address",
         default="local",
-        help="a Ray cluster to join (auto: find it); the default, local, starts one on this machine and stops it",
+        help="the Ray cluster to join (auto: find it); by default (local) one is started on this machine and stopped",
     )
-    group.add_argument("--jobs", type=_positive, metavar="N", help="points at once (default: one a core)")
+    group.add_argument("--jobs", type=_positive, metavar="N", help="run N points at once (default: one a core)")
     group.add_argument("--sink", default="mlflow", metavar="NAME", help=f"one of: {', '.join(SINKS)} (default: mlflow)")
     group.add_argument(
         "--results",
@@ -89,15 +100,15 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _positive_seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return seconds
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0.0 < (seconds := float(text)) < 1e9:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    with suppress(ValueError):
+        if (number := int(text)) >= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")

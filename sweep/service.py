@@ -1,11 +1,11 @@
-"""A sweep from end to end: points -> launcher -> journal -> sink."""
+"""A sweep from end to end: the points go to the launcher, each outcome to the journal and then to the sink."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -15,13 +15,14 @@ from typing import Protocol
 from sweep.experiment.file import Experiment
 from sweep.experiment.point import Outcome, Point, facts_of
 from sweep.experiment.variables import merged
+from sweep.launch.backlog import Backlog
 from sweep.launch.base import Launcher
 from sweep.launch.interrupt import Interrupts
 from sweep.progress import ProgressView
 from sweep.tally import Tally
 from sync.results.journal import Journal
 
-_NOTE_EVERY_S = 2.0  # of how the sweep is doing, for `python -m sweep status`
+_NOTE_EVERY_S = 2.0  # how often the status is noted for `python -m sweep status`
 
 
 class Writer(Protocol):
@@ -35,9 +36,9 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True)
-class SweepReport:
-    """What a sweep came to. `outcomes` are in the points' order, without their tables; `reused` counts those
-    that an earlier start had finished, `missing` the points that have no outcome; `given_up`: too many have failed."""
+class EndedSweep:
+    """What became of a sweep. `outcomes` are in the order of the points and without their tables. `reused` counts those
+    of earlier starts, `missing` the points without an outcome; `given_up` is true if too many points failed."""
 
     outcomes: tuple[Outcome, ...]
     reused: int
@@ -51,95 +52,72 @@ class SweepReport:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
 
-def finished_before(
-    points: Sequence[Point],
-    journal: Journal,
-    *,
-    retry_failed: bool,
-    told: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Outcome]:
-    """What the journal has for `points`, without the tables, named and numbered as the points are now; `told` hears
-    after how many of how many points that is."""
-    for count, point in enumerate(points):
-        told(count, len(points))
+def finished_before(points: Iterable[Point], journal: Journal, *, retry_failed: bool) -> Iterator[Outcome]:
+    """The outcomes in the journal for `points`, without tables, with the present names and numbers of the points."""
+    for point in points:
         outcome = journal.read(point.key, table=False)
         if outcome is not None and not (retry_failed and outcome.status == "failed"):
             yield renamed(outcome, point)
 
 
 def renamed(outcome: Outcome, point: Point) -> Outcome:
-    """The outcome of an earlier start under what its point is called today: the key leaves out names."""
-    return replace(
-        outcome.with_facts(facts_of(point)),
-        overrides=point.overrides,
-        axes=dict(point.axes),
-        cost=point.cost,
-        power=point.power,
-        watts=point.watts,
-    )
+    """The outcome with the present names of its point: the key does not cover names, so they may have changed."""
+    others = {name: getattr(point, name) for name in ("overrides", "axes", "cost", "power", "watts")}
+    return replace(outcome.with_facts(facts_of(point)), **others)
 
 
+@dataclass
 class Sweeping:
-    """A sweep under way: what it needs, and what it has come to."""
+    """Runs points and keeps their outcomes. After `max_failures` failed points the sweep ends; None: it does not."""
 
-    def __init__(
-        self,
-        launcher: Launcher,
-        journal: Journal,
-        writer: Writer,
-        interrupts: Interrupts,
-        *,
-        max_failures: int | None = None,
-    ) -> None:
-        """`max_failures`: so many failed points end the sweep; None: none do."""
-        self._launcher, self._journal, self._writer, self._interrupts = launcher, journal, writer, interrupts
-        self._max_failures = max_failures
+    launcher: Launcher
+    journal: Journal
+    writer: Writer
+    interrupts: Interrupts
+    max_failures: int | None = None
 
     def run(
         self, points: Sequence[Point], known: Sequence[Outcome], view: Callable[[Tally], ProgressView]
-    ) -> SweepReport:
-        """Run the points that have no outcome among `known`, keep every outcome in the journal, then hand it to the
-        writer. Raises what the journal and the launcher's start raise; a point that fails is an outcome."""
+    ) -> EndedSweep:
+        """Run the points that have no outcome among `known`. Each outcome is kept in the journal, then goes to the
+        writer. Raises what the journal and the start of the launcher raise; a point that fails has a failed outcome."""
         done = {outcome.key: outcome for outcome in known}
         todo = [point for point in points if point.key not in done]
-        with _both_started(self._writer, self._launcher if todo else None):
+        given_up = False
+        with _both_started(self.writer, self.launcher if todo else None):
             for outcome in known:
-                self._writer.submit_key(outcome.key)
-            given_up = self._run(todo, done, view) if todo else False
+                self.writer.submit_key(outcome.key)
+            if todo:
+                given_up = self._run(todo, done, view)
         outcomes = tuple(done[point.key] for point in points if point.key in done)
-        return SweepReport(
-            outcomes=outcomes,
-            reused=len(known),
-            missing=len(points) - len(outcomes),
-            interrupted=self._interrupts.requested,
-            given_up=given_up,
-        )
+        return EndedSweep(outcomes, len(known), len(points) - len(outcomes), self.interrupts.requested, given_up)
 
     def _run(self, todo: Sequence[Point], done: dict[str, Outcome], view: Callable[[Tally], ProgressView]) -> bool:
-        """Whether it ended since too many points failed."""
+        """Run the points and add their outcomes to `done`; returns whether too many points failed."""
         commit = git_commit(Path(__file__).parent)
-        tally = Tally(todo, lambda: self._launcher.running)
+        tally = Tally(todo, lambda: self.launcher.running)
         noted_s = 0.0
-        self._journal.note_status(tally.status())
-        with view(tally) as progress, closing(self._launcher.outcomes(todo, self._interrupts)) as outcomes:
-            for found in outcomes:
-                outcome = replace(found, git_commit=commit)
-                self._journal.write(outcome)
-                self._writer.submit(outcome)
+        self.journal.note_status(tally.status())
+        outcomes = self.launcher.outcomes(Backlog.of(todo), self.interrupts)
+        with view(tally) as progress, closing(outcomes):
+            for finished in outcomes:
+                outcome = replace(finished, git_commit=commit)
+                self.journal.write(outcome)
+                self.writer.submit(outcome)
                 done[outcome.key] = replace(outcome, requests_parquet=b"", config_yaml="")
                 tally.add(outcome)
                 progress.update()
                 if tally.elapsed_s - noted_s > _NOTE_EVERY_S:
                     noted_s = tally.elapsed_s
-                    self._journal.note_status(tally.status())
-                if self._max_failures is not None and tally.failed >= self._max_failures:
+                    self.journal.note_status(tally.status())
+                if self.max_failures is not None and tally.failed >= self.max_failures:
                     return tally.left > 0
         return False
 
 
 @contextmanager
 def _both_started(writer: Writer, launcher: Launcher | None) -> Iterator[None]:
-    """The sink opens its database while the launcher starts its cluster: each takes seconds."""
+    """Start the writer and the launcher at the same time: each takes seconds."""
     with ThreadPoolExecutor(1, thread_name_prefix="sink-start") as pool:
         opening = pool.submit(writer.start)
         if launcher is None:
@@ -152,17 +130,17 @@ def _both_started(writer: Writer, launcher: Launcher | None) -> Iterator[None]:
 
 
 def sweep_id(experiment: Experiment) -> str:
-    """One for every start of an experiment with the same grid, however many of its points are run."""
-    told = json.dumps([(system.name, *merged(experiment, system)) for system in experiment.systems], default=str)
-    return f"{experiment.name}-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+    """An id that all starts of an experiment with the same grid share, whichever of its points they run."""
+    grid = json.dumps([(system.name, *merged(experiment, system)) for system in experiment.systems], default=str)
+    return f"{experiment.name}-{hashlib.sha256(grid.encode()).hexdigest()[:10]}"
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit that is checked out at `folder`, None where that is unknown."""
+    """The commit that is checked out at `folder`; None if that is unknown."""
     try:
-        found = subprocess.run(
+        answer = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,37 +1,32 @@
-"""`python -m sweep status [NAME]`: how the sweeps of a folder of results are doing, also from another terminal."""
+"""`python -m sweep status [NAME]`: how the sweeps in a folder of results are doing, from any terminal."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from sim_core.errors import SpecError, choices
-from sweep.experiment.point import Outcome
-from sweep.table import output_console
+from sweep.options import Parser
+from sweep.table import output_console, table_of_rows
 from sweep.tally import SLOWEST, duration_text
 from sync.results.journal import Journal
 from sync.results.sources import read_outcomes
 
 STATUS = "status"
+_HEADERS = "sweep|state|done|unstable|failed|running|left|speed|slowest points"
+_WIDTHS = {"sweep": 40, "state": 40, "slowest points": 60}
 
 
 def status_command(argv: Sequence[str]) -> int:
     """Run `python -m sweep status`; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sweep status",
-        description="How the sweeps below --results are doing: what is done, and of one that runs, how it goes on.",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of an experiment (default: all that have results)")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser = Parser(prog="python -m sweep status", description="How far sweeps are, also those that are running.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an experiment's name (default: all with results)")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     arguments = parser.parse_args(argv)
     try:
         rows = _rows(arguments.results, arguments.names)
@@ -44,13 +39,15 @@ def status_command(argv: Sequence[str]) -> int:
     if not rows:
         print(f"no sweeps in {arguments.results}")
         return 0
-    output_console().print(_table(rows))
+    output_console().print(table_of_rows(_HEADERS, rows, _WIDTHS))
     return 0
 
 
 def _rows(results: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Of the sweeps with these names, or of all. Raises SpecError for a name that is none, OSError for what may not be
-    read."""
+    """A row for each sweep with one of these names, or for all sweeps if no names are given.
+
+    Raises SpecError for a name that no sweep has, OSError for a folder that may not be read.
+    """
     known = sorted(path.name for path in results.iterdir() if Journal(path).has_sweep()) if results.exists() else []
     for name in names:
         if name not in known:
@@ -58,56 +55,43 @@ def _rows(results: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
     return [_row(results / name) for name in names or known]
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("sweep", "state", "done", "unstable", "failed", "running", "left", "speed", "slowest points"):
-        table.add_column(header, justify="left" if header in ("sweep", "state", "slowest points") else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def _row(folder: Path) -> tuple[str, ...]:
-    """A sweep in words. What is finished, the journal's entries say; its last word is only asked how it goes on."""
+    """The cells of a sweep. The counts are of the journal's entries; its last status only adds running and speed."""
     journal = Journal(folder)
     keys, points = _wanted(folder)
     outcomes = {key: outcome for key, outcome in read_outcomes(folder / "points").items() if key in keys}
     counts = Counter(outcome.status for outcome in outcomes.values())
-    holder, told = journal.holder(), journal.status()
+    holder, status = journal.holder(), journal.status()
     left = len(keys) - len(outcomes)
     state = f"runs (process {holder})" if holder else ("complete" if left == 0 else "not complete: start it again")
-    if len(keys) < points:  # --limit, or one --point
+    if len(keys) < points:  # because of --limit or --point
         state += f"\n({len(keys)} of {points} points asked for)"
     running, speed = "-", "-"
-    if holder and told:
-        running, speed = str(told.get("running", "-")), _speed(told)
+    if holder and status:
+        running, speed = str(status.get("running", "-")), _speed(status)
+    slowest = sorted(outcomes.values(), key=lambda outcome: -outcome.wall_s)[:SLOWEST]
     return (
         *(folder.name, state, str(counts["completed"]), str(counts["stopped"]), str(counts["failed"])),
-        *(running, str(left), speed, "\n".join(_slowest(list(outcomes.values())))),
+        *(running, str(left), speed, "\n".join(f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest)),
     )
 
 
-def _speed(told: dict[str, Any]) -> str:
-    left_s = told.get("left_s")
-    rest = f"\n{duration_text(left_s)} to go" if isinstance(left_s, int | float) else ""
+def _speed(status: Mapping[str, Any]) -> str:
+    left_s = status.get("left_s")
+    left = f"\n{duration_text(left_s)} to go" if isinstance(left_s, int | float) else ""
     try:
-        age_s = (datetime.now(UTC) - datetime.fromisoformat(told["at"])).total_seconds()
-        old = f"\n(as of {duration_text(age_s)} ago)" if age_s > 10.0 else ""
+        age_s = (datetime.now(UTC) - datetime.fromisoformat(status["at"])).total_seconds()
+        age = f"\n(as of {duration_text(age_s)} ago)" if age_s > 10.0 else ""
     except (KeyError, ValueError, TypeError):
-        old = ""
-    return str(told.get("speed", "-")).replace(", ", "\n") + rest + old
-
-
-def _slowest(outcomes: Sequence[Outcome]) -> list[str]:
-    slowest = sorted(outcomes, key=lambda outcome: -outcome.wall_s)[:SLOWEST]
-    return [f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest]
+        age = ""
+    return str(status.get("speed", "-")).replace(", ", "\n") + left + age
 
 
 def _wanted(folder: Path) -> tuple[frozenset[str], int]:
-    """The keys of the points that the latest start wanted, and how many points the experiment has."""
+    """The keys of the points that the latest start asked for, and how many points the experiment has."""
     try:
-        told = json.loads((folder / "sweep.json").read_bytes())
-        keys = frozenset(told["keys"])
-        return keys, int(told.get("points", len(keys)))
+        sweep = json.loads((folder / "sweep.json").read_bytes())
+        keys = frozenset(sweep["keys"])
+        return keys, int(sweep.get("points", len(keys)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return frozenset(), 0

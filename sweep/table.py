@@ -1,101 +1,52 @@
-"""For people: what a sweep would run, and what went wrong. What it found is in `sweep.results_table`."""
+"""The layout that all tables of the command line have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import nan
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.experiment.naming import machines_text, shell_text
-from sweep.experiment.point import Outcome, Point
+PLAIN_WIDTH = 160  # characters in a line of output that goes to a file or a pipe
 
-MOST_FAILURES = 20  # listed one by one
-PLAIN_WIDTH = 160  # of output that goes to a file or a pipe
+
+@dataclass(frozen=True)
+class Column:
+    """A column with the cells of all rows. `width`: longer cells continue in the next line; None: they never do."""
+
+    header: str
+    cells: Sequence[str | Text]
+    right: bool = False
+    width: int | None = None
+
+
+def table_of(
+    columns: Sequence[Column], *, ends: Collection[int] = (), dim: Collection[int] = (), gap: int = 0
+) -> Table:
+    """The columns side by side. A section ends after each row in `ends`, rows in `dim` are dim, `gap` lines are free
+    between rows; rows are counted from 0."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, leading=gap)
+    for column in columns:
+        wrapping = {"no_wrap": column.width is None, "max_width": column.width, "overflow": "fold"}
+        table.add_column(column.header, justify="right" if column.right else "left", **wrapping)  # type: ignore[arg-type]
+    for number, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
+        table.add_row(*cells, end_section=number in ends, style="dim" if number in dim else "")
+    return table
+
+
+def table_of_rows(headers: str, rows: Sequence[Sequence[str]], widths: dict[str, int]) -> Table:
+    """A table of texts. `headers` is separated by `|`; columns with a width are aligned left, the others right."""
+    names = headers.split("|")
+    cells = zip(*rows, strict=True) if rows else [()] * len(names)
+    return table_of(
+        [Column(name, values, name not in widths, widths.get(name)) for name, values in zip(names, cells, strict=True)]
+    )
 
 
 def output_console() -> Console:
     """Standard output; where it is no terminal, wide enough for the tables."""
     console = Console(highlight=False, soft_wrap=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def points_table(points: Sequence[Point]) -> Table:
-    """What would run."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("point")
-    table.add_column("machines")
-    table.add_column("$/h", justify="right")
-    table.add_column("power", justify="right")
-    table.add_column("trace")
-    table.add_column("key")
-    for p in points:
-        machines = machines_text(p.machines)
-        cells = (machines, f"{p.cost:.2f}", f"{p.power:g}", p.trace.filename, p.key[:12])
-        table.add_row(str(p.index), p.name, *cells)
-    return table
-
-
-def stopped_text(outcomes: Sequence[Outcome]) -> Text:
-    """The points that were stopped as unstable, and when."""
-
-    def when(outcome: Outcome) -> str:
-        return f"stopped at {outcome.summary.get('run/stopped_early_s', nan):.4g} s"
-
-    return _listed(outcomes, ("unstable ", "bold yellow"), when)
-
-
-def standing_still_text(outcomes: Sequence[Outcome]) -> Text:
-    """The points in which instances stand still for ever, and how many requests that leaves; empty without any."""
-    still = [outcome for outcome in outcomes if outcome.summary.get("run/standstill_requests", 0.0) > 0]
-
-    def left(outcome: Outcome) -> str:
-        requests, since_s = (outcome.summary.get(f"run/standstill_{what}", nan) for what in ("requests", "s"))
-        return f"{requests:,.0f} requests can never be served, since {since_s:,.4g} s after the first arrival"
-
-    text = _listed(still, ("standstill ", "bold red"), left)
-    if still:
-        text.append(
-            "to change: instances with more memory, more instances, or a lower rate; --point N --debug says which\n"
-        )
-    return text
-
-
-def cut_text(outcomes: Sequence[Outcome]) -> Text:
-    """The points that `end_time` cut; nothing where it cut none."""
-    cut = [outcome for outcome in outcomes if "run/cut_at_s" in outcome.summary]
-
-    def what(outcome: Outcome) -> str:
-        at_s, coming = outcome.summary["run/cut_at_s"], outcome.summary.get("run/not_arrived", nan)
-        return f"at {at_s:g} s after the first arrival (end_time), {coming:,.0f} requests had not arrived"
-
-    return _listed(cut, ("cut ", "bold yellow"), what)
-
-
-def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
-    """The failed points with their reasons, how to look at one and how to run all of them again; `arguments` are the
-    sweep's own."""
-    text = _listed(
-        outcomes, ("failed ", "bold red"), lambda outcome: (outcome.error or "no reason given").splitlines()[0]
-    )
-    if outcomes:
-        command = shell_text(
-            ["python", "-m", "sweep", *arguments, "--point", outcomes[0].key[:12], "--local", "--debug"]
-        )
-        text.append(f"to look into one: {command}\n")
-        text.append("to run them again: the same command with --retry-failed\n")
-    return text
-
-
-def _listed(outcomes: Sequence[Outcome], label: tuple[str, str], reason: Callable[[Outcome], str]) -> Text:
-    """A line a point, as many as are worth it; `label` is a word and its style."""
-    text = Text()
-    for outcome in outcomes[:MOST_FAILURES]:
-        text.append(*label).append(f"{outcome.name}: {reason(outcome)}\n")
-    if len(outcomes) > MOST_FAILURES:
-        text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
-    return text

@@ -1,4 +1,4 @@
-"""The count of a sweep under way: what is done, how fast that went, and when it will be over."""
+"""Counts the outcomes of a running sweep: how many are done, how fast, and when the sweep will end."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 
-SLOWEST = 3  # points worth a word
+SLOWEST = 3  # how many of the slowest points are kept
 
 
 class Tally:
-    """Counts outcomes as they come. `running` tells the points under way at this moment."""
+    """Counts the outcomes of `points`. `running` tells how many points are being run at this moment."""
 
     def __init__(
         self, points: Sequence[Point], running: Callable[[], int], now_s: Callable[[], float] = time.monotonic
@@ -29,7 +29,7 @@ class Tally:
         self._start_s = now_s()
 
     def add(self, outcome: Outcome) -> None:
-        """One more."""
+        """Count an outcome."""
         self.done += 1
         self.failed += outcome.status == "failed"
         self._requests += simulated_requests(outcome)
@@ -38,26 +38,27 @@ class Tally:
 
     @property
     def running(self) -> int:
-        """Points under way."""
+        """Points that are being run."""
         return min(self._running(), self.left)
 
     @property
     def left(self) -> int:
-        """Points that are not done."""
+        """Points without an outcome."""
         return self.total - self.done
 
     @property
     def elapsed_s(self) -> float:
-        """Since the count began."""
+        """Seconds since the count began."""
         return max(self._now_s() - self._start_s, 1e-9)
 
     @property
     def left_s(self) -> float | None:
-        """How long the rest will take if it goes on like this, long points counting more than short ones; None before
-        the first is done."""
-        if self._done_s == 0.0:
-            return None
-        return self.elapsed_s * (self._all_s - self._done_s) / self._done_s
+        """Estimated seconds until the end, from the expected times of the points; None before the first outcome."""
+        return None if self._done_s == 0.0 else self.elapsed_s * (self._all_s - self._done_s) / self._done_s
+
+    def counts_text(self) -> str:
+        """`30/240 done, 2 running, 0 failed`."""
+        return f"{self.done}/{self.total} done, {self.running} running, {self.failed} failed"
 
     def speed_text(self) -> str:
         """`120 runs/min, 91,000 requests/s`."""
@@ -67,14 +68,14 @@ class Tally:
         return f"{runs:,.{0 if runs >= 10 else 1}f} runs/min, {self._requests / self.elapsed_s:,.0f} requests/s"
 
     def left_text(self) -> str:
-        """`left 240, until about 14:05 (2:10 h)`, in local time."""
+        """`left 240, until about 14:05:30 (2:10 h)`, in local time."""
         if self.left_s is None or self.left == 0:
             return f"left {self.left}"
         end = datetime.now().astimezone() + timedelta(seconds=self.left_s)
         return f"left {self.left}, until about {end:%H:%M:%S} ({duration_text(self.left_s)})"
 
     def status(self) -> dict[str, Any]:
-        """For `Journal.note_status`: plain values."""
+        """Plain values for `Journal.note_status`."""
         return {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "elapsed_s": round(self.elapsed_s, 1),
@@ -86,7 +87,7 @@ class Tally:
 
 
 def simulated_requests(outcome: Outcome) -> int:
-    """How many requests a run has dealt with, whatever became of them; of one that was stopped, those completed."""
+    """How many requests a run has dealt with. A run that was stopped has not dealt with its unfinished requests."""
     ends = ("completed", "rejected", "unfinished") if outcome.status == "completed" else ("completed", "rejected")
     return int(sum(outcome.summary.get(f"run/{end}", 0.0) for end in ends))
 

@@ -1,16 +1,16 @@
 """Budgets: what designs may cost, draw or count, and how many machines that buys.
 
-    budget: {cost: {dgx-h100: 40}}    # dollars an hour: what forty of these machines cost
+    budget: {cost: {dgx-h100: 40}}    # dollars an hour: the price of forty of these machines
     budget: {cost: 1523.2}            # dollars an hour
-    budget: {power: {dgx-h100: 40}}   # by the paper's power weights, which have no unit: said in machines
-    budget: {watts: 408000}           # W provisioned, by nameplate; or {watts: {dgx-h100: 40}}
+    budget: {power: {dgx-h100: 40}}   # the paper's power weights, which have no unit: given in machines
+    budget: {watts: 408000}           # W by nameplate; or {watts: {dgx-h100: 40}}
     budget: {count: 40}               # machines; or {count: {dgx-h100: 40}}
 
-What a machine costs and draws is in data/machines.json; an experiment's `machines` takes its place.
+The price and power of machines are in data/machines.json; an experiment's `machines` replace them.
 
-How many machines of one kind the rest buys is a formula, `int(38.08 * (40 - ${prompt_machines}) // 17.68)`: the
-paper's, with the price of a machine for that of a GPU, worked out in floating point as SplitwiseSim does. Where the
-rest is exactly enough for one more, rounding may leave that one out (44 * 35 // 30.8 is 49); points are the same so.
+The number of machines that the rest of a budget buys is a formula, `int(38.08 * (40 - ${prompt_machines}) // 17.68)`:
+the paper's, with the price of a machine instead of a GPU's, in floating point as in SplitwiseSim. Rounding may lose the
+last machine (44 * 35 // 30.8 is 49); this is kept, so that the points are those of SplitwiseSim's grids.
 """
 
 from __future__ import annotations
@@ -25,20 +25,25 @@ from configs.machines import MACHINES_FILE, MachineFigures
 from sim_core.errors import SpecError, choices
 
 KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", "count": ""}
-_TOLD = {"cost": "{:.2f} dollars an hour", "power": "{:g} of power weight", "watts": "{:g} W", "count": "{:g} machines"}
-_EPSILON = 1e-9  # of a machine: what an amount that was typed in may fall short of it by rounding
+_TEXTS = {
+    "cost": "{:.2f} dollars an hour",
+    "power": "{:g} of power weight",
+    "watts": "{:g} W",
+    "count": "{:g} machines",
+}
+_EPSILON = 1e-9  # of a machine: an amount that was typed in may be too small by this, because of rounding
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent: `amount` in the kind's unit, or what `machines` (a number by SKU) come to."""
+    """A budget of one of `KINDS`: `amount` in the kind's unit, or as much as `machines` (a number by SKU) take."""
 
     kind: str
     amount: float | None = None
     machines: Mapping[str, int] = field(default_factory=dict)
 
     def weight(self, sku: str, figures: Mapping[str, MachineFigures]) -> float:
-        """What a machine takes of it. Raises SpecError for a machine that nothing is known of."""
+        """What one machine takes of the budget. Raises SpecError for an unknown machine."""
         if self.kind == "count":
             return 1
         if sku not in figures:
@@ -46,14 +51,12 @@ class Budget:
             raise SpecError(reason, key=f"budget.{self.kind}", value=sku)
         weight: float = getattr(figures[sku], KINDS[self.kind])
         if not weight > 0:
-            reason = (
-                f"must be above 0 for {sku!r} to be bought of a budget; give it under machines, see {MACHINES_FILE}"
-            )
+            reason = f"must be above 0 to buy {sku!r} of a budget; give it under machines, see {MACHINES_FILE}"
             raise SpecError(reason, key=KINDS[self.kind], value=weight)
         return weight
 
     def formula(self, sku: str, figures: Mapping[str, MachineFigures], beside: str = "", variable: str = "") -> str:
-        """How many machines `sku` it buys, as arithmetic; `${variable}` machines `beside` are bought before them."""
+        """The number of machines `sku` that the budget buys, as arithmetic, after `${variable}` machines `beside`."""
         price = self.weight(sku, figures)
         taken = self.weight(beside, figures) if beside else 0.0
         if beside and taken == price:
@@ -70,22 +73,22 @@ class Budget:
         return f"int({terms if len(left) == 1 else f'({terms})'} // {price!r})"
 
     def buys(self, sku: str, figures: Mapping[str, MachineFigures], beside: str = "", taken: int = 0) -> int:
-        """How many machines `sku` it buys once `taken` machines `beside` are; below 0 where they are too many."""
+        """How many machines `sku` the budget buys after `taken` machines `beside`; below 0 if those are too many."""
         return int(evaluate(self.formula(sku, figures, beside, "n").replace("${n}", str(taken))))
 
     def total(self, figures: Mapping[str, MachineFigures]) -> float:
-        """All of it, in the kind's unit."""
+        """The whole budget in the kind's unit."""
         if self.amount is not None:
             return self.amount
         return sum(self.weight(sku, figures) * count for sku, count in self.machines.items())
 
-    def told(self, figures: Mapping[str, MachineFigures]) -> str:
+    def text(self, figures: Mapping[str, MachineFigures]) -> str:
         """`1523.20 dollars an hour`."""
-        return _TOLD[self.kind].format(self.total(figures))
+        return _TEXTS[self.kind].format(self.total(figures))
 
 
 def parse_budget(raw: object) -> Budget | None:
-    """The budget that an experiment names, None for none. Raises SpecError."""
+    """The budget of an experiment, None for none. Raises SpecError."""
     if raw is None:
         return None
     if not isinstance(raw, dict) or len(raw) != 1:
@@ -96,35 +99,33 @@ def parse_budget(raw: object) -> Budget | None:
     if kind not in KINDS:
         raise SpecError(f"unknown kind of budget{choices(kind, KINDS)}", key=key)
     if isinstance(amount, dict) and amount:
-        return Budget(str(kind), machines={str(sku): _count(n, f"{key}.{sku}") for sku, n in amount.items()})
+        return Budget(str(kind), machines={str(sku): _count(count, f"{key}.{sku}") for sku, count in amount.items()})
     if kind == "power":
         reason = "power weights have no unit: say in machines, such as {dgx-h100: 40}, or a number of watts as watts"
         raise SpecError(reason, key=key, value=amount)
-    if kind == "count":
-        return Budget(kind, amount=_count(amount, key))
-    return Budget(str(kind), amount=_positive(amount, key))
+    return Budget(str(kind), amount=_count(amount, key) if kind == "count" else _positive(amount, key))
 
 
 def parse_machines(raw: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Figures of machines that take the place of those in the file, by SKU. Raises SpecError."""
-    names = [f.name for f in fields(MachineFigures)]
-    figures: dict[str, dict[str, float]] = {}
-    for sku, given in raw.items():
-        if not isinstance(given, dict) or not given:
-            raise SpecError(f"give some of {', '.join(names)}", key=f"machines.{sku}", value=given)
-        for name in given:
+    """Figures of machines, by SKU, that replace those in the file. Raises SpecError."""
+    names = [figure.name for figure in fields(MachineFigures)]
+    machines: dict[str, dict[str, float]] = {}
+    for sku, figures in raw.items():
+        if not isinstance(figures, dict) or not figures:
+            raise SpecError(f"give some of {', '.join(names)}", key=f"machines.{sku}", value=figures)
+        for name in figures:
             if name not in names:
                 raise SpecError(f"unknown figure{choices(name, names)}", key=f"machines.{sku}.{name}")
-        figures[sku] = {name: _positive(value, f"machines.{sku}.{name}") for name, value in given.items()}
-    return figures
+        machines[sku] = {name: _positive(value, f"machines.{sku}.{name}") for name, value in figures.items()}
+    return machines
 
 
 def with_figures(
-    figures: Mapping[str, MachineFigures], given: Mapping[str, Mapping[str, float]]
+    figures: Mapping[str, MachineFigures], changes: Mapping[str, Mapping[str, float]]
 ) -> dict[str, MachineFigures]:
-    """The figures, with those given in their place. Raises SpecError for a new machine without a price or weight."""
+    """The figures with these changes. Raises SpecError for a new machine without a price or power weight."""
     changed = dict(figures)
-    for sku, own in given.items():
+    for sku, own in changes.items():
         if sku in changed:
             changed[sku] = replace(changed[sku], **own)
             continue

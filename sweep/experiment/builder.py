@@ -1,8 +1,8 @@
-"""Builds the points that an experiment's choices make; what many of them share is worked out once."""
+"""Builds the points of an experiment. What many points share is worked out once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -22,15 +22,15 @@ from sweep.experiment.naming import machines_by_role, machines_label
 from sweep.experiment.point import Point, content_key, deciding_code
 from sweep.experiment.resolver import Resolver
 from sweep.experiment.variables import Names
-from sync.results.point_id import Roles, rate_of_number
+from sync.results.point_id import rate_of_number
 from traces import named, workload
 from traces.workload import TraceRef
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One combination of axis values of one system, and the settings that come of it. `workload`: what the name of its
-    trace says beside the rate; None where the trace does not take the rate from an axis."""
+    """One combination of axis values of one system, with the settings that follow. `workload` is the name of the trace
+    without the rate; None if the trace does not take the rate from an axis."""
 
     system: str
     axes: dict[str, object]
@@ -39,103 +39,96 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A trace, once looked at."""
-
+class _TraceFacts:
     identity: str
     workload: str
     rate: float | None
     requests: int
-    applications: frozenset[int] = frozenset({0})  # that its requests ask for
+    applications: frozenset[int] = frozenset({0})  # the applications that its requests ask for
 
 
 @dataclass(frozen=True)
-class _Design:
-    """What a configuration says beside its trace, once it is known to work."""
+class _ClusterFacts:
+    """What a configuration without its trace amounts to. `sections` keeps the configuration's sections alive: clusters
+    are cached by the ids of these objects."""
 
     spec: SimSpec
     label: str
-    machines: dict[str, int]
-    cost: float
-    power: float
-    watts: float
-    roles: Roles
-    parts: Iterable[object]  # kept, since it is found by their ids
+    fields: dict[str, Any]  # of the point
+    sections: tuple[object, ...]
 
 
 class Builder:
-    """Builds points, files being looked up below `root`."""
+    """Builds points. `root` is the folder in which files are looked up, `figures` say what machines cost and draw."""
 
     def __init__(self, root: Path, figures: Mapping[str, MachineFigures]) -> None:
-        """`figures` say what machines cost and draw."""
         self._root = root
         composer = Composer()
         self._resolver = Resolver(composer)
         self._figures = figures
-        self._sources: dict[TraceRef, _Source] = {}
-        self._designs: dict[tuple[object, ...], _Design] = {}
+        self._traces: dict[TraceRef, _TraceFacts] = {}
+        self._clusters: dict[tuple[object, ...], _ClusterFacts] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self.code = deciding_code()
-        self.names = Names.of(composer.compose([]))
+        self.names = Names(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
         """The point of a choice. Raises SimError for what could not run."""
         overrides = tuple(to_override(key, value) for key, value in choice.settings.items())
         config = self._resolver.resolved(choice.settings, overrides)
-        design = self._design(config)
-        spec = design.spec
+        cluster = self._cluster(config)
+        spec = cluster.spec
         ref = workload.ref_from_config(config, spec.seed)
-        source = self._source(ref)
-        if missing := source.applications - {app.application_id for app in spec.applications}:
+        trace = self._trace(ref)
+        if missing := trace.applications - {app.application_id for app in spec.applications}:
             reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"
             raise TraceError(f"{reason} of two, with start_state=several", source=ref.filename)
-        rate, workload_name = _served(choice, source)
+        rate, workload_name = _rate_and_workload(choice, trace)
         return Point(
             index=index,
-            name="",  # `naming.distinct_points` gives it, once all points are known
+            name="",  # given by `naming.named_points` once all points are cache_key
             system=choice.system,
-            design=f"{choice.system} {design.label}{_stop_label(spec)}",
+            design=f"{choice.system} {cluster.label}",
             workload=workload_name,
             overrides=overrides,
             spec=spec,
             trace=ref,
-            trace_identity=source.identity,
-            key=content_key(spec, source.identity, self.code.digest_for(spec)),
+            trace_identity=trace.identity,
+            key=content_key(spec, trace.identity, self.code.digest_for(spec)),
             axes=choice.axes,
-            machines=design.machines,
-            cost=design.cost,
-            power=design.power,
             rate=rate,
             config=config,
-            requests=source.requests,
-            watts=design.watts,
-            roles=design.roles,
+            requests=trace.requests,
+            **cluster.fields,
         )
 
-    def _design(self, config: Mapping[str, Any]) -> _Design:
-        """Configurations that share all parts but the trace share their design."""
-        parts = {name: value for name, value in config.items() if name != "trace"}
-        known = tuple(
+    def _cluster(self, config: Mapping[str, Any]) -> _ClusterFacts:
+        """The cluster of a configuration; configurations that differ only in their trace share it."""
+        sections = {name: value for name, value in config.items() if name != "trace"}
+        cache_key = tuple(
             (name, id(value)) if isinstance(value, dict | list) else (name, type(value), value)
-            for name, value in parts.items()
+            for name, value in sections.items()
         )
-        if known not in self._designs:
+        if cache_key not in self._clusters:
             spec = spec_from_config(config, self._root, self._measured)
             self._check(spec)
-            counts = spec.machine_counts()
-            cost, power = cost_and_power(counts, self._figures)
-            self._designs[known] = _Design(
-                spec,
-                machines_label(spec),
-                counts,
-                cost,
-                power,
-                provisioned_watts(counts, self._figures),
-                machines_by_role(spec),
-                parts.values(),
+            machines = spec.machine_counts()
+            cost, power = cost_and_power(machines, self._figures)
+            watts = provisioned_watts(machines, self._figures)
+            fields = {
+                "machines": machines,
+                "cost": cost,
+                "power": power,
+                "watts": watts,
+                "roles": machines_by_role(spec),
+            }
+            # Runs that may be stopped early have another name, so that no table takes them for runs that may not.
+            stop = "" if spec.stop_at_backlog_s is None else f" stop@{spec.stop_at_backlog_s:g}s"
+            self._clusters[cache_key] = _ClusterFacts(
+                spec, f"{machines_label(spec)}{stop}", fields, tuple(sections.values())
             )
-        return self._designs[known]
+        return self._clusters[cache_key]
 
     def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:
         if path not in self._curves:
@@ -143,56 +136,53 @@ class Builder:
         return self._curves[path]
 
     def _check(self, spec: SimSpec) -> None:
-        """Raise what building the simulation would raise, which the spec alone does not show. Of clusters of the same
-        kinds of instances one is built: how many there are of each only decides which kinds there are."""
+        """Raise the errors that only show when a simulation is built. One is built for each distinct set of kinds of
+        instances: how many machines of a kind there are makes no difference."""
         machines = Machines(spec.servers)
         kinds = []
         for state in spec.start_states:
             plans = START_STATES[state.kind].plans(state, machines.take(state))
             alike = {(plan.sku, plan.role, id(plan.processors), id(plan.spec)): plan for plan in plans}
             kinds.append((state.application_id, frozenset(alike.values())))
-        known = replace(spec, servers=(), start_states=()), tuple(kinds)
-        if known not in self._built:
+        cache_key = replace(spec, servers=(), start_states=()), tuple(kinds)
+        if cache_key not in self._built:
             Simulation(spec)
-            self._built.add(known)
+            self._built.add(cache_key)
 
-    def _source(self, ref: TraceRef) -> _Source:
-        """What a trace is; a written one is read whole, so that what is wrong with it shows before anything runs."""
-        if ref not in self._sources:
-            identity = workload.identity(ref, self._root)
+    def _trace(self, ref: TraceRef) -> _TraceFacts:
+        """The facts of a trace. A trace file is read whole, so that its errors show before anything runs."""
+        if ref not in self._traces:
+            identity, name = workload.identity(ref, self._root), workload.workload_name(ref, self._root)
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
-                about = int(recipe.rate_per_s * (recipe.duration_s or 0.0))  # a named workload has a duration
-                told = workload.workload_name(ref, self._root)
-                self._sources[ref] = _Source(identity, told, rate_of_number(recipe.rate_per_s), about)
+                about = int(recipe.rate_per_s * (recipe.duration_s or 0.0))
+                self._traces[ref] = _TraceFacts(identity, name, rate_of_number(recipe.rate_per_s), about)
             else:
-                trace = workload.load(ref, self._root)
-                applications = frozenset(trace.application_id)
-                rate, told = workload.rate_per_s(ref, self._root), workload.workload_name(ref, self._root)
+                trace, rate = workload.load(ref, self._root), workload.rate_per_s(ref, self._root)
                 rate = None if rate is None else rate_of_number(rate)
-                self._sources[ref] = _Source(identity, told, rate, len(trace), applications)
-        return self._sources[ref]
+                applications = frozenset(trace.application_id)
+                self._traces[ref] = _TraceFacts(identity, name, rate, len(trace), applications)
+        return self._traces[ref]
 
 
-def _served(choice: Choice, source: _Source) -> tuple[float | None, str]:
-    """The rate and the workload of a point: the trace's own rate, else an axis `rate`; the experiment's own word for
-    the workload where it has an axis of that name, else the name of the traces without what the rate puts into it."""
-    said, rate = choice.axes.get("workload"), choice.axes.get("rate")
-    number = _number(rate) if source.rate is None and choice.workload is not None else None
-    if number is not None:
-        return rate_of_number(number), said if isinstance(said, str) else choice.workload or source.workload
-    return source.rate, said if isinstance(said, str) else source.workload
+def _rate_and_workload(choice: Choice, trace: _TraceFacts) -> tuple[float | None, str]:
+    """The rate of a point is its trace's, or else the value of an axis `rate`. Its workload is the value of an axis of
+    that name, or else the name of its trace without the rate."""
+    word = choice.axes.get("workload")
+    rate, name = trace.rate, trace.workload
+    if (
+        rate is None
+        and choice.workload is not None
+        and (number := positive_number(choice.axes.get("rate"))) is not None
+    ):
+        rate, name = rate_of_number(number), choice.workload or trace.workload
+    return rate, word if isinstance(word, str) else name
 
 
-def _number(value: object) -> float | None:
-    """A rate as it may be written: a number, also in quotes; None for what is none."""
+def positive_number(value: object) -> float | None:
+    """A rate as it may be written: a number, also in quotes; None for anything else."""
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if 0.0 < number < inf else None
-
-
-def _stop_label(spec: SimSpec) -> str:
-    """Runs that may be stopped early go by another name: no table takes them for the others, nor the others' place."""
-    return "" if spec.stop_at_backlog_s is None else f" stop@{spec.stop_at_backlog_s:g}s"

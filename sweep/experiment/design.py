@@ -1,4 +1,4 @@
-"""Designs: which machines do what. An experiment names one for a system, and the rest of the settings follows.
+"""Designs: which machines do what. An experiment names a system's design, and the other settings follow from it.
 
     systems:
       baseline-h100: {design: {baseline: dgx-h100}}                   # every machine does prompts and decodes
@@ -6,14 +6,14 @@
       splitwise-ha:  {design: {prompt: dgx-h100, token: dgx-a100}}    # prompts on H100, decodes on A100
       splitwise-hhcap: {design: {prompt: dgx-h100, token: dgx-h100-pcap}}
 
-How many: `machines` (baseline), `prompt_machines` and `token_machines`, as axes or variables. With a budget one of the
-two follows from the other; with neither said, all splits on the budget's frontier are points: those of which no other
-has as many machines in both roles and more in one.
+The numbers of machines are axes or variables: `machines` (of a baseline), `prompt_machines` and `token_machines`. With
+a budget, one of these two follows from the other. With a budget and neither, the points are all splits on the budget's
+frontier: those of which no other split has as many machines in both roles and more in one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from sweep.experiment.file import Design, Experiment, System, errors_named
 from sweep.experiment.grammar import MOST_POINTS
 
 MACHINES, PROMPT, TOKEN = "machines", "prompt_machines", "token_machines"
-CAPPED = "-pcap"  # how the SKUs end whose power is capped
+CAPPED = "-pcap"  # the end of SKUs whose power is capped
 BASELINE, _UNIFORM, FILL = "baseline", ("baseline", "orca"), "start_state.fill_machine"
 _SCHEDULERS = {True: "token_jsq", False: "mixed_pool"}  # SplitwiseSim's, for baselines and for splits
 
@@ -32,7 +32,7 @@ _SCHEDULERS = {True: "token_jsq", False: "mixed_pool"}  # SplitwiseSim's, for ba
 def with_designs(experiment: Experiment, figures: Mapping[str, MachineFigures]) -> Experiment:
     """The experiment with its systems' designs spelled out as overrides, axes and variables.
 
-    Raises SpecError for a design that says too much, too little, or what the budget is not enough for.
+    Raises SpecError for a design with too many or too few numbers, or with too small a budget.
     """
     with errors_named(experiment.source):
         systems = tuple(_spelled_out(experiment, system, figures) for system in experiment.systems)
@@ -42,13 +42,13 @@ def with_designs(experiment: Experiment, figures: Mapping[str, MachineFigures]) 
 
 
 def figures_for(experiment: Experiment, figures: Mapping[str, MachineFigures]) -> dict[str, MachineFigures]:
-    """What machines cost and draw in this experiment. Raises SpecError."""
+    """The figures of machines in this experiment. Raises SpecError."""
     with errors_named(experiment.source):
         return with_figures(figures, experiment.machines)
 
 
 def check_given(system: System, given: Mapping[str, Any]) -> None:
-    """Raise SpecError for a number of machines that is none; `given` are the values of the axes."""
+    """Raise SpecError for an impossible number of machines; `given` are the values of the axes."""
     for name in (MACHINES, PROMPT, TOKEN):
         count = given.get(name, 1)
         if system.design is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
@@ -56,7 +56,7 @@ def check_given(system: System, given: Mapping[str, Any]) -> None:
 
 
 def check_bought(system: System, scope: Mapping[str, Any]) -> None:
-    """Raise SpecError where what one role takes leaves nothing of the budget for the other."""
+    """Raise SpecError if one role leaves nothing of the budget for the other; `scope` has all variables."""
     for name, other in ((PROMPT, TOKEN), (TOKEN, PROMPT), (MACHINES, MACHINES)):
         count = scope.get(name, 1)
         if system.design is not None and isinstance(count, int) and count < 1:
@@ -65,61 +65,60 @@ def check_bought(system: System, scope: Mapping[str, Any]) -> None:
 
 
 def _spelled_out(experiment: Experiment, system: System, figures: Mapping[str, MachineFigures]) -> System:
-    design = system.design
+    design, key = system.design, f"systems.{system.name}"
     if design is None:
         return system
-    said = {*experiment.axes, *experiment.variables, *system.axes, *system.variables}
-    axes, variables = dict(system.axes), dict(system.variables)
-    if design.is_baseline:
-        variables |= _baseline(experiment.budget, system, said, figures)
-    else:
-        more_axes, more_variables = _split(experiment.budget, system, said, figures)
-        axes, variables = axes | more_axes, variables | more_variables
+    known = {*experiment.axes, *experiment.variables, *system.axes, *system.variables}
+    completed = _baseline if design.is_baseline else _split
+    axes, variables = completed(experiment.budget, design, key, known, figures)
     overrides = _overrides(design)
     own = {**experiment.overrides, **system.overrides}
     if own.get("start_state", BASELINE) not in _UNIFORM:
-        overrides.pop(FILL, None)  # a file of the user's own, which has the key or not
-    for key in own:
-        if key == "cluster" or key.startswith("cluster.servers"):
-            raise SpecError("the design says which machines: leave this out", key=f"systems.{system.name}: {key}")
-    kept = {key: value for key, value in overrides.items() if key not in experiment.overrides}
-    return replace(system, axes=axes, variables=variables, overrides={**kept, **system.overrides})
+        overrides.pop(FILL, None)  # a start state of the user's own may not have this key
+    for name in own:
+        if name == "cluster" or name.startswith("cluster.servers"):
+            raise SpecError("the design says which machines: leave this out", key=f"{key}: {name}")
+    kept = {name: value for name, value in overrides.items() if name not in experiment.overrides}
+    return replace(
+        system,
+        axes={**system.axes, **axes},
+        variables={**system.variables, **variables},
+        overrides={**kept, **system.overrides},
+    )
+
+
+Numbers = tuple[dict[str, tuple[Any, ...]], dict[str, Any]]  # axes and variables that complete a design
 
 
 def _baseline(
-    budget: Budget | None, system: System, said: set[str], figures: Mapping[str, MachineFigures]
-) -> dict[str, Any]:
-    design, key = system.design, f"systems.{system.name}"
-    assert design is not None
-    if MACHINES in said:
+    budget: Budget | None, design: Design, key: str, known: Collection[str], figures: Mapping[str, MachineFigures]
+) -> Numbers:
+    if MACHINES in known:
         if budget is not None:
             raise SpecError("the budget says how many: leave out one of the two", key=f"{key}: {MACHINES}")
-        return {}
+        return {}, {}
     if budget is None:
         raise SpecError(f"say how many machines: an axis {MACHINES}, or a budget for all systems", key=key)
     if budget.buys(design.token, figures) < 1:
-        raise SpecError(f"{budget.told(figures)} is not enough for one {design.token}", key=f"{key}: budget")
-    return {MACHINES: _eval(budget.formula(design.token, figures))}
+        raise SpecError(f"{budget.text(figures)} is not enough for one {design.token}", key=f"{key}: budget")
+    return {}, {MACHINES: _eval(budget.formula(design.token, figures))}
 
 
 def _split(
-    budget: Budget | None, system: System, said: set[str], figures: Mapping[str, MachineFigures]
-) -> tuple[dict[str, tuple[Any, ...]], dict[str, Any]]:
-    """The axes and variables that complete what is said of a split's two numbers of machines."""
-    design, key = system.design, f"systems.{system.name}"
-    assert design is not None
-    given = [name for name in (PROMPT, TOKEN) if name in said]
+    budget: Budget | None, design: Design, key: str, known: Collection[str], figures: Mapping[str, MachineFigures]
+) -> Numbers:
+    numbers = [name for name in (PROMPT, TOKEN) if name in known]
     if budget is None:
-        if len(given) < 2:
-            missing = next(name for name in (PROMPT, TOKEN) if name not in given)
+        if len(numbers) < 2:
+            missing = next(name for name in (PROMPT, TOKEN) if name not in numbers)
             raise SpecError(f"say how many: an axis {missing}, or a budget for all systems", key=key)
         return {}, {}
-    if len(given) == 2:
+    if len(numbers) == 2:
         reason = f"of {PROMPT}, {TOKEN} and the budget two say the third: leave one out"
         raise SpecError(reason, key=f"{key}: {TOKEN}")
-    if given == [TOKEN]:
+    if numbers == [TOKEN]:
         return {}, {PROMPT: _eval(budget.formula(design.prompt, figures, design.token, TOKEN))}
-    axes = {} if given else {PROMPT: frontier(budget, design, figures, key)}
+    axes = {} if numbers else {PROMPT: frontier(budget, design, figures, key)}
     return axes, {TOKEN: _eval(budget.formula(design.token, figures, design.prompt, PROMPT))}
 
 
@@ -129,10 +128,10 @@ def frontier(
     """The numbers of prompt machines of the splits on the budget's frontier, ascending. Raises SpecError for none."""
     most = budget.buys(design.prompt, figures, design.token, 1)
     if most < 1:
-        reason = f"{budget.told(figures)} is not enough for one {design.prompt} and one {design.token}"
+        reason = f"{budget.text(figures)} is not enough for one {design.prompt} and one {design.token}"
         raise SpecError(reason, key=f"{key}: budget")
     if most > MOST_POINTS:
-        raise SpecError(f"{most} splits of {budget.told(figures)} are too many: say {PROMPT}", key=f"{key}: budget")
+        raise SpecError(f"{most} splits of {budget.text(figures)} are too many: say {PROMPT}", key=f"{key}: budget")
     tokens = {count: budget.buys(design.token, figures, design.prompt, count) for count in range(1, most + 1)}
     return tuple(n for n in tokens if tokens[n] >= 1 and (n == most or tokens[n + 1] < tokens[n]))
 

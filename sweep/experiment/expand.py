@@ -1,4 +1,4 @@
-"""From an experiment to its points: strict, complete, and before anything runs."""
+"""Expands an experiment to its points, and finds every mistake before anything runs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.machines import read_machines
-from sim_core import Code
-from sim_core.errors import SimError, SpecError, nearest
-from sweep.experiment.builder import Builder, Choice
+from sim_core.errors import SimError, SpecError, TraceError
+from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment.file import Experiment, System
 from sweep.experiment.grammar import MOST_POINTS, outside_references, override_values, parse_override, substitute
-from sweep.experiment.naming import distinct_points, named_points
+from sweep.experiment.naming import NamedIn, distinct_points, named_points, unnamed_axes, with_axes
 from sweep.experiment.point import Point
-from sweep.experiment.telling import Untold, untold_axes, with_axes
 from sweep.experiment.variables import (
     SINGLE_RUNS,
     Names,
     check_names,
     merged,
+    near_name,
     refuse_settings_of_single_runs,
     without_unused,
     work_out,
@@ -31,31 +30,27 @@ from sweep.experiment.variables import (
 from sweep.experiment.written import plain
 
 _TRACE, _FOLDER, _RATE = "trace.filename", "trace.dir", "${rate}"
-Told = Callable[[int, int], None]  # how many points are built, and of how many
+OnBuilt = Callable[[int, int], None]  # called with the number of points that are built, and of all
 
 
 class Grid:
     """An experiment with the overrides `extra` on top: `total` points, counted before the first is built."""
 
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
-        """Files are looked up below `root`. Raises SpecError for names and values that are not what they should be."""
+        """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
         figures = figures_for(experiment, read_machines(root))
         self._builder = Builder(root, figures)
+        self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         names = self._builder.names
         experiment = with_designs(experiment, figures)
         check_names(experiment, names)
-        # Overrides may leave parts of the file without effect: trace.filename=mine those that name a trace.
+        # Overrides may make parts of the file useless: trace.filename=mine those that name a trace.
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
         check_names(experiment, names)
         self.total = sum(prod(map(len, merged(experiment, system)[2].values())) for system in experiment.systems)
 
-    @property
-    def code(self) -> Code:
-        """The simulator's code, with what was read of it for the points' keys."""
-        return self._builder.code
-
-    def points(self, limit: int | None = None, told: Told = lambda done, total: None) -> list[Point]:
-        """The points, or the first `limit` of them; `told` hears after each how far it is.
+    def points(self, limit: int | None = None, on_built: OnBuilt = lambda ready, total: None) -> list[Point]:
+        """The points, or the first `limit` of them; `on_built` is called after each.
 
         Raises SimError, in one line that names the file and the system, for whatever could not run: unknown keys and
         names, impossible clusters, missing traces, a grid that is too large, a point that occurs twice.
@@ -66,21 +61,21 @@ class Grid:
             reason = f"the grid has {self.total} points, more than {MOST_POINTS}; shorten an axis, or say --limit N"
             raise SpecError(reason, source=experiment.source)
         points: list[Point] = []
-        untold: dict[str, Untold] = {}
-        for choice in islice(choices_of(experiment, self._builder.names), wanted):
+        unnamed: dict[str, NamedIn] = {}
+        for choice in islice(_choices(experiment, self._builder.names), wanted):
             try:
                 point = replace(self._builder.point(len(points), choice), slo=experiment.slo)
             except SimError as error:
-                raise SpecError(str(error), source=_place(experiment, choice)) from error
-            if choice.system not in untold:
-                untold[choice.system] = self._untold(choice.system)
-            points.append(with_axes(point, untold[choice.system]))
-            told(len(points), wanted)
+                raise _placed(error, experiment, choice.system, choice.axes, choice.workload is not None) from error
+            if choice.system not in unnamed:
+                unnamed[choice.system] = self._unnamed_axes(choice.system)
+            points.append(with_axes(point, unnamed[choice.system]))
+            on_built(len(points), wanted)
         points = named_points(distinct_points(points), with_seed=self._several_seeds())
         _refuse_duplicates(points, experiment.source)
         return points
 
-    def _untold(self, name: str) -> Untold:
+    def _unnamed_axes(self, name: str) -> NamedIn:
         experiment = self.experiment
         system = next(system for system in experiment.systems if system.name == name)
         names = self._builder.names
@@ -88,11 +83,11 @@ class Grid:
         def build(values: Mapping[str, Any]) -> Point:
             return self._builder.point(0, _choice(experiment, system, dict(values), names))
 
-        return untold_axes(merged(experiment, system)[2], build)
+        return unnamed_axes(merged(experiment, system)[2], build)
 
     def _several_seeds(self) -> bool:
         axes = (merged(self.experiment, system)[2] for system in self.experiment.systems)
-        return any(len(of_system.get("seed", ())) > 1 for of_system in axes)
+        return any(len(own.get("seed", ())) > 1 for own in axes)
 
 
 def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Point]:
@@ -102,9 +97,9 @@ def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Poi
 
 def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Experiment:
     """The experiment with overrides from the command line: `rate=10,20` takes the place of an axis of that name
-    wherever there is one (or else of a variable), `seed=0,1` adds an axis, the rest are settings of every point.
+    wherever there is one (or else of a variable), `seed=0,1` adds an axis, the others are settings of every point.
 
-    Raises SpecError for a name that is none of these.
+    Raises SpecError for an unknown name.
     """
     for text in extra:
         override = parse_override(names.texts.as_written(text))
@@ -132,13 +127,12 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
 
 def _unknown(key: str, parts: Sequence[Experiment | System], names: Names) -> str:
     own = list(dict.fromkeys(name for part in parts for name in (*part.axes, *part.variables)))
-    close = nearest(key, [*own, *sorted(names.known - SINGLE_RUNS.keys())])
-    hint = f"; did you mean {close!r}?" if close else ""
+    hint = near_name(key, [*own, *sorted(names.known - SINGLE_RUNS.keys())])
     has = f" (the experiment has: {', '.join(own)})" if own else ""
     return f"neither an axis or variable of the experiment nor a setting{hint}{has}"
 
 
-def choices_of(experiment: Experiment, names: Names) -> Iterator[Choice]:
+def _choices(experiment: Experiment, names: Names) -> Iterator[Choice]:
     """Every combination of the axes of every system, systems in the file's order, the last axis fastest."""
     for system in experiment.systems:
         _, _, axes = merged(experiment, system)
@@ -147,32 +141,34 @@ def choices_of(experiment: Experiment, names: Names) -> Iterator[Choice]:
 
 
 def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names: Names) -> Choice:
-    settings = {name: value for name, value in axes.items() if names.is_setting(name)}
-    given = {name: value for name, value in axes.items() if name not in settings}
     overrides, variables, _ = merged(experiment, system)
-    overrides |= settings
+    overrides |= {name: value for name, value in axes.items() if names.is_setting(name)}
+    variable_axes = {name: value for name, value in axes.items() if not names.is_setting(name)}
+    without_rate: str | None = None
     try:
-        check_given(system, given)
-        scope = work_out(variables, given)
+        without_rate = _without_rate(overrides, variables, variable_axes)
+        check_given(system, variable_axes)
+        scope = work_out(variables, variable_axes)
         check_bought(system, scope)
         is_text = names.texts.is_text
         return Choice(
             system=system.name,
             axes={name: plain(value) for name, value in axes.items()},
             settings={key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()},
-            workload=_without_rate(overrides, variables, given),
+            workload=without_rate,
         )
     except SpecError as error:
-        place = _place(experiment, Choice(system.name, axes, {}))
-        raise SpecError(error.reason, key=error.key, value=error.value, source=place) from error
+        raise _placed(error, experiment, system.name, axes, without_rate is not None) from error
 
 
-def _without_rate(overrides: Mapping[str, Any], variables: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
-    """What traces are called beside the rate, such as `mine` of `mine_${rate}`; None where neither their name nor their
-    folder takes the rate from the axis of that name."""
-    if "rate" not in given:
+def _without_rate(
+    overrides: Mapping[str, Any], variables: Mapping[str, Any], variable_axes: Mapping[str, Any]
+) -> str | None:
+    """The name of the trace without the rate, such as `mine` of `mine_${rate}`; None if neither its name nor its folder
+    takes the rate from an axis."""
+    if "rate" not in variable_axes:
         return None
-    scope = work_out(variables, {name: value for name, value in given.items() if name != "rate"})
+    scope = work_out(variables, {name: value for name, value in variable_axes.items() if name != "rate"})
     texts = [str(substitute(overrides.get(key, ""), scope, key)) for key in (_TRACE, _FOLDER)]
     if not any(_RATE in text for text in texts):
         return None
@@ -195,10 +191,26 @@ def _set_everywhere(experiment: Experiment, key: str, value: object) -> Experime
     return replace(experiment, systems=systems)
 
 
-def _place(experiment: Experiment, choice: Choice) -> str:
-    axes = ", ".join(f"{name}={getattr(value, 'written', value)}" for name, value in choice.axes.items())
-    where = f"system {choice.system}" + (f" ({axes})" if axes else "")
-    return f"{experiment.source}: {where}" if experiment.source else where
+def _placed(
+    error: SimError, experiment: Experiment, system: str, axes: Mapping[str, Any], rate_in_trace: bool
+) -> SpecError:
+    """The error with its place: file, system and axis values. If the name of the trace has a rate that is no rate, the
+    error says so."""
+    values = ", ".join(f"{name}={_written(value)}" for name, value in axes.items())
+    place = f"system {system}" + (f" ({values})" if values else "")
+    source = f"{experiment.source}: {place}" if experiment.source else place
+    is_of_trace = isinstance(error, TraceError) or getattr(error, "key", "") in (_TRACE, _FOLDER)
+    if rate_in_trace and is_of_trace and positive_number(axes["rate"]) is None:
+        detail = f" ({error})" if isinstance(axes["rate"], str) else ""
+        reason = f"must be a number above 0, or a part of the name of a trace file{detail}"
+        return SpecError(reason, key="axes.rate", value=_written(axes["rate"]), source=source)
+    if isinstance(error, SpecError) and not error.source:
+        return SpecError(error.reason, key=error.key, value=error.value, source=source)
+    return SpecError(str(error), source=source)
+
+
+def _written(value: object) -> object:
+    return getattr(value, "written", value)
 
 
 def _refuse_duplicates(points: Sequence[Point], source: str) -> None:

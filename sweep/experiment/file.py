@@ -1,18 +1,18 @@
-"""Experiment files: what a person writes down to say which runs to make. Read strictly.
+"""Reads experiment files, in which a person says which runs to make. Unknown keys are errors.
 
     name: my-first
     description: Does a second H100 machine pay off?
     overrides: {performance_model: db, start_state: baseline}   # settings of every point, as Hydra knows them
     variables: {budget: 8}                                      # names for ${...}, in overrides and variables
     axes: {rate: "range(5, 21, 5)"}                             # what varies: every combination is a point
-    systems:                                                    # the designs compared; each may add to all of this
+    systems:                                                    # the designs to compare; each may add to the above
       one: {overrides: {cluster.servers.1.count: 1}}
       two: {overrides: {cluster.servers.1.count: 2}}
 
 An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
-Instead of counting its machines, a system can say what it costs (`budget`, `machines`: `sweep.experiment.budget`) or
-which design it is (`design`: `sweep.experiment.design`). `slo` sets other limits than the paper's, or names a file of
-them (`sync.results.slo_file`).
+Instead of numbers of machines, an experiment can have a `budget` (see `sweep.experiment.budget`, also for `machines`)
+and a system a `design` (see `sweep.experiment.design`). `slo` sets other limits than the paper's, or names a file of
+limits (see `sync.results.slo_file`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LETTERS = "letters of the English alphabet, digits, dots, dashes and underscore
 
 @dataclass(frozen=True)
 class Design:
-    """Which SKUs do prompts and which decodes (see `sweep.experiment.design`); a baseline's do both."""
+    """The SKUs of prompt and of token machines (see `sweep.experiment.design`); in a baseline they are the same."""
 
     prompt: str
     token: str
@@ -56,7 +56,7 @@ class Design:
 
 @dataclass(frozen=True)
 class System:
-    """One of the designs compared. Its entries take the place of the experiment's of the same name."""
+    """One of the designs to compare. Its entries replace the experiment's entries of the same name."""
 
     name: str
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class System:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment file, read. `source` names the file in errors, `text` is what it says."""
+    """What an experiment file says. `source` names the file in errors, `text` is its content."""
 
     name: str
     systems: tuple[System, ...]
@@ -84,20 +84,20 @@ class Experiment:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read an experiment file. Raises SpecError, in one line: no such file, not YAML, unknown or missing key."""
+    """Read an experiment file. Raises SpecError for a missing file, bad YAML, and an unknown, missing or bad entry."""
     source = str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        found = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        raise SpecError(f"no such experiment file{choices(path.name, found)}", source=source) from error
+        files = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such experiment file{choices(path.name, files)}", source=source) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {error}", source=source) from error
     return parse_experiment(text, source, (path.parent, project_root() / "configs"))
 
 
 def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Experiment:
-    """The experiment that a YAML text says; files that it names are below one of `folders`. Raises SpecError as
+    """The experiment in a YAML text; files that it names are below one of `folders`. Raises SpecError as
     `read_experiment` does."""
     with errors_named(source):
         both = read_text(text, source)
@@ -109,8 +109,6 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Ex
         if not systems:
             raise SpecError("missing; name at least one system", key="systems")
         limits = content.get("slo")
-        if limits is not None and not isinstance(limits, dict | list):
-            content["slo"] = limits = both.written["slo"]  # the name of a file
         slo = slo_of_experiment(content, source, folders)
         texts = TextSettings(CONFIG_DIR)
         return Experiment(
@@ -127,8 +125,8 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Ex
 
 
 def with_limits(text: str, slo: Slo) -> str:
-    """The experiment's text with the limits in place of the name of their file: results keep the text, and no other
-    file. Raises SpecError where the name is written in a way that cannot be replaced."""
+    """The experiment's text with the limits in place of the name of their file, since results keep only this text.
+    Raises SpecError if the name is written in a way that cannot be replaced."""
     top = yaml.compose(text, yaml.SafeLoader)
     assert isinstance(top, yaml.MappingNode)  # it was read before
     place = next(value for key, value in top.value if key.value == "slo")
@@ -141,22 +139,22 @@ def with_limits(text: str, slo: Slo) -> str:
 
 
 def same_experiment(text: str, other: str) -> bool:
-    """Whether two texts of experiments ask for the same points, whatever they say of them and judge them by."""
+    """Whether two texts of experiments ask for the same points, perhaps with another description or SLO."""
 
-    def points_of(written: str) -> object:
-        read = read_text(written, "")
+    def grid(content: str) -> object:
+        read = read_text(content, "")
         trees = (read.values, read.written)
         return [{key: value for key, value in tree.items() if key not in ("description", "slo")} for tree in trees]
 
     try:
-        return points_of(text) == points_of(other)
+        return grid(text) == grid(other)
     except (SpecError, AttributeError):
         return text == other
 
 
 @contextmanager
 def errors_named(source: str) -> Iterator[None]:
-    """Within this block a SpecError that names no file names `source`."""
+    """Within this block a SpecError without a source gets this one."""
     try:
         yield
     except SpecError as error:
@@ -191,7 +189,7 @@ def _design(raw: YamlText, key: str) -> Design | None:
 
 
 def _part(raw: YamlText, key: str) -> YamlText:
-    """What stands under a key; nothing where there is none."""
+    """The value of a key, None if it is missing."""
     if raw.values is None or key not in raw.values:
         return YamlText(None, None)
     return YamlText(raw.values[key], raw.written[key])
@@ -199,16 +197,16 @@ def _part(raw: YamlText, key: str) -> YamlText:
 
 def _name(raw: object, key: str, written: str) -> str:
     if isinstance(raw, bool) or not isinstance(raw, int | str):
-        given = written if isinstance(raw, float) and repr(raw) != written else raw
-        raise SpecError("a name is a text: write it in quotes", key=key, value=given)
-    if not _NAME.fullmatch(written):  # of a number, too: 2024_05_10 is a good name
+        shown = written if isinstance(raw, float) and repr(raw) != written else raw
+        raise SpecError("a name is a text: write it in quotes", key=key, value=shown)
+    if not _NAME.fullmatch(written):
         reason = f"a name has {_LETTERS}, begins with a letter or digit, and is no longer than 100"
         raise SpecError(reason, key=key, value=written)
     return written
 
 
 def _settings(raw: YamlText, prefix: str, texts: TextSettings) -> dict[str, Any]:
-    """The three parts that an experiment and a system have in common."""
+    """The overrides, variables and axes of an experiment or a system."""
     parts = {name: _part(raw, name) for name in ("overrides", "variables", "axes")}
     content = {name: _mapping(part.values, f"{prefix}{name}") for name, part in parts.items()}
     for name in content["variables"]:
@@ -237,9 +235,9 @@ def _mapping(raw: object, key: str, allowed: tuple[str, ...] = ()) -> dict[str, 
     for name in raw:
         if allowed and name not in allowed:
             place = "" if key == "the file" else f"{key}."
-            known = "overrides" in allowed and TextSettings(CONFIG_DIR).is_setting(name)
-            if known or ("overrides" in allowed and ("." in name or nearest(name, allowed) is None)):
-                hint = f"; did you mean to put {name} below overrides:?" if known else ""
+            is_setting = "overrides" in allowed and TextSettings(CONFIG_DIR).is_setting(name)
+            if is_setting or ("overrides" in allowed and ("." in name or nearest(name, allowed) is None)):
+                hint = f"; did you mean to put {name} below overrides:?" if is_setting else ""
                 reason = f"unknown key{hint} (one of: {', '.join(allowed)}); a run's settings go below overrides:"
                 raise SpecError(reason, key=f"{place}{name}")
             raise SpecError(f"unknown key{choices(name, allowed)}", key=f"{place}{name}")

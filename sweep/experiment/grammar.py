@@ -1,4 +1,4 @@
-"""The borrowed grammars, in one place: YAML and `${...}` from OmegaConf, axes and overrides from Hydra."""
+"""The grammars of experiment files: `${...}` from OmegaConf, axes and overrides from Hydra."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from configs.texts import TextSettings, elements, is_plainly_text
 from sim_core.errors import SpecError
 from sweep.experiment.written import as_text, first_line, noted, texts_in
 
-MOST_POINTS = 200_000  # of a grid, and so values of an axis
+MOST_POINTS = 200_000  # of a grid, and values of an axis
 
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
@@ -36,40 +36,37 @@ _PLAIN_EVAL = re.compile(r"\$\{eval:'([^'\\$]*)'\}")
 
 def parse_override(text: str) -> Override:
     """One override in Hydra's grammar. Raises SpecError."""
-    try:
-        return OverridesParser.create().parse_overrides([text])[0]
-    except Exception as error:  # Hydra answers odd input with whatever it stumbles over
-        reason = f"not an override in Hydra's grammar, such as seed=1 ({first_line(error)})"
-        raise SpecError(reason, key=text) from error
+    return _parsed(text, "not an override in Hydra's grammar, such as seed=1", key=text)
 
 
 def axis_values(place: str, name: str, raw: Any, written: Any, texts: TextSettings) -> tuple[Any, ...]:
-    """The values of the axis `name`: a YAML list as it is, a text in Hydra's sweep grammar, or a single value.
-    `written` is `raw` as it is written, which is what counts where the axis is a setting that is a text.
+    """The values of the axis `name`: of a YAML list, of a text in Hydra's sweep grammar, or a single value.
 
-    Raises SpecError, which names `place`, for what has no finite list of values, and for an empty one.
+    `raw` is the value that YAML reads, `written` its text, which is used if the axis is a setting that takes texts.
+    Raises SpecError, which names `place`, if there is no finite list of values, or an empty one.
     """
     is_text = texts.is_text(name)
     if raw == "" or (raw is None and (not is_text or written in ("", "~"))):
         raise SpecError("has no values", key=place)
     values: tuple[Any, ...]
     if isinstance(raw, str):
-        parsed = _parse_axis(place, texts.in_quotes(name, raw))
+        quoted = texts.in_quotes(name, raw)
+        reason = "not Hydra's sweep grammar; say a, b, c or range(start, stop, step)"
+        parsed = _parsed(f"axis={quoted}", reason, key=place, value=quoted)
         values = override_values(parsed, place)
-        if not parsed.is_sweep_override():  # the text stands in quotes: without them it were no text
+        if not parsed.is_sweep_override():  # YAML reads a single value as a text only if it is in quotes
             values = tuple(noted(value, raw, in_quotes=True) for value in values)
     else:
         items = list(zip(raw, written, strict=True)) if isinstance(raw, list) else [(raw, written)]
-        given = (texts_in(name, value, text, texts.is_text) for value, text in items)
-        values = tuple(noted(value, text) for value, (_, text) in zip(given, items, strict=True))
+        values = tuple(noted(texts_in(name, value, text, texts.is_text), text) for value, text in items)
     if not values:
         raise SpecError("an axis without values makes an empty grid", key=place, value=raw)
     return values
 
 
 def override_values(override: Override, key: str) -> tuple[Any, ...]:
-    """What an override can be: its one value, or those of its choice or range; a number remembers how it is written.
-    Raises SpecError."""
+    """The one value of an override, or those of its choice or range; numbers remember how they are written. Raises
+    SpecError."""
     value, text = override.value(), override.get_value_string()
     if isinstance(value, IntervalSweep):
         reason = "interval() has no list of values; say range(start, stop, step) or a, b, c"
@@ -90,14 +87,14 @@ def override_values(override: Override, key: str) -> tuple[Any, ...]:
 
 
 def to_override(key: str, value: object) -> str:
-    """`key=value` as Hydra's parser reads it back to the same value; `~key` without a value takes a key away."""
+    """`key=value`, which Hydra's parser reads back to the same value. `~key` without a value removes a key."""
     if key.startswith("~") and value is None:
         return key
     return f"{key}={_literal(value)}"
 
 
 def references(value: object) -> Iterator[str]:
-    """The first names of all `${name...}` inside a value, resolvers such as `${eval:...}` left out."""
+    """The first names of all `${name...}` inside a value, except resolvers such as `${eval:...}`."""
     if isinstance(value, str):
         yield from _ROOT.findall(value)
     elif isinstance(value, list | tuple):
@@ -109,7 +106,7 @@ def references(value: object) -> Iterator[str]:
 
 
 def outside_references(text: str) -> list[str]:
-    """The parts of a text that stand outside of its `${...}`, which may hold others."""
+    """The parts of a text outside of its `${...}`, which may be nested."""
     parts, depth, start = [], 0, 0
     for place, sign in enumerate(text):
         if text.startswith("${", place):
@@ -124,10 +121,10 @@ def outside_references(text: str) -> list[str]:
 def substitute(
     value: Any, variables: Mapping[str, object], key: str, is_text: Callable[[str], bool] = lambda key: False
 ) -> Any:
-    """`value` with every `${variable}` replaced, and `${eval:...}` worked out where nothing else is left to look up.
+    """`value` with every `${variable}` replaced, and `${eval:...}` computed unless it refers to the configuration.
 
-    Raises SpecError when the arithmetic is refused, and where a variable is not known as it is written though it is
-    part of a text, or all of a setting that `is_text`.
+    Raises SpecError for refused arithmetic, and for a variable whose text is needed (in a text, or in a setting that
+    `is_text`) but not known, see `as_text`.
     """
     if isinstance(value, list):
         return [substitute(item, variables, f"{key}.{place}", is_text) for place, item in enumerate(value)]
@@ -149,12 +146,12 @@ def substitute(
 
     text = _VARIABLE.sub(text_of, value)
     if "${" not in text or _NOT_EVAL.search(text):
-        return text  # what is left refers to the configuration: Hydra's to resolve
+        return text  # the other references are to the configuration, which Hydra resolves
     return _evaluate(text, key)
 
 
 def _evaluate(text: str, key: str) -> Any:
-    if plain := _PLAIN_EVAL.fullmatch(text):  # ten times as fast as by OmegaConf's grammar, which gives the same
+    if plain := _PLAIN_EVAL.fullmatch(text):  # ten times as fast as OmegaConf's grammar, with the same value
         try:
             return evaluate(plain[1])
         except SpecError as error:
@@ -162,7 +159,7 @@ def _evaluate(text: str, key: str) -> Any:
     register_resolvers()
     try:
         return OmegaConf.create({"value": text})["value"]
-    except Exception as error:  # a resolver may raise anything: OmegaConf's, or arithmetic's own
+    except Exception as error:  # a resolver may raise anything
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SpecError):
             cause = cause.__cause__ or cause.__context__
@@ -171,32 +168,31 @@ def _evaluate(text: str, key: str) -> Any:
 
 
 def _range_values(sweep: RangeSweep) -> tuple[Any, ...]:
-    """The values of a range, its stop left out: counted in decimals, so that range(0.1, 0.4, 0.1) has 0.3 in it, and
-    neither 0.30000000000000004 nor 0.4."""
+    """The values of a range without its stop, computed in decimals: range(0.1, 0.4, 0.1) ends with 0.3, and has neither
+    0.30000000000000004 nor 0.4."""
     start, stop, step = (Decimal(repr(number)) for number in (sweep.start, sweep.stop, sweep.step))
     whole = isinstance(sweep.start, int) and isinstance(sweep.step, int)
     numbers = (start + i * step for i in range(max(0, ceil((stop - start) / step))))
     return tuple(int(number) if whole else float(number) for number in numbers)
 
 
-def _check_range(sweep: RangeSweep, key: str, told: str) -> None:
-    """Raise SpecError for a range that has no end, or more values than there may be points."""
+def _check_range(sweep: RangeSweep, key: str, text: str) -> None:
+    """Raise SpecError for a range without an end, or with more values than there may be points."""
     numbers = (sweep.start, sweep.stop, sweep.step)
     if not all(number is not None and isfinite(number) for number in numbers):
-        raise SpecError("a range goes from a number to a number", key=key, value=told)
+        raise SpecError("a range goes from a number to a number", key=key, value=text)
     start, stop, step = (Decimal(repr(number)) for number in numbers)
     if step == 0:
-        raise SpecError("the step of a range must not be 0", key=key, value=told)
+        raise SpecError("the step of a range must not be 0", key=key, value=text)
     if (count := ceil((stop - start) / step)) > MOST_POINTS:
-        raise SpecError(f"an axis of {count} values, more than {MOST_POINTS}: shorten it", key=key, value=told)
+        raise SpecError(f"an axis of {count} values, more than {MOST_POINTS}: shorten it", key=key, value=text)
 
 
-def _parse_axis(key: str, text: str) -> Override:
+def _parsed(text: str, reason: str, *, key: str, value: str | None = None) -> Override:
     try:
-        return OverridesParser.create().parse_overrides([f"axis={text}"])[0]
-    except Exception as error:  # Hydra answers odd input with whatever it stumbles over
-        reason = f"not Hydra's sweep grammar; say a, b, c or range(start, stop, step) ({first_line(error)})"
-        raise SpecError(reason, key=key, value=text) from error
+        return OverridesParser.create().parse_overrides([text])[0]
+    except Exception as error:  # Hydra answers odd input with exceptions of any kind
+        raise SpecError(f"{reason} ({first_line(error)})", key=key, value=value) from error
 
 
 def _literal(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A point: one run of a sweep, fully said. `Outcome`, what becomes of it, is defined beside the sinks that take it."""
+"""A point: one run of a sweep, with everything that decides it. `sync.results.outcome` has what becomes of it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,22 @@ def deciding_code() -> Code:
     return Code(figures=FIGURES)
 
 
+# The fields that a point and its outcome have in common.
+_FIELDS_OF_BOTH = (
+    *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
+    *("cost", "power", "watts", "rate", "trace_identity"),
+)
+
+
 @dataclass(frozen=True)
 class Point:
-    """One run, checked and complete. `overrides` are what `python -m sim_core` takes to make it again.
+    """One run, checked and complete. `python -m sim_core` with the `overrides` makes the same run.
 
     `design`, `workload`, `rate` (requests a second; None: the workload has no rate) and the trace's seed say what the
-    point is (`PointId`); `name` is displayed. `machines` counts by SKU, `roles` the same by role (empty: machines
-    have no roles), `cost` is in dollars an hour, `power` in the machines' power weights, `watts` goes by nameplate.
-    `config` is the resolved configuration as plain values, `requests` says how many the trace has, of one that is yet
-    to be generated about how many. `slo` are the experiment's limits: goodput is counted by them.
+    point is (`PointId`); `name` is displayed. `machines` counts machines by SKU, `roles` by role and SKU (empty: they
+    have no roles); `cost` is in dollars an hour, `power` in power weights, `watts` in W by nameplate. `config` is the
+    resolved configuration as plain values. `requests` is the length of the trace, an estimate if it is generated.
+    Goodput is counted by the limits of `slo`.
     """
 
     index: int
@@ -58,47 +65,32 @@ class Point:
 
     @property
     def point_id(self) -> PointId:
-        """What the point is, whatever it is called."""
+        """What the point is, without its name."""
         return PointId(self.design, self.workload, self.rate, self.trace.seed)
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:
-    """The outcome of a point that gave no result. `error` may have many lines; the first one is the reason."""
+    """The outcome of a point that failed. The first line of `error` is the reason; more lines may follow."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Outcome(**describing_fields(point), status="failed", error=error, started_at=now, version=version)
 
 
 def describing_fields(point: Point) -> dict[str, Any]:
-    """The fields of an `Outcome` that only repeat what its point is."""
+    """The fields of an `Outcome` that say what its point is."""
     return {
-        "name": point.name,
-        "system": point.system,
-        "design": point.design,
-        "workload": point.workload,
-        "key": point.key,
-        "index": point.index,
-        "overrides": point.overrides,
-        "axes": dict(point.axes),
-        "machines": dict(point.machines),
-        "cost": point.cost,
-        "power": point.power,
-        "watts": point.watts,
-        "rate": point.rate,
+        **{name: getattr(point, name) for name in _FIELDS_OF_BOTH},
         "trace": point.trace.filename,
-        "trace_identity": point.trace_identity,
         "seed": point.trace.seed,
-        "roles": point.roles,
         "goodput_limits": point.slo.of_each_request(),
     }
 
 
 def facts_of(point: Point) -> dict[str, Any]:
-    """What readers of results have to know of a point, as the experiment has it now; plain values."""
+    """The facts of a point that readers of results need, as the experiment has them now; plain values."""
     described = describing_fields(point)
     return {name: described[name] for name in FACTS_OF_A_POINT}
 
 
 def project_root() -> Path:
-    """The folder that holds the packages, configs, data and traces: on a driver the checkout, on another node
-    the copy that Ray delivered there."""
+    """The folder with the packages, configs, data and traces: the checkout, or Ray's copy of it on another node."""
     return Path(__file__).resolve().parents[2]

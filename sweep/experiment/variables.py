@@ -1,10 +1,10 @@
-"""Names in an experiment: which are settings of the configuration, which are variables, and what those are worth."""
+"""The names in an experiment: settings of the configuration and variables, and the values of the variables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
@@ -13,7 +13,7 @@ from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.file import Experiment, System
 from sweep.experiment.grammar import references, substitute
 
-SINGLE_RUNS = {  # settings of `python -m sim_core` that mean nothing in a sweep, and what to do instead
+SINGLE_RUNS = {  # settings of `python -m sim_core` that a sweep does not have, and what to do instead
     "hydra": "is about how single runs are started; leave it out",
     "output_dir": "is where single runs write; the results of a sweep are kept below --results",
     "debug": "is for single runs; --point N --debug writes what every instance did",
@@ -21,16 +21,12 @@ SINGLE_RUNS = {  # settings of `python -m sim_core` that mean nothing in a sweep
 }
 
 
-@dataclass(frozen=True)
 class Names:
-    """The top-level names of the configuration, and which of its settings are texts."""
+    """The top-level names of the configuration (`known`), and which of its settings are texts."""
 
-    known: frozenset[str]
-    texts: TextSettings = field(default_factory=lambda: TextSettings(CONFIG_DIR), compare=False)
-
-    @classmethod
-    def of(cls, config: Mapping[Any, Any]) -> Names:
-        return cls(frozenset(str(name) for name in config))
+    def __init__(self, config: Mapping[Any, Any]) -> None:
+        self.known = frozenset(str(name) for name in config)
+        self.texts = TextSettings(CONFIG_DIR)
 
     def is_setting(self, axis: str) -> bool:
         """Whether an axis sets something in the configuration; else it is a variable."""
@@ -38,7 +34,7 @@ class Names:
 
 
 def check_names(experiment: Experiment, names: Names) -> None:
-    """Raise SpecError, in one line, for a name that is used but not defined, or defined but of no effect."""
+    """Raise SpecError for a name that is used but not defined, or defined but not used."""
     unused = set(experiment.variables)
     for system in experiment.systems:
         unused -= _check_system(experiment, system, names)
@@ -47,23 +43,21 @@ def check_names(experiment: Experiment, names: Names) -> None:
 
 
 def refuse_settings_of_single_runs(keys: Iterable[str], source: str = "") -> None:
-    """Raise SpecError for the first of the settings that has no place in a sweep."""
+    """Raise SpecError for the first setting that a sweep does not have."""
     for key in keys:
         if reason := SINGLE_RUNS.get(re.split(r"[./@:]", key.lstrip("+~"))[0]):
             raise SpecError(reason, key=key, source=source)
 
 
 def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Overrides, variables and axes of a system, the experiment's own included."""
-    return (
-        {**experiment.overrides, **system.overrides},
-        {**experiment.variables, **system.variables},
-        {**experiment.axes, **system.axes},
-    )
+    """Overrides, variables and axes of a system, including those of the whole experiment."""
+    parts = ("overrides", "variables", "axes")
+    overrides, variables, axes = ({**getattr(experiment, part), **getattr(system, part)} for part in parts)
+    return overrides, variables, axes
 
 
 def without_unused(experiment: Experiment, names: Names) -> Experiment:
-    """The experiment without the variables, and axes that are variables, that have no effect."""
+    """The experiment without unused variables and without axes that are unused variables."""
     systems = []
     for system in experiment.systems:
         overrides, variables, axes = merged(experiment, system)
@@ -74,12 +68,12 @@ def without_unused(experiment: Experiment, names: Names) -> Experiment:
     return replace(experiment, axes={}, variables={}, systems=tuple(systems))
 
 
-def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of all variables, those of the axes `given`; variables may refer to one another.
+def work_out(variables: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all variables, which may refer to one another and to the values of `axes`; these are included.
 
-    Raises SpecError for one that refers to itself.
+    Raises SpecError for a variable that refers to itself.
     """
-    done = dict(given)
+    done = dict(axes)
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
@@ -96,7 +90,7 @@ def work_out(variables: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
 
 
 def _check_system(experiment: Experiment, system: System, names: Names) -> set[str]:
-    """The variables that a system uses, once all of its names are known to be good."""
+    """The variables that a system uses. Raises SpecError for a wrong name."""
     overrides, variables, axes = merged(experiment, system)
     place = f"systems.{system.name}"
     refuse_settings_of_single_runs([*overrides, *axes], experiment.source)
@@ -112,7 +106,8 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
     for name in axes:
         if name not in used and not names.is_setting(name):
             _refuse_where_others_use_it(name, experiment, system)
-            reason = f"neither a setting of the configuration nor used as ${{{name}}}{_near(name, names, axes)}"
+            reason = f"neither a setting of the configuration nor used as ${{{name}}}"
+            reason += near_name(name, sorted(names.known | set(axes) - {name}))
             raise SpecError(reason, key=f"{place}: axes.{name}", source=experiment.source)
     for name in system.variables:
         if name not in used:
@@ -121,7 +116,7 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
 
 
 def _refuse_where_others_use_it(axis: str, experiment: Experiment, system: System) -> None:
-    """Raise SpecError, which says what to do, when an axis of the whole experiment is of use to other systems."""
+    """Raise SpecError, which says what to do, if only other systems use an axis of the whole experiment."""
     users = [other.name for other in experiment.systems if axis in _used(*merged(experiment, other))[0]]
     if axis not in system.axes and users:
         reason = f"system {system.name} does not use ${{{axis}}}: move the axis {axis} into the systems that do"
@@ -131,7 +126,7 @@ def _refuse_where_others_use_it(axis: str, experiment: Experiment, system: Syste
 def _used(
     overrides: Mapping[str, Any], variables: Mapping[str, Any], axes: Mapping[str, Any]
 ) -> tuple[set[str], dict[str, str]]:
-    """Which variables and axes have an effect on the overrides; and the other names in `${...}`, with their places."""
+    """The variables and axes that the overrides use, and the other names in `${...}`, with the keys where they are."""
     used: set[str] = set()
     others: dict[str, str] = {}
     left = [(key, name) for key, value in overrides.items() for name in references(value)]
@@ -146,6 +141,7 @@ def _used(
     return used, others
 
 
-def _near(name: str, names: Names, axes: Mapping[str, Any]) -> str:
-    close = nearest(name, sorted(names.known | set(axes) - {name}))
+def near_name(name: str, known: Sequence[str]) -> str:
+    """A hint at the nearest known name, empty if none is near."""
+    close = nearest(name, known)
     return f"; did you mean {close!r}?" if close else ""

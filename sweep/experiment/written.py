@@ -1,7 +1,7 @@
-"""YAML texts as they are written: the value of every scalar, and beside it the text that stands there.
+"""Reads YAML so that the text of every value is known, too.
 
-Names are texts: `2024_05_10`, `1e3` and `true` are good names of traces and systems, though YAML reads a number or a
-truth value. Keys are names always; of a value only its reader knows, so both are kept.
+`2024_05_10`, `1e3` and `true` are good names of traces and systems, though YAML reads numbers or a truth value. Only
+the reader of a value knows whether it is a name, so value and text are both kept; keys are always names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from math import inf
 from typing import Any
 
@@ -19,11 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sim_core.errors import SpecError
 
-MOST_LEVELS = 50  # of lists and mappings in one another
-MOST_NODES = 1_000_000  # a few aliases of aliases make more than any memory holds
-MOST_BITS = 1023  # of a whole number: what a float can still hold
+MOST_LEVELS = 50  # of nested lists and mappings
+MOST_NODES = 1_000_000  # a few aliases of aliases could make more values than memory holds
+MOST_BITS = 1023  # of a whole number, which a float can still hold
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
-_SIGNS = ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge")  # of = and <<, which are texts where they are values
+_SIGNS = ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge")  # = and <<, which are texts if they are values
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _NUMBER = re.compile(r"[\w.+-]+")
 
@@ -51,7 +52,8 @@ class YamlText:
 
 
 def read_text(text: str, source: str) -> YamlText:
-    """What a YAML text says, `${...}` left as it is. Raises SpecError: not YAML, a key twice, or too deep."""
+    """Read a YAML text; `${...}` stays as it is. Raises SpecError for bad YAML, a key that occurs twice, and more than
+    `MOST_LEVELS` levels."""
     try:
         loader: Any = get_yaml_loader()(text)
         node = loader.get_single_node()
@@ -68,8 +70,8 @@ def read_text(text: str, source: str) -> YamlText:
 
 
 def noted(value: Any, written: Any, *, in_quotes: bool = False) -> Any:
-    """`value`, which remembers how it is written where it is a number written in an unusual way; `in_quotes` where
-    that is in quotes and may so be a text."""
+    """`value`; a number remembers how it is written if Python would write it otherwise, and whether it is `in_quotes`,
+    which allows it to be used as a text."""
     if isinstance(value, bool | str) or not isinstance(value, int | float) or not isinstance(written, str):
         return value
     written = written.strip()
@@ -77,13 +79,13 @@ def noted(value: Any, written: Any, *, in_quotes: bool = False) -> Any:
         return value
     if not _NUMBER.fullmatch(written):  # the call of a function
         return value
-    made = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
-    made.written, made.in_quotes = written, in_quotes
-    return made
+    number = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
+    number.written, number.in_quotes = written, in_quotes
+    return number
 
 
 def plain(value: Any) -> Any:
-    """The value without the memory of how it is written."""
+    """The value, without how it is written."""
     if isinstance(value, WrittenInt):
         return int(value)
     if isinstance(value, WrittenFloat):
@@ -94,14 +96,15 @@ def plain(value: Any) -> Any:
 
 
 def as_text(value: object, name: str, key: str) -> str:
-    """What the variable `name` puts into the text setting `key`. SpecError where that is not known as it is written."""
+    """The text of the variable `name` in the setting `key`. Raises SpecError if its text is not known."""
     if isinstance(value, str):
         return value
-    if isinstance(value, WrittenInt | WrittenFloat):
-        if value.in_quotes or _DIGITS.fullmatch(value.written):
-            return value.written
-        written, read = value.written, plain(value)
-        reason = f"{name} is written {written} and read as the number {read}: write it in quotes to have it in a name"
+    if isinstance(value, WrittenInt | WrittenFloat) and (value.in_quotes or _DIGITS.fullmatch(value.written)):
+        return value.written
+    if isinstance(value, WrittenInt | WrittenFloat) and -inf < value < inf:
+        digits = f"{Decimal(repr(plain(value))):f}".removesuffix(".0")
+        reading = f"{name} is written {value.written} and read as the number {digits}"
+        reason = f"{reading}: write it so, or in quotes if it is a name"
         raise SpecError(reason, key=key, value=f"${{{name}}}")
     if isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf:
         return str(value)
@@ -110,7 +113,7 @@ def as_text(value: object, name: str, key: str) -> str:
 
 
 def texts_in(key: str, value: Any, written: Any, is_text: Callable[[str], bool]) -> Any:
-    """The value of a setting, in which those that are texts (`is_text` of their keys) are the texts as written."""
+    """The value of a setting; the values of keys that are texts, by `is_text`, are as they are written."""
     if isinstance(value, dict):
         return {name: texts_in(f"{key}.{name}", item, written[name], is_text) for name, item in value.items()}
     if isinstance(value, list):
@@ -126,13 +129,13 @@ def shown(value: object) -> str:
 
 
 def first_line(error: object) -> str:
-    """The first line of a message that says something."""
+    """The first line of an error's message that is not empty, nor a link to Hydra's site."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "hydra.cc" not in line]
     return lines[0] if lines else type(error).__name__
 
 
 class _Reader:
-    """Makes both trees of a node. Raises SpecError, and YAMLError for a key that is there twice."""
+    """Makes both trees of a node. Raises SpecError, and YAMLError for a key that occurs twice."""
 
     def __init__(self, loader: Any, source: str) -> None:
         self._loader = loader
@@ -164,7 +167,7 @@ class _Reader:
                 reason = f"found duplicate key {key.value}"
                 raise yaml.constructor.ConstructorError(None, None, reason, key.start_mark)
             seen.add(key.value)
-        self._loader.flatten_mapping(node)  # puts what `<<` names in front, so that the mapping's own win
+        self._loader.flatten_mapping(node)  # inserts what `<<` names in front, so that the mapping's own keys win
         parts = {key.value: self.read(value, level + 1) for key, value in node.value}
         values = {name: part.values for name, part in parts.items()}
         return YamlText(values, {name: part.written for name, part in parts.items()})
@@ -180,7 +183,7 @@ class _Reader:
         except (ValueError, KeyError, AttributeError):  # !!int x; a number too long for Python
             value = text
         if isinstance(value, int) and value.bit_length() > MOST_BITS:
-            value = text  # and so no number, wherever one is needed
+            value = text  # and so an error where a number is needed
         return YamlText(value, text)
 
     def _check_references(self, text: str, node: yaml.Node) -> None:

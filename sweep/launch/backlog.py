@@ -1,76 +1,155 @@
-"""Which points go next, and how many in one task: long ones first, short ones together, lost ones again."""
+"""The points that wait to be run: heavy points first, light ones in groups, lost ones again."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import count
 from math import ceil
+from threading import Condition
+from typing import Self
 
 from sweep.experiment.point import Point
 
-TASK_S = 0.5  # of work in a task of several points: a hundred times what handing it over takes
-# How often a point may be lost by what ran it: it can be what kills a worker, and what fills a node's memory.
+TASK_S = 0.5  # of work in a task of several points: a hundred times what handing over a task takes
+# How often a point may be lost, by what was lost with it. The point itself may have killed its worker.
 MOST_LOST = {"worker": 3, "memory": 5, "node": 20}
-_TASKS_A_CORE = 4  # that points are left for at least, so that the last tasks end together
+_TASKS_A_CORE = 4  # tasks a core that the remaining points are spread over, so that all cores end together
 _US_A_REQUEST, _US_A_MACHINE, _US_AN_OVERLOAD = 22.0, 0.0125, 5.0  # docs/performance.md, "Growth"
 
 
 class Backlog:
-    """The points that wait for a task, and what is known of how long they take."""
+    """Points for a launcher. It may grow while the launcher runs, until `close` is called.
 
-    def __init__(self, points: Sequence[Point], now_s: Callable[[], float] = time.monotonic) -> None:
-        # points of one trace stand together: who ran one has the trace for the next
-        ordered = sorted(points, key=lambda p: (-p.requests, p.trace_identity, -expected_s(p), p.index))
-        self._waiting = deque(ordered)
-        self._alone: list[tuple[float, int, Point]] = []  # a heap of those that were lost: from when they may go
+    Example: a planner decides after each outcome which points are wanted next.
+
+        backlog = Backlog(planner.first_points())
+        for outcome in launcher.outcomes(backlog, interrupts):
+            backlog.add(planner.points_after(outcome))
+            if planner.is_done:
+                backlog.close()
+
+    All methods may be called from any thread. While the backlog is open and empty, the launcher waits for points: a
+    caller that adds points between outcomes must close the backlog before it asks for an outcome that cannot come.
+    """
+
+    def __init__(self, points: Iterable[Point] = (), now_s: Callable[[], float] = time.monotonic) -> None:
+        self._changed = Condition()  # guards everything below
         self._now_s = now_s
+        self._keys: set[str] = set()
+        self._added: deque[Point] = deque()  # in the order of `add`; `next_task` moves them to `_heaviest`
+        self._heaviest: list[tuple[tuple[float, str, float, int, int], Point]] = []  # a heap
+        self._alone: list[tuple[float, int, int, Point]] = []  # a heap of lost points: when each may run again
+        self._serial = count()
         self._lost: Counter[tuple[str, str]] = Counter()
+        self._unfinished: Counter[str] = Counter()  # points by trace
         self._expected_s = self._measured_s = 1.0
+        self._closed = False
+        self.add(points)
+
+    @classmethod
+    def of(cls, points: Iterable[Point]) -> Self:
+        """A closed backlog with these points."""
+        backlog = cls(points)
+        backlog.close()
+        return backlog
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._alone)
+        """How many points wait."""
+        with self._changed:
+            return len(self._added) + len(self._heaviest) + len(self._alone)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the backlog is closed and no point waits. A running point may still be lost, and wait again."""
+        with self._changed:
+            return self._closed and not len(self)
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Add points, except those whose key was added before. Raises RuntimeError for new points when it is closed."""
+        with self._changed:
+            new = {point.key: point for point in points if point.key not in self._keys}
+            if new and self._closed:
+                raise RuntimeError("points were added to a closed backlog")
+            self._keys |= new.keys()
+            self._added.extend(new.values())
+            self._unfinished.update(point.trace_identity for point in new.values())
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Say that no more points will be added. May be called again."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for `add` or `close`, at most `timeout_s`; not at all when new points wait or the backlog has ended."""
+        with self._changed:
+            if not self._added and not self.ended:
+                self._changed.wait(timeout_s)
+
+    def next_point(self) -> Point | None:
+        """The next point in the order of `add`, for launchers that run one at a time; None when none waits."""
+        with self._changed:
+            return self._added.popleft() if self._added else None
 
     def next_task(self, cores: int) -> tuple[Point, ...]:
-        """The points of the next task; none when none may go at this moment."""
-        if self._alone and self._alone[0][0] <= self._now_s():
-            return (heappop(self._alone)[2],)
-        most = ceil(len(self._waiting) / (_TASKS_A_CORE * cores))
-        task: list[Point] = []
-        left_s = TASK_S
-        while self._waiting and len(task) < most:
-            left_s -= expected_s(self._waiting[0]) * self._measured_s / self._expected_s
-            if task and left_s < 0.0:
-                break
-            task.append(self._waiting.popleft())
-        return tuple(task)
+        """The points of the next task, heaviest first and those of one trace together; empty if none may run now."""
+        with self._changed:
+            while self._added:
+                point = self._added.popleft()
+                expected = expected_s(point)
+                rank = (-point.requests, point.trace_identity, -expected, point.index, next(self._serial))
+                heappush(self._heaviest, (rank, point))
+            if self._alone and self._alone[0][0] <= self._now_s():
+                return (heappop(self._alone)[3],)
+            most = ceil(len(self._heaviest) / (_TASKS_A_CORE * cores))
+            task: list[Point] = []
+            left_s = TASK_S
+            while self._heaviest and len(task) < most:
+                left_s += self._heaviest[0][0][2] * self._measured_s / self._expected_s
+                if task and left_s < 0.0:
+                    break
+                task.append(heappop(self._heaviest)[1])
+            return tuple(task)
 
     def took(self, point: Point, wall_s: float) -> None:
-        """Learn from a point that ran for so long."""
-        self._expected_s += expected_s(point)
-        self._measured_s += wall_s
+        """Note that a point has run, and learn from how long it took."""
+        with self._changed:
+            self._expected_s += expected_s(point)
+            self._measured_s += wall_s
+            self._unfinished[point.trace_identity] -= 1
 
     def lost(self, task: Sequence[Point], by: str) -> Point | None:
-        """Have the points of a task run again that ended without a word: `by` is a key of `MOST_LOST`.
+        """Put the points of a task back that ended without outcomes; `by` is a key of `MOST_LOST`.
 
-        Of several points any may have been the cause: each is run alone from now on. A point that was alone and has
-        been lost too often is not run again but returned. Who lacked memory waits, longer each time, for others to end.
+        Any point of the task may have been the cause, so each is run alone from now on. A point that was alone and has
+        been lost too often is not put back but returned. After a lack of memory a point waits for others to end, longer
+        each time.
         """
-        wait_s = 0.0
-        if len(task) == 1:
-            counted = task[0].key, by
-            self._lost[counted] += 1
-            if self._lost[counted] > MOST_LOST[by]:
-                return task[0]
-            wait_s = 2.0 ** (self._lost[counted] - 1) if by == "memory" else 0.0
-        for point in task:
-            heappush(self._alone, (self._now_s() + wait_s, point.index, point))
-        return None
+        with self._changed:
+            wait_s = 0.0
+            if len(task) == 1:
+                loss = task[0].key, by
+                self._lost[loss] += 1
+                if self._lost[loss] > MOST_LOST[by]:
+                    self._unfinished[task[0].trace_identity] -= 1
+                    return task[0]
+                wait_s = 2.0 ** (self._lost[loss] - 1) if by == "memory" else 0.0
+            for point in task:
+                heappush(self._alone, (self._now_s() + wait_s, point.index, next(self._serial), point))
+            return None
+
+    def unfinished(self, trace_identity: str) -> int:
+        """How many of the points added so far have this trace and are not finished."""
+        with self._changed:
+            return self._unfinished[trace_identity]
 
 
 def expected_s(point: Point) -> float:
-    """A guess at the CPU time of a point, in seconds: good enough to order points by."""
+    """An estimate of a point's CPU time in seconds, good enough to order points by."""
     machines = sum(point.machines.values())
     each_us = _US_A_REQUEST + _US_A_MACHINE * machines + _US_AN_OVERLOAD * (point.rate or 0.0) / max(machines, 1)
     return 0.005 + point.requests * each_us * 1e-6

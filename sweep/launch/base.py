@@ -1,37 +1,36 @@
-"""How points are run: the one protocol that launchers follow."""
+"""The protocol of launchers: they run the points of a backlog."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from types import TracebackType
+from collections.abc import Generator
 from typing import Protocol, Self
 
 from sim_core.errors import SimError
-from sweep.experiment.point import Outcome, Point
+from sweep.experiment.point import Outcome
+from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
 
 
 class LauncherError(SimError):
-    """What ran the points is gone, and not to be had back."""
+    """The execution backend was lost; no point can be run any more."""
 
 
 class Launcher(Protocol):
-    """Runs points and yields every outcome as soon as it is there, in any order.
-
-    A point that fails, however it fails, is a failed outcome. `outcomes` ends early when an interrupt is requested.
-    """
+    """Runs points. Enter it before the first call of `outcomes`."""
 
     @property
     def running(self) -> int:
-        """Points being worked on at this moment."""
+        """How many points are being run at this moment."""
 
     def __enter__(self) -> Self:
-        """Get ready. Raises SpecError when that is impossible, such as for an address nobody answers at."""
+        """Start the backend. Raises SpecError when that is impossible, such as for an address that nobody answers."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop what still runs and let go of everything that `__enter__` took."""
+    def __exit__(self, *error: object) -> None:
+        """Stop what still runs and release everything that `__enter__` took."""
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
-        """Run the points. Raises LauncherError when none can be run any more."""
+    def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        """Run the points of `backlog` until it is closed and empty; yield each outcome as soon as it is known.
+
+        Points that are added meanwhile are run too. Each point has one outcome, in no particular order; a point that
+        fails, for whatever reason, has a failed one. Ends early when an interrupt is requested. Raises LauncherError.
+        """

@@ -1,6 +1,6 @@
-"""Ctrl-C: the first asks a sweep to stop and keep what is finished, the second ends the process on the spot.
+"""Ctrl-C: the first one asks a sweep to stop and keep its finished points, the second ends the process at once.
 
-SIGTERM, by which `ray job stop`, Kubernetes and batch systems end things, does the same.
+SIGTERM does the same: `ray job stop`, Kubernetes and batch systems send it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 EXIT_INTERRUPTED = 130  # what shells report for a process ended by SIGINT
@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Handles both signals while entered (in the main thread). The journal is safe at any moment: nothing is lost."""
+    """Handles both signals while entered, in the main thread. The journal is whole whenever the process ends."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -29,15 +29,13 @@ class Interrupts:
         self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within this block the first Ctrl-C raises KeyboardInterrupt instead of waiting to be noticed."""
+        """Within this block the first Ctrl-C raises KeyboardInterrupt; elsewhere it only sets `requested`."""
         self._breakable = True
         try:
             if self.requested:

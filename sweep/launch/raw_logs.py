@@ -1,4 +1,4 @@
-"""Keeps off the screen what Ray's C++ libraries write there."""
+"""Keeps the raw log lines of Ray's C++ libraries off the screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_SCREEN = 2  # the file descriptor: these libraries know nothing of sys.stderr
+_SCREEN = 2  # the file descriptor: the C++ libraries do not use sys.stderr
 _PATIENCE_S = 2.0
 _FILTER = r"""
 import re, sys
@@ -22,23 +22,23 @@ for line in sys.stdin.buffer:
 
 @contextmanager
 def raw_logs_dropped() -> Iterator[None]:
-    """Within this block standard error goes without the lines of Ray's raw logs, fatal ones excepted.
+    """Within this block lines of Ray's raw logs are removed from standard error, except fatal ones.
 
-    A process of its own does it: these libraries may end this one on the spot, and their last words are to be seen.
+    A separate process filters: the libraries may abort this process, and their last lines must still be shown.
     """
     sys.stderr.flush()
     command = [sys.executable, "-ISc", _FILTER]
-    # In a session of its own, so that Ctrl-C is not for it.
-    sieve = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
-    assert sieve.stdin is not None
+    # A session of its own keeps Ctrl-C from ending the filter.
+    filtering = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    assert filtering.stdin is not None
     screen = os.dup(_SCREEN)
-    os.dup2(sieve.stdin.fileno(), _SCREEN)
-    sieve.stdin.close()
+    os.dup2(filtering.stdin.fileno(), _SCREEN)
+    filtering.stdin.close()
     try:
         yield
     finally:
         sys.stderr.flush()
         os.dup2(screen, _SCREEN)
         os.close(screen)
-        with suppress(subprocess.TimeoutExpired):  # when a process started meanwhile has standard error from us
-            sieve.wait(_PATIENCE_S)
+        with suppress(subprocess.TimeoutExpired):  # a process started in this block may still hold the pipe
+            filtering.wait(_PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Points on Ray: a cluster of our own on this machine, or one that is already there. The only file importing ray."""
+"""Runs points on Ray: on a cluster of its own on this machine, or on an existing one. Only this file imports ray."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import os
 import re
 import time
 import warnings
-from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from configs.address import check_answers
@@ -27,25 +25,25 @@ from traces import workload
 
 LOCAL = "local"
 _WAIT_S = 0.25  # how long an interrupt may go unnoticed
-_LOOK_S = 1.0  # how long a new node may
+_LOOK_S = 1.0  # how long a new node may go unnoticed
 _STORE_BYTES = 256 * 2**20
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs that nobody asked for
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # a killed worker or node is no reason for raw logs across the progress line
-    "GRPC_VERBOSITY": "NONE",  # nor for those of the library below
-    "RAY_grpc_client_keepalive_time_ms": "10000",  # a node that went silent is noticed in seconds, not minutes
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs, which points do not use
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # keeps raw logs of killed workers and nodes out of the progress line
+    "GRPC_VERBOSITY": "NONE",  # the same for gRPC
+    "RAY_grpc_client_keepalive_time_ms": "10000",  # notice a silent node within seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # within `ray job submit` what we ship goes before what the job has
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # in `ray job submit`, what we ship replaces what the job has
 }
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has a core
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has one core
 _MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")
 _HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
 _NO_TOKEN = (
     "authentication failed: this cluster asks for a token. Set RAY_AUTH_MODE=token, and have the cluster's token in"
     " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
 )
-# What other nodes need of the project's folder, and nothing else that may lie in it.
+# The parts of the project's folder that other nodes need; nothing else in it is sent.
 _SHIPPED = ("sim_core", "sweep", "sync", "configs", "traces", "data")
 _NOT_SHIPPED = ["/*", "!/.", *(f"!/{name}" for name in _SHIPPED), "**/__pycache__"]
 
@@ -53,8 +51,9 @@ _NOT_SHIPPED = ["/*", "!/.", *(f"!/{name}" for name in _SHIPPED), "**/__pycache_
 class RayLauncher:
     """A `Launcher` on Ray, one point a core.
 
-    `address`: "local" starts a cluster on this machine's loopback and stops it at the end; anything else joins one
-    ("auto" finds it). `jobs`: points at once, None for as many as there are cores. A point may take `timeout_s`.
+    `address`: "local" starts a cluster on this machine's loopback and stops it at the end; anything else joins an
+    existing cluster ("auto" finds it). `jobs`: how many points run at once, None for one a core. A point that takes
+    longer than `timeout_s` has failed.
     """
 
     def __init__(self, address: str = LOCAL, jobs: int | None = None, timeout_s: float | None = None) -> None:
@@ -74,80 +73,79 @@ class RayLauncher:
     def __enter__(self) -> Self:
         check_answers(self._address, "--address")
         for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
-            if name not in os.environ:  # Ray reads them when it is imported and when it starts
+            if name not in os.environ:  # Ray reads these at import and at its start
                 os.environ[name] = value
                 self._stack.callback(os.environ.pop, name, None)
         import ray
 
-        # Ray prints what befalls nodes and workers on standard output, where results are to be; whatever its settings.
+        # Whatever its settings, Ray prints news of nodes and workers on standard output, which is for results.
         self._stack.enter_context(redirect_stdout(self._stack.enter_context(Path(os.devnull).open("w"))))
         try:
             with raw_logs_dropped():
                 if _HOST_PORT.fullmatch(self._address):
                     _check_token(self._address)
                 ray.init(address=self._address, **self._init_arguments())
-        except Exception as error:  # whatever it is, there is nothing to run on
+        except Exception as error:  # of whatever kind: there is no cluster to run on
             ray.shutdown()
             self._stack.close()
             raise SpecError(_no_cluster(error), key="--address", value=self._address) from error
-        # What is lost is ours to hand out again: Ray would, for as long as it takes, run a point out of memory again.
+        # max_retries=0: the backlog hands lost points out again. Ray would retry a point that lacks memory for ever.
         self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         import ray
 
-        for ref in self._pending:  # of a cluster that stays; ours ends with all that runs on it
-            if self._address != LOCAL:
+        for ref in self._pending:
+            if self._address != LOCAL:  # our own cluster ends with all that runs on it
                 ray.cancel(ref, force=True)
         self._pending.clear()
         ray.shutdown()
         self._stack.close()
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
-        """See `Launcher`. At most two tasks a core are handed to Ray, results are fetched at once."""
+    def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        """See `Launcher`. Ray gets at most two tasks a core; the other points stay in the backlog."""
         import ray
 
         try:
-            yield from self._outcomes(points, interrupts)
-        except (OSError, ray.exceptions.RayError) as error:  # not a point's: those are in what it fetches
+            yield from self._outcomes(backlog, interrupts)
+        except (OSError, ray.exceptions.RayError) as error:  # of Ray itself: a point's errors are in its outcome
+            reason = f"Ray is gone ({_first_line(error)})"
             raise LauncherError(
-                f"Ray is gone ({_first_line(error)}); what is finished is kept, and the same command goes on from there"
+                f"{reason}; finished points are kept, and the same command goes on from there"
             ) from error
 
-    def _outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
+    def _outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
         import ray
 
-        backlog, traces = Backlog(points), _Traces(points)
-        while not interrupts.requested and (backlog or self._pending):
+        traces = _Traces(backlog)
+        while not interrupts.requested and (self._pending or not backlog.ended):
             while len(self._pending) < self._wanted_tasks() and (task := backlog.next_task(self._cores)):
                 refs = {point.trace_identity: ref for point in task if (ref := traces.ref(point)) is not None}
-                # as arguments, so that a task has a core only once they are with it
+                # Traces are arguments of the task, so that it takes a core only once they have reached its node.
                 ref = self._task.remote(task, self._timeout_s, tuple(refs), *refs.values())
                 self._pending[ref] = task
-            if not self._pending:  # what is left must wait
-                time.sleep(_WAIT_S)
+            if not self._pending:
+                backlog.wait(_WAIT_S)
                 continue
             ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=_WAIT_S)
             for ref in ready:
                 for outcome in self._fetch(ref, self._pending.pop(ref), backlog):
-                    traces.done(outcome)
+                    traces.release(outcome.trace_identity)
                     yield outcome
 
     def _fetch(self, ref: Any, task: tuple[Point, ...], backlog: Backlog) -> list[Outcome]:
-        """The outcomes of a task that has ended. What it has lost goes back to the backlog."""
+        """The outcomes of a task that has ended; none if it was lost and its points went back to the backlog."""
         import ray
 
         try:
             outcomes: list[Outcome] = ray.get(ref)
         except ray.exceptions.RuntimeEnvSetupError as error:
-            raise LauncherError(f"a node cannot take our code: {_first_line(error)}") from error
+            raise LauncherError(f"a node cannot take the project's code: {_first_line(error)}") from error
         except ray.exceptions.LocalRayletDiedError:
             raise
         except ray.exceptions.RayError as error:
-            if missing := _MISSING.search(str(error)):  # of the function, or of what it was to be given
+            if missing := _MISSING.search(str(error)):  # of the function, or of its arguments
                 reason = f"a node lacks what points need ({missing[0]}): install requirements.lock there"
                 raise LauncherError(reason) from error
             if (given_up := backlog.lost(task, _lost_by(error))) is None:
@@ -159,7 +157,7 @@ class RayLauncher:
         return outcomes
 
     def _wanted_tasks(self) -> int:
-        """How many tasks Ray is to have: one for each core and one to follow, never more at once than `jobs`."""
+        """How many tasks Ray may hold: one running and one waiting for each core, or `jobs` where that is fewer."""
         import ray
 
         if time.monotonic() - self._looked_s > _LOOK_S:  # nodes come and go
@@ -183,40 +181,39 @@ class RayLauncher:
 
 
 class _Traces:
-    """The traces of a sweep in Ray's object store: each made or read once, for as long as points need it.
+    """Traces in Ray's object store: each is made or read once, by the driver, and kept while points need it.
 
-    By the driver: for a task Ray would start one more worker, which takes ten times as long as making the trace.
-    One that a single point needs is made where that runs, unless it is a file, which other nodes may not have.
+    In a task of its own it would need one more worker, whose start takes ten times as long as making the trace. A trace
+    that one point alone needs is made where that point runs, except a file, which other nodes may not have.
     """
 
-    def __init__(self, points: Sequence[Point]) -> None:
-        self._users = Counter(point.trace_identity for point in points)
-        self._shared = frozenset(identity for identity, users in self._users.items() if users > 1)
+    def __init__(self, backlog: Backlog) -> None:
+        self._backlog = backlog
         self._refs: dict[str, Any] = {}
 
     def ref(self, point: Point) -> Any:
-        """Ray's name for the trace of a point; None: it is better made, or missed, by the point itself."""
+        """Ray's reference to the trace of a point. None: the point itself makes it, or fails for lack of it."""
         import ray
 
         identity = point.trace_identity
         if identity not in self._refs:
             try:
-                if identity in self._shared or workload.find(point.trace, project_root()) is not None:
-                    with warnings.catch_warnings(action="ignore"):  # they were told when the points were built
+                is_shared = self._backlog.unfinished(identity) > 1
+                if is_shared or workload.find(point.trace, project_root()) is not None:
+                    with warnings.catch_warnings(action="ignore"):  # shown when the points were built
                         self._refs[identity] = ray.put(workload.load(point.trace, project_root()))
             except SimError:
                 return None
         return self._refs.get(identity)
 
-    def done(self, outcome: Outcome) -> None:
-        """Let go of a trace that no other point needs."""
-        self._users[outcome.trace_identity] -= 1
-        if self._users[outcome.trace_identity] == 0:
-            self._refs.pop(outcome.trace_identity, None)
+    def release(self, identity: str) -> None:
+        """Drop a trace that no unfinished point needs."""
+        if self._backlog.unfinished(identity) == 0:
+            self._refs.pop(identity, None)
 
 
 def _check_token(address: str) -> None:
-    """Raise what Ray has for a token that is missing or wrong: `ray.init` tries for long, and then does not say why."""
+    """Raise Ray's error for a missing or wrong token. `ray.init` would retry for long, and then not give the reason."""
     from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
@@ -236,7 +233,7 @@ def _no_cluster(error: Exception) -> str:
 
 
 def _lost_by(error: Exception) -> str:
-    """Whose end it was that ended a task: a key of `MOST_LOST`."""
+    """What was lost together with a task: a key of `MOST_LOST`."""
     import ray
 
     if isinstance(error, ray.exceptions.OutOfMemoryError):

@@ -1,4 +1,4 @@
-"""One point, run: what happens in a worker process, on whichever machine. Never imports mlflow or Ray."""
+"""Runs one point. This code runs in worker processes, on any machine; it never imports mlflow or Ray."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sim_core.errors import SpecWarning
 from sweep.experiment.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.launch.time_limit import time_limit
 from sync.results.figures import run_figures
-from sync.results.measure import measure
+from sync.results.measure import MeasuredRun, measure
 from sync.results.parquet import encode_requests
 from traces import workload
 
@@ -28,7 +28,7 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, w
 def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace: Trace | None = None) -> Outcome:
     """Simulate a point. An exception, or taking longer than `timeout_s`, becomes a failed outcome.
 
-    `trace` is the point's; without it that is read or generated, files being below `root`.
+    `trace` is the point's; without it the trace is read or generated, files being below `root`.
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     wall_start, cpu_start = time.perf_counter(), time.process_time()
@@ -38,29 +38,31 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
             trace = workload.load(point.trace, root) if trace is None else trace
             with warnings.catch_warnings(action="ignore", category=SpecWarning):  # shown when the points were built
                 result = measure(simulate(point.spec, trace), point.spec)
-            table = encode_requests(result, point.spec, trace)
-            figures = run_figures(result, point.slo)
-    except Exception as error:  # whatever it is, it is this point's and not the sweep's
-        failed = failed_outcome(point, describe_error(error), version=__version__)
-        return replace(failed, wall_s=time.perf_counter() - wall_start, cpu_s=time.process_time() - cpu_start)
+            outcome = finished_outcome(point, trace, result)
+    except Exception as error:  # of whatever kind: only this point fails, not the sweep
+        outcome = failed_outcome(point, describe_error(error), version=__version__)
+    else:
+        outcome = replace(outcome, started_at=started_at)
+    return replace(outcome, wall_s=time.perf_counter() - wall_start, cpu_s=time.process_time() - cpu_start)
+
+
+def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome:
+    """The outcome of a point whose simulation gave `result`, without its times."""
     return Outcome(
         **describing_fields(point),
         status="completed" if result.stopped_s is None else "stopped",
-        summary={name: float(value) for name, value in (result.summary | figures).items()},
-        requests_parquet=table,
+        summary={name: float(value) for name, value in (result.summary | run_figures(result, point.slo)).items()},
+        requests_parquet=encode_requests(result, point.spec, trace),
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
-        cpu_s=time.process_time() - cpu_start,
-        wall_s=time.perf_counter() - wall_start,
-        started_at=started_at,
         version=__version__,
     )
 
 
 @cache
 def _freeze_imports() -> None:
-    """Once a process: what the imports left is not to be searched for garbage at every run, a fifth of its CPU time.
+    """Keep the garbage collector from searching what the imports left: that is a fifth of a run's CPU time.
 
-    To ask whether that was done already counts all that is frozen, which takes milliseconds.
+    Done once a process. `gc.get_freeze_count` cannot tell whether it was done: counting takes milliseconds.
     """
     gc.freeze()
 

@@ -1,1 +1,1 @@
-"""`python -m sim_core`: one run, or several by `--multirun`; its command line, summary and debug files."""
+"""`python -m sim_core`: single runs, or several by `--multirun`; command line, job, summary and debug files."""

@@ -1,4 +1,4 @@
-"""What `debug=True` writes while a run goes on."""
+"""The files that `debug=True` writes during a run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
 def debug_outputs(
     folder: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
 ) -> Iterator[None]:
-    """Within this, a run of `simulation` writes `instances/*/*.csv` and `trace.perfetto.json` below `folder`.
+    """Within this block a run of `simulation` writes `instances/*/*.csv` and `trace.perfetto.json` below `folder`.
 
-    Also of a run that fails, as far as it came.
+    A run that fails leaves files up to that moment.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as outputs:
         for application_id, instances in simulation.instances.items():
             log = IterationLog(folder / "instances", application_id, instances, list(trace.request_id))
             outputs.callback(log.close)
-        picture = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power)
-        outputs.callback(picture.close)
+        perfetto = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power)
+        outputs.callback(perfetto.close)
         yield

@@ -1,104 +1,87 @@
-"""Single runs, those outside of a sweep: their outcomes, and taking them to a sink."""
+"""The outcomes of single runs, which belong to no sweep, and their delivery to a sink."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
-from sim_core import SimSpec, Trace, __version__
-from sync.results.figures import run_figures
+from configs.machines import cost_and_power, provisioned_watts, read_machines
+from sim_core import SimSpec, Trace, content_key
+from sweep.experiment.point import Point, deciding_code, project_root
+from sweep.launch.worker import finished_outcome
 from sync.results.measure import MeasuredRun
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
-from sync.results.parquet import encode_requests
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
 from sync.tracking.address import tracking_uri
 from sync.tracking.sinks import make_sink
 from sync.tracking.ui import ui_lines
+from traces import workload
+from traces.workload import TraceRef
 
 NOTE = "Single runs and multiruns: `python -m sim_core ... tracking=mlflow`."
 
 
 def single_outcome(
     spec: SimSpec,
+    ref: TraceRef,
     trace: Trace,
-    result: MeasuredRun,
-    *,
-    key: str,
+    config: Mapping[str, Any],
     overrides: Sequence[str],
-    trace_identity: str,
-    workload: str,
-    rate: float | None,
-    provisioned: tuple[float, float, float],
-    config_yaml: str,
-    times_s: tuple[float, float],
+    result: MeasuredRun,
 ) -> Outcome:
-    """The outcome of a run that has just ended, named by what it is. `provisioned` is the cluster's dollars an hour,
-    power weight and W, `times_s` what the run took: of a core, and by the clock."""
-    return Outcome(
-        name=run_name(spec, trace.name),
-        system=_system(spec),
-        design=f"{_system(spec)} {spec.applications[0].scheduler.name} {_cluster(spec)}",
-        workload=workload,
-        key=key,
+    """The outcome of a run that has just ended, without its times. It is named by its parts, such as
+    `splitwise mixed_pool 3 dgx-a100 + 2 dgx-h100 rr_conv_12 seed 0`."""
+    root, machines = project_root(), spec.machine_counts()
+    figures = read_machines(root)
+    cost, power = cost_and_power(machines, figures)
+    identity = workload.identity(ref, root)
+    system = "+".join(state.kind for state in spec.start_states) or "unallocated"
+    scheduler = spec.applications[0].scheduler.name
+    design = f"{system} {scheduler} {' + '.join(f'{count} {sku}' for sku, count in machines.items())}"
+    point = Point(
         index=0,
+        name=f"{design} {trace.name} seed {spec.seed}",
+        system=system,
+        design=design,
+        workload=workload.workload_name(ref, root),
         overrides=tuple(overrides),
-        axes={"scheduler": spec.applications[0].scheduler.name},
-        machines=spec.machine_counts(),
-        cost=provisioned[0],
-        power=provisioned[1],
-        watts=provisioned[2],
-        rate=rate,
-        trace=trace.name,
-        trace_identity=trace_identity,
-        seed=spec.seed,
-        status="completed" if result.stopped_s is None else "stopped",
-        summary={name: float(value) for name, value in (result.summary | run_figures(result)).items()},
-        requests_parquet=encode_requests(result, spec, trace),
-        config_yaml=config_yaml,
-        cpu_s=times_s[0],
-        wall_s=times_s[1],
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=__version__,
+        spec=spec,
+        trace=ref,
+        trace_identity=identity,
+        key=content_key(spec, identity, deciding_code().digest_for(spec)),
+        axes={"scheduler": scheduler},
+        machines=machines,
+        cost=cost,
+        power=power,
+        watts=provisioned_watts(machines, figures),
+        rate=workload.rate_per_s(ref, root),
+        config=config,
+    )
+    outcome = finished_outcome(point, trace, result)
+    return replace(
+        outcome, trace=trace.name, seed=spec.seed, started_at=datetime.now(UTC).isoformat(timespec="seconds")
     )
 
 
-def run_name(spec: SimSpec, trace: str) -> str:
-    """`splitwise mixed_pool 3 dgx-a100 + 2 dgx-h100 rr_conv_12 seed 0`."""
-    return f"{_system(spec)} {spec.applications[0].scheduler.name} {_cluster(spec)} {trace} seed {spec.seed}"
+def destination(sink: str, experiment: str, command: str = "") -> tuple[ResultSink, SweepInfo]:
+    """The sink, and what it is told of the experiment for single runs. Connects to nothing yet.
+
+    Raises SpecError for names and addresses that cannot be used.
+    """
+    return make_sink(sink, RESULTS), SweepInfo(experiment, NOTE, experiment, "", 0, command)
 
 
-def _cluster(spec: SimSpec) -> str:
-    return " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
-
-
-def _system(spec: SimSpec) -> str:
-    return "+".join(state.kind for state in spec.start_states) or "unallocated"
-
-
-class SingleRuns:
-    """Where single runs go: the sink called `sink`, and in it the experiment called `experiment`."""
-
-    def __init__(self, sink: str, experiment: str, command: str, results: Path = RESULTS) -> None:
-        """Raises SpecError for names and addresses that cannot be used; nothing is reached for yet."""
-        self._results, self._name = results, sink
-        self._sink: ResultSink = make_sink(sink, results)
-        self._info = SweepInfo(experiment, NOTE, experiment, "", 0, command)
-
-    def deliver(self, outcomes: Sequence[Outcome]) -> str | None:
-        """Deliver all of them; what is in the way, in one line, or None."""
-        try:
-            self._sink.open(self._info)
-            for outcome in outcomes:
-                self._sink.write(outcome)
-            self._sink.close()
-        except Exception as error:  # whatever a store may raise
-            return one_line(error)
-        return None
-
-    def seen_by(self) -> str:
-        """How to look at them, for a person: lines of their own, or nothing."""
-        if self._name != "mlflow":
-            return ""
-        return "".join(f"\n           {line}" for line in ui_lines(tracking_uri(self._results), self._sink.page()))
+def deliver(sink: str, experiment: str, command: str, outcomes: Sequence[Outcome]) -> tuple[str | None, list[str]]:
+    """Deliver the outcomes. Returns the reason in one line if that fails, else lines that say how to look at them."""
+    opened, info = destination(sink, experiment, command)
+    try:
+        opened.open(info)
+        for outcome in outcomes:
+            opened.write(outcome)
+        opened.close()
+    except Exception as error:  # a store may raise anything
+        return one_line(error), []
+    return None, list(ui_lines(tracking_uri(RESULTS), opened.page())) if sink == "mlflow" else []

@@ -6,11 +6,12 @@ from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
 from sim_core.trace import Trace
 from sync.results.measure import MeasuredRun
-from sync.results.metrics import METRICS as LIMITED
+from sync.results.metrics import METRICS
 from sync.results.slo import judge
 
-_MOST = 4  # instances named in a standstill
-METRICS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
+_MOST = 4  # instances that are named in a standstill
+_LABELS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
+_PERCENTILES = ("p50", "p90", "p99")
 
 
 def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float, folder: str) -> str:
@@ -20,18 +21,13 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     application = spec.applications[0]
     lines = [] if result.standstill is None else _standstill(result.standstill, len(trace), result.first_arrival_s)
     lines += [cut_text(result)] if result.cut_at_s is not None else []
-    lines += [
-        f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}",
-        f"requests   {result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished "
-        f"of {len(trace)}",
-    ]
+    lines.append(f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}")
+    lines.append(f"requests   {_counts(result)} of {len(trace)}")
     for name, count in (("rejected", result.rejected), ("unfinished", result.unfinished)):
         if count:
             row = result.unserved["outcome"].index(name)
-            lines.append(
-                f"           first {name}: request {result.unserved['request_id'][row]}, "
-                f"{result.unserved['reason'][row]} (all of them: unserved.csv)"
-            )
+            request, reason = result.unserved["request_id"][row], result.unserved["reason"][row]
+            lines.append(f"           first {name}: request {request}, {reason} (all of them: unserved.csv)")
     if result.stopped_s is not None:
         stopped_s = result.stopped_s - result.first_arrival_s
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
@@ -39,33 +35,20 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
-        lines.append(
-            f"measured   {beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one: "
-            "their times follow the last section measured"
-        )
+        more = f"{beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one"
+        lines.append(f"measured   {more}: their times follow the last section measured")
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
     lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}")
     if result.origin_s:
-        lines.append(
-            f"clock      times count from {result.origin_s:,.0f} s of the trace, its first arrival's whole second"
-        )
+        origin = f"{result.origin_s:,.0f} s of the trace, its first arrival's whole second"
+        lines.append(f"clock      times count from {origin}")
     lines.append(f"files      {folder}")
     return "\n".join(lines)
 
 
-def _figures(summary: dict[str, float]) -> list[str]:
-    """How long requests took, whether that is within the SLO, and how much was served."""
-    served = (
-        f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
-        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
-        f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
-    )
-    return [*_times(summary), f"SLO        {_verdict(summary)}", served]
-
-
 def one_line_summary(result: MeasuredRun) -> str:
     """What became of the requests, and whether they were fast enough: a run among several."""
-    counts = f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+    counts = _counts(result)
     if result.cut_at_s is not None:
         counts = f"{cut_text(result)}; {counts}"
     if result.standstill is not None:
@@ -78,15 +61,8 @@ def one_line_summary(result: MeasuredRun) -> str:
     return f"{counts}; p99 TTFT {result.summary['ttft/p99_s']:.3f} s{tbt}; {_verdict(result.summary)}"
 
 
-def _verdict(summary: dict[str, float]) -> str:
-    """Whether the run is within the paper's SLO, and if not, why."""
-    judgement = judge(summary)
-    beside = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
-    return f"within the SLO{beside}" if judgement.within else f"NOT within the SLO: {judgement.text()}{beside}"
-
-
 def cut_text(result: MeasuredRun) -> str:
-    """That `end_time` ended the run before all requests were served, with numbers; for runs with a `cut_at_s`."""
+    """How `end_time` ended the run before all requests were served, with numbers; for runs with a `cut_at_s`."""
     requests = result.completed + result.rejected + result.unfinished
     return (
         f"cut at {result.cut_at_s:,.10g} s after the first arrival (end_time): {result.not_arrived:,} of {requests:,} "
@@ -94,42 +70,58 @@ def cut_text(result: MeasuredRun) -> str:
     )
 
 
+def _counts(result: MeasuredRun) -> str:
+    return f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
+
+
+def _figures(summary: dict[str, float]) -> list[str]:
+    """How long requests took, whether that is within the SLO, and how much was served."""
+    served = (
+        f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
+        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
+        f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
+    )
+    return [*_times(summary), f"SLO        {_verdict(summary)}", served]
+
+
+def _verdict(summary: dict[str, float]) -> str:
+    """Whether the run is within the paper's SLO, and if not, why."""
+    judgement = judge(summary)
+    remark = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
+    return f"within the SLO{remark}" if judgement.within else f"NOT within the SLO: {judgement.text()}{remark}"
+
+
 def _standstill(standstill: Standstill, requests: int, first_arrival_s: float) -> list[str]:
     """Which instances stand still, how many requests that leaves, why, and what to change."""
     have = "have" if len(standstill.instances) > 1 else "has"
-    since = f"{standstill.since_s - first_arrival_s:,.1f} s after the first arrival"
+    since = f"{_named(standstill)} {have} stood still since {standstill.since_s - first_arrival_s:,.1f} s"
     lines = [
-        f"STANDSTILL {standstill.requests} of {requests} requests can never be served: "
-        f"{_named(standstill)} {have} stood still since {since}"
+        f"STANDSTILL {standstill.requests} of {requests} requests can never be served: {since} after the first arrival"
     ]
     for instance in standstill.instances[:_MOST]:
-        free = instance.kv_capacity - instance.kv_tokens
+        free, share = instance.kv_capacity - instance.kv_tokens, instance.kv_tokens / instance.kv_capacity
         needed = f", each needs {instance.needed_tokens:,} or more at once" if instance.needed_tokens else ""
-        lines.append(
-            f"           {instance.name}: {instance.requests} wait for its memory, of which KV caches hold "
-            f"{instance.kv_tokens / instance.kv_capacity:.0%}; {free:,} tokens are free{needed}"
-        )
-    lines.append(
-        "           to change: instances with more memory (more or larger processors), more instances, or a lower rate"
-    )
-    return lines
+        waiting = f"{instance.requests} wait for its memory, of which KV caches hold {share:.0%}"
+        lines.append(f"           {instance.name}: {waiting}; {free:,} tokens are free{needed}")
+    remedy = "instances with more memory (more or larger processors), more instances, or a lower rate"
+    return [*lines, f"           to change: {remedy}"]
 
 
 def _named(standstill: Standstill) -> str:
-    """The instances, as many as a line holds."""
+    """The names of the instances, up to `_MOST`."""
     names = [instance.name for instance in standstill.instances]
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
 
 
 def _times(summary: dict[str, float]) -> list[str]:
-    percentiles = ("p50", "p90", "p99")
-    lines = [f"{'':10}" + "".join(f"{name:>10}" for name in percentiles) + "        slowdown " + "  ".join(percentiles)]
-    for metric, label in METRICS.items():
-        if f"{metric}/p50_s" not in summary:
-            continue
-        line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in percentiles)
-        if metric in LIMITED and f"{metric}/p50_slowdown" in summary:
-            line += "       " + "".join(f"{summary[f'{metric}/{name}_slowdown']:>9.2f}x" for name in percentiles)
-        lines.append(line)
+    header = "".join(f"{name:>10}" for name in _PERCENTILES)
+    lines = [f"{'':10}{header}        slowdown " + "  ".join(_PERCENTILES)]
+    for metric, label in _LABELS.items():
+        if f"{metric}/p50_s" in summary:
+            line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in _PERCENTILES)
+            if metric in METRICS and f"{metric}/p50_slowdown" in summary:
+                slowdowns = (summary[f"{metric}/{name}_slowdown"] for name in _PERCENTILES)
+                line += "       " + "".join(f"{slowdown:>9.2f}x" for slowdown in slowdowns)
+            lines.append(line)
     return lines

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from sim_core.errors import SpecError
-from sync.results.slo import Slo
 from sync.results.outcome import Outcome, SweepInfo, checksum
+from sync.results.slo import Slo
 
 LOCAL_FACTS = "sweep.json"  # of the local sink: what the sweep is, of its last start that delivered
 FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point

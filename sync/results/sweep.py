@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
-from sync.results.slo import PAPER, Slo
-from sync.results.outcome import Outcome
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
+from sync.results.outcome import Outcome
 from sync.results.privacy import one_line
-from sync.results.slo_file import read_slo
-from sync.results.sources import PLACES, Source, names_in
+from sync.results.slo import PAPER, Slo
+from sync.results.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd

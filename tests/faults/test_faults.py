@@ -12,6 +12,7 @@ from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point
 from sweep.launch import backlog, ray_launcher
+from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
@@ -31,7 +32,7 @@ def run(points: list[Point], launcher: RayLauncher, during: Callable[[int], None
     """All outcomes; `during` hears after each how many there are."""
     found = []
     with Interrupts() as interrupts, launcher:
-        for outcome in launcher.outcomes(points, interrupts):
+        for outcome in launcher.outcomes(Backlog.of(points), interrupts):
             found.append(outcome)
             during(len(found))
     return found

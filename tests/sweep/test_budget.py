@@ -111,7 +111,7 @@ def test_prices_of_an_experiment_take_the_place_of_the_files_and_must_be_above_0
 
 def test_a_machine_without_watts_cannot_be_bought_by_watts_and_makes_those_of_a_cluster_unknown() -> None:
     figures = {**FIGURES, "mine": MachineFigures(10.0, 20.0)}
-    with pytest.raises(SpecError, match=r"watts=0\.0: must be above 0 for 'mine'"):
+    with pytest.raises(SpecError, match=r"watts=0\.0: must be above 0 to buy 'mine'"):
         budget({"watts": 1000}).buys("mine", figures)
     assert provisioned_watts({H100: 2, A100: 1, "mine": 0}, figures) == 26_900
     assert provisioned_watts({H100: 2, "mine": 1}, figures) == 0.0

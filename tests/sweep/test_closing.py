@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.closing import MOST_LISTED, answer_text, estimate_text, plan, print_answer
+from sweep.closing import MOST_LISTED, estimate_text, preview, print_answer
 from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
@@ -24,7 +24,7 @@ def points(tiny: str) -> list[Point]:
 def printed(points: list[Point], total: int) -> str:
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(plan(points, total))
+        console.print(preview(points, total))
     return capture.get()
 
 
@@ -47,7 +47,11 @@ def test_the_estimate_grows_with_the_requests_and_shrinks_with_the_cores(points:
 
 
 def test_nothing_is_answered_where_nothing_was_measured(outcome: Outcome) -> None:
-    assert not answer_text([], PAPER)
+    console = Console(width=160)
+    with console.capture() as capture:
+        print_answer([], PAPER, "tiny", Path("results"), console)
+        print_answer([replace(outcome, status="failed", summary={})], PAPER, "tiny", Path("results"), console)
+    assert capture.get() == ""
 
 
 def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(outcome: Outcome) -> None:
@@ -56,7 +60,6 @@ def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(
         with console.capture() as capture:
             print_answer([outcome], PAPER, "tiny", folder, console)
         assert capture.get().splitlines()[-1] == f"more: python -m sync{place} answers tiny"
-    assert not answer_text([replace(outcome, status="failed", summary={})], PAPER)
 
 
 def test_a_sweep_ends_with_its_answer_by_the_experiments_slo(

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from sweep.command import main, select_point
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.naming import shell_text
-from sweep.experiment.point import Outcome, Point, project_root
+from sweep.experiment.point import Outcome, project_root
+from sweep.launch.backlog import Backlog
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
 from sync.load import load_sweep
@@ -152,7 +153,8 @@ def test_a_debug_run_writes_what_every_instance_did(tiny_run: Callable[..., int]
         (["--sink", "mlfow"], "did you mean 'mlflow'"),
         (["sed=1"], "did you mean 'seed'"),
         (["rat=1"], "did you mean 'rate'"),
-        (["--limit", "0"], "not a positive number"),
+        (["--limit", "0"], "0 is not a whole number above 0"),
+        (["--limit", "few"], "few is not a whole number above 0"),
         (["--debug"], "--point"),
         (["--format", "json"], "--dry-run"),
         (["--local", "--address", "auto"], "choose one"),
@@ -234,10 +236,10 @@ def test_a_limit_says_of_how_many_points(
 def test_without_arguments_the_experiment_is_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
-    said = capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
     assert ended.value.code == 2
-    assert "[override ...]" in said.splitlines()[0]
-    assert said.splitlines()[-1].endswith("say which experiment: its file, such as experiments/quickstart.yaml")
+    assert line.startswith("error: say which experiment: its file, such as experiments/quickstart.yaml")
+    assert "python -m sweep --help" in line
 
 
 def test_a_sweep_that_was_interrupted_before_anything_was_done_names_no_place_to_look(
@@ -284,15 +286,15 @@ def test_a_launcher_that_is_gone_is_one_line_and_what_was_finished_is_kept(
 ) -> None:
     import ray
 
-    def gone(self: object, points: Sequence[Point], interrupts: object) -> Generator[Outcome, None, None]:
-        yield run_point(points[0], project_root())
+    def gone(self: object, backlog: Backlog, interrupts: object) -> Generator[Outcome, None, None]:
+        yield run_point(backlog.next_task(1)[0], project_root())
         raise OSError("Connection reset by peer\nand more")
 
     monkeypatch.setattr(RayLauncher, "_outcomes", gone)
     monkeypatch.setattr(ray, "init", lambda **_: None)
     assert tiny_run("--sink", "none") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("runs ")]
-    assert line.startswith("error: Ray is gone (Connection reset by peer); what is finished is kept")
+    assert line.startswith("error: Ray is gone (Connection reset by peer); finished points are kept")
     assert tiny_run("--local", "--sink", "none") == 0
     assert "4 completed (1 of them finished before)" in capsys.readouterr().out
 

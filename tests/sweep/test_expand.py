@@ -333,3 +333,26 @@ def test_the_unit_of_a_traces_times_is_part_of_its_points_key(tmp_path: Path) ->
         assert point.trace.time_unit == unit
         keys[unit] = point.key
     assert keys["s"] != keys["ms"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        ("-1", "axes.rate=-1: must be a number above 0"),
+        ("nan", "axes.rate=nan: must be a number above 0"),
+        (".inf", "axes.rate='.inf': must be a number above 0"),
+        (
+            "fast",
+            "axes.rate='fast': must be a number above 0, or a part of the name of a trace file ('rr_conv_fast_5s'",
+        ),
+        ("1e9", "rate is written 1e9 and read as the number 1000000000: write it so"),
+    ],
+)
+def test_a_rate_that_is_none_is_named_with_what_it_must_be(tiny: str, rate: str, said: str) -> None:
+    message = error_of(tiny.replace("1, 2, 3, 4", rate))
+    assert message.startswith("x.yaml: system one-h100 (rate=")
+    assert said in message
+
+
+def test_limits_that_are_a_number_are_not_taken_for_a_file(tiny: str) -> None:
+    assert error_of(f"{tiny}slo: 3\n") == "x.yaml: slo=3: expected `name: value` lines, of slowdown, seconds"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sweep.experiment.point import project_root
+from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
@@ -68,7 +69,7 @@ def test_ray_gives_what_this_process_gives_and_a_point_that_raises_is_one_failed
     points = points_of(tiny)
     points[1] = replace(points[1], trace=TraceRef("gone", "traces/samples", 0))
     with Interrupts() as interrupts, RayLauncher(jobs=2) as launcher:
-        outcomes = {o.key: o for o in launcher.outcomes(points, interrupts)}
+        outcomes = {o.key: o for o in launcher.outcomes(Backlog.of(points), interrupts)}
         assert launcher.running == 0
     assert [outcomes[p.key].status for p in points] == ["completed", "failed", "completed", "completed"]
     assert "gone.csv" in (outcomes[points[1].key].error or "")
@@ -87,7 +88,7 @@ def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:
 
     with Interrupts() as interrupts, RayLauncher(jobs=1) as launcher:
         outcomes = []
-        for outcome in launcher.outcomes(points, interrupts):
+        for outcome in launcher.outcomes(Backlog.of(points), interrupts):
             outcomes.append(outcome)
             if len(killed) < 2:  # another one is already under way
                 pid = wait_for(busy_worker, "busy worker")
@@ -176,7 +177,7 @@ def test_points_run_on_the_nodes_of_a_cluster_that_is_there_already_and_it_stays
         points = points_of(tiny)
         for _ in range(2):  # it is there for a second sweep as well
             with Interrupts() as interrupts, RayLauncher(address=cluster.address) as launcher:
-                outcomes = {o.key: o for o in launcher.outcomes(points, interrupts)}
+                outcomes = {o.key: o for o in launcher.outcomes(Backlog.of(points), interrupts)}
             assert [outcomes[p.key].status for p in points] == ["completed"] * 4
         assert outcomes[points[2].key].summary == run_point(points[2], ROOT).summary
     finally:

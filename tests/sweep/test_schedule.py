@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -96,3 +97,50 @@ def test_more_requests_take_longer_and_so_does_a_higher_load_on_fewer_machines(p
     assert expected_s(large) > expected_s(replace(large, requests=40_000))
     assert expected_s(replace(large, machines={"dgx-h100": 8})) > expected_s(large)
     assert expected_s(replace(large, rate=None)) > 0.0
+
+
+def test_points_that_are_added_are_put_in_order_with_those_that_wait_and_none_is_there_twice(point: Point) -> None:
+    light, heavy = many(point, 3, 30), [replace(p, key=f"a{p.index}") for p in many(point, 2, 100_000)]
+    backlog = Backlog(light)
+    assert backlog.next_task(1) == (light[0],)
+    backlog.add([*heavy, *light])
+    made = [p for task in tasks(backlog, 1) for p in task]
+    assert made == [*heavy, *light[1:]]
+    assert backlog.next_point() is None
+
+
+def test_a_backlog_ends_once_it_is_closed_and_empty_and_takes_no_more_points(point: Point) -> None:
+    backlog = Backlog()
+    assert not backlog.ended
+    backlog.add([point])
+    backlog.close()
+    assert not backlog.ended
+    task = backlog.next_task(1)
+    assert backlog.ended
+    backlog.add([point])  # it is known already
+    with pytest.raises(RuntimeError, match="closed"):
+        backlog.add(many(point, 1, 30))
+    backlog.lost(task, "node")
+    assert not backlog.ended, "a lost point waits again"
+
+
+def test_who_waits_for_points_wakes_when_another_thread_adds_some_or_closes(point: Point) -> None:
+    backlog = Backlog()
+    for change in (lambda: backlog.add([point]), backlog.close):
+        thread = threading.Timer(0.05, change)
+        thread.start()
+        backlog.wait(60.0)
+        thread.join()
+        assert backlog.next_point() == (None if backlog.ended else point)
+
+
+def test_the_points_that_still_need_a_trace_are_counted(point: Point) -> None:
+    points = many(point, 3, 30)
+    backlog = Backlog(points[:2])
+    backlog.took(points[0], 1.0)
+    assert backlog.unfinished(point.trace_identity) == 1
+    backlog.add(points[2:])
+    assert backlog.unfinished(point.trace_identity) == 2
+    for _ in range(MOST_LOST["worker"] + 1):
+        backlog.lost(points[1:2], "worker")
+    assert backlog.unfinished(point.trace_identity) == 1, "a point that is given up needs no trace"

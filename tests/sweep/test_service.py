@@ -14,11 +14,12 @@ from rich.console import Console
 from sweep.experiment.expand import Grid, expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, failed_outcome, project_root
+from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.serial import SerialLauncher
 from sweep.launch.worker import run_point
-from sweep.progress import make_progress
-from sweep.service import Sweeping, SweepReport, finished_before, sweep_id
+from sweep.progress import ProgressView
+from sweep.service import EndedSweep, Sweeping, finished_before, sweep_id
 from sync.results.journal import Journal, JournalError
 
 ROOT = project_root()
@@ -53,14 +54,16 @@ class ForbiddenLauncher(SerialLauncher):
 class InterruptedLauncher(SerialLauncher):
     """Gets a Ctrl-C in the middle of the third point."""
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
-        yield from super().outcomes(points[:2], interrupts)
-        try:
-            with interrupts.at_once():
-                os.kill(os.getpid(), signal.SIGINT)
-                run_point(points[2], ROOT)
-        except KeyboardInterrupt:
-            yield from super().outcomes(points[2:], interrupts)
+    def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        for outcome in super().outcomes(backlog, interrupts):
+            yield outcome
+            if len(backlog) == 2:
+                try:
+                    with interrupts.at_once():
+                        os.kill(os.getpid(), signal.SIGINT)
+                        run_point(backlog.next_point() or pytest.fail("two points wait"), ROOT)
+                except KeyboardInterrupt:
+                    continue
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -75,12 +78,12 @@ def points(tiny: str) -> list[Point]:
 
 def sweep(
     points: Sequence[Point], journal: Journal, launcher: SerialLauncher, max_failures: int | None = None
-) -> tuple[SweepReport, list[tuple[Outcome, Outcome | None]]]:
+) -> tuple[EndedSweep, list[tuple[Outcome, Outcome | None]]]:
     writer = RecordingWriter(journal)
     known = list(finished_before(points, journal, retry_failed=False))
     with Interrupts() as interrupts:
         sweeping = Sweeping(launcher, journal, writer, interrupts, max_failures=max_failures)
-        report = sweeping.run(points, known, lambda tally: make_progress(Console(quiet=True), tally))
+        report = sweeping.run(points, known, lambda tally: ProgressView(Console(quiet=True), tally))
     return report, writer.seen
 
 
@@ -132,8 +135,8 @@ def test_a_full_disk_ends_the_sweep_and_what_was_finished_before_stays(
 class FailingLauncher(SerialLauncher):
     """Every point fails."""
 
-    def outcomes(self, points: Sequence[Point], interrupts: Interrupts) -> Generator[Outcome, None, None]:
-        for point in points:
+    def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
+        while point := backlog.next_point():
             yield failed_outcome(point, "planted", version="0")
 
 

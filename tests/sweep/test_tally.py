@@ -9,7 +9,7 @@ from rich.console import Console
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, project_root
-from sweep.progress import make_progress
+from sweep.progress import ProgressView
 from sweep.tally import Tally, duration_text, simulated_requests
 
 
@@ -48,7 +48,7 @@ def test_speeds_and_the_end_follow_from_what_is_done(points: list[Point], outcom
 def test_a_line_says_all_of_it(points: list[Point], outcome: Outcome) -> None:
     screen, clock = io.StringIO(), Clock()
     tally = Tally(points[:1], lambda: 0, clock)
-    with make_progress(Console(file=screen, width=300), tally) as view:
+    with ProgressView(Console(file=screen, width=300), tally) as view:
         clock.now_s += 4.0
         tally.add(done(points[0], outcome, wall_s=3.9))
         view.update()
@@ -59,7 +59,7 @@ def test_a_line_says_all_of_it(points: list[Point], outcome: Outcome) -> None:
 def test_a_bar_says_the_same(points: list[Point], outcome: Outcome) -> None:
     screen = io.StringIO()
     tally = Tally(points, lambda: 2, Clock())
-    with make_progress(Console(file=screen, width=200, force_terminal=True), tally) as view:
+    with ProgressView(Console(file=screen, width=200, force_terminal=True), tally) as view:
         tally.add(done(points[0], outcome))
         view.update()
     assert "1/4 done, 2 running, 0 failed" in screen.getvalue()

@@ -1,0 +1,147 @@
+"""What Hydra runs for each run of `python -m sim_core`: the simulation and its files."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+import traceback
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from configs.compose import CONFIG_DIR, register_resolvers, resolve
+from sim_core.config import spec_from_config
+from sim_core.errors import InvariantError, SimError
+from sim_core.section import Section
+from sim_core.simulation import Simulation
+from sweep.single.debug import debug_outputs
+from sweep.single.summary import one_line_summary, text_summary
+from sync.files.perfetto import options_from_config, power_from_config
+from sync.files.splitwisesim import write_outputs
+from sync.results.measure import measure
+from traces import workload
+from traces.reader import TraceNote
+
+if TYPE_CHECKING:
+    from sync.results.outcome import Outcome  # needs packages that a run without tracking does not
+
+ROOT = CONFIG_DIR.parent  # relative paths in a configuration start here
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """What became of one run, as plain values that travel from the process that ran it to the one that reports it."""
+
+    folder: str = ""
+    line: str = ""  # the summary of a run among several
+    text: str = ""  # the summary of a run alone
+    error: str = ""  # a mistake of the user, in one line
+    bug: str = ""  # a traceback
+    overrides: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tracking: tuple[str, str] | None = None  # the names of the sink and of its experiment
+    outcome: Outcome | None = None
+
+
+class Job:
+    """The function that Hydra calls for each run, in this process or in one of a launcher's."""
+
+    def __call__(self, cfg: DictConfig) -> EndedRun:
+        """Do the run. Raises and prints nothing: a launcher may be on another machine, and other runs must go on."""
+        with warnings.catch_warnings(record=True) as caught:
+            try:
+                ended = run(cfg)
+            except SimError as error:
+                if isinstance(error, InvariantError):
+                    ended = EndedRun(bug=traceback.format_exc())
+                else:
+                    ended = EndedRun(error=str(error))
+                    if HydraConfig.get().mode == RunMode.RUN:  # in a multirun, another run may be making its folder
+                        remove_unused(Path(HydraConfig.get().runtime.output_dir))
+            except Exception:
+                ended = EndedRun(bug=traceback.format_exc())
+        notes = tuple(str(entry.message) for entry in caught if issubclass(entry.category, TraceNote))
+        others = tuple(str(entry.message) for entry in caught if not issubclass(entry.category, TraceNote))
+        overrides = tuple(HydraConfig.get().overrides.task)
+        return replace(ended, overrides=overrides, warnings=others, notes=notes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Unpickling in another process registers the resolvers, which even the output folder's name may need."""
+        return _unpickled_job, ()
+
+
+def _unpickled_job() -> Job:
+    register_resolvers()
+    return Job()
+
+
+def run(cfg: DictConfig) -> EndedRun:
+    """Simulate what `cfg` says and write SplitwiseSim's files into Hydra's output folder. Raises SimError."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    config = resolve(cfg)
+    spec = spec_from_config(config, ROOT)
+    ref = workload.ref_from_config(config, spec.seed)
+    tracking = _tracking(config)
+    perfetto = options_from_config(config), power_from_config(config)
+    is_debug = Section(config, "").boolean("debug")
+    trace = workload.load(ref, ROOT)
+    simulation = Simulation(spec)
+    if not gc.get_freeze_count():
+        gc.freeze()  # keeps the garbage collector from searching what Hydra and the imports left
+    wall_start, cpu_start = time.perf_counter(), time.process_time()
+    with debug_outputs(folder, simulation, trace, *perfetto) if is_debug else nullcontext():
+        result = measure(simulation.run(trace), spec)
+    cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - wall_start
+    write_outputs(result, folder)
+    outcome = None
+    if tracking:
+        from sweep.single.outcome import single_outcome  # needs more packages than a run without tracking
+
+        overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
+        outcome = replace(single_outcome(spec, ref, trace, config, overrides, result), cpu_s=cpu_s, wall_s=wall_s)
+    return EndedRun(
+        folder=str(folder),
+        line=one_line_summary(result),
+        text=text_summary(spec, trace, result, cpu_s, str(folder)),
+        tracking=tracking,
+        outcome=outcome,
+    )
+
+
+def _tracking(config: dict[str, Any]) -> tuple[str, str] | None:
+    """The names of the sink and of its experiment; None for no tracking. Raises SpecError for unusable ones."""
+    section = Section(config.get("tracking") or {}, "tracking")
+    if not section.has("sink") or (sink := section.text("sink")) == "none":
+        return None
+    from sweep.single.outcome import destination
+
+    names = sink, section.text("experiment") if section.has("experiment") else "single-runs"
+    destination(*names)
+    return names
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the output folder of a refused run, and the folders above it that become empty.
+
+    Only below the working folder, and only if the folder holds nothing but what Hydra wrote before the run.
+    """
+    working_folder = Path.cwd()
+    if working_folder not in folder.parents or not all(_is_hydras(path) for path in folder.iterdir()):
+        return
+    shutil.rmtree(folder)
+    for parent in folder.parents:
+        if parent == working_folder or any(parent.iterdir()):
+            return
+        parent.rmdir()
+
+
+def _is_hydras(path: Path) -> bool:
+    return path.name == ".hydra" or (path.suffix == ".log" and path.stat().st_size == 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from sweep.experiment.point import Outcome
 from sweep.table import output_console
 from sweep.tally import SLOWEST, duration_text
 from sync.results.journal import Journal
-from sync.results.sources import read_outcomes
 
 STATUS = "status"
 
@@ -70,8 +68,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Table:
 def _row(folder: Path) -> tuple[str, ...]:
     """A sweep in words. What is finished, the journal's entries say; its last word is only asked how it goes on."""
     journal = Journal(folder)
-    keys, points = _wanted(folder)
-    outcomes = {key: outcome for key, outcome in read_outcomes(folder / "points").items() if key in keys}
+    keys, info = journal.last_started(), journal.info()
+    points = len(keys) if info is None else info.points
+    outcomes = {key: outcome for key, outcome in journal.outcomes().items() if key in keys}
     counts = Counter(outcome.status for outcome in outcomes.values())
     holder, told = journal.holder(), journal.status()
     left = len(keys) - len(outcomes)
@@ -102,12 +101,3 @@ def _slowest(outcomes: Sequence[Outcome]) -> list[str]:
     slowest = sorted(outcomes, key=lambda outcome: -outcome.wall_s)[:SLOWEST]
     return [f"{outcome.wall_s:.1f} s {outcome.name}" for outcome in slowest]
 
-
-def _wanted(folder: Path) -> tuple[frozenset[str], int]:
-    """The keys of the points that the latest start wanted, and how many points the experiment has."""
-    try:
-        told = json.loads((folder / "sweep.json").read_bytes())
-        keys = frozenset(told["keys"])
-        return keys, int(told.get("points", len(keys)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return frozenset(), 0

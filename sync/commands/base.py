@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
-from sim_core.errors import SimError, SpecError, choices
+from sim_core.errors import SpecError, choices
 from sync.load import SOURCES, list_sweeps, load_sweep
+from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
-from sync.results.sources import FolderSource, journal, names_in
 from sync.results.sweep import Sweep
 
 T = TypeVar("T")
@@ -116,7 +113,7 @@ def rate_of(told: str | None) -> float | None:
 
 def info_of(sweep: Sweep) -> SweepInfo | None:
     """What the sweep was; None where its source does not say."""
-    return sweep.source.info() if isinstance(sweep.source, FolderSource) else None
+    return sweep.source.info()
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
@@ -151,33 +148,13 @@ def _readings(text: str) -> list[object]:
     return readings + ([text == "true"] if text in ("true", "false") else [])
 
 
-def journal_of(results: Path, name: str) -> FolderSource:
+def journal_of(results: Path, name: str) -> Journal:
     """The journal of a sweep. Raises SpecError where there is none."""
-    if name not in names_in(results, "journal"):
+    if name not in sweeps_in(results):
         known = list_sweeps(results)
         hint = choices(name, known) if known else "; there is none yet"
         raise SpecError(f"no journal of that sweep in {results}{hint}", key="sweep", value=name)
-    return journal(results, name)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the journal in `folder`, so that no sweep writes meanwhile. Raises SimError while one does."""
-    try:
-        lock = (folder / "lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise SimError(f"{folder}: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            who = lock.read().strip() or "unknown"
-            raise SimError(f"{folder}: process {who} is writing here; wait for it, or end it") from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+    return Journal(results / name)
 
 
 def shown(items: Sequence[T], what: str) -> Iterable[T]:

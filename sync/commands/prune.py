@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sync.commands.base import Subparsers, add_command, add_name, held, journal_of, shown
-from sync.results.sources import PLACES, names_in
+from sync.commands.base import Subparsers, add_command, add_name, journal_of, shown
+from sync.results.journal import PLACES, sweeps_in
 from sync.results.sweep import Sweep
 from sync.tracking import fields
 from sync.tracking.page import SUPERSEDED_TAG
@@ -29,9 +29,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     name, results = arguments.name, arguments.results
     store, runs = stored_runs(results, name)
-    if not runs or name in names_in(results, "journal"):
+    if not runs or name in sweeps_in(results):
         journal = journal_of(results, name)
-        with held(results / name):
+        with journal:
             runs = stored_runs(results, name)[1] if runs else []  # as they are while nobody writes
             files = superfluous_files(results / name, Sweep(name, journal, everything=True))
             return _prune([*files, *fetched_tables(results, runs)], store, superfluous_runs(runs), arguments.yes)

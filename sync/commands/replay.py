@@ -7,10 +7,10 @@ import sys
 from dataclasses import replace
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, held, journal_of, shown, slo_of
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, shown, slo_of
 from sync.commands.verify import tell
+from sync.results.journal import Journal
 from sync.results.outcome import SweepInfo
-from sync.results.sources import FolderSource
 from sync.results.sweep import Sweep
 from sync.tracking.sinks import SINKS, make_sink
 from sync.tracking.verify import compare, stored_runs
@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=arguments.name)
     slo = slo_of(arguments)
     info = info if slo is None else replace(info, slo=slo)
-    with held(arguments.results / arguments.name):  # a sweep under way delivers by itself
+    with journal:  # a sweep under way delivers by itself
         sweep = Sweep(arguments.name, journal, everything=True, slo=slo)
         torn = _deliver(sweep, journal, info, arguments)
     for key in torn:
@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0 if found.same else 1
 
 
-def _deliver(sweep: Sweep, journal: FolderSource, info: SweepInfo, arguments: argparse.Namespace) -> list[str]:
+def _deliver(sweep: Sweep, journal: Journal, info: SweepInfo, arguments: argparse.Namespace) -> list[str]:
     """Write every outcome (what is there already stays); the keys of those that cannot be read."""
     torn = []
     sink = make_sink(arguments.sink, arguments.results)

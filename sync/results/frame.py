@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from sync.results.slo import Slo
-from sync.results.outcome import Outcome
 from sync.results.figures import provisioned
+from sync.results.outcome import Outcome
+from sync.results.slo import Slo
 from sync.results.verdict import verdict
 
 if TYPE_CHECKING:

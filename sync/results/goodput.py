@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from sync.results.slo import Slo
+from sync.results.figures import Arriving, goodput
 from sync.results.outcome import Outcome
 from sync.results.parquet import UNSERVED, read_beside
-from sync.results.figures import Arriving, goodput
+from sync.results.slo import Slo
 
 PREFIX = "goodput/"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
-from sync.results.slo import PAPER, Slo
 from sync.results.former import facts_of_former
 from sync.results.point_id import PointId, Roles
+from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import parse_slo, slo_of_text
 
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
@@ -30,12 +30,11 @@ class Outcome:
 
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` (requests a second;
     None: the workload has no rate) and `seed` say what the point is, see `PointId`; `name` is only displayed.
-    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles), `cost` is in
-    dollars an hour, `power` in the machines' power weights, `watts` by nameplate (0: unknown), `started_at` is an
-    ISO 8601 time in UTC. `summary` holds what was measured; whether that is within an SLO is `sync.analysis.verdict`'s to say.
-    Its figures of goodput count requests that meet `goodput_limits` (by column of the requests). A failed point has an
-    `error` and an empty `summary`; one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but
-    no figures of requests.
+    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles). `cost` is in dollars an hour,
+    `power` in the machines' power weights, `watts` by nameplate (0: unknown). `started_at` is an ISO 8601 time in UTC.
+    `summary` holds what was measured (`sync.results.verdict` judges it); its figures of goodput count requests within
+    `goodput_limits` (by column of the requests). A failed point has an `error` and an empty `summary`; one stopped as
+    unstable (`sim_core.early_stop`) has counts and the time of the stop, but no figures of requests.
     """
 
     name: str

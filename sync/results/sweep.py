@@ -13,16 +13,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sim_core.errors import SpecError, choices
-from sync.results.slo import PAPER, Slo
-from sync.results.outcome import Outcome
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
+from sync.results.outcome import Outcome, SweepInfo
 from sync.results.privacy import one_line
-from sync.results.slo_file import read_slo
-from sync.results.sources import PLACES, Source, names_in
+from sync.results.slo import PAPER, Slo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +33,28 @@ _OF_A_RUN = {
     **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
     **{"rate": "double", "seed": "int64"},
 }
+
+
+class Source(Protocol):
+    """Reads one sweep's results: from its journal (`sync.results.journal`) or from MLflow (`sync.tracking.read`)."""
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """All that is finished, by key, without the tables of requests; what is torn is left out."""
+
+    def requests_file(self, key: str) -> Path | None:
+        """The Parquet file of a run's requests, fetched if it is elsewhere; None where there is none."""
+
+    def last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start of the sweep asked for, as far as that is known."""
+
+    def asked_for(self) -> frozenset[str]:
+        """The keys of the points that starts of the experiment, as it is now, asked for; empty: that is not known."""
+
+    def info(self) -> SweepInfo | None:
+        """What the last start of the sweep was; None where the source does not tell."""
+
+    def slo(self) -> Slo | None:
+        """The limits that the experiment sets; None where the source does not tell."""
 
 
 class Sweep:

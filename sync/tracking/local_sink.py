@@ -8,9 +8,9 @@ from pathlib import Path
 from sim_core.whole_file import replacing
 from sync.results.frame import runs_frame
 from sync.results.goodput import by_slo
+from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.slo import PAPER
-from sync.results.sources import LOCAL_FACTS, read_outcome, read_outcomes
 
 
 class LocalSink:
@@ -30,7 +30,7 @@ class LocalSink:
         self._slo = sweep.slo
         for part in ("outcomes", "requests"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
-        _write(self._folder / LOCAL_FACTS, json.dumps(sweep.to_json_dict(), indent=1).encode())
+        _write(self._folder / "sweep.json", json.dumps(sweep.to_json_dict(), indent=1).encode())
         self._write_table(self._folder)
 
     def write(self, outcome: Outcome) -> None:
@@ -59,14 +59,14 @@ class LocalSink:
     def _write_table(self, folder: Path) -> None:
         outcomes = [
             by_slo(outcome, self._slo, _if_there(folder / "requests" / f"{outcome.key}.parquet"))
-            for outcome in read_outcomes(folder / "outcomes").values()
+            for outcome in Journal(folder.parent, "local").outcomes().values()
         ]
         if outcomes:
             _write(folder / "runs.parquet", runs_frame(outcomes, self._slo).to_parquet(index=False))
 
 
 def _serves(path: Path, outcome: Outcome) -> bool:
-    there = read_outcome(path)
+    there = Journal(path.parents[2], "local").outcomes().get(outcome.key)
     return there is not None and (there.status != "failed" or outcome.status == "failed")
 
 

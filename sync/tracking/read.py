@@ -109,6 +109,9 @@ class MlflowSource:
         """See `Source`. MLflow has not kept it."""
         return frozenset()
 
+    def info(self) -> None:
+        """See `Source`. MLflow has not kept it."""
+
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sync.results.journal import Journal
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER, Slo
-from sync.results.sources import FolderSource
 from sync.results.sweep import Sweep
 from sync.results.verdict import verdict
 from sync.tracking import fields
@@ -102,7 +102,7 @@ def _difference(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
 
 
 def compare_tables(
-    found: Comparison, journal: FolderSource, store: MlflowStore, runs: Iterable[StoredRun], results: Path
+    found: Comparison, journal: Journal, store: MlflowStore, runs: Iterable[StoredRun], results: Path
 ) -> None:
     """Add to `found` the points whose tables of requests are not, byte by byte, those of the journal."""
     stored = MlflowSource(store, runs, results / CACHE)

@@ -123,7 +123,7 @@ def test_replay_waits_for_nobody_who_is_writing(results, outcome, journal, run):
         lock.flush()
         status, told = run("replay", "quick start")
     assert (status, told.count("\n")) == (1, 1)
-    assert "process 4711 is writing here" in told
+    assert "(process 4711) is writing here" in told
 
 
 def test_replay_leaves_out_a_torn_table_and_says_so(results, outcome, journal, run):

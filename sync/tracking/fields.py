@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from sync.analysis.standing import Standing
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
+from sync.results.entry import entry_bytes
 from sync.results.figures import provisioned
-from sync.results.outcome import Outcome, SweepInfo
+from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
@@ -31,8 +32,12 @@ FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
-OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
-REQUESTS_FILE = "requests.parquet"
+# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON. The
+# interface hides tags that begin so.
+OUTCOME_TAG = "mlflow.outcome"
+OUTCOME_FILE = "outcome.json"
+REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
+FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 _COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
 _PROVISIONED = {
     f"{part}/{good}requests_per_{what}"
@@ -44,7 +49,6 @@ NOT_IN_SUMMARY = frozenset(
 )  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
-_LONGEST_REST = 1500
 # Statistics between those that are compared.
 _NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
@@ -93,14 +97,8 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
 
 
 def key_figures(outcome: Outcome) -> dict[str, float]:
-    """The summary's figures that are metrics: what is compared. The others go with the run too (`OUTCOME_TAG`)."""
-    rest = _rest(outcome)
-    return {name: value for name, value in outcome.summary.items() if name not in rest}
-
-
-def _rest(outcome: Outcome) -> dict[str, float]:
-    rest = {name: v for name, v in outcome.summary.items() if _NO_KEY_FIGURE.search(name) and math.isfinite(v)}
-    return rest if len(json.dumps(rest)) <= _LONGEST_REST else {}
+    """The summary's figures that are metrics: what is compared. The others are in `OUTCOME_FILE` alone."""
+    return {name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)}
 
 
 def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
@@ -140,7 +138,7 @@ def tags(
         "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
-        OUTCOME_TAG: _plain_json(outcome, scrub),
+        OUTCOME_TAG: checksum(outcome_values(outcome, scrub))[:16],
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
@@ -155,14 +153,9 @@ def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
     return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
 
 
-def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
-    """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
-    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet), "figures": _rest(outcome)}
-    for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
-        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= LONGEST_TAG:
-            break
-        del values[left_out]
-    return _json(values, scrub)
+def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
+    """The outcome's values as they are kept in `OUTCOME_FILE`; its configuration is a file of its own."""
+    return {name: _scrubbed(value, scrub) for name, value in outcome.to_json_dict().items()} | {"config_yaml": ""}
 
 
 def _json(value: object, scrub: Scrubber) -> str:
@@ -223,13 +216,14 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
-    """The artifacts by name; none of them hangs on the SLO, but for the goodput among the figures."""
+    """The artifacts by name; only those of `FILES_OF_FIGURES` hang on the SLO, by the goodput among the figures."""
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,
+        OUTCOME_FILE: entry_bytes(outcome_values(outcome, scrub), outcome.requests_parquet),
         "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
         "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
-        "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
+        _SUMMARY_FILE: encode_figures(outcome.summary) if outcome.summary else b"",
         "config.yaml": scrub(outcome.config_yaml).encode(),
         "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
         "error.txt": scrub(outcome.error or "").encode(),

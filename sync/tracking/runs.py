@@ -12,14 +12,13 @@ from sync.results.slo import PAPER
 from sync.tracking import fields
 from sync.tracking.judged import FACT_TAGS, SLO_TAG, slo_text
 from sync.tracking.page import SUPERSEDED_TAG
+from sync.tracking.store import FINAL
 
 # matplotlib's ten: far apart, also next to each other in a chart
 _COLORS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
 )
-# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
-FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 
 
 @dataclass

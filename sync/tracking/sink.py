@@ -22,8 +22,8 @@ from sync.results.privacy import Scrubber
 from sync.tracking import fields
 from sync.tracking.judged import JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
 from sync.tracking.page import SUPERSEDED_TAG, note, page, report_note, summary
-from sync.tracking.runs import FINAL, Found, Runs, found
-from sync.tracking.store import MlflowStore
+from sync.tracking.runs import Found, Runs, found
+from sync.tracking.store import FINAL, MlflowStore
 
 
 class MlflowSink:
@@ -158,6 +158,8 @@ class MlflowSink:
         own = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
         own |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
         points = [(name, value, 0) for name, value in changed.items()]
+        written = fields.files(outcome, self._scrub)
+        self._store.log_files(run.run_id, {name: written[name] for name in fields.FILES_OF_FIGURES if name in written})
         now = round(time.time() * 1000)  # of the values of one metric the latest counts
         self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in own})
         return found(run.run_id, run.status, {**tags, SUPERSEDED_TAG: str(run.superseded).lower()}, metrics)

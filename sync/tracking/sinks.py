@@ -38,17 +38,11 @@ def _mlflow(results: Path) -> ResultSink:
     return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
 
 
-def _local(results: Path) -> ResultSink:
-    from sync.tracking.local_sink import LocalSink
-
-    return LocalSink(results)
-
-
 def _none(results: Path) -> ResultSink:
     return NullSink()
 
 
-SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "local": _local, "none": _none}
+SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": _none}
 
 
 def make_sink(name: str, results: Path) -> ResultSink:
@@ -56,6 +50,9 @@ def make_sink(name: str, results: Path) -> ResultSink:
 
     Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
     """
+    if name == "local":
+        reason = "is gone: the journal has the same, and `python -m sync export SWEEP --format parquet` makes files"
+        raise SpecError(reason, key="sink", value=name)
     if name not in SINKS:
         raise SpecError(f"unknown sink{choices(name, SINKS)}", key="sink", value=name)
     return SINKS[name](results)

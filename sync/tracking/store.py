@@ -30,11 +30,13 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 _PAGE = 1000
+# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
+FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the store has it; `metrics` holds the last value of each."""
+    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
 
     run_id: str
     name: str
@@ -43,6 +45,7 @@ class StoredRun:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+    artifact_uri: str
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,16 @@ class MlflowStore:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
             for run in answer:
                 info, data = run.info, run.data
-                told = dict(data.tags), dict(data.params), dict(data.metrics)
-                yield StoredRun(str(info.run_id), str(info.run_name), str(info.status), int(info.start_time), *told)
+                yield StoredRun(
+                    run_id=str(info.run_id),
+                    name=str(info.run_name),
+                    status=str(info.status),
+                    start_ms=int(info.start_time),
+                    tags=dict(data.tags),
+                    params=dict(data.params),
+                    metrics=dict(data.metrics),
+                    artifact_uri=str(info.artifact_uri),
+                )
             token = answer.token
             if not token:
                 return
@@ -210,13 +221,32 @@ class MlflowStore:
             else:
                 self._client.log_artifacts(run_id, folder)
 
-    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path:
-        """An artifact as a file: where the store keeps it, if that is this machine, else a copy in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(self._client.download_artifacts(run_id, name, None if self._keeps_here(run_id) else str(folder)))
+    def file(self, run: StoredRun, name: str, kept: Path) -> Path:
+        """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
+        to unless it is there already. Raises FileNotFoundError where the run has no such artifact."""
+        if self._keeps_here(run.artifact_uri):
+            from mlflow.utils.file_utils import local_file_uri_to_path
 
-    def _keeps_here(self, run_id: str) -> bool:
-        return str(self._client.get_run(run_id).info.artifact_uri).startswith(("file:", "/"))
+            return Path(local_file_uri_to_path(run.artifact_uri), name)
+        if not kept.exists():
+            from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")  # what breaks off is not taken for the file
+            try:
+                # of its public methods the shortest asks the server first whether this is a folder
+                get_artifact_repository(run.artifact_uri, self._uri)._download_file(name, str(partial))
+                partial.replace(kept)
+            except Exception as error:
+                if _is_missing(error):
+                    raise FileNotFoundError(f"{run.artifact_uri} has no {name}") from error
+                raise
+            finally:
+                partial.unlink(missing_ok=True)
+        return kept
+
+    def _keeps_here(self, artifact_uri: str) -> bool:
+        return artifact_uri.startswith(("file:", "/"))
 
     def set_tag(self, run_id: str, name: str, value: str) -> None:
         """Set one tag of a run."""
@@ -237,6 +267,13 @@ def folder_name(experiment: str) -> str:
     if set(experiment) <= {"."}:
         return experiment.replace(".", "_")
     return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether a download failed since the file is not there, and not since nobody answers."""
+    answer = getattr(error, "response", None)  # of HTTP libraries, and of boto a dictionary
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else getattr(answer, "status_code", None)
+    return isinstance(error, FileNotFoundError) or str(code) in ("404", "NoSuchKey")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
@@ -26,22 +28,24 @@ def outcomes(outcome):
 @pytest.fixture
 def everywhere(results, sweep, outcomes):
     journal(results, *outcomes, keys=[made.key for made in outcomes])
-    for name in ("local", "mlflow"):
-        sink = make_sink(name, results)
-        sink.open(sweep)
-        for made in outcomes:
-            sink.write(made)
-        sink.close()
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for made in outcomes:
+        sink.write(made)
+    sink.close()
     return results
 
 
-@pytest.mark.parametrize("source", SOURCES)
+WHERE = [source for source in SOURCES if source != "local"]
+
+
+@pytest.mark.parametrize("source", WHERE)
 def test_runs_are_the_same_table_from_every_source(everywhere, source):
     wanted = load_sweep("quick start", everywhere, "journal").runs
     pd.testing.assert_frame_equal(load_sweep("quick start", everywhere, source).runs, wanted, check_exact=True)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", WHERE)
 def test_requests_are_the_same_from_every_source(everywhere, outcome, source):
     sweep = load_sweep("quick start", everywhere, source)
     assert sweep.requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4
@@ -49,7 +53,7 @@ def test_requests_are_the_same_from_every_source(everywhere, outcome, source):
         sweep.requests(outcome(3).key)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", WHERE)
 def test_requests_of_many_runs_are_one_dataset_with_the_run_beside_each_row(everywhere, source):
     data = load_sweep("quick start", everywhere, source).requests_where()
     assert isinstance(data, ds.Dataset)
@@ -107,12 +111,13 @@ def test_a_run_that_is_not_over_is_not_read(results, sweep, outcome, monkeypatch
     assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
 
 
-def test_a_point_of_very_many_settings_is_read_without_them(results, sweep, outcome):
+def test_a_point_of_very_many_settings_is_read_with_all_of_them(results, sweep, outcome):
     sink = make_sink("mlflow", results)
     sink.open(sweep)
-    sink.write(outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300))))
+    made = outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300)))
+    sink.write(made)
     (read,) = load_sweep("quick start", results, "mlflow").outcomes.values()
-    assert (read.overrides, read.summary) == ((), outcome(1).summary)
+    assert read == replace(made, requests_parquet=b"", config_yaml="")
 
 
 def test_results_without_a_store_are_looked_for_without_making_one(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The subcommands of `python -m sync`: one module each, with `add_parser(subparsers)`, which names its `run`."""
+"""The subcommands of `python -m sync`: one module each, whose `add_parser(subparsers)` adds its options."""
 
 from sync.commands import answers, compare, export, listing, replay, report, show, ui, verify
 

@@ -28,7 +28,8 @@ from sync.tracking.store import MlflowStore, StoredRun
 _MOST = 20  # points named one by one
 _EPILOG = """The journal is read: nothing is simulated again. The next start of the sweep delivers what is missing, too.
 
-Without --prune nothing of the journal and no complete run is removed. With it, these are:
+Without --prune nothing of the journal is removed, and in MLflow only runs that are replaced at once: half written ones,
+failed ones whose point has succeeded since, and those that have a metric which their new limits lack. With --prune go
   - runs in MLflow that newer runs of the same point superseded, that broke off, or that are there twice;
   - runs in MLflow with other measurements than the journal, which are delivered anew;
   - entries of the journal that newer runs superseded, tables without an entry, and files of writes that broke off;
@@ -41,7 +42,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """See `_run`. `prune`, a command of former versions, only says what took its place."""
     summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
     parser = add_command(subparsers, "replay", _run, summary, _EPILOG)
-    add_options(parser, "also remove what is superfluous, see below")
+    add_options(parser, "also remove what is superfluous, see below; `verify --prune` lists it")
     parser.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
     former = subparsers.add_parser("prune")
     former.add_argument("name", nargs="?", default="SWEEP")

@@ -1,4 +1,4 @@
-"""An outcome as MLflow's words: parameters, metrics and tags, all clean. Knows the names, not MLflow."""
+"""An outcome as parameters, metrics, tags and files of an MLflow run, without secrets. Does not import mlflow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NOT_IN_SUMMARY = frozenset(
 )  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
-# Statistics between those that are compared.
+# Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.
 _NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _IN_QUOTES = re.compile(r"'([^'\\]*)'")  # as an override has a name that looks like a number
@@ -57,7 +57,7 @@ _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
 
 def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
-    """What was chosen, in the order in which it tells points apart; a later name never replaces an earlier one."""
+    """The settings, those that tell points apart first; where a name comes twice its first value counts."""
     schedulers = [m["name"] for o in outcome.overrides if (m := _SCHEDULER.fullmatch(o.lstrip("+")))]
     chosen: dict[str, object] = {
         "system": outcome.system,
@@ -82,10 +82,10 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
 
 
 def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
-    """What came out, in sections, and whether that is within `slo`; numbers that are not finite are not numbers to plot
-    and stay away."""
+    """The figures that are compared, in sections, and whether they are within `slo`; values that are not finite, which
+    cannot be plotted, are left out."""
     values = {
-        **key_figures(outcome),
+        **{name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)},
         **judged_metrics(outcome, slo),
         **provisioned(outcome),
         _COST: outcome.cost,
@@ -96,16 +96,11 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
 
 
-def key_figures(outcome: Outcome) -> dict[str, float]:
-    """The summary's figures that are metrics: what is compared. The others are in `OUTCOME_FILE` alone."""
-    return {name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)}
-
-
 def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
-    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings. The
-    first is what a run is tagged with, the second what runs were tagged with that older versions wrote, by their name.
+    """Texts that are equal for runs of one point, of which the newest supersedes the others. The first is the run's
+    tag; the second is the tag that former versions gave it, by its name.
 
-    Single runs do not belong to an experiment whose settings could have changed: theirs tell them apart.
+    Settings may differ between runs of one point, since an experiment may change; single runs are told apart by them.
     """
     settings = () if sweep.points else outcome.overrides
     rate = "" if outcome.rate is None else rate_text(outcome.rate)
@@ -121,7 +116,7 @@ def _short_digest(texts: Sequence[str]) -> str:
 def tags(
     outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, unserved: Mapping[str, int], color: str = ""
 ) -> dict[str, str]:
-    """Who, what and from where: the tags that group runs and find them again."""
+    """The tags that group runs and find them again."""
     values: dict[str, str | None] = {
         SWEEP_TAG: sweep.sweep_id,
         KEY_TAG: outcome.key,
@@ -135,7 +130,7 @@ def tags(
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
-        "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
+        "error": (outcome.error or "").partition("\n")[0],  # `error.txt` has all of it
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
         OUTCOME_TAG: checksum(outcome_values(outcome, scrub))[:16],
@@ -149,7 +144,7 @@ def tags(
 
 
 def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
-    """The line that makes the run again, in a checkout of its commit."""
+    """The command that makes the run again, in a checkout of its commit."""
     return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
 
 
@@ -159,7 +154,7 @@ def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
 
 
 def _json(value: object, scrub: Scrubber) -> str:
-    """Scrubbed before it is escaped: an escaped secret would not be known for one."""
+    """JSON of a value, scrubbed first: a secret that JSON has escaped would not be recognised."""
     return json.dumps(_scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -181,7 +176,7 @@ def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
 
 
 def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
-    """The trace that was served. The digest is of its contents, where the run says so, else of what makes it."""
+    """The trace that was served. The digest is that of its contents, or where the run lacks it, of its recipe."""
     described = dict(derived.trace)
     digest = str(described.pop("digest", outcome.trace_identity))
     source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
@@ -198,12 +193,13 @@ def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput
 
 
 def experiment_tags() -> dict[str, str]:
-    """What is the same for every experiment: its saved view, and (for elder servers) that these are no traces."""
+    """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
+    traces of language models."""
     return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
 
 
 def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
-    """What a run of the store says about its design."""
+    """How a run of the store rates its design."""
     return Standing(
         design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
         rate=run_metrics.get(RATE_METRIC),
@@ -216,7 +212,7 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
-    """The artifacts by name; only those of `FILES_OF_FIGURES` hang on the SLO, by the goodput among the figures."""
+    """The artifacts by name; those of `FILES_OF_FIGURES` hold goodput, which depends on the SLO."""
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,

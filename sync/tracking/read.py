@@ -38,14 +38,15 @@ def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment |
         return store, store.experiment(name)
 
 
-def experiments_in_mlflow(results: Path) -> list[str]:
-    """The names of the experiments in the store that is in use, sorted. Raises as `find_experiment`."""
+def experiments_in_mlflow(results: Path) -> list[Experiment]:
+    """The experiments in the store in use, sorted by name; none where an SQLite file is not there yet. Raises as
+    `find_experiment`."""
     store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
     if not store.exists():
         return []
     with store.plain_errors():
         store.connect()
-        return [experiment.name for experiment in store.experiments()]
+        return store.experiments()
 
 
 def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
@@ -82,11 +83,11 @@ class MlflowSource:
 
     def _entry(self, run: StoredRun) -> dict[str, Any] | None:
         """The run's entry (`sync.results.entry`); None where it cannot be read."""
-        told = run.tags[fields.OUTCOME_TAG]
-        if told.startswith("{"):
+        digest = run.tags[fields.OUTCOME_TAG]
+        if digest.startswith("{"):
             return former_entry(run)
         try:
-            file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{told}.json")
+            file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{digest}.json")
             entry = json.loads(file.read_bytes())
         except FileNotFoundError:
             self.without_file.append(run)

@@ -1,4 +1,4 @@
-"""The sinks by name. To add one: a file with a `ResultSink`, a maker here, a line in the table."""
+"""The sinks by name. To add one: a file with a `ResultSink`, a function here that makes it, and a line in `SINKS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sync.tracking.address import tracking_uri
 
 
 class NullSink:
-    """Takes everything and keeps nothing: the journal has it."""
+    """Keeps nothing: the journal has everything."""
 
     def open(self, sweep: SweepInfo) -> None:
         """Nothing to get ready."""
@@ -46,7 +46,7 @@ SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": 
 
 
 def make_sink(name: str, results: Path) -> ResultSink:
-    """The sink called `name`, writing below `results` unless it goes elsewhere. It reaches for nothing before `open`.
+    """The sink called `name`, which may write below `results`. Nothing is opened or made before `ResultSink.open`.
 
     Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
     """

@@ -19,8 +19,8 @@ from sync.tracking.address import is_server, sqlite_path, sqlite_uri
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Ours where the user says nothing: no telemetry, no chatter on the screen, and a server that does not answer
-# is noticed in seconds (mlflow's own patience is minutes), since the writer tries again by itself.
+# Settings of mlflow unless the user sets them: no telemetry, nothing on the screen, and a server that does not answer
+# is given up in seconds instead of minutes, since the writer tries again by itself.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -43,7 +43,6 @@ class StoredRun:
     status: str
     start_ms: int
     tags: Mapping[str, str]
-    params: Mapping[str, str]
     metrics: Mapping[str, float]
     artifact_uri: str
 
@@ -70,11 +69,11 @@ class DatasetInput:
 
 
 class MlflowStore:
-    """The store at `uri`; one in a database keeps artifacts below `artifacts`. It reaches for nothing before
-    `connect`, and raises ConnectionError, in few words, where a server does not answer or a database is none."""
+    """The store at `uri`; a store in a database keeps artifacts below `artifacts`. Nothing is opened before `connect`.
+    Errors are raised as `plain_errors` has them."""
 
     def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line for a person before anything that takes long."""
+        """`say` is called with a line to show before anything that takes long."""
         self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
         self._connected: MlflowClient | None = None
         self._artifact_uris: dict[str, str] = {}  # of the runs under way
@@ -91,7 +90,7 @@ class MlflowStore:
         return path is None or path.exists()
 
     def connect(self) -> None:
-        """Reach for the store, making the SQLite file where there is none."""
+        """Open the store, making the SQLite file where there is none."""
         quiet_environment()
         from mlflow import MlflowClient
 
@@ -104,7 +103,8 @@ class MlflowStore:
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
-        """A store that cannot be reached is said in a few words: mlflow's own take several lines."""
+        """Raise a short ConnectionError where a server does not answer or a database cannot be used; mlflow's own
+        errors take several lines."""
         try:
             yield
         except ModuleNotFoundError as error:  # a database's driver
@@ -130,14 +130,14 @@ class MlflowStore:
     def experiments(self) -> list[Experiment]:
         """All but MLflow's own empty one, by name."""
         found = self._client.search_experiments(filter_string="name != 'Default'")
-        made = [Experiment(str(one.experiment_id), str(one.name), dict(one.tags)) for one in found]
-        return sorted(made, key=lambda experiment: experiment.name)
+        experiments = [Experiment(str(e.experiment_id), str(e.name), dict(e.tags)) for e in found]
+        return sorted(experiments, key=lambda experiment: experiment.name)
 
     def make_experiment(self, name: str) -> Experiment:
         """The experiment called `name`: as it is, brought back if it was deleted, else new."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            # A server knows where it keeps artifacts; a database would note a path relative to who asks.
+            # A server decides where it keeps artifacts; for a database the path must not be relative to this process.
             location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
@@ -151,7 +151,7 @@ class MlflowStore:
     # -- runs --------------------------------------------------------------------------------------------------
 
     def search(self, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
-        """The runs that meet a condition in MLflow's words; an empty one asks for all, seconds for a thousand."""
+        """The runs that meet a condition in MLflow's search syntax, all for an empty one: seconds for a thousand."""
         token: str | None = None
         while True:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
@@ -163,7 +163,6 @@ class MlflowStore:
                     status=str(info.status),
                     start_ms=int(info.start_time),
                     tags=dict(data.tags),
-                    params=dict(data.params),
                     metrics=dict(data.metrics),
                     artifact_uri=str(info.artifact_uri),
                 )
@@ -172,7 +171,7 @@ class MlflowStore:
                 return
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
-        """A run under way; its id."""
+        """Start a run; returns its id."""
         run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
         self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         return str(run.info.run_id)
@@ -185,7 +184,7 @@ class MlflowStore:
         time_ms: int,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics (name, value, step), parameters and tags, in one go."""
+        """Write metrics (name, value, step), parameters and tags in one call."""
         from mlflow.entities import Metric, Param, RunTag
 
         self._client.log_batch(
@@ -196,16 +195,17 @@ class MlflowStore:
             synchronous=True,
         )
 
-    def log_input(self, run_id: str, given: DatasetInput) -> None:
-        """What the run consumed."""
+    def log_input(self, run_id: str, consumed: DatasetInput) -> None:
+        """Write which data set the run consumed."""
         from mlflow.entities import Dataset, InputTag
         from mlflow.entities import DatasetInput as Input
 
-        dataset = Dataset(given.name, given.digest, given.source_type, given.source, given.schema, given.profile)
+        texts = (consumed.name, consumed.digest, consumed.source_type, consumed.source)
+        dataset = Dataset(*texts, consumed.schema, consumed.profile)
         self._client.log_inputs(run_id, [Input(dataset, [InputTag("mlflow.data.context", "simulated")])])
 
     def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
-        """Artifacts by name; one of the same name is replaced. Raises ValueError for a name that is a path."""
+        """Write artifacts by name, in place of those of the same names. Raises ValueError for a name that is a path."""
         if not contents:
             return
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
@@ -213,7 +213,7 @@ class MlflowStore:
                 if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                     raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
-            if run_id in self._artifact_uris:  # the client would first read all that there is of the run
+            if run_id in self._artifact_uris:  # the client would first read the whole run
                 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
                 place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
@@ -253,17 +253,17 @@ class MlflowStore:
         self._client.set_tag(run_id, name, value)
 
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
-        """The run is over."""
+        """End a run."""
         self._client.set_terminated(run_id, status, end_time=end_ms)
         self._artifact_uris.pop(run_id, None)
 
     def delete_run(self, run_id: str) -> None:
-        """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""
+        """Delete a run as MLflow does: it is kept until `mlflow gc` removes it."""
         self._client.delete_run(run_id)
 
 
 def folder_name(experiment: str) -> str:
-    """The folder of an experiment's artifacts: its name, unless that leads elsewhere."""
+    """The folder of an experiment's artifacts: its name, without what would lead out of the folder above it."""
     if set(experiment) <= {"."}:
         return experiment.replace(".", "_")
     return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
@@ -277,7 +277,7 @@ def _is_missing(error: Exception) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it came of, what that came of ..."""
+    """The error, the error that it was raised from or during, and so on."""
     while error is not None:
         yield error
         error = error.__context__
@@ -304,9 +304,9 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with _locked(path.with_name(path.name + ".lock")):
-        if path.exists():  # another process was first
+        if path.exists():  # another process has made it
             return
-        # Made aside and moved: a migration that was interrupted halfway must not be taken for a store.
+        # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
         with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
             new = Path(folder, path.name)
             store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())

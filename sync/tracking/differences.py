@@ -134,9 +134,11 @@ def _other_table(key: str, journal: Source, stored: MlflowSource) -> str:
     ours = journal.requests_file(key)
     if ours is None:
         return ""
-    theirs = stored.requests_file(key)
-    alike = theirs is not None and theirs.exists() and _digest(theirs) == _digest(ours)
-    return "" if alike else "another table of requests"
+    try:
+        theirs = stored.requests_file(key)
+    except FileNotFoundError:
+        theirs = None
+    return "" if theirs is not None and _digest(theirs) == _digest(ours) else "another table of requests"
 
 
 def _finite(summary: Mapping[str, float]) -> dict[str, float]:

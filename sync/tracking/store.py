@@ -107,6 +107,8 @@ class MlflowStore:
         errors take several lines."""
         try:
             yield
+        except FileNotFoundError:  # `file` has asked, and was answered
+            raise
         except ModuleNotFoundError as error:  # a database's driver
             reason = f"needs the Python package {error.name}, which is not installed"
             raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
@@ -227,7 +229,10 @@ class MlflowStore:
         if self._keeps_here(run.artifact_uri):
             from mlflow.utils.file_utils import local_file_uri_to_path
 
-            return Path(local_file_uri_to_path(run.artifact_uri), name)
+            path = Path(local_file_uri_to_path(run.artifact_uri), name)
+            if not path.exists():
+                raise FileNotFoundError(f"{run.artifact_uri} has no {name}")
+            return path
         if not kept.exists():
             from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -273,7 +278,8 @@ def _is_missing(error: Exception) -> bool:
     """Whether a download failed since the file is not there, and not since nobody answers."""
     answer = getattr(error, "response", None)  # of HTTP libraries, and of boto a dictionary
     code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else getattr(answer, "status_code", None)
-    return isinstance(error, FileNotFoundError) or str(code) in ("404", "NoSuchKey")
+    missing = str(code) in ("404", "NoSuchKey") or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+    return missing or isinstance(error, FileNotFoundError)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,10 +7,15 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from sim_core.errors import SpecError
 from sync import load_sweep, make_sink
+from sync.__main__ import main
 from sync.load import SOURCES
+from sync.results.slo import Slo
+from sync.tracking.store import _is_missing
+from tests.sync.stores import keep
 from tests.sync.test_load import journal
 
 FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "run/events": 7.0, "run/unfinished": 3.0}
@@ -28,11 +33,7 @@ def outcomes(outcome):
 @pytest.fixture
 def everywhere(results, sweep, outcomes):
     journal(results, *outcomes, keys=[made.key for made in outcomes])
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
+    deliver(results, sweep, *outcomes)
     return results
 
 
@@ -125,3 +126,60 @@ def test_results_without_a_store_are_looked_for_without_making_one(tmp_path, mon
     with pytest.raises(SpecError, match="no results of that sweep"):
         load_sweep("nothing", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Has the store fetch every file, as from a server; lists the names of those that were."""
+    names = []
+    real = LocalArtifactRepository._download_file
+
+    def download(self, name, path):
+        names.append(name)
+        real(self, name, path)
+
+    monkeypatch.setattr(LocalArtifactRepository, "_download_file", download)
+    monkeypatch.setattr("sync.tracking.store.MlflowStore._keeps_here", lambda *_: False)
+    return names
+
+
+def deliver(results, sweep, *outcomes):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for made in outcomes:
+        sink.write(made)
+    sink.close()
+
+
+def test_outcomes_are_fetched_from_a_server_once_and_again_when_they_were_brought_up_to_date(
+    results, sweep, outcome, fetched
+):
+    deliver(results, sweep, outcome(1), outcome(2))
+    for _ in range(2):
+        assert len(load_sweep("quick start", results, "mlflow").outcomes) == 2
+    assert fetched == ["outcome.json"] * 2
+    deliver(results, replace(sweep, slo=Slo(seconds={"ttft": {"p99": 1.0}})), outcome(1))
+    limits = {key: o.goodput_limits for key, o in load_sweep("quick start", results, "mlflow").outcomes.items()}
+    assert limits == {outcome(1).key: {"ttft_s": 1.0}, outcome(2).key: outcome(2).goodput_limits}
+    assert fetched == ["outcome.json"] * 3
+
+
+def test_a_run_whose_outcome_a_server_has_lost_is_left_out_and_different(results, sweep, outcome, fetched, capsys):
+    keep(results, sweep, outcome(1), outcome(2))
+    deliver(results, sweep, outcome(1), outcome(2))
+    next((results / "mlartifacts").rglob("outcome.json")).unlink()
+    assert len(load_sweep("quick start", results, "mlflow").outcomes) == 1
+    assert main(["--results", str(results), "verify", "quick start"]) == 1
+    assert "its outcome.json in MLflow cannot be read" in capsys.readouterr().out
+    assert main(["--results", str(results), "replay", "quick start", "--prune"]) == 0
+    assert len(load_sweep("quick start", results, "mlflow").outcomes) == 2
+
+
+def test_a_failed_download_means_a_missing_file_only_where_the_server_says_so():
+    def answered(response):
+        error = OSError("no")
+        error.response = response
+        return error
+
+    assert all(map(_is_missing, (FileNotFoundError(), answered({"Error": {"Code": "NoSuchKey"}}))))
+    assert not any(map(_is_missing, (ConnectionError(), answered(None), answered({"Error": {"Code": "403"}}))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from sweep.options import Parser
 from sweep.table import output_console, table_of_rows
 from sweep.tally import SLOWEST, duration_text
 from sync.results.journal import Journal
-from sync.results.sources import read_outcomes
 
 STATUS = "status"
 _HEADERS = "sweep|state|done|unstable|failed|running|left|speed|slowest points"
@@ -58,8 +56,9 @@ def _rows(results: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
 def _row(folder: Path) -> tuple[str, ...]:
     """The cells of a sweep. The counts are of the journal's entries; its last status only adds running and speed."""
     journal = Journal(folder)
-    keys, points = _wanted(folder)
-    outcomes = {key: outcome for key, outcome in read_outcomes(folder / "points").items() if key in keys}
+    keys, info = journal.last_started(), journal.info()
+    points = len(keys) if info is None else info.points
+    outcomes = {key: outcome for key, outcome in journal.outcomes().items() if key in keys}
     counts = Counter(outcome.status for outcome in outcomes.values())
     holder, status = journal.holder(), journal.status()
     left = len(keys) - len(outcomes)
@@ -86,12 +85,3 @@ def _speed(status: Mapping[str, Any]) -> str:
         age = ""
     return str(status.get("speed", "-")).replace(", ", "\n") + left + age
 
-
-def _wanted(folder: Path) -> tuple[frozenset[str], int]:
-    """The keys of the points that the latest start asked for, and how many points the experiment has."""
-    try:
-        sweep = json.loads((folder / "sweep.json").read_bytes())
-        keys = frozenset(sweep["keys"])
-        return keys, int(sweep.get("points", len(keys)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return frozenset(), 0

@@ -1,4 +1,4 @@
-"""Results: where they are delivered to (sinks) and how they are read back."""
+"""Results of sweeps: reading them back (`load_sweep`) and delivering them (`make_sink`, `SinkWriter`)."""
 
 from sync.load import load_sweep
 from sync.results.outcome import Outcome, ResultSink, SweepInfo

@@ -15,31 +15,31 @@ from sync.results.sweep import RESULTS
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _EXAMPLES = """examples:
-  python -m sync list                                 which sweeps there are
-  python -m sync show quickstart                      one sweep's runs, in a table
-  python -m sync report quickstart                    its answer in words and figures, as one HTML file
+  python -m sync list                                 the sweeps that have results
+  python -m sync show quickstart                      the runs of one sweep, in a table
+  python -m sync answers quickstart                   the highest rates within the SLO, and the cheapest clusters
+  python -m sync report quickstart                    the same in words and figures, as one HTML file
   python -m sync compare 7f84ff 0190a3                why one run beats another
-  python -m sync answers quickstart                   what it answers: the highest rate within the SLO, the cheapest
-  python -m sync export quickstart --to mine          the same as CSV, or as Parquet or SplitwiseSim's files
-  python -m sync verify quickstart                    is all of it in MLflow, once?
-  python -m sync replay quickstart                    deliver to MLflow what did not arrive
+  python -m sync export quickstart --to mine          runs and requests as CSV, Parquet or SplitwiseSim's files
+  python -m sync verify quickstart                    whether MLflow has each point of the journal, once
+  python -m sync replay quickstart                    make MLflow equal to the journal
   python -m sync ui                                   MLflow's interface, on this machine only
 In Python: from sync import load_sweep; load_sweep("quickstart").runs
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status (1: it did not work out, 2: the user's to mend)."""
+    """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # `... | head` has seen enough
+    except BrokenPipeError:  # a reader such as `head` has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (SimError, OSError) as error:  # a server that does not answer, a disk that is full
+    except (SimError, OSError) as error:  # such as a server that does not answer, or a full disk
         if isinstance(error, OSError) and error.filename and error.strerror:
             error = SimError(f"{error.filename}: {error.strerror}")
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sync",
-        description="Results of sweeps: to look at, to take elsewhere, to deliver again.",
+        description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

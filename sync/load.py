@@ -1,4 +1,4 @@
-"""`load_sweep`: a sweep's results from wherever they are: its journal, the local sink's folder, or MLflow."""
+"""`load_sweep`: a sweep's results from wherever they are: its journal or MLflow."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
+from sync.results.journal import PLACES, Journal, sweeps_in
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
-from sync.results.sources import LOCAL_FACTS, PLACES, FolderSource, Source, journal, names_in
-from sync.results.sweep import RESULTS, Sweep
+from sync.results.sweep import RESULTS, Source, Sweep
 
 
 def _journal(results: Path, name: str) -> Source | None:
-    return journal(results, name) if name in names_in(results, "journal") else None
+    return Journal(results / name) if name in sweeps_in(results) else None
 
 
 def _local(results: Path, name: str) -> Source | None:
-    if name not in names_in(results, "local"):
-        return None
-    return FolderSource(results / name, *PLACES["local"], facts=("sweep.json", f"local/{LOCAL_FACTS}"))
+    return Journal(results / name, "local") if name in sweeps_in(results, "local") else None
 
 
 def _mlflow(results: Path, name: str) -> Source | None:
@@ -28,7 +26,8 @@ def _mlflow(results: Path, name: str) -> Source | None:
     return find_mlflow_source(results, name)
 
 
-# In the order in which they are asked where nobody says which: the nearest, and the most complete, first.
+# In the order in which they are asked where nobody says which: the nearest, and the most complete, first. `local` is
+# what a sink of former versions has left in the sweep's folder.
 SOURCES: Mapping[str, Callable[[Path, str], Source | None]] = {"journal": _journal, "local": _local, "mlflow": _mlflow}
 
 
@@ -40,9 +39,10 @@ def load_sweep(
     everything: bool = False,
     slo: Slo | Path | str | None = None,
 ) -> Sweep:
-    """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `local` or `mlflow` (the store
-    that MLFLOW_TRACKING_URI names); the first of them that has it, where none is given. `everything`: see `Sweep`.
-    `slo`: limits, or a file that has them, to judge runs by in place of the experiment's.
+    """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `mlflow` (the store that
+    MLFLOW_TRACKING_URI names) or `local` (files of the sink that former versions had); the first of them that has it,
+    where none is given. `everything`: see `Sweep`. `slo`: limits, or a file that has them, to judge runs by in place of
+    the experiment's.
 
     Raises SpecError when there is none, ConnectionError when a server does not answer.
     """
@@ -62,4 +62,4 @@ def load_sweep(
 
 def list_sweeps(results: Path = RESULTS) -> list[str]:
     """The names of the sweeps that have results in folders below `results`, sorted; others may be in MLflow alone."""
-    return sorted(set().union(*(names_in(results, place) for place in PLACES)))
+    return sorted(set().union(*(sweeps_in(results, place) for place in PLACES)))

@@ -1,5 +1,5 @@
-"""The subcommands of `python -m sync`: one module each, with `add_parser(subparsers)`, which names its `run`."""
+"""The subcommands of `python -m sync`: one module each, whose `add_parser(subparsers)` adds its options."""
 
-from sync.commands import answers, compare, export, listing, prune, replay, report, show, ui, verify
+from sync.commands import answers, compare, export, listing, replay, report, show, ui, verify
 
-COMMANDS = (listing, show, answers, report, compare, export, verify, replay, prune, ui)
+COMMANDS = (listing, show, answers, report, compare, export, verify, replay, ui)

@@ -1,24 +1,21 @@
-"""What the subcommands of `python -m sync` share."""
+"""Options that several subcommands of `python -m sync` have, and how they are read."""
 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
-from sim_core.errors import SimError, SpecError, choices
+from sim_core.errors import SpecError, choices
 from sync.load import SOURCES, list_sweeps, load_sweep
+from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
-from sync.results.sources import FolderSource, journal, names_in
 from sync.results.sweep import Sweep
 
 T = TypeVar("T")
@@ -26,13 +23,13 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str = ""
+    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], int], summary: str, epilog: str = ""
 ) -> argparse.ArgumentParser:
-    """The parser of a subcommand; `told` is its line of help, `epilog` has examples."""
+    """The parser of a subcommand; `summary` is its line of help, `epilog` has examples."""
     parser = subparsers.add_parser(
         name,
-        help=told,
-        description=f"{told[:1].upper()}{told[1:]}.",
+        help=summary,
+        description=f"{summary[:1].upper()}{summary[1:]}.",
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,21 +38,23 @@ def add_command(
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:
-    """The sweep's name."""
+    """Add the sweep's name."""
     parser.add_argument("name", metavar="SWEEP", help="the sweep's name; `python -m sync list` has them")
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Where to read from."""
+    """Add --source: where to read from."""
     parser.add_argument(
-        "--source", choices=tuple(SOURCES), help="read from there (default: the first of these that has the sweep)"
+        "--source", choices=tuple(SOURCES), help="where to read from (default: the first of these that has the sweep)"
     )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Which of the sweep's points, and where from: `read_sweep` does as they say."""
+    """Add --all and --source, which `read_sweep` follows."""
     parser.add_argument(
-        "--all", action="store_true", help="also the finished points that the experiment no longer has since it changed"
+        "--all",
+        action="store_true",
+        help="count also finished points that the experiment no longer has",
     )
     add_source(parser)
 
@@ -67,7 +66,7 @@ def read_sweep(arguments: argparse.Namespace) -> Sweep:
 
 
 def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
-    """What finished points of the sweep do not count, a line a reason; `also` is how to have them."""
+    """Which points of the sweep do not count, one line for each reason; `also` says how to have them counted."""
     lines = []
     if sweep.left_out:
         points = "1 finished point is" if sweep.left_out == 1 else f"{sweep.left_out:,} finished points are"
@@ -81,46 +80,46 @@ def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
 
 
 def missing_points(sweep: Sweep) -> int:
-    """How many points the experiment has that are not finished, as far as the source tells."""
+    """How many points of the experiment are not finished, as far as the source tells."""
     info = info_of(sweep)
     return 0 if info is None else max(0, info.points - len(sweep.outcomes))
 
 
 def add_slo(parser: argparse.ArgumentParser) -> None:
-    """What runs are judged by."""
+    """Add --slo: the limits that runs are judged by."""
     parser.add_argument("--slo", type=Path, metavar="FILE", help="limits in place of the experiment's, or the paper's")
 
 
 def slo_of(arguments: argparse.Namespace) -> Slo | None:
-    """The limits of `--slo`; None where it is not given: the experiment's count. Raises SpecError."""
+    """The limits of --slo; None without it: then the experiment's count. Raises SpecError."""
     return None if arguments.slo is None else read_slo(arguments.slo)
 
 
 def add_rate(parser: argparse.ArgumentParser) -> None:
-    """What the cheapest is to carry: `rate_of` reads it."""
-    parser.add_argument("--rate", metavar="R", help="what the cheapest clusters are to carry, in requests/s")
+    """Add --rate, which `rate_of` reads: the rate that the cheapest clusters have to carry."""
+    parser.add_argument("--rate", metavar="R", help="the rate that the cheapest clusters have to carry, in requests/s")
 
 
-def rate_of(told: str | None) -> float | None:
-    """`--rate`, None where it is not given. Raises SpecError for what is no rate."""
-    if told is None:
+def rate_of(text: str | None) -> float | None:
+    """The value of --rate, None without it. Raises SpecError for a text that is no rate."""
+    if text is None:
         return None
     try:
-        rate = float(told)
+        rate = float(text)
     except ValueError:
         rate = 0.0
     if not 0.0 < rate < float("inf"):
-        raise SpecError("must be a number above 0, in requests/s", key="--rate", value=told)
+        raise SpecError("must be a number above 0, in requests/s", key="--rate", value=text)
     return rate
 
 
 def info_of(sweep: Sweep) -> SweepInfo | None:
-    """What the sweep was; None where its source does not say."""
-    return sweep.source.info() if isinstance(sweep.source, FolderSource) else None
+    """The facts of the sweep; None where its source does not have them."""
+    return sweep.source.info()
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
-    """Which runs."""
+    """Add --where, which `conditions` reads."""
     parser.add_argument(
         "--where",
         nargs="+",
@@ -130,10 +129,10 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def conditions(told: Sequence[str]) -> dict[str, object]:
-    """`--where` as what `Sweep.where` takes; numbers also match where they are written otherwise (8, 8.0)."""
+def conditions(texts: Sequence[str]) -> dict[str, object]:
+    """The conditions of --where for `Sweep.where`; a number matches however it is written (8, 8.0)."""
     found: dict[str, object] = {}
-    for condition in told:
+    for condition in texts:
         name, equals, values = condition.partition("=")
         if not equals or not name or not values:
             raise SpecError("is not COLUMN=VALUE", key="--where", value=condition)
@@ -151,36 +150,16 @@ def _readings(text: str) -> list[object]:
     return readings + ([text == "true"] if text in ("true", "false") else [])
 
 
-def journal_of(results: Path, name: str) -> FolderSource:
+def journal_of(results: Path, name: str) -> Journal:
     """The journal of a sweep. Raises SpecError where there is none."""
-    if name not in names_in(results, "journal"):
+    if name not in sweeps_in(results):
         known = list_sweeps(results)
         hint = choices(name, known) if known else "; there is none yet"
         raise SpecError(f"no journal of that sweep in {results}{hint}", key="sweep", value=name)
-    return journal(results, name)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the journal in `folder`, so that no sweep writes meanwhile. Raises SimError while one does."""
-    try:
-        lock = (folder / "lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise SimError(f"{folder}: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            who = lock.read().strip() or "unknown"
-            raise SimError(f"{folder}: process {who} is writing here; wait for it, or end it") from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+    return Journal(results / name)
 
 
 def shown(items: Sequence[T], what: str) -> Iterable[T]:
-    """`items`, with a bar on a terminal while they are gone through."""
+    """The items, with a bar of progress while standard error is a terminal."""
     console = Console(stderr=True)
     return track(items, what, console=console, transient=True, disable=not console.is_terminal)

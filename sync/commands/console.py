@@ -1,4 +1,4 @@
-"""The terminal, as tables want it."""
+"""Standard output for tables."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from rich.console import Console
 
 
 def output_console() -> Console:
-    """Standard output; without a terminal as wide as needed, so that a program reads whole lines."""
+    """Standard output; wide enough for whole lines where it is no terminal."""
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)

@@ -28,7 +28,7 @@ from sync.results.outcome import Outcome
 from sync.results.sweep import Sweep, sound_table
 
 _EXAMPLES = """formats:
-  csv           runs.csv, a row a run, and requests/RUN.csv, a row a request
+  csv           runs.csv with a row for each run, and requests/RUN.csv with a row for each request
   parquet       the same as Parquet
   splitwisesim  runs.csv, and for each run summary.csv, detailed/0.csv and so on, as a single run writes them
 examples:
@@ -39,8 +39,8 @@ examples:
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
-    parser = add_command(subparsers, "export", _run, told, _EXAMPLES)
+    summary = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
+    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES)
     add_name(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
     parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         left = _write(sweep, outcomes, arguments.format, target)
     except OSError as error:
-        if error.errno is None or error.filename:  # a server that does not answer; an error that names its file
+        if error.errno is None or error.filename:  # ConnectionError; an error that names its file
             raise
         raise SimError(f"--to={str(target)!r}: cannot be written: {error.strerror}") from error
     print("\n".join([f"{len(outcomes)} runs{left} in {target}", *left_out(sweep)]))
@@ -66,9 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -> str:
-    """The export at `target`, whole or not at all; how many runs have no requests, in words."""
+    """Write the export to `target`, whole or not at all; returns in words how many runs have no requests."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Made aside and renamed: an export that was interrupted is not taken for a whole one.
+    # Made in a folder of its own and renamed: an interrupted export must not be taken for a whole one.
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
         folder = Path(aside) / "export"
         folder.mkdir()
@@ -90,7 +90,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
 
 
 def folder_name(outcome: Outcome) -> str:
-    """The run's name as that of one file or folder: unique by its key, and within its folder."""
+    """A name for one file or folder, made of the run's name and the beginning of its key."""
     return f"{re.sub(r'[^A-Za-z0-9._+=-]+', '-', outcome.name).strip('.-')[:100]}-{outcome.key[:8]}"
 
 

@@ -16,14 +16,14 @@ from sync.load import list_sweeps, load_sweep
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
 
-_LEGEND = """`not served` counts requests that were rejected or left unfinished, over all runs; `superseded` the points
-that newer code has run again; `left out` those that the experiment no longer has since it was changed."""
+_LEGEND = """`not served` counts the requests of all runs that were rejected or left unfinished; `superseded` the runs
+of points that newer code has run again; `left out` points that the changed experiment no longer has."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """No options of its own."""
-    told = "the sweeps that have results below --results, or in MLflow alone"
-    add_command(subparsers, "list", _run, told, _LEGEND)
+    summary = "list the sweeps that have results below --results, or in MLflow alone"
+    add_command(subparsers, "list", _run, summary, _LEGEND)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def _run(arguments: argparse.Namespace) -> int:
     known = {sweep.name for sweep in sweeps}
     try:
         in_mlflow = list(_in_mlflow_alone(arguments.results, known))
-    except OSError as error:  # a server that does not answer keeps nobody from what is here
+    except OSError as error:  # what is below --results is listed also where the server does not answer
         print(f"warning: {error}: sweeps that are there alone are not listed", file=sys.stderr)
         in_mlflow = []
     if not sweeps and not in_mlflow:
@@ -47,10 +47,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _in_mlflow_alone(results: Path, known: set[str]) -> Iterator[Sweep]:
-    for name in experiments_in_mlflow(results):
-        source = None if name in known else find_mlflow_source(results, name)
+    for experiment in experiments_in_mlflow(results):
+        source = None if experiment.name in known else find_mlflow_source(results, experiment.name)
         if source is not None:
-            yield Sweep(name, source)
+            yield Sweep(experiment.name, source)
 
 
 def _counts(sweep: Sweep) -> list[str]:

@@ -1,64 +1,146 @@
-"""`replay`: deliver to a sink what the journal has and the sink has not."""
+"""`replay`: make MLflow equal to the journal, and say what was done."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, held, journal_of, shown, slo_of
-from sync.commands.verify import tell
-from sync.results.outcome import SweepInfo
-from sync.results.sources import FolderSource
+from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, shown, slo_of
+from sync.results.journal import Journal, sweeps_in
+from sync.results.outcome import ResultSink
 from sync.results.sweep import Sweep
-from sync.tracking.sinks import SINKS, make_sink
-from sync.tracking.verify import compare, stored_runs
+from sync.tracking.differences import (
+    Differences,
+    fetched_files,
+    find_differences,
+    remove_files,
+    stored_runs,
+    superfluous_files,
+    superfluous_runs,
+)
+from sync.tracking.sinks import make_sink
+from sync.tracking.store import MlflowStore, StoredRun
+
+_MOST = 20  # points named one by one
+_EPILOG = """The journal is read: nothing is simulated again. The next start of the sweep delivers what is missing, too.
+
+Without --prune nothing of the journal is removed, and in MLflow only runs that are replaced at once: half written ones,
+failed ones whose point has succeeded since, and those that have a metric which their new limits lack. With --prune go
+  - runs in MLflow that newer runs of the same point superseded, that broke off, or that are there twice;
+  - runs in MLflow with other measurements than the journal, which are delivered anew;
+  - entries of the journal that newer runs superseded, tables without an entry, and files of writes that broke off;
+  - copies of files that were fetched from an MLflow server.
+`python -m sync verify SWEEP --prune` lists them. MLflow keeps deleted runs until `mlflow gc` frees their space.
+"""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """See `_run`."""
-    told = "deliver to MLflow what did not arrive, such as after an outage, and judge what is there by the SLO"
-    epilog = "The next start of the sweep does the same. It reads the journal: nothing is simulated again."
-    parser = add_command(subparsers, "replay", _run, told, epilog)
+    """See `_run`. `prune`, a command of former versions, only says what took its place."""
+    summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
+    parser = add_command(subparsers, "replay", _run, summary, _EPILOG)
+    add_options(parser, "also remove what is superfluous, see below; `verify --prune` lists it")
+    parser.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
+    former = subparsers.add_parser("prune")
+    former.add_argument("name", nargs="?", default="SWEEP")
+    former.add_argument("--yes", action="store_true")
+    former.set_defaults(run=_refuse_prune)
+
+
+def add_options(parser: argparse.ArgumentParser, prune: str) -> None:
+    """The options of `replay` and `verify`; `prune` says what they do with --prune."""
     add_name(parser)
     add_slo(parser)
-    keeping = [name for name in SINKS if name != "none"]
-    parser.add_argument("--sink", choices=keeping, default="mlflow", help="where to (default: %(default)s)")
+    parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
+    parser.add_argument("--prune", action="store_true", help=prune)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    journal = journal_of(arguments.results, arguments.name)
-    info = journal.info()
+    return make_equal(arguments, dry_run=False)
+
+
+def _refuse_prune(arguments: argparse.Namespace) -> int:
+    reason = "is a part of replay now: type `verify SWEEP --prune` for the list, `replay SWEEP --prune` to remove"
+    raise SpecError(reason, key="prune", value=arguments.name)
+
+
+def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
+    """Compare, and unless it is a `dry_run` deliver and remove; the exit status: 1 where differences are left."""
+    results, name = arguments.results, arguments.name
+    store, runs = stored_runs(results, name)
+    if arguments.prune and runs and name not in sweeps_in(results):  # nothing to compare with
+        _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
+        return 0
+    journal = journal_of(results, name)
+    sweep = Sweep(name, journal, everything=True, slo=slo_of(arguments))
+    before = find_differences(sweep, store, runs, results, tables=arguments.tables)
+    if dry_run:
+        _tell(before, sweep)
+        if arguments.prune:
+            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
+        return 0 if before.same else 1
+    sink, info = make_sink(arguments.sink, results), journal.info()
     if info is None:
-        raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=arguments.name)
-    slo = slo_of(arguments)
-    info = info if slo is None else replace(info, slo=slo)
-    with held(arguments.results / arguments.name):  # a sweep under way delivers by itself
-        sweep = Sweep(arguments.name, journal, everything=True, slo=slo)
-        torn = _deliver(sweep, journal, info, arguments)
-    for key in torn:
-        print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
-    if arguments.sink != "mlflow":
-        print(f"{len(sweep.outcomes) - len(torn)} of {len(sweep.outcomes)} points are in {arguments.sink}")
-        return 1 if torn else 0
-    _, runs = stored_runs(arguments.results, arguments.name)
-    found = compare(sweep, runs)
-    print(found)
-    tell(found, sweep)
-    return 0 if found.same else 1
+        raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=name)
+    with journal:  # a sweep under way delivers by itself
+        if arguments.prune:
+            store, runs = stored_runs(results, name)  # as they are while nobody writes
+            before = find_differences(sweep, store, runs, results, tables=arguments.tables)
+            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
+        sink.open(replace(info, slo=sweep.slo))
+        _deliver(sweep, journal, sink)
+    after = find_differences(sweep, *stored_runs(results, name), results, tables=arguments.tables)
+    mended = len(before.differing.keys() - after.reasons().keys())
+    print(f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
+    _tell(after, sweep)
+    return 0 if after.same else 1
 
 
-def _deliver(sweep: Sweep, journal: FolderSource, info: SweepInfo, arguments: argparse.Namespace) -> list[str]:
-    """Write every outcome (what is there already stays); the keys of those that cannot be read."""
-    torn = []
-    sink = make_sink(arguments.sink, arguments.results)
-    sink.open(info)
+def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
+    """Write every outcome to the sink, which leaves what it has; say which outcomes cannot be read."""
     for key in shown(list(sweep.outcomes), "delivering"):
         outcome = journal.whole(key)
         if outcome is None:
-            torn.append(key)
+            print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
         else:
             sink.write(outcome)
     sink.close()
-    return torn
+
+
+def _superfluous(
+    results: Path, sweep: Sweep, runs: Sequence[StoredRun], found: Differences
+) -> tuple[list[StoredRun], list[Path]]:
+    surplus = {run.run_id: run for run in [*superfluous_runs(runs), *found.measured_otherwise]}
+    return list(surplus.values()), [*superfluous_files(results / sweep.name, sweep), *fetched_files(results, runs)]
+
+
+def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Path], dry_run: bool) -> None:
+    """Remove runs and files, or in a dry run list them."""
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    counts = f"{len(files)} files ({size_mb:.1f} MB) and {len(surplus)} runs in MLflow"
+    if dry_run:
+        for path in files:
+            print(f"  {path}")
+        for run in surplus:
+            print(f"  MLflow run {run.run_id} {run.name}")
+        print(f"{counts} could go: `replay --prune` removes them")
+        return
+    for run in shown(surplus, "deleting runs"):
+        with store.plain_errors():
+            store.delete_run(run.run_id)
+    remove_files(files)
+    print(f"{counts} removed")
+
+
+def _tell(found: Differences, sweep: Sweep) -> None:
+    """Print the counts, and name the points that are not alike."""
+    print(found)
+    reasons = found.reasons()
+    for key, reason in list(reasons.items())[:_MOST]:
+        name = sweep.finished[key].name if key in sweep.finished else "not in the journal"
+        print(f"  {key[:10]} {name}: {reason}")
+    if len(reasons) > _MOST:
+        print(f"  and {len(reasons) - _MOST} more")

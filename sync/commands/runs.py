@@ -1,4 +1,4 @@
-"""Which run is meant: by its name or the beginning of its key, in one sweep or in any."""
+"""Finding the run that a text names: by its name or the beginning of its key, in one sweep or in any."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find_run(results: Path, text: str, source: str | None = None, near: Sweep | 
     if not found:
         searched += [load_sweep(sweep, results, source, everything=True) for sweep in sweeps]
     outcome = _one([outcome for _, outcome in found], text, searched)
-    return next(one for one in found if one[1].key == outcome.key)
+    return next((sweep, run) for sweep, run in found if run.key == outcome.key)
 
 
 def _anywhere(results: Path, text: str, sweeps: list[str], source: str | None, near: Sweep | None) -> list[Found]:
@@ -48,8 +48,8 @@ def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> 
 
 
 def _matching(sweep: Sweep, text: str) -> list[Outcome]:
-    """By name, else by what repetitions have in common (of which the one with the lowest seed is meant), else by the
-    beginning of the key."""
+    """The runs with this name; else the repetition with the lowest seed of those that have it in common; else those
+    whose key begins so."""
     outcomes = sweep.outcomes.values()
     named = [outcome for outcome in outcomes if outcome.name == text]
     if repeated := [outcome for outcome in outcomes if point_text(outcome.point_id) == text]:
@@ -68,8 +68,8 @@ def _one(matching: list[Outcome], text: str, searched: list[Sweep], key: str = "
     if len(keys) == 1:
         return matching[0]
     if keys:
-        told = ", ".join(f"{outcome.key[:10]} {outcome.name}" for outcome in matching[:3])
-        raise SpecError(f"{len(keys)} runs have it ({told}, ...): write more of the key", key=key, value=text)
+        keys_text = ", ".join(f"{outcome.key[:10]} {outcome.name}" for outcome in matching[:3])
+        raise SpecError(f"{len(keys)} runs have it ({keys_text}, ...): write more of the key", key=key, value=text)
     close = nearest(text, [outcome.name for sweep in searched for outcome in sweep.outcomes.values()])
     hint = f"; did you mean {close!r}?" if close else ""
     raise SpecError(f"no run has this name or key{hint} (`python -m sync show SWEEP` lists them)", key=key, value=text)

@@ -36,17 +36,17 @@ _EXAMPLES = """examples:
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
   python -m sync show quickstart --slo my_slo.yaml     judged by other limits (`answers --help`)
   python -m sync show quickstart --all          also points of the experiment as it was before it was changed
-  python -m sync show quickstart --each         a row a run, also where runs differ by their seed alone
+  python -m sync show quickstart --each         a row for each run, also where runs differ by seed alone
 """
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    told = "the runs of one sweep, with times in seconds and what is too slow; means over seeds where there are several"
-    parser = add_command(subparsers, "show", _run, told, _EXAMPLES)
+    summary = "show the runs of one sweep: times in seconds, what is too slow, and means over seeds"
+    parser = add_command(subparsers, "show", _run, summary, _EXAMPLES)
     add_name(parser)
     add_slo(parser)
-    parser.add_argument("--each", action="store_true", help="a row a run, also for runs that differ by seed alone")
+    parser.add_argument("--each", action="store_true", help="a row for each run, also where they differ by seed alone")
     add_reading(parser)
     add_where(parser)
 
@@ -73,21 +73,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _name(members: Sequence[Outcome]) -> str:
-    """The run's name; of repetitions what they have in common."""
+    """The run's name; for repetitions the part that they have in common."""
     return members[0].name if len(members) == 1 else point_text(members[0].point_id)
 
 
 def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:
-    told = together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
+    verdict_text = together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
     errors = [outcome.error for outcome in members if outcome.status == "failed"]
     if len(errors) == len(members):
         return [f"failed: {(errors[0] or '').partition(chr(10))[0]}"]
     measured = [outcome.summary for outcome in members if outcome.status != "failed"]
-    return [told, *(_spread([summary.get(name, math.nan) for summary in measured]) for name in _SHOWN)]
+    return [verdict_text, *(_spread([summary.get(name, math.nan) for summary in measured]) for name in _SHOWN)]
 
 
 def _spread(values: Sequence[float]) -> str:
-    """The mean, of several values also the lowest to the highest; `-` where one was not measured."""
+    """The mean, for several values also the lowest and highest; `-` where one was not measured."""
     if not all(map(math.isfinite, values)):
         return "-"
     middle = mean(values)

@@ -16,7 +16,7 @@ from sync.tracking.ui import PORT, local_address, ui_arguments, ui_lines
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    parser = add_command(subparsers, "ui", _run, "open MLflow's interface on the results (loopback only)")
+    parser = add_command(subparsers, "ui", _run, "serve MLflow's interface on the results, on loopback alone")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
     parser.add_argument("--print", action="store_true", help="print the command instead of running it")
 
@@ -27,21 +27,22 @@ def _run(arguments: argparse.Namespace) -> int:
         print("\n".join(ui_lines(uri)))
         return 0
     _refuse_unusable(arguments.port)
-    from sync.tracking.sink import experiment_pages
+    from sync.tracking.page import page
+    from sync.tracking.read import experiments_in_mlflow
     from sync.tracking.store import QUIET
 
     address = local_address(arguments.port)
     print(f"serving {mask_uri(uri)} on {address} in some seconds (Ctrl-C ends it)", flush=True)
-    for name, page in experiment_pages(uri).items():
-        print(f"  {name}: {address}{page}", flush=True)
-    # The address goes by the environment: a list of processes shows arguments, and with them a password.
+    for experiment in experiments_in_mlflow(arguments.results):
+        print(f"  {experiment.name}: {address}{page(experiment.experiment_id)}", flush=True)
+    # The store's address goes by the environment: a list of processes shows arguments, and with them a password.
     defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
     environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
     return subprocess.call(ui_arguments(arguments.port), env=environment)
 
 
 def _refuse_unusable(port: int) -> None:
-    """Raise SpecError for a port that nothing can be served on: MLflow's own words for it are many."""
+    """Raise SpecError for a port that nothing can be served on, of which MLflow tells in many lines."""
     if not 0 < port < 65536:
         raise SpecError("must be from 1 to 65535", key="--port", value=port)
     with socket.socket() as probe:

@@ -72,9 +72,9 @@ class Derived:
     def from_json(cls, text: str | bytes) -> Derived:
         """The inverse of `to_json`. Raises ValueError for anything else."""
         try:
-            told = json.loads(text)
-            series = {name: Series(tuple(steps), tuple(values)) for name, (steps, values) in told["series"].items()}
-            return cls(series, dict(told["trace"]), dict(told["unserved"]))
+            plain = json.loads(text)
+            series = {name: Series(tuple(steps), tuple(values)) for name, (steps, values) in plain["series"].items()}
+            return cls(series, dict(plain["trace"]), dict(plain["unserved"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not what a table of requests carries: {error}") from error
 
@@ -110,7 +110,7 @@ def curves_over_time(
     edges = _edges(result.span_s)
     c = {name: column - first_s if name in _TIMES else column for name, column in columns.items()}
     prompt_start, prompt_end, token_start, token_end = (_Moments.of(c[name], edges) for name in _PHASES)
-    lasted = np.where(token_start.there, c["token_end_s"] - c["token_start_s"], 1.0)
+    lasted = np.where(token_start.known, c["token_end_s"] - c["token_start_s"], 1.0)
     some = np.where(lasted > 0, lasted, 1.0)
     running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
     done_s = c["arrival_s"] + c["e2e_s"]
@@ -178,18 +178,18 @@ def _waiting(columns: Mapping[str, Floats], result: MeasuredRun) -> tuple[Floats
 class _Moments:
     """A column of times: where there are any, and at which of the edges each has first passed."""
 
-    there: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
     times_s: Floats  # 0 where there is none
     passed: npt.NDArray[np.intp]  # as many as there are edges, where none
 
     @classmethod
     def of(cls, column: Floats, edges: Floats) -> _Moments:
         """`edges` start at 0 and are equally far apart, but for the last one."""
-        there = np.isfinite(column)
-        times_s = np.where(there, column, 0.0)
+        known = np.isfinite(column)
+        times_s = np.where(known, column, 0.0)
         passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)
         passed[times_s > edges[-1]] = len(edges)
-        return cls(there, times_s, passed)
+        return cls(known, times_s, passed)
 
     def time_since(self, rows: npt.NDArray[np.bool_], weights: Floats | None, at: Floats) -> Floats:
         """The sum over some moments of weight times the time since then, at each edge."""
@@ -215,9 +215,9 @@ def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) 
 
 def _mean_number(starts: _Moments, ends: _Moments, edges: Floats, weights: Floats | None = None) -> Floats:
     """How many intervals (by weight) hold the time, as the mean over each step; those without a start are none."""
-    there = starts.there & ends.there
-    weight = weights if weights is None or there.all() else weights[there]
-    so_far = starts.time_since(there, weight, edges) - ends.time_since(there, weight, edges)
+    both = starts.known & ends.known
+    weight = weights if weights is None or both.all() else weights[both]
+    so_far = starts.time_since(both, weight, edges) - ends.time_since(both, weight, edges)
     return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
 
 

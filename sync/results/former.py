@@ -1,7 +1,7 @@
-"""Outcomes as they were kept before their design and workload were: the missing facts, from what there is of them.
+"""Outcomes that were kept before `design` and `workload` were fields: the missing facts, from their other fields.
 
-Such outcomes have no `design` and no `workload`. Their configuration, overrides and axes say what they were of; where
-the sweep is started again, its points' own facts take the place of these.
+Configuration, overrides and axes of such an outcome tell what it was of. Where the sweep is started again, the facts of
+its points replace these.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_ROLES = ("prompt_machines", "token_machines", "machines")
 
 
 def facts_of_former(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a former outcome lacks; nothing for one that has them."""
+    """The fields that a former outcome lacks; empty for one that has them."""
     if "design" in values and "workload" in values:
         return {}
     roles = _roles(values)
@@ -45,11 +45,11 @@ def _design(values: Mapping[str, Any], roles: Mapping[str, Mapping[str, int]]) -
 
 
 def _workload(values: Mapping[str, Any]) -> str:
-    """The experiment's word for it, else what the trace's name says beside its rate: `rr_WORKLOAD_RATE_LENGTH` is a
-    named workload, `RECIPE@RATE` a recipe."""
+    """The experiment's name for it, else the trace's name without the rate: `rr_WORKLOAD_RATE_LENGTH` is a named
+    workload, `RECIPE@RATE` a recipe."""
     trace, axes = str(values["trace"]), values["axes"]
-    if isinstance(said := axes.get("workload"), str):
-        return said
+    if isinstance(workload := axes.get("workload"), str):
+        return workload
     if values.get("rate") is None:
         return trace
     recipe, at, _ = trace.rpartition("@")
@@ -60,7 +60,7 @@ def _workload(values: Mapping[str, Any]) -> str:
 
 
 def _roles(values: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Machines by role, as the configuration says; none where machines have no roles or that is not known."""
+    """Machines by role, from the configuration; empty where machines have no roles or it is not known."""
     state = _start_state(values)
     split = state.get("split_type")
     machines: Mapping[str, int] = values["machines"]
@@ -82,7 +82,7 @@ def _texts(state: Mapping[str, Any], name: str) -> Sequence[str]:
 
 
 def _start_state(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the start state by dotted name: of the configuration where it was kept, else of the overrides."""
+    """The settings of the start state by dotted name, from the configuration where it was kept, else the overrides."""
     config = yaml.load(values.get("config_yaml") or "", _LOADER)
     if isinstance(config, dict) and isinstance(config.get("start_state"), dict):
         return _flat(config["start_state"])

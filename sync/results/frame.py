@@ -1,4 +1,4 @@
-"""Outcomes as one tidy table: a row a point, a column a parameter or a figure."""
+"""Outcomes as one table: a row for each point, a column for each parameter or figure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _PLAIN = (
 
 
 def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
-    """A row an outcome, in order of index: its own fields, the `verdict` by `slo`, `axis/...`, `machines/...` (also by
-    role: `machines/prompt/...`), then the summary's figures and `slo/...`, the verdict as numbers.
+    """A row for each outcome, in order of index: its own fields, the `verdict` by `slo`, `axis/...`, `machines/...`
+    (also by role: `machines/prompt/...`), then the summary's figures and `slo/...`, the verdict as numbers.
 
     Machines that a point does not have count 0; figures that it does not have are NaN.
     """
-    import pandas as pd  # here, so that whoever only hands outcomes over does not wait for it
+    import pandas as pd  # here: a sweep that only delivers outcomes need not wait for it
 
     ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
     judged = [verdict(outcome, slo) for outcome in ordered]
-    figures = [{**o.summary, **one.figures(), **provisioned(o)} for o, one in zip(ordered, judged, strict=True)]
-    frame = pd.DataFrame(map(_row, ordered, (one.text for one in judged), figures))
+    figures = [{**o.summary, **v.figures(), **provisioned(o)} for o, v in zip(ordered, judged, strict=True)]
+    frame = pd.DataFrame(map(_row, ordered, (judgement.text for judgement in judged), figures))
     if frame.empty:
         return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
     columns = [str(column) for column in frame]

@@ -1,4 +1,4 @@
-"""Goodput by another SLO than the one a run was measured with: counted anew, from the run's table of requests."""
+"""Goodput by another SLO than the one that a run was measured with, counted in the run's table of requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PREFIX = "goodput/"
 
 
 def must_be_counted(outcome: Outcome, slo: Slo) -> bool:
-    """Whether the outcome's goodput is by other limits of a single request than those of `slo`."""
+    """Whether the outcome's goodput was counted by other limits of a single request than those of `slo`."""
     return outcome.status == "completed" and outcome.goodput_limits != slo.of_each_request()
 
 
 def by_slo(outcome: Outcome, slo: Slo, table: bytes | Path | None = None) -> Outcome:
-    """The outcome with goodput by `slo`: as it was measured, where that was by the same limits of a single request,
-    else counted in `table` (the outcome's own, where none is given); without a table it has no goodput."""
+    """The outcome with goodput by `slo`: as measured where that was by the same limits of a single request, else
+    counted in `table` (default: the outcome's own). Without a table it has no goodput."""
     if not must_be_counted(outcome, slo):
         return outcome
     rest = {name: value for name, value in outcome.summary.items() if not name.startswith(PREFIX)}

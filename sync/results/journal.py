@@ -1,20 +1,21 @@
-"""What is finished, on disk, before anything else hears of it.
+"""The journal of a sweep: every finished point on disk, before anything else hears of it. This module alone reads and
+writes it.
 
-    FOLDER/sweep.json                   the sweep's own facts and the keys of its points
-    FOLDER/points/KEY.json              one outcome, everything but its per-request table
+    FOLDER/sweep.json                   the sweep's facts, the keys of its points and what the experiment says of each
+    FOLDER/points/KEY.json              an entry: one outcome without its table of requests
     FOLDER/points/KEY.parquet           that table
-    FOLDER/lock                         held by the one sweep that writes here
-    FOLDER/status.json                  how that sweep is doing, every few seconds
+    FOLDER/lock                         held by the process that writes here
+    FOLDER/status.json                  how the sweep under way is doing, renewed every few seconds
     FOLDER/earlier/TIME/                what --fresh has set aside: points and sweep.json as they were
+    FOLDER/local/outcomes, requests     the same entries and tables, left by versions that had a sink called `local`
 
-Files appear whole or not at all: written under a temporary name, synced to disk, renamed. The JSON file comes last
-and holds the SHA-256 of the table and of itself, so an entry counts only if both are there and as they were written.
+Files appear whole or not at all: they are written under another name, synced to disk and renamed. The entry comes last
+and holds the SHA-256 of the table and of the outcome, so an entry counts only if both are as they were written.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -23,21 +24,24 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from sim_core.errors import SimError
-from sync.results.outcome import Outcome, SweepInfo, checksum
-from sync.results.sources import FACTS
+from sim_core.errors import SimError, SpecError
+from sim_core.whole_file import replacing
+from sync.results.entry import FORMAT, NOT_SOUND, checked_table, current, entry_bytes, json_bytes, sound_outcome
+from sync.results.outcome import Outcome, SweepInfo
+from sync.results.slo import Slo
 
-FORMAT = 2
-_TEMPORARY = ".tmp"
+PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
+_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
 _ATTEMPTS, _PAUSE_S = 4, 0.1
 
 
 class JournalError(SimError):
-    """The journal cannot be used: another sweep is writing to it, or the disk does not take it."""
+    """The journal cannot be used: another process is writing to it, or the disk does not take it."""
 
 
 class JournalWarning(UserWarning):
@@ -47,15 +51,18 @@ class JournalWarning(UserWarning):
 class Journal:
     """The outcomes of the sweeps of one name. Reading needs no lock; writing needs the journal to be entered."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: str = "journal") -> None:
+        """`place` is a key of `PLACES`; what is in `local` is only read."""
         self.folder = folder
-        self._points = folder / "points"
+        self._entries, self._tables = (folder / name for name in PLACES[place])
         self._lock: IO[str] | None = None
 
+    # -- the lock ----------------------------------------------------------------------------------------------
+
     def __enter__(self) -> Self:
-        """Take the lock. Raises JournalError when another sweep has it, or when the folder cannot be written."""
+        """Take the lock. Raises JournalError when another process has it, or when the folder cannot be written."""
         try:
-            self._points.mkdir(parents=True, exist_ok=True)
+            self._entries.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("a+", encoding="utf-8")  # held until __exit__
         except OSError as error:
             raise JournalError(f"{self.folder}: {error.strerror or error}") from error
@@ -73,7 +80,8 @@ class Journal:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
-        self._remove_temporary_files()
+        for path in [*self.folder.glob("*.tmp"), *self._entries.glob("*.tmp")]:  # writes that broke off
+            path.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -82,6 +90,17 @@ class Journal:
         if self._lock is not None:
             self._lock.close()  # the system drops the lock with the file, also when the process is killed
             self._lock = None
+
+    def holder(self) -> str | None:
+        """The process that holds the lock at this moment; None: nobody does."""
+        with suppress(OSError), (self.folder / "lock").open("r", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return lock.read().strip() or "unknown"
+        return None
+
+    # -- the sweep ---------------------------------------------------------------------------------------------
 
     def has_sweep(self) -> bool:
         """Whether the facts of a sweep are kept."""
@@ -99,24 +118,65 @@ class Journal:
         the start that ran a point. `is_same` tells whether two texts are the same experiment. Raises JournalError."""
         earlier, known = self._earlier(info, keys, is_same)
         contents = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
-        self._write(self.folder / "sweep.json", _json_bytes({**contents, FACTS: {**known, **facts}}))
+        self._write(self.folder / "sweep.json", json_bytes({**contents, _FACTS: {**known, **facts}}))
+        self.__dict__.pop("_sweep", None)  # read anew
 
     def _earlier(
         self, info: SweepInfo, keys: Sequence[str], is_same: Callable[[str, str], bool]
-    ) -> tuple[list[str], dict[str, Any]]:
+    ) -> tuple[list[str], Mapping[str, Any]]:
         """The keys that earlier starts of the same experiment asked for beside `keys`, and what is known of them."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            before = json.loads((self.folder / "sweep.json").read_bytes())
-            if is_same(str(before["experiment_text"]), info.experiment_text):
-                asked_for = map(str, [*before["keys"], *before.get("earlier_keys", [])])
-                left = sorted(set(asked_for) - set(keys))
-                known = before.get(FACTS, {})
-                return left, {key: known[key] for key in left if key in known}
-        return [], {}
+        if not is_same(str(self._sweep.get("experiment_text")), info.experiment_text):
+            return [], {}
+        left = sorted(self.asked_for() - set(keys))
+        return left, {key: self._facts[key] for key in left if key in self._facts}
+
+    def info(self) -> SweepInfo | None:
+        """What the last start of the sweep was; None where the folder does not say."""
+        try:
+            return SweepInfo.from_json_dict(self._sweep)
+        except (SpecError, ValueError):
+            return None
+
+    def slo(self) -> Slo | None:
+        """The limits that the experiment sets; None where the folder does not say."""
+        info = self.info()
+        return None if info is None else info.slo
+
+    def last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start of the sweep asked for."""
+        return self._keys("keys")
+
+    def asked_for(self) -> frozenset[str]:
+        """The keys of the points that the last start asked for, and starts before it of the same experiment."""
+        return self._keys("keys") | self._keys("earlier_keys")
+
+    def _keys(self, name: str) -> frozenset[str]:
+        keys = self._sweep.get(name)
+        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+
+    @cached_property
+    def _sweep(self) -> Mapping[str, Any]:
+        """The contents of sweep.json; of that of the former sink where it is torn or not there."""
+        paths = (self.folder / "sweep.json", self.folder / "local" / "sweep.json")
+        return next((contents for path in paths if (contents := _contents(path))), {})
+
+    @property
+    def _facts(self) -> Mapping[str, Mapping[str, Any]]:
+        facts = self._sweep.get(_FACTS)
+        return facts if isinstance(facts, dict) else {}
+
+    def note_status(self, status: Mapping[str, Any]) -> None:
+        """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
+        with suppress(OSError), replacing(self.folder / "status.json", durable=False) as file:
+            file.write(json_bytes(status))
+
+    def status(self) -> dict[str, Any]:
+        """The latest status that was kept; empty where there is none."""
+        return _contents(self.folder / "status.json")
 
     def set_aside(self) -> None:
         """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""
-        if not any(self._points.iterdir()):
+        if not any(self._entries.iterdir()):
             return
         time_text = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
         place = self.folder / "earlier" / time_text
@@ -124,127 +184,103 @@ class Journal:
             place.mkdir(parents=True)
             with suppress(FileNotFoundError):
                 (self.folder / "sweep.json").rename(place / "sweep.json")
-            self._points.rename(place / "points")
-            self._points.mkdir()
+            self._entries.rename(place / "points")
+            self._entries.mkdir()
         except OSError as error:
             raise JournalError(f"{place}: {error.strerror or error}") from error
+        self.__dict__.pop("_sweep", None)
 
-    def note_status(self, status: Mapping[str, Any]) -> None:
-        """Leave word of how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
-        path = self.folder / "status.json"
-        temporary = path.with_name(path.name + _TEMPORARY)
-        with suppress(OSError):
-            temporary.write_bytes(_json_bytes(status))
-            temporary.replace(path)
-
-    def status(self) -> dict[str, Any]:
-        """The latest word; empty where there is none."""
-        try:
-            told = json.loads((self.folder / "status.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
-
-    def holder(self) -> str | None:
-        """The process that writes here at this moment; None: nobody does."""
-        try:
-            with (self.folder / "lock").open("r", encoding="utf-8") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return lock.read().strip() or "unknown"
-        except OSError:
-            pass
-        return None
+    # -- outcomes ----------------------------------------------------------------------------------------------
 
     def write(self, outcome: Outcome) -> None:
         """Keep an outcome; returns once it is safe. Raises JournalError, such as for a full disk."""
         if outcome.requests_parquet:
             # its name need not be safe before the entry's is: an entry without its table does not count
-            self._write(self._points / f"{outcome.key}.parquet", outcome.requests_parquet, last=False)
-        values = outcome.to_json_dict()
-        entry = {
-            "format": FORMAT,
-            "parquet_bytes": len(outcome.requests_parquet),
-            "parquet_sha256": hashlib.sha256(outcome.requests_parquet).hexdigest(),
-            "outcome_sha256": checksum(values),
-            "outcome": values,
-        }
-        self._write(self._points / f"{outcome.key}.json", _json_bytes(entry))
+            self._write(self._tables / f"{outcome.key}.parquet", outcome.requests_parquet, last=False)
+        entry = entry_bytes(outcome.to_json_dict(), outcome.requests_parquet)
+        self._write(self._entries / f"{outcome.key}.json", entry)
 
     def read(self, key: str, *, table: bool = True) -> Outcome | None:
-        """The outcome kept under a key, or None: never finished, or not sound any more (a JournalWarning says so).
+        """The outcome of a point that need not be run again, or None: it was never finished, its entry is not sound
+        any more or of a former format (a JournalWarning says so).
 
         Without `table` its table is checked as well, but not kept in memory.
         """
-        path = self._points / f"{key}.json"
+        path = self._entries / f"{key}.json"
+        if not path.exists():
+            return None
         try:
-            entry = json.loads(path.read_bytes())
-            outcome = self._checked(key, entry, table)
-        except FileNotFoundError as error:
-            if error.filename == str(path):
-                return None
-            _warn_ignored(path, "its table is missing")
+            entry = current(_json(path))
+            requests = checked_table(entry, self.requests_file(key), table)
+            return replace(sound_outcome(entry, key), requests_parquet=requests)
+        except NOT_SOUND as error:
+            warnings.warn(f"{path}: ignored, and its point run again: {error}", JournalWarning, stacklevel=2)
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _warn_ignored(path, str(error))
-            return None
-        return outcome
+
+    def figures(self, key: str) -> Outcome | None:
+        """As `read`, whatever became of the table, and without a warning."""
+        with suppress(*NOT_SOUND):
+            return sound_outcome(current(_json(self._entries / f"{key}.json")), key)
+        return None
+
+    def whole(self, key: str) -> Outcome | None:
+        """An outcome of any format with its table, as the experiment describes its point now; None where either is not
+        the one that was written."""
+        with suppress(*NOT_SOUND):
+            entry = _json(self._entries / f"{key}.json")
+            requests = checked_table(entry, self.requests_file(key))
+            outcome = replace(sound_outcome(entry, key), requests_parquet=requests)
+            return outcome.with_facts(self._facts.get(key, {}))
+        return None
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """The outcomes of all sound entries of any format, by key, without their tables, as the experiment describes
+        their points now. Raises OSError for a folder that may not be read: it is not an empty one."""
+        facts, found = self._facts, {}
+        for path in sorted(self._entries.iterdir()) if self._entries.exists() else ():
+            if path.suffix == ".json":
+                with suppress(*NOT_SOUND):
+                    found[path.stem] = sound_outcome(_json(path), path.stem).with_facts(facts.get(path.stem, {}))
+        return found
 
     def keys(self) -> frozenset[str]:
         """The keys of all entries, sound or not; none where there is no journal."""
         with suppress(OSError):
-            return frozenset(path.stem for path in self._points.iterdir() if path.suffix == ".json")
+            return frozenset(path.stem for path in self._entries.iterdir() if path.suffix == ".json")
         return frozenset()
 
-    def figures(self, key: str) -> Outcome | None:
-        """The outcome kept under a key, whatever became of its table; None: never finished, or not sound any more."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return self._figures(key, json.loads((self._points / f"{key}.json").read_bytes()))
-        return None
-
-    def _figures(self, key: str, entry: dict[str, Any]) -> Outcome:
-        if entry["format"] != FORMAT:
-            raise ValueError(f"format {entry['format']!r}, not {FORMAT}")
-        if checksum(entry["outcome"]) != entry["outcome_sha256"]:
-            raise ValueError("its figures are not the ones that were written")
-        outcome = Outcome.from_json_dict(entry["outcome"])
-        if outcome.key != key:
-            raise ValueError("it holds another point")
-        return outcome
-
-    def _checked(self, key: str, entry: dict[str, Any], with_table: bool) -> Outcome:
-        outcome = self._figures(key, entry)
-        if entry["parquet_bytes"]:
-            with (self._points / f"{key}.parquet").open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != entry["parquet_sha256"]:
-                    raise ValueError("its table is not the one that was written")
-                if with_table:
-                    file.seek(0)
-                    outcome = replace(outcome, requests_parquet=file.read())
-        return outcome
+    def requests_file(self, key: str) -> Path | None:
+        """The table of requests under a key; None where there is none."""
+        path = self._tables / f"{key}.parquet"
+        return path if path.exists() else None
 
     def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:
-        temporary = path.with_name(path.name + _TEMPORARY)
         try:
-            with temporary.open("wb") as file:
+            with replacing(path) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
             if last:
                 _sync_folder(path.parent)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
             reason = error.strerror or str(error)
             raise JournalError(
                 f"{path}: {reason}; what was finished before is safe, the same command goes on from there"
             ) from error
 
-    def _remove_temporary_files(self) -> None:
-        for path in [*self.folder.glob(f"*{_TEMPORARY}"), *self._points.glob(f"*{_TEMPORARY}")]:
-            path.unlink(missing_ok=True)
+
+def sweeps_in(results: Path, place: str = "journal") -> set[str]:
+    """The names of the sweeps that have entries in a place of `PLACES` below `results`, or a folder for them that may
+    not be read (who reads it hears why). Raises OSError where `results` itself may not be read."""
+    below = PLACES[place][0]
+    return {path.name for path in results.iterdir() if _has_entries(path / below)} if results.exists() else set()
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        return any(path.suffix == ".json" for path in folder.iterdir())
+    except PermissionError:
+        return True
+    except OSError:  # not there, or no folder
+        return False
 
 
 def _lock(file: IO[str]) -> None:
@@ -257,12 +293,16 @@ def _lock(file: IO[str]) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _warn_ignored(path: Path, reason: str) -> None:
-    warnings.warn(f"{path}: ignored, and its point run again: {reason}", JournalWarning, stacklevel=4)
+def _json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
 
 
-def _json_bytes(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _contents(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none."""
+    with suppress(OSError, ValueError):
+        contents = _json(path)
+        return contents if isinstance(contents, dict) else {}
+    return {}
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a sweep hands over: one `Outcome` a point, one `SweepInfo` a sweep, and the `ResultSink` that takes them."""
+"""What a sweep delivers, an `Outcome` for each point and one `SweepInfo`, and `ResultSink`, which takes them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ class Outcome:
 
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` (requests a second;
     None: the workload has no rate) and `seed` say what the point is, see `PointId`; `name` is only displayed.
-    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles), `cost` is in
-    dollars an hour, `power` in the machines' power weights, `watts` by nameplate (0: unknown), `started_at` is an
-    ISO 8601 time in UTC. `summary` holds what was measured; whether that is within an SLO is `sync.results.verdict` judges.
-    Its figures of goodput count requests that meet `goodput_limits` (by column of the requests). A failed point has an
-    `error` and an empty `summary`; one stopped as unstable (`sim_core.early_stop`) has counts and the time of that, but
-    no figures of requests.
+    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles). `cost` is in dollars an hour,
+    `power` in the machines' power weights, `watts` by nameplate (0: unknown). `started_at` is an ISO 8601 time in UTC.
+    `summary` holds what was measured (`sync.results.verdict` judges it); its figures of goodput count requests within
+    `goodput_limits` (by column of the requests). A failed point has an `error` and an empty `summary`; one stopped as
+    unstable (`sim_core.early_stop`) has counts and the time of the stop, but no figures of requests.
     """
 
     name: str
@@ -75,11 +74,11 @@ class Outcome:
 
     @property
     def point_id(self) -> PointId:
-        """What the point is, whatever it is called."""
+        """What the point is, whatever its name."""
         return PointId(self.design, self.workload, self.rate, self.seed)
 
     def with_facts(self, facts: Mapping[str, Any]) -> Outcome:
-        """The outcome with what the experiment now says of its point; unknown facts are left out."""
+        """The outcome with the facts that the experiment has of its point now; unknown ones are ignored."""
         return replace(self, **{name: facts[name] for name in FACTS_OF_A_POINT if name in facts})
 
     @property
@@ -99,10 +98,10 @@ class Outcome:
 
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
-        """The inverse of `to_json_dict`; the Parquet bytes come beside it. Outcomes of before `design` and `workload`
-        were kept are read as well (`sync.results.former`).
+        """The inverse of `to_json_dict`, with the Parquet bytes. Outcomes that were kept before `design` and `workload`
+        were fields are read as well (`sync.results.former`).
 
-        Raises ValueError where a field is missing, unknown or not what it should be.
+        Raises ValueError where a field is missing, unknown or invalid.
         """
         plain = dict(values)
         try:
@@ -115,16 +114,16 @@ class Outcome:
 
 
 def checksum(outcome: Mapping[str, Any]) -> str:
-    """The SHA-256 of an outcome's JSON values, whatever their layout: who edits a figure by hand does not match it."""
+    """The SHA-256 of an outcome's JSON values, whatever their layout. It shows a figure that was edited by hand."""
     text = json.dumps(outcome, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class SweepInfo:
-    """The sweep that outcomes belong to. `name` is the experiment's, `points` counts all of its points,
-    `sweep_id` is one for every start of the same expanded experiment, `command` is the line that started it, `slo` the
-    limits that the experiment sets."""
+    """The sweep that outcomes belong to. `name` is the experiment's, `points` the number of its points (0: single
+    runs). `sweep_id` is the same for every start of the same expanded experiment, `command` is the line that started
+    it, `slo` are the limits that the experiment sets."""
 
     name: str
     description: str
@@ -145,8 +144,8 @@ class SweepInfo:
 
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any]) -> SweepInfo:
-        """The inverse of `to_json_dict`; unknown entries are left out, and where no SLO was kept it is the one that
-        the experiment's text says. Raises ValueError for what is no sweep."""
+        """The inverse of `to_json_dict`; unknown entries are ignored, and an SLO that was not kept is taken from the
+        experiment's text. Raises ValueError for values that are no sweep's."""
         try:
             known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
             text, source = str(values["experiment_text"]), f"{values['name']}'s experiment"
@@ -157,17 +156,17 @@ class SweepInfo:
 
 
 class ResultSink(Protocol):
-    """Takes results to where people look at them. Used by one thread at a time."""
+    """Delivers results to where people look at them. Used by one thread at a time."""
 
     def open(self, sweep: SweepInfo) -> None:
-        """Get ready for `sweep`; called before the first `write`, and again after a failure."""
+        """Prepare for `sweep`. Called before the first `write`, and again after a failure."""
 
     def write(self, outcome: Outcome) -> None:
-        """Deliver one outcome, all of it or an exception. Writing a key twice equals writing it once;
-        one that is not failed takes the place of a failed one."""
+        """Deliver one outcome whole, or raise. Writing a key twice equals writing it once; an outcome that did not fail
+        replaces a failed one."""
 
     def page(self) -> str | None:
-        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: nowhere."""
+        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: not there."""
 
     def close(self) -> None:
-        """Let go of files and connections; what was written stays."""
+        """Close files and connections; what was written stays."""

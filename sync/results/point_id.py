@@ -1,4 +1,4 @@
-"""What a point is: facts, written once when the experiment is expanded, and carried to whoever reads results."""
+"""What a point is: facts that are written once, when the experiment is expanded, and kept with its results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RATE_DIGITS = 12  # significant ones: 0.1 * 3 is the rate 0.3
 
 @dataclass(frozen=True, slots=True)
 class PointId:
-    """`design`: the cluster and how it is run. `workload`: what is served, whatever the rate. `rate`: requests a second
+    """`design`: the cluster and its settings. `workload`: what is served, without the rate. `rate`: requests a second
     (None: the workload has no rate). `seed`: runs that differ by it alone are repetitions of one another."""
 
     design: str
@@ -32,12 +32,12 @@ def rate_of_number(value: float) -> float:
 
 
 def rate_text(rate: float) -> str:
-    """A rate as it is written everywhere: `24`, `0.3`."""
+    """A rate as text: `24`, `0.3`."""
     return f"{rate:.{RATE_DIGITS}g}"
 
 
 def point_text(point_id: PointId) -> str:
-    """`splitwise-ha 30P+21T conv 70 rps`: what repetitions with other seeds have in common."""
+    """The point without its seed: `splitwise-ha 30P+21T conv 70 rps`."""
     rate = "" if point_id.rate is None else f" {rate_text(point_id.rate)} rps"
     return f"{point_id.design} {point_id.workload}{rate}"
 

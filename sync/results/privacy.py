@@ -1,4 +1,4 @@
-"""Nothing secret leaves: passwords, tokens and home paths are taken out of every text that is delivered or shown."""
+"""Removes passwords, tokens and the path of the home folder from every text that is delivered or shown."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 MASK = "***"
-# The password is taken up to the last @ of the word: an unescaped @ within it must not save its tail.
+# A password reaches to the last @ of the word, since it may itself hold an unescaped @.
 _PASSWORD = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@'\"]*):(?P<secret>[^\s'\"]*)@")
 _TOKEN_AS_USER = re.compile(r"(?P<start>https?://)(?P<secret>[^\s:/@'\"]+)@", re.IGNORECASE)
 _IN_QUERY = re.compile(r"(?P<start>[?&;][\w-]*(?:password|passwd|token|secret|signature)[\w-]*=)[^&\s'\"#;]+", re.I)
 _SECRET_VARIABLE = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|CREDENTIALS?)(_|$)", re.IGNORECASE)
-_SHORTEST_SECRET = 6  # a shorter value of a secret variable ("true", "1") is also an ordinary word
+_SHORTEST_SECRET = 6  # shorter values of such variables ("true", "1") are ordinary words, too
 
 
 def mask_uri(text: str) -> str:
@@ -24,12 +24,12 @@ def mask_uri(text: str) -> str:
 
 
 def has_password(uri: str) -> bool:
-    """Whether `uri` holds something that `mask_uri` would mask."""
+    """Whether `mask_uri` would change `uri`."""
     return mask_uri(uri) != uri
 
 
 class Scrubber:
-    """Takes one environment's secrets and home folder out of texts; made once, called often."""
+    """Removes one environment's secrets and home folder from texts; made once, called often."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         found = {value for name, value in environ.items() if _SECRET_VARIABLE.search(name)}

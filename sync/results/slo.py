@@ -1,4 +1,4 @@
-"""Service level objectives, and the one function that says whether a run's figures meet one.
+"""Service level objectives, and `judge`, the function that says whether a run's figures meet one.
 
 The paper's limits are slowdowns against the same request alone on a DGX-A100 (`sim_core.reference`). Source: Patel et
 al., Splitwise, ISCA 2024, table of SLOs; alone means its prompt time and token time at its own prompt size, and an
@@ -61,7 +61,7 @@ class Slo:
     seconds: Limits = field(default_factory=dict)
 
     def limits(self) -> Iterator[Limit]:
-        """Every limit, slowdowns first, in the order in which they were written."""
+        """All limits, slowdowns first, in the order in which they were written."""
         for unit in UNITS:
             by_metric: Limits = getattr(self, unit)
             for metric, by_percentile in by_metric.items():
@@ -69,7 +69,7 @@ class Slo:
                     yield Limit(metric, percentile, unit, largest)
 
     def tightest(self, summary: Mapping[str, float]) -> float | None:
-        """The largest share of a limit that a run's figures take; None where a figure was not measured."""
+        """The largest ratio of a run's figure to its limit; None where a figure was not measured."""
         shares = [
             summary.get(limit.figure, nan) / limit.largest
             for limit in self.limits()
@@ -78,8 +78,8 @@ class Slo:
         return max(shares) if shares and all(map(isfinite, shares)) else None
 
     def of_each_request(self) -> dict[str, float]:
-        """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`): of each metric the
-        limit of its highest percentile."""
+        """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`): those of each metric's
+        highest percentile."""
         found: dict[str, float] = {}
         for limit in sorted(self.limits(), key=lambda limit: limit.percentile):
             found[f"{limit.metric}_{UNITS[limit.unit][0]}"] = limit.largest
@@ -109,10 +109,10 @@ PAPER = Slo(slowdown=SLO_LIMITS)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What an SLO says of a run that was completed: which limits its figures exceed, which cannot be judged since the
-    figure was not measured, and how many requests were not served. `met` has a truth value for each limit by its name.
-    `without_tbt`: the SLO limits the time between tokens, and no output has two tokens. Of the unfinished requests
-    `stuck` stand still for ever, and `not_arrived` were still to come when the run was cut, at `cut_at_s`.
+    """How an SLO judges a completed run. `exceeded`: limits that its figures exceed; `not_measured`: limits whose
+    figures were not measured; `met`: by the name of each limit, whether it holds. `without_tbt`: the SLO limits the
+    time between tokens, and no output has two tokens. Of the unfinished requests `stuck` stand still for ever, and
+    `not_arrived` had not arrived when the run was cut, at `cut_at_s`.
     """
 
     completed: int
@@ -156,8 +156,8 @@ class Judgement:
 
 
 def judge(summary: Mapping[str, float], slo: Slo = PAPER) -> Judgement:
-    """What `slo` says of the figures of a run. A metric that no request has (the time between tokens, where every
-    output is one token) is not limited: there is nothing to judge."""
+    """How `slo` judges the figures of a run. Where every output is one token no request has a time between tokens, and
+    its limits count as met."""
     exceeded: list[Limit] = []
     not_measured: list[Limit] = []
     met: dict[str, bool] = {}
@@ -182,7 +182,7 @@ def judge(summary: Mapping[str, float], slo: Slo = PAPER) -> Judgement:
 
 
 def _nothing_to_judge(summary: Mapping[str, float], limit: Limit) -> bool:
-    """Whether requests were completed, and none of them has the limited metric at all."""
+    """Whether the limit is on the time between tokens, and no completed request has any."""
     return summary.get("run/completed", 0.0) > 0 and f"{limit.metric}/mean_s" not in summary and limit.metric == "tbt"
 
 

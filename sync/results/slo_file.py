@@ -6,8 +6,8 @@
 
 An experiment has these lines under `slo`, or the name of a file that has them (below its own folder, or configs/).
 
-A run is within the SLO when every request was served and every percentile given is at most its limit. A single request
-is good when each of its phases meets the limit of the highest percentile that is given for it (the paper's SLO: TTFT 6,
+A run is within the SLO when every request was served and every limited percentile is at most its limit. A single
+request is good when each of its times meets the limit of the highest percentile that has one (the paper's SLO: TTFT 6,
 TBT 5, E2E 5 times as long as alone).
 """
 
@@ -26,7 +26,7 @@ from sync.results.slo import PAPER, UNITS, Limits, Slo
 
 
 def read_slo(path: Path) -> Slo:
-    """The SLO that a file says. Raises SpecError, in one line: not there, not YAML, an unknown key, a bad limit."""
+    """The SLO in a file. Raises SpecError for a file that is missing or not YAML, an unknown key, and a bad limit."""
     source = str(path)
     try:
         return parse_slo(yaml.load(path.read_text(encoding="utf-8"), _StrictLoader), source)
@@ -35,23 +35,23 @@ def read_slo(path: Path) -> Slo:
         place = f"{source}, line {mark.line + 1}" if mark else source
         raise SpecError(f"not YAML: {getattr(error, 'problem', None) or 'cannot be read'}", source=place) from error
     except FileNotFoundError as error:
-        there = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        raise SpecError(f"no such file of limits{choices(path.name, there)}", source=source) from error
+        names = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise SpecError(f"no such file of limits{choices(path.name, names)}", source=source) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
 
 
 def slo_of_text(text: str, source: str) -> Slo:
-    """What the text of an experiment file says. Raises SpecError."""
+    """The SLO in the text of an experiment file. Raises SpecError."""
     try:
-        told = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError:
-        return PAPER  # nothing that a sweep could have been started with
-    return slo_of_experiment(told if isinstance(told, dict) else {}, source)
+        return PAPER  # no sweep could have been started with this text
+    return slo_of_experiment(content if isinstance(content, dict) else {}, source)
 
 
 def slo_of_experiment(content: Mapping[str, Any], source: str, folders: Sequence[Path] = ()) -> Slo:
-    """What an experiment's `slo` says, the paper's where it has none; a text names a file of limits below one of
+    """The SLO of an experiment, the paper's where it sets none. A text as its `slo` names a file of limits below one of
     `folders`. Raises SpecError."""
     own = content.get("slo")
     if isinstance(own, str):
@@ -71,30 +71,30 @@ def _file_of_limits(name: str, source: str, folders: Sequence[Path]) -> Path:
     if (found := next((path for path in inside if path.is_file()), None)) is not None:
         return found
     if len(inside) < len(folders):
-        told = " and ".join(map(str, folders))
-        raise SpecError(f"leads out of {told}, where files of limits are", key="slo", value=name, source=source)
-    there = [str(path.relative_to(folder)) for folder in folders for path in sorted(folder.glob("slo/*.y*ml"))]
-    told = choices(name, there) if there else f"; looked in {', '.join(map(str, folders))}"
-    raise SpecError(f"no such file of limits{told}", key="slo", value=name, source=source)
+        places = " and ".join(map(str, folders))
+        raise SpecError(f"leads out of {places}, where files of limits are", key="slo", value=name, source=source)
+    names = [str(path.relative_to(folder)) for folder in folders for path in sorted(folder.glob("slo/*.y*ml"))]
+    hint = choices(name, names) if names else f"; looked in {', '.join(map(str, folders))}"
+    raise SpecError(f"no such file of limits{hint}", key="slo", value=name, source=source)
 
 
 def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
-    """The SLO that plain values say; `source` and `key` name the place in errors. Raises SpecError."""
+    """The SLO in plain values; `source` and `key` name their place in errors. Raises SpecError."""
     limits: dict[str, Limits] = {}
-    for unit, phases in _entries(raw, tuple(UNITS), source, key).items():
-        of = _entries(phases, METRICS, source, _join(key, unit))
+    for unit, metrics in _entries(raw, tuple(UNITS), source, key).items():
+        by_metric = _entries(metrics, METRICS, source, _join(key, unit))
         limits[unit] = {
-            phase: {
-                name: _limit(value, source, _join(key, unit, phase, name))
-                for name, value in _entries(given, UNITS[unit][1], source, _join(key, unit, phase)).items()
+            metric: {
+                name: _limit(value, source, _join(key, unit, metric, name))
+                for name, value in _entries(limits_of, UNITS[unit][1], source, _join(key, unit, metric)).items()
             }
-            for phase, given in of.items()
+            for metric, limits_of in by_metric.items()
         }
     return Slo(**{unit: _ordered(unit, limits[unit]) for unit in limits})
 
 
 def _ordered(unit: str, limits: Limits) -> Limits:
-    """The limits in one order, however they were written: equal limits are the same text everywhere."""
+    """The limits in one order, however they were written, so that equal limits give equal texts."""
     return {
         metric: {name: limits[metric][name] for name in UNITS[unit][1] if name in limits[metric]}
         for metric in METRICS
@@ -123,7 +123,7 @@ def _join(*parts: str) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML's own reader would take the last."""
+    """Refuses a key that is there twice; YAML's own reader would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

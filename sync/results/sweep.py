@@ -1,8 +1,8 @@
-"""Reading a sweep back: `load_sweep("quickstart").runs` is a table, `.requests(key)` the requests of one run.
+"""The results of a sweep: `load_sweep("quickstart").runs` is a table, `.requests(key)` has the requests of one run.
 
-It holds the finished points of the experiment as it is now, whichever start ran them. A point that was run again by
-newer code is there once: as it was last started; `.superseded` counts what is left out for that, and `.left_out` the
-points that the experiment no longer has (`load_sweep(..., everything=True)` counts them in).
+What counts are the finished points of the experiment as it is now, whichever start ran them. Of a point that newer code
+ran again only the newest run counts (`.superseded` is the number of others), and points that the experiment no longer
+has do not count (`.left_out` is their number; `load_sweep(..., everything=True)` counts them).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sim_core.errors import SpecError, choices
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
-from sync.results.outcome import Outcome
+from sync.results.outcome import Outcome, SweepInfo
 from sync.results.privacy import one_line
 from sync.results.slo import PAPER, Slo
-from sync.results.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,25 +35,47 @@ _OF_A_RUN = {
 }
 
 
+class Source(Protocol):
+    """Reads one sweep's results: from its journal (`sync.results.journal`) or from MLflow (`sync.tracking.read`)."""
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """All that is finished, by key, without the tables of requests; what is torn is left out."""
+
+    def requests_file(self, key: str) -> Path | None:
+        """The Parquet file of a run's requests, fetched if it is elsewhere; None where there is none."""
+
+    def last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start of the sweep asked for, as far as that is known."""
+
+    def asked_for(self) -> frozenset[str]:
+        """The keys of the points that starts of the experiment, as it is now, asked for; empty: that is not known."""
+
+    def info(self) -> SweepInfo | None:
+        """What the last start of the sweep was; None where the source does not tell."""
+
+    def slo(self) -> Slo | None:
+        """The limits that the experiment sets; None where the source does not tell."""
+
+
 class Sweep:
     """The results of one sweep, read from their source when they are asked for."""
 
     def __init__(self, name: str, source: Source, *, everything: bool = False, slo: Slo | None = None) -> None:
-        """`everything`: also the points that the experiment had before it was changed. `slo`: what runs are judged by,
-        in place of the experiment's own limits."""
+        """`everything`: count also the points that the experiment had before it was changed. `slo`: limits to judge by
+        in place of the experiment's."""
         self.name, self.source, self._everything, self._slo = name, source, everything, slo
 
     @cached_property
     def slo(self) -> Slo:
-        """What runs are judged by: the limits that were asked for, else the experiment's, else the paper's."""
+        """The limits that runs are judged by: those given, else the experiment's, else the paper's."""
         return self._slo or self.source.slo() or PAPER
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """By key, without the tables of requests: the finished points of the experiment as it is now (where the source
-        does not tell, or with `everything`, all), of several of one name the newest.
+        """The outcomes that count, by key, without their tables of requests: of each finished point that the experiment
+        has now (all where the source does not tell, or with `everything`) the newest.
 
-        What is torn is left out: the next start does it again.
+        Entries that are not sound are left out; the next start runs their points again.
         """
         asked_for = frozenset() if self._everything else self.source.asked_for()
         return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
@@ -72,32 +93,32 @@ class Sweep:
 
     @property
     def superseded(self) -> int:
-        """How many finished points are left out, since there is a newer run of the same point."""
+        """How many finished runs do not count, since there is a newer run of the same point."""
         return len(self.finished) - len(self._newest)
 
     @property
     def left_out(self) -> int:
-        """How many finished points are left out, since the experiment no longer has them."""
+        """How many finished points do not count, since the experiment no longer has them."""
         return len(self._newest) - len(self.outcomes)
 
     @cached_property
     def finished(self) -> dict[str, Outcome]:
-        """By key: also what is superseded."""
+        """All finished runs by key, also those that do not count."""
         return self.source.outcomes()
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """A row a point: parameters, machines, cost, every figure of its summary, and the verdict (`runs_frame`)."""
+        """A row for each point: parameters, machines, cost, all figures of its summary, the verdict (`runs_frame`)."""
         return runs_frame(map(self.with_goodput, self.outcomes.values()), self.slo)
 
     def with_goodput(self, outcome: Outcome) -> Outcome:
-        """An outcome of the sweep with goodput by the sweep's `slo`, which is counted anew where it must be."""
+        """An outcome of the sweep with goodput by the sweep's `slo`, counted anew where it was by other limits."""
         if not must_be_counted(outcome, self.slo):
             return outcome
         return by_slo(outcome, self.slo, self.source.requests_file(outcome.key))
 
     def requests(self, key: str) -> pd.DataFrame:
-        """A row a request of the run whose key starts with `key`.
+        """A row for each request of the run whose key starts with `key`.
 
         Raises SpecError when no run or several do, or when the run left no table.
         """
@@ -118,8 +139,8 @@ class Sweep:
         matching = [known for known in self.outcomes if known.startswith(key)]
         if len(matching) != 1:
             reason = f"several runs have it{_some(matching)}" if matching else f"no run has it{_some(self.outcomes)}"
-            told = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
-            raise SpecError(told, key="key", value=key)
+            advice = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
+            raise SpecError(advice, key="key", value=key)
         return self.outcomes[matching[0]]
 
     def requests_where(self, **conditions: object) -> ds.Dataset:
@@ -134,7 +155,7 @@ class Sweep:
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""
-        # Goodput by other limits is counted in the tables of requests: not for conditions that do not ask for it.
+        # Counting goodput by other limits reads all tables of requests, so only conditions on goodput have it done.
         on_goodput = any(PREFIX in name or "/good_" in name for name in conditions)
         runs = self.runs if on_goodput else runs_frame(self.outcomes.values(), self.slo)
         for name, wanted in conditions.items():
@@ -145,13 +166,13 @@ class Sweep:
         if runs.empty:
             if not conditions:
                 raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
-            told = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
-            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=told)
+            text = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
+            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=text)
         return [self.outcomes[key] for key in runs["key"]]
 
 
 def _some(keys: Collection[str]) -> str:
-    """A few of the keys, each as short as people type them."""
+    """A few of the keys, shortened as people type them."""
     if not keys:
         return ""
     more = f" and {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
@@ -181,33 +202,33 @@ def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
         schema=pa.unify_schemas(schemas),
         format=ds.ParquetFileFormat(),
         filesystem=fs.LocalFileSystem(),
-        partitions=[_says(outcome) for outcome, _ in found],
+        partitions=[_columns_of(outcome) for outcome, _ in found],
     )
 
 
 @contextmanager
 def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
-    """Raise SpecError, naming run and file, where reading a run's table shows that it is not what was written."""
+    """Raise SpecError, which names run and file, where a run's table cannot be read as Parquet."""
     try:
         yield
     except (ValueError, OSError) as error:  # Arrow's own errors are ValueErrors
-        if isinstance(error, OSError) and error.errno is not None:  # the system's: a full disk is no torn table
+        if isinstance(error, OSError) and error.errno is not None:  # of the system, such as a full disk
             raise
         reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"
         raise SpecError(reason, key="run", value=outcome.name) from error
 
 
-def _says(outcome: Outcome) -> ds.Expression:
-    """What is true of all rows of a run's table."""
+def _columns_of(outcome: Outcome) -> ds.Expression:
+    """The run's columns, as a condition that holds for all rows of its table."""
     import pyarrow.dataset as ds
 
-    said = ds.scalar(True)
+    conditions = ds.scalar(True)
     for name in _OF_A_RUN:
         value = getattr(outcome, name)
-        said = said & (ds.field(name).is_null() if value is None else ds.field(name) == value)
-    return said
+        conditions = conditions & (ds.field(name).is_null() if value is None else ds.field(name) == value)
+    return conditions
 
 
 def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
-    """Greater for the newer: what the last start asked for is up to date, whenever it was run."""
+    """Sorts runs by age: those that the last start asked for are the newest, whenever they ran."""
     return outcome.key in last, outcome.started_at, outcome.key

@@ -1,4 +1,4 @@
-"""The verdict on one run: whether it is within an SLO. `verdict` is the only function that judges an outcome."""
+"""Whether a run is within an SLO: `verdict` is the only function that judges an outcome."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an SLO says of an outcome: `text` is `within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`,
-    `3 rejected`, `unstable: ...` or `failed`. `judgement`: limit by limit; None for a run that was not completed."""
+    """How an SLO judges an outcome. `text`: `within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`, `3 rejected`,
+    `unstable: ...` or `failed`. `judgement`: limit by limit; None for a run that was not completed."""
 
     within: bool
     text: str
@@ -22,7 +22,7 @@ class Verdict:
 
     @property
     def limits_met(self) -> int:
-        """How many limits hold."""
+        """The number of limits that hold."""
         return 0 if self.judgement is None else sum(self.judgement.met.values())
 
     def figures(self) -> dict[str, float]:
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verdict(outcome: Outcome, slo: Slo) -> Verdict:
-    """What `slo` says of `outcome`."""
+    """How `slo` judges `outcome`."""
     if outcome.status == "failed":
         return Verdict(False, FAILED)
     if outcome.status == "stopped":

@@ -16,20 +16,20 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def tracking_uri(results: Path, environ: Mapping[str, str] | None = None) -> str:
-    """The store's address: the environment's, else `results`/mlflow.db, absolute.
+    """The store's address: that of the environment, else the SQLite file `results`/mlflow.db, absolute.
 
-    Raises SpecError for an address that no MLflow store answers to.
+    Raises SpecError for an address that cannot be an MLflow store's.
     """
-    given = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
-    if not given:
+    uri = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
+    if not uri:
         return sqlite_uri(results / "mlflow.db")
-    scheme = given.partition(":")[0].partition("+")[0] if "://" in given else ""
+    scheme = uri.partition(":")[0].partition("+")[0] if "://" in uri else ""
     if scheme not in SERVERS + DATABASES:
         reason = f"not an address of an MLflow store{choices(scheme or 'a path', (*SERVERS, *DATABASES))}"
-        raise SpecError(reason, key=VARIABLE, value=mask_uri(given))
-    # A relative SQLite path means another file as soon as somebody changes the working folder.
-    path = sqlite_path(given)
-    return sqlite_uri(path) if path is not None else given
+        raise SpecError(reason, key=VARIABLE, value=mask_uri(uri))
+    # Absolute: a relative path would be another file in another working folder.
+    path = sqlite_path(uri)
+    return sqlite_uri(path) if path is not None else uri
 
 
 def sqlite_uri(path: Path) -> str:
@@ -38,13 +38,13 @@ def sqlite_uri(path: Path) -> str:
 
 
 def short_sqlite_uri(path: Path) -> str:
-    """As `sqlite_uri`, for a person: relative where the file is below the working folder."""
+    """The address to show: as `sqlite_uri`, but relative where the file is below the working folder."""
     return _address(str(path.relative_to(Path.cwd()))) if path.is_relative_to(Path.cwd()) else sqlite_uri(path)
 
 
 def _address(path: str) -> str:
-    # SQLAlchemy takes escapes back; MLflow does not, and makes the folder that it then sees in an address that begins
-    # with sqlite:///. So only what must be is escaped, and then the address begins otherwise.
+    # SQLAlchemy undoes escapes. MLflow does not, and would make a folder with the escaped name for an address that
+    # begins with sqlite:///. So escape only where it is needed, and begin the address differently then.
     escaped = path.replace("%", "%25").replace("?", "%3F")
     return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
 

@@ -1,4 +1,4 @@
-"""Takes the report to the run that is the sweep's page in MLflow."""
+"""Puts the report of `python -m sync report` on the sweep's page in MLflow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sync.tracking.ui import ui_lines
 
 
 def deliver(results: Path, name: str, report: bytes, runs: int) -> str:
-    """Put the report of so many runs there, beside the sweep's own page, which is brought up to date by the sweep; the
-    descriptions lead to both. What was done, in a line or two.
+    """Put a report of `runs` runs beside the sweep's own page, which the sweep keeps up to date; the descriptions of
+    both link to it. Returns what was done, in a line or two.
 
-    A store or a page that is not there is no error: the report is a file first. Raises ConnectionError where a server
-    does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
+    It is no error where there is no store or page. Raises ConnectionError where a server does not answer, SpecError for
+    an unusable MLFLOW_TRACKING_URI.
     """
     nowhere = "not in MLflow, which has no page of this sweep"
     store, experiment = find_experiment(results, name)
@@ -37,5 +37,5 @@ def deliver(results: Path, name: str, report: bytes, runs: int) -> str:
             described = with_report_links(experiment.tags[NOTE_TAG], place, run.run_id, full)
             store.set_experiment_tag(place, NOTE_TAG, described)
         store.end_run(run.run_id, "FINISHED", round(time.time() * 1000))
-    told = "\n  ".join(ui_lines(tracking_uri(results), report_page(place, run.run_id, FULL_REPORT_FILE)))
-    return f"also in MLflow:\n  {told}"
+    lines = "\n  ".join(ui_lines(tracking_uri(results), report_page(place, run.run_id, FULL_REPORT_FILE)))
+    return f"also in MLflow:\n  {lines}"

@@ -1,4 +1,4 @@
-"""An outcome as MLflow's words: parameters, metrics and tags, all clean. Knows the names, not MLflow."""
+"""An outcome as parameters, metrics, tags and files of an MLflow run, without secrets. Does not import mlflow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from sync.analysis.standing import Standing
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
+from sync.results.entry import entry_bytes
 from sync.results.figures import provisioned
-from sync.results.outcome import Outcome, SweepInfo
+from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
@@ -31,8 +32,12 @@ FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
-OUTCOME_TAG = "mlflow.outcome"  # the interface hides what begins so
-REQUESTS_FILE = "requests.parquet"
+# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON. The
+# interface hides tags that begin so.
+OUTCOME_TAG = "mlflow.outcome"
+OUTCOME_FILE = "outcome.json"
+REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
+FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 _COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
 _PROVISIONED = {
     f"{part}/{good}requests_per_{what}"
@@ -44,8 +49,7 @@ NOT_IN_SUMMARY = frozenset(
 )  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
-_LONGEST_REST = 1500
-# Statistics between those that are compared.
+# Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.
 _NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _IN_QUOTES = re.compile(r"'([^'\\]*)'")  # as an override has a name that looks like a number
@@ -53,7 +57,7 @@ _SCHEDULER = re.compile(r"applications\.\d+\.scheduler=(?P<name>.+)")
 
 
 def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
-    """What was chosen, in the order in which it tells points apart; a later name never replaces an earlier one."""
+    """The settings, those that tell points apart first; where a name comes twice its first value counts."""
     schedulers = [m["name"] for o in outcome.overrides if (m := _SCHEDULER.fullmatch(o.lstrip("+")))]
     chosen: dict[str, object] = {
         "system": outcome.system,
@@ -78,10 +82,10 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
 
 
 def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
-    """What came out, in sections, and whether that is within `slo`; numbers that are not finite are not numbers to plot
-    and stay away."""
+    """The figures that are compared, in sections, and whether they are within `slo`; values that are not finite, which
+    cannot be plotted, are left out."""
     values = {
-        **key_figures(outcome),
+        **{name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)},
         **judged_metrics(outcome, slo),
         **provisioned(outcome),
         _COST: outcome.cost,
@@ -92,22 +96,11 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
 
 
-def key_figures(outcome: Outcome) -> dict[str, float]:
-    """The summary's figures that are metrics: what is compared. The others go with the run too (`OUTCOME_TAG`)."""
-    rest = _rest(outcome)
-    return {name: value for name, value in outcome.summary.items() if name not in rest}
-
-
-def _rest(outcome: Outcome) -> dict[str, float]:
-    rest = {name: v for name, v in outcome.summary.items() if _NO_KEY_FIGURE.search(name) and math.isfinite(v)}
-    return rest if len(json.dumps(rest)) <= _LONGEST_REST else {}
-
-
 def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
-    """Equal for runs of which the newer takes the older's place: one point, by other code or under other settings. The
-    first is what a run is tagged with, the second what runs were tagged with that older versions wrote, by their name.
+    """Texts that are equal for runs of one point, of which the newest supersedes the others. The first is the run's
+    tag; the second is the tag that former versions gave it, by its name.
 
-    Single runs do not belong to an experiment whose settings could have changed: theirs tell them apart.
+    Settings may differ between runs of one point, since an experiment may change; single runs are told apart by them.
     """
     settings = () if sweep.points else outcome.overrides
     rate = "" if outcome.rate is None else rate_text(outcome.rate)
@@ -123,7 +116,7 @@ def _short_digest(texts: Sequence[str]) -> str:
 def tags(
     outcome: Outcome, sweep: SweepInfo, scrub: Scrubber, unserved: Mapping[str, int], color: str = ""
 ) -> dict[str, str]:
-    """Who, what and from where: the tags that group runs and find them again."""
+    """The tags that group runs and find them again."""
     values: dict[str, str | None] = {
         SWEEP_TAG: sweep.sweep_id,
         KEY_TAG: outcome.key,
@@ -137,10 +130,10 @@ def tags(
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
         "version": outcome.version,
-        "error": (outcome.error or "").partition("\n")[0],  # the whole of it is an artifact
+        "error": (outcome.error or "").partition("\n")[0],  # `error.txt` has all of it
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),
-        OUTCOME_TAG: _plain_json(outcome, scrub),
+        OUTCOME_TAG: checksum(outcome_values(outcome, scrub))[:16],
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sweep.command,
@@ -151,22 +144,17 @@ def tags(
 
 
 def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
-    """The line that makes the run again, in a checkout of its commit."""
+    """The command that makes the run again, in a checkout of its commit."""
     return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
 
 
-def _plain_json(outcome: Outcome, scrub: Scrubber) -> str:
-    """The outcome's own fields for `mlflow_read`, without what is elsewhere and, at need, what is longest."""
-    values = {**outcome.to_json_dict(), "has_table": bool(outcome.requests_parquet), "figures": _rest(outcome)}
-    for left_out in ("summary", "config_yaml", "error", "status", "overrides", "axes", "machines"):
-        if left_out in ("overrides", "axes", "machines") and len(_json(values, scrub)) <= LONGEST_TAG:
-            break
-        del values[left_out]
-    return _json(values, scrub)
+def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
+    """The outcome's values as they are kept in `OUTCOME_FILE`; its configuration is a file of its own."""
+    return {name: _scrubbed(value, scrub) for name, value in outcome.to_json_dict().items()} | {"config_yaml": ""}
 
 
 def _json(value: object, scrub: Scrubber) -> str:
-    """Scrubbed before it is escaped: an escaped secret would not be known for one."""
+    """JSON of a value, scrubbed first: a secret that JSON has escaped would not be recognised."""
     return json.dumps(_scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -188,7 +176,7 @@ def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
 
 
 def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
-    """The trace that was served. The digest is of its contents, where the run says so, else of what makes it."""
+    """The trace that was served. The digest is that of its contents, or where the run lacks it, of its recipe."""
     described = dict(derived.trace)
     digest = str(described.pop("digest", outcome.trace_identity))
     source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
@@ -205,12 +193,13 @@ def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput
 
 
 def experiment_tags() -> dict[str, str]:
-    """What is the same for every experiment: its saved view, and (for elder servers) that these are no traces."""
+    """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
+    traces of language models."""
     return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
 
 
 def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
-    """What a run of the store says about its design."""
+    """How a run of the store rates its design."""
     return Standing(
         design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
         rate=run_metrics.get(RATE_METRIC),
@@ -223,13 +212,14 @@ def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> S
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
-    """The artifacts by name; none of them hangs on the SLO, but for the goodput among the figures."""
+    """The artifacts by name; those of `FILES_OF_FIGURES` hold goodput, which depends on the SLO."""
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,
+        OUTCOME_FILE: entry_bytes(outcome_values(outcome, scrub), outcome.requests_parquet),
         "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
         "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
-        "summary.parquet": encode_figures(outcome.summary) if outcome.summary else b"",
+        _SUMMARY_FILE: encode_figures(outcome.summary) if outcome.summary else b"",
         "config.yaml": scrub(outcome.config_yaml).encode(),
         "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
         "error.txt": scrub(outcome.error or "").encode(),

@@ -1,4 +1,4 @@
-"""What MLflow says of a run that hangs on the SLO, and is brought up to date when the experiment's limits change."""
+"""Metrics and tags of a run that depend on the SLO; they are brought up to date when the experiment's limits change."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sync.tracking.page import RATE_METRIC, SERVED_METRIC
 SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
 WITHIN_METRIC = "slo/within"
 NOTE_TAG = "mlflow.note.content"
-# Metrics that hang on the SLO; another SLO may have none of that name.
+# Metrics that depend on the SLO begin so; another SLO may have other ones.
 JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
 FACT_TAGS = ("design", "workload", "rate", "seed")
 LONGEST_TAG = 4000
 
 
 def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
-    """Whether the run is within `slo`, its rate as a number to sort and plot by, and what of it is served within the
-    SLO: all or nothing. None of it for a failed run, of which nothing is known."""
+    """Whether the run is within `slo`, its rate as a number to sort and plot by, and the rate that it serves within the
+    SLO: all of it or 0. A failed run, of which nothing is known, has the rate alone."""
     rate = {} if outcome.rate is None else {RATE_METRIC: outcome.rate}
     if outcome.status == "failed":
         return rate
@@ -37,7 +37,7 @@ def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
 
 
 def judged_tags(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> dict[str, str]:
-    """The tags that hang on the SLO, which may change after a run was written."""
+    """The tags that depend on the SLO, which may change after a run was written."""
     return {
         "verdict": verdict(outcome, slo).text,
         SLO_TAG: slo_text(slo),
@@ -51,7 +51,7 @@ def slo_text(slo: Slo) -> str:
 
 
 def slo_of_json(text: str) -> Slo | None:
-    """The inverse of `slo_text`; None for what is none."""
+    """The inverse of `slo_text`; None for a text that holds no limits."""
     try:
         return parse_slo(json.loads(text))
     except (ValueError, SpecError):
@@ -59,16 +59,16 @@ def slo_of_json(text: str) -> Slo | None:
 
 
 def fact_tags(outcome: Outcome) -> dict[str, str]:
-    """What the point is, a tag a fact: filters such as `tags.rate = "0.3"` work."""
+    """What the point is, one tag for each fact, for filters such as `tags.rate = "0.3"`."""
     rate = None if outcome.rate is None else rate_text(outcome.rate)
     facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
     return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
 def _note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
-    """The run's description, Markdown: what it comes to, who was not served and why, how to make it again."""
-    told = verdict(outcome, slo).text
-    lines = [f"**{told[:1].upper()}{told[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
+    """The run's description, Markdown: the verdict, which requests were not served and why, how to run it again."""
+    text = verdict(outcome, slo).text
+    lines = [f"**{text[:1].upper()}{text[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
     if outcome.error:
         lines.append(outcome.error.partition("\n")[0])
     if unserved:

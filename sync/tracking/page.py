@@ -1,7 +1,7 @@
 """The experiment's page in MLflow's interface: where it is, the saved view that opens first, and its description.
 
-No tag makes the interface (3.17) open an experiment on its runs: it goes by the address alone, or by what the reader
-chose last. So the address is what people are given, and it names a view that lists the best designs first.
+The interface (3.17) opens an experiment on its runs only by the address, or where the reader chose that last; no tag
+does it. So people are shown an address, which names a saved view that lists the best designs first.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SUPERSEDED_TAG = "superseded"
 FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
 RATE_METRIC = "load/requests_per_s"
 SERVED_METRIC = "slo/served_per_s"
-# Every run has the tag: a comparison leaves out runs without it, also `!=`.
+# Set on every run: MLflow's search drops runs that lack a tag, even for `!=`.
 CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
 _SEE = f" See `{REPORT_FILE}`"
 _VIEW = "designs"
-_LONGEST_NOTE = 5000  # what also elder servers take
+_LONGEST_NOTE = 5000  # older servers take no more
 _MOST_DESIGNS = 15
 _GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
 _SECTIONS = {
@@ -59,10 +59,10 @@ def with_report_links(description: str, experiment_id: str, report_id: str, full
     return re.sub(old, lambda _: report_links(experiment_id, report_id, full), description, count=1)
 
 
-def report_note(told: str, full: str = "") -> str:
-    """The description of the run that is the sweep's report; `told` is what its runs come to."""
+def report_note(findings: str, full: str = "") -> str:
+    """The description of the run that is the sweep's report; `findings` say what its runs come to."""
     more = f", and `{FULL_REPORT_FILE}` (of {full}) for all figures" if full else ""
-    return f"{told.partition(_SEE)[0]}{_SEE}{more}."
+    return f"{findings.partition(_SEE)[0]}{_SEE}{more}."
 
 
 def saved_view() -> tuple[str, str]:
@@ -103,7 +103,7 @@ def saved_view() -> tuple[str, str]:
 
 
 def _charts() -> list[dict[str, object]]:
-    """Of each run one point, in its design's colour, and below that its curves."""
+    """Charts with one point for each run, in its design's colour, and below them the curves of the runs."""
     rate, cost = {"key": "rate", "type": "PARAM"}, {"key": "cost/dollars_per_hour", "type": "METRIC"}
     by_rate = ("ttft/p90_slowdown", "tbt/p90_slowdown", "e2e/p90_slowdown", SERVED_METRIC, "utilisation/mean")
     points: list[dict[str, object]] = [
@@ -112,7 +112,7 @@ def _charts() -> list[dict[str, object]]:
     ]
     percentiles = [(BY_PERCENTILE, f"{BY_PERCENTILE}/{metric}_s") for metric in ("ttft", "tbt", "e2e")]
     over_time = [(OVER_TIME, f"{OVER_TIME}/{name}") for name in TIME_CURVES]
-    plain: dict[str, object] = {"xAxisKey": "step", "lineSmoothness": 0}  # smoothed, a percentile is another one
+    plain: dict[str, object] = {"xAxisKey": "step", "lineSmoothness": 0}  # smoothing would change percentiles
     lines: list[dict[str, object]] = [
         {"type": "LINE", "metricSectionId": section, "metricKey": key, "selectedMetricKeys": [key], **plain}
         for section, key in [*percentiles, *over_time]
@@ -181,11 +181,11 @@ def _table(designs: list[DesignStanding]) -> list[str]:
 def _how(designs: list[DesignStanding], superseded: int) -> str:
     rates = [rate for d in designs for rate in (d.best, d.worse.rate if d.worse else None) if rate is not None]
     example = f'`params.rate = "{rate_text(rates[0])}"` or ' if rates else ""
-    told = f"Type {example}``metrics.`slo/within` = 1`` above the runs to see only those; group by the tag `design`."
+    hint = f"Type {example}``metrics.`slo/within` = 1`` above the runs to see only those; group by the tag `design`."
     if not superseded:
-        return told
+        return hint
     runs = "1 run is" if superseded == 1 else f"{superseded} runs are"
-    return f"{told} {runs} superseded (the same point was run again by newer code or settings): `{CURRENT}` hides them."
+    return f"{hint} {runs} superseded (the same point was run again by newer code or settings): `{CURRENT}` hides them."
 
 
 def _plain(text: str) -> str:

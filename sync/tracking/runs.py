@@ -1,4 +1,4 @@
-"""What the store has in one experiment: asked once, then kept up to date with what is written."""
+"""The runs that the store has in one experiment: searched for once, then kept up to date with what is written."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from sync.results.slo import PAPER
 from sync.tracking import fields
 from sync.tracking.judged import FACT_TAGS, SLO_TAG, slo_text
 from sync.tracking.page import SUPERSEDED_TAG
+from sync.tracking.store import FINAL
 
-# matplotlib's ten: far apart, also next to each other in a chart
+# matplotlib's ten, which are easy to tell apart
 _COLORS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
 )
-# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
-FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 
 
 @dataclass
 class Found:
-    """A run of the store. `same` is equal for the runs of one point by whatever code, of which one is current."""
+    """A run of the store. `same` is equal for all runs of one point, by whichever code; one of them is current."""
 
     run_id: str
     key: str
@@ -33,17 +32,17 @@ class Found:
     superseded: bool
     standing: Standing
     slo: str = ""  # the limits that its verdict is by, as JSON
-    facts: Mapping[str, str] = field(default_factory=dict)  # what it is tagged with of `fact_tags`
+    facts: Mapping[str, str] = field(default_factory=dict)  # those of `FACT_TAGS` that it has
     name: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def serves(self, outcome: Outcome) -> bool:
-        """Whether it makes writing `outcome` unnecessary: the same, or a success where the outcome failed."""
+        """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
         return self.status in ("FINISHED", "KILLED") or (self.status == "FAILED" and outcome.status == "failed")
 
 
 def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[str, float]) -> Found:
-    """A run by what it is tagged with and what it measured."""
+    """A run by its tags and metrics."""
     return Found(
         run_id=run_id,
         key=tags.get(fields.KEY_TAG, ""),
@@ -62,7 +61,7 @@ class Runs:
     """The runs of one experiment. Reading them takes seconds for a thousand, so it is done once."""
 
     def __init__(self, search: Callable[[str], Iterable[Found]]) -> None:
-        """`search` asks the store for the runs that meet a condition in MLflow's words; an empty one asks for all."""
+        """`search` yields the runs that meet a condition in MLflow's search syntax; an empty one is met by all."""
         self._search = search
         self._by_key: dict[str, dict[str, Found]] = {}
         self._by_point: dict[str, dict[str, Found]] = {}
@@ -71,7 +70,7 @@ class Runs:
             self.add(run)
 
     def of_key(self, key: str, *, again: bool) -> list[Found]:
-        """The runs under `key`; `again` asks the store, whatever is known."""
+        """The runs under `key`; with `again` the store is searched anew."""
         if again:
             for known in self.of_key(key, again=False):
                 self.remove(known)
@@ -92,21 +91,21 @@ class Runs:
         del self._by_point[run.same][run.run_id]
 
     def elder(self, same: Iterable[str], key: str) -> list[Found]:
-        """The current runs of the same point under other keys; `same` are the tags that runs of that point may have."""
+        """The current runs of the same point under other keys; `same` are the values that `Found.same` may have."""
         found = (run for tag in same for run in self._by_point.get(tag, {}).values())
         return [run for run in found if run.key != key and not run.superseded]
 
     def current(self) -> list[Found]:
-        """The runs that are over and that nothing newer has taken the place of."""
+        """The runs that are over and not superseded."""
         return [run for run in self._all() if run.status in FINAL and not run.superseded]
 
     @property
     def superseded(self) -> int:
-        """How many runs newer ones have taken the place of."""
+        """How many runs are superseded by newer ones."""
         return sum(run.superseded for run in self._all())
 
     def color(self, design: str) -> str:
-        """What the design is drawn in: as its other runs are, else the colour that the fewest designs have."""
+        """The design's colour: that of its other runs, else the one that the fewest designs have."""
         used = Counter(self._colors.values())
         return self._colors.get(design) or min(_COLORS, key=lambda color: used[color])
 

@@ -22,8 +22,8 @@ from sync.results.privacy import Scrubber
 from sync.tracking import fields
 from sync.tracking.judged import JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
 from sync.tracking.page import SUPERSEDED_TAG, note, page, report_note, summary
-from sync.tracking.runs import FINAL, Found, Runs, found
-from sync.tracking.store import MlflowStore
+from sync.tracking.runs import Found, Runs, found
+from sync.tracking.store import FINAL, MlflowStore
 
 
 class MlflowSink:
@@ -35,8 +35,8 @@ class MlflowSink:
         self._sweep: SweepInfo | None = None  # while open
         self._experiment_id = ""
         self._runs: Runs | None = None
-        self._uncertain: set[str] = set()
-        self._untold = False  # something was delivered of which the description does not know
+        self._uncertain: set[str] = set()  # keys of which a write may have broken off
+        self._description_is_old = False  # something was delivered since it was written
         self._scrub = Scrubber(os.environ)
 
     def open(self, sweep: SweepInfo) -> None:
@@ -61,9 +61,9 @@ class MlflowSink:
         return page(self._experiment_id) if self._experiment_id else None
 
     def close(self) -> None:
-        """Say in the experiment's description, and in the run that is the sweep's report, what its runs come to."""
+        """Bring the experiment's description up to date, and the run that is the sweep's report."""
         sweep, self._sweep = self._sweep, None
-        if sweep is None or self._runs is None or not self._untold:
+        if sweep is None or self._runs is None or not self._description_is_old:
             return
         with self._store.plain_errors():
             current = self._current(sweep, self._runs)
@@ -79,7 +79,7 @@ class MlflowSink:
                 unserved=unserved,
             )
             self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
-        self._untold = False
+        self._description_is_old = False
 
     def _report(self, sweep: SweepInfo, current: Sequence[Found], unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
@@ -114,7 +114,7 @@ class MlflowSink:
 
     @staticmethod
     def _current(sweep: SweepInfo, runs: Runs) -> list[Found]:
-        """The runs that the sweep's page speaks of: none that is judged by limits which the experiment has no more."""
+        """The runs that the sweep's page describes: those judged by the experiment's present limits."""
         wanted = slo_text(sweep.slo)
         return [run for run in runs.current() if run.slo == wanted]
 
@@ -123,10 +123,10 @@ class MlflowSink:
 
     def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
         runs = self._runs = self._runs or Runs(self._search)
-        here = runs.of_key(outcome.key, again=outcome.key in self._uncertain)
-        self._uncertain.add(outcome.key)  # until all is there: the next attempt asks the store itself
+        stored = runs.of_key(outcome.key, again=outcome.key in self._uncertain)
+        self._uncertain.add(outcome.key)  # until all is written: the next attempt asks the store itself
         elder = runs.elder(fields.same_point(outcome, sweep), outcome.key) if outcome.status != "failed" else []
-        current = next((run for run in here if run.serves(outcome)), None)
+        current = next((run for run in stored if run.serves(outcome)), None)
         if current is None:
             current = self._create(sweep, outcome, runs, elder)
             runs.add(current)
@@ -134,13 +134,13 @@ class MlflowSink:
             runs.remove(current)
             current = self._bring_up_to_date(sweep, outcome, current, runs)
             runs.add(current)
-        for stale in [run for run in here if not run.serves(outcome)]:
+        for stale in [run for run in stored if not run.serves(outcome)]:
             self._store.delete_run(stale.run_id)
             runs.remove(stale)
         if outcome.status != "failed":
             self._supersede(current, elder)
         self._uncertain.discard(outcome.key)
-        self._untold = True
+        self._description_is_old = True
 
     @staticmethod
     def _is_up_to_date(run: Found, outcome: Outcome, sweep: SweepInfo) -> bool:
@@ -148,21 +148,26 @@ class MlflowSink:
         return run.slo == slo_text(sweep.slo) and run.facts == fact_tags(outcome)
 
     def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
-        """Say of a run what the experiment's limits and the point's facts are now; what was measured stays."""
-        metrics, tags, _ = self._told(sweep, outcome, runs)
+        """Describe a run by the experiment's present limits and the point's present facts; what was measured stays."""
+        metrics, tags, _ = self._content(sweep, outcome, runs)
         if any(name.startswith(JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
-            made = self._create(sweep, outcome, runs, [])  # MLflow does not take a metric back
+            replacement = self._create(sweep, outcome, runs, [])  # a metric cannot be removed from a run
             self._store.delete_run(run.run_id)
-            return made
+            return replacement
         changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
-        own = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
-        own |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
+        changing = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
+        changing |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
         points = [(name, value, 0) for name, value in changed.items()]
-        now = round(time.time() * 1000)  # of the values of one metric the latest counts
-        self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in own})
+        files = fields.files(outcome, self._scrub)
+        # before the tags, of which one names the file by its digest: who finds the tag finds this file
+        self._store.log_files(run.run_id, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
+        now = round(time.time() * 1000)  # MLflow shows the latest value of a metric
+        self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in changing})
         return found(run.run_id, run.status, {**tags, SUPERSEDED_TAG: str(run.superseded).lower()}, metrics)
 
-    def _told(self, sweep: SweepInfo, outcome: Outcome, runs: Runs) -> tuple[dict[str, float], dict[str, str], Derived]:
+    def _content(
+        self, sweep: SweepInfo, outcome: Outcome, runs: Runs
+    ) -> tuple[dict[str, float], dict[str, str], Derived]:
         """The metrics and tags of a run, and what its table of requests carries beside its rows."""
         derived = read_derived(outcome.requests_parquet)
         color = runs.color(f"{outcome.design} {outcome.workload}")
@@ -170,21 +175,21 @@ class MlflowSink:
         return fields.metrics(outcome, sweep.slo), tags, derived
 
     def _supersede(self, current: Found, elder: Sequence[Found]) -> None:
-        """Mark who is current and who was: elder runs stay, and can be told from those that took their place."""
+        """Mark the `elder` runs as superseded and the `current` one as not; they stay, and filters tell them apart."""
         changed = [(run, True) for run in elder] + ([(current, False)] if current.superseded else [])
         for run, superseded in changed:
             self._store.set_tag(run.run_id, SUPERSEDED_TAG, str(superseded).lower())
             run.superseded = superseded
 
     def _find_experiment(self, sweep: SweepInfo) -> str:
-        there = self._store.make_experiment(sweep.name)
-        first = {NOTE_TAG: self._scrub(note(sweep, there.experiment_id, [], 0))}  # `close` knows more to say
+        experiment = self._store.make_experiment(sweep.name)
+        first = {NOTE_TAG: self._scrub(note(sweep, experiment.experiment_id, [], 0))}  # until `close` knows more
         own = fields.experiment_tags() | {SLO_TAG: slo_text(sweep.slo)}
-        wanted: Mapping[str, str] = own | ({} if NOTE_TAG in there.tags else first)
+        wanted: Mapping[str, str] = own | ({} if NOTE_TAG in experiment.tags else first)
         for name, value in wanted.items():
-            if there.tags.get(name) != value:
-                self._store.set_experiment_tag(there.experiment_id, name, value)
-        return there.experiment_id
+            if experiment.tags.get(name) != value:
+                self._store.set_experiment_tag(experiment.experiment_id, name, value)
+        return experiment.experiment_id
 
     def _search(self, condition: str) -> Iterator[Found]:
         for run in self._store.search(self._experiment_id, condition):
@@ -194,13 +199,13 @@ class MlflowSink:
     def _create(self, sweep: SweepInfo, outcome: Outcome, runs: Runs, elder: Sequence[Found]) -> Found:
         start = fields.start_ms(outcome)
         end = start + round(outcome.wall_s * 1000)
-        metrics, tags, derived = self._told(sweep, outcome, runs)
+        metrics, tags, derived = self._content(sweep, outcome, runs)
         if elder:
             tags["supersedes"] = " ".join(run.run_id for run in elder)
         name = self._scrub(name_by_rate(outcome))
         run_id = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        # the files first: to know where they go, MLflow reads all that it has of the run
+        # The files go first: MLflow reads all that it has of a run to find out where they belong.
         self._store.log_files(run_id, fields.files(outcome, self._scrub))
         self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
         self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
@@ -210,20 +215,10 @@ class MlflowSink:
 
 
 def _unserved(runs: Sequence[Found]) -> str:
-    """Which requests were not served, as a sentence; empty where all were."""
+    """A sentence that counts the requests that were not served; empty where all were."""
     counts = {
         what: int(sum(run.metrics.get(f"run/{what}", 0.0) for run in runs)) for what in ("unfinished", "rejected")
     }
     touched = sum(any(run.metrics.get(f"run/{what}", 0.0) for what in counts) for run in runs)
-    told = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"Not served: {told} requests, in {touched} of {len(runs)} runs." if told else ""
-
-
-def experiment_pages(tracking_uri: str) -> dict[str, str]:
-    """The pages of a store's experiments by their names, sorted; none where the SQLite file is not there yet."""
-    store = MlflowStore(tracking_uri, Path(), lambda _: None)
-    if not store.exists():
-        return {}
-    with store.plain_errors():
-        store.connect()
-        return {experiment.name: page(experiment.experiment_id) for experiment in store.experiments()}
+    counted = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"Not served: {counted} requests, in {touched} of {len(runs)} runs." if counted else ""

@@ -1,4 +1,4 @@
-"""The sinks by name. To add one: a file with a `ResultSink`, a maker here, a line in the table."""
+"""The sinks by name. To add one: a file with a `ResultSink`, a function here that makes it, and a line in `SINKS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sync.tracking.address import tracking_uri
 
 
 class NullSink:
-    """Takes everything and keeps nothing: the journal has it."""
+    """Keeps nothing: the journal has everything."""
 
     def open(self, sweep: SweepInfo) -> None:
         """Nothing to get ready."""
@@ -38,24 +38,21 @@ def _mlflow(results: Path) -> ResultSink:
     return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
 
 
-def _local(results: Path) -> ResultSink:
-    from sync.tracking.local_sink import LocalSink
-
-    return LocalSink(results)
-
-
 def _none(results: Path) -> ResultSink:
     return NullSink()
 
 
-SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "local": _local, "none": _none}
+SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": _none}
 
 
 def make_sink(name: str, results: Path) -> ResultSink:
-    """The sink called `name`, writing below `results` unless it goes elsewhere. It reaches for nothing before `open`.
+    """The sink called `name`, which may write below `results`. Nothing is opened or made before `ResultSink.open`.
 
     Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
     """
+    if name == "local":
+        reason = "is gone: the journal has the same, and `python -m sync export SWEEP --format parquet` makes files"
+        raise SpecError(reason, key="sink", value=name)
     if name not in SINKS:
         raise SpecError(f"unknown sink{choices(name, SINKS)}", key="sink", value=name)
     return SINKS[name](results)

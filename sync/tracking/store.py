@@ -19,8 +19,8 @@ from sync.tracking.address import is_server, sqlite_path, sqlite_uri
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Ours where the user says nothing: no telemetry, no chatter on the screen, and a server that does not answer
-# is noticed in seconds (mlflow's own patience is minutes), since the writer tries again by itself.
+# Settings of mlflow unless the user sets them: no telemetry, nothing on the screen, and a server that does not answer
+# is given up in seconds instead of minutes, since the writer tries again by itself.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -30,19 +30,21 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 _PAGE = 1000
+# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
+FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the store has it; `metrics` holds the last value of each."""
+    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
 
     run_id: str
     name: str
     status: str
     start_ms: int
     tags: Mapping[str, str]
-    params: Mapping[str, str]
     metrics: Mapping[str, float]
+    artifact_uri: str
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ class DatasetInput:
 
 
 class MlflowStore:
-    """The store at `uri`; one in a database keeps artifacts below `artifacts`. It reaches for nothing before
-    `connect`, and raises ConnectionError, in few words, where a server does not answer or a database is none."""
+    """The store at `uri`; a store in a database keeps artifacts below `artifacts`. Nothing is opened before `connect`.
+    Errors are raised as `plain_errors` has them."""
 
     def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line for a person before anything that takes long."""
+        """`say` is called with a line to show before anything that takes long."""
         self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
         self._connected: MlflowClient | None = None
         self._artifact_uris: dict[str, str] = {}  # of the runs under way
@@ -88,7 +90,7 @@ class MlflowStore:
         return path is None or path.exists()
 
     def connect(self) -> None:
-        """Reach for the store, making the SQLite file where there is none."""
+        """Open the store, making the SQLite file where there is none."""
         quiet_environment()
         from mlflow import MlflowClient
 
@@ -101,9 +103,12 @@ class MlflowStore:
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
-        """A store that cannot be reached is said in a few words: mlflow's own take several lines."""
+        """Raise a short ConnectionError where a server does not answer or a database cannot be used; mlflow's own
+        errors take several lines."""
         try:
             yield
+        except FileNotFoundError:  # `file` has asked, and was answered
+            raise
         except ModuleNotFoundError as error:  # a database's driver
             reason = f"needs the Python package {error.name}, which is not installed"
             raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
@@ -127,14 +132,14 @@ class MlflowStore:
     def experiments(self) -> list[Experiment]:
         """All but MLflow's own empty one, by name."""
         found = self._client.search_experiments(filter_string="name != 'Default'")
-        made = [Experiment(str(one.experiment_id), str(one.name), dict(one.tags)) for one in found]
-        return sorted(made, key=lambda experiment: experiment.name)
+        experiments = [Experiment(str(e.experiment_id), str(e.name), dict(e.tags)) for e in found]
+        return sorted(experiments, key=lambda experiment: experiment.name)
 
     def make_experiment(self, name: str) -> Experiment:
         """The experiment called `name`: as it is, brought back if it was deleted, else new."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            # A server knows where it keeps artifacts; a database would note a path relative to who asks.
+            # A server decides where it keeps artifacts; for a database the path must not be relative to this process.
             location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
@@ -148,20 +153,27 @@ class MlflowStore:
     # -- runs --------------------------------------------------------------------------------------------------
 
     def search(self, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
-        """The runs that meet a condition in MLflow's words; an empty one asks for all, seconds for a thousand."""
+        """The runs that meet a condition in MLflow's search syntax, all for an empty one: seconds for a thousand."""
         token: str | None = None
         while True:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
             for run in answer:
                 info, data = run.info, run.data
-                told = dict(data.tags), dict(data.params), dict(data.metrics)
-                yield StoredRun(str(info.run_id), str(info.run_name), str(info.status), int(info.start_time), *told)
+                yield StoredRun(
+                    run_id=str(info.run_id),
+                    name=str(info.run_name),
+                    status=str(info.status),
+                    start_ms=int(info.start_time),
+                    tags=dict(data.tags),
+                    metrics=dict(data.metrics),
+                    artifact_uri=str(info.artifact_uri),
+                )
             token = answer.token
             if not token:
                 return
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
-        """A run under way; its id."""
+        """Start a run; returns its id."""
         run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
         self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         return str(run.info.run_id)
@@ -174,7 +186,7 @@ class MlflowStore:
         time_ms: int,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics (name, value, step), parameters and tags, in one go."""
+        """Write metrics (name, value, step), parameters and tags in one call."""
         from mlflow.entities import Metric, Param, RunTag
 
         self._client.log_batch(
@@ -185,16 +197,17 @@ class MlflowStore:
             synchronous=True,
         )
 
-    def log_input(self, run_id: str, given: DatasetInput) -> None:
-        """What the run consumed."""
+    def log_input(self, run_id: str, consumed: DatasetInput) -> None:
+        """Write which data set the run consumed."""
         from mlflow.entities import Dataset, InputTag
         from mlflow.entities import DatasetInput as Input
 
-        dataset = Dataset(given.name, given.digest, given.source_type, given.source, given.schema, given.profile)
+        texts = (consumed.name, consumed.digest, consumed.source_type, consumed.source)
+        dataset = Dataset(*texts, consumed.schema, consumed.profile)
         self._client.log_inputs(run_id, [Input(dataset, [InputTag("mlflow.data.context", "simulated")])])
 
     def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
-        """Artifacts by name; one of the same name is replaced. Raises ValueError for a name that is a path."""
+        """Write artifacts by name, in place of those of the same names. Raises ValueError for a name that is a path."""
         if not contents:
             return
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
@@ -202,7 +215,7 @@ class MlflowStore:
                 if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                     raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
-            if run_id in self._artifact_uris:  # the client would first read all that there is of the run
+            if run_id in self._artifact_uris:  # the client would first read the whole run
                 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
                 place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
@@ -210,37 +223,67 @@ class MlflowStore:
             else:
                 self._client.log_artifacts(run_id, folder)
 
-    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path:
-        """An artifact as a file: where the store keeps it, if that is this machine, else a copy in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(self._client.download_artifacts(run_id, name, None if self._keeps_here(run_id) else str(folder)))
+    def file(self, run: StoredRun, name: str, kept: Path) -> Path:
+        """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
+        to unless it is there already. Raises FileNotFoundError where the run has no such artifact."""
+        if self._keeps_here(run.artifact_uri):
+            from mlflow.utils.file_utils import local_file_uri_to_path
 
-    def _keeps_here(self, run_id: str) -> bool:
-        return str(self._client.get_run(run_id).info.artifact_uri).startswith(("file:", "/"))
+            path = Path(local_file_uri_to_path(run.artifact_uri), name)
+            if not path.exists():
+                raise FileNotFoundError(f"{run.artifact_uri} has no {name}")
+            return path
+        if not kept.exists():
+            from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")  # what breaks off is not taken for the file
+            try:
+                # of its public methods the shortest asks the server first whether this is a folder
+                get_artifact_repository(run.artifact_uri, self._uri)._download_file(name, str(partial))
+                partial.replace(kept)
+            except Exception as error:
+                if _is_missing(error):
+                    raise FileNotFoundError(f"{run.artifact_uri} has no {name}") from error
+                raise
+            finally:
+                partial.unlink(missing_ok=True)
+        return kept
+
+    def _keeps_here(self, artifact_uri: str) -> bool:
+        return artifact_uri.startswith(("file:", "/"))
 
     def set_tag(self, run_id: str, name: str, value: str) -> None:
         """Set one tag of a run."""
         self._client.set_tag(run_id, name, value)
 
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
-        """The run is over."""
+        """End a run."""
         self._client.set_terminated(run_id, status, end_time=end_ms)
         self._artifact_uris.pop(run_id, None)
 
     def delete_run(self, run_id: str) -> None:
-        """Put a run where MLflow keeps what was deleted (`mlflow gc` removes it for good)."""
+        """Delete a run as MLflow does: it is kept until `mlflow gc` removes it."""
         self._client.delete_run(run_id)
 
 
 def folder_name(experiment: str) -> str:
-    """The folder of an experiment's artifacts: its name, unless that leads elsewhere."""
+    """The folder of an experiment's artifacts: its name, without what would lead out of the folder above it."""
     if set(experiment) <= {"."}:
         return experiment.replace(".", "_")
     return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
 
 
+def _is_missing(error: Exception) -> bool:
+    """Whether a download failed since the file is not there, and not since nobody answers."""
+    answer = getattr(error, "response", None)  # of HTTP libraries, and of boto a dictionary
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else getattr(answer, "status_code", None)
+    missing = str(code) in ("404", "NoSuchKey") or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+    return missing or isinstance(error, FileNotFoundError)
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it came of, what that came of ..."""
+    """The error, the error that it was raised from or during, and so on."""
     while error is not None:
         yield error
         error = error.__context__
@@ -267,9 +310,9 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with _locked(path.with_name(path.name + ".lock")):
-        if path.exists():  # another process was first
+        if path.exists():  # another process has made it
             return
-        # Made aside and moved: a migration that was interrupted halfway must not be taken for a store.
+        # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
         with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
             new = Path(folder, path.name)
             store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())

@@ -1,4 +1,4 @@
-"""The one command that opens the MLflow interface on the results."""
+"""The command that opens MLflow's interface on the results, and the address to open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def local_address(port: int = PORT) -> str:
 
 
 def ui_lines(tracking_uri: str, page: str | None = None) -> list[str]:
-    """What to type, and the address to open then; `page` is the part of it behind the server's."""
+    """Lines to show: what to type, and the address to open then; `page` is the part behind the server's."""
     command = ui_command(tracking_uri, page)
     return [command] if is_server(tracking_uri) else [command, f"then open {local_address()}{page or ''}"]
 
@@ -44,7 +44,7 @@ def _without_user(uri: str) -> str:
 
 
 def _store(uri: str) -> str:
-    # A password can only have come from the environment, and the shell has it there.
+    # An address with a password came from the environment, so the reader's shell has it there, too.
     if has_password(uri):
         return f'"${VARIABLE}"'
     path = sqlite_path(uri)
@@ -52,7 +52,7 @@ def _store(uri: str) -> str:
 
 
 def _program() -> str:
-    """`mlflow` as the reader's shell finds it: this environment's own, by a relative path where that is shorter."""
+    """`mlflow` for the reader's shell: by its name where the shell finds it, else this environment's, by its path."""
     own = Path(sys.executable).parent / "mlflow"
     found = shutil.which("mlflow")
     if not own.exists() or (found is not None and Path(found) == own):

@@ -1,4 +1,4 @@
-"""The one writer: a thread in the driver that takes outcomes to a sink, so that nobody waits for a database."""
+"""The writer: a thread of the driver that delivers outcomes to a sink, so that the sweep never waits for a database."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
 from sync.results.privacy import one_line
 
-_GIVE_UP_AFTER = 3  # failures in a row while closing: the sink is down, not one outcome odd
-_ATTEMPTS = 3  # of one outcome while the sweep runs; closing adds one
+_GIVE_UP_AFTER = 3  # failures in a row while closing: then the sink is down
+_ATTEMPTS = 3  # for one outcome while the sweep runs; closing adds one
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How delivery stands. `undelivered` lists keys whose outcome the sink did not take; `error` is the last one;
-    `page` is where in MLflow's interface the sweep is, None where it is not."""
+    """The state of delivery. `undelivered`: keys whose outcome the sink did not take; `error`: the last one; `page`:
+    where in MLflow's interface the sweep is, None where it is not."""
 
     delivered: int
     waiting: int
@@ -30,7 +30,7 @@ class Delivery:
 
 @dataclass
 class _Item:
-    """An outcome on its way. Without `outcome` it is read again by its key when its turn comes."""
+    """An outcome to deliver. Without `outcome` it is read by its key when its turn comes."""
 
     key: str
     outcome: Outcome | None
@@ -38,12 +38,11 @@ class _Item:
 
 
 class SinkWriter:
-    """Takes outcomes to `sink` in a thread of its own; the sink's errors are counted and reported, never raised.
+    """Delivers outcomes to `sink` in a thread of its own; the sink's errors are counted and reported, never raised.
 
-    `reload` reads an outcome back by its key (from the journal; None: it is not there any more): what does not
-    fit into `capacity` outcomes, and what the sink refused, is kept as a key alone, so that `submit` never waits
-    and memory stays bounded.
-    `retry_s` is the first pause after a failure; it doubles up to `longest_retry_s`.
+    `reload` reads an outcome by its key from the journal (None: it is gone). At most `capacity` outcomes are kept in
+    memory. Of others, and of those that the sink refused, only the key is kept, so `submit` never waits and memory
+    stays bounded. `retry_s` is the first pause after a failure; it doubles up to `longest_retry_s`.
     """
 
     def __init__(
@@ -66,20 +65,20 @@ class SinkWriter:
         self._closing = False
         self._delivered = self._failures = self._row = 0
         self._error: str | None = None
-        self._open = False  # of whoever attempts: the thread alone, once it runs
+        self._open = False  # used by the thread alone, once it runs
         self._thread = threading.Thread(target=self._run, name="sink-writer", daemon=True)
 
     def start(self) -> None:
-        """Open the sink, here and now (it creates its database before the first task), and start the thread."""
+        """Open the sink in this thread, so that its database is made before the first task, and start the writer's."""
         self._attempt(None)
         self._thread.start()
 
     def submit(self, outcome: Outcome) -> None:
-        """Have `outcome` delivered; it is in the journal by now. Returns at once."""
+        """Have an outcome delivered that is in the journal. Returns at once."""
         self._add(outcome.key, outcome)
 
     def submit_key(self, key: str) -> None:
-        """Have the outcome that `reload` knows as `key` delivered: one of an earlier start of the sweep."""
+        """Have the outcome delivered that `reload` reads by `key`: one of an earlier start of the sweep."""
         self._add(key, None)
 
     def _add(self, key: str, outcome: Outcome | None) -> None:
@@ -92,13 +91,13 @@ class SinkWriter:
             self._changed.notify_all()
 
     def state(self) -> Delivery:
-        """How delivery stands now; cheap."""
+        """The state of delivery at this moment; cheap."""
         with self._changed:
             waiting = len(self._queue) + (self._current is not None)
             return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
 
     def trouble(self) -> str:
-        """Why results wait, for the line that says how far a sweep is; empty while the sink takes them."""
+        """Why results wait, for the sweep's line of progress; empty while the sink takes them."""
         with self._changed:
             if not self._row or not self._error:
                 return ""
@@ -106,7 +105,7 @@ class SinkWriter:
             return f"{waiting} results wait: {self._error}"
 
     def close(self, timeout_s: float | None = None) -> Delivery:
-        """Deliver what waits, try once more what failed, close the sink, and say what is left.
+        """Deliver what waits, try once more what failed, close the sink, and return what is left.
 
         After `timeout_s` whatever is still waiting counts as undelivered. A second call does nothing more.
         """
@@ -153,20 +152,20 @@ class SinkWriter:
             self._changed.notify_all()
 
     def _retry_failed(self) -> None:
-        """The sink works: what failed while it did not goes to the end of the queue (the last round is its own)."""
+        """Queue again what failed before the sink took an outcome; while closing, `_last_round` does it."""
         if self._closing:
             return
         for item in [item for item in self._failed.values() if item.attempts < _ATTEMPTS]:
             self._queue.append(self._failed.pop(item.key))
 
     def _attempt(self, item: _Item | None) -> bool:
-        """Open the sink if need be and write the item; whether that worked."""
+        """Open the sink if it is not open and write the item; whether that worked."""
         try:
             if not self._open:
                 self._sink.open(self._sweep)
                 self._open = True
             if item is not None:
-                item.attempts += 1  # not for a sink that does not even open: that is no fault of the outcome
+                item.attempts += 1  # only once the sink is open: before that no outcome can be the cause
                 self._sink.write(item.outcome or self._read(item.key))
         except Exception as error:
             self._open = False
@@ -189,7 +188,7 @@ class SinkWriter:
             self._error = one_line(error)
 
     def _pause(self) -> None:
-        """After a failure: leave the sink alone for a while, unless the end has come."""
+        """After a failure wait for a while, unless the writer is being closed."""
         with self._changed:
             if self._row:
                 pause_s = min(self._retry_s * 2.0 ** min(self._row - 1, 30), self._longest_retry_s)
@@ -197,12 +196,12 @@ class SinkWriter:
                 self._changed.wait_for(lambda: self._closing, max(0.0, deadline - time.monotonic()))
 
     def _last_round(self) -> None:
-        """What is left, once more, until the sink fails as often in a row as a sink does that is down."""
+        """Try once more what is left, until the sink fails `_GIVE_UP_AFTER` times in a row."""
         with self._changed:
             self._failed.update((item.key, item) for item in self._queue)
             self._queue.clear()
             self._row = min(self._row, _GIVE_UP_AFTER - 1)
-            again = sorted(self._failed.values(), key=lambda item: item.attempts)  # what may be odd comes last
+            again = sorted(self._failed.values(), key=lambda item: item.attempts)  # what failed most often comes last
         for item in again:
             if self._row < _GIVE_UP_AFTER:
                 self._deliver(item)

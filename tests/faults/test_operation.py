@@ -51,7 +51,7 @@ def test_a_sweep_handed_over_as_a_job_runs_on_its_own_and_can_be_stopped_and_goe
 
         def submit(name: str) -> None:
             sweep = [sys.executable, "-m", "sweep", str(tmp_path / "faults.yaml"), "--address", "auto"]
-            sweep += ["--results", str(results), "--sink", "local"]
+            sweep += ["--results", str(results), "--sink", "none"]
             excluded = '["/*", "!/.", "!/sim_core", "!/sweep", "!/sync", "!/configs", "!/traces", "!/data"]'
             runtime = f'{{"working_dir": "{ROOT}", "excludes": {excluded}}}'
             ask("submit", *at, "--no-wait", "--submission-id", name, f"--runtime-env-json={runtime}", "--", *sweep)

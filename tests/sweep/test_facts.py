@@ -90,19 +90,18 @@ def test_the_facts_arrive_in_every_table_and_the_answer_is_one_ladder(
 ) -> None:
     text = tiny.replace("rate: 1, 2, 3, 4", "rate: [0.5, 1.0, 1.5]").replace("_5s", "_20s")
     results = tmp_path / "results"
-    arguments = [str(write_experiment(text)), "seed=0,1", "--local", "--sink", "local", "--results", str(results)]
+    arguments = [str(write_experiment(text)), "seed=0,1", "--local", "--sink", "none", "--results", str(results)]
     assert main(arguments) == 0
-    for source in ("journal", "local"):
-        sweep = load_sweep("tiny", results, source)
-        assert set(sweep.runs.design) == {"one-h100 1xH100"}
-        assert set(sweep.runs.workload) == {"conv"}
-        assert sorted(set(sweep.runs.rate)) == [0.5, 1.0, 1.5]
-        assert [outcome.rate for outcome in sweep.where(rate=0.5)] == [0.5, 0.5]
-        (workload,) = answers(sweep.outcomes.values()).workloads
-        (configuration,) = workload.configurations
-        assert [(at.rate, at.seeds) for at in configuration.at] == [(0.5, 2), (1.0, 2), (1.5, 2)]
-        (sentence,) = sentences(answers(sweep.outcomes.values()))
-        assert sentence.startswith("Within the SLO, with all of 2 seeds, one-h100 carries at least 1.5 requests/s")
+    sweep = load_sweep("tiny", results)
+    assert set(sweep.runs.design) == {"one-h100 1xH100"}
+    assert set(sweep.runs.workload) == {"conv"}
+    assert sorted(set(sweep.runs.rate)) == [0.5, 1.0, 1.5]
+    assert [outcome.rate for outcome in sweep.where(rate=0.5)] == [0.5, 0.5]
+    (workload,) = answers(sweep.outcomes.values()).workloads
+    (configuration,) = workload.configurations
+    assert [(at.rate, at.seeds) for at in configuration.at] == [(0.5, 2), (1.0, 2), (1.5, 2)]
+    (sentence,) = sentences(answers(sweep.outcomes.values()))
+    assert sentence.startswith("Within the SLO, with all of 2 seeds, one-h100 carries at least 1.5 requests/s")
 
 
 @pytest.mark.parametrize(
@@ -145,10 +144,9 @@ def test_facts_of_finished_points_follow_the_experiment_when_it_grows(
     results = tmp_path / "results"
     for values in ("[64]", "[64, 32]"):
         path = write_experiment(tiny.replace("axes:\n", axis.format(values)).replace("1, 2, 3, 4", "1, 2"))
-        assert main([str(path), "--local", "--sink", "local", "--results", str(results)]) == 0
-    for source in ("journal", "local"):
-        runs = load_sweep("tiny", results, source).runs
-        assert sorted(set(runs.design)) == ["one-h100 1xH100 max_batch_size=32", "one-h100 1xH100 max_batch_size=64"]
+        assert main([str(path), "--local", "--sink", "none", "--results", str(results)]) == 0
+    runs = load_sweep("tiny", results).runs
+    assert sorted(set(runs.design)) == ["one-h100 1xH100 max_batch_size=32", "one-h100 1xH100 max_batch_size=64"]
     limited = points_of(path.read_text(), "seed=0,1")[:1]
     assert limited[0].design == "one-h100 1xH100 max_batch_size=64"
 

@@ -71,12 +71,12 @@ def test_a_journal_of_the_former_code_leaves_nothing_to_run(
         raise AssertionError("nothing is left to run")
 
     monkeypatch.setattr(SerialLauncher, "__enter__", enter)
-    assert run("--sink", "local") == 0
+    assert run("--sink", "none") == 0
     assert "3 completed (3 of them finished before), 0 failed, 0 not run" in capsys.readouterr().out
     assert keys_of(results) == KEYS
     assert files(results / "former" / "points") == files(DATA / "former" / "points")
-    assert run("--sink", "local") == 0
-    assert sorted(load_sweep("former", results, source="local").runs["key"]) == sorted(KEYS)
+    assert run("--sink", "none") == 0
+    assert sorted(load_sweep("former", results).runs["key"]) == sorted(KEYS)
     assert list(load_sweep("former", results).runs["rate"]) == [2.0, 2.0, 2.0]
 
 

@@ -37,7 +37,7 @@ def start_sweep() -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(file: Path, results: Path, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sweep", str(file), "--sink", "local", "--results", str(results), *options]
+        command = [sys.executable, "-m", "sweep", str(file), "--sink", "none", "--results", str(results), *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes))
         return started[-1]

@@ -1,15 +1,24 @@
-"""Reads what a sink has stored, by means that are not the sink's own."""
+"""Keeps outcomes as a sweep does, and reads what a sink has stored by means that are not the sink's own."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
 
+from sync import Outcome, SweepInfo
+from sync.results.journal import Journal
 from sync.tracking.address import tracking_uri
+
+
+def keep(results: Path, sweep: SweepInfo, *outcomes: Outcome) -> None:
+    """Keep outcomes in the journal of a sweep that asked for them."""
+    with Journal(results / sweep.name) as journal:
+        journal.write_sweep(sweep, [made.key for made in outcomes], {}, lambda text, other: text == other)
+        for made in outcomes:
+            journal.write(made)
 
 
 @dataclass(frozen=True)
@@ -44,18 +53,7 @@ def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
     return sorted(found, key=lambda stored: stored.key)
 
 
-def in_folder(results: Path) -> list[Stored]:
-    found = []
-    for path in results.glob("*/local/outcomes/*.json"):
-        values = json.loads(path.read_text())["outcome"]
-        table = path.parent.parent / "requests" / f"{path.stem}.parquet"
-        files = {"requests.parquet": table.read_bytes()} if table.exists() else {}
-        found.append(Stored(values["key"], values["status"], files, values["name"]))
-    return sorted(found, key=lambda stored: stored.key)
-
-
 READERS: Mapping[str, Callable[[Path], list[Stored]]] = {
     "mlflow": in_mlflow,
-    "local": in_folder,
     "none": lambda results: [],
 }

@@ -13,8 +13,8 @@ from sync.__main__ import main
 from sync.analysis.answers import RateStanding, answers, normalised, sentence, sentences, shown
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
-from sync.tracking.local_sink import LocalSink
 from tests.summaries import summary
+from tests.sync.stores import keep
 
 Make = Callable[..., Outcome]
 
@@ -238,11 +238,7 @@ def test_names_of_systems_are_shown_as_the_paper_writes_them() -> None:
 
 def deliver(results: Path, made: list[Outcome]) -> None:
     """Keep the outcomes as the sweep `mine`."""
-    sink = LocalSink(results)
-    sink.open(SweepInfo("mine", "", "id", "name: mine\n", 4, "python"))
-    for one in made:
-        sink.write(one)
-    sink.close()
+    keep(results, SweepInfo("mine", "", "id", "name: mine\n", 4, "python"), *made)
 
 
 def test_the_answers_as_markdown_are_tables_with_as_many_cells_in_each_line(

@@ -101,18 +101,20 @@ def test_replay_delivers_what_is_missing_and_nothing_twice(results, sweep, outco
     assert run("verify", "quick start")[0] == 1
     before = {stored.key: stored for stored in in_mlflow(results)}
     status, told = run("replay", "quick start")
-    assert (status, told) == (0, "5 of 5 points are in MLflow: 0 missing, 0 doubled, 0 different, 0 half written\n")
+    same = "5 of 5 points are in MLflow: 0 missing, 0 doubled, 0 different, 0 half written\n"
+    assert (status, told) == (0, f"3 points delivered, 0 brought up to date\n{same}")
     after = {stored.key: stored for stored in in_mlflow(results)}
     assert sorted(after) == sorted(one.key for one in made)
     assert all(after[key] == stored for key, stored in before.items())
-    assert run("replay", "quick start")[0] == 0
+    assert run("replay", "quick start") == (0, f"0 points delivered, 0 brought up to date\n{same}")
     assert len(in_mlflow(results)) == 5
 
 
-def test_replay_to_the_local_sink_writes_its_folder(results, outcome, journal, run):
+def test_replay_to_the_former_local_sink_is_refused_with_what_to_use_instead(results, outcome, journal, run):
     journal(outcome(1))
-    assert run("replay", "quick start", "--sink", "local") == (0, "1 of 1 points are in local\n")
-    assert (results / "quick start" / "local" / "runs.parquet").exists()
+    status, told = run("replay", "quick start", "--sink", "local")
+    assert (status, told.count("\n")) == (2, 1)
+    assert "export SWEEP --format parquet" in told
 
 
 def test_replay_waits_for_nobody_who_is_writing(results, outcome, journal, run):
@@ -123,7 +125,7 @@ def test_replay_waits_for_nobody_who_is_writing(results, outcome, journal, run):
         lock.flush()
         status, told = run("replay", "quick start")
     assert (status, told.count("\n")) == (1, 1)
-    assert "process 4711 is writing here" in told
+    assert "(process 4711) is writing here" in told
 
 
 def test_replay_leaves_out_a_torn_table_and_says_so(results, outcome, journal, run):
@@ -182,7 +184,8 @@ def test_verify_counts_doubles(results, sweep, outcome, journal, run):
     twin = client.create_run(experiment, tags=dict(runs[made.key].data.tags))
     client.set_terminated(twin.info.run_id)
     assert "1 doubled" in run("verify", "quick start")[1]
-    assert run("prune", "quick start", "--yes")[0] == 0
+    assert run("replay", "quick start")[0] == 1, "removes nothing unasked"
+    assert run("replay", "quick start", "--prune")[0] == 0
     assert run("verify", "quick start")[0] == 0
 
 
@@ -198,9 +201,7 @@ def test_verify_of_tables_notices_one_that_was_changed(results, sweep, outcome, 
 # -- prune -------------------------------------------------------------------------------------------------------------
 
 
-def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_told(
-    results, sweep, outcome, journal, run
-):
+def test_what_is_superseded_or_broken_off_is_listed_and_removed_only_when_told(results, sweep, outcome, journal, run):
     old = outcome(7, rate=9.0, trace="t", started_at="2026-01-01T00:00:00+00:00")
     journal(old)
     new = outcome(8, rate=9.0, trace="t", started_at="2026-01-02T00:00:00+00:00")
@@ -210,32 +211,54 @@ def test_prune_lists_what_is_superseded_or_broken_off_and_removes_it_only_when_t
     client.create_run(experiment, tags={"config.hash": "e" * 64})
     points = results / "quick start" / "points"
     (points / "half.json.tmp").write_text("{")
-    status, told = run("prune", "quick start")
-    assert status == 0
-    assert "3 files (0.0 MB) and 2 runs in MLflow could go" in told
+    assert run("verify", "quick start", "--prune")[0] == 1, "a run is half written"
+    told = run("verify", "quick start", "--prune")[1]
+    assert "3 files (0.0 MB) and 2 runs in MLflow could go: `replay --prune` removes them" in told
+    assert f"  {points / 'half.json.tmp'}\n" in told
     assert len(list(points.iterdir())) == 7
-    assert "removed" in run("prune", "quick start", "--yes")[1]
+    assert "2 files (0.0 MB) and 2 runs in MLflow removed" in run("replay", "quick start", "--prune")[1]
     assert {path.stem for path in points.iterdir()} == {new.key, outcome(1).key}
     assert sorted(stored.key for stored in in_mlflow(results)) == sorted([new.key, outcome(1).key])
-    assert "0 files (0.0 MB) and 0 runs" in run("prune", "quick start")[1]
+    status, told = run("verify", "quick start", "--prune")
+    assert (status, "0 files (0.0 MB) and 0 runs" in told) == (0, True)
 
 
-def test_prune_removes_copies_of_tables_that_a_server_has(results, sweep, outcome, run, monkeypatch):
+def test_a_run_that_was_changed_in_mlflow_is_delivered_anew_only_when_told(results, sweep, outcome, journal, run):
+    (made,) = journal(outcome(1))
+    deliver(results, sweep, made)
+    client, _, runs = client_and_runs(results)
+    client.log_metric(runs[made.key].info.run_id, "ttft/p99_s", 9.0)
+    assert run("replay", "quick start")[0] == 1
+    assert runs[made.key].info.run_id in run("verify", "quick start", "--prune")[1]
+    status, told = run("replay", "quick start", "--prune")
+    assert (status, "0 points delivered, 1 brought up to date" in told) == (0, True)
+    (stored,) = in_mlflow(results)
+    assert stored.metrics["ttft/p99_s"] == 1.5
+
+
+def test_copies_of_files_that_a_server_has_are_removed_when_told(results, sweep, outcome, run, monkeypatch):
     deliver(results, sweep, outcome(1))
     monkeypatch.setattr("sync.tracking.store.MlflowStore._keeps_here", lambda *_: False)
     stored = load_sweep("quick start", results)
     assert len(stored.requests(outcome(1).key)) == 4
     (copy,) = (results / ".mlflow-cache").rglob("*.parquet")
-    assert str(copy) in run("prune", "quick start")[1]
-    assert "1 files" in run("prune", "quick start", "--yes")[1]
+    assert str(copy) in run("verify", "quick start", "--prune")[1]
+    assert "2 files" in run("replay", "quick start", "--prune")[1]
     assert not list((results / ".mlflow-cache").iterdir())
     assert len(stored.requests(outcome(1).key)) == 4
 
 
-def test_prune_of_an_unknown_sweep_names_the_nearest(results, outcome, journal, run):
+def test_replay_of_an_unknown_sweep_names_the_nearest(results, outcome, journal, run):
     journal(outcome(1))
-    status, told = run("prune", "quik start", "--yes")
+    status, told = run("replay", "quik start", "--prune")
     assert (status, "did you mean 'quick start'" in told) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["quick start"], ["quick start", "--yes"]])
+def test_the_former_command_prune_says_what_to_type_now(run, arguments):
+    status, told = run("prune", *arguments)
+    assert (status, told.count("\n")) == (2, 1)
+    assert "`verify SWEEP --prune` for the list, `replay SWEEP --prune` to remove" in told
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from sync import Outcome, SweepInfo, load_sweep
 from sync.results.goodput import by_slo
 from sync.results.slo import PAPER, Slo
-from sync.tracking.local_sink import LocalSink
+from tests.sync.stores import keep
 
 STRICT = Slo(seconds={"ttft": {"p99": 0.5}})
 
@@ -47,13 +47,10 @@ def test_without_a_table_of_requests_there_is_no_goodput_by_another_slo(outcome:
 def test_the_table_of_runs_is_judged_by_the_experiments_slo_or_by_the_one_that_is_asked_for(
     outcome: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    sink = LocalSink(tmp_path)
-    sink.open(SweepInfo("mine", "", "id", "name: mine\n", 2, "python", STRICT))
     figures = {"ttft/p99_s": 0.9, "run/completed": 1.0}
-    sink.write(outcome(1, summary=figures, requests_parquet=requests([0.9])))
-    sink.write(outcome(2, status="failed", error="boom", summary={}, requests_parquet=b""))
-    assert sink.page() is None
-    sink.close()
+    made = outcome(1, summary=figures, requests_parquet=requests([0.9]))
+    failed = outcome(2, status="failed", error="boom", summary={}, requests_parquet=b"")
+    keep(tmp_path, SweepInfo("mine", "", "id", "name: mine\n", 2, "python", STRICT), made, failed)
     runs = load_sweep("mine", tmp_path).runs
     assert list(runs.status) == ["completed", "failed"]
     assert list(runs.verdict) == ["too slow: TTFT p99", "failed"]

@@ -4,23 +4,37 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from sim_core.errors import SpecError
 from sync import load_sweep, make_sink
 from sync.__main__ import main
 from sync.load import list_sweeps
+from sync.results.outcome import checksum
+from sync.results.slo import Slo
 
 
 @pytest.fixture
 def delivered(results, sweep, outcome):
-    sink = make_sink("local", results)
-    sink.open(sweep)
-    sink.write(outcome(2, machines={"dgx-h100": 1}, axes={"rate": "fast"}, git_commit=None))
-    sink.write(outcome(1))
-    sink.write(outcome(3, status="failed", error="no [memory]\nTraceback", summary={}, requests_parquet=b"", rate=None))
-    sink.close()
+    """A folder that the sink called `local` has left, which former versions had."""
+    local = results / "quick start" / "local"
+    for folder in ("outcomes", "requests"):
+        (local / folder).mkdir(parents=True)
+    (local / "sweep.json").write_text(json.dumps(sweep.to_json_dict()))
+    failed = {
+        "status": "failed",
+        "error": "no [memory]\nTraceback",
+        "summary": {},
+        "requests_parquet": b"",
+        "rate": None,
+    }
+    other = {"machines": {"dgx-h100": 1}, "axes": {"rate": "fast"}, "git_commit": None}
+    for made in (outcome(2, **other), outcome(1), outcome(3, **failed)):
+        values = made.to_json_dict()
+        entry = {"outcome_sha256": checksum(values), "outcome": values}
+        (local / "outcomes" / f"{made.key}.json").write_text(json.dumps(entry))
+        if made.requests_parquet:
+            (local / "requests" / f"{made.key}.parquet").write_bytes(made.requests_parquet)
     return results
 
 
@@ -46,9 +60,16 @@ def test_runs_is_a_row_a_point_in_order_with_a_type_a_column(delivered):
     assert runs["error"].tolist()[2].startswith("no [memory]")
 
 
-def test_the_table_on_disk_is_the_table_in_memory(delivered):
-    on_disk = pd.read_parquet(delivered / "quick start" / "local" / "runs.parquet")
-    pd.testing.assert_frame_equal(on_disk, load_sweep("quick start", delivered).runs, check_dtype=False)
+def test_a_folder_of_the_former_local_sink_has_the_limits_of_its_sweep_and_no_figure_changed_by_hand(
+    delivered, outcome, sweep
+):
+    (delivered / "quick start" / "local" / "sweep.json").write_text(
+        json.dumps(replace(sweep, slo=Slo(seconds={"ttft": {"p99": 1.0}})).to_json_dict())
+    )
+    path = delivered / "quick start" / "local" / "outcomes" / f"{outcome(2).key}.json"
+    path.write_text(path.read_text().replace('"ttft/p99_s": 1.5', '"ttft/p99_s": 0.5'))
+    for source in (None, "local"):
+        assert load_sweep("quick start", delivered, source).runs["verdict"].tolist() == ["too slow: TTFT p99", "failed"]
 
 
 def test_requests_are_found_by_the_beginning_of_their_key(delivered, outcome):

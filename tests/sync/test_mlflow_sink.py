@@ -77,7 +77,7 @@ def test_figures_that_nobody_compares_are_no_metrics_but_go_with_the_run(sink, r
     sink.write(outcome(1, summary={"ttft/p90_s": 0.5, **rest}))
     (run,) = in_mlflow(results)
     assert not rest.keys() & run.metrics.keys()
-    assert json.loads(run.tags["mlflow.outcome"])["figures"] == rest
+    assert json.loads(run.files["outcome.json"])["outcome"]["summary"] == {"ttft/p90_s": 0.5, **rest}
     assert pd.read_parquet(io.BytesIO(run.files["summary.parquet"]))["figure"].tolist() == ["ttft/p90_s", *rest]
 
 
@@ -148,7 +148,7 @@ def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, result
 def test_the_requests_are_a_parquet_file_and_the_configuration_is_yaml(sink, results, outcome):
     sink.write(outcome(1))
     (run,) = in_mlflow(results)
-    assert set(run.files) == {"requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"}
+    assert set(run.files) == {"outcome.json", "requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"}
     assert pd.read_parquet(io.BytesIO(run.files["requests.parquet"]))["ttft_s"].tolist() == [0.5] * 4
     assert run.files["config.yaml"] == b"seed: 7\n"
 
@@ -168,7 +168,7 @@ def test_a_failed_point_is_a_failed_run_with_its_reason_as_tag_and_its_traceback
     assert (run.status, run.tags["error"]) == ("failed", "no memory")
     assert run.tags["mlflow.note.content"].startswith("**Failed.**\n\nno memory\n\n")
     assert run.files["error.txt"] == b"no memory\nTraceback"
-    assert set(run.files) == {"error.txt", "reproduce.sh"}
+    assert set(run.files) == {"outcome.json", "error.txt", "reproduce.sh"}
 
 
 def test_the_experiment_is_named_and_described_as_the_sweep_is_and_keeps_artifacts_below_the_results(sink, results):
@@ -346,7 +346,7 @@ def test_a_write_that_broke_off_is_made_whole_by_the_next_and_never_doubled(
     (run,) = in_mlflow(results)
     assert (run.status, set(run.files)) == (
         "completed",
-        {"requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"},
+        {"outcome.json", "requests.parquet", "summary.parquet", "config.yaml", "reproduce.sh"},
     )
     assert run.metrics["ttft/p99_s"] == 1.5
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sync import SINKS, load_sweep, make_sink
+from sim_core.errors import SpecError
+from sync import SINKS, make_sink
 from tests.sync.stores import READERS
 
 KEEPING = sorted(set(SINKS) - {"none"})
@@ -85,13 +86,9 @@ def test_only_mlflow_has_a_page(results, sweep):
         sink.open(sweep)
         pages[name] = sink.page() is not None
         sink.close()
-    assert pages == {"mlflow": True, "local": False, "none": False}
+    assert pages == {"mlflow": True, "none": False}
 
 
-def test_a_figure_that_was_changed_by_hand_is_not_believed(results, sweep, outcome):
-    deliver("local", results, sweep, outcome(1), outcome(2))
-    path = results / "quick start" / "local" / "outcomes" / f"{outcome(1).key}.json"
-    path.write_text(path.read_text().replace('"ttft/p99_s": 1.5', '"ttft/p99_s": 0.5'))
-    assert list(load_sweep("quick start", results).outcomes) == [outcome(2).key]
-    deliver("local", results, sweep, outcome(1))
-    assert load_sweep("quick start", results).outcomes[outcome(1).key].summary["ttft/p99_s"] == 1.5
+def test_the_sink_that_former_versions_had_is_refused_with_what_to_use_instead(tmp_path):
+    with pytest.raises(SpecError, match="`python -m sync export SWEEP --format parquet` makes files"):
+        make_sink("local", tmp_path)

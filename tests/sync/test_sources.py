@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from sim_core.errors import SpecError
 from sync import load_sweep, make_sink
+from sync.__main__ import main
 from sync.load import SOURCES
+from sync.results.slo import Slo
+from sync.tracking.store import _is_missing
+from tests.sync.stores import keep
 from tests.sync.test_load import journal
 
 FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "run/events": 7.0, "run/unfinished": 3.0}
@@ -26,22 +33,20 @@ def outcomes(outcome):
 @pytest.fixture
 def everywhere(results, sweep, outcomes):
     journal(results, *outcomes, keys=[made.key for made in outcomes])
-    for name in ("local", "mlflow"):
-        sink = make_sink(name, results)
-        sink.open(sweep)
-        for made in outcomes:
-            sink.write(made)
-        sink.close()
+    deliver(results, sweep, *outcomes)
     return results
 
 
-@pytest.mark.parametrize("source", SOURCES)
+WHERE = [source for source in SOURCES if source != "local"]
+
+
+@pytest.mark.parametrize("source", WHERE)
 def test_runs_are_the_same_table_from_every_source(everywhere, source):
     wanted = load_sweep("quick start", everywhere, "journal").runs
     pd.testing.assert_frame_equal(load_sweep("quick start", everywhere, source).runs, wanted, check_exact=True)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", WHERE)
 def test_requests_are_the_same_from_every_source(everywhere, outcome, source):
     sweep = load_sweep("quick start", everywhere, source)
     assert sweep.requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4
@@ -49,7 +54,7 @@ def test_requests_are_the_same_from_every_source(everywhere, outcome, source):
         sweep.requests(outcome(3).key)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", WHERE)
 def test_requests_of_many_runs_are_one_dataset_with_the_run_beside_each_row(everywhere, source):
     data = load_sweep("quick start", everywhere, source).requests_where()
     assert isinstance(data, ds.Dataset)
@@ -107,12 +112,13 @@ def test_a_run_that_is_not_over_is_not_read(results, sweep, outcome, monkeypatch
     assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
 
 
-def test_a_point_of_very_many_settings_is_read_without_them(results, sweep, outcome):
+def test_a_point_of_very_many_settings_is_read_with_all_of_them(results, sweep, outcome):
     sink = make_sink("mlflow", results)
     sink.open(sweep)
-    sink.write(outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300))))
+    made = outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300)))
+    sink.write(made)
     (read,) = load_sweep("quick start", results, "mlflow").outcomes.values()
-    assert (read.overrides, read.summary) == ((), outcome(1).summary)
+    assert read == replace(made, requests_parquet=b"", config_yaml="")
 
 
 def test_results_without_a_store_are_looked_for_without_making_one(tmp_path, monkeypatch):
@@ -120,3 +126,60 @@ def test_results_without_a_store_are_looked_for_without_making_one(tmp_path, mon
     with pytest.raises(SpecError, match="no results of that sweep"):
         load_sweep("nothing", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Has the store fetch every file, as from a server; lists the names of those that were."""
+    names = []
+    real = LocalArtifactRepository._download_file
+
+    def download(self, name, path):
+        names.append(name)
+        real(self, name, path)
+
+    monkeypatch.setattr(LocalArtifactRepository, "_download_file", download)
+    monkeypatch.setattr("sync.tracking.store.MlflowStore._keeps_here", lambda *_: False)
+    return names
+
+
+def deliver(results, sweep, *outcomes):
+    sink = make_sink("mlflow", results)
+    sink.open(sweep)
+    for made in outcomes:
+        sink.write(made)
+    sink.close()
+
+
+def test_outcomes_are_fetched_from_a_server_once_and_again_when_they_were_brought_up_to_date(
+    results, sweep, outcome, fetched
+):
+    deliver(results, sweep, outcome(1), outcome(2))
+    for _ in range(2):
+        assert len(load_sweep("quick start", results, "mlflow").outcomes) == 2
+    assert fetched == ["outcome.json"] * 2
+    deliver(results, replace(sweep, slo=Slo(seconds={"ttft": {"p99": 1.0}})), outcome(1))
+    limits = {key: o.goodput_limits for key, o in load_sweep("quick start", results, "mlflow").outcomes.items()}
+    assert limits == {outcome(1).key: {"ttft_s": 1.0}, outcome(2).key: outcome(2).goodput_limits}
+    assert fetched == ["outcome.json"] * 3
+
+
+def test_a_run_whose_outcome_a_server_has_lost_is_left_out_and_different(results, sweep, outcome, fetched, capsys):
+    keep(results, sweep, outcome(1), outcome(2))
+    deliver(results, sweep, outcome(1), outcome(2))
+    next((results / "mlartifacts").rglob("outcome.json")).unlink()
+    assert len(load_sweep("quick start", results, "mlflow").outcomes) == 1
+    assert main(["--results", str(results), "verify", "quick start"]) == 1
+    assert "its outcome.json in MLflow cannot be read" in capsys.readouterr().out
+    assert main(["--results", str(results), "replay", "quick start", "--prune"]) == 0
+    assert len(load_sweep("quick start", results, "mlflow").outcomes) == 2
+
+
+def test_a_failed_download_means_a_missing_file_only_where_the_server_says_so():
+    def answered(response):
+        error = OSError("no")
+        error.response = response
+        return error
+
+    assert all(map(_is_missing, (FileNotFoundError(), answered({"Error": {"Code": "NoSuchKey"}}))))
+    assert not any(map(_is_missing, (ConnectionError(), answered(None), answered({"Error": {"Code": "403"}}))))

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from sync import make_sink
 from sync.__main__ import main
 from sync.tracking.address import tracking_uri
-from sync.tracking.local_sink import LocalSink
+from tests.sync import stores
 from tests.sync.report.made import failed, run
 
 
@@ -32,11 +32,7 @@ def kept(results, sweep):
     """Keeps outcomes as files below the results; returns them."""
 
     def keep(*outcomes, name="quick start"):
-        sink = LocalSink(results)
-        sink.open(dataclasses.replace(sweep, name=name))
-        for outcome in outcomes:
-            sink.write(outcome)
-        sink.close()
+        stores.keep(results, dataclasses.replace(sweep, name=name), *outcomes)
         return outcomes
 
     return keep

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
     others = [name for name in names if name not in _KNOWN]
     chosen = dict(_KNOWN) | {name: free[number % len(free)] for number, name in enumerate(others)}
     return {name: chosen[name] for name in names}
+
+
+def colored(number: int, color: str) -> Style:
+    """The look of the design of that number, in `color` (empty: in the look's own)."""
+    style = _STYLES[number % len(_STYLES)]
+    return replace(style, color=color or style.color)
 
 
 @contextmanager

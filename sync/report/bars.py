@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sync.analysis.answers import in_multiples
+from sync.analysis.answers import Configuration, in_multiples
 from sync.report.base import Missing, Plot, for_each_workload
-from sync.report.data import Champion, ReportData
+from sync.report.data import ReportData
 from sync.report.style import MOST_DESIGNS, panels, styles
 
 TITLE = "Throughput, cost and power, normalised"
@@ -33,14 +33,14 @@ def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
     return _three(data, workload, champions[:MOST_DESIGNS], reference)
 
 
-def _three(data: ReportData, workload: str, champions: Sequence[Champion], reference: Champion) -> Plot:
+def _three(data: ReportData, workload: str, champions: Sequence[Configuration], reference: Configuration) -> Plot:
     figure, (row,) = panels(1, 3, 2.6)
     look = styles(data.systems)
     for panel, (name, (value_field, multiple_field, unit)) in zip(row, _PANELS.items(), strict=True):
-        can_normalise = bool(getattr(reference.configuration, value_field))  # not where it carries or costs nothing
+        can_normalise = bool(getattr(reference, value_field))  # not where it carries or costs nothing
         for place, champion in enumerate(champions):
-            style, value = look[champion.system], getattr(champion.configuration, value_field)
-            multiple = getattr(in_multiples(champion.configuration, reference.configuration), multiple_field)
+            style, value = look[champion.system], getattr(champion, value_field)
+            multiple = getattr(in_multiples(champion, reference), multiple_field)
             height = math.nan if value is None else multiple if can_normalise else value
             panel.bar(place, height, 0.7, color="white", edgecolor=style.color, hatch=style.hatch, linewidth=1.0)
             text = "none" if value is None else f"{height:.2f}" if can_normalise else f"{height:g}"
@@ -59,11 +59,11 @@ def _three(data: ReportData, workload: str, champions: Sequence[Champion], refer
     return Plot(f"normalised-{workload}", f"{TITLE}, {workload}", figure, _caption(reference, champions))
 
 
-def _caption(reference: Champion, champions: Sequence[Champion]) -> str:
-    base = reference.configuration
-    carried = f"{base.carries:g} requests/s within the SLO" if base.carries else "none of its rates is within the SLO"
+def _caption(reference: Configuration, champions: Sequence[Configuration]) -> str:
+    rate = reference.carries
+    carried = f"{rate:g} requests/s within the SLO" if rate else "none of its rates is within the SLO"
     return (
         f"Of each system the design that carries most, where it has none its largest:"
-        f" {'; '.join(champion.design for champion in champions)}."
-        f" Relative to {base.design}: {carried}, ${base.cost:,.2f} an hour, power weight {base.power:g}."
+        f" {'; '.join(champion.design for champion in champions)}. Relative to {reference.design}: {carried},"
+        f" ${reference.cost:,.2f} an hour, power weight {reference.power:g}."
     )

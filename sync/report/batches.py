@@ -97,13 +97,7 @@ def _sizes(panel: Axes, table: pd.DataFrame, roles: Sequence[str]) -> None:
 
 def _bins(most: int) -> list[tuple[int, int]]:
     """Bins of batch sizes up to `most`: 1, 2, 3 to 4, 5 to 8 and so on."""
-    bins, low = [], 1
-    for high in (2**power for power in range(64)):
-        bins.append((low, high))
-        if high >= most:
-            break
-        low = high + 1
-    return bins
+    return [(2**power // 2 + 1, 2**power) for power in range((most - 1).bit_length() + 1)]
 
 
 def time_shares(

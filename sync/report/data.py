@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -61,30 +61,6 @@ class Run(RunRow):
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The configuration that stands for a system under a workload: the one that carries most, of equals the cheapest;
-    where none holds the SLO, the largest. `runs` are its runs by rate."""
-
-    configuration: Configuration
-    runs: Mapping[float, Repeated[Run]]
-
-    @property
-    def system(self) -> str:
-        """The experiment's name for the kind of cluster."""
-        return self.configuration.system
-
-    @property
-    def design(self) -> str:
-        """The configuration's name without the workload."""
-        return self.configuration.design
-
-    @property
-    def best(self) -> float | None:
-        """The highest rate that it carries, in requests a second."""
-        return self.configuration.carries
-
-
-@dataclass(frozen=True)
 class ReportData:
     """Everything that the report is made of. `requests_of` and `derived_of` read by a run's key its table of requests
     (None: it has none) and what goes with it. `iterations` are those of one run, or why there are none."""
@@ -107,9 +83,20 @@ class ReportData:
         return tuple(dict.fromkeys(run.system for run in self.runs))
 
     @cached_property
-    def champions(self) -> dict[str, list[Champion]]:
-        """By workload the champion of each system that has any runs there, in the order of the points."""
-        return {name: _champions(answer, self.runs) for name, answer in self.workloads.items()}
+    def champions(self) -> dict[str, list[Configuration]]:
+        """By workload the configuration that stands for each system that has any runs there, in the order of the
+        points: the one that carries most, of equals the cheapest; where none holds the SLO, the largest."""
+        return {
+            name: [system.highest or answer.largest(system.system) for system in answer.systems]
+            for name, answer in self.workloads.items()
+        }
+
+    def by_rate(self, configuration: Configuration) -> dict[float, Repeated[Run]]:
+        """The runs of a configuration by rate, ascending; empty where its workload has no rate."""
+        same = configuration.system, configuration.design, configuration.workload
+        runs = [run for run in self.runs if (run.system, run.outcome.design, run.workload) == same]
+        rated = [repeated for repeated in repeated_runs(runs) if repeated.first.rate is not None]
+        return dict(sorted((repeated.first.rate or 0.0, repeated) for repeated in rated))
 
 
 def report_data(sweep: Sweep, rate: float | None = None) -> ReportData:
@@ -127,16 +114,6 @@ def report_data(sweep: Sweep, rate: float | None = None) -> ReportData:
     return ReportData(sweep.name, runs, answers(outcomes, sweep.slo, rate), requests_of, derived_of)
 
 
-def _champions(answer: WorkloadAnswer, runs: Iterable[Run]) -> list[Champion]:
-    rated = [run for run in runs if run.workload == answer.workload and run.rate is not None]
-    by_design: dict[tuple[str, str], dict[float, Repeated[Run]]] = {}
-    for repeated in repeated_runs(rated):
-        run = repeated.first
-        by_design.setdefault((run.system, run.outcome.design), {})[run.rate or 0.0] = repeated
-    chosen = [system.highest or answer.largest(system.system) for system in answer.systems]
-    return [Champion(best, dict(sorted(by_design.get((best.system, best.design), {}).items()))) for best in chosen]
-
-
 def repeated_runs(runs: Iterable[Run]) -> list[Repeated[Run]]:
     """Runs in groups that differ by their seed alone."""
     groups = grouped(runs, lambda run: (run.system, run.outcome.point_id.repeated))
@@ -147,8 +124,8 @@ def shown_rate(data: ReportData, workload: str) -> float | None:
     """The rate at which runs are compared in detail: the highest that a champion carries, else the lowest that was
     run; None: the workload has no rate."""
     champions = data.champions[workload]
-    held = [champion.best for champion in champions if champion.best is not None]
-    return max(held, default=min((rate for champion in champions for rate in champion.runs), default=None))
+    carried = [champion.carries for champion in champions if champion.carries is not None]
+    return max(carried, default=min((rate for champion in champions for rate in champion.rates), default=None))
 
 
 def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], list[str]]:
@@ -159,10 +136,11 @@ def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], list[
         runs = list({run.system: run for run in data.runs if run.workload == workload}.values())
         where = workload
     else:
-        repeated = [champion.runs[rate] for champion in data.champions[workload] if rate in champion.runs]
-        runs = [members.first for members in repeated]
+        every = [data.by_rate(champion).get(rate) for champion in data.champions[workload]]
+        repeated = [runs_there for runs_there in every if runs_there is not None]
+        runs = [runs_there.first for runs_there in repeated]
         where = f"{workload} at {rate_text(rate)} requests/s"
-        if (most := max(len(members.runs) for members in repeated)) > 1:
+        if (most := max(len(runs_there.runs) for runs_there in repeated)) > 1:
             where += f" (seed {', '.join(map(str, sorted({run.outcome.seed for run in runs})))} of {most} seeds)"
     completed = [run for run in runs if run.outcome.status == "completed"]
     present = {run.system for run in completed}
@@ -172,9 +150,11 @@ def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], list[
 def detailed_run(data: ReportData) -> Run | None:
     """The run to look at in detail: of the champion that carries most (of equals the one that the answer names), at the
     highest rate that it carries."""
-    rated = [champion for champions in data.champions.values() for champion in champions if champion.best is not None]
+    rated = [
+        champion for champions in data.champions.values() for champion in champions if champion.carries is not None
+    ]
     if rated:
-        best = min(rated, key=lambda c: (-(c.best or 0.0), c.configuration.cost, c.configuration.power))
-        return best.runs[best.best or 0.0].first
+        best = min(rated, key=lambda champion: (-(champion.carries or 0.0), champion.cost, champion.power))
+        return data.by_rate(best)[best.carries or 0.0].first
     completed = [run for run in data.runs if run.outcome.status == "completed"]
     return next((run for run in completed if run.within), completed[0] if completed else None)

@@ -128,11 +128,11 @@ def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
         star = cell.first.outcome
         return best, f"Star: the cheapest that holds all limits, {star.design} at ${star.cost:,.2f} an hour."
     champion = next(c for c in data.champions[plan.workload] if c.system == plan.system)
-    wanted = champion.design, champion.best
+    wanted = champion.design, champion.carries
     found = (cell for cell, at in plan.cells.items() if (at.first.outcome.design, at.first.rate) == wanted)
     if (place := next(found, None)) is None:
         return None, "No split holds all limits at the lowest rate."
-    return place, f"Star: the most that a split carries, {champion.design} at {champion.best:g}/s."
+    return place, f"Star: the most that a split carries, {champion.design} at {champion.carries:g}/s."
 
 
 def _plot(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:

@@ -38,7 +38,7 @@ def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
 
 def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
     look = styles(data.systems)
-    lines = [Line(champion.design, look[champion.system], champion.runs) for champion in data.champions[workload]]
+    lines = [Line(c.design, look[c.system], data.by_rate(c)) for c in data.champions[workload]]
     lines = measured(lines, data.answers.slo)
     if len({rate for line in lines for rate in line.runs}) > 1:
         title = f"{TITLE}, {workload}"

@@ -135,10 +135,10 @@ def test_limits_in_seconds_show_seconds(tmp_path):
 
 def test_rates_that_no_design_carries_are_left_out_but_for_the_first(tmp_path):
     made = [run("a", rate, 0.5 if rate < 16 else 9.0) for rate in (8.0, 16.0, 24.0, 32.0, 40.0)]
-    (champion,) = data_of(made, tmp_path).champions["conv"]
-    assert shown_rates([champion.runs]) == [8.0, 16.0, 24.0]
-    (held,) = data_of([run("a", rate) for rate in (8.0, 16.0, 24.0, 32.0)], tmp_path).champions["conv"]
-    assert shown_rates([held.runs]) == [8.0, 16.0, 24.0, 32.0]
+    data = data_of(made, tmp_path)
+    assert shown_rates([data.by_rate(data.champions["conv"][0])]) == [8.0, 16.0, 24.0]
+    held = data_of([run("a", rate) for rate in (8.0, 16.0, 24.0, 32.0)], tmp_path)
+    assert shown_rates([held.by_rate(held.champions["conv"][0])]) == [8.0, 16.0, 24.0, 32.0]
 
 
 def test_bars_are_the_normalised_figures_of_the_answers(tmp_path):

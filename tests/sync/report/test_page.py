@@ -96,7 +96,7 @@ def test_the_first_page_says_what_the_answers_say_and_so_do_its_tables(tmp_path,
     assert all(cell in text for row in table.rows for cell in row)
     best = rows[f"splitwise-{EVIL} 4P+2T"]  # the title says the workload
     assert (best["carries"], best["$/h"], best["then"]) == ("16/s", "99.00", "no higher rate was run")
-    assert best["of a limit"] == f"{data.champions['conv'][1].configuration.tightest:.0%}"
+    assert best["of a limit"] == f"{data.champions['conv'][1].tightest:.0%}"
     for row in normalised(workload):
         assert f"{row.rate:.2f}×" in table.rows[0 if row.rate == 2 else 1]
 

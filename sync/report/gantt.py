@@ -1,4 +1,4 @@
-"""What the machines of one run did in a few seconds: prompts, decodes, both, or nothing."""
+"""A timeline of the machines of one run over a few seconds: prompts, decodes, both, or idle."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _chart(iterations: Iterations) -> Plot:
 
 
 def window(table: pd.DataFrame) -> tuple[float, float]:
-    """The seconds around the time by which half of the iterations have begun."""
+    """The `_WINDOW_S` seconds around the time by which half of the iterations have begun, or the whole run."""
     first, last = float(table["start_s"].min()), float(table["end_s"].max())
     if last - first <= _WINDOW_S:
         return first, last
@@ -87,7 +87,7 @@ def _machines(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def spans_by_kind(rows: pd.DataFrame) -> dict[str, list[tuple[float, float]]]:
-    """Spans as (start, duration), those of decodes that touch joined."""
+    """Spans as (start, duration) by kind; spans of decodes that touch are joined."""
     spans: dict[str, list[tuple[float, float]]] = {}
     columns = zip(rows["start_s"], rows["end_s"], rows["requests"], rows["prompts"], strict=True)
     for start_s, end_s, requests, prompts in sorted(columns):

@@ -88,8 +88,8 @@ def counts(answers: SweepAnswers) -> str:
     if not answers.runs:
         return line
     unserved = _counts((("rejected", answers.rejected), ("unfinished", answers.unfinished)), " and ")
-    told = f"Requests not served, over all runs: {unserved}." if unserved else "Completed runs served every request."
-    return f"{line} {told}"
+    served = f"Requests not served, over all runs: {unserved}." if unserved else "Completed runs served every request."
+    return f"{line} {served}"
 
 
 def _counts(pairs: Iterable[tuple[str, int]], between: str = ", ") -> str:

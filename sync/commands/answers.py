@@ -19,19 +19,7 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
-from sync.commands.base import (
-    Subparsers,
-    add_command,
-    add_name,
-    add_rate,
-    add_reading,
-    add_slo,
-    add_where,
-    conditions,
-    left_out,
-    rate_of,
-    read_sweep,
-)
+from sync.commands import base
 from sync.commands.console import output_console
 from sync.commands.tables import rich_table
 from sync.results.sweep import Sweep
@@ -49,21 +37,21 @@ A file of limits, any part of which may be left out:
 _HELP = "what a sweep answers: the highest rate within the SLO, the cheapest and least-power clusters, the Pareto front"
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_parser(subparsers: base.Subparsers) -> None:
     """Add the parser of `answers`."""
-    parser = add_command(subparsers, "answers", _run, _HELP, _EXAMPLES)
-    add_name(parser)
-    add_slo(parser)
-    add_rate(parser)
+    parser = base.add_command(subparsers, "answers", _run, _HELP, _EXAMPLES)
+    base.add_name(parser)
+    base.add_slo(parser)
+    base.add_rate(parser)
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table", help="default: %(default)s")
-    add_where(parser)
-    add_reading(parser)
+    base.add_where(parser)
+    base.add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    rate = rate_of(arguments.rate)
-    sweep = read_sweep(arguments)
-    outcomes = sweep.where(**conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
+    rate = base.rate_of(arguments.rate)
+    sweep = base.read_sweep(arguments)
+    outcomes = sweep.where(**base.conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
     found = answers(outcomes, sweep.slo, rate)
     if arguments.format == "json":
         print(answers_json(sweep, found))
@@ -117,4 +105,4 @@ def _print(sweep: Sweep, found: SweepAnswers) -> None:
 
 
 def _last_lines(sweep: Sweep, found: SweepAnswers) -> list[str]:
-    return [f"SLO: {found.slo.told()}; and every request served. {OF_A_LIMIT}", counts(found), *left_out(sweep)]
+    return [f"SLO: {found.slo.told()}; and every request served. {OF_A_LIMIT}", counts(found), *base.left_out(sweep)]

@@ -10,18 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sim_core.errors import SpecError
-from sync.commands.base import (
-    Subparsers,
-    add_command,
-    add_name,
-    add_rate,
-    add_reading,
-    add_slo,
-    info_of,
-    left_out,
-    rate_of,
-    read_sweep,
-)
+from sync.commands import base
 from sync.commands.runs import run_of
 from sync.report.build import report_files, write_files
 from sync.report.data import ReportData, Run, detailed_run, report_data
@@ -43,30 +32,30 @@ sweep does not keep the batches and the timeline of its runs; `--detail none` le
 _HELP = "a sweep's answer in words and figures, as one HTML file; also on the sweep's page in MLflow"
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_parser(subparsers: base.Subparsers) -> None:
     """Add the parser of `report`."""
-    parser = add_command(subparsers, "report", _run, _HELP, _EXAMPLES)
-    add_name(parser)
+    parser = base.add_command(subparsers, "report", _run, _HELP, _EXAMPLES)
+    base.add_name(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: RESULTS/SWEEP/report)")
     formats = ("html", *FORMATS)
     parser.add_argument(
         "--format", nargs="+", choices=formats, default=["html"], metavar="FORMAT",
         help=f"of {', '.join(formats)}; default: html",
     )  # fmt: skip
-    add_slo(parser)
-    add_rate(parser)
+    base.add_slo(parser)
+    base.add_rate(parser)
     text = "the run whose iterations are shown, or `none` (default: the best within the SLO)"
     parser.add_argument("--detail", metavar="RUN", help=text)
     parser.add_argument("--sink", choices=("mlflow", "none"), default="mlflow", help="default: %(default)s")
-    add_reading(parser)
+    base.add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or arguments.results / arguments.name / "report"
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
-    rate = rate_of(arguments.rate)
-    sweep = read_sweep(arguments)
+    rate = base.rate_of(arguments.rate)
+    sweep = base.read_sweep(arguments)
     data = report_data(sweep, rate)
     detail = _detail(sweep, data, arguments.detail)
     with Console(stderr=True).status("reading") as status:
@@ -77,8 +66,8 @@ def _run(arguments: argparse.Namespace) -> int:
             iterations = detail
         data = dataclasses.replace(data, iterations=iterations)
         formats = list(dict.fromkeys(arguments.format))
-        notes = left_out(sweep, "`report --all` counts them in")
-        files = report_files(data, info_of(sweep), formats, notes, lambda name: status.update(f"drawing {name}"))
+        notes = base.left_out(sweep, "`report --all` counts them in")
+        files = report_files(data, base.info_of(sweep), formats, notes, lambda name: status.update(f"drawing {name}"))
         write_files(files, folder)
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and REPORT_FILE in files:

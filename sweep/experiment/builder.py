@@ -19,9 +19,10 @@ from sim_core.spec import CurveSpec
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
-from sweep.experiment.point import Point, content_key, deciding_code
+from sweep.experiment.point import Point, content_key
 from sweep.experiment.resolver import Resolver
 from sweep.experiment.variables import Names
+from sync.results.code import deciding_code
 from sync.results.point_id import rate_of_number
 from traces import named, workload
 from traces.workload import TraceRef

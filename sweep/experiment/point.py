@@ -8,21 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sim_core import Code, SimSpec, content_key
+from sim_core import SimSpec, content_key
 from sync.results.outcome import FACTS_OF_A_POINT, Outcome, SweepInfo
 from sync.results.point_id import PointId, Roles
 from sync.results.slo import PAPER, Slo
 from traces.workload import TraceRef
 
-__all__ = ["Outcome", "Point", "SweepInfo", "content_key", "deciding_code", "failed_outcome", "project_root"]
-
-FIGURES = ("sync.results.measure",)  # the modules outside of the simulator that compute the figures of a run
-
-
-def deciding_code() -> Code:
-    """The code that decides outcomes: the simulator's, and that of the figures."""
-    return Code(figures=FIGURES)
-
+__all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "project_root"]
 
 # The fields that a point and its outcome have in common.
 _FIELDS_OF_BOTH = (

@@ -20,8 +20,9 @@ from typing import Any
 
 from sim_core import Code, SimSpec
 from sim_core.digest import sha256
-from sweep.experiment.point import Point, deciding_code
+from sweep.experiment.point import Point
 from sweep.former.results import changed_since
+from sync.results.code import deciding_code
 from sync.results.journal import Journal
 
 FORMER_CODE = Path(__file__).with_name("former_code.json")

@@ -9,8 +9,9 @@ from typing import Any
 
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from sim_core import SimSpec, Trace, content_key
-from sweep.experiment.point import Point, deciding_code, project_root
+from sweep.experiment.point import Point, project_root
 from sweep.launch.worker import finished_outcome
+from sync.results.code import deciding_code
 from sync.results.measure import MeasuredRun
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
 from sync.results.privacy import one_line

@@ -1,1 +1,1 @@
-"""What results say: who carries which load within the SLO, answers to a planner, comparisons."""
+"""What results say: which cluster carries which load within the SLO, answers to a planner, comparisons of runs."""

@@ -1,8 +1,9 @@
 """Why one run beats another: where the time of its requests goes, how busy and how full its machines are.
 
-Phases add up to a request's E2E time: `queue` (arrival to the prompt's start), `prompt` (its iteration), `transfer`
-(from the prompt's end until the KV cache is where it is decoded, waiting for room there included), `wait` (from then,
-or from the prompt's end, to the first decode), `decode` (in a running batch) and `preempted` (started, but not in one).
+The phases of a request add up to its E2E time: `queue` (arrival to the prompt's start), `prompt` (its iteration),
+`transfer` (from the prompt's end until the KV cache is where it is decoded, waiting for room there included), `wait`
+(from then, or from the prompt's end, to the first decode), `decode` (in a running batch) and `preempted` (decoding has
+started, but the request is in no batch).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
-from sync.results.slo import PAPER, UNITS, Slo
+from sync.results.slo import PAPER, UNITS, Limit, Slo
 from sync.results.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -26,13 +28,12 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 PHASES = ("queue", "prompt", "transfer", "wait", "decode", "preempted")
 PERCENTS = (50.0, 90.0, 99.0)
-LEAST_REQUESTS = 5  # around a percentile
+LEAST_REQUESTS = 5  # that are looked at around a percentile
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Mean seconds in each of `PHASES` of the `requests` around one percentile (of E2E, where nothing else is said);
-    `e2e_s` is their sum."""
+    """Mean seconds in each of `PHASES` over the `requests` around one percentile (of E2E, unless stated)."""
 
     percent: float
     requests: int
@@ -40,13 +41,13 @@ class Spent:
 
     @property
     def e2e_s(self) -> float:
-        """The mean E2E time of these requests."""
+        """The mean E2E time of these requests, the sum of their phases."""
         return math.fsum(self.phases_s.values())
 
 
 @dataclass(frozen=True)
 class Role:
-    """The machines of a role (`both`: without roles): their mean utilisation, and the fullest KV memory, as shares."""
+    """The machines of a role (`both`: without roles): their mean utilisation and the fullest KV memory, as shares."""
 
     name: str
     machines: int
@@ -56,13 +57,14 @@ class Role:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of one run. `spent` has an entry for each of `PERCENTS`, none where no request was completed."""
+    """The figures of one run that are compared. `spent` has an entry for each of `PERCENTS`; it is empty where no
+    request was completed. `preemptions`: mean number a request."""
 
     outcome: Outcome
     judged: Verdict
     spent: tuple[Spent, ...]
     roles: tuple[Role, ...]
-    preemptions: float  # a request
+    preemptions: float
     completed: int
 
     @property
@@ -76,28 +78,25 @@ class Profile:
         return self.judged.text
 
     def figure(self, name: str) -> float:
-        """Of the summary; NaN where it is not there."""
+        """A figure of the summary; NaN where it was not measured."""
         return self.outcome.summary.get(name, math.nan)
 
 
 @dataclass(frozen=True)
 class Decisive:
-    """The limit of the SLO that one run meets and the other misses by most. `figures` are the better run's and the
-    other's, as slowdown or (`in_seconds`) in s; `spent` is where the time goes around it, in each of them."""
+    """The limit of the SLO that only the better run meets and the other misses by most. `figures` are the better run's
+    and the other's; `spent` is where the time goes around the limit's percentile, in each of them."""
 
-    metric: str
-    percentile: str
-    limit: float
-    in_seconds: bool
+    limit: Limit
     figures: tuple[float, float]
-    spent: tuple[Spent, Spent]
+    spent: tuple[Spent, ...]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two runs, the one that is better first (`why` says by what; empty where neither is). `swapped` tells that it was
-    named second. `paired_s` is by phase how much less the better one takes in the mean over the same requests (empty
-    where they did not serve the same), `faster` the share of these requests that it serves sooner."""
+class RunComparison:
+    """Two runs, the better one first. `why` says by what it is better (empty: neither is), `swapped` that it was named
+    second. `paired_s` is by phase how much less time the better run takes, as the mean over the requests that both
+    completed (empty where the traces differ); `faster` is the share of these requests that it serves sooner."""
 
     better: Profile
     worse: Profile
@@ -110,7 +109,7 @@ class Comparison:
 
 
 def phase_times(requests: pd.DataFrame) -> dict[str, Floats]:
-    """Seconds in each of `PHASES`, a value a request."""
+    """Seconds in each of `PHASES`, a value a request, in the order of the table."""
     column = {name: requests[name].to_numpy(dtype=np.float64) for name in requests.columns}
     after_prompt = np.where(np.isfinite(column["transfer_end_s"]), column["transfer_end_s"], column["prompt_end_s"])
     preempted = np.nan_to_num(column["preempted_s"])
@@ -118,14 +117,14 @@ def phase_times(requests: pd.DataFrame) -> dict[str, Floats]:
         "queue": column["prompt_start_s"] - column["arrival_s"],
         "prompt": column["prompt_end_s"] - column["prompt_start_s"],
         "transfer": after_prompt - column["prompt_end_s"],
-        "wait": np.nan_to_num(column["token_start_s"] - after_prompt),  # who has one token only decodes nothing
+        "wait": np.nan_to_num(column["token_start_s"] - after_prompt),  # NaN: a request of one token decodes nothing
         "decode": np.nan_to_num(column["token_end_s"] - column["token_start_s"]) - preempted,
         "preempted": preempted,
     }
 
 
 def half_width(percent: float) -> float:
-    """How far around a percentile of E2E requests are looked at, in percentage points: 2.5, less in the tail."""
+    """How many percentage points to each side of a percentile requests are looked at: 2.5, in the tail fewer."""
     return min(2.5, (100.0 - percent) / 2)
 
 
@@ -147,8 +146,7 @@ def spent(requests: pd.DataFrame, percent: float, by: str = "e2e_s") -> Spent:
 def profile(
     outcome: Outcome, requests: pd.DataFrame | None, instances: Mapping[str, list[object]], slo: Slo = PAPER
 ) -> Profile:
-    """What is known of a run, judged by `slo`; `instances` is the table that goes with its requests (empty: it has
-    none)."""
+    """Profile a run, judged by `slo`. `requests` and `instances` are its tables (None, empty: it has none)."""
     served = requests if requests is not None and len(requests) and "arrival_s" in requests else None
     return Profile(
         outcome=outcome,
@@ -161,49 +159,44 @@ def profile(
 
 
 def _roles(instances: Mapping[str, list[object]]) -> tuple[Role, ...]:
-    members: dict[str, list[tuple[float, float]]] = {}
     columns = (instances.get(name, []) for name in ("role", "utilisation", "kv_peak_fraction"))
-    for role, busy, full in zip(*columns, strict=True):
-        members.setdefault(str(role or "both"), []).append((float(str(busy)), float(str(full))))
+    rows = [
+        (str(role or "both"), float(str(busy)), float(str(full))) for role, busy, full in zip(*columns, strict=True)
+    ]
     return tuple(
-        Role(name, len(of), sum(busy for busy, _ in of) / len(of), max(full for _, full in of))
-        for name, of in sorted(members.items())
+        Role(members[0][0], len(members), sum(row[1] for row in members) / len(members), max(row[2] for row in members))
+        for members in sorted(grouped(rows, lambda row: row[0]), key=lambda members: members[0][0])
     )
 
 
-def compare_runs(first: Profile, second: Profile, requests: Tables, slo: Slo = PAPER) -> Comparison:
-    """Which is better, and by how much over the same requests. `requests` are the two runs' tables, `slo` is
-    what the profiles were judged by."""
+def compare_runs(first: Profile, second: Profile, requests: Tables, slo: Slo = PAPER) -> RunComparison:
+    """Find the better of two runs, and by how much it is better over the same requests. `requests` are the runs'
+    tables, `slo` is what the profiles were judged by."""
     why, swapped = _better(first, second)
     better, worse = (second, first) if swapped else (first, second)
     tables = requests[::-1] if swapped else requests
     paired, count, faster = _paired(better, worse, tables)
-    return Comparison(better, worse, why, swapped, paired, count, faster, _decisive(better, worse, tables, slo))
+    return RunComparison(better, worse, why, swapped, paired, count, faster, _decisive(better, worse, tables, slo))
 
 
 def _decisive(better: Profile, worse: Profile, requests: Tables, slo: Slo) -> Decisive | None:
-    mine, others = requests
-    if mine is None or others is None or not better.spent or not worse.spent:
+    if not better.spent or not worse.spent:
         return None
-    missed = []
-    for limit in slo.limits():
-        good, bad = (one.figure(limit.figure) for one in (better, worse))
-        if good <= limit.largest < bad:
-            missed.append((bad / limit.largest, limit.figure, limit, (good, bad)))
+    figures = [(limit, better.figure(limit.figure), worse.figure(limit.figure)) for limit in slo.limits()]
+    missed = [(limit, good, bad) for limit, good, bad in figures if good <= limit.largest < bad]
     if not missed:
         return None
-    _, _, limit, figures = max(missed, key=lambda found: found[:2])
-    percent, by = float(limit.percentile[1:]), f"{limit.metric}_{UNITS[limit.unit][0]}"
-    there = spent(mine, percent, by), spent(others, percent, by)
-    return Decisive(limit.metric, limit.percentile, limit.largest, limit.unit == "seconds", figures, there)
+    limit, good, bad = max(missed, key=lambda entry: (entry[2] / entry[0].largest, entry[0].figure))
+    percent, column = float(limit.percentile[1:]), f"{limit.metric}_{UNITS[limit.unit][0]}"
+    around = tuple(spent(table, percent, column) for table in requests if table is not None)
+    return Decisive(limit, (good, bad), around)
 
 
 def _better(first: Profile, second: Profile) -> tuple[str, bool]:
-    """By what the better one is better, and whether that is the second: the first of these that tells them apart."""
-    marks = [_marks(one) for one in (first, second)]
-    for why, one, other in zip(_CRITERIA, *marks, strict=True):
-        if one != other:
-            return why, other > one
+    """The first criterion by which the runs differ, and whether the second run is the better one by it."""
+    for why, mark, other in zip(_CRITERIA, _marks(first), _marks(second), strict=True):
+        if mark != other:
+            return why, other > mark
     return "", False
 
 
@@ -216,23 +209,23 @@ _CRITERIA = (
 )
 
 
-def _marks(one: Profile) -> tuple[float, ...]:
-    """By each of the criteria, more is better."""
-    e2e = -one.spent[1].e2e_s if one.spent else -math.inf
-    whole = one.outcome.status == "completed"
-    return float(whole), float(one.judged.within), -float(one.unserved), float(one.judged.limits_met), e2e
+def _marks(run: Profile) -> tuple[float, ...]:
+    """A number for each of `_CRITERIA`; more is better."""
+    e2e = -run.spent[1].e2e_s if run.spent else -math.inf
+    completed = run.outcome.status == "completed"
+    return float(completed), float(run.judged.within), -float(run.unserved), float(run.judged.limits_met), e2e
 
 
 def _paired(better: Profile, worse: Profile, requests: Tables) -> tuple[dict[str, float], int, float]:
-    """Over the requests that both completed, where the trace is the same."""
-    mine, others = requests
+    """`paired_s`, the number of requests that both runs completed, and `faster` of a `RunComparison`."""
+    good, bad = requests
     if better.outcome.trace_identity != worse.outcome.trace_identity or not better.spent or not worse.spent:
         return {}, 0, math.nan
-    assert mine is not None and others is not None
-    _, left, right = np.intersect1d(mine["request_id"], others["request_id"], return_indices=True)
+    assert good is not None and bad is not None
+    _, left, right = np.intersect1d(good["request_id"], bad["request_id"], return_indices=True)
     if not len(left):
         return {}, 0, math.nan
-    ours, theirs = phase_times(mine), phase_times(others)
-    less = {name: float(np.mean(theirs[name][right] - ours[name][left])) for name in PHASES}
-    faster = mine["e2e_s"].to_numpy()[left] < others["e2e_s"].to_numpy()[right]
+    good_times, bad_times = phase_times(good), phase_times(bad)
+    less = {name: float(np.mean(bad_times[name][right] - good_times[name][left])) for name in PHASES}
+    faster = good["e2e_s"].to_numpy()[left] < bad["e2e_s"].to_numpy()[right]
     return less, len(left), float(np.mean(faster))

@@ -1,4 +1,4 @@
-"""A comparison of two runs as a paragraph, as tables and as JSON: one set of figures, said three times."""
+"""A comparison of two runs as a paragraph, as tables and as JSON, all of the same figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sync.analysis.compare import PERCENTS, PHASES, Comparison, Profile, half_width
+from sync.analysis.compare import PERCENTS, PHASES, Profile, RunComparison, half_width
+from sync.analysis.texts import Table, joined
 
 WORDS: Mapping[str, str] = {
     "queue": "waiting for the prompt",
@@ -17,195 +18,188 @@ WORDS: Mapping[str, str] = {
     "preempted": "preempted",
 }
 DOING: Mapping[str, str] = {**WORDS, "prompt": "in their prompt", "transfer": "in transfer", "decode": "decoding"}
-_SMALL = 0.1  # of the difference in E2E time: what less than this is not named
-_ALIKE = 0.005  # relative: figures this close are called equal
+_SMALL = 0.1  # share of the difference in E2E time below which a phase is not named
+_ALIKE = 0.005  # relative difference up to which two figures are called equal
 
 
 def seconds(value: float) -> str:
-    """Seconds as they are said everywhere: three significant digits, `-` where there are none."""
+    """Seconds with three significant digits, `-` for NaN."""
     if math.isnan(value):
         return "-"
     return f"{value:.3g} s" if abs(value) < 1000 else f"{value:,.0f} s"
 
 
 def share(value: float) -> str:
-    """A share in percent."""
+    """A share in percent, `-` for NaN."""
     return "-" if math.isnan(value) else f"{value:.0%}"
 
 
-def paragraph(found: Comparison) -> str:
-    """Which run is better, by what, where the time goes, how busy and full the machines are, and for what price."""
+def _slowdown(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3g}×"
+
+
+def paragraph(found: RunComparison) -> str:
+    """Which run is better, by what, where the time goes, how busy and full the machines are, and what they cost."""
     a, b = found.better, found.worse
-    parts = [_headline(found), *_caveats(a, b)]
+    parts = [_headline(found), _other_requests(a, b)]
     if a.spent and b.spent:
-        parts += [*_decisive(found), _time(found), *_paired(found)]
-        parts += _preemptions(a, b)
+        parts += [_decisive(found), _time(found), _paired(found), _preemptions(a, b)]
     parts += [_machines(a, b), _price(a, b)]
-    return " ".join(part for part in parts if part)
+    return " ".join(filter(None, parts))
 
 
-def _headline(found: Comparison) -> str:
+def _headline(found: RunComparison) -> str:
     a, b = found.better, found.worse
     if not found.why:
         return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.verdict}."
     if a.verdict == b.verdict:
-        told = f" (both are {a.verdict})"
+        verdicts = f" (both are {a.verdict})"
     elif a.judged.within:
-        told = f", the other is not ({b.verdict})"
+        verdicts = f", the other is not ({b.verdict})"
     else:
-        told = f" ({a.verdict}; the other {b.verdict})"
-    return f"{a.outcome.name} beats {b.outcome.name}: {found.why}{told}."
+        verdicts = f" ({a.verdict}; the other {b.verdict})"
+    return f"{a.outcome.name} beats {b.outcome.name}: {found.why}{verdicts}."
 
 
-def _caveats(a: Profile, b: Profile) -> list[str]:
+def _other_requests(a: Profile, b: Profile) -> str:
     if a.outcome.trace_identity == b.outcome.trace_identity:
-        return []
+        return ""
     loads = [f"{o.rate:g} requests/s of {o.workload}" if o.rate else o.workload for o in (a.outcome, b.outcome)]
-    return [f"They did not serve the same requests ({loads[0]} against {loads[1]}): their times compare loads as well."]
+    return f"They did not serve the same requests ({loads[0]} against {loads[1]}): their times compare loads as well."
 
 
-def _decisive(found: Comparison) -> list[str]:
-    """The limit that only one of them meets, and what takes the time of the requests there."""
-    one = found.decisive
-    if one is None:
-        return []
-    mine, others = one.spent
-    phases = PHASES[:2] if one.metric == "ttft" else PHASES if one.metric == "e2e" else PHASES[2:]
-    most = max(phases, key=lambda name: others.phases_s[name] - mine.phases_s[name])
-    figures = [seconds(value) if one.in_seconds else _times(value) for value in (*one.figures, one.limit)]
-    told = f"What decides most is {one.metric.upper()} {one.percentile}: {figures[0]} against {figures[1]}"
-    told += f"{'' if one.in_seconds else ' as slow as alone'}, with a limit of {figures[2]}"
-    spent = (
-        f"its requests are {seconds(mine.phases_s[most])} {DOING[most]}, the other's {seconds(others.phases_s[most])}"
+def _decisive(found: RunComparison) -> str:
+    """The limit that only the better run meets, and the phase that makes the most of the difference there."""
+    if found.decisive is None:
+        return ""
+    limit = found.decisive.limit
+    good, bad = (spent.phases_s for spent in found.decisive.spent)
+    phases = {"ttft": PHASES[:2], "tbt": PHASES[2:]}.get(limit.metric, PHASES)
+    most = max(phases, key=lambda name: bad[name] - good[name])
+    form, alone = (seconds, "") if limit.unit == "seconds" else (_slowdown, " as slow as alone")
+    good_text, bad_text = map(form, found.decisive.figures)
+    return (
+        f"What decides most is {limit.told()}: {good_text} against {bad_text}{alone}, with a limit of"
+        f" {form(limit.largest)}; around there its requests are {seconds(good[most])} {DOING[most]}, the other's"
+        f" {seconds(bad[most])}."
     )
-    return [f"{told}; around there {spent}."]
 
 
-def _time(found: Comparison) -> str:
-    """Around p90 of E2E: how much less, and which phases make it up."""
-    mine, others = found.better.spent[1], found.worse.spent[1]
-    less = {name: others.phases_s[name] - mine.phases_s[name] for name in PHASES}
-    total = others.e2e_s - mine.e2e_s
-    told = f"Around p90 of E2E its requests take {seconds(mine.e2e_s)} against {seconds(others.e2e_s)}"
-    if abs(total) <= _ALIKE * max(mine.e2e_s, others.e2e_s):
-        return f"{told}, which is the same."
+def _time(found: RunComparison) -> str:
+    """How much less time requests around p90 of E2E take, and the phases that make the difference."""
+    good, bad = found.better.spent[1], found.worse.spent[1]
+    less = {name: bad.phases_s[name] - good.phases_s[name] for name in PHASES}
+    total = bad.e2e_s - good.e2e_s
+    text = f"Around p90 of E2E its requests take {seconds(good.e2e_s)} against {seconds(bad.e2e_s)}"
+    if abs(total) <= _ALIKE * max(good.e2e_s, bad.e2e_s):
+        return f"{text}, which is the same."
     gains = _named(less, lambda value: value / total >= _SMALL)
     losses = _named(less, lambda value: value / total <= -_SMALL)
-    told += f", {seconds(abs(total))} {'less' if total > 0 else 'more'}: {gains or 'a little in each phase'}"
-    return told + (f"; against that, {losses}." if losses else ".")
+    text += f", {_less(total)}: {gains or 'a little in each phase'}"
+    return text + (f"; against that, {losses}." if losses else ".")
 
 
 def _named(less: Mapping[str, float], wanted: Callable[[float], bool]) -> str:
     ordered = sorted((name for name in PHASES if wanted(less[name])), key=lambda name: -abs(less[name]))
-    told = [f"{seconds(abs(less[name]))} {'less' if less[name] > 0 else 'more'} {WORDS[name]}" for name in ordered]
-    return joined(told)
+    return joined([f"{_less(less[name])} {WORDS[name]}" for name in ordered])
 
 
-def _paired(found: Comparison) -> list[str]:
+def _less(value: float) -> str:
+    return f"{seconds(abs(value))} {'less' if value > 0 else 'more'}"
+
+
+def _paired(found: RunComparison) -> str:
     if not found.paired_requests:
-        return []
+        return ""
     total = math.fsum(found.paired_s.values())
-    word = "less" if total >= 0 else "more"
-    return [
-        f"Over the {found.paired_requests:,} requests that both completed, it takes {seconds(abs(total))} {word} in the"
-        f" mean, and serves {share(found.faster)} of them sooner."
-    ]
+    return (
+        f"Over the {found.paired_requests:,} requests that both completed, it takes {seconds(abs(total))}"
+        f" {'less' if total >= 0 else 'more'} in the mean, and serves {share(found.faster)} of them sooner."
+    )
 
 
-def _preemptions(a: Profile, b: Profile) -> list[str]:
+def _preemptions(a: Profile, b: Profile) -> str:
     if max(a.preemptions, b.preemptions) < 0.1:
-        return []
-    return [f"A request is preempted {a.preemptions:.2g} times in the mean, against {b.preemptions:.2g}."]
+        return ""
+    return f"A request is preempted {a.preemptions:.2g} times in the mean, against {b.preemptions:.2g}."
 
 
 def _machines(a: Profile, b: Profile) -> str:
     if not a.roles or not b.roles:
-        busy = [one.figure("utilisation/mean") for one in (a, b)]
+        busy = [run.figure("utilisation/mean") for run in (a, b)]
         if any(map(math.isnan, busy)):
             return ""
         return f"Its machines are busy {share(busy[0])} of the time against {share(busy[1])}."
+    busy_texts, full_texts = ([_by_role(run, figure) for run in (a, b)] for figure in ("utilisation", "memory_peak"))
     return (
-        f"Its machines are busy {_of_roles(a, 'utilisation')} of the time, the other's {_of_roles(b, 'utilisation')};"
-        f" their KV memory is at most {_of_roles(a, 'memory_peak')} full, the other's {_of_roles(b, 'memory_peak')}."
+        f"Its machines are busy {busy_texts[0]} of the time, the other's {busy_texts[1]};"
+        f" their KV memory is at most {full_texts[0]} full, the other's {full_texts[1]}."
     )
 
 
-def _of_roles(one: Profile, figure: str) -> str:
-    if len(one.roles) == 1:
-        return share(getattr(one.roles[0], figure))
-    return joined([f"{share(getattr(role, figure))} ({role.name})" for role in one.roles])
+def _by_role(run: Profile, figure: str) -> str:
+    if len(run.roles) == 1:
+        return share(getattr(run.roles[0], figure))
+    return joined([f"{share(getattr(role, figure))} ({role.name})" for role in run.roles])
 
 
 def _price(a: Profile, b: Profile) -> str:
     cost = _against(a.outcome.cost, b.outcome.cost, "costs ${:,.2f} an hour against ${:,.2f}", "costs as much")
-    power = _against(
-        a.outcome.power, b.outcome.power, "draws {:g} against {:g} by the machines' weights", "draws as much"
-    )
-    return f"It {cost} and {power}." if power and cost else ""
+    words = "draws {:g} against {:g} by the machines' weights"
+    return f"It {cost} and {_against(a.outcome.power, b.outcome.power, words, 'draws as much')}."
 
 
-def _against(mine: float, other: float, words: str, same: str) -> str:
-    if abs(mine - other) <= _ALIKE * max(mine, other):
+def _against(value: float, other: float, words: str, same: str) -> str:
+    if abs(value - other) <= _ALIKE * max(value, other):
         return same
-    told = words.format(mine, other)
-    return f"{told} ({abs(mine / other - 1):.0%} {'less' if mine < other else 'more'})" if other else told
+    text = words.format(value, other)
+    return f"{text} ({abs(value / other - 1):.0%} {'less' if value < other else 'more'})" if other else text
 
 
-def joined(parts: list[str]) -> str:
-    """`a, b and c`."""
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
-
-
-def time_rows(found: Comparison) -> list[tuple[str, ...]]:
-    """Phase, then for each percentile the better run's time, the other's, and the difference; E2E last."""
-    a, b = found.better, found.worse
+def time_table(found: RunComparison) -> Table:
+    """By phase, for each percentile the better run's time (A), the other's (B), and the difference; E2E last."""
     rows = []
     for name in (*PHASES, "E2E"):
         cells = [name]
         for number in range(len(PERCENTS)):
-            both = [_of(one, number, name) for one in (a, b)]
-            cells += [*map(seconds, both), _signed(both[0] - both[1])]
+            a, b = (_time_in(run, number, name) for run in (found.better, found.worse))
+            difference = "0 s" if a == b else f"{'+' if a > b else ''}{seconds(a - b)}"
+            cells += [seconds(a), seconds(b), difference]
         rows.append(tuple(cells))
-    return rows
+    heads = [f"p{percent:g} {side}" for percent in PERCENTS for side in ("A", "B", "A-B")]
+    return Table(attribution(), ("", *heads), tuple(rows), has_total=True)
 
 
-def _of(one: Profile, number: int, name: str) -> float:
-    if not one.spent:
+def _time_in(run: Profile, number: int, name: str) -> float:
+    if not run.spent:
         return math.nan
-    return one.spent[number].e2e_s if name == "E2E" else one.spent[number].phases_s[name]
+    return run.spent[number].e2e_s if name == "E2E" else run.spent[number].phases_s[name]
 
 
-def _signed(value: float) -> str:
-    return "-" if math.isnan(value) else f"{'+' if value > 0 else ''}{seconds(value)}" if value else "0 s"
-
-
-def figure_rows(found: Comparison) -> list[tuple[str, ...]]:
-    """What is known of the two runs beside their phases: a name, the better run's, the other's."""
-    a, b = found.better, found.worse
-    rows: list[tuple[str, ...]] = [("verdict", a.verdict, b.verdict)]
+def figure_table(found: RunComparison) -> Table:
+    """The other figures of the two runs, the better one (A) first."""
+    runs = found.better, found.worse
+    rows: list[tuple[str, ...]] = [("verdict", *(run.verdict for run in runs))]
     for metric in ("ttft", "tbt", "e2e"):
-        names = [f"{metric}/{p}" for p in ("p50", "p90", "p99")]
-        told = [" ".join(seconds(one.figure(f"{name}_s")) for name in names) for one in (a, b)]
-        slow = [" ".join(_times(one.figure(f"{name}_slowdown")) for name in names) for one in (a, b)]
-        rows += [(f"{metric.upper()} p50 p90 p99", *told), (f"{metric.upper()} slowdown", *slow)]
-    rows += [
-        ("requests completed, unserved", *(f"{one.completed:,}, {one.unserved:,}" for one in (a, b))),
-        ("preemptions a request", *(("-" if math.isnan(n) else f"{n:.2g}") for n in (a.preemptions, b.preemptions))),
-        ("machines", *(joined([f"{count} {sku}" for sku, count in one.outcome.machines.items()]) for one in (a, b))),
-        ("machines busy", *(_use(one, "utilisation", "utilisation/mean") for one in (a, b))),
-        ("KV memory, most", *(_use(one, "memory_peak", "memory/peak_fraction") for one in (a, b))),
-        ("$ an hour", *(f"{one.outcome.cost:,.2f}" for one in (a, b))),
-        ("power weight", *(f"{one.outcome.power:g}" for one in (a, b))),
-    ]
-    return rows
+        for unit, form, title in (("s", seconds, "p50 p90 p99"), ("slowdown", _slowdown, "slowdown")):
+            names = [f"{metric}/{percentile}_{unit}" for percentile in ("p50", "p90", "p99")]
+            rows.append((f"{metric.upper()} {title}", *(" ".join(form(run.figure(n)) for n in names) for run in runs)))
+    for head, text in _FIGURES.items():
+        rows.append((head, *map(text, runs)))
+    return Table("", ("", "A", "B"), tuple(rows), frozenset({0, 1, 2}))
 
 
-def _times(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3g}×"
-
-
-def _use(one: Profile, figure: str, summary: str) -> str:
-    return _of_roles(one, figure) if one.roles else share(one.figure(summary))
+_FIGURES: Mapping[str, Callable[[Profile], str]] = {
+    "requests completed, unserved": lambda run: f"{run.completed:,}, {run.unserved:,}",
+    "preemptions a request": lambda run: "-" if math.isnan(run.preemptions) else f"{run.preemptions:.2g}",
+    "machines": lambda run: joined([f"{count} {sku}" for sku, count in run.outcome.machines.items()]),
+    "machines busy": lambda run: _by_role(run, "utilisation") if run.roles else share(run.figure("utilisation/mean")),
+    "KV memory, most": lambda run: (
+        _by_role(run, "memory_peak") if run.roles else share(run.figure("memory/peak_fraction"))
+    ),
+    "$ an hour": lambda run: f"{run.outcome.cost:,.2f}",
+    "power weight": lambda run: f"{run.outcome.power:g}",
+}
 
 
 def attribution() -> str:
@@ -217,49 +211,42 @@ def attribution() -> str:
     )
 
 
-def as_json(found: Comparison) -> dict[str, Any]:
+def as_json(found: RunComparison) -> dict[str, Any]:
     """The comparison as plain values; what is not known is None."""
-    return {
+    values = {
         "better": _profile(found.better),
         "worse": _profile(found.worse),
         "why": found.why or None,
         "verdict": paragraph(found),
         "attribution": attribution(),
-        "paired": {
-            "requests": found.paired_requests,
-            "less_s": {name: _known(value) for name, value in found.paired_s.items()},
-            "served_sooner": _known(found.faster),
-        },
+        "paired": {"requests": found.paired_requests, "less_s": found.paired_s, "served_sooner": found.faster},
     }
+    return {name: _known(value) for name, value in values.items()}
 
 
-def _profile(one: Profile) -> dict[str, Any]:
+def _profile(run: Profile) -> dict[str, Any]:
+    outcome = run.outcome
     return {
-        "name": one.outcome.name,
-        "key": one.outcome.key,
-        "verdict": one.verdict,
-        "rate": one.outcome.rate,
-        "cost": one.outcome.cost,
-        "power": one.outcome.power,
-        "machines": dict(one.outcome.machines),
-        "completed": one.completed,
-        "unserved": one.unserved,
-        "preemptions_per_request": _known(one.preemptions),
+        **{name: getattr(outcome, name) for name in ("name", "key")},
+        "verdict": run.verdict,
+        **{name: getattr(outcome, name) for name in ("rate", "cost", "power", "machines")},
+        "completed": run.completed,
+        "unserved": run.unserved,
+        "preemptions_per_request": run.preemptions,
         "e2e_around_percentile": {
-            f"p{spent.percent:g}": {
-                "requests": spent.requests,
-                "e2e_s": _known(spent.e2e_s),
-                "phases_s": {name: _known(value) for name, value in spent.phases_s.items()},
-            }
-            for spent in one.spent
+            f"p{spent.percent:g}": {"requests": spent.requests, "e2e_s": spent.e2e_s, "phases_s": spent.phases_s}
+            for spent in run.spent
         },
         "roles": {
             role.name: {"machines": role.machines, "utilisation": role.utilisation, "memory_peak": role.memory_peak}
-            for role in one.roles
+            for role in run.roles
         },
-        "summary": {name: _known(value) for name, value in one.outcome.summary.items()},
+        "summary": outcome.summary,
     }
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _known(value: Any) -> Any:
+    """The value as JSON takes it: None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {name: _known(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,10 +1,10 @@
-"""What verdicts come to: of repetitions of one run, of one design over its rates, of designs beside each other."""
+"""What verdicts say together: on repetitions of one run, on a design at its rates, and on designs beside each other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sync.results.grouping import grouped
@@ -15,26 +15,22 @@ from sync.results.verdict import FAILED, Verdict
 
 
 def name_by_rate(outcome: Outcome) -> str:
-    """The point with its rate in front, as `24/s splitwise-ha 6P+4T conv`: MLflow's lists and legends cut the end."""
+    """The point's name with its rate in front, as `24/s splitwise-ha 6P+4T conv`: MLflow's lists and legends cut off
+    the end."""
     if outcome.rate is None:
         return outcome.name
-    return f"{rate_text(outcome.rate)}/s {outcome.design} {outcome.workload}{seed_text(outcome)}"
-
-
-def seed_text(outcome: Outcome) -> str:
-    """` seed 3`, where the experiment has an axis of seeds."""
-    return f" seed {outcome.seed}" if "seed" in outcome.axes else ""
+    seed = f" seed {outcome.seed}" if "seed" in outcome.axes else ""
+    return f"{rate_text(outcome.rate)}/s {outcome.design} {outcome.workload}{seed}"
 
 
 class Rated(Protocol):
-    """What was run at a rate, in requests a second (None: the workload has no rate)."""
+    """Something that was run at a rate, in requests a second (None: the workload has no rate)."""
 
     @property
     def rate(self) -> float | None: ...
 
 
 R = TypeVar("R", bound=Rated)
-T = TypeVar("T")
 
 
 def ladder(runs: Iterable[R], within: Callable[[R], bool]) -> tuple[list[R], R | None]:
@@ -53,8 +49,8 @@ def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
 
 
 def draws(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The outcomes without those that repeat another to the bit: a seed that changes neither the trace nor the run is
-    no further evidence. Such is the seed of a written trace, unless the scheduler draws from it."""
+    """The outcomes without completed ones that equal an earlier one to the bit. Such a repetition is no further
+    evidence: its seed changed neither the trace (a written one) nor the run."""
     found: list[Outcome] = []
     for outcome in outcomes:
         same = (outcome.trace_identity, outcome.status, outcome.summary)
@@ -63,38 +59,45 @@ def draws(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
-    """What repetitions say together: of `seeds` different seeds `within` are within the SLO with all of their runs;
-    `reason` is the text of the first run that is not, a failed one last, since it says least."""
+@dataclass(frozen=True)
+class RateStanding:
+    """What repetitions at one `rate` (None: the workload has no rate) say together. Of `seeds` different seeds `within`
+    are within the SLO with all of their runs. `verdict` is the text of the first run that is not within (a failed one
+    last, since it says least), else of the first run."""
 
+    rate: float | None
     seeds: int
     within: int
-    reason: str
+    verdict: str
+
+    @property
+    def carried(self) -> bool:
+        """Whether all seeds are within the SLO."""
+        return self.within == self.seeds
 
     @property
     def text(self) -> str:
-        """As of one run, with how many seeds are within."""
+        """The verdict; of several seeds with how many are within."""
         if self.seeds == 1:
-            return self.reason
-        if self.within == self.seeds:
+            return self.verdict
+        if self.carried:
             return f"{WITHIN} with all of {self.seeds} seeds"
-        return f"{self.within} of {self.seeds} seeds {WITHIN}, else {self.reason}"
+        return f"{self.within} of {self.seeds} seeds {WITHIN}, else {self.verdict}"
 
 
-def together(judged: Iterable[tuple[int, Verdict]]) -> Together:
-    """What the verdicts on repetitions, each with its seed, say together."""
-    ordered = sorted(judged, key=lambda one: (one[1].text == FAILED, one[0]))
+def together(judged: Iterable[tuple[int, Verdict]], rate: float | None = None) -> RateStanding:
+    """What the verdicts on repetitions at `rate`, each with its seed, say together."""
+    ordered = sorted(judged, key=lambda pair: (pair[1].text == FAILED, pair[0]))
     seeds = {seed for seed, _ in ordered}
-    missed = {seed for seed, one in ordered if not one.within}
-    reason = next((one.text for _, one in ordered if not one.within), ordered[0][1].text)
-    return Together(len(seeds), len(seeds - missed), reason)
+    missed = {seed for seed, verdict in ordered if not verdict.within}
+    reason = next((verdict.text for _, verdict in ordered if not verdict.within), ordered[0][1].text)
+    return RateStanding(rate, len(seeds), len(seeds - missed), reason)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One run's word on its design. `rate` is in requests a second (None: the workload has no rate), `cost` in dollars
-    an hour, `color` is what the design is drawn in, `verdict` is displayed."""
+    """The verdict on one run and what the run belongs to. `rate` is in requests a second (None: the workload has no
+    rate), `cost` in dollars an hour, `color` is what the design is drawn in."""
 
     design: str
     rate: float | None
@@ -107,8 +110,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class DesignStanding:
-    """What a design's runs come to. `best` is the highest rate up to which all of them are within the SLO (None where
-    there is none), `worse` what the runs at the first rate that is not carried say together (None: all are carried).
+    """What the verdicts on a design's runs say together. `best` is the highest rate up to which all runs are within the
+    SLO (None: there is none), `worse` stands for the runs at the first rate that is not carried (None: all are).
     `seeds` is the smallest number of seeds that a rate was run with."""
 
     design: str
@@ -119,7 +122,7 @@ class DesignStanding:
 
     @property
     def holds(self) -> bool:
-        """Whether there is something that it serves within the SLO."""
+        """Whether the design serves anything within the SLO."""
         return self.best is not None or self.worse is None
 
 
@@ -129,14 +132,17 @@ def rank(standings: Iterable[Standing]) -> list[DesignStanding]:
     return sorted(designs, key=lambda d: (not d.holds, -(d.best or 0.0), d.cost, d.design))
 
 
-def _of_design(runs: list[Standing]) -> DesignStanding:
-    by_rate = [_at_rate(members) for members in grouped(runs, lambda run: run.rate)]
-    carried, worse = ladder((standing for standing, _ in by_rate), lambda standing: standing.within)
-    best = carried[-1].rate if carried else None
-    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, min(seeds for _, seeds in by_rate))
-
-
-def _at_rate(runs: Sequence[Standing]) -> tuple[Standing, int]:
-    """What repetitions say together, and how many seeds that rests on."""
-    found = together((run.seed, Verdict(run.within, run.verdict)) for run in runs)
-    return replace(runs[0], within=found.within == found.seeds, verdict=found.text), found.seeds
+def _of_design(runs: Sequence[Standing]) -> DesignStanding:
+    by_rate = [
+        together(((run.seed, Verdict(run.within, run.verdict)) for run in members), members[0].rate)
+        for members in grouped(runs, lambda run: run.rate)
+    ]
+    carried, worse = ladder(by_rate, lambda standing: standing.carried)
+    design, cost = runs[0].design, runs[-1].cost
+    return DesignStanding(
+        design=design,
+        cost=cost,
+        best=carried[-1].rate if carried else None,
+        worse=None if worse is None else Standing(design, worse.rate, within=False, verdict=worse.text, cost=cost),
+        seeds=min(standing.seeds for standing in by_rate),
+    )

@@ -1,18 +1,17 @@
-"""The report of a sweep: figures, and a page of HTML that says in words what they come to."""
+"""The report of a sweep: one HTML page with its answer in words and figures."""
 
 from collections.abc import Mapping
 
 from sync.report.bars import bars
-from sync.report.base import MakeFigures, Missing, Plot
+from sync.report.base import MakeFigures
 from sync.report.batches import batches
-from sync.report.data import ReportData, report_data
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt
 from sync.report.heat import heat
 from sync.report.over_time import over_time
 from sync.report.slowdown import slowdown
 
-# In the order of the page. To add one: a file with a `MakeFigures`, and a line here.
+# In the order of the page. To add a kind of figure: a file with a `MakeFigures`, and a line in this table.
 FIGURES: Mapping[str, MakeFigures] = {
     "slowdown": slowdown,
     "normalised": bars,
@@ -23,4 +22,4 @@ FIGURES: Mapping[str, MakeFigures] = {
     "over_time": over_time,
 }
 
-__all__ = ["FIGURES", "MakeFigures", "Missing", "Plot", "ReportData", "report_data"]
+__all__ = ["FIGURES"]

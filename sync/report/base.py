@@ -1,15 +1,16 @@
-"""What a figure of the report is: made of the report's data, or left out with a reason."""
+"""What a figure of the report is: drawn from the report's data, or left out with a reason."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
+
+from sync.report.data import ReportData
+from sync.results.slo import Slo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from sync.report.data import ReportData
 
 METRICS = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
 PERCENTILES = ("p50", "p90", "p99")
@@ -33,8 +34,42 @@ class Missing:
     reason: str
 
 
-class MakeFigures(Protocol):
-    """One kind of figure. Draws under the settings of `style.printed`, and neither reads nor changes anything else."""
+# Makes one kind of figure: at least one, or what is missing for it. Called within `style.printed`; it reads its
+# argument alone and changes nothing.
+MakeFigures: TypeAlias = Callable[[ReportData], Sequence[Plot | Missing]]
 
-    def __call__(self, data: ReportData) -> Sequence[Plot | Missing]:
-        """The figures of this kind, at least one or what is missing for it."""
+
+def for_each_workload(
+    title: str, data: ReportData, make: Callable[[ReportData, str], Plot | Missing]
+) -> list[Plot | Missing]:
+    """What `make` makes of each workload."""
+    return [make(data, name) for name in data.workloads] or [Missing(title, "the sweep has no finished runs")]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one of nine panels shows: a figure of the summary, its limit (None: the SLO has none) and its unit."""
+
+    metric: str
+    percentile: str
+    figure: str
+    limit: float | None
+    unit: str
+
+    @property
+    def limit_text(self) -> str:
+        """The limit with its unit."""
+        return "" if self.limit is None else f"{self.limit:g}{self.unit}"
+
+
+def nine_panels(slo: Slo) -> list[list[Panel]]:
+    """The panels by metric and percentile: slowdowns, but seconds where the SLO limits these alone."""
+    return [[_panel(slo, metric, percentile) for percentile in PERCENTILES] for metric in METRICS]
+
+
+def _panel(slo: Slo, metric: str, percentile: str) -> Panel:
+    slowdown = slo.slowdown.get(metric, {}).get(percentile)
+    seconds = slo.seconds.get(metric, {}).get(percentile)
+    if slowdown is None and seconds is not None:
+        return Panel(metric, percentile, f"{metric}/{percentile}_s", seconds, " s")
+    return Panel(metric, percentile, f"{metric}/{percentile}_slowdown", slowdown, "×")

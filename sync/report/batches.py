@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Batches"
-# How a role is drawn: colour, line style, hatch.
+# By role its colour, line style and hatch.
 ROLES: dict[str, tuple[str, Any, str]] = {
     "prompt": ("#D55E00", "-", "///"),
     "token": ("#0072B2", (0, (5, 1.5)), ""),
@@ -29,15 +29,13 @@ ROLES: dict[str, tuple[str, Any, str]] = {
 
 def batches(data: ReportData) -> Sequence[Plot | Missing]:
     """One figure of two panels."""
-    made = data.iterations
-    if isinstance(made, str):
-        return [Missing(TITLE, made)]
-    return [_two(made)]
+    iterations = data.iterations
+    return [Missing(TITLE, iterations) if isinstance(iterations, str) else _two(iterations)]
 
 
-def _two(made: Iterations) -> Plot:
+def _two(iterations: Iterations) -> Plot:
     figure, ((left, right),) = panels(1, 2, 2.7)
-    table = made.table
+    table = iterations.table
     roles = [role for role in ROLES if (table["role"] == role).any()]
     for role in roles:
         _tokens(left, role, table[table["role"] == role])
@@ -50,14 +48,14 @@ def _two(made: Iterations) -> Plot:
     caption = (
         "Left: the tokens that an iteration works on (a prompt counts its size, a decode 1), by the time that they"
         " take. Right: of the time of the machines in each role from the first to the last iteration of the run, by"
-        " requests in the batch; a machine that changes its role counts in what it is at the time, idle ones in what"
-        f" they were last. {made.told}"
+        " requests in the batch. A machine that changes its role counts in its role at the time, when idle in its last"
+        f" role. {iterations.note}"
     )
-    return Plot("batches", f"{TITLE} of {made.run.outcome.name}", figure, caption)
+    return Plot("batches", f"{TITLE} of {iterations.name}", figure, caption)
 
 
 def _legend(figure: Figure, roles: Sequence[str]) -> None:
-    """A role's line and its bar together."""
+    """A legend with the line and the bar of a role in one entry."""
     from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -98,25 +96,19 @@ def _sizes(panel: Axes, table: pd.DataFrame, roles: Sequence[str]) -> None:
 
 
 def _bins(most: int) -> list[tuple[int, int]]:
-    """1, 2, 3 to 4, 5 to 8 and so on."""
-    bins, low = [], 1
-    for high in (2**power for power in range(64)):
-        bins.append((low, high))
-        if high >= most:
-            break
-        low = high + 1
-    return bins
+    """Bins of batch sizes up to `most`: 1, 2, 3 to 4, 5 to 8 and so on."""
+    return [(2**power // 2 + 1, 2**power) for power in range((most - 1).bit_length() + 1)]
 
 
 def time_shares(
     table: pd.DataFrame, role: str, bins: Sequence[tuple[int, int]]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Of the time of a role's machines: idle, then in batches of each bin's sizes. They sum to 1."""
+    """The shares of the time of a role's machines: idle, then in batches of each bin's sizes. They sum to 1."""
     span_s = table["end_s"].max() - table["start_s"].min()
     busy = table["end_s"] - table["start_s"]
     last = table.sort_values("end_s", kind="stable").groupby("machine")["role"].last()
     idle_s = span_s - busy.groupby(table["machine"]).sum()
     times = [max(0.0, float(idle_s[last == role].sum()))]
-    mine, size = table["role"] == role, table["requests"]
-    times += [float(busy[mine & (size >= low) & (size <= high)].sum()) for low, high in bins]
+    in_role, size = table["role"] == role, table["requests"]
+    times += [float(busy[in_role & (size >= low) & (size <= high)].sum()) for low, high in bins]
     return np.array(times) / max(sum(times), 1e-12)

@@ -1,4 +1,4 @@
-"""The report's files: made of a sweep's data, written whole."""
+"""The files of a sweep's report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sim_core.whole_file import replacing
+from sync.analysis.answers import OF_A_LIMIT, counts, sentences, tables
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
-from sync.report.page import Page
+from sync.report.page import Image, Page, slo_note
 from sync.report.style import picture, printed
+from sync.report.sweep_page import REPORT_FILE
 from sync.results.outcome import SweepInfo
-
-HTML = "report.html"
 
 
 def report_files(
@@ -22,31 +22,49 @@ def report_files(
     info: SweepInfo | None,
     formats: Sequence[str],
     notes: Sequence[str] = (),
-    told: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, bytes]:
-    """The files by name: `report.html` for html, a file a figure for png, pdf and svg. Equal data make equal bytes.
+    """The files by name: `REPORT_FILE` for html, a file a figure for png, pdf and svg. Equal data make equal bytes.
 
-    `told` is called with the name of each kind of figure before it is drawn.
+    `info` is what the sweep was, where its source says so; `notes` are lines below the answer. `say` is called with the
+    name of each kind of figure before it is drawn.
     """
     files: dict[str, bytes] = {}
     with printed():
-        made: list[Plot | Missing] = []
+        figures: list[Plot | Missing] = []
         for name, make in FIGURES.items():
-            told(name)
-            made += make(data)
-        told("page")
+            say(name)
+            figures += make(data)
+        say("page")
+        plots = [figure for figure in figures if isinstance(figure, Plot)]
         if "html" in formats:
-            files[HTML] = Page(data, info, notes).html(made).encode()
-        for plot in made:
-            if isinstance(plot, Plot):
-                for form in formats:
-                    if form != "html":
-                        files[_distinct(_file_name(plot.name), form, files)] = picture(plot.figure, form)
+            missing = [figure for figure in figures if isinstance(figure, Missing)]
+            files[REPORT_FILE] = _page(data, info, notes, plots, missing).html()
+        for plot in plots:
+            for form in formats:
+                if form != "html":
+                    files[_distinct(_file_name(plot.name), form, files)] = picture(plot.figure, form)
     return files
 
 
+def _page(
+    data: ReportData, info: SweepInfo | None, notes: Sequence[str], plots: Sequence[Plot], missing: Sequence[Missing]
+) -> Page:
+    return Page(
+        name=data.name,
+        sweep=info,
+        answers=sentences(data.answers),
+        tables=[table for workload in data.answers.workloads for table in tables(workload)],
+        notes=[counts(data.answers), f"{slo_note(data.answers.slo)} {OF_A_LIMIT}", *notes],
+        images=[Image(plot.title, plot.caption, picture(plot.figure, "svg"), "svg") for plot in plots],
+        missing=missing,
+        runs=data.runs,
+        more="`python -m sync export` writes them all",
+    )
+
+
 def write_files(files: dict[str, bytes], folder: Path) -> None:
-    """Write them below `folder`, each whole or not at all."""
+    """Write the files below `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with replacing(folder / name) as file:
@@ -54,7 +72,7 @@ def write_files(files: dict[str, bytes], folder: Path) -> None:
 
 
 def _file_name(name: str) -> str:
-    """A figure's name as a file's: it may hold what a system is called."""
+    """The file name of a figure, whose own name may hold whatever a system is called."""
     return re.sub(r"[^A-Za-z0-9._+=-]+", "-", name).strip(".-")[:120] or "figure"
 
 

@@ -7,29 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sync.report.base import METRICS, Missing, Plot
+from sync.report.base import METRICS, Missing, Plot, for_each_workload
 from sync.report.data import ReportData, Run, side_by_side
 from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_log_ticks, styles
 
 TITLE = "Distributions of latency"
-# Points of a curve: finer towards the tail, which is what limits are about. More would not be seen.
+Curves = dict[str, npt.NDArray[np.float64]]
+# The percents at which a curve has points: closer in the tail, where limits are.
 _PERCENTS = np.concatenate([np.linspace(0, 90, 91), np.linspace(90, 99, 91)[1:], np.linspace(99, 100, 41)[1:]])
 
 
 def distributions(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of three panels for each load."""
-    made: list[Plot | Missing] = []
-    for load in data.loads:
-        where, runs, absent = side_by_side(data, load)
-        curves = [(run, found) for run in runs[:MOST_DESIGNS] if (found := _curves(data, run))]
-        if curves:
-            made.append(_three(data, where, load, curves, absent))
-        else:
-            made.append(Missing(f"{TITLE}, {where}", "no run there was completed and has kept its requests"))
-    return made or [Missing(TITLE, "the sweep has no finished runs")]
+    """A figure of three panels for each workload."""
+    return for_each_workload(TITLE, data, _of_workload)
 
 
-def _curves(data: ReportData, run: Run) -> dict[str, npt.NDArray[np.float64]]:
+def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
+    where, runs, absent = side_by_side(data, workload)
+    curves = [(run, found) for run in runs[:MOST_DESIGNS] if (found := _curves(data, run))]
+    if curves:
+        return _three(data, where, workload, curves, absent)
+    return Missing(f"{TITLE}, {where}", "no run there was completed and has kept its requests")
+
+
+def _curves(data: ReportData, run: Run) -> Curves:
+    """By metric the values at `_PERCENTS`."""
     table = data.requests_of(run.outcome.key)
     if table is None:
         return {}
@@ -43,18 +45,14 @@ def _curves(data: ReportData, run: Run) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _marked(number: int) -> list[int]:
-    """Which points of a design's curve have its marker: evenly spaced by share, each design's in places of its own."""
+    """The points of a design's curve that have a marker: evenly spaced, at other places for each design."""
     return [
         int(np.searchsorted(_PERCENTS, percent)) for percent in np.arange(4.0 + 20.0 * number / MOST_DESIGNS, 98, 20)
     ]
 
 
 def _three(
-    data: ReportData,
-    where: str,
-    load: str,
-    curves: Sequence[tuple[Run, dict[str, npt.NDArray[np.float64]]]],
-    absent: list[str],
+    data: ReportData, where: str, workload: str, curves: Sequence[tuple[Run, Curves]], absent: list[str]
 ) -> Plot:
     figure, (row,) = panels(1, 3, 2.7, sharey=True)
     look = styles(data.systems)
@@ -64,12 +62,12 @@ def _three(
                 continue
             panel.plot(
                 np.maximum(found[metric], 1e-6), _PERCENTS / 100, markevery=_marked(number),
-                label=run.design,                **look[run.system].line,
+                label=run.outcome.design, **look[run.system].line,
             )  # fmt: skip
         panel.set_xscale("log")
         drawn = [found[metric] for _, found in curves if metric in found]
         if drawn:
-            plain_log_ticks(panel.xaxis, max(min(c[0] for c in drawn), 1e-6), max(c[-1] for c in drawn))
+            plain_log_ticks(panel.xaxis, max(min(curve[0] for curve in drawn), 1e-6), max(curve[-1] for curve in drawn))
         for share in (0.5, 0.9, 0.99):
             panel.axhline(share, color="0.85", linewidth=0.6, zorder=0)
         panel.set_xlabel(f"{words} (s)")
@@ -80,4 +78,4 @@ def _three(
     legend_below(figure, max(row, key=lambda panel: len(panel.lines)), 3)
     left = f" Without requests to show there: {', '.join(absent)}." if absent else ""
     caption = f"{where}: every completed request. The horizontal lines are p50, p90 and p99.{left}"
-    return Plot(f"latency-{load}", f"{TITLE}, {where}", figure, caption)
+    return Plot(f"latency-{workload}", f"{TITLE}, {where}", figure, caption)

@@ -1,4 +1,4 @@
-"""What the machines of one run did in a few seconds: prompts, decodes, both, or nothing."""
+"""A timeline of the machines of one run over a few seconds: prompts, decodes, both, or idle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
 from sync.report.iterations import Iterations
 from sync.report.style import panels
+from sync.results.grouping import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,21 +18,19 @@ TITLE = "Timeline"
 _MOST_MACHINES = 16
 _WINDOW_S = 10.0
 _KINDS = {"prompts": ("#D55E00", "////"), "prompts and decodes": ("#E69F00", "xxxx"), "decodes": ("#A9D6F5", "")}
-_JOIN_S = 1e-6  # spans of one kind this close are drawn as one
+_JOIN_S = 1e-6  # spans of decodes that are this close are drawn as one
 
 
 def gantt(data: ReportData) -> Sequence[Plot | Missing]:
     """One figure."""
-    made = data.iterations
-    if isinstance(made, str):
-        return [Missing(TITLE, made)]
-    return [_chart(made)]
+    iterations = data.iterations
+    return [Missing(TITLE, iterations) if isinstance(iterations, str) else _chart(iterations)]
 
 
-def _chart(made: Iterations) -> Plot:
+def _chart(iterations: Iterations) -> Plot:
     from matplotlib.patches import Patch
 
-    table = made.table
+    table = iterations.table
     from_s, to_s = window(table)
     machines = _machines(table)
     shown = machines[:_MOST_MACHINES]
@@ -45,7 +44,7 @@ def _chart(made: Iterations) -> Plot:
             panel.broken_barh(
                 spans, (place - 0.36, 0.72), facecolor=color, hatch=hatch, edgecolor="0.15", linewidth=0.25
             )
-    panel.set_yticks(range(len(shown)), [words for _, words in shown])
+    panel.set_yticks(range(len(shown)), [label for _, label in shown])
     panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="time since the first arrival (s)")
     panel.tick_params(axis="y", length=0)
     kinds = {kind: look for kind, look in _KINDS.items() if kind in drawn}
@@ -56,13 +55,13 @@ def _chart(made: Iterations) -> Plot:
         left = f" {len(shown)} of {len(machines)} machines, as many of each role as there is room for."
     caption = (
         f"The {to_s - from_s:g} s in the middle of the run; white is idle. Decodes that follow one another are"
-        f" one span.{left} {made.told}"
+        f" one span.{left} {iterations.note}"
     )
-    return Plot("timeline", f"{TITLE} of {made.run.outcome.name}", figure, caption)
+    return Plot("timeline", f"{TITLE} of {iterations.name}", figure, caption)
 
 
 def window(table: pd.DataFrame) -> tuple[float, float]:
-    """The seconds around the time by which half of the iterations have begun."""
+    """The `_WINDOW_S` seconds around the time by which half of the iterations have begun, or the whole run."""
     first, last = float(table["start_s"].min()), float(table["end_s"].max())
     if last - first <= _WINDOW_S:
         return first, last
@@ -71,24 +70,24 @@ def window(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def _machines(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The machines and their labels: of each role (the one they start in) in turn, then by role."""
+    """The machines and their labels, by the role that they start in, prompt machines first; of each role as many in
+    front as there is room for, so that the first `_MOST_MACHINES` show every role."""
     firsts = table.sort_values("start_s", kind="stable").groupby("machine", sort=False).first()
-    by_role: dict[str, list[tuple[str, str]]] = {}
-    for machine in dict.fromkeys(table["machine"]):
-        role = str(firsts.loc[machine, "role"])
-        words = str(firsts.loc[machine, "name"]) + ("" if role == "any" else f" ({role})")
-        by_role.setdefault(role, []).append((str(machine), words))
+    order = {str(machine): number for number, machine in enumerate(dict.fromkeys(table["machine"]))}
+    rows = [(str(row.role), str(row.Index), str(row.name)) for row in firsts.itertuples()]
+    rows.sort(key=lambda row: (row[0] != "prompt", row[0], order[row[1]]))
+    by_role = grouped(rows, lambda row: row[0])
     each = max(1, _MOST_MACHINES // max(len(by_role), 1))
-    order = sorted(by_role, key=lambda role: (role != "prompt", role))
-    head = [one for role in order for one in by_role[role][:each]]
-    rest = [one for role in order for one in by_role[role][each:]]
-    room = head + rest[: max(0, _MOST_MACHINES - len(head))]
-    chosen = [one for role in order for one in by_role[role] if one in room]
-    return chosen + [one for one in rest if one not in room]
+    head = [row for members in by_role for row in members[:each]]
+    rest = [row for members in by_role for row in members[each:]]
+    room = max(0, _MOST_MACHINES - len(head))
+    chosen = sorted(head + rest[:room], key=rows.index)
+    labels = {machine: name + ("" if role == "any" else f" ({role})") for role, machine, name in rows}
+    return [(machine, labels[machine]) for _, machine, _ in [*chosen, *rest[room:]]]
 
 
 def spans_by_kind(rows: pd.DataFrame) -> dict[str, list[tuple[float, float]]]:
-    """Spans as (start, duration), those of decodes that touch joined."""
+    """Spans as (start, duration) by kind; spans of decodes that touch are joined."""
     spans: dict[str, list[tuple[float, float]]] = {}
     columns = zip(rows["start_s"], rows["end_s"], rows["requests"], rows["prompts"], strict=True)
     for start_s, end_s, requests, prompts in sorted(columns):

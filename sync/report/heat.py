@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Panel, Repeated, ReportData, no_runs
+from sync.report.base import Missing, Panel, Plot, nine_panels
+from sync.report.data import ReportData, Run
 from sync.report.plans import Cell, Plan, cheapest, plans_of
+from sync.report.runs import Repeated
 from sync.report.style import panels
 from sync.results.grouping import grouped
 
@@ -21,52 +23,50 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Provisioning"
-_MOST = 2.0  # times the limit: where the colours end
+_MOST = 2.0  # share of the limit at which the colours end
 _MOST_TICKS, _MOST_SPLITS = 8, 18  # on an axis
 Grid = npt.NDArray[np.float64]
-Corner = tuple[float, float]  # of a cell
+Corner = tuple[float, float]
 Edge = tuple[Corner, Corner]
 
 
 def heat(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of nine panels for each system and load: a grid of two machine counts at the rate that the answers'
+    """A figure of nine panels for each system and workload: a grid of two machine counts at the rate that the answers'
     cheapest clusters carry, or the splits of a budget at every rate."""
+    if not data.runs:
+        return [Missing(TITLE, "the sweep has no finished runs")]
     plans, thin = plans_of(data.runs)
     if not plans:
         line = "; the machine counts lie along a line (such as a budget's) at one rate, and a map wants a grid"
         reason = f"no system was run with two varied machine counts, or at several rates{line if thin else ''}"
-        return no_runs(data, TITLE) or [Missing(TITLE, reason)]
+        return [Missing(TITLE, reason)]
     made: list[Plot | Missing] = []
-    for of in grouped(plans, lambda plan: (plan.system, plan.load)):
-        shown = _telling(data, of)
-        known = any(run.served for run in shown.cells.values())
+    for members in grouped(plans, lambda plan: (plan.system, plan.workload)):
+        shown = _shown_plan(data, members)
+        known = any(map(_served, shown.cells.values()))
         where = f"{TITLE}: {shown.where}"
         made.append(_map(data, shown) if known else Missing(where, "no point served all of its requests"))
-        if others := [plan for plan in of if plan is not shown]:
+        if others := [plan for plan in members if plan is not shown]:
             rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
-            title = f"{TITLE}: {shown.system}, {shown.load} at {rates} requests/s"
-            made.append(Missing(title, f"one map a system and load: {_why(data, shown)}; --rate asks for another"))
+            title = f"{TITLE}: {shown.system}, {shown.workload} at {rates} requests/s"
+            made.append(Missing(title, f"one map a system and workload: {_why(data, shown)}; --rate asks for another"))
     return made
 
 
-def _telling(data: ReportData, plans: Sequence[Plan]) -> Plan:
-    """The same rate for all systems, which then can be compared; where this one was not run at it, the nearest."""
-    wanted = _asked_rate(data, plans[0].load)
+def _shown_plan(data: ReportData, plans: Sequence[Plan]) -> Plan:
+    """The plan at the rate that all systems are shown at, so that they can be compared, or at the nearest one."""
+    wanted = data.workloads[plans[0].workload].rate
     if wanted is None:
         return min(plans, key=lambda plan: plan.rate or 0.0)
     return min(plans, key=lambda plan: (abs((plan.rate or 0.0) - wanted), plan.rate or 0.0))
 
 
-def _asked_rate(data: ReportData, load: str) -> float | None:
-    return next(of.rate for of in data.answers.workloads if of.workload == load)
-
-
 def _why(data: ReportData, shown: Plan) -> str:
-    asked = _asked_rate(data, shown.load)
-    if asked is None:
+    wanted = data.workloads[shown.workload].rate
+    if wanted is None:
         return "at the lowest rate, since no system holds the SLO at any"
-    told = "the rate for which the cheapest clusters are told"
-    return f"at {told}" if shown.rate == asked else f"at the rate nearest to {asked:g}/s, {told}"
+    words = "the rate for which the cheapest clusters are named"
+    return f"at {words}" if shown.rate == wanted else f"at the rate nearest to {wanted:g}/s, {words}"
 
 
 def _map(data: ReportData, plan: Plan) -> Plot:
@@ -75,9 +75,8 @@ def _map(data: ReportData, plan: Plan) -> Plot:
     whole = _values(plan, columns, rows, lambda run: 0.0 if run.within else 2.0)
     star, words = _star(data, plan)
     image = None
-    for line, metric in zip(grid, METRICS, strict=True):
-        for panel, percentile in zip(line, PERCENTILES, strict=True):
-            shown = data.panel(metric, percentile)
+    for line, row in zip(grid, nine_panels(data.answers.slo), strict=True):
+        for panel, shown in zip(line, row, strict=True):
             values = _values(plan, columns, rows, partial(_share, shown))
             known = np.ma.masked_invalid(values)
             image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
@@ -88,20 +87,20 @@ def _map(data: ReportData, plan: Plan) -> Plot:
             if star is not None:
                 panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
                            markersize=9, markeredgewidth=0.7)  # fmt: skip
-            limit = "no limit" if shown.limit is None else f"limit {shown.limit:g}{shown.unit}"
-            panel.set_title(f"{metric.upper()} {percentile}, {limit}", pad=3)
+            limit = f"limit {shown.limit_text}" if shown.limit_text else "no limit"
+            panel.set_title(f"{shown.metric.upper()} {shown.percentile}, {limit}", pad=3)
         line[0].set_ylabel(plan.axes[1])
     _ticks(plan, grid, columns, rows)
     if image is not None:
         every = [panel for line in grid for panel in line]
         bar = figure.colorbar(image, ax=every, shrink=0.5, aspect=30, pad=0.01, extend="max")
         bar.set_label("share of the limit")
-    return _told(data, plan, figure, words)
+    return _plot(data, plan, figure, words)
 
 
 def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]], columns: list[float], rows: list[float]) -> None:
     shown = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
-    panel = grid[0][0]  # all share theirs
+    panel = grid[0][0]  # all panels share these axes
     panel.set_xticks(list(shown), [plan.word(columns[place]) for place in shown])
     panel.set_yticks(list(at := round_places(rows)), [f"{rows[place]:g}" for place in at])
     for below in grid[-1]:
@@ -111,7 +110,7 @@ def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]], columns: list[float], row
 
 
 def round_places(values: Sequence[float]) -> Sequence[int]:
-    """Where on an axis figures stand: at round ones, as many as there is room for."""
+    """The places of an axis that have a figure: round values, as many as there is room for."""
     for step in (1, 2, 5, 10, 20, 50, 100, 200, 500):
         places = [place for place, value in enumerate(values) if value % step == 0]
         if 2 <= len(places) <= _MOST_TICKS:
@@ -120,7 +119,7 @@ def round_places(values: Sequence[float]) -> Sequence[int]:
 
 
 def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
-    """The cell that the answers name, and the words for it."""
+    """The cell that the answers name, and a sentence of the caption about it."""
     if not plan.by_rate:
         best = cheapest(plan)
         if best is None:
@@ -128,36 +127,40 @@ def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
         cell = plan.cells[best]
         star = cell.first.outcome
         return best, f"Star: the cheapest that holds all limits, {star.design} at ${star.cost:,.2f} an hour."
-    champion = next(one for one in data.of_load(plan.load) if one.system == plan.system)
-    wanted = champion.design, champion.best
-    found = (cell for cell, at in plan.cells.items() if (at.first.design, at.first.rate) == wanted)
+    champion = next(c for c in data.champions[plan.workload] if c.system == plan.system)
+    wanted = champion.design, champion.carries
+    found = (cell for cell, at in plan.cells.items() if (at.first.outcome.design, at.first.rate) == wanted)
     if (place := next(found, None)) is None:
         return None, "No split holds all limits at the lowest rate."
-    return place, f"Star: the most that a split carries, {champion.design} at {champion.best:g}/s."
+    return place, f"Star: the most that a split carries, {champion.design} at {champion.carries:g}/s."
 
 
-def _told(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
+def _plot(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
     rate = "" if plan.by_rate or plan.rate is None else f" The map is {_why(data, plan)}."
     caption = (
         "White line: this panel's limit. Dashed line: all limits, with every request served. Hatched: failed,"
         f" stopped as unstable, left requests unserved, or not run. {star}{rate}"
     )
-    name = f"provisioning-{plan.system}-{plan.load}" + ("" if plan.rate is None else f"-{plan.rate:g}")
+    name = f"provisioning-{plan.system}-{plan.workload}" + ("" if plan.rate is None else f"-{plan.rate:g}")
     return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
 
 
-def _share(shown: Panel, run: Repeated) -> float:
-    """Of the limit; NaN (which is drawn hatched) where the run does not tell, or has not served everybody."""
-    return run.figure(shown.figure) / (shown.limit or 1.0) if run.served else np.nan
+def _served(repeated: Repeated[Run]) -> bool:
+    return all(run.served for run in repeated.runs)
 
 
-def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Repeated], float]) -> Grid:
+def _share(shown: Panel, repeated: Repeated[Run]) -> float:
+    """The share of the limit; NaN, drawn hatched, where it was not measured or a request was not served."""
+    return repeated.figure(shown.figure) / (shown.limit or 1.0) if _served(repeated) else np.nan
+
+
+def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Repeated[Run]], float]) -> Grid:
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
     return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
 
 
 def _frontier(panel: Axes, held: npt.NDArray[np.bool_], color: str, behind: str, dashes: Any) -> None:
-    """The edges between cells that hold a limit and those that do not: exact, not smoothed."""
+    """Draw the edges between cells that hold a limit and cells that do not: exact, not smoothed."""
     from matplotlib.collections import LineCollection
 
     edges: list[Edge] = []
@@ -173,14 +176,14 @@ def _frontier(panel: Axes, held: npt.NDArray[np.bool_], color: str, behind: str,
 
 
 def chained(edges: Sequence[Edge]) -> list[list[Corner]]:
-    """The edges as lines that are as long as they can be: dashes of lines shorter than a dash are none."""
-    beside: dict[Corner, list[Corner]] = {}
-    for one, other in edges:
-        beside.setdefault(one, []).append(other)
-        beside.setdefault(other, []).append(one)
+    """The edges joined to lines as long as possible: a line shorter than a dash would show no dashes."""
+    beside: defaultdict[Corner, list[Corner]] = defaultdict(list)
+    for start, end in edges:
+        beside[start].append(end)
+        beside[end].append(start)
     paths = []
     ends = [corner for corner, others in beside.items() if len(others) % 2]
-    for start in [*ends, *beside]:  # lines with ends first: what is left are loops
+    for start in [*ends, *beside]:  # first the lines that have ends; then loops are left
         path = [start]
         while beside[path[-1]]:
             onward = beside[path[-1]].pop()

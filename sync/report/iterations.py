@@ -1,130 +1,138 @@
-"""What one run did iteration by iteration: a sweep does not keep that, so the run is made again, and checked."""
+"""What one run did iteration by iteration. A sweep does not keep that, so the run is made again and checked."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+import time
+import warnings
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
-from sync.report.data import Run
+from sim_core import content_key, spec_from_config
+from sim_core.batching.base import Instance, IterationObserver
+from sim_core.errors import SimError
+from sim_core.observer import observe
+from sim_core.simulation import Simulation
+from sync.results.code import deciding_code
+from sync.results.measure import MeasuredRun, measure
+from sync.results.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROOT = Path(__file__).resolve().parents[2]  # where `python -m sim_core` is found
-_SECONDS = 900  # after which a run is given up
-# Recorded settings may come from a store that others write to: none of Hydra's own, which can name code to import.
-_NOT_OURS = re.compile(r"^[+~]*hydra\b|_target_|^-")
-_SET_HERE = ("tracking", "output_dir", "debug", "perfetto")
-_WITHOUT_PICTURE = ("perfetto.max_requests=1", "perfetto.end_s=0.001")
-_COLUMNS = {
-    "name": "name",
-    "tag": "role",
-    "iteration_start": "start_s",
-    "iteration_end": "end_s",
-    "batch_size": "requests",
-    "prompt_tasks_in_batch": "prompts",
-    "num_contiguous_iterations": "iterations",
-    "iteration_tokens": "tokens",
-}
+ROOT = Path(__file__).resolve().parents[2]  # where relative paths in a configuration start
+_LONGEST_S = 900.0  # after which a run is given up
+_COLUMNS = ("instance", "role", "start_s", "end_s", "requests", "prompts", "iterations", "tokens")
 
 
 @dataclass(frozen=True)
 class Iterations:
-    """A row a run of equal iterations of an instance: `machine`, `role` (prompt, token, any), `start_s` and `end_s`
-    (since the first arrival), `requests` and `prompts` in the batch, `iterations`, `tokens` in each of them. `told`
-    says how it was made."""
+    """The iterations of the run called `name`, a row a run of equal iterations of an instance: `machine`, `name`,
+    `role` (prompt, token, mixed, any), `start_s` and `end_s` (since the first arrival), `requests` and `prompts` in the
+    batch, `iterations`, and `tokens` in each of them. `note` says how the run was made."""
 
-    run: Run
+    name: str
     table: pd.DataFrame
-    told: str
+    note: str
 
 
-def again(run: Run, recorded: pd.DataFrame | None, root: Path = ROOT) -> Iterations | str:
-    """Make `run` again with its log of iterations; where that cannot be done, the reason. `recorded` is its table of
-    requests, which the new one is compared with."""
-    refused = next((one for one in run.outcome.overrides if _NOT_OURS.search(one)), None)
-    if refused is not None:
-        return f"its settings hold one that is not the simulator's: {refused}"
-    kept = [one for one in run.outcome.overrides if not one.lstrip("+~").startswith(_SET_HERE)]
-    with tempfile.TemporaryDirectory(prefix="report-") as folder:
-        failed = _simulate([*kept, "debug=True", *_WITHOUT_PICTURE], Path(folder), root)
-        if failed:
-            return failed
-        table = _read(Path(folder))
-        if table is None or table.empty:
-            return "it served nothing"
-        same = _same(Path(folder), recorded)
-    told = f"Made by running {run.outcome.name} again"
-    alike = {
-        True: ": the times of all its requests are those of the sweep's run",
-        False: ", by code that is not the sweep's: its requests differ from those of the sweep's run",
-        None: " (the sweep's run kept no requests to compare with)",
-    }
-    return Iterations(run, table, f"{told}{alike[same]}.")
+def again(outcome: Outcome, recorded: pd.DataFrame | None, root: Path = ROOT) -> Iterations | str:
+    """Make the run of `outcome` again and record its iterations; where that cannot be done, the reason. `recorded` is
+    the run's table of requests, with which the new run's requests are compared."""
+    from traces import workload  # only here: other commands do without it
 
-
-def _simulate(overrides: Sequence[str], folder: Path, root: Path) -> str:
-    """Run the simulator; what went wrong, or nothing."""
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    command = [sys.executable, "-m", "sim_core", *overrides, f"hydra.run.dir='{quoted}'"]
-    search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     try:
-        ended = subprocess.run(
-            command, cwd=folder, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True,
-            timeout=_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"running it again took more than {_SECONDS} s"
-    lines = ended.stderr.strip().splitlines() or ["no reason given"]
-    return "" if ended.returncode == 0 else f"it could not be run again ({lines[-1].removeprefix('error: ')})"
+        with warnings.catch_warnings(action="ignore"):  # the first run has shown them
+            config = _configuration(outcome)
+            spec = spec_from_config(config, root)
+            ref = workload.ref_from_config(config, spec.seed)
+            key = content_key(spec, workload.identity(ref, root), deciding_code().digest_for(spec))
+            simulation = Simulation(spec)
+            recorder = _Recorder(simulation)
+            result = measure(simulation.run(workload.load(ref, root)), spec)
+    except TimeoutError:
+        return f"running it again took more than {_LONGEST_S:g} s"
+    except (SimError, yaml.YAMLError) as error:
+        return f"it could not be run again ({' '.join(str(error).split())})"
+    table = recorder.table(result.first_arrival_s)
+    if table.empty:
+        return "it served nothing"
+    return Iterations(
+        outcome.name, table, f"Made by running {outcome.name} again{_likeness(outcome, key, result, recorded)}."
+    )
 
 
-def _read(folder: Path) -> pd.DataFrame | None:
-    import pandas as pd
+def _configuration(outcome: Outcome) -> Mapping[str, Any]:
+    """The configuration that the run kept; of a source that keeps none, what its settings compose to."""
+    if outcome.config_yaml:
+        config = yaml.safe_load(outcome.config_yaml)
+        return config if isinstance(config, dict) else {}
+    from configs.compose import Composer
 
-    parts = []
-    for application in sorted(path for path in (folder / "instances").glob("*") if path.is_dir()):
-        for path in sorted(application.glob("*.csv"), key=lambda path: int(path.stem)):
-            rows = pd.read_csv(path, usecols=list(_COLUMNS), keep_default_na=False).rename(columns=_COLUMNS)
-            parts.append(rows.assign(machine=f"{application.name}/{path.stem}"))
-    if not parts:
-        return None
-    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    table["role"] = table["role"].replace({"None": "any"})
-    table[["start_s", "end_s"]] -= _first_arrival_s(folder)
-    return table
+    return Composer().resolved(outcome.overrides)
 
 
-def _first_arrival_s(folder: Path) -> float:
-    import pandas as pd
+class _Recorder(IterationObserver):
+    """Records the iterations of all instances of a simulation that has not begun."""
 
-    details = [path for path in (folder / "detailed").glob("*.csv") if path.stem.isdecimal()]
-    columns = [(path, "arrival_timestamps") for path in details] + [(folder / "unserved.csv", "arrival_s")]
-    return float(np.nanmin([pd.read_csv(path, usecols=[column])[column].min() for path, column in columns]))
+    def __init__(self, simulation: Simulation) -> None:
+        self._rows = array("d")
+        self._roles: dict[str, int] = {}
+        self._names = [
+            (f"{application}/{instance.index}", instance.name)
+            for application, instances in simulation.instances.items()
+            for instance in instances
+        ]
+        every = [instance for instances in simulation.instances.values() for instance in instances]
+        self._numbers = {instance: number for number, instance in enumerate(every)}
+        self._deadline = time.monotonic() + _LONGEST_S
+        for instance in every:
+            observe(instance, self)
+
+    def iterations_ended(self, instance: Instance) -> None:
+        """Record a run of iterations. Raises TimeoutError once the run takes too long."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        end_s, prompts = instance.engine.now, len(instance.prompts)
+        start_s = end_s - instance.duration_s * instance.planned
+        role = self._roles.setdefault(instance.role or "any", len(self._roles))
+        requests = prompts + len(instance.decodes)
+        number = self._numbers[instance]
+        self._rows.extend((number, role, start_s, end_s, requests, prompts, instance.planned, instance.batch_tokens))
+
+    def table(self, first_arrival_s: float) -> pd.DataFrame:
+        """The rows by instance, in the order of time."""
+        import pandas as pd
+
+        rows = np.asarray(self._rows).reshape(-1, len(_COLUMNS))
+        table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("instance", kind="stable", ignore_index=True)
+        table[["start_s", "end_s"]] -= first_arrival_s
+        numbers = ["instance", "role", "requests", "prompts", "iterations", "tokens"]
+        table[numbers] = table[numbers].astype("int64")
+        machines, names = (pd.Series(texts) for texts in zip(*self._names, strict=True))
+        return table.assign(
+            machine=table["instance"].map(machines),
+            name=table["instance"].map(names),
+            role=table["role"].map(dict(enumerate(self._roles))),
+        ).drop(columns="instance")
 
 
-def _same(folder: Path, recorded: pd.DataFrame | None) -> bool | None:
-    import pandas as pd
-
+def _likeness(outcome: Outcome, key: str, result: MeasuredRun, recorded: pd.DataFrame | None) -> str:
+    """Whether the new run is the recorded one, by the times of its requests, else by its content key."""
     if recorded is None or "ttft_s" not in recorded:
-        return None
-    parts = [
-        pd.read_csv(path, usecols=["request_ids", "ttft_times", "response_times"])
-        for path in sorted((folder / "detailed").glob("*.csv"))
-        if path.stem.isdecimal()
-    ]
-    made = pd.concat(parts).sort_values("request_ids", kind="stable")
+        verb = "is" if key == outcome.key else "is not"
+        return f": its content key {verb} that of the sweep's run, which kept no requests to compare with"
     known = recorded.sort_values("request_id", kind="stable")
-    if len(made) != len(known):
-        return False
-    pairs = (("request_ids", "request_id"), ("ttft_times", "ttft_s"), ("response_times", "e2e_s"))
-    return all(np.allclose(made[a].to_numpy(), known[b].to_numpy(), rtol=1e-12, atol=1e-12) for a, b in pairs)
+    order = np.argsort(np.asarray(result.requests["request_id"]), kind="stable")
+    same = len(order) == len(known) and all(
+        np.allclose(np.asarray(result.requests[name])[order], known[name].to_numpy(), rtol=1e-12, atol=1e-12)
+        for name in ("request_id", "ttft_s", "e2e_s")
+    )
+    if same:
+        return ": the times of all its requests are those of the sweep's run"
+    return ", by code that is not the sweep's: its requests differ from those of the sweep's run"

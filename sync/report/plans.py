@@ -5,44 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sync.report.data import Repeated, Run, repeated_runs
+from sync.report.data import Run, repeated_runs
+from sync.report.runs import Repeated
 from sync.results.grouping import grouped
 
-_LEAST_FILLED = 0.3  # of a grid: what lies along a budget's line is no map of counts
+_LEAST_FILLED = 0.3  # share of a grid that is filled; counts along a line (a budget's) fill less and make no map
 Cell = tuple[float, float]  # column and row
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of one system under one load. At one `rate` (None: the load has none), by the numbers of two kinds of
-    machines; or `by_rate`, the columns being numbered splits, which `words` names, and the rows rates."""
+    """The runs of one system under one workload. Either at one `rate` (None: the workload has none), by the numbers of
+    two kinds of machines; or `by_rate`, where the columns are numbered splits, named in `words`, and the rows rates."""
 
     system: str
-    load: str
+    workload: str
     rate: float | None
     axes: tuple[str, str]
-    cells: Mapping[Cell, Repeated]
+    cells: Mapping[Cell, Repeated[Run]]
     by_rate: bool = False
     words: Mapping[float, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
-        """System, load and rate."""
+        """System, workload and rate, or the number of rates."""
         if self.by_rate:
-            return f"{self.system}, {self.load} at {len({row for _, row in self.cells})} rates"
-        return f"{self.system}, {self.load}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
+            return f"{self.system}, {self.workload} at {len({row for _, row in self.cells})} rates"
+        return f"{self.system}, {self.workload}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
 
     def word(self, column: float) -> str:
-        """What a column is called."""
+        """The name of a column."""
         return self.words.get(column, f"{column:g}")
 
 
 def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
-    """Of each system and load the grids at each rate; where counts lie along a line (such as a budget's), the splits by
-    rate. And whether there are such lines at a single rate, of which no map can be made."""
+    """Of each system and workload the grids at each rate; where counts lie along a line (such as a budget's), the
+    splits by rate. And whether any such line was run at a single rate only, so that it makes no map."""
     plans: list[Plan] = []
     thin = False
-    for members in grouped(repeated_runs(runs), lambda repeated: (repeated.first.system, repeated.first.load)):
+    for members in grouped(repeated_runs(runs), lambda repeated: (repeated.first.system, repeated.first.workload)):
         grids = _grids(members)
         splits = None if grids else _splits(members)
         plans += grids or ([splits] if splits else [])
@@ -51,17 +52,18 @@ def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
 
 
 def cheapest(plan: Plan) -> Cell | None:
-    """The counts of the cheapest point within the SLO, of equals the one of least power; None where none is."""
+    """The counts of the cheapest point within the SLO, of equals the one of least power, then the first, as in the
+    answers; None where none is."""
     held = {cell: repeated.first.outcome for cell, repeated in plan.cells.items() if repeated.within}
 
     def least(cell: Cell) -> tuple[float, float, int]:
         return held[cell].cost, held[cell].power, sum(held[cell].machines.values())
 
-    return min(held, key=least, default=None)  # of equals the first point, as in the answers
+    return min(held, key=least, default=None)
 
 
-def _grids(members: Sequence[Repeated]) -> list[Plan]:
-    """At each rate, where the counts fill a grid well enough."""
+def _grids(members: Sequence[Repeated[Run]]) -> list[Plan]:
+    """A plan for each rate at which the counts fill a grid well enough."""
     found = []
     for at_rate in grouped(members, lambda repeated: repeated.first.rate):
         first = at_rate[0].first
@@ -70,39 +72,39 @@ def _grids(members: Sequence[Repeated]) -> list[Plan]:
         filled, sides = len(set(counts)), (len(columns), len(rows))
         if min(sides) < 2 or filled <= max(sides) or filled < _LEAST_FILLED * len(columns) * len(rows):
             continue
-        found.append(Plan(first.system, first.load, first.rate, axes, _worse_ones(counts, at_rate)))
+        found.append(Plan(first.system, first.workload, first.rate, axes, _worse_ones(counts, at_rate)))
     return found
 
 
-def _splits(members: Sequence[Repeated]) -> Plan | None:
-    """Splits by rate; None where there are not two of each."""
+def _splits(members: Sequence[Repeated[Run]]) -> Plan | None:
+    """The plan of splits by rate; None without two splits and two rates."""
     rated = [repeated for repeated in members if repeated.first.rate is not None]
     axes, counts = _counts(rated)
     order = sorted({(row, column) for column, row in counts})
     if len(order) < 2 or len({repeated.first.rate for repeated in rated}) < 2:
         return None
-    places = {split: float(place) for place, split in enumerate(order)}
-    at = [
-        (places[row, column], repeated.first.rate or 0.0) for (column, row), repeated in zip(counts, rated, strict=True)
-    ]
-    cells = _worse_ones(at, rated)
+    rates = [repeated.first.rate or 0.0 for repeated in rated]
+    cells = _worse_ones(
+        [(float(order.index(count[::-1])), rate) for count, rate in zip(counts, rates, strict=True)], rated
+    )
     words = {float(place): f"{row}+{column}" for place, (row, column) in enumerate(order)}
     named = (f"{axes[1].removesuffix(' machines')} + {axes[0]}", "requests per second")
     first = rated[0].first
-    return Plan(first.system, first.load, None, named, cells, by_rate=True, words=words)
+    return Plan(first.system, first.workload, None, named, cells, by_rate=True, words=words)
 
 
-def _worse_ones(cells: Sequence[Cell], runs: Sequence[Repeated]) -> dict[Cell, Repeated]:
-    """Of several designs in a cell (which differ by another setting) one that is not within the SLO."""
-    found: dict[Cell, Repeated] = {}
+def _worse_ones(cells: Sequence[Cell], runs: Sequence[Repeated[Run]]) -> dict[Cell, Repeated[Run]]:
+    """The runs by cell; of several designs in a cell, which differ by another setting, one not within the SLO."""
+    found: dict[Cell, Repeated[Run]] = {}
     for cell, run in zip(cells, runs, strict=True):
         if cell not in found or not run.within:
             found[cell] = run
     return found
 
 
-def _counts(members: Sequence[Repeated]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
-    """Two counts of each point: of its roles where it has them, else of the two SKUs; none where there are not two."""
+def _counts(members: Sequence[Repeated[Run]]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
+    """The names of two counts and the counts of each point: of its roles where all points have them, else of the two
+    SKUs; none where there are not two SKUs."""
     outcomes = [repeated.first.outcome for repeated in members]
     if all(outcome.roles for outcome in outcomes):
         counts = [(sum(o.roles["token"].values()), sum(o.roles["prompt"].values())) for o in outcomes]

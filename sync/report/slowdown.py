@@ -3,65 +3,93 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sync.report.base import METRICS, PERCENTILES, Missing, Plot
-from sync.report.data import Champion, Panel, ReportData
-from sync.report.style import MOST_DESIGNS, legend_below, panels, styles
+from sync.report.base import Missing, Panel, Plot, for_each_workload, nine_panels
+from sync.report.data import ReportData
+from sync.report.runs import Repeated, RunRow
+from sync.report.style import MOST_DESIGNS, Style, colored, legend_below, panels, styles
+from sync.results.grouping import grouped
+from sync.results.slo import Slo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "Slowdown against rate"
 _MOST_TICKS = 8
+_CHAMPIONS = "Of each system the design that carries most."
+
+
+@dataclass(frozen=True)
+class Line:
+    """A design in the figure: its label, its look, and its runs by rate, ascending."""
+
+    label: str
+    style: Style
+    runs: Mapping[float, Repeated[RunRow]]
 
 
 def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of nine panels for each load that was run at two rates or more."""
-    made: list[Plot | Missing] = []
-    for load in data.loads:
-        lines = [one for one in data.of_load(load) if _measured(data, one)]
-        rates = {rate for one in lines for rate in one.runs}
-        if len(rates) < 2:
-            rated = any(run.rate is not None for run in data.runs if run.load == load)
-            none = "no run of its designs has slowdowns" if rated else "the workload has no rate"
-            made.append(Missing(f"{TITLE}, {load}", "there is one rate" if rates else none))
-        else:
-            made.append(_nine(data, load, lines[:MOST_DESIGNS], shown_rates(lines)))
-    return made or [Missing(TITLE, "the sweep has no finished runs")]
+    """A figure of nine panels for each workload that was run at two rates or more."""
+    return for_each_workload(TITLE, data, _of_workload)
 
 
-def _measured(data: ReportData, one: Champion) -> bool:
-    figures = [data.panel(metric, percentile).figure for metric in METRICS for percentile in PERCENTILES]
-    return any(math.isfinite(run.figure(name)) for run in one.runs.values() for name in figures)
+def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
+    look = styles(data.systems)
+    lines = [Line(c.design, look[c.system], data.by_rate(c)) for c in data.champions[workload]]
+    lines = measured(lines, data.answers.slo)
+    if len({rate for line in lines for rate in line.runs}) > 1:
+        title = f"{TITLE}, {workload}"
+        return slowdown_plot(f"slowdown-{workload}", title, lines[:MOST_DESIGNS], data.answers.slo, _CHAMPIONS)
+    rated = any(run.rate is not None for run in data.runs if run.workload == workload)
+    none = "no run of its designs has slowdowns" if rated else "the workload has no rate"
+    return Missing(f"{TITLE}, {workload}", "there is one rate" if any(line.runs for line in lines) else none)
 
 
-def shown_rates(lines: Sequence[Champion]) -> list[float]:
-    """Up to the second rate that no design carries: beyond, there is nothing but lines that have left their panels."""
-    rates = sorted({rate for one in lines for rate in one.runs})
-    last = [
-        rate for one in lines if (rate := next((r for r, run in one.runs.items() if not run.within), None)) is not None
-    ]
-    beyond = [rate for rate in rates if last and len(last) == len(lines) and rate > max(last)]
+def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
+    """The lines of the first designs of `runs` that were run at rates and have slowdowns, in their own colours."""
+    rated = [run for run in runs if run.standing.rate is not None]
+    lines: list[Line] = []
+    for members in grouped(rated, lambda run: run.standing.design):
+        at_rate = grouped(members, lambda run: run.standing.rate)
+        by_rate = {same[0].standing.rate or 0.0: Repeated(tuple(same)) for same in at_rate}
+        style = colored(len(lines), members[0].standing.color)
+        lines += measured([Line(members[0].standing.design, style, dict(sorted(by_rate.items())))], slo)
+        if len(lines) == MOST_DESIGNS:
+            break
+    return lines
+
+
+def measured(lines: Sequence[Line], slo: Slo) -> list[Line]:
+    """The lines of which a run has measured any of the figures."""
+    names = [panel.figure for row in nine_panels(slo) for panel in row]
+
+    def is_measured(line: Line) -> bool:
+        return any(math.isfinite(runs.figure(name)) for runs in line.runs.values() for name in names)
+
+    return [line for line in lines if is_measured(line)]
+
+
+def shown_rates(runs_by_rate: Sequence[Mapping[float, Repeated[RunRow]]]) -> list[float]:
+    """The rates up to the second one that no design carries: beyond that all lines have left their panels."""
+    rates = sorted({rate for runs in runs_by_rate for rate in runs})
+    first_missed = [next((rate for rate, at in runs.items() if not at.within), math.inf) for runs in runs_by_rate]
+    beyond = [rate for rate in rates if rate > max(first_missed)]
     return [rate for rate in rates if rate not in beyond[1:]]
 
 
-def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]) -> Plot:
+def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which: str) -> Plot:
+    """The figure of nine panels. `which` is a sentence of the caption: which designs are drawn."""
     figure, grid = panels(3, 3, 6.6, sharex=True)
-    look = styles(data.systems)
-    for row, metric in zip(grid, METRICS, strict=True):
-        for axes, percentile in zip(row, PERCENTILES, strict=True):
-            shown = data.panel(metric, percentile)
-            for one in lines:
-                points = {rate: run.figure(shown.figure) for rate, run in one.runs.items() if rate in rates}
-                axes.plot(list(points), list(points.values()), label=one.design, **look[one.system].line)
-                _band(axes, one, shown, rates, look[one.system].color)
-            _limit(axes, shown)
-            limit = "" if shown.limit is None else f" (SLO {shown.limit:g}{shown.unit})"
-            axes.set_title(f"{metric.upper()} {percentile}{limit}", pad=3)
-            if axes is row[0] or shown.unit != "×":
-                axes.set_ylabel(f"{metric.upper()} slowdown (×)" if shown.unit == "×" else f"{metric.upper()} (s)")
+    rates = shown_rates([line.runs for line in lines])
+    for axes_row, row in zip(grid, nine_panels(slo), strict=True):
+        for axes, panel in zip(axes_row, row, strict=True):
+            _draw(axes, panel, lines, rates)
+            if axes is axes_row[0] or panel.unit != "×":
+                unit = "slowdown (×)" if panel.unit == "×" else "(s)"
+                axes.set_ylabel(f"{panel.metric.upper()} {unit}")
     for axes in grid[-1]:
         axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
@@ -70,28 +98,35 @@ def _nine(data: ReportData, load: str, lines: list[Champion], rates: list[float]
     caption = (
         "Slowdowns (×) are times over those of the same request alone on a DGX-A100. Shaded, above the dashed line:"
         " outside the SLO. Lines that leave a panel are more than twice over the limit; one ends where a run was"
-        " stopped as unstable or failed. Of each system the design that carries most."
-    )
-    if any(len(repeated.runs) > 1 for one in lines for repeated in one.runs.values()):
+        f" stopped as unstable or failed. {which}"
+    ).strip()
+    if any(len(repeated.runs) > 1 for line in lines for repeated in line.runs.values()):
         caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."
-    if len(rates) < len({rate for one in lines for rate in one.runs}):
+    if len(rates) < len({rate for line in lines for rate in line.runs}):
         caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."
-    return Plot(f"slowdown-{load}", f"{TITLE}, {load}", figure, caption)
+    return Plot(name, title, figure, caption)
 
 
-def _band(axes: Axes, one: Champion, shown: Panel, rates: Sequence[float], color: str) -> None:
+def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], rates: Sequence[float]) -> None:
+    for line in lines:
+        runs = {rate: repeated for rate, repeated in line.runs.items() if rate in rates}
+        values = [repeated.figure(panel.figure) for repeated in runs.values()]
+        axes.plot(list(runs), values, label=line.label, **line.style.line)
+        _band(axes, panel, runs, line.style.color)
+    limit = f" (SLO {panel.limit_text})" if panel.limit_text else ""
+    axes.set_title(f"{panel.metric.upper()} {panel.percentile}{limit}", pad=3)
+    if panel.limit is None:
+        axes.set_ylim(bottom=0)
+        return
+    axes.axhline(panel.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+    axes.axhspan(panel.limit, 2 * panel.limit, color="0.94", linewidth=0, zorder=-1)
+    axes.set_ylim(0, 2 * panel.limit)
+
+
+def _band(axes: Axes, panel: Panel, runs: Mapping[float, Repeated[RunRow]], color: str) -> None:
     """From the lowest to the highest seed, at rates that were run with several."""
-    spreads = {rate: run.spread(shown.figure) for rate, run in one.runs.items() if rate in rates and len(run.runs) > 1}
+    spreads = {rate: repeated.spread(panel.figure) for rate, repeated in runs.items() if len(repeated.runs) > 1}
     if spreads:
         low, high = zip(*spreads.values(), strict=True)
         axes.fill_between(list(spreads), low, high, color=color, alpha=0.2, linewidth=0, zorder=1)
         axes.vlines(list(spreads), low, high, color=color, linewidth=0.8, zorder=1)
-
-
-def _limit(axes: Axes, shown: Panel) -> None:
-    if shown.limit is None:
-        axes.set_ylim(bottom=0)
-        return
-    axes.axhline(shown.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-    axes.axhspan(shown.limit, 2 * shown.limit, color="0.94", linewidth=0, zorder=-1)
-    axes.set_ylim(0, 2 * shown.limit)

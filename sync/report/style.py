@@ -1,11 +1,11 @@
-"""How figures look: sizes, fonts, and colours with markers, dashes and hatches that tell designs apart in grey too."""
+"""The look of figures: sizes, fonts, and colours with markers, dashes and hatches that also differ in grey."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-WIDTH_IN = 7.2  # of a figure across both columns of a paper
-MOST_DESIGNS = 8  # told apart in one figure
+WIDTH_IN = 7.2  # the width of both columns of a paper
+MOST_DESIGNS = 8  # in one figure: as many as there are styles
 FORMATS = ("png", "pdf", "svg")
-_SVG_METADATA = ("Date", "Creator", "Format", "Type")  # what matplotlib would say: when, by what, and addresses
+_SVG_METADATA = ("Date", "Creator", "Format", "Type")  # matplotlib would write a time, its version and addresses
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one design is drawn. `dashes` is matplotlib's line style, `hatch` fills bars, `size` is the marker's, in
-    points: of curves that lie on each other the lower one's markers are seen around those of the upper one."""
+    """The look of one design. `dashes` is matplotlib's line style, `hatch` fills bars. `size` is the marker's, in
+    points: where curves lie on each other, larger markers of the lower curve are seen around those of the upper one."""
 
     color: str
     marker: str
@@ -33,13 +33,13 @@ class Style:
 
     @property
     def line(self) -> dict[str, Any]:
-        """For `Axes.plot`."""
+        """The arguments of `Axes.plot`."""
         face = "white" if self.hollow else self.color
         look = {"color": self.color, "marker": self.marker, "linestyle": self.dashes}
         return {**look, "markerfacecolor": face, "markersize": self.size, "zorder": 3.0 - self.size / 10}
 
 
-# Colours by Okabe and Ito (told apart by the colour-blind), without their yellow, which is too light for a line.
+# Colours by Okabe and Ito, which colour-blind people can distinguish, without their yellow: too light for a line.
 _DASHED: Any = (0, (5, 1.5))
 _DOTTED: Any = (0, (1, 1.2))
 _DASH_DOT: Any = (0, (4, 1.5, 1, 1.5))
@@ -76,7 +76,7 @@ _SETTINGS: Any = {
     "lines.linewidth": 1.3,
     "lines.markersize": 4,
     "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,  # real letters, which can be searched for and edited
+    "pdf.fonttype": 42,  # letters that can be searched for and edited
     "svg.hashsalt": "report",  # the same bytes each time
     "svg.fonttype": "path",
     "text.usetex": False,
@@ -85,7 +85,7 @@ _SETTINGS: Any = {
 
 
 def styles(systems: Iterable[str]) -> dict[str, Style]:
-    """A style for each system: the paper's have theirs, the others take in turn what is free."""
+    """A style for each system: the paper's systems have fixed styles, the others take the free ones in turn."""
     names = list(dict.fromkeys(systems))
     taken = {_KNOWN[name].color for name in names if name in _KNOWN}
     free = [style for style in _STYLES if style.color not in taken] or list(_STYLES)
@@ -94,9 +94,15 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
     return {name: chosen[name] for name in names}
 
 
+def colored(number: int, color: str) -> Style:
+    """The look of the design of that number, in `color` (empty: in the look's own)."""
+    style = _STYLES[number % len(_STYLES)]
+    return replace(style, color=color or style.color)
+
+
 @contextmanager
 def printed() -> Iterator[None]:
-    """Within this, figures are drawn and written with the report's settings, whatever the user's own are."""
+    """Within this context figures are drawn and written with the report's settings, not with the user's."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -114,7 +120,7 @@ def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[F
 
 
 def plain_log_ticks(axis: Axis, least: float, most: float) -> None:
-    """Ticks of a logarithmic axis as 0.1, 0.2, 0.5, 1 s: figures as people say them, as many as there is room for."""
+    """Label a logarithmic axis from `least` to `most` with plain figures (0.1, 0.2, 0.5, 1), as many as fit."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     steps = (1.0, 2.0, 5.0) if most < 50 * least else (1.0, 3.0) if most < 500 * least else (1.0,)
@@ -124,7 +130,7 @@ def plain_log_ticks(axis: Axis, least: float, most: float) -> None:
 
 
 def plain_symlog_ticks(axis: Axis, most: float) -> None:
-    """Ticks of an axis that is linear up to 1: 0, 1, 10 and so on."""
+    """Label an axis that is linear up to 1 and logarithmic up to `most`: 0, 1, 10 and so on."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axis.set_major_locator(FixedLocator([0.0, *(10.0**power for power in range(12) if 10.0**power <= 2 * most)]))
@@ -133,7 +139,7 @@ def plain_symlog_ticks(axis: Axis, most: float) -> None:
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """One legend for all panels, of what `axes` shows."""
+    """Draw one legend for all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
@@ -145,7 +151,7 @@ def picture(figure: Figure, form: str) -> bytes:
 
     silent: Mapping[str, Sequence[str]] = {"png": (), "pdf": ("CreationDate",), "svg": _SVG_METADATA}
     canvas = FigureCanvasAgg(figure)
-    if figure.get_layout_engine() is not None:  # each drawing moves things a little: once, then never again
+    if figure.get_layout_engine() is not None:  # each layout moves things a little: do it once
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     file = io.BytesIO()

@@ -6,14 +6,14 @@ under a point's key is a remnant and is replaced.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sync.analysis.standing import name_by_rate, rank
-from sync.report.sweep_page import ReportRow, report_files
+from sync.report.runs import RunRow
+from sync.report.sweep_page import sweep_files
 from sync.results.curves import Derived
 from sync.results.goodput import by_slo
 from sync.results.outcome import Outcome, SweepInfo
@@ -82,33 +82,27 @@ class MlflowSink:
         self._description_is_old = False
 
     def _report(self, sweep: SweepInfo, current: Sequence[Found], unserved: str) -> tuple[str, str]:
-        """Bring the run that is the sweep's report up to date, making it where there is none; its id, and of how many
-        runs its full report is (which stays as it is; empty: there is none)."""
+        """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
+        is (which stays as it is; empty: there is none)."""
         good = [design for design in rank(run.standing for run in current) if design.holds]
-        told = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
-        told = f"{told} {unserved}".strip()
+        answer = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
+        answer = f"{answer} {unserved}".strip()
+        report = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+        full = "" if report is None else report.tags.get(fields.FULL_REPORT_TAG, "")
         tags = {
             fields.REPORT_TAG: "true",
             fields.SWEEP_TAG: sweep.sweep_id,
+            NOTE_TAG: self._scrub(report_note(answer, full)),
         }
-        there = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
-        full = "" if there is None else there.tags.get(fields.FULL_REPORT_TAG, "")
-        tags[NOTE_TAG] = report_note(told, full)
         now = round(time.time() * 1000)
-        if there is None:
-            report_id = self._store.create_run(self._experiment_id, "report", self._clean(tags), now)
+        if report is None:
+            report_id = self._store.create_run(self._experiment_id, "report", tags, now)
         else:
-            report_id = there.run_id
-            for name, value in self._clean(tags).items():
+            report_id = report.run_id
+            for name, value in tags.items():
                 self._store.set_tag(report_id, name, value)
-        rows = [ReportRow(run.name, run.standing, run.metrics) for run in current]
-        clean = dataclasses.replace(
-            sweep,
-            description=self._scrub(sweep.description),
-            command=self._scrub(sweep.command),
-            experiment_text=self._scrub(sweep.experiment_text),
-        )
-        self._store.log_files(report_id, report_files(clean, rows, self._scrub(told)))
+        rows = [RunRow(run.name, run.standing, run.metrics) for run in current]
+        self._store.log_files(report_id, sweep_files(sweep, rows, answer))
         self._store.end_run(report_id, "FINISHED", now)
         return report_id, full
 
@@ -117,9 +111,6 @@ class MlflowSink:
         """The runs that the sweep's page describes: those judged by the experiment's present limits."""
         wanted = slo_text(sweep.slo)
         return [run for run in runs.current() if run.slo == wanted]
-
-    def _clean(self, tags: Mapping[str, str]) -> dict[str, str]:
-        return {name: self._scrub(value) for name, value in tags.items()}
 
     def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
         runs = self._runs = self._runs or Runs(self._search)

@@ -18,12 +18,13 @@ from sim_core import Code, SimSpec
 from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import read_experiment
-from sweep.experiment.point import Outcome, Point, deciding_code, project_root
+from sweep.experiment.point import Outcome, Point, project_root
 from sweep.former import keys as former_keys
 from sweep.former.keys import FORMER_CODE, FormerKeys, former_canonical, renew, under_former_keys
 from sweep.former.results import changed_since
 from sweep.launch.serial import SerialLauncher
 from sync.load import load_sweep
+from sync.results.code import deciding_code
 from sync.results.journal import Journal
 
 DATA = Path(__file__).parent / "data"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sync.analysis.compare import PHASES, compare_runs, phase_times, profile, spent
-from sync.analysis.compare_words import as_json, figure_rows, paragraph, time_rows
+from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
 from sync.results.slo import Slo
 from tests.sync.report.made import failed, requests, run, stopped
 
@@ -17,8 +17,8 @@ INSTANCES = {"role": ["prompt", "prompt", "token"], "utilisation": [0.5, 0.7, 0.
 
 def compared(first, second, tables=None, instances=None):
     tables = tables or (requests(), requests(scale=2.0))
-    given = instances or {}
-    return compare_runs(profile(first, tables[0], given), profile(second, tables[1], given), tables)
+    machines = instances or {}
+    return compare_runs(profile(first, tables[0], machines), profile(second, tables[1], machines), tables)
 
 
 def test_phases_are_what_the_columns_say_and_add_up_to_the_whole():
@@ -65,19 +65,19 @@ def test_few_requests_are_all_there_is_around_a_percentile(count):
     assert spent(requests(count), 99).requests == min(count, 5)
 
 
-def test_who_is_within_the_slo_beats_who_is_not_and_the_words_say_where_the_time_goes():
+def test_a_run_within_the_slo_beats_one_that_is_not_and_the_words_say_where_the_time_goes():
     found = compared(run("slow", 8.0, 1.5), run("quick", 8.0, 0.5), (requests(scale=2.0), requests()))
     assert (found.better.outcome.system, found.swapped) == ("quick", True)
     assert found.why == "it is within the SLO"
-    told = paragraph(found)
-    assert told.startswith(
+    text = paragraph(found)
+    assert text.startswith(
         "quick 4P+2T conv 8 rps beats slow 4P+2T conv 8 rps: it is within the SLO, the other is not ("
     )
-    p90 = [row for row in time_rows(found) if row[0] in ("decode", "preempted", "E2E")]
+    p90 = [row for row in time_table(found).rows if row[0] in ("decode", "preempted", "E2E")]
     less = {row[0]: row[6] for row in p90}
-    assert f"{less['decode'].lstrip('-')} less decode" in told
-    assert f"{less['preempted'].lstrip('-')} less preempted" in told
-    assert f"Around p90 of E2E its requests take {p90[-1][4]} against {p90[-1][5]}" in told
+    assert f"{less['decode'].lstrip('-')} less decode" in text
+    assert f"{less['preempted'].lstrip('-')} less preempted" in text
+    assert f"Around p90 of E2E its requests take {p90[-1][4]} against {p90[-1][5]}" in text
 
 
 def test_over_the_same_requests_the_mean_difference_is_that_of_each_of_them():
@@ -104,9 +104,9 @@ def test_the_limit_that_only_one_meets_is_named_with_both_figures_and_what_takes
     late = requests()
     late["arrival_s"] -= 4.0
     found = compared(run("a", 8.0), slow, (requests(), late))
-    told = paragraph(found)
-    assert "What decides most is TTFT p99: 3× against 9× as slow as alone, with a limit of 6×" in told
-    assert "its requests are 0.1 s waiting for the prompt, the other's 4.1 s" in told
+    text = paragraph(found)
+    assert "What decides most is TTFT p99: 3× against 9× as slow as alone, with a limit of 6×" in text
+    assert "its requests are 0.1 s waiting for the prompt, the other's 4.1 s" in text
 
 
 def test_limits_in_seconds_decide_as_well():
@@ -120,25 +120,25 @@ def test_limits_in_seconds_decide_as_well():
 
 def test_machines_are_told_by_role_and_prices_by_how_much():
     first, second = run("a", 8.0, cost=90.0), run("b", 8.0, 2.0, cost=100.0)
-    told = paragraph(compared(first, second, instances=INSTANCES))
-    assert "Its machines are busy 60% (prompt) and 90% (token) of the time" in told
-    assert "their KV memory is at most 30% (prompt) and 100% (token) full" in told
-    assert "It costs $90.00 an hour against $100.00 (10% less) and draws as much." in told
-    assert ("machines busy", "60% (prompt) and 90% (token)", "60% (prompt) and 90% (token)") in figure_rows(
+    text = paragraph(compared(first, second, instances=INSTANCES))
+    assert "Its machines are busy 60% (prompt) and 90% (token) of the time" in text
+    assert "their KV memory is at most 30% (prompt) and 100% (token) full" in text
+    assert "It costs $90.00 an hour against $100.00 (10% less) and draws as much." in text
+    assert ("machines busy", "60% (prompt) and 90% (token)", "60% (prompt) and 90% (token)") in figure_table(
         compared(first, second, instances=INSTANCES)
-    )
+    ).rows
 
 
 @pytest.mark.parametrize("worse", [failed("b", 8.0), stopped("b", 8.0)])
 def test_a_run_that_did_not_end_is_beaten_without_figures(worse):
     found = compared(worse, run("a", 8.0), (None, requests()))
     assert (found.better.outcome.system, found.why) == ("a", "it ran to its end")
-    told = paragraph(found)
-    assert "Around" not in told and "nan" not in told
-    assert {row[2] for row in time_rows(found)} == {"-"}
+    text = paragraph(found)
+    assert "Around" not in text and "nan" not in text
+    assert {row[2] for row in time_table(found).rows} == {"-"}
 
 
-def test_who_leaves_fewer_requests_unserved_beats_who_meets_more_limits():
+def test_leaving_fewer_requests_unserved_counts_more_than_meeting_more_limits():
     left = run("left", 8.0, 0.5)
     left.summary.update({"run/unfinished": 7.0})
     found = compared(left, run("slow", 8.0, 1.5))
@@ -169,10 +169,10 @@ def test_json_has_the_figures_of_the_words_and_nothing_that_json_cannot_hold():
     first = run("a", 8.0)
     first.summary["odd"] = math.nan
     found = compared(first, run("b", 8.0, 2.0), instances=INSTANCES)
-    told = json.loads(json.dumps(as_json(found), allow_nan=False))
-    assert told["better"]["summary"]["odd"] is None
-    around = told["better"]["e2e_around_percentile"]["p90"]
+    text = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert text["better"]["summary"]["odd"] is None
+    around = text["better"]["e2e_around_percentile"]["p90"]
     assert around["e2e_s"] == pytest.approx(sum(around["phases_s"].values()))
     assert set(around["phases_s"]) == set(PHASES)
-    assert re.search(rf"take {around['e2e_s']:.3g} s against", told["verdict"])
-    assert np.isclose(told["paired"]["less_s"]["decode"], found.paired_s["decode"])
+    assert re.search(rf"take {around['e2e_s']:.3g} s against", text["verdict"])
+    assert np.isclose(text["paired"]["less_s"]["decode"], found.paired_s["decode"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from mlflow import MlflowClient
 
 from sync import make_sink
 from sync.analysis.standing import Standing
-from sync.report.sweep_page import ReportRow, report_files, slowdown_png
+from sync.report.runs import RunRow
+from sync.report.slowdown import design_lines
+from sync.report.sweep_page import sweep_files
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri
 
@@ -18,10 +21,9 @@ PNG = b"\x89PNG\r\n"
 SLOW = {f"{metric}/p90_slowdown": 2.0 for metric in ("ttft", "tbt", "e2e")}
 
 
-def row(design, rate, told=WITHIN, **metrics):
-    return ReportRow(
-        f"{design} {rate} rps", Standing(design, rate, told == WITHIN, told, 100.0, "#1f77b4"), {**SLOW, **metrics}
-    )
+def row(design, rate, verdict=WITHIN, color="#1f77b4", seed=0, **figures):
+    standing = Standing(design, rate, verdict == WITHIN, verdict, 100.0, color, seed)
+    return RunRow(f"{design} {rate} rps", standing, {**SLOW, **figures})
 
 
 def deliver(results, sweep, *outcomes):
@@ -59,17 +61,17 @@ def test_single_runs_have_no_report(results, sweep, outcome):
 def test_requests_that_were_not_served_are_said_in_the_description_and_on_the_report(results, sweep, outcome):
     missed = {"run/unfinished": 12.0, "run/rejected": 3.0}
     client, experiment, (report,) = deliver(results, sweep, outcome(1), outcome(2, summary=missed))
-    told = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
-    assert f"**{told}**" in experiment.tags["mlflow.note.content"].splitlines()[0]
-    assert told in report.data.tags["mlflow.note.content"]
-    assert told in Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
+    line = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
+    assert f"**{line}**" in experiment.tags["mlflow.note.content"].splitlines()[0]
+    assert line in report.data.tags["mlflow.note.content"]
+    assert line in Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
 
 
 def test_a_report_holds_no_secret_and_no_home(results, sweep, outcome, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     leak = "/home/ann/t http://ann:s3cret-pass-phrase@host"
-    given = dataclasses.replace(sweep, description=leak, command=leak, experiment_text=leak)
-    client, _, (report,) = deliver(results, given, outcome(1))
+    leaky = dataclasses.replace(sweep, description=leak, command=leak, experiment_text=leak)
+    client, _, (report,) = deliver(results, leaky, outcome(1))
     page = Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
     assert "~/t http://ann:***@host" in page
     assert "s3cret" not in page
@@ -78,32 +80,65 @@ def test_a_report_holds_no_secret_and_no_home(results, sweep, outcome, monkeypat
 
 def test_the_page_lists_the_best_design_first_and_escapes_what_people_wrote(sweep):
     rows = [row("slow <b>", 8.0, "too slow: TTFT p90"), row("good", 8.0), row("good", 16.0)]
-    page = report_files(dataclasses.replace(sweep, description="a <script>"), rows, "good & cheap")[
-        "report.html"
-    ].decode()
-    assert page.index("good 8.0 rps") < page.index("good 16.0 rps") < page.index("slow &lt;b&gt; 8.0 rps")
+    files = sweep_files(dataclasses.replace(sweep, description="a <script>"), rows, "good & cheap")
+    page = files["report.html"].decode()
+    table = page.partition("All runs")[2]
+    assert table.index("good 8.0 rps") < table.index("good 16.0 rps") < table.index("slow &lt;b&gt; 8.0 rps")
     assert "good &amp; cheap" in page
-    assert "<script" not in page
+    assert "<script" not in page and "slow <b>" not in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(sweep):
-    page = report_files(sweep, [row("a", 8.0), row("a", 16.0)], "")["report.html"].decode()
+    page = sweep_files(sweep, [row("a", 8.0), row("a", 16.0)], "")["report.html"].decode()
     assert "data:image/png;base64," in page
-    assert "http" not in page
+    assert "http" not in page.replace("http-equiv", "")
     assert page.count("<tr>") == 3
 
 
+def test_the_page_is_that_of_the_report_with_fewer_sections(sweep, tmp_path):
+    from sync.report.build import report_files
+    from tests.sync.report.made import data_of, run
+
+    def frame(page):
+        head, body = page.decode().split("<body>")
+        return head.partition("<style>")[2], re.findall(r"<th[^>]*>[^<]*", body.partition("All runs")[2])
+
+    whole = report_files(data_of([run("a", 8.0), run("a", 16.0)], tmp_path), sweep, ["html"])["report.html"]
+    assert frame(sweep_files(sweep, [row("a", 8.0)], "")["report.html"]) == frame(whole)
+
+
 def test_the_table_has_every_figure_of_every_run(sweep):
-    files = report_files(sweep, [row("a", 8.0, odd=1.5), row("b", None)], "")
+    files = sweep_files(sweep, [row("a", 8.0, odd=1.5), row("b", None)], "")
     first, second = csv.DictReader(io.StringIO(files["runs.csv"].decode()))
     assert (first["odd"], second["odd"], second["rate"], second["tbt/p90_slowdown"]) == ("1.5", "", "", "2.0")
 
 
-@pytest.mark.parametrize("rows", [[], [row("a", None)], [ReportRow("a", Standing("a", 1.0, True, WITHIN, 1.0), {})]])
+@pytest.mark.parametrize("rows", [[], [row("a", None)], [RunRow("a", Standing("a", 1.0, True, WITHIN, 1.0), {})]])
 def test_without_slowdowns_by_rate_there_is_no_figure(rows, sweep):
-    assert slowdown_png(rows, PAPER) == b""
-    assert "<img" not in report_files(sweep, rows, "")["report.html"].decode()
+    files = sweep_files(sweep, rows, "")
+    assert set(files) == {"report.html", "runs.csv"}
+    assert "<img" not in files["report.html"].decode()
 
 
-def test_a_figure_of_very_many_designs_is_one_of_the_best(sweep):
-    assert slowdown_png([row(f"design {n}", rate) for n in range(200) for rate in (1.0, 2.0)], PAPER).startswith(PNG)
+def test_requests_that_were_not_served_stand_out(sweep):
+    page = sweep_files(sweep, [row("a", 8.0, **{"run/unfinished": 7.0, "run/rejected": 0.0})], "")[
+        "report.html"
+    ].decode()
+    assert '<td class="bad">7' in page
+    assert page.count('<td class="bad">') == 1
+
+
+def test_the_figure_has_the_first_designs_in_the_colours_of_mlflow(sweep):
+    rows = [row(f"design {n}", rate, color=f"#00000{n % 10}") for n in range(200) for rate in (2.0, 1.0)]
+    lines = design_lines(rows, PAPER)
+    assert [line.label for line in lines] == [f"design {n}" for n in range(8)]
+    assert [line.style.color for line in lines] == [f"#00000{n}" for n in range(8)]
+    assert list(lines[0].runs) == [1.0, 2.0]
+    assert sweep_files(sweep, rows, "")["slowdown.png"].startswith(PNG)
+
+
+def test_a_line_is_the_mean_over_seeds_and_knows_their_spread():
+    name = "ttft/p90_slowdown"
+    rows = [row("a", 8.0, seed=seed, **{name: slow}) for seed, slow in enumerate((1.0, 3.0))]
+    (line,) = design_lines(rows, PAPER)
+    assert (line.runs[8.0].figure(name), line.runs[8.0].spread(name)) == (2.0, (1.0, 3.0))

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Literal
 
-from sync.analysis.answers.base import (
-    Configuration,
-    Normalised,
-    RateStanding,
-    SweepAnswers,
-    SystemAnswer,
-    WorkloadAnswer,
-)
+from sync.analysis.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
 from sync.analysis.standing import draws, ladder, together
 from sync.results.figures import provisioned
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER, Slo
-from sync.results.statistics import mean
 from sync.results.verdict import verdict
 
 REFERENCE = "baseline-a100"
@@ -36,22 +29,46 @@ def answers(outcomes: Iterable[Outcome], slo: Slo = PAPER, rate: float | None = 
         runs=len(ordered),
         failed=sum(outcome.status == "failed" for outcome in ordered),
         stopped=sum(outcome.status == "stopped" for outcome in ordered),
+        rejected=int(sum(outcome.summary.get("run/rejected", 0.0) for outcome in ordered)),
+        unfinished=int(sum(outcome.summary.get("run/unfinished", 0.0) for outcome in ordered)),
     )
 
 
-def normalised(of: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised, ...]:
+def normalised(workload: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised, ...]:
     """A row a system that has such a configuration, in multiples of the reference's."""
-    chosen: dict[str, Configuration | None] = {answer.system: getattr(answer, which) for answer in of.systems}
-    base = chosen.get(of.reference) if of.reference else None
-    return tuple(_normalised(one, base) for one in chosen.values() if one is not None)
+    chosen: dict[str, Configuration | None] = {answer.system: getattr(answer, which) for answer in workload.systems}
+    reference = chosen.get(workload.reference) if workload.reference else None
+    return tuple(in_multiples(configuration, reference) for configuration in chosen.values() if configuration)
+
+
+def in_multiples(configuration: Configuration, reference: Configuration | None) -> Normalised:
+    """A configuration in multiples of the reference's figures."""
+
+    def multiple(name: str) -> float | None:
+        value, unit = getattr(configuration, name), getattr(reference, name, None)
+        return value / unit if value is not None and unit else None
+
+    return Normalised(
+        system=configuration.system,
+        configuration=configuration,
+        rate=multiple("carries"),
+        machines=multiple("machine_count"),
+        cost=multiple("cost"),
+        power=multiple("power"),
+    )
 
 
 def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
-    """What the runs of one design under one workload come to."""
-    at = tuple(sorted((_at_rate(members, slo) for members in grouped(runs, lambda run: run.rate)), key=_rate))
+    """What the runs of one design under one workload say."""
+    by_rate = [
+        together(((run.seed, verdict(run, slo)) for run in draws(members)), members[0].rate)
+        for members in grouped(runs, lambda run: run.rate)
+    ]
+    at = tuple(sorted(by_rate, key=lambda standing: standing.rate or 0.0))
     carried, then = ladder(at, lambda standing: standing.carried)
     rates = {standing.rate for standing in carried}
-    best = [run for run in runs if run.rate == carried[-1].rate] if carried else []
+    carries = carried[-1].rate if carried else None
+    best = [run for run in runs if run.rate == carries] if carried else []
     last = max(runs, key=lambda run: run.started_at)
     return Configuration(
         name=f"{last.design} {last.workload}",
@@ -64,9 +81,9 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
         power=last.power,
         watts=last.watts,
         at=at,
-        carries=carried[-1].rate if carried else None,
+        carries=carries,
         then=then,
-        above=tuple(one.rate for one in at if one.rate is not None and one.carried and one.rate not in rates),
+        above=tuple(s.rate for s in at if s.rate is not None and s.carried and s.rate not in rates),
         failed=tuple(sorted({run.rate for run in runs if run.status == "failed" and run.rate is not None})),
         failed_runs=sum(run.status == "failed" for run in runs),
         holds=bool(carried) or then is None,
@@ -76,100 +93,70 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
     )
 
 
-def _at_rate(runs: Sequence[Outcome], slo: Slo) -> RateStanding:
-    found = together((run.seed, verdict(run, slo)) for run in draws(runs))
-    return RateStanding(runs[0].rate, found.seeds, found.within, found.reason)
-
-
-def _rate(standing: RateStanding) -> float:
-    return standing.rate or 0.0
-
-
 def _mean_provisioned(runs: Sequence[Outcome], name: str) -> float | None:
     values = [value for run in runs if (value := provisioned(run).get(name)) is not None]
-    return mean(values) if values else None
+    return fmean(values) if values else None
 
 
 def _tightest(runs: Sequence[Outcome], slo: Slo) -> float | None:
-    """Of the seed that takes the largest share of a limit; None where one is not known."""
+    """The largest share of a limit that any seed takes; None where the share of one is not known."""
     shares = [slo.tightest(run.summary) for run in runs]
     known = [share for share in shares if share is not None]
     return max(known) if known and len(known) == len(shares) else None
 
 
 def _workload(runs: Sequence[Outcome], slo: Slo, rate: float | None) -> WorkloadAnswer:
-    workload = runs[0].workload
-    members = grouped(runs, lambda run: (run.system, run.design))
-    configurations = [_configuration(of_design, slo) for of_design in members]
-    systems: dict[str, list[Configuration]] = {}
-    for one in configurations:
-        systems.setdefault(one.system, []).append(one)
-    best = {system: max((one.carries or 0.0 for one in members), default=0.0) for system, members in systems.items()}
-    wanted = rate if rate is not None else min((most for most in best.values() if most > 0), default=None)
-    found = tuple(_system(system, members, wanted) for system, members in systems.items())
-    good = [answer.system for answer in found if answer.highest is not None]
+    designs = grouped(runs, lambda run: (run.system, run.design))
+    configurations = [_configuration(members, slo) for members in designs]
+    systems = grouped(configurations, lambda configuration: configuration.system)
+    if rate is None:
+        best = [max(member.carries or 0.0 for member in members) for members in systems]
+        rate = min((carried for carried in best if carried > 0), default=None)
+    found = tuple(_system(members, rate) for members in systems)
+    holding = [answer.system for answer in found if answer.highest is not None]
     return WorkloadAnswer(
-        workload=workload,
-        rate=wanted,
+        workload=runs[0].workload,
+        rate=rate,
         systems=found,
         front=_front(configurations),
         configurations=tuple(configurations),
-        reference=_reference(good or list(systems)),
+        reference=_reference(holding or [answer.system for answer in found]),
     )
 
 
-def _system(system: str, members: Sequence[Configuration], rate: float | None) -> SystemAnswer:
-    good = [one for one in members if one.meets(rate)]
+def _system(members: Sequence[Configuration], rate: float | None) -> SystemAnswer:
+    good = [member for member in members if member.meets(rate)]
     return SystemAnswer(
-        system=system,
-        highest=min((one for one in members if one.holds), key=_by_rate, default=None),
+        system=members[0].system,
+        highest=min((member for member in members if member.holds), key=_by_rate, default=None),
         cheapest=min(good, key=_by_cost, default=None),
-        least_power=min(good, key=_by_power, default=None),
+        least_power=min(good, key=lambda member: (member.power, member.cost, member.machine_count), default=None),
         configurations=len(members),
     )
 
 
-def _by_rate(one: Configuration) -> tuple[float, ...]:
-    """The most first; of machines that cost, draw and count the same the split with the most room."""
-    return -(one.carries or 0.0), *_by_cost(one), math.inf if one.tightest is None else one.tightest
+def _by_rate(member: Configuration) -> tuple[float, ...]:
+    """The highest rate first; of machines that cost, draw and count the same the split with the most room."""
+    return -(member.carries or 0.0), *_by_cost(member), math.inf if member.tightest is None else member.tightest
 
 
-def _by_cost(one: Configuration) -> tuple[float, float, int]:
-    return one.cost, one.power, one.machine_count
-
-
-def _by_power(one: Configuration) -> tuple[float, float, int]:
-    return one.power, one.cost, one.machine_count
+def _by_cost(member: Configuration) -> tuple[float, float, int]:
+    return member.cost, member.power, member.machine_count
 
 
 def _front(configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
-    """By cost. Of configurations that are equal in all three, the first."""
-    found: list[Configuration] = []
-    good = [one for one in configurations if one.holds]
-    for one in sorted(
-        good, key=lambda one: (one.cost, one.power, -(one.carries or 0.0))
-    ):  # whoever beats it is before it
-        if not any(o.power <= one.power and (o.carries or 0.0) >= (one.carries or 0.0) for o in found):
-            found.append(one)
-    return tuple(found)
+    """The Pareto front by cost. Of configurations that are equal in cost, power and rate, the first."""
+    front: list[Configuration] = []
+    good = [candidate for candidate in configurations if candidate.holds]
+    # In this order a configuration that beats another comes before it.
+    for candidate in sorted(good, key=lambda member: (member.cost, member.power, -(member.carries or 0.0))):
+        rate = candidate.carries or 0.0
+        if not any(other.power <= candidate.power and (other.carries or 0.0) >= rate for other in front):
+            front.append(candidate)
+    return tuple(front)
 
 
 def _reference(systems: Sequence[str]) -> str | None:
     named = [system for system in systems if system.lower() == REFERENCE]
     named += [system for system in systems if system.lower().startswith("baseline")]
     return next(iter([*named, *systems]), None)
-
-
-def _normalised(one: Configuration, base: Configuration | None) -> Normalised:
-    return Normalised(
-        system=one.system,
-        configuration=one,
-        rate=_times(one.carries, base.carries if base else None),
-        machines=_times(one.machine_count, base.machine_count if base else None),
-        cost=_times(one.cost, base.cost if base else None),
-        power=_times(one.power, base.power if base else None),
-    )
-
-
-def _times(value: float | None, unit: float | None) -> float | None:
-    return value / unit if value is not None and unit else None

@@ -1,4 +1,4 @@
-"""The run as a picture: `trace.perfetto.json`, to be opened in Perfetto's UI (ui.perfetto.dev) or chrome://tracing."""
+"""A run as `trace.perfetto.json`, a file to open in Perfetto's UI (ui.perfetto.dev) or chrome://tracing."""
 
 from sync.files.perfetto.options import GpuPower, PerfettoOptions, options_from_config, power_from_config
 from sync.files.perfetto.tracks import PerfettoTrace

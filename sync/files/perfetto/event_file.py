@@ -1,4 +1,4 @@
-"""A file of trace events: written in portions, of bounded size, always valid JSON once closed."""
+"""A file of trace events, written in portions up to a largest size. Once closed it is valid JSON."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 Event = dict[str, Any]
 _EVENTS_IN_MEMORY = 2_000
 _HEAD = '{"displayTimeUnit":"ms","traceEvents":['
-_ROOM_TO_CLOSE = 4_000  # bytes: what `close` writes after the events
+_ROOM_TO_CLOSE = 4_000  # bytes kept free for what `close` writes after the events
 
 
 class EventFile:
-    """JSON object form of the Trace Event Format."""
+    """Writes the JSON object form of the Trace Event Format."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._file = path.open("w", encoding="ascii", newline="\n")
         self._room = max_bytes - len(_HEAD) - _ROOM_TO_CLOSE
         self._lines: list[str] = []
-        self._before = "\n"
+        self._separator = "\n"
         self._file.write(_HEAD)
         self.full = False
 
     def write(self, events: Iterable[Event]) -> bool:
-        """Write all of `events`, or none where they, or any earlier ones, had no room any more."""
+        """Write all of `events`, or none: then these or earlier ones had no room. Returns whether they were written."""
         if self.full:
             return False
         lines = [json.dumps(event, separators=(",", ":"), allow_nan=False) for event in events]
@@ -40,7 +40,7 @@ class EventFile:
         return True
 
     def close(self, last: list[Event], other_data: dict[str, Any]) -> None:
-        """Write the `last` few events, for which room is kept, and what is to be said about the file as a whole."""
+        """Write the `last` few events, for which room is kept, and `other_data` about the whole file."""
         self._lines += [json.dumps(event, separators=(",", ":"), allow_nan=False) for event in last]
         self._flush()
         self._file.write(f'\n],"otherData":{json.dumps(other_data, allow_nan=False)}}}\n')
@@ -48,6 +48,6 @@ class EventFile:
 
     def _flush(self) -> None:
         if self._lines:
-            self._file.write(self._before + ",\n".join(self._lines))
-            self._before = ",\n"
+            self._file.write(self._separator + ",\n".join(self._lines))
+            self._separator = ",\n"
             self._lines.clear()

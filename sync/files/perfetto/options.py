@@ -1,4 +1,4 @@
-"""What goes into a Perfetto trace, and the figures behind its power counters."""
+"""Which part of a run a Perfetto trace shows, and the power figures of its counters."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class PerfettoOptions:
     max_megabytes: float = 48.0
 
     def described(self) -> dict[str, float | None]:
-        """By the names of the configuration; None for no end."""
+        """The options by their names in the configuration; None for no end."""
         return {f"perfetto.{key}": None if value == inf else value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class GpuPower:
-    """What one GPU draws, by what it does."""
+    """The power that one GPU draws, in W, by what it does."""
 
     idle_w: float
-    prompt_w: float  # some of the batch are prompts
+    prompt_w: float  # with prompts in the batch
     token_w: float
 
 
@@ -53,10 +53,8 @@ def options_from_config(resolved: Mapping[str, Any]) -> PerfettoOptions:
 
 
 def power_from_config(resolved: Mapping[str, Any]) -> dict[str, GpuPower]:
-    """The section `power_model` of a resolved configuration, by processor. Raises SpecError.
-
-    Left out: processors of which not all three figures are known.
-    """
+    """The section `power_model` of a resolved configuration, by processor. Processors of which not all three figures
+    are known are left out. Raises SpecError."""
     section = Section(resolved, "").section("power_model")
     section.text("policy", ("constant",))
     tables = []

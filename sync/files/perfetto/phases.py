@@ -1,4 +1,4 @@
-"""A request's life as a sequence of phases without gaps: queue, prompt, transfer, decode, preempted."""
+"""The phases of a request, without gaps between them: queue, prompt, transfer, decode, preempted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Pauses = Sequence[tuple[float, float]]  # from and to, in seconds
 
 
 def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
-    """From arrival to the last token, or to `until_s` for a request that has not got so far.
+    """The phases from arrival to the last token, or to `until_s` for a request that is not complete.
 
-    Where nothing happens for it, it queues: for its prompt, for memory where it is to decode, for its first decode.
+    Between other phases the request queues: for its prompt, for memory on its token instance, or for its first decode.
     """
     steps: list[tuple[str, float | None, float | None]] = [
         ("prompt", request.prompt_start_s, request.prompt_end_s),

@@ -1,8 +1,9 @@
-"""Writes a run as a Perfetto trace: what every instance and every request did, and counters.
+"""Writes a run as a Perfetto trace: the iterations of every instance, the phases of every request, and counters.
 
-Six groups of tracks (processes, to Perfetto) an application: instances, with a slice a run of equal iterations;
-requests, with a slice a phase; and counters by instance: memory, queue, batch tokens, power. Times are the run's own,
-as in its other files, in whole microseconds: exact numbers in every reader, so that slices which meet do not overlap.
+Each application has six groups of tracks (Perfetto calls them processes): instances, with a slice for each run of equal
+iterations; requests, with a slice for each phase; and counters by instance: memory, queue, batch tokens, power. Times
+are the run's own, as in its other files, in whole microseconds. These are exact in every reader, so that slices which
+meet do not overlap.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 GROUPS = ("instances", "requests", "memory", "queue", "batch tokens", "power")
 UNITS = ("% of KV", "requests", "tokens", "W")  # of the four counters
-_INSTANCE_TIDS, _REQUEST_TIDS = 1_000_000, 2_000_000  # apart, and no pid: that would be a process's main thread
+_INSTANCE_TIDS, _REQUEST_TIDS = 1_000_000, 2_000_000  # no pid among them: it would be a process's main thread
 Sample = tuple[float | None, ...]  # values of the four counters; None for unknown
 
 
@@ -38,7 +39,7 @@ def _us(time_s: float) -> int:
 
 
 class _Track:
-    """What is remembered of an instance: its ids, its power in W, where its track ends, its counters' last values."""
+    """The state of an instance's track: its ids, its power in W, where it ends, and the counters' last values."""
 
     __slots__ = ("before", "end_us", "name", "pid", "power_w", "sampled_us", "tid", "written")
 
@@ -53,7 +54,7 @@ class _Track:
 
 
 class PerfettoTrace(IterationObserver):
-    """Observes a simulation that has not begun, and writes `path` while it runs. Call `close` at the end."""
+    """Observes a simulation that has not begun and writes `path` while it runs. Call `close` at the end."""
 
     def __init__(
         self, path: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
@@ -66,12 +67,12 @@ class PerfettoTrace(IterationObserver):
         self._file = EventFile(path, int(options.max_megabytes * 1e6))
         first = bisect_left(trace.arrival_s, self._from_s)
         last = min(bisect_right(trace.arrival_s, self._to_s), first + options.max_requests)
-        self._rows = range(first, max(first, last))  # of the trace: requests that get a track
-        self._pauses: dict[int, list[tuple[float, float]]] = {}  # by row, of requests under way
+        self._rows = range(first, max(first, last))  # rows of the trace whose requests get a track
+        self._pauses: dict[int, list[tuple[float, float]]] = {}  # preemptions of requests under way, by row
         self._runs = self._runs_written = self._requests_written = 0
         self._cut_s: float | None = None
         self._tracks: dict[Instance, _Track] = {}
-        self._pids: dict[int, int] = {}  # of the first group, by application
+        self._pids: dict[int, int] = {}  # pid of the first group, by application
         for application_id, instances in simulation.instances.items():
             self._pids[application_id] = 1 + len(GROUPS) * len(self._pids)
             self._attach(application_id, instances, power)
@@ -80,7 +81,7 @@ class PerfettoTrace(IterationObserver):
 
     def _attach(self, application_id: int, instances: list[Instance], power: dict[str, GpuPower]) -> None:
         application = self._simulation.applications[application_id]
-        application.recorder = _TellingRecorder(application.recorder, partial(self._request_ended, application_id))
+        application.recorder = _NotifyingRecorder(application.recorder, partial(self._request_ended, application_id))
         network = application.network if instances else None
         if network is not None:
             network.on_delivery = partial(self._delivered, network.on_delivery)
@@ -94,9 +95,9 @@ class PerfettoTrace(IterationObserver):
                 {"ph": "M", "pid": pid + number, "name": "process_sort_index", "args": {"sort_index": pid + number}},
             )  # fmt: skip
         for instance in instances:
-            one, gpus = power.get(instance.processor), instance.processors
-            all_w = None if one is None else GpuPower(one.idle_w * gpus, one.prompt_w * gpus, one.token_w * gpus)
-            track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), instance.name, all_w)
+            gpu, gpus = power.get(instance.processor), instance.processors
+            power_w = gpu and GpuPower(gpu.idle_w * gpus, gpu.prompt_w * gpus, gpu.token_w * gpus)
+            track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), instance.name, power_w)
             self._tracks[instance] = track
             name = f"{instance.name} ({instance.role})" if instance.role else instance.name
             self._write({"ph": "M", "pid": pid, "tid": track.tid, "name": "thread_name", "args": {"name": name}})
@@ -106,7 +107,7 @@ class PerfettoTrace(IterationObserver):
     # -- instances ---------------------------------------------------------------------------------------------
 
     def iterations_ended(self, instance: Instance) -> None:
-        """A run of iterations ends: its slice, and the counters from its start on."""
+        """Write the slice of a run of iterations that ends, and the counters from its start on."""
         now = instance.engine.now
         self._run_ended(instance, now - instance.duration_s * instance.planned, now, instance.planned)
 
@@ -116,7 +117,7 @@ class PerfettoTrace(IterationObserver):
         track.end_us = end_us = max(_us(end_s), start_us)
         prompts, decodes = len(instance.prompts), len(instance.decodes)
         share = _percent(instance)
-        waiting = sum(  # since its start
+        waiting = sum(  # tasks that have waited since its start
             task.waits_from + task.waited < instance.starts for task in instance.all_waiting()
         )
         watts = None
@@ -136,13 +137,13 @@ class PerfettoTrace(IterationObserver):
         self._sample(track, start_us, (share, waiting, instance.batch_tokens, watts))
 
     def batch_empty(self, instance: Instance) -> None:
-        """`instance` has no batch from now on."""
+        """Write the counters of `instance`, which has no batch from now on."""
         track = self._tracks[instance]
         self._sample(track, _us(instance.engine.now), self._idle_sample(instance, track))
 
-    def _delivered(self, tell: Callable[[Request], None], request: Request) -> None:
-        """A KV cache has left an instance: where that has no batch, only this tells of its memory."""
-        tell(request)
+    def _delivered(self, on_delivery: Callable[[Request], None], request: Request) -> None:
+        """Write the memory of an instance that a KV cache has left; without a batch it has no other event for that."""
+        on_delivery(request)
         source = request.prompt_instance
         assert isinstance(source, Instance)
         if not source.batch_size():
@@ -157,7 +158,7 @@ class PerfettoTrace(IterationObserver):
         )
 
     def _sample(self, track: _Track, time_us: int, values: Sample) -> None:
-        """Write the counters that have changed; before the window, remember them for its start."""
+        """Write the counters that have changed. Before the window, keep them for its start."""
         if time_us < self._start_us:
             track.before = values
             return
@@ -181,7 +182,7 @@ class PerfettoTrace(IterationObserver):
     # -- requests ----------------------------------------------------------------------------------------------
 
     def decode_resumed(self, task: Task, now_s: float) -> None:
-        """A preempted decode is in the batch again."""
+        """Keep the pause of a preempted decode that is in the batch again."""
         row = task.request.index
         if row in self._rows and not self._file.full:
             self._pauses.setdefault(row, []).append((task.paused_at_s, now_s))
@@ -189,7 +190,7 @@ class PerfettoTrace(IterationObserver):
     def _request_ended(
         self, application_id: int, request: Request, rejected: Situation | None = None, **more: object
     ) -> None:
-        """Completed, rejected or unfinished: the request's track is written as a whole."""
+        """Write the whole track of a request that is completed, rejected or unfinished."""
         pauses = self._pauses.pop(request.index, [])
         if self._file.full or request.index not in self._rows:
             return
@@ -211,7 +212,7 @@ class PerfettoTrace(IterationObserver):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Write what is under way, and what was left out."""
+        """Write what is under way and a description of the file, and close it."""
         now = self._simulation.engine.now
         for instance, track in self._tracks.items():
             if instance.batch_size():
@@ -226,14 +227,16 @@ class PerfettoTrace(IterationObserver):
         for application_id, application in self._simulation.applications.items():
             for request in application.unfinished():
                 self._request_ended(application_id, request, unfinished=True)
-        last: list[Event] = []
+        last_events: list[Event] = []
         if self._cut_s is not None:
             text = "perfetto.max_megabytes is reached: nothing is written from here on"
-            last.append({"ph": "i", "pid": 1, "tid": _INSTANCE_TIDS, "name": text, "ts": _us(self._cut_s), "s": "g"})
-        self._file.close(last, self._described())
+            last_events.append(
+                {"ph": "i", "pid": 1, "tid": _INSTANCE_TIDS, "name": text, "ts": _us(self._cut_s), "s": "g"}
+            )
+        self._file.close(last_events, self._described())
 
     def _described(self) -> dict[str, object]:
-        """What the file holds, and what not."""
+        """A description of what the file holds and of what was left out."""
         count = len(self._trace)
         return {
             "generator": f"sim_core {__version__}",
@@ -251,23 +254,23 @@ class PerfettoTrace(IterationObserver):
         return written
 
 
-class _TellingRecorder(Recorder):
-    """Has another recorder record, and tells who has ended."""
+class _NotifyingRecorder(Recorder):
+    """Records by another recorder and calls `on_end` with each request that has ended."""
 
-    __slots__ = ("_recorder", "_tell")
+    __slots__ = ("_on_end", "_recorder")
 
-    def __init__(self, recorder: Recorder, tell: Callable[..., None]) -> None:
+    def __init__(self, recorder: Recorder, on_end: Callable[..., None]) -> None:
         super().__init__()
         self._recorder = recorder
-        self._tell = tell
+        self._on_end = on_end
 
     def complete(self, request: Request) -> None:
         self._recorder.complete(request)
-        self._tell(request)
+        self._on_end(request)
 
     def reject(self, request: Request, situation: Situation) -> None:
         self._recorder.reject(request, situation)
-        self._tell(request, rejected=situation)
+        self._on_end(request, rejected=situation)
 
 
 def _percent(instance: Instance) -> float:
@@ -275,7 +278,7 @@ def _percent(instance: Instance) -> float:
 
 
 def _phase_args(phase: str, request: Request) -> dict[str, object]:
-    """What a phase's slice says beside its times."""
+    """The arguments of a phase's slice."""
     if phase == "prompt":
         return {"instance": request.prompt_instance.name, "tokens": request.prompt_tokens}
     if phase == "transfer":

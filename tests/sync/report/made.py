@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sync import Outcome
-from sync.report import ReportData, report_data
+from sync.report.data import ReportData, report_data
 from sync.report.iterations import Iterations
 from sync.results.curves import OVER_TIME, Derived, Series
 from sync.results.slo import SLO_LIMITS, Slo
@@ -105,8 +105,8 @@ def run(system: str, rate: float | None, load: float = 0.5, **changes: Any) -> O
 
 
 def failed(system: str, rate: float, **changes: Any) -> Outcome:
-    told: dict[str, Any] = {"status": "failed", "error": "no memory", "summary": {}, "requests_parquet": b""}
-    return run(system, rate, **(told | changes))
+    fields: dict[str, Any] = {"status": "failed", "error": "no memory", "summary": {}, "requests_parquet": b""}
+    return run(system, rate, **(fields | changes))
 
 
 def stopped(system: str, rate: float) -> Outcome:
@@ -118,10 +118,10 @@ class Memory:
     """A source of results that keeps tables of requests in a folder."""
 
     def __init__(self, outcomes: list[Outcome], folder: Path) -> None:
-        self._outcomes, self._folder = {one.key: one for one in outcomes}, folder
-        for one in outcomes:
-            if one.requests_parquet:
-                (folder / one.key).write_bytes(one.requests_parquet)
+        self._outcomes, self._folder = {outcome.key: outcome for outcome in outcomes}, folder
+        for outcome in outcomes:
+            if outcome.requests_parquet:
+                (folder / outcome.key).write_bytes(outcome.requests_parquet)
 
     def outcomes(self) -> dict[str, Outcome]:
         return self._outcomes
@@ -153,4 +153,4 @@ def iterations(data: ReportData) -> Iterations:
         ("0/1", "a_0", "token", 2.0, 4.0, 4, 0, 10, 4),
     ]
     columns = ["machine", "name", "role", "start_s", "end_s", "requests", "prompts", "iterations", "tokens"]
-    return Iterations(data.runs[0], pd.DataFrame(rows, columns=columns), "Made by hand.")
+    return Iterations(data.runs[0].name, pd.DataFrame(rows, columns=columns), "Made by hand.")

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sync.analysis.answers import normalised, sentences
-from sync.report import FIGURES, Missing, Plot
+from sync.report import FIGURES
 from sync.report.bars import bars
+from sync.report.base import Missing, Plot
 from sync.report.batches import batches, time_shares
 from sync.report.data import detailed_run, shown_rate
 from sync.report.distributions import distributions
@@ -37,7 +38,7 @@ def two_designs():
         for rate, shares in loads.items()
         for system, cost, share in zip(("splitwise-ha", "baseline-a100"), (99.0, 101.0), shares, strict=True)
     ]
-    return sorted(made, key=lambda one: one.system)
+    return sorted(made, key=lambda outcome: outcome.system)
 
 
 def grid(system="splitwise-ha"):
@@ -75,12 +76,12 @@ def test_each_kind_of_figure_is_drawn_or_left_out_with_a_reason(name, case, tmp_
     with printed():
         made = FIGURES[name](data)
         assert made
-        for one in made:
-            if isinstance(one, Missing):
-                assert one.title and one.reason
+        for figure in made:
+            if isinstance(figure, Missing):
+                assert figure.title and figure.reason
             else:
-                assert one.title and one.caption.endswith(".")
-                assert picture(one.figure, "svg").startswith(MAGIC["svg"])
+                assert figure.title and figure.caption.endswith(".")
+                assert picture(figure.figure, "svg").startswith(MAGIC["svg"])
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -135,9 +136,9 @@ def test_limits_in_seconds_show_seconds(tmp_path):
 def test_rates_that_no_design_carries_are_left_out_but_for_the_first(tmp_path):
     made = [run("a", rate, 0.5 if rate < 16 else 9.0) for rate in (8.0, 16.0, 24.0, 32.0, 40.0)]
     data = data_of(made, tmp_path)
-    assert shown_rates(data.champions) == [8.0, 16.0, 24.0]
+    assert shown_rates([data.by_rate(data.champions["conv"][0])]) == [8.0, 16.0, 24.0]
     held = data_of([run("a", rate) for rate in (8.0, 16.0, 24.0, 32.0)], tmp_path)
-    assert shown_rates(held.champions) == [8.0, 16.0, 24.0, 32.0]
+    assert shown_rates([held.by_rate(held.champions["conv"][0])]) == [8.0, 16.0, 24.0, 32.0]
 
 
 def test_bars_are_the_normalised_figures_of_the_answers(tmp_path):
@@ -188,7 +189,7 @@ def test_of_several_rates_the_map_is_of_the_highest_that_a_point_holds(tmp_path)
     assert missing.title == "Provisioning: a, conv at 8, 16, 99 requests/s"
 
 
-def test_a_grid_of_which_nobody_was_served_is_left_out(tmp_path):
+def test_a_grid_of_which_no_run_served_all_requests_is_left_out(tmp_path):
     splits = [{"prompt": {"dgx-h100": p}, "token": {"dgx-a100": t}} for p in (1, 2) for t in (1, 2)]
     made = [dataclasses.replace(stopped("a", 8.0), design=f"a {split}", roles=split) for split in splits]
     (missing,) = heat(data_of(made, tmp_path))
@@ -297,7 +298,7 @@ def test_counts_without_roles_are_those_of_two_kinds_of_machines(tmp_path):
     assert set(plan.cells) == {(1, 1), (2, 1), (1, 2), (2, 2)}
 
 
-def test_who_left_requests_unserved_has_no_colour_in_a_map(tmp_path):
+def test_a_run_that_left_requests_unserved_has_no_colour_in_a_map(tmp_path):
     made = grid()
     made[8] = dataclasses.replace(made[8], summary=figures(0.1, **{"run/unfinished": 3.0}))
     with printed():
@@ -352,9 +353,9 @@ def test_designs_are_told_apart_without_colour():
         "y",
     ]
     found = styles(names)
-    assert len({(one.marker, one.hollow) for one in found.values()}) == len(names)
-    assert len({one.color for one in found.values()}) == len(names)
-    assert len({one.hatch for one in found.values()}) == len(names)
+    assert len({(style.marker, style.hollow) for style in found.values()}) == len(names)
+    assert len({style.color for style in found.values()}) == len(names)
+    assert len({style.hatch for style in found.values()}) == len(names)
     assert found["x"] == styles(names)["x"]
 
 
@@ -410,7 +411,7 @@ def test_markers_of_a_distribution_are_spread_evenly_and_no_two_designs_share_a_
         {round(float(line.get_ydata()[n]), 3) for n in line.get_markevery()} for line in plot.figure.axes[0].lines[:3]
     ]
     assert not places[0] & places[1] and not places[1] & places[2]
-    assert all(np.diff(sorted(of)) == pytest.approx([0.2] * 4, abs=0.02) for of in places)
+    assert all(np.diff(sorted(shares)) == pytest.approx([0.2] * 4, abs=0.02) for shares in places)
 
 
 def test_a_timeline_s_legend_has_what_is_drawn(tmp_path):
@@ -423,5 +424,5 @@ def test_a_timeline_s_legend_has_what_is_drawn(tmp_path):
 
 def test_a_system_that_holds_nothing_is_shown_by_its_largest_cluster(tmp_path):
     made = [run("a", 8.0, 3.0, label=f"{n}P+2T", cost=10.0 * n) for n in (2, 4, 3)]
-    (champion,) = data_of(made, tmp_path).champions
+    (champion,) = data_of(made, tmp_path).champions["conv"]
     assert champion.design == "a 4P+2T"

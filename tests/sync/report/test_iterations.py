@@ -1,51 +1,88 @@
 from __future__ import annotations
 
+import dataclasses
+import io
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pandas as pd
 import pytest
 
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
 from sweep.launch.worker import run_point
-from sync.report.data import Run
+from sync.report import iterations
 from sync.report.iterations import again
-from sync.results.verdict import Verdict
 from tests.sync.report.made import run
 
 ROOT = Path(__file__).parents[3]
 
-WITHIN_SLO = Verdict(True, "within SLO")
 
-
-@pytest.mark.slow
-def test_a_run_made_again_is_the_same_run_with_its_iterations(tmp_path):
+@pytest.fixture(scope="module")
+def outcome():
+    """A short run of a cluster that splits phases."""
     grid = Grid(read_experiment(ROOT / "experiments" / "quickstart.yaml"), ["trace.filename=rr_conv_4_10s"], ROOT)
     point = next(point for point in grid.points(None, lambda *_: None) if point.system == "splitwise-ha")
-    outcome = run_point(point, ROOT)
-    (tmp_path / "table").write_bytes(outcome.requests_parquet)
-    recorded = pq.read_table(tmp_path / "table").to_pandas()
-    made = again(Run(outcome, WITHIN_SLO), recorded)
+    return run_point(point, ROOT)
+
+
+@pytest.fixture(scope="module")
+def recorded(outcome):
+    return pd.read_parquet(io.BytesIO(outcome.requests_parquet))
+
+
+def test_a_run_made_again_is_the_same_run_with_its_iterations(outcome, recorded):
+    made = again(outcome, recorded)
     assert not isinstance(made, str)
-    assert "the times of all its requests are those of the sweep's run" in made.told
+    assert "the times of all its requests are those of the sweep's run" in made.note
     table = made.table
     assert set(table["role"]) == {"prompt", "token"}
     assert (table["end_s"] > table["start_s"]).all()
     assert table["prompts"].sum() == len(recorded)  # each prompt is in one iteration
-    other = again(Run(outcome, WITHIN_SLO), recorded.assign(ttft_s=recorded["ttft_s"] + 1e-6))
-    assert not isinstance(other, str) and "its requests differ" in other.told
+    assert table["end_s"].max() == pytest.approx(outcome.summary["run/end_s"])
+    decodes = table[table["prompts"] == 0]
+    assert (decodes["iterations"] * decodes["requests"]).sum() == (recorded["output_tokens"] - 1).sum()
+
+
+def test_other_requests_than_the_recorded_ones_are_noticed(outcome, recorded):
+    made = again(outcome, recorded.assign(ttft_s=recorded["ttft_s"] + 1e-6))
+    assert not isinstance(made, str) and "its requests differ" in made.note
+
+
+def test_without_recorded_requests_the_content_key_says_whether_it_is_the_run(outcome):
+    for known, verb in ((outcome, "is"), (dataclasses.replace(outcome, key="0" * 64), "is not")):
+        made = again(known, None)
+        assert not isinstance(made, str) and f"its content key {verb} that of the sweep's run" in made.note
+
+
+def test_a_run_whose_source_kept_no_configuration_is_composed_from_its_settings(outcome, recorded):
+    kept, composed = again(outcome, recorded), again(dataclasses.replace(outcome, config_yaml=""), recorded)
+    assert not isinstance(kept, str) and not isinstance(composed, str)
+    pd.testing.assert_frame_equal(kept.table, composed.table)
+
+
+def test_a_kept_configuration_runs_no_code(tmp_path):
+    config = f"a: !!python/object/apply:os.mkdir [{tmp_path / 'made'}]\n"
+    reason = again(run("a", 8.0, config_yaml=config), None)
+    assert isinstance(reason, str) and reason.startswith("it could not be run again (")
+    settings = ("+hydra.callbacks.x._target_=os.mkdir", f"+hydra.callbacks.x.path={tmp_path / 'made'}")
+    again(run("a", 8.0, overrides=settings), None)
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize(
-    "override",
-    ["hydra.run.dir=/x", "+hydra.callbacks.x._target_=os.system", "~hydra", "++hydra/launcher=x", "a._target_=b", "-m"],
+    ("changes", "reason"),
+    [
+        ({"overrides": ("cluster=quarter",)}, "half_half"),
+        ({"config_yaml": "just text"}, "is missing"),
+        ({"config_yaml": "a: [\n"}, "expected"),
+    ],
 )
-def test_a_recorded_setting_that_could_run_other_code_is_refused(override):
-    told = again(Run(run("a", 8.0, overrides=("cluster=half_half", override)), WITHIN_SLO), None)
-    assert told == f"its settings hold one that is not the simulator's: {override}"
+def test_a_run_that_cannot_be_made_again_has_a_reason_in_one_line(changes, reason):
+    found = again(run("a", 8.0, **changes), None)
+    assert isinstance(found, str)
+    assert found.startswith("it could not be run again (") and "\n" not in found and reason in found
 
 
-def test_a_run_that_cannot_be_made_again_has_a_reason_in_one_line():
-    told = again(Run(run("a", 8.0, overrides=("cluster=quarter",)), WITHIN_SLO), None)
-    assert isinstance(told, str)
-    assert told.startswith("it could not be run again (") and "\n" not in told and "half_half" in told
+def test_a_run_that_takes_too_long_is_given_up(outcome, monkeypatch):
+    monkeypatch.setattr(iterations, "_LONGEST_S", -1.0)
+    assert again(outcome, None) == "running it again took more than -1 s"

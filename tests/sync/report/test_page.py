@@ -2,18 +2,16 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import html
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from sync import SweepInfo
-from sync.analysis.answers import normalised, sentences
+from sync.analysis.answers import counts, normalised, sentences
+from sync.analysis.answers.tables import highest, least
+from sync.report import build
 from sync.report.build import report_files, write_files
-from sync.report.page import Page
-from sync.report.style import printed
-from sync.report.words import counts, highest, least
 from tests.sync.report.made import data_of, failed, iterations, run, stopped
 
 EVIL = '<script>alert("1")</script>'
@@ -52,6 +50,12 @@ class Elements(HTMLParser):
         self.texts.append(data)
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    """The page without figures, which take long to draw."""
+    monkeypatch.setattr(build, "FIGURES", {})
+
+
 def page_of(data, info):
     (page,) = report_files(data, info, ["html"]).values()
     return page.decode()
@@ -71,30 +75,30 @@ def test_the_page_needs_nothing_else_and_runs_nothing_whatever_things_are_called
         assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", svg)
         assert not [link for link in re.findall(r'href="([^"]*)"', svg) if not link.startswith(("#", "data:"))]
     assert EVIL not in page
-    assert html.escape(EVIL) in page
+    assert sum(EVIL in text for text in found.texts) > 5  # a name is shown as it is
 
 
 def test_the_page_is_the_same_bytes_each_time(tmp_path, info):
-    data = made(tmp_path)
-    with printed():
-        assert Page(data, info).html([]) == Page(data, info).html([])
-    assert re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", page_of(data, info).partition("<figure>")[0]) is None
+    page = page_of(made(tmp_path), info)
+    assert page == page_of(made(tmp_path), info)
+    assert re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", page.partition("<figure>")[0]) is None
 
 
-def test_the_first_page_says_what_the_answers_say_and_so_do_its_tables(tmp_path, info):
+def test_the_first_page_says_what_the_answers_say_and_so_do_its_tables(tmp_path, info, without_figures):
     data = made(tmp_path)
-    with printed():
-        text = " ".join(Elements(Page(data, info).html([])).texts)
-    (told,) = sentences(data.answers)
-    assert told in text
-    assert "2.00 times Baseline-A100 (8)" in told
-    of = data.answers.workloads[0]
-    rows = {row[0]: dict(zip(highest(of).heads, row, strict=True)) for row in highest(of).rows}
+    text = " ".join(Elements(page_of(data, info)).texts)
+    (answer,) = sentences(data.answers)
+    assert answer in text
+    assert "2.00 times Baseline-A100 (8)" in answer
+    workload = data.answers.workloads[0]
+    table = highest(workload)
+    rows = {row[0]: dict(zip(table.heads, row, strict=True)) for row in table.rows}
+    assert all(cell in text for row in table.rows for cell in row)
     best = rows[f"splitwise-{EVIL} 4P+2T"]  # the title says the workload
     assert (best["carries"], best["$/h"], best["then"]) == ("16/s", "99.00", "no higher rate was run")
-    assert best["of a limit"] == f"{data.champions[1].configuration.tightest:.0%}"
-    for row in normalised(of):
-        assert f"{row.rate:.2f}×" in highest(of).rows[0 if row.rate == 2 else 1]
+    assert best["of a limit"] == f"{data.champions['conv'][1].tightest:.0%}"
+    for row in normalised(workload):
+        assert f"{row.rate:.2f}×" in table.rows[0 if row.rate == 2 else 1]
 
 
 def test_a_system_that_holds_nothing_has_its_line_and_its_reason(tmp_path):
@@ -122,8 +126,8 @@ def test_the_cheapest_are_listed_where_there_is_a_choice(tmp_path):
 
 def test_points_that_failed_or_were_stopped_are_counted_and_requests_not_served(tmp_path):
     data = made(tmp_path, failed("x", 8.0), stopped("x", 16.0))
-    told = "6 points: 4 completed, 1 stopped as unstable, 1 failed. Requests not served, over all runs: 9 unfinished."
-    assert counts(data) == told
+    line = "6 points: 4 completed, 1 stopped as unstable, 1 failed. Requests not served, over all runs: 9 unfinished."
+    assert counts(data.answers) == line
 
 
 def test_a_sweep_without_runs_is_a_page_that_says_so(tmp_path):
@@ -132,11 +136,10 @@ def test_a_sweep_without_runs_is_a_page_that_says_so(tmp_path):
     assert "Left out" in page and "<figure>" not in page
 
 
-def test_secrets_do_not_reach_the_page(tmp_path, info, monkeypatch):
+def test_secrets_do_not_reach_the_page(tmp_path, info, monkeypatch, without_figures):
     monkeypatch.setenv("MY_TOKEN", "hunter2hunter2")
-    told = dataclasses.replace(info, command="python -m sweep --key hunter2hunter2 http://ann:pass@host/")
-    with printed():
-        page = Page(made(tmp_path), told).html([])
+    started = dataclasses.replace(info, command="python -m sweep --key hunter2hunter2 http://ann:pass@host/")
+    page = page_of(made(tmp_path), started)
     assert "hunter2" not in page and "ann:pass" not in page
 
 

@@ -1,0 +1,41 @@
+"""Tables as texts, one description for the terminal, Markdown and HTML, and what sentences and tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts. Columns whose index is in `words` hold words and are aligned to the left, the others figures.
+    With `has_total` the last row sums up the others."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: frozenset[int] = frozenset({0})
+    has_total: bool = False
+
+    def known(self) -> Table:
+        """The table without the columns of figures of which no row has any."""
+        kept = [n for n in range(len(self.heads)) if n in self.words or any(row[n] != "-" for row in self.rows)]
+        words = frozenset(place for place, number in enumerate(kept) if number in self.words)
+        rows = tuple(tuple(row[n] for n in kept) for row in self.rows)
+        return Table(self.title, tuple(self.heads[n] for n in kept), rows, words, self.has_total)
+
+    def markdown(self) -> str:
+        """The title and the table in Markdown."""
+        sides = tuple(":---" if number in self.words else "---:" for number in range(len(self.heads)))
+        lines = [self.heads, sides, *(tuple(cell.replace("|", "\\|") for cell in row) for row in self.rows)]
+        return f"{self.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def number(value: float | None, form: str, none: str = "-") -> str:
+    """The value in a format such as `{:.2f}×`; `none` where it is not known."""
+    return none if value is None else form.format(value)

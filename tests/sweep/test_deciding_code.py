@@ -9,7 +9,7 @@ import pytest
 
 import sim_core
 from sim_core import Code
-from sweep.experiment.point import FIGURES, deciding_code
+from sync.results.code import FIGURES, deciding_code
 from tests.sim_core import worlds
 
 PROJECT = Path(sim_core.__file__).parents[1]

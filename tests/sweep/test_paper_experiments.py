@@ -15,7 +15,8 @@ from sim_core import content_key, spec_from_config
 from sweep.command import main
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
-from sweep.experiment.point import Point, deciding_code, project_root
+from sweep.experiment.point import Point, project_root
+from sync.results.code import deciding_code
 from traces import workload
 from traces.workload import TraceRef
 

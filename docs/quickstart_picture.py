@@ -1,7 +1,11 @@
-"""Draws docs/quickstart.png from the results of experiments/quickstart.yaml: `python docs/quickstart_picture.py`."""
+"""Draws docs/quickstart.png from the results of the demo: `make demo`, then `python docs/quickstart_picture.py`.
+
+Run it in the project's folder. A file name as argument takes the place of docs/quickstart.png.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -9,11 +13,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+# Python looks for imports in the folder of this script, not in the project's folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from sync import load_sweep
 from sync.results.slo import SLO_LIMITS
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
-# Okabe and Ito's colours, told apart by the colour-blind; markers and dashes tell them apart in grey.
+# Okabe and Ito's colours, which the colour-blind can tell apart. Markers and dashes distinguish the lines in grey.
 STYLES = {
     "baseline-a100": ("#999999", "s", ":"),
     "baseline-h100": ("#000000", "o", ":"),
@@ -24,7 +31,8 @@ STYLES = {
 }
 
 
-def main() -> None:
+def main(file: Path) -> None:
+    """Draw the picture into `file`."""
     runs = load_sweep("quickstart").runs.sort_values("rate")
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for panel, (metric, title) in zip(panels, TITLES.items(), strict=True):
@@ -39,8 +47,8 @@ def main() -> None:
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("90th percentile, slowdown against\nthe request alone on a DGX-A100")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
-    figure.savefig(Path(__file__).parent / "quickstart.png", dpi=130)
+    figure.savefig(file, dpi=130)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("quickstart.png"))

@@ -1,0 +1,128 @@
+"""The commands in README.md and docs/ are understood by the programs as they are now. Nothing is run."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from configs.compose import CONFIG_DIR, Composer, register_resolvers
+from configs.multirun import runs_of
+from sim_core import spec_from_config
+from sweep.command import main as sweep
+from sync.__main__ import main as sync
+from sync.commands import COMMANDS as SYNC_COMMANDS
+from sync.tracking.sinks import SINKS
+from tests.docs.pages import PAGES, ROOT, Command, blocks, commands, spans
+from traces.__main__ import main as traces
+from traces.commands import COMMANDS as TRACES_COMMANDS
+
+MAINS = {"sweep": sweep, "sync": sync, "traces": traces}
+ALL = [command for page in PAGES for command in commands(page)]
+# One sweep may be shown on several pages: each experiment with its overrides is composed once.
+ANY_EXPERIMENT = (("EXPERIMENT.yaml",), ("my.yaml",))  # names that stand for any file
+SWEEPS = sorted(
+    {
+        (command.arguments[0], *(word for word in command.arguments[1:] if "=" in word))
+        for command in ALL
+        if command.program == "sweep" and command.arguments[:1] not in ((), ("status",), *ANY_EXPERIMENT)
+    }
+)
+# Ray's and Hydra's own options, which sentences mention without the command.
+OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun)")
+
+
+class Parsed(Exception):
+    """Raised in place of running a command whose arguments were understood."""
+
+    def __init__(self, namespace: argparse.Namespace) -> None:
+        super().__init__()
+        self.namespace = namespace
+
+
+@pytest.fixture
+def only_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs stop once they have parsed their arguments."""
+    for name in ("parse_args", "parse_intermixed_args"):
+        parse = getattr(argparse.ArgumentParser, name)
+
+        def parse_and_stop(parser: argparse.ArgumentParser, *arguments: Any, parse: Any = parse, **named: Any) -> None:
+            raise Parsed(parse(parser, *arguments, **named))
+
+        monkeypatch.setattr(argparse.ArgumentParser, name, parse_and_stop)
+
+
+@pytest.mark.usefixtures("only_parse")
+@pytest.mark.parametrize("command", [command for command in ALL if command.program in MAINS], ids=str)
+def test_the_arguments_of_a_documented_command_are_understood(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command.in_text and not command.arguments:
+        return  # the program's name alone
+    try:
+        MAINS[command.program](list(command.arguments))
+    except Parsed as parsed:
+        assert getattr(parsed.namespace, "sink", "none") in SINKS
+    except SystemExit as end:
+        error = capsys.readouterr().err
+        assert end.code == 0 or (command.in_text and "arguments are required" in error), error
+
+
+@pytest.mark.parametrize("command", [command for command in ALL if command.program == "sim_core"], ids=str)
+def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None:
+    flags = {"--multirun"}
+    overrides = [argument for argument in command.arguments if argument not in flags]
+    ours = [override for override in overrides if not override.startswith("hydra")]
+    for run in runs_of(ours):
+        spec = spec_from_config(Composer().resolved(run), ROOT)
+        assert spec.applications
+    register_resolvers()
+    with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+        composed = compose("config", [o for o in overrides if o.startswith("hydra")], return_hydra_config=True)
+    assert "launcher" in composed.hydra
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_the_experiment_and_the_overrides_of_a_documented_sweep_fit(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = ROOT / words[0]
+    if words[0] == "my-first.yaml":
+        (text,) = [block for block in blocks(ROOT / "README.md", "yaml") if block.startswith("name: my-first\n")]
+        file = tmp_path / words[0]
+        file.write_text(text)
+    options = ["--dry-run", "--limit", "1", "--results", str(tmp_path / "results")]
+    assert sweep([str(file), *words[1:], *options]) == 0, capsys.readouterr().err
+
+
+def _known_options(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """All options in the help texts of the programs and their subcommands, and in the sources of the benchmarks."""
+    calls: list[tuple[str, list[str]]] = [("sweep", []), ("sweep", ["status"]), ("sync", []), ("traces", [])]
+    for program, modules in (("sync", SYNC_COMMANDS), ("traces", TRACES_COMMANDS)):
+        subparsers = argparse.ArgumentParser().add_subparsers()
+        for module in modules:
+            module.add_parser(subparsers)
+        calls += [(program, [name]) for name in subparsers.choices]
+    for program, words in calls:
+        with pytest.raises(SystemExit):
+            MAINS[program]([*words, "--help"])
+    sources = [file.read_text() for file in (ROOT / "benchmarks").glob("*.py")]
+    return set(re.findall(r"--[a-z][a-z-]+", " ".join([capsys.readouterr().out, *sources])))
+
+
+def test_options_that_sentences_mention_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    known = _known_options(capsys)
+    for page in PAGES:
+        ours = [span for span in spans(page) if not span.startswith("ray ")]
+        mentioned = {option for span in ours for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)}
+        assert not [option for option in mentioned - known if not OTHERS.fullmatch(option)], page.name
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"

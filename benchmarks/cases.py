@@ -1,4 +1,4 @@
-"""The runs that are measured, and on what machine."""
+"""The runs that the benchmarks measure, and facts about the machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def split(a100: int, h100: int) -> list[str]:
-    """Splitwise-HA."""
+    """The overrides of Splitwise-HA."""
     return [f"cluster.servers.0.count={a100}", f"cluster.servers.1.count={h100}", "start_state=splitwise",
             "start_state.split_type=heterogeneous", "applications.0.scheduler=mixed_pool"]  # fmt: skip
 
 
 def baseline(h100: int) -> list[str]:
-    """Baseline-H100."""
+    """The overrides of Baseline-H100."""
     return ["cluster.servers.0.count=0", f"cluster.servers.1.count={h100}", "start_state=baseline",
             "applications.0.scheduler=token_jsq"]  # fmt: skip
 
@@ -41,23 +41,21 @@ CASES = {  # overrides, workload
 
 
 def spec_and_trace(overrides: list[str], workload: str) -> tuple[SimSpec, Trace]:
-    """A case, ready to be simulated."""
+    """The spec and the trace of a case."""
     spec = spec_from_config(Composer().resolved([*COMMON, *overrides]), ROOT)
     return spec, load(TraceRef(workload, "traces/samples", 0), ROOT)
 
 
 def environment(compiled: str) -> dict[str, str]:
-    """What a measured process starts with: Python keeps what it has compiled, below `compiled`, as it does for users.
-
-    Where that is forbidden, as in many containers, every start compiles all of a checkout again.
-    """
+    """The environment of a measured process. Python stores compiled files below the folder `compiled`, as it does for
+    users. Where storing is switched off, as in many containers, every start would compile the whole checkout again."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {
         "PYTHONPYCACHEPREFIX": compiled
     }
 
 
 def machine() -> dict[str, object]:
-    """What the figures hold for: processor, cores, load beside the measurement, versions, commit."""
+    """What the figures depend on: processor, cores, load when the measurement begins, versions, commit."""
     about = Path("/proc/cpuinfo")
     names = about.read_text().splitlines() if about.is_file() else []
     git = subprocess.run(

@@ -1,8 +1,7 @@
-"""Is this commit faster than that one, and are its results the same? `python benchmarks/compare.py BASE [CASE ...]`.
+"""Compare the speed and the results of the working tree with a commit: `python benchmarks/compare.py BASE [CASE ...]`.
 
-BASE is a commit; what is compared with it is the working tree. Both run each case in turn in new processes, so that a
-noisy machine is noisy for both, and the best of N counts. That every column of the results has the same bytes is
-checked too: where it has not, the exit status is 1.
+BASE is the commit. Both trees run each case in turn in new processes, so that other work on the machine slows down
+both, and the best of N counts. The exit status is 1 if a column of the results does not have the same bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ print(json.dumps({"loop_cpu_s": min(spent), "simulate_cpu_s": whole, "digest": d
 
 
 def run(tree: Path, case: str) -> dict[str, object]:
-    """One process of one tree."""
+    """Run a case in a process of its own in one tree; what it prints."""
     overrides, workload = CASES[case]
     task = json.dumps([[*COMMON, *overrides], workload, str(tree)])
     done = subprocess.run([sys.executable, "-c", RUN, task], cwd=tree, capture_output=True, text=True, check=False)
@@ -54,7 +53,7 @@ def run(tree: Path, case: str) -> dict[str, object]:
 
 
 def compare(base: Path, case: str, repeat: int) -> dict[str, object]:
-    """One case: both trees in turn."""
+    """Run a case in both trees in turn."""
     runs: dict[str, list[dict[str, object]]] = {"base": [], "here": []}
     for _ in range(repeat):
         for name, tree in (("base", base), ("here", ROOT)):

@@ -1,9 +1,9 @@
-"""Sweeps on real clusters while things break: how many points are lost, and how many run again though finished?
+"""Break clusters while sweeps run on them, and count the points that are lost, or run again although finished.
 
     python benchmarks/faults.py [--times 3] [FAULT ...]
 
 Needs root, since it unplugs cables, hides folders and fills disks, all in namespaces and file systems of its own. A
-point is lost when the journal has no sound entry of it in the end, and doubled when its entry was written twice.
+point is lost if the journal has no sound entry of it in the end, and doubled if its entry was written twice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NETWORK, HEAD_IP, NODE_IP = "faults", "10.213.0.1", "10.213.0.2"
 
 @dataclass
 class Sweep:
-    """The command line, started as often as it takes; and an eye on the journal meanwhile."""
+    """A sweep by the command line, which may be started several times, with a thread that watches its journal."""
 
     folder: Path
     options: Sequence[str]
@@ -204,7 +204,7 @@ def cable_pulled() -> tuple[Sweep, int]:
 
 
 def driver_stopped(sign: signal.Signals, *counts: int) -> tuple[Sweep, int]:
-    """By a signal once so many points are done, started again each time."""
+    """Stop the driver by a signal when each of `counts` points are done, and start it again each time."""
     with cluster(2) as made, sweep_on(made) as sweep:
         for count in counts:
             process = sweep.start()
@@ -240,7 +240,7 @@ def disk_full() -> tuple[Sweep, int]:
 
 
 def memory_short() -> tuple[Sweep, int]:
-    """For some seconds another process takes what Ray leaves of the machine's memory."""
+    """For some seconds another process takes the memory that Ray leaves free."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     used = 1.0 - int(told["MemAvailable"].split()[0]) * 1024 / total

@@ -1,6 +1,6 @@
-"""CPU time a request as the trace, the cluster and the queue grow: `python benchmarks/growth.py [--large]`.
+"""Measure CPU time per request while trace, cluster or queue grow: `python benchmarks/growth.py [--large]`.
 
-Each case runs in a process of its own; raw numbers come as JSON on stdout.
+Each case runs in a process of its own. Raw numbers are printed as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LARGE = {
 
 
 def measure(name: str) -> dict[str, object]:
-    """One case, in this process."""
+    """Measure a case in this process."""
     spec, trace = spec_and_trace(*(CASES | LARGE)[name])
     simulation = Simulation(spec)
     gc.freeze()

@@ -1,8 +1,9 @@
-"""How near the loop is to the least that its events cost: `python benchmarks/limit.py [--repeat N]`.
+"""Compare the event loop with the least that its events can cost: `python benchmarks/limit.py [--repeat N]`.
 
-A workload cannot do without its events: arrivals, the ends of iteration runs, transfers. The limit is a loop that does
-nothing else: as many events, at the same times, each a push and a pop of a heap that holds one event an instance, and
-a call of a handler that is told its argument and does nothing. Both are timed in turn, in CPU seconds, the best of N.
+Every simulation of a workload has certain events: arrivals, ends of iteration runs, transfers. The limit is a loop that
+handles as many events at the same times and does nothing else: each event is pushed to and popped from a heap that
+holds one event for each instance, and its handler is called with an argument and does nothing. Both are timed in turn,
+in CPU seconds, and the best of N counts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ QUICK = ("ha-conv-70", "baseline-conv-70", "ha-conv-30")
 
 
 class Ledger(Engine):
-    """Writes down when each event happens and who handles it, and counts pushes."""
+    """Records the time and the handler of each event, and counts pushes."""
 
     __slots__ = ("kinds", "pushes", "times_s")
 
@@ -41,7 +42,7 @@ class Ledger(Engine):
         self.pushes = 0
 
     def at(self, time_s: float, handler: Callable[[Any], None], argument: Any) -> Event:
-        """As the engine does, with a note made when it is called."""
+        """Schedule an event as the engine does; it is recorded when it happens."""
         self.pushes += 1
 
         def noted(value: Any) -> None:
@@ -51,13 +52,13 @@ class Ledger(Engine):
         return super().at(time_s, noted, argument)
 
     def note(self, kind: str) -> None:
-        """An event happens now."""
+        """Record an event that happens now."""
         self.times_s.append(self.now)
         self.kinds[kind] += 1
 
 
 def events_of(spec: SimSpec, trace: Trace) -> Ledger:
-    """All events of a run."""
+    """Run a simulation and record its events."""
     simulation, ledger = Simulation(spec), Ledger()
     for application in simulation.applications.values():
         application.engine = ledger
@@ -77,7 +78,7 @@ def events_of(spec: SimSpec, trace: Trace) -> Ledger:
 
 
 class EmptyLoop:
-    """Pops an event, calls its handler, and pushes one for what is to come, so many times."""
+    """Pops an event, calls its handler, and pushes a later event, once for each of `times_s`."""
 
     def __init__(self, times_s: list[float], instances: int) -> None:
         self.heap = [(time_s, number, self.handle, None) for number, time_s in enumerate(times_s[:instances])]
@@ -85,14 +86,14 @@ class EmptyLoop:
         self.number = instances
 
     def handle(self, argument: None) -> None:
-        """Nothing but the next event."""
+        """Push the next event."""
         for time_s in self.later:
             self.number += 1
             heappush(self.heap, (time_s, self.number, self.handle, argument))
             return
 
     def run(self) -> None:
-        """All of them."""
+        """Handle all events."""
         heap = self.heap
         while heap:
             _, _, handler, argument = heappop(heap)
@@ -100,14 +101,14 @@ class EmptyLoop:
 
 
 def cpu_s(run: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
+    """The CPU seconds of one call."""
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
 def measure(name: str, repeat: int) -> dict[str, object]:
-    """One case."""
+    """Measure a case."""
     spec, trace = spec_and_trace(*CASES[name])
     ledger = events_of(spec, trace)
     ours, limit = [], []

@@ -1,9 +1,9 @@
-"""What a run costs the MLflow writer: CPU and wall time a run, raw and as medians, as JSON on stdout.
+"""Measure CPU and wall time that the MLflow writer takes for a run. Prints raw numbers and medians as JSON.
 
     python benchmarks/mlflow_writer.py --runs 60 --requests 10000
 
-Every run is whole: parameters, metrics, curves, tags, the trace as a data set, the table of requests and the other
-files, on a new SQLite store.
+Every run is complete: parameters, metrics, curves, tags, the trace as a data set, the table of requests and the other
+files. The store is a new SQLite database.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def measure(folder: Path, runs: int, requests: int, metrics: int) -> dict[str, object]:
-    """Seconds for opening, for each run, and for writing all of them a second time (which must do nothing)."""
+    """Seconds for opening the sink, for writing each run, and for writing all again (which must change nothing)."""
     sweep = SweepInfo("bench", "", "bench", "", runs, "python benchmarks/mlflow_writer.py")
     outcomes = [_outcome(i, requests, metrics) for i in range(runs)]
     sink = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts", print)

@@ -1,9 +1,9 @@
-"""Requests simulated per CPU-second, everything recorded; against SplitwiseSim too, where its checkout is given.
+"""Measure requests simulated per CPU-second; with --splitwisesim, also those of SplitwiseSim.
 
     python benchmarks/simulator.py [CASE ...] [--repeat N] [--splitwisesim CHECKOUT] [--python ITS_PYTHON]
 
-The two take turns, so that a noisy machine is noisy for both. `loop` is the event loop alone, `process` the whole
-command from start to end; both in CPU seconds. Raw numbers, machine and versions come as JSON on stdout.
+The two simulators take turns, so that other work on the machine slows down both. `loop` is the event loop alone,
+`process` the complete command; both are in CPU seconds. Raw numbers, machine and versions are printed as JSON.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ runpy.run_path("run.py", run_name="__main__")
 
 
 def measure(python: str, code: str, cwd: Path, overrides: list[str], folder: str) -> dict[str, float]:
-    """CPU seconds of one command, loop and whole."""
+    """The CPU seconds of a command: of its event loop, and of its process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([python, "-c", code, *overrides, f"hydra.run.dir={folder}/out"], cwd=cwd, text=True,
                           capture_output=True, env=environment(f"{folder}/compiled"), check=False)  # fmt: skip
@@ -60,7 +60,7 @@ def measure(python: str, code: str, cwd: Path, overrides: list[str], folder: str
 
 
 def run_case(name: str, arguments: argparse.Namespace, folder: str) -> dict[str, object]:
-    """One case, all repeats, the two simulators in turn."""
+    """Measure a case, with the two simulators in turn."""
     overrides, workload = CASES[name]
     trace = load(TraceRef(workload, "traces/samples", 0), ROOT)
     write_csv(trace, Path(folder) / f"{workload}.csv")

@@ -1,8 +1,8 @@
-"""What it costs to begin: `import sim_core`, and a whole single run of a few requests, beside bare Python.
+"""Measure the start: `import sim_core`, and a complete single run of a few requests, compared with Python alone.
 
     python benchmarks/start.py [--repeat N]
 
-CPU seconds of new processes in turn, the best of N: what else the machine does only ever adds.
+CPU seconds of new processes, taken in turn. The best of N counts, since other work on the machine only adds to them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.cases import ROOT, environment, machine
 
 
 def cpu_s(arguments: list[str], compiled: str) -> float:
-    """CPU seconds of one new Python process."""
+    """The CPU seconds of a new Python process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, *arguments]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True, env=environment(compiled))

@@ -122,7 +122,23 @@ def test_options_that_sentences_mention_exist(capsys: pytest.CaptureFixture[str]
         assert not [option for option in mentioned - known if not OTHERS.fullmatch(option)], page.name
 
 
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
-        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
-            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+        for name, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
+            target = page.parent / name if name else page
+            assert "://" in name or target.exists(), f"{page.name}: {name}"
+            assert not anchor or "://" in name or anchor in _anchors(target), f"{page.name}: {name}#{anchor}"
+
+
+def test_tests_that_pages_name_exist() -> None:
+    sources = {path.stem: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    functions = set(re.findall(r"^def (test_\w+)", "\n".join(sources.values()), re.MULTILINE))
+    for page in PAGES:
+        named = {name for span in spans(page) for name in re.findall(r"\btest_\w+", span)}
+        assert named <= {*functions, *sources, "test_trace"}, page.name

@@ -1,4 +1,7 @@
-"""`python -m sim_core --multirun`: Hydra's launchers, mistakes among many runs, and results into MLflow."""
+"""`python -m sim_core --multirun`: Hydra's launchers, mistakes among many runs, and results into MLflow.
+
+Runs with a launcher are real processes, which start more of their own; Ray's also start a cluster.
+"""
 
 from __future__ import annotations
 
@@ -173,6 +176,7 @@ def test_the_warning_of_an_unsorted_trace_names_its_run(tmp_path: Path) -> None:
     assert warnings[0].startswith("warning: #0 ") and "sorted" in warnings[0]
 
 
+@pytest.mark.slow  # MLflow is imported by three processes, and makes its database
 def test_results_reach_mlflow_once_each_however_often_they_are_run(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     tracked = [*EVALUATED, "tracking=mlflow", "hydra/launcher=joblib"]

@@ -1,4 +1,7 @@
-"""On real Ray, on this machine: each test starts a cluster of its own, and things are killed for real."""
+"""Sweeps on real Ray clusters on this machine, whose processes are killed.
+
+Slow: a cluster takes some seconds of CPU to start. Each test has one of its own, as it ends or breaks it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`+experiment=...`: SplitwiseSim's names make the runs that they make there, counted with the paper's formulas."""
+"""`+experiment=...`: SplitwiseSim's names make the runs that they make there, counted with the paper's formulas.
+
+The slow tests compose the configuration of each of an experiment's hundreds of runs.
+"""
 
 from __future__ import annotations
 

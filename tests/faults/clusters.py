@@ -21,8 +21,11 @@ LOOPBACK = "127.0.0.1"
 
 
 def experiment(rates: str, trace: str = "rr_conv_${rate}") -> str:
-    """Points on forty machines, one for each of the rates; of ten minutes and about a second each with rates of 60 and
-    more, unless `trace` says otherwise."""
+    """The text of an experiment with one point for each rate, on forty machines.
+
+    A point simulates ten minutes of traffic, which takes about a second at a rate of 60. `trace` may name another
+    workload.
+    """
     return f"""\
 name: faults
 overrides:
@@ -54,7 +57,7 @@ def free_port() -> int:
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """The processes below `pid`, with their command lines."""
+    """The command lines of all processes below `pid`, by their process ids."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -73,18 +76,18 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 class Node:
-    """A node of a cluster: what `ray start` has started."""
+    """A node of a cluster: a `ray start` process and the processes below it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._frozen: set[int] = set()
 
     def workers(self) -> list[int]:
-        """The processes that run points at this moment."""
+        """The ids of the processes that run points at this moment."""
         return [pid for pid, line in descendants(self._process.pid).items() if line.startswith("ray::_run")]
 
     def kill(self) -> None:
-        """As a machine does that loses its power."""
+        """End all of its processes at once, as a power cut does."""
         pids = [self._process.pid, *descendants(self._process.pid), *self._frozen]
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -92,7 +95,7 @@ class Node:
         self._process.wait(60)
 
     def freeze(self) -> None:
-        """As a machine does that is cut off: nobody hears of it again, and no connection is closed."""
+        """Stop all of its processes, as if the network were cut: they answer nothing and close no connection."""
         self._frozen = {self._process.pid, *descendants(self._process.pid)}
         for pid in self._frozen:
             with suppress(ProcessLookupError):
@@ -104,7 +107,7 @@ class Node:
 
 
 class Cluster:
-    """A head and, with `add_node`, more nodes."""
+    """A Ray cluster: a head node, and the nodes that `add_node` adds."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], address: str = LOOPBACK) -> None:
         self._folder = folder
@@ -121,8 +124,9 @@ class Cluster:
         return self._start(options, self._ip, cpus, [])
 
     def add_node(self, cpus: int, *, within: Sequence[str] = (), ip: str | None = None) -> Node:
-        """A further node; `within` is the beginning of a command that starts it elsewhere, such as in a namespace."""
-        # A folder of its own: nodes of one machine would take what the others were sent for an old copy, and remove it.
+        """Start one more node. `within` is a command that starts it elsewhere, such as in a network namespace."""
+        # Each node has its own folder: in a shared one a node takes the code that others were sent for an old copy and
+        # removes it.
         own = self._folder / f"n{len(self.nodes)}"
         return self._start([f"--address={self.address}", f"--temp-dir={own}"], ip or self._ip, cpus, within)
 
@@ -131,7 +135,7 @@ class Cluster:
         command = [*within, str(Path(sys.executable).with_name("ray")), "start", "--block", f"--num-cpus={cpus}"]
         command += [f"--node-ip-address={ip}", "--object-store-memory=200000000", *options]
         log = (self._folder / f"node-{len(self.nodes)}.log").open("wb")
-        # Not in the project's folder: what a node has of it is what it was sent.
+        # Outside of the project's folder, so that a node has only the code that it was sent.
         process = subprocess.Popen(
             command, env=self._environment, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
         )
@@ -151,8 +155,8 @@ class Cluster:
 
 @contextmanager
 def cluster(cpus: int, *, dashboard: bool = False, **environment: str) -> Iterator[Cluster]:
-    """A cluster with a head of so many cores; `environment` is for all of its nodes."""
-    folder = Path(tempfile.mkdtemp(prefix="r"))  # short: sockets want short paths
+    """A cluster whose head has `cpus` cores; `environment` is added to that of all of its nodes."""
+    folder = Path(tempfile.mkdtemp(prefix="r"))  # short, as a socket's path may have 107 characters
     made = Cluster(folder, environment)
     try:
         made.start_head(cpus, dashboard=dashboard)

@@ -1,4 +1,7 @@
-"""What befalls a sweep on a real cluster of several nodes. Each test ends with every point once in the journal."""
+"""Faults of real clusters of several nodes. After each of them every point has one outcome.
+
+Slow: a node takes some seconds of CPU to start, and a lost one is noticed by its silence. One head serves most tests.
+"""
 
 from __future__ import annotations
 

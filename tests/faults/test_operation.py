@@ -1,4 +1,7 @@
-"""Sweeps that nobody sits beside: handed over to a cluster, looked at from elsewhere, told to end."""
+"""Sweeps without a terminal: handed over to a cluster as a job, watched from elsewhere, stopped.
+
+Slow: they need a cluster with its dashboard, which takes most of the time to start.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever stands where an experiment, or a command line, has a name or a value: it works, or one line says why not."""
+"""Odd names and values in experiments and on command lines either work or end in an error of one line.
+
+The tests marked as slow try hundreds of generated inputs, and compose a configuration for each.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds in every world: small random clusters, policies and workloads, full of ties and short of memory."""
+"""What holds in every run, tried on small random clusters, policies and workloads with many ties and little memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOGETHER = ["random", "round_robin", "jsq", "token_jsq"]  # both phases of a req
 
 @st.composite
 def rows(draw: st.DrawFn, ties: bool = True) -> list[tuple[float, int, int]]:
-    """Requests at multiples of 1/16 s; without ties each at its own fraction of that."""
+    """Requests at multiples of 1/16 s; without `ties` each also has a fraction of its own."""
     count = draw(st.integers(1, 30))
     ticks = sorted(draw(st.lists(st.integers(0, 200), min_size=count, max_size=count)))
     sizes = st.tuples(st.integers(1, 90), st.integers(1, 40))
@@ -55,13 +55,13 @@ def specs(draw: st.DrawFn, policies: Sequence[str] = tuple(SCHEDULERS)) -> SimSp
 
 
 def numbers(result: MeasuredRun) -> Any:
-    """Everything a result says, comparable to the bit (NaN equals NaN)."""
+    """All figures of a result, comparable to the bit (NaN equals NaN)."""
     columns = {name: column.tobytes() for name, column in result.requests.items()}
     return columns, result.unserved, result.instances, result.summary, result.events, result.end_s
 
 
 def by_request(result: MeasuredRun) -> dict[Any, str]:
-    """A row a request, as text to the last bit. (Of completions at one instant the order is the heap's.)"""
+    """The columns of each request as text, by its id: requests that end at the same time have no order of their own."""
     return {row[0]: repr(row) for row in zip(*result.requests.values(), strict=True)}
 
 
@@ -74,7 +74,7 @@ class WatchfulEngine(Engine):
 
 
 class MemoryWatch(IterationObserver):
-    """Looks at an instance at the end of every run of iterations."""
+    """Checks the memory of an instance at the end of every run of iterations."""
 
     def iterations_ended(self, instance: Instance) -> None:
         assert 0 <= instance.kv_tokens <= instance.kv_capacity
@@ -136,7 +136,7 @@ def test_times_of_a_request_are_in_order(spec: SimSpec, arrivals: list[Any]) -> 
 
 
 def stepping(base: type[Instance]) -> type[Instance]:
-    """The plain twin of the jump: each iteration is an event, each member's tokens are counted one by one."""
+    """A subclass that does not jump: each iteration is an event, and each member's tokens are counted singly."""
 
     class Stepping(base):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any) -> None:
@@ -220,7 +220,7 @@ def test_the_same_run_twice_is_the_same(spec: SimSpec, arrivals: list[Any]) -> N
 
 
 class PlainQueue(WaitsQueue):
-    """The readable twin: whoever is set aside is put in at once."""
+    """A readable equivalent: a task that is set aside is inserted at once."""
 
     def set_aside(self, tasks: Sequence[Task], starts: int) -> None:
         super().set_aside(tasks, starts)
@@ -228,7 +228,7 @@ class PlainQueue(WaitsQueue):
 
 
 class PlainSplitwise(SplitwiseInstance):
-    """The readable twin of what is written out for speed: arrivals step by step, refills by the full ordering."""
+    """A readable equivalent of the fast paths: arrivals go step by step, refills use the full ordering."""
 
     enter = Instance.enter
 

@@ -1,4 +1,7 @@
-"""`python -m sim_core --multirun`: Hydra's launchers, mistakes among many runs, and results into MLflow."""
+"""`python -m sim_core --multirun`: Hydra's launchers, mistakes among many runs, and results into MLflow.
+
+Runs with a launcher are real processes, which start more of their own; Ray's also start a cluster.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from configs.compose import CONFIG_DIR
 from tests.forked import run_module
 
 ROOT = CONFIG_DIR.parent
-# The folder's name has an evaluated count in it: what 40 - 38 H100 machines cost is what 4 A100 machines do.
+# The folder's name contains an evaluated count: 40 - 38 H100 machines cost as much as 4 A100 machines.
 EVALUATED = ["+experiment=isocost_cluster", "+sweep=38", "trace.filename=rr_conv_2_10s"]
 EVALUATED_FOLDER = "orca/rr_conv_2_10s/4_38/bloom-176b"
 
@@ -33,7 +36,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 def result_lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """What is printed besides Hydra's own account of what it starts."""
+    """The printed lines without those in which Hydra lists the runs that it starts."""
     return [line for line in done.stdout.splitlines() if "][HYDRA]" not in line]
 
 
@@ -83,7 +86,7 @@ def test_ray_on_this_machine_gives_what_one_process_gives(here: Path, tmp_path: 
 
 @pytest.fixture
 def ray_address() -> Iterator[dict[str, str]]:
-    """A cluster that knows nothing of the project; the environment that finds it. Ended by its process."""
+    """The environment in which Ray finds a cluster that was started without the project's code."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -114,7 +117,7 @@ def test_a_cluster_that_is_there_already_is_joined_and_gets_the_code_with_the_ru
     joining = ["hydra/launcher=ray", "hydra.launcher.ray.init.address=auto"]
     check_two_seeds(tmp_path, start(tmp_path, "--multirun", "seed=0,1", *EVALUATED, *joining, **ray_address))
     assert detailed(tmp_path) == detailed(here)
-    done = start(tmp_path, "--multirun", "seed=7,x", *joining, **ray_address)  # it is still there
+    done = start(tmp_path, "--multirun", "seed=7,x", *joining, **ray_address)  # the cluster outlives the first multirun
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["error: #1 seed=x: seed='x': must be a whole number"]
 
@@ -162,7 +165,7 @@ def test_a_mistake_in_all_of_it_is_one_line_and_status_2_before_anything_runs(na
     assert not detailed(tmp_path)
 
 
-def test_an_unsorted_trace_is_told_with_the_run_that_it_is_of(tmp_path: Path) -> None:
+def test_the_warning_of_an_unsorted_trace_names_its_run(tmp_path: Path) -> None:
     header = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
     (tmp_path / "odd.csv").write_text(header + "0,2,0,5,1,10,5\n1,2,0,1,1,10,5\n")
     odd = [f"trace.dir={tmp_path},traces/samples", "trace.filename=odd,test_trace"]
@@ -173,13 +176,14 @@ def test_an_unsorted_trace_is_told_with_the_run_that_it_is_of(tmp_path: Path) ->
     assert warnings[0].startswith("warning: #0 ") and "sorted" in warnings[0]
 
 
+@pytest.mark.slow  # MLflow is imported by three processes, and makes its database
 def test_results_reach_mlflow_once_each_however_often_they_are_run(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     tracked = [*EVALUATED, "tracking=mlflow", "hydra/launcher=joblib"]
-    said = ["making the MLflow database mlflow.db: takes some seconds, once\n", "", ""]
+    notices = ["making the MLflow database mlflow.db: takes some seconds, once\n", "", ""]
     for arguments in (["--multirun", "seed=0,1", *tracked], ["seed=1", *tracked], ["seed=2", *tracked[:-1]]):
         done = start(tmp_path, *arguments, MLFLOW_TRACKING_URI=uri)
-        assert (done.returncode, done.stderr) == (0, said.pop(0))
+        assert (done.returncode, done.stderr) == (0, notices.pop(0))
         assert "in the experiment single-runs" in done.stdout
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("single-runs")
@@ -190,11 +194,11 @@ def test_results_reach_mlflow_once_each_however_often_they_are_run(tmp_path: Pat
         assert "mlflow.parentRunId" not in run.data.tags
         assert "tracking" not in run.data.params
         assert run.data.metrics["run/completed"] > 5
-    one = next(run for run in runs if run.data.params["seed"] == "1")
-    assert {"config.yaml", "requests.parquet"} <= {item.path for item in client.list_artifacts(one.info.run_id)}
-    assert one.data.metrics["power/watts"] > 0
-    assert (one.data.params["rate"], one.data.params["machines.dgx-a100"]) == ("2", "4")
-    assert one.data.metrics["cost/dollars_per_hour"] == pytest.approx(4 * 17.68 + 38 * 38.08)
+    run = next(run for run in runs if run.data.params["seed"] == "1")
+    assert {"config.yaml", "requests.parquet"} <= {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert run.data.metrics["power/watts"] > 0
+    assert (run.data.params["rate"], run.data.params["machines.dgx-a100"]) == ("2", "4")
+    assert run.data.metrics["cost/dollars_per_hour"] == pytest.approx(4 * 17.68 + 38 * 38.08)
 
 
 def test_the_experiments_name_can_be_chosen(tmp_path: Path, template: Path) -> None:

@@ -1,4 +1,7 @@
-"""Every number of a configuration, set to what it should not be: the run works, or one line says why not."""
+"""Every number of a configuration, set to what it should not be: the run works, or one line says why not.
+
+The slow test tries 16 values for each of some fifty numbers, with a whole run for each.
+"""
 
 from __future__ import annotations
 

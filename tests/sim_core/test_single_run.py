@@ -1,4 +1,4 @@
-"""`python -m sim_core`: SplitwiseSim's own examples, and every kind of bad input."""
+"""`python -m sim_core`: SplitwiseSim's examples give its values, and bad input ends in one line."""
 
 from __future__ import annotations
 

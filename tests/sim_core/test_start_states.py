@@ -1,4 +1,4 @@
-"""Which instances a machine holds, on how many of its processors, with which memory; and what does not fit."""
+"""Start states: the instances of a machine, their processors and memory, and errors where something does not fit."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ def test_with_two_processors_an_instance_of_llama_holds_14037_tokens_and_a_machi
 def test_unless_it_is_filled_a_machine_is_one_instance_with_all_of_its_memory_as_in_splitwisesim_and_it_is_said(
     state: str,
 ) -> None:
-    with pytest.warns(SpecWarning) as said:
+    with pytest.warns(SpecWarning) as warned:
         found = instances(*parallel(2, f"start_state={state}"))
     assert [(instance.processors, instance.tensor_parallelism) for instance in found] == [(8, 2)]
     assert found[0].memory.capacity_tokens == (8 * GPU_BYTES - LLAMA_BYTES) // LLAMA_KV_BYTES
-    of_machines = [text for warning in said if "implausible" not in (text := str(warning.message))]
+    of_machines = [text for warning in warned if "implausible" not in (text := str(warning.message))]
     assert of_machines == [
         "start_state.instance.tensor_parallelism=2: a machine is one instance, with the memory (at the price) of 8 "
         "GPUs and the speed of 2, as in SplitwiseSim; start_state.fill_machine=true makes it 4 of 2 GPUs each"

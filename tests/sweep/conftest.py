@@ -1,4 +1,4 @@
-"""What the tests of sweeps share: a tiny experiment that really runs, and outcomes made up for the journal."""
+"""Fixtures of the tests of sweeps: experiments that are run, and an invented outcome for the journal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ systems:
     overrides: {cluster.servers.0.count: 0, cluster.servers.1.count: 1}
 """
 
-# Points of about a second each: long enough to be caught in the middle.
+# Each point takes about a second, so that a test can interrupt it.
 LONG = TINY.replace("name: tiny", "name: long").replace("_5s", "_10min").replace("1, 2, 3, 4", "range(60, 66)")
 LONG = LONG.replace("servers.1.count: 1", "servers.1.count: 40")
 
 
 @pytest.fixture
 def write_experiment(tmp_path: Path) -> Callable[[str], Path]:
-    """Puts the text of an experiment into a file."""
+    """Writes the text of an experiment to a file."""
 
     def write(text: str, name: str = "experiment.yaml") -> Path:
         path = tmp_path / name

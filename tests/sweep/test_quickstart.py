@@ -1,3 +1,5 @@
+"""The demo as its users run it. Slow: a cluster is started, a database made, and 24 points are run."""
+
 from __future__ import annotations
 
 import os

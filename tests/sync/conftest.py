@@ -38,7 +38,7 @@ def sweep() -> SweepInfo:
 
 @pytest.fixture
 def outcome() -> OutcomeMaker:
-    """Makes outcomes that differ in key and name; any field can be given."""
+    """Makes outcomes that differ in key and name; any field can be set."""
 
     def make(number: int = 0, **changes: Any) -> Outcome:
         fields: dict[str, Any] = {

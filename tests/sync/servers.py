@@ -31,16 +31,16 @@ def free_port() -> int:
 def mlflow_server(
     folder: Path, port: int, store: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A tracking server in a process group of its own, which is killed at the end."""
+    """Run a tracking server in a process group of its own, and kill the group at the end."""
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts"), *arguments),
     ]
-    told = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    told.pop("MLFLOW_TRACKING_URI", None)
+    settings = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    settings.pop("MLFLOW_TRACKING_URI", None)
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            command, env={**told, **(environment or {})}, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            command, env={**settings, **(environment or {})}, stdout=log, stderr=log, cwd=folder, start_new_session=True
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
@@ -62,7 +62,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def postgresql_programs() -> Path:
-    """The system's newest PostgreSQL, else the one that is a Python package (requirements.lock has it, on Linux)."""
+    """The folder of the system's newest PostgreSQL, else of the Python package that requirements.lock has on Linux."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if found:
         return max(found, key=lambda path: float(path.parent.name))
@@ -75,13 +75,13 @@ def postgresql_programs() -> Path:
 
 
 class PostgreSQL:
-    """A database of its own in a folder of its own, with a password; started and stopped as often as one likes."""
+    """A database with a password in a folder of its own, which can be started and stopped repeatedly."""
 
     def __init__(self, programs: Path) -> None:
         self._programs, self.port = programs, free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self.folder.chmod(0o755)
-        # It refuses to run as root.
+        # PostgreSQL refuses to run as root.
         self._user = None if os.geteuid() else next(u for u in ("postgres", "nobody") if _exists(u))
         password = self.folder / "password"
         password.write_text(SECRET)
@@ -101,7 +101,7 @@ class PostgreSQL:
         )
 
     def kill(self) -> None:
-        """As if the machine had stopped: nothing is brought to an end."""
+        """Stop at once, as if the machine had stopped: no transaction is finished."""
         self._do("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
     def remove(self) -> None:

@@ -1,4 +1,7 @@
-"""MLflow's store in a real PostgreSQL, killed and started again in the middle; its address holds a password."""
+"""MLflow's store in a real PostgreSQL, killed and started again in the middle; its address holds a password.
+
+Slow: a database and MLflow's tables in it are made.
+"""
 
 from __future__ import annotations
 

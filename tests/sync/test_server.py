@@ -1,4 +1,7 @@
-"""A real tracking server on loopback, killed and started again in the middle; its address holds a password."""
+"""A real tracking server on loopback, killed and started again in the middle; its address holds a password.
+
+Slow: a server takes about five seconds of CPU to start.
+"""
 
 from __future__ import annotations
 

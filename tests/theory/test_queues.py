@@ -1,4 +1,7 @@
-"""One instance that serves one request at a time is a textbook queue; its mean wait must be the formula's."""
+"""One instance that serves one request at a time is a textbook queue; its mean wait must be the formula's.
+
+Slow: waits are correlated, so it takes 80,000 requests to know a mean wait to a few percent.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import pytest
 
 from tests.runs import measured
 from tests.sim_core import worlds
+
+pytestmark = pytest.mark.slow
 
 BATCHES = 40
 PER_BATCH = 2_000

@@ -14,7 +14,7 @@ CV = (0.01, 30.0)
 
 @dataclass(frozen=True)
 class Gamma(Distribution):
-    """`mean` in tokens and `cv`, standard deviation over mean, before rounding (1: exponential; 0: constant)."""
+    """`mean` in tokens and `cv`, standard deviation over mean, before rounding (1: exponential; 0: all equal)."""
 
     name = "gamma"
     form = "mean=200,cv=1.1"

@@ -10,18 +10,38 @@ from sim_core.config import spec_from_config
 from sim_core.errors import CapacityError, InvariantError, SimError, SpecError, TraceError
 from sim_core.results import SimResult
 from sim_core.simulation import simulate
-from sim_core.spec import SimSpec
+from sim_core.spec import (
+    ApplicationSpec,
+    CurveSpec,
+    InstanceSpec,
+    ModelSpec,
+    PerformanceSpec,
+    ProcessorSpec,
+    SchedulerSpec,
+    ServerGroupSpec,
+    SimSpec,
+    StartStateSpec,
+)
 from sim_core.trace import Trace
 from sim_core.version import __version__, content_key
 
 __all__ = [
+    "ApplicationSpec",
     "CapacityError",
     "Code",
+    "CurveSpec",
+    "InstanceSpec",
     "InvariantError",
+    "ModelSpec",
+    "PerformanceSpec",
+    "ProcessorSpec",
+    "SchedulerSpec",
+    "ServerGroupSpec",
     "SimError",
     "SimResult",
     "SimSpec",
     "SpecError",
+    "StartStateSpec",
     "Trace",
     "TraceError",
     "__version__",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim_core.engine import Engine
+from sim_core.errors import SpecError
 from sim_core.network import Network
 from sim_core.recorder import Recorder
 from sim_core.request import Host, Request, Task
@@ -129,7 +130,9 @@ class Application:
         """The first token is there; `leaves`: the request decodes on another instance."""
         self.scheduler.prompt_finished(request)
         if leaves:
-            assert self.network is not None
+            if self.network is None:
+                name = self.spec.scheduler.name
+                raise SpecError(f"{name} moves requests and has no network: make it a SplitScheduler", key="scheduler")
             if self._submit_flow_s == 0.0:
                 self.network.send(request)
             else:

@@ -32,7 +32,7 @@ class ServerGroupSpec:
     sku: str
     count: int
     processors: tuple[ProcessorSpec, ...]  # of one machine
-    tdp_w: float
+    tdp_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ModelSpec:
     num_heads: int
     num_kv_heads: int | None  # None: as many as num_heads
     weights_bytes: int
-    bytes_per_element: int
+    bytes_per_element: int = 2
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -66,10 +66,10 @@ class InstanceSpec:
 
     policy: str
     tensor_parallelism: int
-    pipeline_parallelism: int
-    max_batch_size: int
-    max_batch_tokens: int | None = None
-    max_preemptions: int | None = None
+    pipeline_parallelism: int = 1
+    max_batch_size: int = 512
+    max_batch_tokens: int | None = None  # Splitwise
+    max_preemptions: int | None = None  # Splitwise
     run_s: float = 0.0  # overhead: on top of each iteration, or of each task where tasks run to completion
     options: Options = ()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, isfinite
 
 from sim_core.digest import sha256
+from sim_core.errors import TraceError
 
 LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
@@ -27,6 +29,24 @@ class Trace:
     output_tokens: array[int]  # q, >= 1
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
     origin_s: float = 0.0
+
+    @classmethod
+    def of(cls, requests: Iterable[tuple[float, int, int]], name: str = "trace") -> Trace:
+        """A trace of requests of application 0, each an arrival in s with its prompt and output tokens. They are sorted
+        by arrival, and numbered in that order. Raises TraceError."""
+        rows = sorted(requests, key=lambda request: request[0])
+        for number, (arrival_s, prompt_tokens, output_tokens) in enumerate(rows, 1):
+            if not (isfinite(arrival_s) and arrival_s >= 0.0 and prompt_tokens >= 1 and output_tokens >= 1):
+                raise TraceError("arrivals must be finite and at least 0, tokens at least 1", source=name, row=number)
+        return cls(
+            name=name,
+            request_id=array("q", range(len(rows))),
+            application_id=array("q", [0] * len(rows)),
+            arrival_s=array("d", [arrival_s for arrival_s, _, _ in rows]),
+            prompt_tokens=array("q", [prompt_tokens for _, prompt_tokens, _ in rows]),
+            output_tokens=array("q", [output_tokens for _, _, output_tokens in rows]),
+            batch_size=array("q", [1] * len(rows)),
+        )
 
     def __len__(self) -> int:
         return len(self.request_id)

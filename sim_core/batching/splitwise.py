@@ -11,6 +11,7 @@ from sim_core.batching.base import Instance
 from sim_core.batching.contacts import Owner
 from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.engine import Engine
+from sim_core.errors import SpecError
 from sim_core.options import reads_configuration
 from sim_core.request import NEVER, Task
 from sim_core.section import Section
@@ -38,7 +39,8 @@ class SplitwiseInstance(Instance):
     ) -> None:
         super().__init__(engine, owner, index, plan, memory, times)
         spec = plan.spec
-        assert spec.max_batch_tokens is not None and spec.max_preemptions is not None
+        if spec.max_batch_tokens is None or spec.max_preemptions is None:
+            raise SpecError("Splitwise batching needs max_batch_tokens and max_preemptions", key="instance")
         self.max_batch_tokens = spec.max_batch_tokens
         self.max_waits = spec.max_preemptions
         self.queue = WaitsQueue()

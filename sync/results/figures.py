@@ -1,7 +1,7 @@
-"""What one run says to a planner beyond its times: goodput, steady throughput, use of machines, whether it is stable.
+"""Figures of a run beyond its times: goodput, steady throughput, use of machines, and whether it is stable.
 
-Worked out once, in the worker, from the columns of requests and instances; docs/metrics.md has the formulas. Times
-count from the first arrival. With D the time to the last one, rounded up to a second, the steady window goes from
+They are computed once, in the worker, from the columns of requests and instances; docs/metrics.md has the formulas.
+Times count from the first arrival. With D the time to the last one, rounded up to a second, the steady window goes from
 0.1 D to 0.9 D: 60 to 540 s of ten minutes.
 """
 
@@ -23,32 +23,32 @@ Floats = npt.NDArray[np.float64]
 STEADY = (0.1, 0.9)  # of the time until the last arrival
 # The backlog of the later stretch is held against that of the earlier one: both after the start, before arrivals end.
 EARLIER, LATER = (0.4, 0.5), (0.8, 0.9)
-GROWTH = 0.01  # of the requests that arrive in between: what a stable backlog grows by at most
-NOISE = 4.0  # standard deviations of a count by which a stable backlog may grow
+GROWTH = 0.01  # the most that a stable backlog grows, as a share of the requests that arrive in between
+NOISE = 4.0  # the most that a stable backlog grows by chance, in standard deviations of a count
 SECONDS_AN_HOUR, W_A_KW = 3600.0, 1000.0
-DECIMALS = 6  # of seconds since the first arrival: a microsecond is more than what rounding does to any run's clock
+DECIMALS = 6  # of seconds since the first arrival: a microsecond is more than the rounding error of any run's clock
 
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
-    """The stretch of time in which requests arrive, on the run's clock: what the figures of a run count from and in."""
+    """The stretch of time in which requests arrive, on the run's clock."""
 
     first_s: float = 0.0
     last_s: float = 0.0
 
     @classmethod
     def of(cls, summary: Mapping[str, float], *arrivals_s: Floats) -> Arriving:
-        """That of some requests, all of a run; where its `summary` says that the run was cut, up to there."""
-        some = [times_s for times_s in arrivals_s if len(times_s)]
-        if not some:
+        """The stretch of all requests of a run, up to the run's end where its `summary` says that it was cut."""
+        times_s = np.concatenate(arrivals_s)
+        if not len(times_s):
             return cls()
-        first_s = min(float(times_s.min()) for times_s in some)
+        first_s = float(times_s.min())
         lasted_s = summary["run/end_s"] if "run/cut_at_s" in summary else inf
-        return cls(first_s, min(max(float(times_s.max()) for times_s in some), first_s + lasted_s))
+        return cls(first_s, min(float(times_s.max()), first_s + lasted_s))
 
     @property
     def span_s(self) -> float:
-        """From the first to the last."""
+        """The time from the first to the last arrival."""
         return round(self.last_s - self.first_s, DECIMALS)
 
     def since_first(self, times_s: Floats) -> Floats:
@@ -57,29 +57,29 @@ class Arriving:
 
 
 def since(first_s: float, times_s: Floats) -> Floats:
-    """Times since `first_s`, to the microsecond: a moment at the edge of a window is there wherever time starts."""
+    """Times since `first_s`, to the microsecond: a moment at a window's edge is there wherever the clock started."""
     return np.round(times_s - first_s, DECIMALS)
 
 
 def run_figures(result: MeasuredRun, slo: Slo = PAPER) -> dict[str, float]:
-    """The figures by name. A run that was stopped has `run/stable` alone, one without requests nothing."""
+    """The figures by name. A run that was stopped early has `run/stable` alone."""
     if result.stopped_s is not None:
         return {"run/stable": 0.0}
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
     unserved = np.array([float(str(time)) for time in result.unserved["arrival_s"]], dtype=np.float64)
     arriving = Arriving.of(result.summary, columns["arrival_s"], unserved)
     figures = goodput(columns, slo, unserved, arriving)
-    waiting = unserved[np.array([what == "unfinished" for what in result.unserved["outcome"]], dtype=bool)]
+    waiting = unserved[np.array([outcome == "unfinished" for outcome in result.unserved["outcome"]], dtype=bool)]
     figures |= _stability(columns, waiting, arriving)
     return figures | _use_of_machines(columns, result.instances)
 
 
 def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arriving: Arriving) -> dict[str, float]:
-    """Steady throughput, and how much of it is good: `columns` are of completed requests, `unserved_s` says when the
-    others arrive: those that would have done so after the run's end do not count.
+    """Steady throughput, and the part of it that meets the SLO. `columns` are those of completed requests; `unserved_s`
+    has the arrivals of the others, of which those after the run's end do not count.
 
-    A phase that a request does not have (one output token: no time between tokens) meets its limit. Without any
-    figures for a limit (slowdowns of a model that was not measured) there is no goodput.
+    A phase that a request does not have (one output token: no time between tokens) meets its limit. Without figures
+    for a limit (slowdowns of a model that was not measured) there is no goodput.
     """
     completed, unserved = len(columns["arrival_s"]), int((unserved_s <= arriving.last_s).sum())
     limits = slo.of_each_request()
@@ -106,8 +106,8 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
 
 
 def provisioned(outcome: Outcome) -> dict[str, float]:
-    """Requests for the money and the energy that the cluster is provisioned for: of the steady throughput, and of the
-    goodput. By what machines cost and draw as the outcome has it, since prices are no part of a run."""
+    """Requests per dollar and per kWh that the cluster is provisioned for, of the steady throughput and of the goodput.
+    Cost and watts are the outcome's, since prices are no part of a run."""
     served = outcome.summary.get("throughput/steady_requests_per_s")
     good = outcome.summary.get("goodput/requests_per_s")
     figures = {"power/watts": outcome.watts} if outcome.watts > 0 else {}
@@ -120,13 +120,13 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
 
 
 def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arriving) -> dict[str, float]:
-    """Whether all were served and the requests in the cluster became no more; `waiting` never left."""
-    here_s = waiting[waiting <= arriving.last_s]
-    arrivals, until_s = arriving.since_first(np.concatenate((columns["arrival_s"], here_s))), arriving.span_s
+    """Whether all requests were served and the backlog did not grow. `waiting`: arrivals of the unfinished requests."""
+    staying_s = waiting[waiting <= arriving.last_s]
+    arrivals, until_s = arriving.since_first(np.concatenate((columns["arrival_s"], staying_s))), arriving.span_s
     if until_s <= 0:
         return {"run/stable": float(len(waiting) == 0)} if len(arrivals) else {}
     done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
-    leaves = np.concatenate((done_s, np.full(len(here_s), np.inf)))
+    leaves = np.concatenate((done_s, np.full(len(staying_s), np.inf)))
     earlier, later = (_mean_present(arrivals, leaves, a * until_s, b * until_s) for a, b in (EARLIER, LATER))
     between_s = (sum(LATER) - sum(EARLIER)) / 2 * until_s
     growth, came = later - earlier, len(arrivals) / until_s * between_s
@@ -135,7 +135,7 @@ def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arrivin
 
 
 def _mean_present(arrivals: Floats, leaves: Floats, start_s: float, end_s: float) -> float:
-    """How many are there, as a mean over a stretch of time."""
+    """The mean number of requests in the cluster over a stretch of time."""
     inside = np.minimum(leaves, end_s) - np.maximum(arrivals, start_s)
     return float(np.maximum(inside, 0.0).sum()) / (end_s - start_s)
 
@@ -151,15 +151,15 @@ def _use_of_machines(columns: Mapping[str, Floats], instances: Mapping[str, list
         running_s[row_of[app, index]] += seconds
     figures: dict[str, float] = {}
     for role in dict.fromkeys(roles):
-        mine = np.array([one == role for one in roles])
-        figures[f"utilisation/{role}"] = float(used[mine].mean())
-        if busy_s[mine].sum() > 0:
-            figures[f"batch/{role}_requests"] = float(running_s[mine].sum() / busy_s[mine].sum())
+        members = np.array([other == role for other in roles])
+        figures[f"utilisation/{role}"] = float(used[members].mean())
+        if busy_s[members].sum() > 0:
+            figures[f"batch/{role}_requests"] = float(running_s[members].sum() / busy_s[members].sum())
     return figures
 
 
 def _running_s(columns: Mapping[str, Floats]) -> dict[tuple[int, int], float]:
-    """By application and instance: how long requests were in a batch there, all added up."""
+    """By application and instance: the time that requests were in a batch there, summed over requests."""
     decode_s = columns["token_end_s"] - columns["token_start_s"] - columns["preempted_s"]
     phases = (
         (columns["prompt_instance"], columns["prompt_end_s"] - columns["prompt_start_s"]),
@@ -167,9 +167,9 @@ def _running_s(columns: Mapping[str, Floats]) -> dict[tuple[int, int], float]:
     )
     found: dict[tuple[int, int], float] = {}
     for instance, seconds in phases:
-        there = np.isfinite(seconds) & np.isfinite(instance) & (instance >= 0)
-        for app in np.unique(columns["application_id"][there]):
-            rows = there & (columns["application_id"] == app)
+        ran = np.isfinite(seconds) & np.isfinite(instance) & (instance >= 0)
+        for app in np.unique(columns["application_id"][ran]):
+            rows = ran & (columns["application_id"] == app)
             sums = np.bincount(instance[rows].astype(np.int64), np.maximum(seconds[rows], 0.0))
             for index in np.unique(instance[rows].astype(np.int64)):
                 place = int(app), int(index)

@@ -50,13 +50,13 @@ def request_columns(result: SimResult, spec: SimSpec) -> Columns:
     """The columns of `MeasuredRun.requests`."""
     recorded: Columns = {name: np.asarray(column) for name, column in result.requests.items()}
     arrival, outputs = recorded["arrival_s"], recorded["output_tokens"]
-    ttft, e2e = recorded["prompt_end_s"] - arrival, recorded["end_s"] - arrival
+    ttft, e2e, after_first = recorded["prompt_end_s"] - arrival, recorded["end_s"] - arrival, outputs - 1
     columns = {name: recorded[name] for name in ("request_id", "application_id", "arrival_s", "prompt_tokens")}
     columns |= {
         "output_tokens": outputs,
         "queue_s": recorded["prompt_start_s"] - arrival,
         "ttft_s": ttft,
-        "tbt_s": np.where(outputs > 1, (e2e - ttft) / np.where(outputs > 1, outputs - 1, 1), np.nan),
+        "tbt_s": np.where(after_first > 0, (e2e - ttft) / np.maximum(after_first, 1), np.nan),
         "e2e_s": e2e,
     }
     columns |= {name: column for name, column in recorded.items() if name not in columns and name != "end_s"}
@@ -143,5 +143,5 @@ def _times(requests: Columns) -> dict[str, float]:
 
 def ascending(column: Numbers) -> Floats:
     """The values of a column in ascending order, without NaN."""
-    values = np.sort(column.astype(np.float64))  # NaN last
-    return values[: len(values) - int(np.isnan(values).sum())]
+    values = np.sort(np.asarray(column, dtype=np.float64))
+    return values[: np.searchsorted(values, np.nan)]  # NaN is last

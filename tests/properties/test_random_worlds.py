@@ -19,7 +19,7 @@ from sim_core.engine import Engine
 from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
-from sync.results.measure import MeasuredRun
+from sync.results.measure import MeasuredRun, measure
 from tests.runs import measured
 from tests.sim_core import worlds
 
@@ -203,7 +203,7 @@ def test_runs_interleaved_in_one_process_equal_runs_alone(
     outer = Simulation(spec)
     for instance in outer.instances[0]:
         instance.observer = RunAnother()
-    assert comparable(numbers(outer.run(trace))) == comparable(alone)
+    assert comparable(numbers(measure(outer.run(trace), spec))) == comparable(alone)
     for result in inner:
         assert comparable(result) == comparable(other_alone)
 

@@ -192,6 +192,17 @@ def test_a_start_state_reads_its_own_section(config: dict[str, Any]) -> None:
     assert result.completed == 40
 
 
+def test_a_scheduler_that_moves_requests_without_a_network_is_refused(config: dict[str, Any]) -> None:
+    class Careless(Scheduler):
+        def place(self, request: Request) -> Placement:
+            return self.instances[0], self.instances[1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCHEDULERS, "careless", Careless)
+        with pytest.raises(SpecError, match="make it a SplitScheduler"):
+            simulate(built(with_scheduler(config, "careless")), TRACE)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,8 +1,8 @@
-"""Works out the committed figures from the published raw files; README.md beside this file says where those are.
+"""Computes the committed figures from the published raw files; README.md beside this file says where to get them.
 
     python -m data.build --characterization FILE --azure-code FILE --azure-conv FILE [--out FOLDER]
 
-Any of the three may be left out; what follows from it then stays as it is. The same input gives the same bytes.
+Each file may be left out; its figures then stay as they are. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def number(path: Path, row: int, column: str, text: str | None) -> float:
-    """A cell that has to be a positive finite number."""
+    """The cell as a positive finite number; TraceError if it is none."""
     try:
         value = float(text or "")
     except ValueError:
@@ -58,7 +58,7 @@ def number(path: Path, row: int, column: str, text: str | None) -> float:
 
 
 def whole(path: Path, row: int, column: str, text: str | None) -> int:
-    """A cell that has to be a positive whole number."""
+    """The cell as a positive whole number; TraceError if it is none."""
     value = number(path, row, column, text)
     if not value.is_integer():
         raise TraceError(f"{text!r} is not a whole number", source=str(path), row=row, column=column)
@@ -66,7 +66,7 @@ def whole(path: Path, row: int, column: str, text: str | None) -> int:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Floats as repr, which keeps them to the last bit."""
+    """Writes a CSV file. Floats are written as repr, which keeps every bit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -119,7 +119,7 @@ def build_performance(raw: Path, out: Path) -> None:
 
 
 def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, int, float]]]:
-    """What sources.json says about a workload, and the rows of workloads/{name}.csv."""
+    """The entry of a workload in sources.json, and the rows of workloads/{name}.csv."""
     rows = read_rows(raw, tuple(SIZES.values()))
     figures: list[tuple[str, int, float]] = []
     facts: dict[str, object] = {
@@ -144,7 +144,7 @@ def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, i
 
 
 def build_workloads(azure: Mapping[str, Path], out: Path) -> None:
-    """workloads/{name}.csv and their entries in workloads/sources.json; nothing when one file cannot be used."""
+    """Writes workloads/{name}.csv and workloads/sources.json; writes nothing if one of the files cannot be used."""
     built = {name: workload(name, raw) for name, raw in azure.items()}
     path = out / "workloads" / "sources.json"
     known: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""Workloads: readers of trace files, and named workloads generated on the spot."""
+"""Workloads: trace files in many formats, and workloads that are generated from a name or a recipe."""
 
 from traces.reader import TraceWarning, read_csv, read_file
 from traces.workload import TraceRef, identity, load

@@ -1,4 +1,4 @@
-"""Command line: `python -m traces --help`. What each command does is in traces/commands."""
+"""The command line `python -m traces`; each command has a module in traces/commands."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ EXAMPLES = """examples:
   python -m traces describe traces/samples/test_trace.csv
   python -m traces generate rr_code_0.5_2min --seed 7 --out slow.csv
   python -m traces convert BurstGPT_1.csv burst.parquet
-  python -m traces download                            public traces
-  python -m sim_core trace.filename=rr_conv_70 ...     a run takes such names as they are; nothing need be written
+  python -m traces download                            list the public traces
+  python -m sim_core trace.filename=rr_conv_70 ...     a run takes such names, no file is needed
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
+    """The parser of the command line, with all commands."""
     top = argparse.ArgumentParser(
         prog="python -m traces",
-        description=f"Workloads. Named ones are {FORM}; WORKLOAD is {' or '.join(workload_names())}; "
+        description=f"Generates, reads, converts and describes workloads. Named ones are {FORM}; "
+        f"WORKLOAD is {' or '.join(workload_names())}; "
         f"{DEFAULT_DURATION_S:g} s unless the name says otherwise.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 2 when a trace cannot be made, read or written."""
+    """Runs a command. The exit status is 0, or 2 when a trace cannot be made, read or written."""
     options = parser().parse_args(arguments)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -50,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SimError as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2
-        except BrokenPipeError:  # `... | head` has seen enough
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = 0
-        except OSError as error:  # such as a folder that may not be read
+        except OSError as error:  # such as a folder without permission to read it
             place = f"{error.filename}: " if error.filename else ""
             print(f"error: {place}{error.strerror or error}", file=sys.stderr)
             status = 2

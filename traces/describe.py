@@ -1,4 +1,4 @@
-"""What a trace asks of a cluster, as tables for a person."""
+"""Tables of what a trace asks of a cluster."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.table import Table
 from traces.statistics import SHARES, sparkline
 from traces.time_unit import NAMES
 
-Facts = Mapping[str, Any]  # what traces.statistics.describe gives
+Facts = Mapping[str, Any]  # the result of traces.statistics.describe
 BAR = 12  # characters; all tables fit into 80
 
 
 def tables(facts: Facts) -> Iterator[Table]:
-    """All there is to say, in the order in which one wants to know it."""
+    """All tables, the most general first."""
     yield overview(facts)
     yield sizes(facts)
     if facts["peaks"]:
@@ -29,7 +29,7 @@ def tables(facts: Facts) -> Iterator[Table]:
 
 
 def overview(facts: Facts) -> Table:
-    """Counts, times, rates, and the single figures of unevenness and correlation."""
+    """Counts, times, rates, unevenness and correlation."""
     table = _table("", facts["name"], title="Trace")
     table.add_row("requests", f"{facts['requests']:,}")
     if unit := facts.get("time_unit"):
@@ -64,7 +64,7 @@ def sizes(facts: Facts) -> Table:
 
 
 def peaks(facts: Facts) -> Table:
-    """The mean load beside the most that comes within a second, ten, a minute."""
+    """The mean load beside the peaks within a second, ten seconds, a minute."""
     columns = [f"in {window['window_s']:g} s" for window in facts["peaks"]]
     table = _table("per second", "mean", *columns, title="Mean and peak load")
     for label, key in (("requests", "requests"), ("tokens in", "tokens_in"), ("tokens out", "tokens_out")):
@@ -74,7 +74,7 @@ def peaks(facts: Facts) -> Table:
 
 
 def over_time(facts: Facts) -> Table:
-    """The rates of each stretch of time."""
+    """The rates of each interval of time."""
     rows = facts["over_time"]
     top = max((row["requests_per_s"] or 0.0 for row in rows), default=0.0)
     line = sparkline([row["requests_per_s"] for row in rows])
@@ -88,7 +88,7 @@ def over_time(facts: Facts) -> Table:
 
 
 def burstiness(facts: Facts) -> Table:
-    """How unevenly the requests of windows of several lengths come."""
+    """How unevenly requests come, in windows of several lengths."""
     windows = facts["burstiness"]["windows"]
     columns = [f"{window['window_s']:g} s" for window in windows]
     table = _table("requests in windows of", *columns, title="Burstiness")
@@ -98,15 +98,15 @@ def burstiness(facts: Facts) -> Table:
 
 
 def applications(facts: Facts) -> Table:
-    """One line for each."""
+    """One line for each application."""
     columns = ("requests", "per s", "in/s", "out/s", "prompt", "p99", "output", "p99")
     table = _table("id", *columns, title="Applications: tokens in and out per second, mean sizes")
-    for one in facts["by_application"]:
-        rates = [_number(one[f"{key}_per_s"]) for key in ("requests", "tokens_in", "tokens_out")]
+    for application in facts["by_application"]:
+        rates = [_number(application[f"{key}_per_s"]) for key in ("requests", "tokens_in", "tokens_out")]
         cells = []
-        for size in (one["prompt_tokens"], one["output_tokens"]):
+        for size in (application["prompt_tokens"], application["output_tokens"]):
             cells += [f"{size['mean']:,.1f}", f"{size['p99']:,}"]
-        table.add_row(str(one["application_id"]), f"{one['requests']:,}", *rates, *cells)
+        table.add_row(str(application["application_id"]), f"{application['requests']:,}", *rates, *cells)
     return table
 
 

@@ -1,6 +1,6 @@
-"""Traces made of traces: a part of one, one at another rate or with other sizes, several in one.
+"""Makes traces from traces: cuts out a part, changes rate and sizes, merges several.
 
-All work on record batches with reading.COLUMNS in order of arrival, a batch at a time.
+All functions take and give record batches with reading.COLUMNS in order of arrival.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MIXED = About("mix", "mix", "", "", "", own_times=True)
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which requests: in this window of time, then of these applications and sizes, then by count.
+    """The requests to choose: first by time, then by application and size, then by count.
 
     Times are the trace's own, in seconds, from `from_s` up to, not including, `to_s`; sizes are in tokens, both ends
-    included. `skip` and `count` count what the rest has chosen. With `shift`, `from_s` becomes 0.
+    included. `skip` and `count` apply to the requests that the other fields choose. With `shift`, `from_s` becomes 0.
     """
 
     from_s: float = 0.0
@@ -43,7 +43,7 @@ class Slice:
     shift: bool = True
 
     def check(self) -> None:
-        """TraceError if it can choose nothing."""
+        """TraceError if no request can be chosen."""
         if not self.from_s < self.to_s or self.from_s < 0:
             raise TraceError(f"the window from {self.from_s:g} s to {self.to_s:g} s is empty or negative")
         for name, (least, most) in (("prompt", self.prompt_tokens), ("output", self.output_tokens)):
@@ -53,30 +53,30 @@ class Slice:
             raise TraceError("the number of requests must be 1 or more, and of those to be skipped 0 or more")
 
 
-def sliced(batches: Iterable[pa.RecordBatch], which: Slice) -> Iterator[pa.RecordBatch]:
-    """The chosen requests, with their ids. Stops reading where nothing more can follow."""
-    which.check()
-    skip, left = which.skip, which.count
+def sliced(batches: Iterable[pa.RecordBatch], part: Slice) -> Iterator[pa.RecordBatch]:
+    """The chosen requests, with their ids. Stops reading after the last that can be chosen."""
+    part.check()
+    skip, left = part.skip, part.count
     for batch in batches:
-        if batch["arrival_s"][0].as_py() >= which.to_s or left == 0:
+        if batch["arrival_s"][0].as_py() >= part.to_s or left == 0:
             return
-        chosen = batch.filter(pa.array(_chosen(batch, which)))
+        chosen = batch.filter(pa.array(_chosen(batch, part)))
         passed = min(skip, chosen.num_rows)
         skip -= passed
         chosen = chosen.slice(passed, left)
         if left is not None:
             left -= chosen.num_rows
         if chosen.num_rows:
-            yield _with(chosen, arrival_s=chosen["arrival_s"].to_numpy() - which.from_s) if which.shift else chosen
+            yield _with(chosen, arrival_s=chosen["arrival_s"].to_numpy() - part.from_s) if part.shift else chosen
 
 
-def _chosen(batch: pa.RecordBatch, which: Slice) -> Any:
+def _chosen(batch: pa.RecordBatch, part: Slice) -> Any:
     arrival_s = batch["arrival_s"].to_numpy()
-    mask = (arrival_s >= which.from_s) & (arrival_s < which.to_s)
-    if which.applications:
-        mask &= np.isin(batch["application_id"].to_numpy(), sorted(which.applications))
+    mask = (arrival_s >= part.from_s) & (arrival_s < part.to_s)
+    if part.applications:
+        mask &= np.isin(batch["application_id"].to_numpy(), sorted(part.applications))
     for column in ("prompt_tokens", "output_tokens"):
-        least, most = getattr(which, column)
+        least, most = getattr(part, column)
         tokens = batch[column].to_numpy()
         mask &= (tokens >= least) & (tokens <= most)
     return mask
@@ -98,7 +98,7 @@ class Scale:
 
 
 def rate_factor(opened: OpenTrace, rate_per_s: float) -> float:
-    """The factor that gives this rate: requests, but the first, over the time from the first to the last."""
+    """The factor that gives this rate; a trace's rate is its gaps over the time from the first to the last arrival."""
     if len(opened) < 2 or opened.span_s <= 0:
         raise TraceError("has no rate: all requests arrive at once", source=opened.counts.source)
     return rate_per_s * opened.span_s / (len(opened) - 1)
@@ -164,7 +164,7 @@ def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
             if types.setdefault(field.name, field.type) == field.type:
                 continue
             if field.type in ID_LISTS and types[field.name] in ID_LISTS:
-                types[field.name] = TYPES["text"]  # it holds the ids of all
+                types[field.name] = TYPES["text"]  # which holds all kinds of ids
             else:
                 reason = f"holds {field.type}, but {types[field.name]} in a trace before it"
                 raise TraceError(reason, source=trace.counts.source, column=field.name)
@@ -189,5 +189,5 @@ def _mixable(
 
 
 def kept_columns(opened: OpenTrace) -> list[str]:
-    """What the trace has beside reading.COLUMNS."""
+    """The trace's columns beside reading.COLUMNS."""
     return [name for name in next(opened.batches()).schema.names if name not in COLUMNS]

@@ -1,4 +1,4 @@
-"""The identity of a trace file: what decides the trace that is read from it."""
+"""The identity of a trace file: a hash of everything that decides the trace read from it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ LEAST_BYTES = 64
 
 
 def file_identity(path: Path, *, source: str = "", time_unit: str = AUTO) -> str:
-    """SHA-256 in hex over the file's bytes, and over the unit of its times where its format does not say it.
+    """SHA-256 in hex over the file's bytes, and over the unit of its times unless that is the format's own.
 
-    Rows are read only to find out such a unit. OSError when the file cannot be read; TraceError where the unit is not
-    clear.
+    Rows are read only to find out the unit. OSError when the file cannot be read; TraceError if it is not clear.
     """
     with path.open("rb") as file:
         head = file.read(LEAST_BYTES)
@@ -23,12 +22,12 @@ def file_identity(path: Path, *, source: str = "", time_unit: str = AUTO) -> str
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if time_unit == AUTO and not _may_vary(head):
         return digest
-    from traces.reading import ReadOptions, unit_beside_format  # and Arrow, which other traces do without
+    from traces.reading import ReadOptions, unit_beside_format  # imports Arrow, which other traces do not need
 
     unit = unit_beside_format(path, source, ReadOptions(time_unit=time_unit))
     return hashlib.sha256(f"{digest} in {unit}".encode()).hexdigest() if unit else digest
 
 
 def _may_vary(head: bytes) -> bool:
-    """Whether a file that begins so may have a layout whose files are in several units: JSON, or packed."""
+    """Whether a file with this beginning may be of a format published in several units: JSON or packed files."""
     return bool(packing(head)) or text_start(head).startswith(b"{")

@@ -1,4 +1,4 @@
-"""Prompt and output sizes of requests: drawn independently of one another, or together from a given trace."""
+"""Prompt and output sizes of requests, drawn independently of each other or together from a trace."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from traces.policy_text import GivenTrace
 
 
 class Pairs(ABC):
-    """Draws from the streams PREFIX/prompt_tokens and PREFIX/output_tokens."""
+    """Draws sizes from the random streams PREFIX/prompt_tokens and PREFIX/output_tokens."""
 
     @abstractmethod
     def sample(self, streams: Streams, prefix: str, count: int) -> tuple[array[int], array[int]]:
-        """Prompt and output tokens of `count` requests; fewer are the beginning of more."""
+        """Prompt and output tokens of `count` requests. A smaller count gives the beginning of a larger one."""
 
     @abstractmethod
     def facts(self) -> object:
-        """All that decides the sizes, for a digest: values that JSON has."""
+        """Everything that decides the sizes, for a digest, as values that JSON can hold."""
 
 
 @dataclass(frozen=True)
 class Independent(Pairs):
-    """Prompts and outputs that know nothing of one another."""
+    """Prompts and outputs are drawn independently."""
 
     prompt: Distribution
     output: Distribution
@@ -40,15 +40,15 @@ class Independent(Pairs):
 
 @dataclass(frozen=True)
 class Joint(Pairs):
-    """Requests of a given trace, drawn with replacement: which output belongs to which prompt stays."""
+    """Whole requests of a trace, drawn with replacement, so that each prompt keeps its output."""
 
-    given: GivenTrace
+    drawn_from: GivenTrace
 
     def sample(self, streams: Streams, prefix: str, count: int) -> tuple[array[int], array[int]]:
-        trace, draw = self.given.trace, streams[f"{prefix}/prompt_tokens"].random
+        trace, draw = self.drawn_from.trace, streams[f"{prefix}/prompt_tokens"].random
         rows = [int(draw() * len(trace)) for _ in range(count)]
         prompt, output = trace.prompt_tokens, trace.output_tokens
         return array("q", [prompt[row] for row in rows]), array("q", [output[row] for row in rows])
 
     def facts(self) -> object:
-        return {"jointly": self.given.identity}
+        return {"jointly": self.drawn_from.identity}

@@ -1,4 +1,4 @@
-"""Arrivals and sizes of a trace, drawn."""
+"""Draws the arrivals and sizes of a trace."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from traces.writer import written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Rates = dict[str, list[float]]  # of each stretch of time
+Rates = dict[str, list[float]]  # of each interval of time
 BINS = 200  # of time
 POINTS = 2000  # of a curve
-# Okabe and Ito's colours, which people with any colour vision can tell apart; lines differ in dashes too.
+# Okabe and Ito's colours are distinct for people with any colour vision; lines differ in dashes, too.
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 
 
 def draw(trace: Trace, path: Path) -> None:
     """Four panels as a PNG file: requests and tokens over time, sizes, gaps. Replaces `path` when it is complete."""
-    from matplotlib.figure import Figure  # half a second, for those who want a picture
+    from matplotlib.figure import Figure  # half a second, only when a picture is drawn
 
     figure = Figure(figsize=(12, 8), layout="constrained")
     figure.suptitle(f"{trace.name}: {len(trace):,} requests")
@@ -106,7 +106,7 @@ def _gaps(panel: Axes, trace: Trace) -> None:
 
 
 def _curve(ordered: Any) -> tuple[Any, Any]:
-    """Some places of the ascending values, the last ones closest, and the share of all that is at most as large."""
+    """Some of the ascending values, most of them near the end, and the share of values that are at most as large."""
     last = len(ordered) - 1
     places = np.concatenate([np.linspace(0, last, POINTS), last + 1 - np.geomspace(1, last + 1, POINTS)])
     places = np.unique(np.clip(places, 0, last).astype(int))

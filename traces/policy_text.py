@@ -1,4 +1,4 @@
-"""`lognormal:mean=1024,sigma=0.8`: how distributions and arrivals are written, on command lines and in recipes."""
+"""Reads texts such as `lognormal:mean=1024,sigma=0.8`: distributions and arrivals on command lines and in recipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = ("prompt", "output")
 
 @dataclass(frozen=True, slots=True)
 class GivenTrace:
-    """A trace that others are made from, and its identity (SHA-256 in hex of its file)."""
+    """A trace that a recipe draws from, and the identity of its file (SHA-256 in hex)."""
 
     trace: Trace
     identity: str
@@ -26,14 +26,14 @@ Opener = Callable[[str], GivenTrace]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a text does not say: which size it is for ("prompt" or "output"), and where files are found."""
+    """What a text leaves open: which size it is for ("prompt" or "output"), and how files are opened."""
 
     size: str
     open_trace: Opener
 
 
 def split_name(text: object, names: Iterable[str], key: str) -> tuple[str, str]:
-    """The name, and what stands behind its colon. SpecError unless it is one of `names`."""
+    """The name, and the text behind its colon. SpecError unless the name is one of `names`."""
     if not isinstance(text, str):
         raise SpecError("must be a text such as NAME:PARAMETER=VALUE,...", key=key, value=text)
     name, _, body = text.partition(":")
@@ -44,10 +44,10 @@ def split_name(text: object, names: Iterable[str], key: str) -> tuple[str, str]:
 
 
 class Parameters(Section):
-    """What stands behind a name; of a misspelt parameter it says which one it may have been meant to be."""
+    """The parameters behind a name. For a misspelt one the error suggests the missing one that is nearest."""
 
     def value(self, key: str) -> Any:
-        """Whatever stands there; SpecError where nothing does."""
+        """The parameter's value; SpecError if it is missing."""
         if not self.has(key) and (close := nearest(key, [name for name in self._values if name not in self._known])):
             raise SpecError(
                 f"unknown parameter; did you mean {key!r}?", key=self.path(close), value=self._values[close]
@@ -56,7 +56,7 @@ class Parameters(Section):
 
 
 def parameters(body: str, key: str) -> Section:
-    """The parameters behind a name. SpecError where one has no '=', or is there twice."""
+    """The parameters behind a name. SpecError where one has no '=' or appears twice."""
     values: dict[str, object] = {}
     for part in body.split(",") if body else ():
         name, equals, value = (piece.strip() for piece in part.partition("="))

@@ -1,4 +1,4 @@
-"""Small, sound traces of our own kind without Arrow, whose import takes longer than reading them."""
+"""Reads small, faultless SplitwiseSim CSV files without Arrow, whose import takes longer than reading them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sim_core.trace import Trace
 from traces.cells import DEFAULT, LEAST, BadCell, integers, times
 from traces.writer import GENERATIVE_LLM
 
-SMALL_BYTES = 1_500_000  # from about here on Arrow is quicker, its import included
+SMALL_BYTES = 1_500_000  # above this size Arrow is quicker, its import included
 RENAMED = {"prompt_tokens": "prompt_size", "output_tokens": "token_size"}
-# what a column that is not there stands for
+# the cells of columns that are missing
 USUAL = {column: str(number) for column, number in (DEFAULT | {"request_type": GENERATIVE_LLM}).items()}
 
 
 def read_small(path: Path, name: str) -> Trace | None:
-    """What `traces.reading.read_trace` makes of a plain SplitwiseSim CSV in which nothing is to be put right.
+    """The trace in a plain SplitwiseSim CSV, as `traces.reading.read_trace` reads it.
 
-    None for all else, be it larger, compressed, quoted, unsorted or wrong: whoever reads everything says what it is.
+    None for any other file (larger, packed, quoted, unsorted or faulty): traces.reading reads it or explains the fault.
     """
     try:
         if path.stat().st_size > SMALL_BYTES:
@@ -40,7 +40,7 @@ def read_small(path: Path, name: str) -> Trace | None:
 
 
 def _columns(text: str) -> dict[str, Sequence[str]]:
-    """The cells by column; ValueError where it is no plain table."""
+    """The cells by column; ValueError if the text is no plain table."""
     if '"' in text or "\0" in text:
         raise ValueError("quoted")
     header, *rows = [line.split(",") for line in text.replace("\r\n", "\n").split("\n") if line]

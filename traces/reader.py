@@ -1,4 +1,4 @@
-"""SplitwiseSim's trace CSV -> Trace."""
+"""Reads trace files as traces: small ones quickly, all others by traces.reading."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class TraceWarning(UserWarning):
-    """A trace was not as it should be, but could be put right."""
+    """A trace had a fault that could be mended."""
 
 
 class TraceNote(UserWarning):
-    """What a user should know of a trace that is as it should be. Command lines print it as a note."""
+    """A fact about a faultless trace that a user should know. Command lines print it as a note."""
 
 
 def spoken(warning: Warning | str) -> str:
-    """A warning as command lines print it."""
+    """The line that command lines print for a warning."""
     return f"{'note' if isinstance(warning, TraceNote) else 'warning'}: {warning}"
 
 
@@ -31,9 +31,9 @@ def read_csv(path: Path, *, source: str = "", name: str = "", time_unit: str = A
     """A CSV file (also gzipped, with a BOM, with CRLF) with SplitwiseSim's columns; others are ignored.
 
     request_type, application_id and batch_size may be missing (2, 0, 1). Rows out of order are sorted by arrival,
-    equal ones staying as they were, with a TraceWarning. TraceError names file, row, column and value of what is
-    wrong. `source` is how messages call the file (its path if empty), `name` the trace's name (the file's stem),
-    `time_unit` the unit of its times (traces.time_unit).
+    simultaneous ones keeping their order, with a TraceWarning. TraceError names file, row, column and value of what is
+    wrong. `source` is the file's name in messages (its path if empty), `name` the trace's name (the file's stem if
+    empty), `time_unit` the unit of its times (traces.time_unit).
     """
     return _read(path, source, name, "splitwise", time_unit)
 
@@ -47,7 +47,7 @@ def _read(path: Path, source: str, name: str, format: str | None, time_unit: str
     small = read_small(path, name or path.name.removesuffix(".csv")) if time_unit in (AUTO, "s") else None
     if small is not None:
         return small
-    from traces.reading import ReadOptions, read_trace  # Arrow takes a fifth of a second; named workloads need none
+    from traces.reading import ReadOptions, read_trace  # imports Arrow, a fifth of a second
 
     trace, counts = read_trace(path, source=source, name=name, options=ReadOptions(format, time_unit=time_unit))
     warn(counts)
@@ -55,7 +55,7 @@ def _read(path: Path, source: str, name: str, format: str | None, time_unit: str
 
 
 def warn(counts: ReadCounts, *, notes: bool = True) -> None:
-    """A TraceWarning for each thing that was put right, a TraceNote for each that a user should know."""
+    """Issues a TraceWarning for each fault that was mended and, with `notes`, a TraceNote for each fact."""
     for line in counts.lines():
         warnings.warn(line, TraceWarning, stacklevel=4)
     for line in counts.notes() if notes else ():

@@ -1,4 +1,4 @@
-"""Size distributions of a workload, from the committed quantile figures (data/workloads/*.csv)."""
+"""Size distributions of a workload, read from the quantile figures in data/workloads/*.csv."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ COLUMNS = ["size", "tokens", "cumulative_probability"]
 class Sizes:
     """Whole numbers of tokens. `knots` are (tokens, share of requests with at most that many).
 
-    From one below the smallest size at share 0 to the largest at share 1, both ascending; what lies between
-    two knots is spread evenly over the whole numbers there.
+    They go from one below the smallest size (share 0) to the largest size (share 1), both ascending. Between two knots
+    the sizes are spread evenly over the whole numbers.
     """
 
     knots: tuple[tuple[int, float], ...]
@@ -72,12 +72,12 @@ class Workload:
 
 
 def workload_names(folder: Path = FIGURES_DIR) -> list[str]:
-    """The workloads that there are figures of, in alphabetical order."""
+    """The workloads with figures, in alphabetical order."""
     return sorted(path.stem for path in folder.glob("*.csv"))
 
 
 def read_workload(name: str, folder: Path = FIGURES_DIR) -> Workload:
-    """The figures of one workload. TraceError when there are none or they are no distribution."""
+    """The figures of one workload. TraceError when they are missing or are no distribution."""
     names = workload_names(folder)
     if name not in names:
         raise TraceError(f"unknown workload {name!r}{choices(name, names)}")

@@ -1,4 +1,4 @@
-"""Numbers about a trace: how much comes when, how unevenly, of which sizes. All as values that JSON has."""
+"""Figures of a trace: its load over time, unevenness and sizes, as values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim_core.trace import Trace
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 RATES = ("requests_per_s", "tokens_in_per_s", "tokens_out_per_s")
 WINDOWS_S = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
-MIN_WINDOWS = 10  # fewer say nothing about how uneven the requests come
+MIN_WINDOWS = 10  # fewer windows tell nothing about unevenness
 LONGEST_ROUNDED_S = 1e9  # beyond that floats are coarser than microseconds
 SHORTEST_S = 1e-9  # in less there is no rate
 PEAK_WINDOWS_S = (1.0, 10.0, 60.0)
@@ -28,7 +28,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
-    """Everything that `python -m traces describe` says. Rates are over the span from first to last arrival."""
+    """All figures that `python -m traces describe` shows. Rates are over the span from first to last arrival."""
     arrival_s = np.frombuffer(trace.arrival_s)
     application = whole(trace.application_id)
     prompt, output = whole(trace.prompt_tokens), whole(trace.output_tokens)
@@ -50,7 +50,7 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
         "burstiness": burstiness(since_first),
         "correlation_of_prompt_and_output": correlation(prompt, output),
         "by_application": [
-            {"application_id": int(one), **load(arrival_s, prompt, output, application == one)} for one in ids
+            {"application_id": int(number), **load(arrival_s, prompt, output, application == number)} for number in ids
         ],
     }
 
@@ -61,10 +61,10 @@ def whole(column: Any) -> Ints:
 
 
 def elapsed(arrival_s: Floats) -> Floats:
-    """Times since the first arrival; to the microsecond, where that is little of the whole.
+    """Times since the first arrival, rounded to microseconds unless the span is very short or very long.
 
-    Rounded, since what falls on the edge of a window must do so wherever the trace's time starts: 10,000.1 s is not
-    quite 0.1 s after 10,000 s.
+    Rounding keeps a time on the edge of its window wherever the trace starts: 10,000.1 s is not quite 0.1 s after
+    10,000 s.
     """
     since_first: Floats = arrival_s - arrival_s[0]
     if 1.0 <= since_first[-1] <= LONGEST_ROUNDED_S:
@@ -72,12 +72,12 @@ def elapsed(arrival_s: Floats) -> Floats:
     return since_first
 
 
-def load(arrival_s: Floats, prompt: Ints, output: Ints, mine: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Rates and sizes of some of the requests, the rates over the span of all."""
+def load(arrival_s: Floats, prompt: Ints, output: Ints, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Rates and sizes of the chosen requests; the rates are over the span of all requests."""
     count, span_s = len(arrival_s), float(arrival_s[-1] - arrival_s[0])
-    requests, prompts, outputs = int(mine.sum()), sizes(prompt[mine]), sizes(output[mine])
+    requests, prompts, outputs = int(chosen.sum()), sizes(prompt[chosen]), sizes(output[chosen])
 
-    def per_second(amount: float) -> float | None:  # n arrivals span n - 1 gaps
+    def per_second(amount: float) -> float | None:  # n arrivals have n - 1 gaps
         return amount / count * (count - 1) / span_s if span_s >= SHORTEST_S else None
 
     return {
@@ -97,7 +97,7 @@ def sizes(tokens: Ints) -> dict[str, Any]:
 
 
 def peaks(since_first: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any]]:
-    """The most that comes in any of the windows one after the other, per second. Times are those of `elapsed`."""
+    """The highest rates in consecutive windows of each length, per second. Times are those of `elapsed`."""
     found = []
     for window_s in PEAK_WINDOWS_S:
         if since_first[-1] >= window_s:
@@ -110,7 +110,7 @@ def peaks(since_first: Floats, prompt: Ints, output: Ints) -> list[dict[str, Any
 
 
 def first_in_window(since_first: Floats, window_s: float) -> Ints:
-    """Where a window begins that has a request in it: places in `since_first`."""
+    """The places in `since_first` of the first request of each window that has one."""
     number = np.floor(since_first / window_s)
     return np.flatnonzero(np.diff(number, prepend=-1.0))
 
@@ -144,7 +144,7 @@ def unevenness(since_first: Floats, window_s: float) -> dict[str, Any] | None:
 
 
 def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[dict[str, Any]]:
-    """At most `bins` stretches of equal, round length; the last one ends with the last arrival."""
+    """Loads in at most `bins` intervals of equal, round length; the last one ends with the last arrival."""
     since_first = elapsed(arrival_s)
     first_s, span_s = float(arrival_s[0]), float(since_first[-1])
     width_s = bin_width(span_s, bins)
@@ -158,7 +158,7 @@ def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[
             break
         covered_s = min(width_s, span_s - begin_s)
         amounts = (last - first, prompt[first:last].sum(), output[first:last].sum())
-        # what little is left at the end has no rate
+        # a very short last interval has no rate
         rates = [float(amount) / covered_s if covered_s > 0.1 * width_s else None for amount in amounts]
         to_s = min(first_s + begin_s + width_s, float(arrival_s[-1]))
         facts = {"from_s": first_s + begin_s, "to_s": to_s, "requests": int(last - first)}
@@ -167,7 +167,7 @@ def over_time(arrival_s: Floats, prompt: Ints, output: Ints, bins: int) -> list[
 
 
 def bin_width(span_s: float, bins: int) -> float:
-    """The shortest round length of which `bins` cover the span; 0 for no span."""
+    """The shortest round length with which `bins` intervals cover the span; 0 for no span."""
     if span_s < SHORTEST_S:
         return 0.0
     return next((width_s for width_s in BIN_WIDTHS_S if width_s * bins >= span_s * (1.0 - 1e-9)), span_s)
@@ -178,10 +178,10 @@ def correlation(prompt: Ints, output: Ints) -> dict[str, float | None]:
     return {"pearson": _pearson(prompt, output), "spearman": _pearson(_ranks(prompt), _ranks(output))}
 
 
-def _pearson(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float | None:
-    if one.min() == one.max() or other.min() == other.max():
+def _pearson(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float | None:
+    if first.min() == first.max() or second.min() == second.max():
         return None
-    value = float(np.corrcoef(one, other)[0, 1])
+    value = float(np.corrcoef(first, second)[0, 1])
     return value if isfinite(value) else None
 
 
@@ -193,6 +193,6 @@ def _ranks(values: Ints) -> Floats:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """The values as bars of eight heights from 0 on."""
+    """The values as a text of bars of eight heights."""
     top = max((value for value in values if value), default=0.0)
     return "".join(" " if not value else "▁▂▃▄▅▆▇█"[min(7, int(value / top * 8))] for value in values)

@@ -1,14 +1,14 @@
-"""The unit of a trace file's times: what its layout's definition says, what the file itself shows, what the user says.
+"""The unit of a trace file's times: defined by its format, found out from the file, or named by the user.
 
-Some layouts are published in several units (Mooncake's: milliseconds by Moonshot AI, seconds by Alibaba). For them the
-unit is found out by this rule, of which the first part that applies decides; docs/workloads.md explains it:
+Some formats are published in several units (Mooncake's in milliseconds by Moonshot AI, in seconds by Alibaba). Their
+unit is found out by these rules, of which the first that applies decides; docs/workloads.md explains them:
 
 1. All requests arrive at once: every unit gives the same trace.
 2. The times are Unix times (2010 to 2100) in one of the units, and the rate in that unit is usual.
 3. The keys are those of a publisher that states the unit (a dialect), and the rate in that unit is usual, or in none.
 4. The rate is usual (USUAL_PER_S) in one unit alone. A unit that is not the layout's own needs MIN_REQUESTS requests.
 
-Otherwise the file does not decide it, and reading stops with a question.
+If none applies, reading stops with a question.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim_core.errors import TraceError, choices
 AUTO = "auto"
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # a unit is 10 to minus so many seconds
 UNIT_NS: dict[str, int] = {unit: 10 ** (9 - decimals) for unit, decimals in DECIMALS.items()}
-UNITS = (AUTO, *UNIT_NS)  # what a user may say
+UNITS = (AUTO, *UNIT_NS)  # the user's choices
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # Mean requests per second of a trace. Published ones have 0.1 to 50; in seconds, Mooncake's would have 0.003 to 0.007.
 # Nobody publishes this layout in microseconds or nanoseconds: a rate above 100 is no reason to consider them.
@@ -32,11 +32,10 @@ UNIX_S = (1_262_304_000, 4_102_444_800)  # 2010-01-01, 2100-01-01
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What a layout's definition says about its times.
+    """The times of a format by its definition.
 
-    `unit` is empty for times of day. `named`: the column's own name says the unit, so that no other can be meant.
-    `varies`: files of this layout are published in other units too; `dialects` are keys by which such files are told,
-    with the unit that their publisher states.
+    `unit` is empty for times of day. `named`: the column's name contains the unit, so that no other can be meant.
+    `varies`: files are published in other units, too; `dialects` maps the keys of such files to their publisher's unit.
     """
 
     unit: str = ""
@@ -45,32 +44,31 @@ class Times:
     dialects: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """For a table of formats whose times have a unit."""
+        """The unit as the table of formats shows it."""
         return f"{NAMES[self.unit]}, or found out" if self.varies else NAMES[self.unit]
 
 
 @dataclass(frozen=True, slots=True)
 class TimeUnit:
-    """The unit in which a file was read, and why: `source` is "told" or "found"."""
+    """The unit in which a file was read, and why: `source` is "told" (by the user) or "found"."""
 
     unit: str
     source: str
     reason: str
 
     def text(self) -> str:
-        """`seconds (as told)`, or what it was found out by."""
+        """The unit and the reason, such as `seconds (as told)`."""
         return f"{NAMES[self.unit]} ({self.reason})"
 
 
 def check_time_unit(name: object, key: str) -> None:
-    """TraceError unless `name` is a unit or `auto`; `key` is what the user wrote it for."""
+    """TraceError unless `name` is a unit or `auto`; `key` is the option's name."""
     if name not in UNITS:
         raise TraceError(f"{key}={name!r}: unknown unit of time{choices(name, UNITS)}")
 
 
 def named_by_user(unit: str, times: Times, column: str, source: str) -> TimeUnit | None:
-    """The unit that the user has named. None if it is what the layout's definition says anyway; TraceError if it
-    cannot be meant."""
+    """The unit that the user named; None if it is the format's own anyway. TraceError if it cannot be meant."""
     if not times.unit:
         reason = f"holds times of day, which have no unit: leave out --time-unit {unit} (in a run: trace.time_unit)"
         raise TraceError(reason, source=source, column=column)
@@ -84,7 +82,7 @@ def named_by_user(unit: str, times: Times, column: str, source: str) -> TimeUnit
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a file shows: its number of requests, and the first and the last of its times as they are written."""
+    """A file's number of requests, and its first and last times as they are written."""
 
     requests: int
     first: float
@@ -95,7 +93,7 @@ class Observed:
         return (self.last - self.first) * UNIT_NS[unit] / UNIT_NS["s"]
 
     def rate_per_s(self, unit: str) -> float:
-        """Requests per second, likewise: n requests span n - 1 gaps."""
+        """Requests per second, if the times were in `unit`: n requests have n - 1 gaps."""
         return (self.requests - 1) / self.span_s(unit)
 
     def usual(self) -> list[str]:
@@ -104,8 +102,7 @@ class Observed:
 
 
 def found_out(observed: Observed, times: Times, keys: set[str], column: str, source: str) -> TimeUnit:
-    """The unit that the file shows. `keys` are those of its first request. TraceError, as a question, if it does not
-    decide."""
+    """The unit by the rules above. `keys` are those of the first request. TraceError asks if none applies."""
     if observed.first == observed.last:
         return TimeUnit(times.unit, "found", "every unit gives the same trace: all requests arrive at once")
     usual = observed.usual()
@@ -131,7 +128,7 @@ def _unix_date(observed: Observed, unit: str) -> str:
 
 def _rates(observed: Observed, unit: str) -> str:
     other = "s" if unit == "ms" else "ms"
-    rates = [_number(observed.rate_per_s(one)) for one in (unit, other)]
+    rates = [_number(observed.rate_per_s(name)) for name in (unit, other)]
     return f"{rates[0]} requests/s, in {NAMES[other]} it would be {rates[1]}"
 
 
@@ -147,7 +144,7 @@ def _question(observed: Observed, usual: Sequence[str]) -> str:
 
 
 def _with_own_units(usual: Sequence[str]) -> list[str]:
-    """In which this layout is published, and those in which the rate is usual."""
+    """The units in which the format is published, and those in which the rate is usual."""
     return [unit for unit in UNIT_NS if unit in ("s", "ms") or unit in usual]
 
 

@@ -1,10 +1,10 @@
-"""What a file's first bytes say: how it is packed, and of one that is no trace as it is, what to do about it."""
+"""What a file's first bytes tell: how it is packed, and, if it cannot be a trace as it is, what to do about it."""
 
 from __future__ import annotations
 
 import codecs
 
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # these are unpacked
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # readers unpack these
 UTF8_HINT = "convert it to UTF-8: iconv -f {} -t UTF-8 FILE > NEW"
 # UTF-32 first: its mark begins with UTF-16's.
 MARKS = {
@@ -27,22 +27,24 @@ BEGINNINGS = {
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 NUL_SHARE = 0.9  # of every other byte of English text in UTF-16
 LOOKED_AT = 200  # bytes
+SHOWN_BYTES = 8  # of a binary file
+CONTROL = frozenset(range(32)) - set(b"\t\n\r\f\x1b")  # bytes that no text has
 
 
 def packing(head: bytes) -> str:
-    """How a file that begins so is packed: `gzip`, `zstd`, or empty for not at all."""
+    """How a file that begins with these bytes is packed: `gzip`, `zstd`, or empty for not at all."""
     if head.startswith(GZIP_MAGIC):
         return "gzip"
     return "zstd" if head.startswith(ZSTD_MAGIC) else ""
 
 
 def text_start(head: bytes) -> bytes:
-    """A file's first bytes (unpacked) without the mark of UTF-8 and the blanks before its text."""
+    """A file's first bytes (unpacked) without UTF-8's byte-order mark and the blanks before its text."""
     return head.removeprefix(codecs.BOM_UTF8).lstrip()
 
 
 def why_unreadable(head: bytes) -> str:
-    """What is known about a file that begins so (unpacked) and can be no trace; nothing if it may be one."""
+    """Why a file that begins with these unpacked bytes cannot be a trace; empty if it may be one."""
     for mark, name in MARKS.items():
         if head.startswith(mark):
             return UNICODE.format(f" (byte 0x{head[0]:02x})", name, name)
@@ -53,9 +55,9 @@ def why_unreadable(head: bytes) -> str:
 
 
 def why_unknown(head: bytes, columns: set[str]) -> str:
-    """The same of a file that no format recognises; `columns` are those of all formats."""
-    if b"\0" in head:
-        return ""
+    """Why no format recognises a file that begins with these bytes, if that is known; `columns` are all formats'."""
+    if CONTROL & set(head[:LOOKED_AT]):
+        return f"is a binary file, not text; its first bytes are {head[:SHOWN_BYTES].hex(' ')}"
     line = head.split(b"\n", 1)[0]
     for separator, name in SEPARATORS.items():
         cells = {cell.strip() for cell in line.decode("utf-8", "replace").lstrip("\ufeff").split(separator)}
@@ -69,15 +71,15 @@ def why_unknown(head: bytes, columns: set[str]) -> str:
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:
-    """What to say of bytes that are not UTF-8."""
+    """The reason in a message about bytes that are not UTF-8."""
     byte = error.object[error.start]
     return f"is not UTF-8 text (byte 0x{byte:02x}); if it is Latin-1, {UTF8_HINT.format('WINDOWS-1252')}"
 
 
 def _utf16_without_mark(head: bytes) -> str:
-    """iconv's name of the order of bytes, if every other byte of the first line is NUL."""
-    line = head[:LOOKED_AT]
-    even, odd = line[::2], line[1::2]
+    """iconv's name of the byte order, if every other byte of the beginning is NUL."""
+    start = head[:LOOKED_AT]
+    even, odd = start[::2], start[1::2]
     if not odd:
         return ""
     shares = even.count(0) / len(even), odd.count(0) / len(odd)

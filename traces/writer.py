@@ -1,11 +1,12 @@
-"""Trace -> SplitwiseSim's CSV, compressed where the name ends in .gz or .zst.
+"""Writes SplitwiseSim's CSV, packed if the name ends in .gz or .zst.
 
-A file appears under its name only when it is complete.
+A file appears under its name when it is complete.
 """
 
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,11 @@ from sim_core.trace import Trace
 from sim_core.whole_file import replacing
 
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
-GENERATIVE_LLM = 2  # the one request_type there is
+GENERATIVE_LLM = 2  # the only request_type that is simulated
 
 
 def csv_lines(trace: Trace) -> Iterator[str]:
-    """Header and rows; times in their shortest exact form, so that reading gives back the same trace."""
+    """Header and rows. Times have their shortest exact form, so that reading gives the same trace."""
     yield HEADER
     yield from csv_rows(
         trace.request_id,
@@ -33,20 +34,20 @@ def csv_lines(trace: Trace) -> Iterator[str]:
 
 
 def csv_rows(*columns: Iterable[Any]) -> Iterator[str]:
-    """Rows of request id, application id, arrival (s), batch size, prompt, output (tokens), in Python's own numbers."""
+    """Rows from columns: request id, application id, arrival (s), batch size, prompt tokens, output tokens."""
     for request_id, application_id, arrival_s, batch_size, prompt, output in zip(*columns, strict=True):
         yield f"{request_id},{GENERATIVE_LLM},{application_id},{arrival_s!r},{batch_size},{prompt},{output}\n"
 
 
 def write_csv(trace: Trace, path: Path) -> None:
-    """Writes, or replaces, `path` at once. TraceError when that is not possible; nothing half-written stays."""
+    """Writes or replaces `path`. TraceError when that fails; then no half-written file stays."""
     with written(path) as file, packed(file, path) as stream:
         stream.writelines(line.encode() for line in csv_lines(trace))
 
 
 @contextmanager
 def written(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well. TraceError when it cannot be written."""
+    """A file that replaces `path` when the block ends without an error. TraceError when it cannot be written."""
     try:
         with replacing(path) as file:
             yield file
@@ -56,33 +57,16 @@ def written(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def packed(file: BinaryIO, path: Path) -> Iterator[Any]:
-    """A stream into `file` that compresses as the name of `path` says; its end writes the compression's end."""
+    """A stream into `file`, packed as the ending of `path` says."""
     if path.suffix == ".gz":
-        # without a name and a time in its header, one trace gives one file; level 9 takes twice as long for 1% less
+        # no name and time in the header: the same trace gives the same bytes; level 9 takes twice as long for 1% less
         with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as stream:
             yield stream
     elif path.suffix == ".zst":
-        import pyarrow as pa  # a fifth of a second, for this alone
+        import pyarrow as pa  # a fifth of a second, only for this ending
 
-        with pa.CompressedOutputStream(pa.PythonFile(_Kept(file), mode="w"), "zstd") as stream:
+        descriptor = os.dup(file.fileno())  # Arrow closes its file at the end, `file` stays open
+        with pa.CompressedOutputStream(os.fdopen(descriptor, "wb"), "zstd") as stream:
             yield stream
     else:
         yield file
-
-
-class _Kept:
-    """A file that stays open when Arrow closes it."""
-
-    closed = False
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, data: bytes) -> int:
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self.closed = True

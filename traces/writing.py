@@ -1,4 +1,4 @@
-"""Record batches -> a trace file in the format that its name asks for."""
+"""Writes record batches as a trace file, in the format that its name says."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ ENCODINGS = {"request_id": "DELTA_BINARY_PACKED", "arrival_s": "BYTE_STREAM_SPLI
 
 
 def check_ending(path: Path) -> None:
-    """TraceError unless the name says a format that can be written."""
+    """TraceError unless the name ends as a format that can be written."""
     if not path.name.endswith(ENDINGS):
         raise TraceError(f"the name must end in one of {', '.join(ENDINGS)}", source=str(path))
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
-    """Writes, or replaces, `path` at once; gives the number of rows. Memory holds one row group.
+    """Writes or replaces `path` and returns the number of rows. Memory holds one row group.
 
-    Batches have reading.COLUMNS in order of arrival; what else they have goes into Parquet, but not into CSV, whose
-    columns are SplitwiseSim's. TraceError when the file cannot be written; nothing half-written stays.
+    Batches have reading.COLUMNS in order of arrival. Their other columns are written to Parquet, not to CSV, which has
+    SplitwiseSim's columns. TraceError when the file cannot be written; then no half-written file stays.
     """
     check_ending(path)
     with written(path) as file:
@@ -49,7 +49,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
 
 
 def write_trace(trace: Trace, path: Path) -> None:
-    """A whole trace, in the format that the name asks for. TraceError as `write_batches`."""
+    """Writes a whole trace, in the format that the name says. TraceError as `write_batches`."""
     write_batches([trace_batch(trace)], path)
 
 

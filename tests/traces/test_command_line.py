@@ -92,6 +92,7 @@ def test_describe_says_that_it_sorted(capsys: pytest.CaptureFixture[str]) -> Non
         (["generate", "conv"], "'conv' is not a workload's name: rr_WORKLOAD_RATE"),
         (["generate", "rr_conv_5_30s", "--out", "absent/x.csv"], "absent/x.csv: cannot be written: No such file"),
         (["describe", "absent.csv"], "absent.csv: no such file"),
+        (["describe", "absent/x.csv"], "absent/x.csv: no such file, nor its folder absent"),
         (["describe", "tst_trace"], "samples/tst_trace.csv: no such file; did you mean 'test_trace'?"),
         (["describe", "rr_conv_x"], "'rr_conv_x' is not a workload's name"),
         (["describe", "."], "no such file"),
@@ -106,6 +107,13 @@ def test_bad_input_is_one_line_and_status_2(
     assert reason in error
     assert error.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["describe"], ["convert", "--force"]])
+def test_a_file_that_is_missing_names_the_nearest_one(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("monday.csv").write_text("")
+    assert main([*command, "mondya.csv", *(["out.csv"] if command[0] == "convert" else [])]) == 2
+    assert capsys.readouterr().err == "error: mondya.csv: no such file; did you mean 'monday.csv'?\n"
 
 
 def test_help_teaches_names_and_commands(capsys: pytest.CaptureFixture[str]) -> None:

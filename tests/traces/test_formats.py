@@ -218,18 +218,27 @@ def test_a_request_without_a_prompt_is_bad_unless_it_failed(name: str, tmp_path:
     assert (counts.zero_output_rows, len(trace)) == (1, len(SAMPLES[name].arrival_s) - 1)
 
 
-def test_unknown_content_says_what_was_looked_for_and_what_was_seen(tmp_path: Path) -> None:
+def test_unknown_content_shows_its_columns_in_one_short_line(tmp_path: Path) -> None:
     text = refusal(write(tmp_path, "t", b"time,tokens\n1,2\n"))
-    assert text.startswith("t: is in no known format: its first line 'time,tokens'. Looked for parquet: ")
-    for known in FORMATS:
-        assert f"{known.about.name}: {known.about.recognised_by}" in text
-    assert "keys a, b. Looked" in refusal(write(tmp_path, "t", b'{"a": 1, "b": [2]}\n'))
-    assert "no known format" in refusal(write(tmp_path, "t", bytes(range(256))))
+    assert text == (
+        "t: is in no known format: its first line has the columns time, tokens; `python -m traces formats` lists the "
+        "formats"
+    )
+    assert "has the keys a, b; `python" in refusal(write(tmp_path, "t", b'{"a": 1, "b": [2]}\n'))
+    long = ",".join(f"column{number}" for number in range(5000))
+    assert len(refusal(write(tmp_path, "t", f"{long}\n".encode()))) < 250
+    assert len(refusal(write(tmp_path, "t", b"x" * 50_000))) < 250
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x7fELF\x02\x01\x01\0"])
+def test_a_binary_file_is_named_by_its_first_bytes(content: bytes, tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, "t", content))
+    assert text == f"t: is a binary file, not text; its first bytes are {content[:8].hex(' ')}"
 
 
 def test_content_that_is_nearly_of_a_format_says_what_is_missing(tmp_path: Path) -> None:
     text = refusal(write(tmp_path, "t", b"request_id,arrival_timestamp,prompt_sise,token_size\n0,1,2,3\n"))
-    assert "most like splitwise, but for prompt_size. Looked" in text
+    assert "; for the nearest format, splitwise, it lacks prompt_size; " in text
     assert "column 'prompt_size' is missing; did you mean 'prompt_sise'?" in refusal(tmp_path / "t", format="splitwise")
 
 

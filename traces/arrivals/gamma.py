@@ -19,8 +19,8 @@ CV = (0.01, 30.0)
 class Gamma(ArrivalProcess):
     """`rate` requests a second; `cv`, the gaps' standard deviation over their mean (1: Poisson; 0: equal gaps).
 
-    The process has been going on before 0: the first gap is what is left of one, so that every second has the same
-    expected number of requests.
+    The process is stationary: the first arrival comes after the rest of a gap that began before 0, so that every second
+    has the same expected number of requests.
     """
 
     name = "gamma"
@@ -33,11 +33,11 @@ class Gamma(ArrivalProcess):
 
     def times_ns(self, stream: Random) -> Iterator[int]:
         if not self.cv:
-            first = stream.random()  # of a gap is left
+            first = stream.random()  # the share of a gap that is left
             yield from (int((first + n) * NS_PER_S / self.rate_per_s + 0.5) for n in count())
         shape = 1.0 / (self.cv * self.cv)
         scale_ns = NS_PER_S / (self.rate_per_s * shape)
-        # The gap that covers 0 is long in proportion (shape + 1), and 0 is anywhere in it.
+        # The gap that covers 0 is drawn in proportion to its length (shape + 1); 0 is uniformly anywhere in it.
         at = int(gamma_variate(stream, shape + 1.0) * stream.random() * scale_ns + 0.5)
         while True:
             yield at

@@ -18,8 +18,8 @@ MIN_QUIET = 1e-6
 class OnOff(ArrivalProcess):
     """`rate` requests a second over all; on and off for exponential times of mean `on_s` and `off_s` seconds.
 
-    `quiet` is the rate while off as a share of that while on. The source has been going on before 0. With `off_s` 0 it
-    is always on.
+    `quiet` is the rate while off as a share of the rate while on. The process is stationary from 0 on. With `off_s` 0
+    the source is always on.
     """
 
     name = "onoff"

@@ -14,7 +14,7 @@ from traces.policy_text import Context, numbers
 
 @dataclass(frozen=True)
 class Piecewise(ArrivalProcess):
-    """`rates` requests a second for `seconds` each; after the last the first comes again."""
+    """`rates` requests a second for `seconds` each; then from the first again."""
 
     name = "piecewise"
     form = "rates=10/50/20,seconds=60/120/60"

@@ -1,4 +1,4 @@
-"""Poisson arrivals: independent exponential gaps, as many users who know nothing of one another make."""
+"""Poisson arrivals: independent exponential gaps, as many independent users cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rate that swings, as from night to day: Poisson arrivals at the peak's rate, thinned to the rate of their time."""
+"""A rate that swings like day and night: Poisson arrivals at the peak rate, thinned to the rate of their time."""
 
 from __future__ import annotations
 

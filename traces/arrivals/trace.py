@@ -1,4 +1,4 @@
-"""The times of a given trace, stretched or pressed to a rate."""
+"""The times of a trace, stretched or compressed to a rate."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from traces.policy_text import Context, file_name
 
 @dataclass(frozen=True)
 class Given(ArrivalProcess):
-    """Those of `file` from its first arrival on, which comes at 0; n requests at `rate` span (n − 1) / rate seconds.
+    """The times of `file`, the first of which becomes 0; n requests at `rate` span (n − 1) / rate seconds.
 
-    Without `rate` they keep their distances. They end with the file.
+    Without `rate` the gaps stay as they are. The times end with the file.
     """
 
     name = "trace"
@@ -27,8 +27,8 @@ class Given(ArrivalProcess):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Given:
-        given = context.open_trace(file_name(section))
-        times = given.trace.arrival_s
+        source = context.open_trace(file_name(section))
+        times = source.trace.arrival_s
         span_s = times[-1] - times[0]
         own_rate = (len(times) - 1) / span_s if span_s > 0.0 else 0.0
         if not RATES_PER_S[0] <= own_rate <= RATES_PER_S[1]:
@@ -38,7 +38,7 @@ class Given(ArrivalProcess):
             raise section.error(
                 "file", f"{len(times)} requests at {asked:g} a second take more than {LONGEST_S:,.0f} s"
             )
-        return cls(asked, array("d", [t - times[0] for t in times]), own_rate / asked, given.identity)
+        return cls(asked, array("d", [t - times[0] for t in times]), own_rate / asked, source.identity)
 
     def at_rate(self, rate_per_s: float) -> Given:
         return replace(self, rate_per_s=rate_per_s, factor=self.factor * self.rate_per_s / rate_per_s)

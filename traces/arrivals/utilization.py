@@ -1,4 +1,4 @@
-"""Poisson arrivals that would keep servers busy for a given share of the time, were requests served one by one."""
+"""Poisson arrivals that keep servers busy for a share of the time, if requests are served one at a time."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def no_such_file(path: Path) -> str:
     return f"no such file{f'; did you mean {str(path.with_name(close))!r}?' if close else ''}"
 
 
-def open_trace(text: str, seed: int, time_unit: str = AUTO) -> Trace:
+def find_trace(text: str, seed: int, time_unit: str = AUTO) -> Trace:
     """The trace in the file `text`; if there is none, the named workload or the sample of that name."""
     path = Path(text)
     if path.is_file():

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
-from traces.commands.arguments import Subparsers, add_command, open_trace, seed
+from traces.commands.arguments import Subparsers, add_command, find_trace, seed
 from traces.commands.reading import add_reading, read_with_progress, say
 from traces.reader import read_file, warn
 from traces.recipe_file import SUFFIX, read_recipe
@@ -76,7 +76,7 @@ def _read(options: argparse.Namespace) -> tuple[Trace, TimeUnit | None]:
     """The trace, and the unit of a file's times where its format does not say it."""
     path = Path(options.trace)
     if not path.is_file():
-        return open_trace(options.trace, options.seed, options.time_unit), None
+        return find_trace(options.trace, options.seed, options.time_unit), None
     if path.suffix == SUFFIX:
         recipe = read_recipe(path, read_file, confined=False, time_unit=options.time_unit)
         return recipe.generate(options.seed, path.stem), None

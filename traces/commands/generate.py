@@ -1,4 +1,4 @@
-"""`python -m traces generate`: named workloads, recipes, and whatever the options describe, as files."""
+"""`python -m traces generate`: writes named workloads, recipes, and what the options describe, as files."""
 
 from __future__ import annotations
 
@@ -63,41 +63,62 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "Generates a workload and writes it as a file. The same seed gives the same file on every machine.",
         EXAMPLES.format(**forms),
     )
-    parser.add_argument("what", nargs="*", metavar="NAME-or-RECIPE", help=f"such as rr_conv_70, or load{SUFFIX}")
-    parser.add_argument("--workload", help=f"sizes of {' or '.join(workload_names())}, where nothing else is said")
-    parser.add_argument("--prompt", metavar="DISTRIBUTION", help="of prompt sizes")
-    parser.add_argument("--output", metavar="DISTRIBUTION", help="of output sizes")
-    parser.add_argument("--sizes-from", metavar="TRACE", help="sizes of that trace, where nothing else is said")
-    parser.add_argument("--joint", action="store_true", default=None, help="which output is whose stays, of TRACE")
-    parser.add_argument("--arrivals", help="how requests arrive")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="sequences a request stands for; default: 1")
-    parser.add_argument("--application", action="append", metavar="'KEY=VALUE ...'", help="one of several, mixed")
-    parser.add_argument("--rate", type=float, metavar="R", help="requests a second of all applications together")
-    parser.add_argument("--duration", type=float, metavar="S", help=f"default: {DEFAULT_DURATION_S:g}")
-    parser.add_argument("--max-requests", type=int, metavar="N", help="the first N (until then, without --duration)")
-    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
-    add_time_unit(parser, "trace files that are named")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="NAME-or-RECIPE",
+        help=f"a named workload such as rr_conv_70, or a recipe such as load{SUFFIX}",
+    )
+    parser.add_argument(
+        "--workload", help=f"sizes of {' or '.join(workload_names())}, unless --prompt or --output say otherwise"
+    )
+    parser.add_argument("--prompt", metavar="DISTRIBUTION", help="distribution of prompt sizes")
+    parser.add_argument("--output", metavar="DISTRIBUTION", help="distribution of output sizes")
+    parser.add_argument(
+        "--sizes-from", metavar="TRACE", help="sizes of that trace, unless --prompt or --output say otherwise"
+    )
+    parser.add_argument("--joint", action="store_true", default=None, help="draw whole requests of TRACE")
+    parser.add_argument("--arrivals", help="the arrival process")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="sequences in a request; default: 1")
+    parser.add_argument(
+        "--application",
+        action="append",
+        metavar="'KEY=VALUE ...'",
+        help="an application; may be repeated, the requests are merged",
+    )
+    parser.add_argument("--rate", type=float, metavar="R", help="total rate, requests a second")
+    parser.add_argument(
+        "--duration", type=float, metavar="S", help=f"duration in seconds; default: {DEFAULT_DURATION_S:g}"
+    )
+    parser.add_argument(
+        "--max-requests",
+        type=int,
+        metavar="N",
+        help="at most N requests; without --duration generate until there are N",
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the random streams; default: %(default)s")
+    add_time_unit(parser, "the trace files that are named")
     parser.add_argument(
         "--out",
         metavar="FILE",
         help="ends in .csv, .csv.gz, .csv.zst or .parquet; a folder for several; '-' is the standard output; "
         "default: NAME.csv here",
     )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the traces; says where."""
-    from traces.writing import write_trace  # and Arrow, which --help does without
+    """Writes the traces; prints where."""
+    from traces.writing import write_trace  # imports Arrow, which --help does not need
 
     described = [key for key in (*SIZE_OPTIONS, "application", "duration", "max_requests") if _given(options, key)]
     by_name = [what for what in options.what if not what.endswith(SUFFIX)]
     if by_name and _given(options, "rate"):
         described.append("rate")
     if options.what and described:
-        raise TraceError(f"{options.what[0]} says all by itself: leave out --{described[0].replace('_', '-')}")
+        raise TraceError(f"{options.what[0]} says everything by itself: leave out --{described[0].replace('_', '-')}")
     if not options.what and not described:
-        raise TraceError(f"nothing to make; --help shows how; named workloads are {FORM}")
+        raise TraceError(f"nothing to generate; see --help; named workloads are {FORM}")
     if not options.what and (not options.out or Path(options.out).is_dir()):
         raise TraceError("--out FILE says where to write")
     for what, path in _targets(options):
@@ -111,12 +132,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _targets(options: argparse.Namespace) -> list[tuple[str, Path]]:
-    """What to make, and where to write it: looked at before anything is made."""
+    """The workloads and their paths, checked before anything is generated."""
     from traces.writing import check_ending
 
     folder = Path(options.out or ".")
     if len(options.what) > 1 and not folder.is_dir():
-        raise TraceError("must be a folder that is there, for several traces", source=str(folder))
+        raise TraceError("must be an existing folder, for several traces", source=str(folder))
     if len(options.what) < 2 and options.out and not folder.is_dir():
         targets = [("".join(options.what), Path(options.out))]
     else:
@@ -152,18 +173,18 @@ def _at_rate(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 
 def _described(options: argparse.Namespace) -> Trace:
-    one = {key: getattr(options, key) for key in SIZE_OPTIONS if _given(options, key)}
-    if options.application and one:
-        raise TraceError(f"put --{next(iter(one)).replace('_', '-')} into one of the --application '...'")
-    applications = [_application(text) for text in options.application] if options.application else [one]
+    application = {key: getattr(options, key) for key in SIZE_OPTIONS if _given(options, key)}
+    if options.application and application:
+        raise TraceError(f"put --{next(iter(application)).replace('_', '-')} into one of the --application '...'")
+    applications = [_application(text) for text in options.application] if options.application else [application]
     values: dict[str, object] = {"applications": applications}
     if _given(options, "duration"):
         values["duration_s"] = options.duration
     if _given(options, "max_requests"):
         values["max_requests"] = options.max_requests
     try:
-        given = opener(Path(), read_file, confined=False, time_unit=options.time_unit)
-        recipe = _at_rate(parse(values, given), options)
+        open_trace = opener(Path(), read_file, confined=False, time_unit=options.time_unit)
+        recipe = _at_rate(parse(values, open_trace), options)
     except SpecError as error:
         text = str(error) if options.application else _as_options(str(error))
         raise TraceError(text) from error
@@ -188,7 +209,7 @@ def _application(text: str) -> dict[str, object]:
 
 
 def _as_options(text: str) -> str:
-    """An error about a recipe's key, as one about the option that stands for it."""
+    """An error about a recipe's key, turned into one about the option for it."""
     names = {"applications.0.": "--", "duration_s": "--duration", "max_requests": "--max-requests", "rate=": "--rate="}
     for key, option in names.items():
         if text.startswith(key):

@@ -1,4 +1,4 @@
-"""What the commands that read trace files have in common: options, a progress bar, and what is said at the end."""
+"""Shared by the commands that read trace files: options, progress bars, and the lines at the end."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from rich.progress import (
 from sim_core.errors import TraceError
 from traces.commands.arguments import add_time_unit, no_such_file
 
-if TYPE_CHECKING:  # Arrow takes a fifth of a second: --help and errors in arguments need none of it
+if TYPE_CHECKING:  # Arrow takes a fifth of a second, which --help and errors in arguments do not need
     from pyarrow import RecordBatch
 
     from traces.reading import OpenTrace
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Options of how files are read."""
+    """Adds the options that say how files are read."""
     group = parser.add_argument_group("reading")
-    group.add_argument("--format", metavar="NAME", help="instead of by content; `python -m traces formats` lists them")
+    group.add_argument(
+        "--format",
+        metavar="NAME",
+        help="the files' format; default: found by content (`python -m traces formats` lists the formats)",
+    )
     group.add_argument(
         "--skip-bad-rows", action="store_true", help="leave out rows that cannot be used, and count them"
     )
@@ -48,12 +52,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_writing(parser: argparse.ArgumentParser) -> None:
-    """Options of how the result is written."""
-    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
+    """Adds the options that say how the result is written."""
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 
 def output_path(options: argparse.Namespace) -> Path:
-    """Where to write. TraceError if that cannot be, before anything is read."""
+    """The path to write. TraceError, before anything is read, if it cannot be written."""
     from traces.writing import check_ending
 
     path = Path(options.out)
@@ -91,7 +95,7 @@ def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
 
 
 def watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
-    """The batches of a trace, with a progress bar for what is done with them: `path` being written."""
+    """The batches of a trace, with a progress bar for writing `path`."""
     with _bar(TaskProgressColumn()) as progress:
         task = progress.add_task(f"writing {escape(path.name)}", total=len(opened))
         for batch in opened.batches():
@@ -106,12 +110,12 @@ def _bar(amount: ProgressColumn) -> Progress:
 
 
 def say(message: str) -> None:
-    """A line for the user, on the error stream."""
+    """Prints a line for the user on the error stream."""
     Console(stderr=True, highlight=False).print(escape(message), soft_wrap=True)
 
 
 def finish(opened: OpenTrace, path: Path, rows: int, note: str = "", sources: Sequence[OpenTrace] = ()) -> None:
-    """Says what was read, what was left out of it, and what was written."""
+    """Prints what was read, what was left out, and what was written."""
     from traces.edit import kept_columns
 
     for source in sources or (opened,):

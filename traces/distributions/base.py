@@ -1,8 +1,8 @@
-"""What a distribution of sizes is: the share of requests with at most n tokens. All else follows from that.
+"""The base class of size distributions. A distribution is defined by the share of requests with at most n tokens.
 
-Sizes are whole tokens from 1 on. A continuous distribution is rounded to the nearest whole token, and what is less
-than 1 becomes 1. Draws invert the shares with one `random()` each: mathematical libraries that differ in their last
-bits differ in a size about once in 10**10 draws.
+Sizes are whole tokens from 1 on. A continuous distribution is rounded to the nearest whole token, and sizes below 1
+become 1. A draw inverts the shares with one `random()`: mathematical libraries that differ in their last bits give
+another size about once in 10**10 draws.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sim_core.section import Section
 from traces.policy_text import Context, parameters
 
 MAX_TOKENS = 10_000_000  # no request is longer
-MAX_BEYOND = 0.001  # share of requests beyond it that is cut to it without a word
+MAX_BEYOND = 0.001  # share of requests beyond it that is silently cut to it
 LARGEST_DRAW = 1.0 - 2.0**-53
-MAX_TABLE = 1 << 16  # sizes; beyond it shares are worked out one by one, where they are needed
+MAX_TABLE = 1 << 16  # sizes; with more, shares are computed one by one where needed
 MIN_WITHIN = 1e-6  # share of requests that must lie between min and max
 
 
 class Distribution(ABC):
-    """`name` is how texts call it, `form` how its parameters are written."""
+    """`name` is its name in texts, `form` shows how its parameters are written."""
 
     name: ClassVar[str]
     form: ClassVar[str]
@@ -39,11 +39,11 @@ class Distribution(ABC):
     @classmethod
     @abstractmethod
     def from_section(cls, section: Section, context: Context) -> Self:
-        """From its parameters; SpecError when one is out of range."""
+        """The distribution with these parameters. SpecError when one is out of range."""
 
     @classmethod
     def parse(cls, body: str, context: Context, key: str) -> Distribution:
-        """From the text behind its name. All take `min` and `max`: sizes beyond them are drawn again, as it were."""
+        """The distribution that the text behind its name describes. All take `min` and `max`, which truncate it."""
         section = parameters(body, key)
         plain = cls.from_section(section, context)
         least, most = section.integer("min", 1, 1), section.integer("max", 1, MAX_TOKENS)
@@ -54,7 +54,7 @@ class Distribution(ABC):
         return Truncated.of(plain, least, most, key) if limited else checked(plain, key)
 
     def facts(self) -> object:
-        """All that decides the sizes, for a digest: values that JSON has."""
+        """Everything that decides the sizes, for a digest, as values that JSON can hold."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
         return {"distribution": self.name, **values}
 
@@ -64,7 +64,7 @@ class Distribution(ABC):
         return 1 + bisect_right(every, 0.0, key=self.cdf), 1 + bisect_left(every, LARGEST_DRAW, key=self.cdf)
 
     def sample(self, stream: Random, count: int) -> array[int]:
-        """`count` independent sizes, one draw each; fewer are the beginning of more."""
+        """`count` independent sizes, one draw each. A smaller count gives the beginning of a larger one."""
         draw = stream.random
         first, last = self.support()
         sizes = range(first, last)
@@ -81,7 +81,7 @@ class Distribution(ABC):
 
 
 def checked(distribution: Distribution, key: str) -> Distribution:
-    """SpecError when more than a sliver of the sizes are beyond MAX_TOKENS (the sliver becomes MAX_TOKENS)."""
+    """SpecError when more than MAX_BEYOND of the sizes exceed MAX_TOKENS; fewer become MAX_TOKENS."""
     beyond = 1.0 - distribution.cdf(MAX_TOKENS)
     if beyond > MAX_BEYOND:
         raise SpecError(f"{beyond:.1%} of the sizes are beyond {MAX_TOKENS:,} tokens; give a max", key=key)
@@ -90,7 +90,7 @@ def checked(distribution: Distribution, key: str) -> Distribution:
 
 @dataclass(frozen=True)
 class Truncated(Distribution):
-    """The sizes of `plain` from `least` to `most`, and no others."""
+    """The sizes of `plain` from `least` to `most`; their proportions stay."""
 
     name = "truncated"
     form = "min=,max="

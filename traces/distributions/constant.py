@@ -1,4 +1,4 @@
-"""One size for all."""
+"""The same size for all requests."""
 
 from __future__ import annotations
 

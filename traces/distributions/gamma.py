@@ -14,8 +14,7 @@ CV = (0.01, 30.0)
 
 @dataclass(frozen=True)
 class Gamma(Distribution):
-    """`mean` in tokens and `cv`, standard deviation over mean (1: the exponential distribution; 0: all have the mean),
-    before rounding."""
+    """`mean` in tokens and `cv`, standard deviation over mean, before rounding (1: exponential; 0: all equal)."""
 
     name = "gamma"
     form = "mean=200,cv=1.1"
@@ -27,7 +26,7 @@ class Gamma(Distribution):
         return cls(number_between(section, "mean", 1.0, MAX_TOKENS), zero_or_between(section, "cv", *CV))
 
     def cdf(self, tokens: int) -> float:
-        if not self.cv:  # all of them are the mean
+        if not self.cv:  # all sizes are the mean
             return float(tokens + 0.5 >= self.mean_tokens)
         shape = 1.0 / (self.cv * self.cv)
         return lower_gamma(shape, (tokens + 0.5) / self.mean_tokens * shape)

@@ -16,7 +16,7 @@ MAX_SIGMA = 10.0
 
 @dataclass(frozen=True)
 class LogNormal(Distribution):
-    """The logarithm of a size is normal, of mean `mu` and standard deviation `sigma`; with 0 all have the mean."""
+    """The logarithm of a size is normal, of mean `mu` and standard deviation `sigma`; with 0 all sizes are the mean."""
 
     name = "lognormal"
     form = "mean=1024,sigma=0.8 (or median=... instead of mean)"
@@ -28,7 +28,9 @@ class LogNormal(Distribution):
         """`mean` or `median`, of the sizes in tokens, and `sigma`, of their logarithm."""
         sigma = section.number("sigma")
         if sigma > MAX_SIGMA:
-            raise section.error("sigma", f"must be at most {MAX_SIGMA:g}; it is that of the sizes' logarithm")
+            raise section.error(
+                "sigma", f"must be at most {MAX_SIGMA:g}; it is the standard deviation of the sizes' logarithm"
+            )
         if section.has("mean") and section.has("median"):
             raise SpecError("give mean or median, not both", key=section.path("mean"))
         if section.has("median"):
@@ -36,6 +38,6 @@ class LogNormal(Distribution):
         return cls(log(number_between(section, "mean", 1.0, MAX_TOKENS)) - sigma * sigma / 2.0, sigma)
 
     def cdf(self, tokens: int) -> float:
-        if not self.sigma:  # all of them are the median
+        if not self.sigma:  # all sizes are the median
             return float(log(tokens + 0.5) >= self.mu)
         return normal_cdf((log(tokens + 0.5) - self.mu) / self.sigma)

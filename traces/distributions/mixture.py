@@ -30,7 +30,7 @@ class Mixture(Distribution):
 
     @classmethod
     def of_texts(cls, body: str, context: Context, key: str, parse: Parser) -> Mixture:
-        """From WEIGHT*DISTRIBUTION + WEIGHT*DISTRIBUTION + ...; weights are made to add up to 1."""
+        """From WEIGHT*DISTRIBUTION + WEIGHT*DISTRIBUTION + ...; weights are scaled to add up to 1."""
         parts: list[tuple[float, Distribution]] = []
         for number, text in enumerate(re.split(r"\s\+\s", body), 1):
             place = f"{key}.{number}"
@@ -43,7 +43,7 @@ class Mixture(Distribution):
                 limits = f"0 or from {MIN_WEIGHT:g} to {1.0 / MIN_WEIGHT:g}"
                 raise SpecError(f"must be WEIGHT*DISTRIBUTION, WEIGHT {limits}", key=place, value=text.strip())
             part = parse(inner.strip(), context, place)
-            if share:  # of what has no weight, none are drawn
+            if share:  # a part without weight is never drawn
                 parts.append((share, part))
         if not parts:
             raise SpecError("all weights are 0: give one part a WEIGHT more than 0", key=key, value=body)
@@ -55,5 +55,5 @@ class Mixture(Distribution):
 
     def cdf(self, tokens: int) -> float:
         at_most = [(share, part.cdf(tokens)) for share, part in self.parts]
-        # exactly 0 and 1 where all parts are, though the weights' sum may be off in its last bit
+        # exactly 0 or 1 where all parts are: the weights' sum may be off in its last bit
         return 1.0 - sum(share * (1.0 - p) for share, p in at_most) if any(p for _, p in at_most) else 0.0

@@ -1,4 +1,4 @@
-"""The normal distribution; what is below 1 token becomes 1 token (truncnorm leaves it out instead)."""
+"""The normal distribution; sizes below 1 token become 1 token (truncnorm leaves them out instead)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def normal_cdf(deviations: float) -> float:
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """`mean` and standard deviation `sd`, tokens, before rounding; with `sd` 0 all have the mean."""
+    """`mean` and standard deviation `sd`, tokens, before rounding; with `sd` 0 all sizes are the mean."""
 
     name = "normal"
     form = "mean=1024,sd=200"
@@ -30,6 +30,6 @@ class Normal(Distribution):
         return cls(mean, section.number("sd"))
 
     def cdf(self, tokens: int) -> float:
-        if not self.sd_tokens:  # all of them are the mean
+        if not self.sd_tokens:  # all sizes are the mean
             return float(tokens + 0.5 >= self.mean_tokens)
         return normal_cdf((tokens + 0.5 - self.mean_tokens) / self.sd_tokens)

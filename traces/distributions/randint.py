@@ -1,4 +1,4 @@
-"""Whole numbers, each as likely as the others."""
+"""Whole numbers, all equally likely."""
 
 from __future__ import annotations
 

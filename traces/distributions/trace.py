@@ -1,4 +1,4 @@
-"""The sizes of a given trace."""
+"""The sizes of a trace."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from traces.policy_text import SIZES, Context, GivenTrace, file_name
 
 @dataclass(frozen=True)
 class Empirical(Distribution):
-    """The sizes of a given trace, drawn with replacement, prompts and outputs independently."""
+    """The sizes of a trace, drawn with replacement, prompts and outputs independently."""
 
     name = "trace"
     form = "file=FILE"
     values: tuple[int, ...]  # ascending, each once
-    shares: tuple[float, ...]  # of requests with at most that many
+    shares: tuple[float, ...]  # of requests with at most so many tokens
     identity: str
     size: str
 
@@ -27,14 +27,14 @@ class Empirical(Distribution):
         return cls.of(context.open_trace(file_name(section)), size)
 
     @classmethod
-    def of(cls, given: GivenTrace, size: str) -> Empirical:
+    def of(cls, source: GivenTrace, size: str) -> Empirical:
         """The prompts or outputs of a trace."""
-        column = given.trace.prompt_tokens if size == "prompt" else given.trace.output_tokens
-        import numpy as np  # reading the trace has loaded it; named workloads do without
+        column = source.trace.prompt_tokens if size == "prompt" else source.trace.output_tokens
+        import numpy as np  # named workloads do not need it
 
         values, counts = np.unique(np.frombuffer(column, np.int64), return_counts=True)
         shares = np.cumsum(counts) / len(column)
-        return cls(tuple(values.tolist()), tuple(shares.tolist()), given.identity, size)
+        return cls(tuple(values.tolist()), tuple(shares.tolist()), source.identity, size)
 
     def facts(self) -> object:
         return {"distribution": self.name, "file": self.identity, "size": self.size}

@@ -11,7 +11,7 @@ from traces.policy_text import Context
 
 @dataclass(frozen=True)
 class TruncNorm(Normal):
-    """`mean` and `sd` are those of the whole normal distribution, as SciPy's loc and scale; min and max are needed."""
+    """`mean` and `sd` describe the whole normal distribution, as SciPy's loc and scale do; min and max are required."""
 
     name = "truncnorm"
     form = "mean=1024,sd=500,min=10,max=4096"
@@ -19,6 +19,6 @@ class TruncNorm(Normal):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> TruncNorm:
         plain = Normal.from_section(section, context)
-        for key in ("min", "max"):  # which are applied as everybody's are
+        for key in ("min", "max"):  # `parse` applies them, as for all distributions
             section.value(key)
         return cls(plain.mean_tokens, plain.sd_tokens)

@@ -1,8 +1,9 @@
-"""Formats of trace files. A new one is a file here and a line in FORMATS."""
+"""The formats of trace files. To add one, write its file in this folder and add its line to FORMATS."""
 
 from __future__ import annotations
 
 from sim_core.errors import TraceError, choices
+from traces.cells import quoted
 from traces.formats import (
     apex,
     azure2023,
@@ -34,20 +35,20 @@ FORMATS: tuple[TraceFormat, ...] = (
     llmservingsim.FORMAT,
     apex.FORMAT,
 )
-SHOWN = 200  # characters of an unknown header
+SHOWN_NAMES = 8  # columns or keys of an unknown file
 
 
 def by_name(name: str) -> TraceFormat:
     """The format called `name`. TraceError, with the nearest name, if there is none."""
-    for known in FORMATS:
-        if known.about.name == name:
-            return known
-    names = [known.about.name for known in FORMATS]
-    raise TraceError(f"unknown format {name!r}{choices(name, names)}")
+    formats = {known.about.name: known for known in FORMATS}
+    if name not in formats:
+        raise TraceError(f"unknown format {name!r}{choices(name, list(formats))}")
+    return formats[name]
 
 
 def recognise(head: bytes, source: str) -> TraceFormat:
-    """The format of a file that begins so. TraceError, with what was looked for, if it has none of them."""
+    """The format of a file that begins with these unpacked bytes. TraceError, with the nearest format, if it has
+    none."""
     check_readable(head, source)
     for known in FORMATS:
         if known.sniff(head):
@@ -56,34 +57,33 @@ def recognise(head: bytes, source: str) -> TraceFormat:
         raise TraceError("the file is empty", source=source)
     if reason := why_unknown(head, {column for known in FORMATS for column in known.required}):
         raise TraceError(reason, source=source)
-    keys = keys_of(head)
-    seen = sorted(keys) or first_line(head)
-    if {"num_prefill_tokens", "num_decode_tokens"} <= set(seen):
+    keys = sorted(keys_of(head))
+    names = keys or first_line(head)
+    if {"num_prefill_tokens", "num_decode_tokens"} <= set(names):
         raise TraceError("has sizes but no arrivals (column arrived_at): it is no trace", source=source)
-    looked_for = "; ".join(f"{known.about.name}: {known.about.recognised_by}" for known in FORMATS)
-    what = f"keys {', '.join(seen)}" if keys else f"first line {_shown(head)}"
-    raise TraceError(f"is in no known format: its {what}{_nearest(set(seen))}. Looked for {looked_for}", source=source)
+    shown = ", ".join(quoted(name)[1:-1] for name in names[:SHOWN_NAMES]) + (
+        ", ..." if len(names) > SHOWN_NAMES else ""
+    )
+    reason = (
+        f"is in no known format: its first line has the {'keys' if keys else 'columns'} {shown}{_nearest(set(names))}"
+    )
+    raise TraceError(f"{reason}; `python -m traces formats` lists the formats", source=source)
 
 
 def check_readable(head: bytes, source: str) -> None:
-    """TraceError for a file that can be no trace as it is, such as text in UTF-16 or an archive."""
+    """TraceError for a file that cannot be a trace as it is, such as text in UTF-16 or an archive."""
     if reason := why_unreadable(head):
         raise TraceError(reason, source=source)
 
 
-def _nearest(seen: set[str]) -> str:
-    """The format that has most of its columns there, as a hint."""
+def _nearest(names: set[str]) -> str:
+    """A hint to the format of which the file has most of the required columns."""
     shares = []
     for known in FORMATS:
         required = set(known.required)
-        if found := required & seen:
-            shares.append((len(found) / len(required), known.about.name, sorted(required - seen)))
+        if found := required & names:
+            shares.append((len(found) / len(required), known.about.name, sorted(required - names)))
     if not shares:
         return ""
     _, name, missing = max(shares, key=lambda share: share[0])
-    return f"; most like {name}, but for {', '.join(missing)}" if missing else ""
-
-
-def _shown(head: bytes) -> str:
-    line = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
-    return repr(line if len(line) <= SHOWN else f"{line[:SHOWN]}...")
+    return f"; for the nearest format, {name}, it lacks {', '.join(missing)}" if missing else ""

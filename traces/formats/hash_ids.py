@@ -1,6 +1,6 @@
-"""Hash ids of prefix blocks, as files have them: whole numbers of 64 bits, signed or not, or hashes written as text.
+"""Hash ids of prefix blocks: whole numbers of 64 bits, signed or not, or hashes written as text.
 
-Nothing is computed from them; they are kept exactly. One file has one type, the narrowest of TYPES that holds all.
+They are kept exactly, and nothing is computed from them. A file has one type, the narrowest of TYPES that holds all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _array(values: Sequence[Any], kind: str) -> pa.Array | None:
 
 
 def sound(value: object) -> bool:
-    """Whether these are a request's hash ids."""
+    """Whether the value is a list of hash ids, or None."""
     return value is None or (isinstance(value, list) and all(map(_sound_id, value)))
 
 
@@ -58,17 +58,17 @@ def from_kind(kind: str) -> list[str]:
     return kinds[kinds.index(kind) :]
 
 
-def _sound_id(one: object) -> bool:
-    if isinstance(one, str):
-        return _TEXT.fullmatch(one) is not None
-    if isinstance(one, float):  # 3.0
-        return one.is_integer() and abs(one) <= MAX_EXACT_FLOAT
-    return one is None or (isinstance(one, int) and not isinstance(one, bool))
+def _sound_id(value: object) -> bool:
+    if isinstance(value, str):
+        return _TEXT.fullmatch(value) is not None
+    if isinstance(value, float):  # 3.0
+        return value.is_integer() and abs(value) <= MAX_EXACT_FLOAT
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _text(one: Any) -> str | None:
-    return one if one is None or isinstance(one, str) else str(int(one))
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else str(int(value))
 
 
-def _whole(one: Any) -> Any:
-    return int(one) if isinstance(one, float) else one
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value

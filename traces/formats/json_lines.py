@@ -1,4 +1,4 @@
-"""Files with one JSON object a line, each a request."""
+"""JSON Lines files: one JSON object a line, each a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from traces.unreadable import not_utf8, text_start
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
 CHUNK_ROWS = 1 << 12
 MAX_LINE_BYTES = 1 << 26
-LATEST = {unit: MAX_INT // ticks_ns for unit, ticks_ns in UNIT_NS.items()}  # of the times that fit
+LATEST = {unit: MAX_INT // unit_ns for unit, unit_ns in UNIT_NS.items()}  # of the times that fit
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -37,12 +37,12 @@ class Kept:
     type: pa.DataType
 
 
-HASH_IDS = Kept("hash_ids", pa.null())  # of the type that hash_ids.TYPES has for what is assumed
+HASH_IDS = Kept("hash_ids", pa.null())  # its type is the assumed one of hash_ids.TYPES
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLinesFormat:
-    """A layout told by the keys of its first line. Its times may have fractions; they are read exactly."""
+    """A layout recognised by the keys of its first line. Times may have fractions; they are read exactly."""
 
     about: About
     example: Example
@@ -50,7 +50,7 @@ class JsonLinesFormat:
     prompt: str
     output: str
     kept: tuple[Kept, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()  # keys of requests that a trace cannot express, and why
+    refused: tuple[tuple[str, str], ...] = ()  # keys of requests that no trace can hold, and why
 
     @property
     def required(self) -> list[str]:
@@ -91,7 +91,7 @@ class JsonLinesFormat:
     def _request(
         self, line: bytes, counts: ReadCounts, assumed: Assumed
     ) -> tuple[dict[str, int], dict[str, Any]] | None:
-        """The numbers of a line and all that it says; None for a blank or bad one."""
+        """The numbers of a line and all its fields; None for a blank or bad line."""
         key = ""
         try:
             text = line.decode("utf-8-sig" if counts.rows == 1 else "utf-8").strip()
@@ -147,19 +147,19 @@ def _hash_id_array(part: Kept, values: list[Any], numbers: Any, counts: ReadCoun
 
 
 def _check_left_out(value: object, wanted: str, row: int, key: str, counts: ReadCounts) -> None:
-    """TraceError unless bad rows are left out: then this value alone is, as the request itself is sound."""
+    """TraceError unless bad rows are left out; then only this value is left out, as the request itself is sound."""
     if not counts.skip_bad_rows:
         raise counts.error(f"{quoted(value)} is not {wanted}", row, key)
 
 
 def keys_of(head: bytes) -> set[str]:
-    """The keys of a file's first line, if that begins like a JSON object."""
+    """The keys of a file's first line; none if it does not begin like a JSON object."""
     line = text_start(head).split(b"\n", 1)[0]
     return {key.decode() for key in _KEY.findall(line)} if line.startswith(b"{") else set()
 
 
 class _Fraction(float):
-    """A number with a fraction or an exponent, and how it is written: times are read exactly."""
+    """A number with a fraction or an exponent, and its text, from which times are read exactly."""
 
     __slots__ = ("text",)
 
@@ -183,7 +183,7 @@ def _no_constant(name: str) -> None:
 
 
 def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
-    """The time in whole nanoseconds, the nearest ones. It may be a text with a number in it."""
+    """The time rounded to whole nanoseconds. It may be a number written as text."""
     value = _value(fields, key)
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = _Fraction(value)
@@ -191,12 +191,12 @@ def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
         raise BadCell(0, f"{quoted(value)} is not a number")
     if value < 0:
         raise BadCell(0, f"{value} must be 0 or more")
-    ticks_ns = UNIT_NS[assumed.unit]
+    unit_ns = UNIT_NS[assumed.unit]
     if value > LATEST[assumed.unit]:
         if not assumed.certain and assumed.unit != "ns" and value <= MAX_INT:
             raise ReadAgain(unit="ns")
         raise BadCell(0, f"{value} is too large for a time")
-    return value * ticks_ns if isinstance(value, int) else round(Decimal(value.text) * ticks_ns)
+    return value * unit_ns if isinstance(value, int) else round(Decimal(value.text) * unit_ns)
 
 
 def _whole(fields: dict[str, Any], key: str, least: int) -> int:

@@ -2,7 +2,7 @@
 
 Layout: dataset/example_trace.jsonl and workloads/*.jsonl in github.com/casys-kaist/LLMServingSim: a JSON object a line
 with input_toks, output_toks, arrival_time_ns (and the tokens themselves, which are not kept). A line with sub_requests
-is an agent's session, whose requests start when the one before has ended: no list of arrivals can say that.
+is an agent's session, whose requests start when the one before has ended; no list of arrivals can express that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mooncake's traces of Kimi (conversation, tool and agent, synthetic; and the older single file), and others like them.
+"""Mooncake's traces of Kimi (conversation, tool and agent, synthetic, and an older one), and others like them.
 
 Layout: FAST25-release/README.md of github.com/kvcache-ai/Mooncake: one JSON object a line with timestamp
 (milliseconds), input_length, output_length and hash_ids, the prefix blocks of 512 tokens. Alibaba's Bailian traces

@@ -1,8 +1,8 @@
-"""Our own Parquet: the columns of a trace under their own names, and what else was kept.
+"""This project's Parquet: the columns of a trace under their own names, and other columns that were kept.
 
 Layout: request_id, application_id, arrival_s (float64 seconds, kept as they are), batch_size, prompt_tokens,
-output_tokens (int64); only the times and the sizes are required, so that other tools can write it too. As in text,
-whole numbers may be written as floats (pandas does so to a column with a gap in it): 3.0 is 3.
+output_tokens (int64); only times and sizes are required, so that other tools can write it, too. As in text, whole
+numbers may be written as floats (pandas does so in a column with a gap): 3.0 is 3.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _checked(batch: pa.RecordBatch, counts: ReadCounts) -> pa.RecordBatch:
         if name == "arrival_s":
             columns["arrival"] = _numbers(_Cells(batch[name], name, 0, columns["row"]), pa.float64(), good, counts)
         elif name in WHOLE:
-            # what zero output means is decided below, for all of them
+            # requests without output are handled below, for the whole batch
             zero_is_fine = name == "output_tokens" and counts.zero_output != "error"
             cells = _Cells(batch[name], name, 0 if zero_is_fine else LEAST[name], columns["row"])
             columns[name] = _numbers(cells, pa.int64(), good, counts)
@@ -122,7 +122,7 @@ def _checked(batch: pa.RecordBatch, counts: ReadCounts) -> pa.RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """A column of numbers, the least that they may be, and the numbers of their rows."""
+    """A column of numbers, their least value, and the numbers of their rows."""
 
     values: pa.Array
     name: str
@@ -131,7 +131,7 @@ class _Cells:
 
 
 def _numbers(cells: _Cells, kind: pa.DataType, good: Any, counts: ReadCounts) -> Any:
-    """The column as int64 or float64; cells that are wrong are marked in `good` where bad rows are to be left out."""
+    """The column as int64 or float64. Wrong cells are reported and become False in `good`."""
     numbers, wrong = _whole(cells.values) if kind == pa.int64() else _times(cells.values)
     wrong = wrong | ~(numbers >= cells.least)
     for index in np.flatnonzero(wrong & good):
@@ -141,13 +141,13 @@ def _numbers(cells: _Cells, kind: pa.DataType, good: Any, counts: ReadCounts) ->
 
 
 def _times(values: pa.Array) -> tuple[Any, Any]:
-    """Numbers as float64, and which of them are none or not finite."""
+    """Numbers as float64, and a mask of those that are missing or not finite."""
     floats = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # an empty cell is NaN
     return floats, ~np.isfinite(floats)
 
 
 def _whole(values: pa.Array) -> tuple[Any, Any]:
-    """Numbers as int64, and which of them are no whole numbers of 64 bits (1 stands in their place)."""
+    """Numbers as int64, and a mask of those that are no whole numbers of 64 bits (replaced by 1)."""
     if pa.types.is_floating(values.type):
         floats, _ = _times(values)
         whole = (np.abs(floats) <= MAX_EXACT_FLOAT) & (floats == np.floor(floats))

@@ -1,4 +1,4 @@
-"""SplitwiseSim's trace CSV: what its traces folder holds, what its generator writes, and what we write.
+"""SplitwiseSim's trace CSV, which its generator and this project write.
 
 Layout: the columns that SplitwiseSim's trace reader asks for (github.com/Mutinifni/splitwise-sim, trace.py and
 generate_trace.py). Times are seconds and are kept as they are.

@@ -1,7 +1,7 @@
 """Vidur's processed traces.
 
 Layout: data/processed_traces/splitwise_conv.csv in github.com/microsoft/vidur: `arrived_at,num_prefill_tokens,
-num_decode_tokens`, seconds as floats. Its other files there have sizes without arrivals and are no traces.
+num_decode_tokens`, seconds as floats. Its other files there have sizes without arrivals, so they are no traces.
 """
 
 from __future__ import annotations

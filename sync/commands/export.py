@@ -10,18 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
-from sync.commands.base import (
-    Subparsers,
-    add_command,
-    add_name,
-    add_reading,
-    add_slo,
-    add_where,
-    conditions,
-    left_out,
-    read_sweep,
-    shown,
-)
+from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, shown
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
@@ -40,13 +29,9 @@ examples:
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
-    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES)
-    add_name(parser)
+    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES, ("name", "--slo", "--where", *READING))
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
     parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
-    add_slo(parser)
-    add_reading(parser)
-    add_where(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -54,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if target.exists():
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
     sweep = read_sweep(arguments)
-    outcomes = sweep.where(**conditions(arguments.where))
+    outcomes = sweep.where(**dict(arguments.where))
     try:
         left = _write(sweep, outcomes, arguments.format, target)
     except OSError as error:

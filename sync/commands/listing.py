@@ -10,8 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from sync.commands.base import Subparsers, add_command
-from sync.commands.console import output_console
+from sync.commands.base import Subparsers, add_command, output_console
 from sync.load import list_sweeps, load_sweep
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, shown, slo_of
+from sync.commands.base import Subparsers, add_command, shown
+from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
 from sync.results.sweep import Sweep
@@ -41,7 +42,7 @@ failed ones whose point has succeeded since, and those that have a metric which 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`. `prune`, a command of former versions, only says what took its place."""
     summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
-    parser = add_command(subparsers, "replay", _run, summary, _EPILOG)
+    parser = add_command(subparsers, "replay", _run, summary, _EPILOG, ("name", "--slo"))
     add_options(parser, "also remove what is superfluous, see below; `verify --prune` lists it")
     parser.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
     former = subparsers.add_parser("prune")
@@ -52,8 +53,6 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def add_options(parser: argparse.ArgumentParser, prune: str) -> None:
     """The options of `replay` and `verify`; `prune` says what they do with --prune."""
-    add_name(parser)
-    add_slo(parser)
     parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
     parser.add_argument("--prune", action="store_true", help=prune)
 
@@ -74,18 +73,17 @@ def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     if arguments.prune and runs and name not in sweeps_in(results):  # nothing to compare with
         _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
         return 0
-    journal = journal_of(results, name)
-    sweep = Sweep(name, journal, everything=True, slo=slo_of(arguments))
+    sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
     before = find_differences(sweep, store, runs, results, tables=arguments.tables)
     if dry_run:
         _tell(before, sweep)
         if arguments.prune:
             _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
         return 0 if before.same else 1
-    sink, info = make_sink(arguments.sink, results), journal.info()
+    sink, info = make_sink(arguments.sink, results), sweep.source.info()
     if info is None:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=name)
-    with journal:  # a sweep under way delivers by itself
+    with Journal(results / name) as journal:  # a sweep under way delivers by itself
         if arguments.prune:
             store, runs = stored_runs(results, name)  # as they are while nobody writes
             before = find_differences(sweep, store, runs, results, tables=arguments.tables)

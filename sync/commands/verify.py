@@ -12,7 +12,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "compare journal and MLflow point by point and change nothing; exit status 1 where they differ"
     epilog = "`python -m sync replay SWEEP` takes the same options and delivers what is missing."
-    parser = add_command(subparsers, "verify", _run, summary, epilog)
+    parser = add_command(subparsers, "verify", _run, summary, epilog, ("name", "--slo"))
     add_options(parser, "also list what `replay --prune` removes")
 
 

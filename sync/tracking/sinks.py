@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
@@ -14,35 +15,20 @@ from sync.tracking.address import tracking_uri
 class NullSink:
     """Keeps nothing: the journal has everything."""
 
-    def open(self, sweep: SweepInfo) -> None:
-        """Nothing to get ready."""
-
-    def write(self, outcome: Outcome) -> None:
-        """Nothing to deliver."""
-
-    def page(self) -> str | None:
-        """Nothing to look at."""
-        return None
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    def open(self, sweep: SweepInfo) -> None: ...
+    def write(self, outcome: Outcome) -> None: ...
+    def page(self) -> str | None: ...
+    def close(self) -> None: ...
 
 
 def _mlflow(results: Path) -> ResultSink:
     from sync.tracking.sink import MlflowSink
 
-    return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
+    say = partial(print, file=sys.stderr, flush=True)
+    return MlflowSink(tracking_uri(results), results / "mlartifacts", say)
 
 
-def _none(results: Path) -> ResultSink:
-    return NullSink()
-
-
-SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": _none}
+SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": lambda _: NullSink()}
 
 
 def make_sink(name: str, results: Path) -> ResultSink:

@@ -2,8 +2,8 @@
 
 from sync.load import load_sweep
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
+from sync.tracking.address import ui_command, ui_lines
 from sync.tracking.sinks import SINKS, make_sink
-from sync.tracking.ui import ui_command, ui_lines
 from sync.tracking.writer import Delivery, SinkWriter
 
 __all__ = [

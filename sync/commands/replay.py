@@ -23,8 +23,9 @@ from sync.tracking.differences import (
     superfluous_files,
     superfluous_runs,
 )
+from sync.tracking.runs import StoredRun
 from sync.tracking.sinks import make_sink
-from sync.tracking.store import MlflowStore, StoredRun
+from sync.tracking.store import MlflowStore
 
 _MOST = 20  # points named one by one
 _EPILOG = """The journal is read: nothing is simulated again. The next start of the sweep delivers what is missing, too.
@@ -69,25 +70,19 @@ def _refuse_prune(arguments: argparse.Namespace) -> int:
 def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     """Compare, and unless it is a `dry_run` deliver and remove; the exit status: 1 where differences are left."""
     results, name = arguments.results, arguments.name
-    store, runs = stored_runs(results, name)
-    if arguments.prune and runs and name not in sweeps_in(results):  # nothing to compare with
-        _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
-        return 0
+    if arguments.prune and name not in sweeps_in(results):  # nothing to compare with
+        store, runs = stored_runs(results, name)
+        if runs:
+            _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
+            return 0
     sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
-    before = find_differences(sweep, store, runs, results, tables=arguments.tables)
     if dry_run:
-        _tell(before, sweep)
-        if arguments.prune:
-            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
-        return 0 if before.same else 1
+        return 0 if _compare(arguments, sweep, dry_run).same else 1
     sink, info = make_sink(arguments.sink, results), sweep.source.info()
     if info is None:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=name)
     with Journal(results / name) as journal:  # a sweep under way delivers by itself
-        if arguments.prune:
-            store, runs = stored_runs(results, name)  # as they are while nobody writes
-            before = find_differences(sweep, store, runs, results, tables=arguments.tables)
-            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
+        before = _compare(arguments, sweep, dry_run)
         sink.open(replace(info, slo=sweep.slo))
         _deliver(sweep, journal, sink)
     after = find_differences(sweep, *stored_runs(results, name), results, tables=arguments.tables)
@@ -95,6 +90,19 @@ def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     print(f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
     _tell(after, sweep)
     return 0 if after.same else 1
+
+
+def _compare(arguments: argparse.Namespace, sweep: Sweep, dry_run: bool) -> Differences:
+    """Compare MLflow with the journal, and with --prune remove what is superfluous; a dry run tells both."""
+    store, runs = stored_runs(arguments.results, sweep.name)
+    found = find_differences(sweep, store, runs, arguments.results, tables=arguments.tables)
+    if dry_run:
+        _tell(found, sweep)
+    if arguments.prune:
+        surplus = {run.run_id: run for run in [*superfluous_runs(runs), *found.measured_otherwise]}
+        files = [*superfluous_files(arguments.results / sweep.name, sweep), *fetched_files(arguments.results, runs)]
+        _prune(store, list(surplus.values()), files, dry_run)
+    return found
 
 
 def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
@@ -106,13 +114,6 @@ def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
         else:
             sink.write(outcome)
     sink.close()
-
-
-def _superfluous(
-    results: Path, sweep: Sweep, runs: Sequence[StoredRun], found: Differences
-) -> tuple[list[StoredRun], list[Path]]:
-    surplus = {run.run_id: run for run in [*superfluous_runs(runs), *found.measured_otherwise]}
-    return list(surplus.values()), [*superfluous_files(results / sweep.name, sweep), *fetched_files(results, runs)]
 
 
 def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Path], dry_run: bool) -> None:

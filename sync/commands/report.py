@@ -18,7 +18,7 @@ from sync.report.iterations import again
 from sync.report.style import FORMATS
 from sync.report.sweep_page import REPORT_FILE
 from sync.results.sweep import Sweep
-from sync.tracking.deliver import deliver
+from sync.tracking.sink import deliver_report
 
 _EXAMPLES = """examples:
   python -m sync report quickstart                              results/quickstart/report/report.html
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and REPORT_FILE in files:
             status.update("logging to MLflow")
-            print(deliver(arguments.results, arguments.name, files[REPORT_FILE], len(data.runs)))
+            print(deliver_report(arguments.results, arguments.name, files[REPORT_FILE], len(data.runs)))
     return 0
 
 

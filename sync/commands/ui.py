@@ -10,8 +10,7 @@ import subprocess
 from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
 from sync.results.privacy import mask_uri
-from sync.tracking.address import VARIABLE, is_server, tracking_uri
-from sync.tracking.ui import PORT, local_address, ui_arguments, ui_lines
+from sync.tracking.address import PORT, VARIABLE, is_server, local_address, tracking_uri, ui_arguments, ui_lines
 
 
 def add_parser(subparsers: Subparsers) -> None:

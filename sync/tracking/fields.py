@@ -24,7 +24,6 @@ from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 from sync.tracking.judged import LONGEST_TAG, WITHIN_METRIC, fact_tags, judged_metrics, judged_tags
 from sync.tracking.page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
-from sync.tracking.store import DatasetInput
 
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
@@ -175,21 +174,22 @@ def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
     ]
 
 
-def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
-    """The trace that was served. The digest is that of its contents, or where the run lacks it, of its recipe."""
+def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> dict[str, str]:
+    """The trace that was served, by the fields of MLflow's data sets. The digest is that of its contents, or where the
+    run lacks it, of its recipe."""
     described = dict(derived.trace)
     digest = str(described.pop("digest", outcome.trace_identity))
     source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
     columns = ("request_id", "arrival_timestamp", "prompt_size", "token_size")
     schema = [{"name": name, "type": "double" if name.endswith("stamp") else "long"} for name in columns]
-    return DatasetInput(
-        name=scrub(outcome.trace)[:500],
-        digest=digest[:_LONGEST_DIGEST],
-        source_type="trace",
-        source=_json(source, scrub),
-        schema=json.dumps({"mlflow_colspec": schema}),
-        profile=_json(described, scrub),
-    )
+    return {
+        "name": scrub(outcome.trace)[:500],
+        "digest": digest[:_LONGEST_DIGEST],
+        "source_type": "trace",
+        "source": _json(source, scrub),
+        "schema": json.dumps({"mlflow_colspec": schema}),
+        "profile": _json(described, scrub),
+    }
 
 
 def experiment_tags() -> dict[str, str]:

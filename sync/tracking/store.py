@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sync.results.privacy import mask_uri
-from sync.tracking.address import is_server, sqlite_path, sqlite_uri
+from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri
+from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,21 +31,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 _PAGE = 1000
-# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
-FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
-
-    run_id: str
-    name: str
-    status: str
-    start_ms: int
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
-    artifact_uri: str
+Texts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,18 +43,6 @@ class Experiment:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class DatasetInput:
-    """What a run consumed; `source`, `schema` and `profile` are JSON."""
-
-    name: str
-    digest: str
-    source_type: str
-    source: str
-    schema: str
-    profile: str
-
-
 class MlflowStore:
     """The store at `uri`; a store in a database keeps artifacts below `artifacts`. Nothing is opened before `connect`.
     Errors are raised as `plain_errors` has them."""
@@ -75,14 +50,8 @@ class MlflowStore:
     def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
         """`say` is called with a line to show before anything that takes long."""
         self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
-        self._connected: MlflowClient | None = None
+        self._client: MlflowClient  # once it is connected to
         self._artifact_uris: dict[str, str] = {}  # of the runs under way
-
-    @property
-    def _client(self) -> MlflowClient:
-        if self._connected is None:
-            raise RuntimeError("the store is used before it is connected to")
-        return self._connected
 
     def exists(self) -> bool:
         """Whether there is something to connect to: False for an SQLite file that is not there."""
@@ -97,9 +66,9 @@ class MlflowStore:
         path = sqlite_path(self._uri)
         if path is not None:
             if not path.exists():
-                self._say(f"making the MLflow database {_short(path)}: takes some seconds, once")
+                self._say(f"making the MLflow database {short_path(path)}: takes some seconds, once")
             initialise_sqlite(path, self._artifacts)
-        self._connected = MlflowClient(self._uri, registry_uri=self._uri)
+        self._client = MlflowClient(self._uri, registry_uri=self._uri)
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -158,16 +127,9 @@ class MlflowStore:
         while True:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
             for run in answer:
-                info, data = run.info, run.data
-                yield StoredRun(
-                    run_id=str(info.run_id),
-                    name=str(info.run_name),
-                    status=str(info.status),
-                    start_ms=int(info.start_time),
-                    tags=dict(data.tags),
-                    metrics=dict(data.metrics),
-                    artifact_uri=str(info.artifact_uri),
-                )
+                info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
+                named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
+                yield StoredRun(*named, tags, metrics, str(info.artifact_uri))
             token = answer.token
             if not token:
                 return
@@ -179,32 +141,25 @@ class MlflowStore:
         return str(run.info.run_id)
 
     def log(
-        self,
-        run_id: str,
-        metrics: Iterable[tuple[str, float, int]],
-        params: Mapping[str, str],
-        time_ms: int,
-        tags: Mapping[str, str] | None = None,
+        self, run_id: str, points: Iterable[tuple[str, float, int]], params: Texts, tags: Texts, time_ms: int
     ) -> None:
         """Write metrics (name, value, step), parameters and tags in one call."""
         from mlflow.entities import Metric, Param, RunTag
 
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, time_ms, step) for name, value, step in metrics],
+            metrics=[Metric(name, value, time_ms, step) for name, value, step in points],
             params=[Param(name, value) for name, value in params.items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
             synchronous=True,
         )
 
-    def log_input(self, run_id: str, consumed: DatasetInput) -> None:
-        """Write which data set the run consumed."""
-        from mlflow.entities import Dataset, InputTag
-        from mlflow.entities import DatasetInput as Input
+    def log_input(self, run_id: str, dataset: Mapping[str, str]) -> None:
+        """Write which data set the run consumed, by the fields of `mlflow.entities.Dataset`."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        texts = (consumed.name, consumed.digest, consumed.source_type, consumed.source)
-        dataset = Dataset(*texts, consumed.schema, consumed.profile)
-        self._client.log_inputs(run_id, [Input(dataset, [InputTag("mlflow.data.context", "simulated")])])
+        tags = [InputTag("mlflow.data.context", "simulated")]
+        self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
 
     def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
         """Write artifacts by name, in place of those of the same names. Raises ValueError for a name that is a path."""
@@ -218,8 +173,7 @@ class MlflowStore:
             if run_id in self._artifact_uris:  # the client would first read the whole run
                 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-                place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
-                place.log_artifacts(folder)
+                get_artifact_repository(self._artifact_uris[run_id], self._uri).log_artifacts(folder)
             else:
                 self._client.log_artifacts(run_id, folder)
 
@@ -289,10 +243,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def quiet_environment() -> None:
     """Set `QUIET` where the environment says nothing; needed before mlflow is imported for the first time."""
     for name, value in QUIET.items():
@@ -309,7 +259,8 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
     quiet_environment()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with _locked(path.with_name(path.name + ".lock")):
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():  # another process has made it
             return
         # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
@@ -320,10 +271,3 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
             with closing(sqlite3.connect(new)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             new.replace(path)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

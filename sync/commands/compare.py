@@ -47,8 +47,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
         print(text, file=sys.stderr)
-    tables = _requests(*first), _requests(*second)
-    found = compare_runs(_profile(*first, tables[0], slo), _profile(*second, tables[1], slo), tables, slo)
+    (profile_a, requests_a), (profile_b, requests_b) = _measured(*first, slo), _measured(*second, slo)
+    found = compare_runs(profile_a, profile_b, (requests_a, requests_b), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
@@ -74,10 +74,10 @@ def _seed_note(sweep: Sweep, outcome: Outcome) -> str:
     return f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
 
 
-def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
-    return None if sweep.source.requests_file(outcome.key) is None else sweep.requests(outcome.key)
-
-
-def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None, slo: Slo) -> Profile:
+def _measured(sweep: Sweep, outcome: Outcome, slo: Slo) -> tuple[Profile, pd.DataFrame | None]:
+    """The profile of a run, and its table of requests where it left one."""
     file = sweep.source.requests_file(outcome.key)
-    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES), slo)
+    if file is None:
+        return profile(outcome, None, {}, slo), None
+    requests = sweep.requests(outcome.key)
+    return profile(outcome, requests, read_beside(file.read_bytes(), INSTANCES), slo), requests

@@ -29,23 +29,21 @@ def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment |
 
     Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
     """
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
-    if not store.exists():
-        return store, None
+    store = _store(results)
     with store.plain_errors():
-        store.connect()
-        return store, store.experiment(name)
+        return store, store.experiment(name) if store.connect(make=False) else None
 
 
 def experiments_in_mlflow(results: Path) -> list[Experiment]:
     """The experiments in the store in use, sorted by name; none where an SQLite file is not there yet. Raises as
     `find_experiment`."""
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
-    if not store.exists():
-        return []
+    store = _store(results)
     with store.plain_errors():
-        store.connect()
-        return store.experiments()
+        return store.experiments() if store.connect(make=False) else []
+
+
+def _store(results: Path) -> MlflowStore:
+    return MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
 
 
 def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:

@@ -54,7 +54,7 @@ class MlflowSink:
     def open(self, sweep: SweepInfo) -> None:
         """Reach the store (creating the SQLite file where there is none) and find or create the experiment."""
         with self._store.plain_errors():
-            self._store.connect()
+            self._store.connect(make=True)
             self._scrub = Scrubber(os.environ)
             experiment_id = self._find_experiment(sweep)
         self._sweep = sweep
@@ -78,7 +78,8 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._description_is_old:
             return
         with self._store.plain_errors():
-            current = self._current(sweep, self._runs)
+            # the runs that are judged by the experiment's present limits
+            current = [run for run in self._runs.current() if run.slo == slo_text(sweep.slo)]
             unserved = _unserved(current)
             report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
@@ -92,30 +93,17 @@ class MlflowSink:
         good = [design for design in rank(run.standing for run in current) if design.holds]
         answer = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
         answer = f"{answer} {unserved}".strip()
-        report = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
-        full = "" if report is None else report.tags.get(fields.FULL_REPORT_TAG, "")
-        tags = {
-            fields.REPORT_TAG: "true",
-            fields.SWEEP_TAG: sweep.sweep_id,
-            NOTE_TAG: self._scrub(report_note(answer, full)),
-        }
         now = round(time.time() * 1000)
-        if report is None:
-            report_id = self._store.create_run(self._experiment_id, "report", tags, now)
-        else:
-            report_id = report.run_id
-            for name, value in tags.items():
-                self._store.set_tag(report_id, name, value)
+        report = find_report(self._store, self._experiment_id) or self._store.create_run(
+            self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now
+        )
+        full = report.tags.get(fields.FULL_REPORT_TAG, "")
+        tags = {fields.SWEEP_TAG: sweep.sweep_id, NOTE_TAG: self._scrub(report_note(answer, full))}
+        self._store.log(report.run_id, [], {}, tags, now)
         rows = [RunRow(run.tags.get("point.name", ""), run.standing, run.figures) for run in current]
-        self._store.log_files(report_id, sweep_files(sweep, rows, answer))
-        self._store.end_run(report_id, "FINISHED", now)
-        return report_id, full
-
-    @staticmethod
-    def _current(sweep: SweepInfo, runs: Runs) -> list[StoredRun]:
-        """The runs that the sweep's page describes: those judged by the experiment's present limits."""
-        wanted = slo_text(sweep.slo)
-        return [run for run in runs.current() if run.slo == wanted]
+        self._store.log_files(report, sweep_files(sweep, rows, answer))
+        self._store.end_run(report.run_id, "FINISHED", now)
+        return report.run_id, full
 
     def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
         runs = self._runs = self._runs or Runs(self._search)
@@ -156,7 +144,7 @@ class MlflowSink:
         changing |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
         files = fields.files(outcome, self._scrub)
         # before the tags, of which one names the file by its digest: who finds the tag finds this file
-        self._store.log_files(run.run_id, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
+        self._store.log_files(run, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
         points = [(name, value, 0) for name, value in changed.items()]
         texts = {name: value for name, value in tags.items() if name in changing}
         now = round(time.time() * 1000)  # MLflow shows the latest value of a metric
@@ -199,15 +187,14 @@ class MlflowSink:
         if elder:
             tags["supersedes"] = " ".join(run.run_id for run in elder)
         name = self._scrub(name_by_rate(outcome))
-        run_id = self._store.create_run(self._experiment_id, name, tags, start)
+        run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        # The files go first: MLflow reads all that it has of a run to find out where they belong.
-        self._store.log_files(run_id, fields.files(outcome, self._scrub))
-        self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
-        self._store.log(run_id, points, fields.params(outcome, self._scrub), {}, end)
+        self._store.log_files(run, fields.files(outcome, self._scrub))
+        self._store.log_input(run.run_id, fields.dataset(outcome, derived, self._scrub))
+        self._store.log(run.run_id, points, fields.params(outcome, self._scrub), {}, end)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
-        self._store.end_run(run_id, status, end)
-        return StoredRun(run_id, name, status, start, tags, metrics)
+        self._store.end_run(run.run_id, status, end)
+        return replace(run, status=status, tags=tags, metrics=metrics)
 
 
 def _unserved(runs: Sequence[StoredRun]) -> str:
@@ -218,6 +205,11 @@ def _unserved(runs: Sequence[StoredRun]) -> str:
     touched = sum(any(run.metrics.get(f"run/{what}", 0.0) for what in counts) for run in runs)
     counted = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"Not served: {counted} requests, in {touched} of {len(runs)} runs." if counted else ""
+
+
+def find_report(store: MlflowStore, experiment_id: str) -> StoredRun | None:
+    """The run that is the sweep's report."""
+    return next(store.search(experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
 
 
 def deliver_report(results: Path, name: str, report: bytes, runs: int) -> str:
@@ -234,15 +226,15 @@ def deliver_report(results: Path, name: str, report: bytes, runs: int) -> str:
     experiment_id = experiment.experiment_id
     full = "1 run" if runs == 1 else f"{runs} runs"
     with store.plain_errors():
-        run = next(store.search(experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+        run = find_report(store, experiment_id)
         if run is None:
             return nowhere
-        store.log_files(run.run_id, {FULL_REPORT_FILE: report})
-        store.set_tag(run.run_id, fields.FULL_REPORT_TAG, full)
-        store.set_tag(run.run_id, NOTE_TAG, report_note(run.tags.get(NOTE_TAG, ""), full))
+        now, text = round(time.time() * 1000), report_note(run.tags.get(NOTE_TAG, ""), full)
+        store.log_files(run, {FULL_REPORT_FILE: report})
+        store.log(run.run_id, [], {}, {fields.FULL_REPORT_TAG: full, NOTE_TAG: text}, now)
         if NOTE_TAG in experiment.tags:
             described = with_report_links(experiment.tags[NOTE_TAG], experiment_id, run.run_id, full)
             store.set_experiment_tag(experiment_id, NOTE_TAG, described)
-        store.end_run(run.run_id, "FINISHED", round(time.time() * 1000))
+        store.end_run(run.run_id, "FINISHED", now)
     lines = "\n  ".join(ui_lines(tracking_uri(results), report_page(experiment_id, run.run_id, FULL_REPORT_FILE)))
     return f"also in MLflow:\n  {lines}"

@@ -18,6 +18,7 @@ from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri
 from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
+    import mlflow.entities
     from mlflow import MlflowClient
 
 # Settings of mlflow unless the user sets them: no telemetry, nothing on the screen, and a server that does not answer
@@ -51,24 +52,20 @@ class MlflowStore:
         """`say` is called with a line to show before anything that takes long."""
         self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
         self._client: MlflowClient  # once it is connected to
-        self._artifact_uris: dict[str, str] = {}  # of the runs under way
 
-    def exists(self) -> bool:
-        """Whether there is something to connect to: False for an SQLite file that is not there."""
+    def connect(self, *, make: bool) -> bool:
+        """Open the store; whether there is one. An SQLite file that is not there is made only with `make`."""
         path = sqlite_path(self._uri)
-        return path is None or path.exists()
-
-    def connect(self) -> None:
-        """Open the store, making the SQLite file where there is none."""
+        if path is not None and not path.exists():
+            if not make:
+                return False
+            self._say(f"making the MLflow database {short_path(path)}: takes some seconds, once")
+            initialise_sqlite(path, self._artifacts)
         quiet_environment()
         from mlflow import MlflowClient
 
-        path = sqlite_path(self._uri)
-        if path is not None:
-            if not path.exists():
-                self._say(f"making the MLflow database {short_path(path)}: takes some seconds, once")
-            initialise_sqlite(path, self._artifacts)
         self._client = MlflowClient(self._uri, registry_uri=self._uri)
+        return True
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -94,26 +91,23 @@ class MlflowStore:
     def experiment(self, name: str) -> Experiment | None:
         """The experiment called `name`, None where there is none (or where it was deleted)."""
         found = self._client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage == "deleted":
-            return None
-        return Experiment(str(found.experiment_id), name, dict(found.tags))
+        return None if found is None or found.lifecycle_stage == "deleted" else _experiment(found)
 
     def experiments(self) -> list[Experiment]:
         """All but MLflow's own empty one, by name."""
         found = self._client.search_experiments(filter_string="name != 'Default'")
-        experiments = [Experiment(str(e.experiment_id), str(e.name), dict(e.tags)) for e in found]
-        return sorted(experiments, key=lambda experiment: experiment.name)
+        return sorted(map(_experiment, found), key=lambda experiment: experiment.name)
 
     def make_experiment(self, name: str) -> Experiment:
         """The experiment called `name`: as it is, brought back if it was deleted, else new."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
             # A server decides where it keeps artifacts; for a database the path must not be relative to this process.
-            location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
+            location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
-        return Experiment(str(found.experiment_id), name, dict(found.tags))
+        return _experiment(found)
 
     def set_experiment_tag(self, experiment_id: str, name: str, value: str) -> None:
         """Set one tag."""
@@ -126,19 +120,14 @@ class MlflowStore:
         token: str | None = None
         while True:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
-            for run in answer:
-                info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
-                named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
-                yield StoredRun(*named, tags, metrics, str(info.artifact_uri))
+            yield from map(_stored, answer)
             token = answer.token
             if not token:
                 return
 
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
-        """Start a run; returns its id."""
-        run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
-        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
-        return str(run.info.run_id)
+    def create_run(self, experiment_id: str, name: str, tags: Texts, start_ms: int) -> StoredRun:
+        """Start a run."""
+        return _stored(self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name))
 
     def log(
         self, run_id: str, points: Iterable[tuple[str, float, int]], params: Texts, tags: Texts, time_ms: int
@@ -161,21 +150,15 @@ class MlflowStore:
         tags = [InputTag("mlflow.data.context", "simulated")]
         self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
 
-    def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
-        """Write artifacts by name, in place of those of the same names. Raises ValueError for a name that is a path."""
-        if not contents:
-            return
+    def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
+        """Write artifacts by name, in place of those of the same names."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
-                if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
-                    raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
-            if run_id in self._artifact_uris:  # the client would first read the whole run
-                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-                get_artifact_repository(self._artifact_uris[run_id], self._uri).log_artifacts(folder)
-            else:
-                self._client.log_artifacts(run_id, folder)
+            # MLflow's client would first read the whole run.
+            get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
 
     def file(self, run: StoredRun, name: str, kept: Path) -> Path:
         """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
@@ -214,18 +197,20 @@ class MlflowStore:
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
         """End a run."""
         self._client.set_terminated(run_id, status, end_time=end_ms)
-        self._artifact_uris.pop(run_id, None)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run as MLflow does: it is kept until `mlflow gc` removes it."""
         self._client.delete_run(run_id)
 
 
-def folder_name(experiment: str) -> str:
-    """The folder of an experiment's artifacts: its name, without what would lead out of the folder above it."""
-    if set(experiment) <= {"."}:
-        return experiment.replace(".", "_")
-    return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
+def _experiment(found: mlflow.entities.Experiment) -> Experiment:
+    return Experiment(str(found.experiment_id), str(found.name), dict(found.tags))
+
+
+def _stored(run: mlflow.entities.Run) -> StoredRun:
+    info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
+    named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
+    return StoredRun(*named, tags, metrics, str(info.artifact_uri))
 
 
 def _is_missing(error: Exception) -> bool:

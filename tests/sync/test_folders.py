@@ -12,7 +12,6 @@ import pytest
 
 from sync import load_sweep, make_sink
 from sync.__main__ import main
-from sync.tracking.store import folder_name
 from tests.sync.stores import in_mlflow
 from tests.sync.test_tracking import FOLDERS
 
@@ -69,14 +68,6 @@ def test_a_sweep_a_single_run_and_the_commands_use_a_folder_of_an_odd_name(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == [work.name]
     (run,) = load_sweep("2024_05", work / "results", source="mlflow").runs["status"]
     assert run == "completed"
-
-
-@pytest.mark.parametrize(
-    ("experiment", "folder"),
-    [("mine", "mine"), ("a b#c", "a b#c"), ("../../x", ".._.._x"), ("/etc", "_etc"), ("..", "__"), ("a\nb", "a_b")],
-)
-def test_an_experiment_s_artifacts_stay_below_the_results(experiment, folder):
-    assert folder_name(experiment) == folder
 
 
 def _environment() -> dict[str, str]:

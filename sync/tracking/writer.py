@@ -16,15 +16,14 @@ _ATTEMPTS = 3  # for one outcome while the sweep runs; closing adds one
 
 @dataclass(frozen=True)
 class Delivery:
-    """The state of delivery. `undelivered`: keys whose outcome the sink did not take; `error`: the last one; `page`:
+    """The state of delivery. `undelivered`: keys whose outcome the sink has not taken; `error`: the last one; `page`:
     where in MLflow's interface the sweep is, None where it is not."""
 
     delivered: int
-    waiting: int
     undelivered: tuple[str, ...]
     failures: int
     error: str | None
-    page: str | None = None
+    page: str | None
 
 
 @dataclass
@@ -92,16 +91,14 @@ class SinkWriter:
     def state(self) -> Delivery:
         """The state of delivery at this moment; cheap."""
         with self._changed:
-            waiting = len(self._queue) + (self._current is not None)
-            return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
+            items = [*self._failed.values(), *([] if self._current is None else [self._current]), *self._queue]
+            keys = tuple(dict.fromkeys(item.key for item in items))
+            return Delivery(self._delivered, keys, self._failures, self._error, self._sink.page())
 
     def trouble(self) -> str:
         """Why results wait, for the sweep's line of progress; empty while the sink takes them."""
         with self._changed:
-            if not self._row or not self._error:
-                return ""
-            waiting = len(self._queue) + len(self._failed) + (self._current is not None)
-            return f"{waiting} results wait: {self._error}"
+            return f"{len(self.state().undelivered)} results wait: {self._error}" if self._row else ""
 
     def close(self, timeout_s: float | None = None) -> Delivery:
         """Deliver what waits, try once more what failed, close the sink, and return what is left.
@@ -113,10 +110,7 @@ class SinkWriter:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        with self._changed:
-            under_way = [] if self._current is None else [self._current]
-            left = tuple(dict.fromkeys((*self._failed, *(item.key for item in (*under_way, *self._queue)))))
-            return Delivery(self._delivered, len(under_way), left, self._failures, self._error, self._sink.page())
+        return self.state()
 
     def _run(self) -> None:
         while (item := self._next()) is not None:

@@ -82,27 +82,15 @@ def ui_lines(tracking_uri: str, page: str | None = None) -> list[str]:
 def ui_command(tracking_uri: str, page: str | None = None) -> str:
     """A line for the shell. What it starts listens on loopback only, and no password is in it."""
     if is_server(tracking_uri):
-        address = f"{_without_user(tracking_uri).rstrip('/')}/{page}" if page else _without_user(tracking_uri)
+        parts = urlsplit(tracking_uri)
+        server = mask_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())  # without the user
+        address = f"{server.rstrip('/')}/{page}" if page else server
         return f"{Path(sys.executable).name} -m webbrowser {shlex.quote(address)}"
-    return f"{_program()} ui --backend-store-uri {_store(tracking_uri)} --host 127.0.0.1"
-
-
-def ui_arguments(port: int) -> list[str]:
-    """The arguments that start the interface with this interpreter; the address goes by the environment."""
-    return [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-
-
-def _without_user(uri: str) -> str:
-    parts = urlsplit(uri)
-    return mask_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
-
-
-def _store(uri: str) -> str:
-    # An address with a password came from the environment, so the reader's shell has it there, too.
-    if has_password(uri):
-        return f'"${VARIABLE}"'
-    path = sqlite_path(uri)
-    return shlex.quote(uri if path is None else _address(str(short_path(path))))
+    path = sqlite_path(tracking_uri)
+    store = shlex.quote(tracking_uri if path is None else _address(str(short_path(path))))
+    if has_password(tracking_uri):  # such an address came from the environment, so the reader's shell has it, too
+        store = f'"${VARIABLE}"'
+    return f"{_program()} ui --backend-store-uri {store} --host 127.0.0.1"
 
 
 def _program() -> str:

@@ -38,14 +38,11 @@ OUTCOME_FILE = "outcome.json"
 REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
 FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 _COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
-_PROVISIONED = {
-    f"{part}/{good}requests_per_{what}"
-    for part, what in (("cost", "dollar"), ("power", "kwh"))
-    for good in ("", "good_")
+NOT_IN_SUMMARY = {  # metrics of ours beside it
+    *(_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
+    *("cost/requests_per_dollar", "cost/good_requests_per_dollar"),
+    *("power/requests_per_kwh", "power/good_requests_per_kwh"),
 }
-NOT_IN_SUMMARY = frozenset(
-    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts", *_PROVISIONED}
-)  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
 # Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.

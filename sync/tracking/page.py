@@ -142,7 +142,8 @@ def note(
     by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
     best = f"**Most requests within the SLO{by}:** {summary(designs)}" if any(d.holds for d in designs) else ""
     first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
-    parts = [" ".join(filter(None, [*first, links])), _what(sweep)]
+    what = sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+    parts = [" ".join(filter(None, [*first, links])), what]
     if designs:
         parts += ["\n".join(_table(designs)), _how(designs, superseded)]
     text = "\n\n".join(parts)
@@ -156,15 +157,9 @@ def note(
 def summary(designs: Iterable[DesignStanding]) -> str:
     """The designs that serve most, in one line."""
     good = [design for design in designs if design.holds]
-    named = ", ".join(
-        _plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]
-    )
-    more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
-    return f"{named}{more}."
-
-
-def _what(sweep: SweepInfo) -> str:
-    return sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+    named = [_plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]]
+    more = [f"{len(good) - _MOST_NAMED} more"] if len(good) > _MOST_NAMED else []
+    return f"{', '.join(named + more)}."
 
 
 def _table(designs: list[DesignStanding]) -> list[str]:

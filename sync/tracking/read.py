@@ -14,7 +14,6 @@ from sync.results.outcome import Outcome
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
 from sync.tracking import fields
-from sync.tracking.address import tracking_uri
 from sync.tracking.judged import SLO_TAG, slo_of_json
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import Experiment, MlflowStore
@@ -29,7 +28,7 @@ def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment |
 
     Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
     """
-    store = _store(results)
+    store = MlflowStore(results)
     with store.plain_errors():
         return store, store.experiment(name) if store.connect(make=False) else None
 
@@ -37,13 +36,9 @@ def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment |
 def experiments_in_mlflow(results: Path) -> list[Experiment]:
     """The experiments in the store in use, sorted by name; none where an SQLite file is not there yet. Raises as
     `find_experiment`."""
-    store = _store(results)
+    store = MlflowStore(results)
     with store.plain_errors():
         return store.experiments() if store.connect(make=False) else []
-
-
-def _store(results: Path) -> MlflowStore:
-    return MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
 
 
 def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,11 +39,10 @@ from sync.tracking.store import MlflowStore
 
 
 class MlflowSink:
-    """Writes outcomes to the store at `tracking_uri`; a store in a database keeps artifacts below `artifacts`."""
+    """Writes outcomes to the store in use, see `MlflowStore`."""
 
-    def __init__(self, tracking_uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line for a person before anything that takes long."""
-        self._store = MlflowStore(tracking_uri, artifacts, say)
+    def __init__(self, results: Path) -> None:
+        self._store = MlflowStore(results)
         self._sweep: SweepInfo | None = None  # while open
         self._experiment_id = ""
         self._runs: Runs | None = None

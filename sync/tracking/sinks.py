@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
-from sync.tracking.address import tracking_uri
 
 
 class NullSink:
@@ -24,8 +21,7 @@ class NullSink:
 def _mlflow(results: Path) -> ResultSink:
     from sync.tracking.sink import MlflowSink
 
-    say = partial(print, file=sys.stderr, flush=True)
-    return MlflowSink(tracking_uri(results), results / "mlartifacts", say)
+    return MlflowSink(results)
 
 
 SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": lambda _: NullSink()}

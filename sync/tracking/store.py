@@ -6,15 +6,16 @@ import fcntl
 import logging
 import os
 import sqlite3
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sync.results.privacy import mask_uri
-from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri
+from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ class Experiment:
 
 
 class MlflowStore:
-    """The store at `uri`; a store in a database keeps artifacts below `artifacts`. Nothing is opened before `connect`.
-    Errors are raised as `plain_errors` has them."""
+    """The store in use (`tracking_uri`); one in a database keeps artifacts below `results`. Nothing is opened before
+    `connect`. Errors are raised as `plain_errors` has them."""
 
-    def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line to show before anything that takes long."""
-        self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
+    def __init__(self, results: Path) -> None:
+        """Raises SpecError for an unusable MLFLOW_TRACKING_URI."""
+        self._uri, self._artifacts = tracking_uri(results), (results / "mlartifacts").absolute()
         self._client: MlflowClient  # once it is connected to
 
     def connect(self, *, make: bool) -> bool:
@@ -59,7 +60,8 @@ class MlflowStore:
         if path is not None and not path.exists():
             if not make:
                 return False
-            self._say(f"making the MLflow database {short_path(path)}: takes some seconds, once")
+            text = f"making the MLflow database {short_path(path)}: takes some seconds, once"
+            print(text, file=sys.stderr, flush=True)
             initialise_sqlite(path, self._artifacts)
         quiet_environment()
         from mlflow import MlflowClient

@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sync.analysis.standing import Standing
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
 from sync.results.entry import entry_bytes
 from sync.results.figures import provisioned
@@ -22,7 +21,18 @@ from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_besid
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
-from sync.tracking.judged import LONGEST_TAG, WITHIN_METRIC, fact_tags, judged_metrics, judged_tags
+from sync.results.verdict import verdict
+from sync.tracking.judged import (
+    FACT_TAGS,
+    LONGEST_TAG,
+    NOTE_TAG,
+    SLO_TAG,
+    WITHIN_METRIC,
+    fact_tags,
+    judged_metrics,
+    run_note,
+    slo_text,
+)
 from sync.tracking.page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
 
 KEY_TAG = "config.hash"
@@ -35,11 +45,13 @@ COLOR_TAG = "mlflow.runColor"
 # interface hides tags that begin so.
 OUTCOME_TAG = "mlflow.outcome"
 OUTCOME_FILE = "outcome.json"
+# Tags that the experiment decides, also after a run was written.
+CHANGING_TAGS = {"verdict", SLO_TAG, NOTE_TAG, *FACT_TAGS, SAME_TAG, OUTCOME_TAG, "point.name"}
 REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
 FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
-_COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
+COST_METRIC, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
 NOT_IN_SUMMARY = {  # metrics of ours beside it
-    *(_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
+    *(COST_METRIC, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
     *("cost/requests_per_dollar", "cost/good_requests_per_dollar"),
     *("power/requests_per_kwh", "power/good_requests_per_kwh"),
 }
@@ -84,7 +96,7 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
         **{name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)},
         **judged_metrics(outcome, slo),
         **provisioned(outcome),
-        _COST: outcome.cost,
+        COST_METRIC: outcome.cost,
         _POWER: outcome.power,
         _CPU: outcome.cpu_s,
         _WALL: outcome.wall_s,
@@ -118,7 +130,9 @@ def tags(
         KEY_TAG: outcome.key,
         SAME_TAG: same_point(outcome, sweep)[0],
         SUPERSEDED_TAG: "false",
-        **judged_tags(outcome, sweep.slo, unserved, scrub),
+        "verdict": verdict(outcome, sweep.slo).text,
+        SLO_TAG: slo_text(sweep.slo),
+        NOTE_TAG: run_note(outcome, sweep.slo, unserved, scrub),
         **fact_tags(outcome),
         "system": outcome.system,
         "trace": outcome.trace,
@@ -193,19 +207,6 @@ def experiment_tags() -> dict[str, str]:
     """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
     traces of language models."""
     return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
-
-
-def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
-    """How a run of the store rates its design."""
-    return Standing(
-        design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
-        rate=run_metrics.get(RATE_METRIC),
-        within=run_metrics.get(WITHIN_METRIC) == 1.0,
-        verdict=run_tags.get("verdict", ""),
-        cost=run_metrics.get(_COST, 0.0),
-        color=run_tags.get(COLOR_TAG, ""),
-        seed=int(seed) if (seed := run_tags.get("seed", "")).isdecimal() else 0,
-    )
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:

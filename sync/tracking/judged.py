@@ -36,15 +36,6 @@ def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
     return {**rate, **served, WITHIN_METRIC: within}
 
 
-def judged_tags(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> dict[str, str]:
-    """The tags that depend on the SLO, which may change after a run was written."""
-    return {
-        "verdict": verdict(outcome, slo).text,
-        SLO_TAG: slo_text(slo),
-        NOTE_TAG: _note(outcome, slo, unserved, scrub),
-    }
-
-
 def slo_text(slo: Slo) -> str:
     """The limits as JSON, one text for equal limits."""
     return json.dumps(slo.as_plain(), separators=(",", ":"))
@@ -65,7 +56,7 @@ def fact_tags(outcome: Outcome) -> dict[str, str]:
     return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
-def _note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
+def run_note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
     """The run's description, Markdown: the verdict, which requests were not served and why, how to run it again."""
     text = verdict(outcome, slo).text
     lines = [f"**{text[:1].upper()}{text[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]

@@ -10,8 +10,8 @@ from sync.analysis.standing import Standing
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER
 from sync.tracking import fields
-from sync.tracking.judged import SLO_TAG, slo_text
-from sync.tracking.page import SUPERSEDED_TAG
+from sync.tracking.judged import SLO_TAG, WITHIN_METRIC, slo_text
+from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
 
 # MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
 FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
@@ -57,7 +57,15 @@ class StoredRun:
     @property
     def standing(self) -> Standing:
         """How the run rates its design."""
-        return fields.standing(self.tags, self.metrics)
+        return Standing(
+            design=" ".join(filter(None, (self.tags.get("design"), self.tags.get("workload")))),
+            rate=self.metrics.get(RATE_METRIC),
+            within=self.metrics.get(WITHIN_METRIC) == 1.0,
+            verdict=self.tags.get("verdict", ""),
+            cost=self.metrics.get(fields.COST_METRIC, 0.0),
+            color=self.tags.get(fields.COLOR_TAG, ""),
+            seed=int(seed) if (seed := self.tags.get("seed", "")).isdecimal() else 0,
+        )
 
     @property
     def figures(self) -> dict[str, float]:

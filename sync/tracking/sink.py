@@ -22,7 +22,7 @@ from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
 from sync.tracking import fields
 from sync.tracking.address import tracking_uri, ui_lines
-from sync.tracking.judged import FACT_TAGS, JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
+from sync.tracking.judged import FACT_TAGS, JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, slo_text
 from sync.tracking.page import (
     FULL_REPORT_FILE,
     SUPERSEDED_TAG,
@@ -139,13 +139,11 @@ class MlflowSink:
             self._store.delete_run(run.run_id)
             return replacement
         changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
-        changing = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
-        changing |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
         files = fields.files(outcome, self._scrub)
         # before the tags, of which one names the file by its digest: who finds the tag finds this file
         self._store.log_files(run, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
         points = [(name, value, 0) for name, value in changed.items()]
-        texts = {name: value for name, value in tags.items() if name in changing}
+        texts = {name: value for name, value in tags.items() if name in fields.CHANGING_TAGS}
         now = round(time.time() * 1000)  # MLflow shows the latest value of a metric
         self._store.log(run.run_id, points, {}, texts, now)
         return replace(run, tags=tags | {SUPERSEDED_TAG: str(run.superseded).lower()}, metrics=metrics)
@@ -161,10 +159,10 @@ class MlflowSink:
 
     def _supersede(self, current: StoredRun, elder: Sequence[StoredRun]) -> None:
         """Mark the `elder` runs as superseded and the `current` one as not; they stay, and filters tell them apart."""
-        changed = [(run, True) for run in elder] + ([(current, False)] if current.superseded else [])
+        changed = [(run, "true") for run in elder] + ([(current, "false")] if current.superseded else [])
         for run, superseded in changed:
-            self._store.set_tag(run.run_id, SUPERSEDED_TAG, str(superseded).lower())
-            run.tags[SUPERSEDED_TAG] = str(superseded).lower()
+            self._store.set_tag(run.run_id, SUPERSEDED_TAG, superseded)
+            run.tags[SUPERSEDED_TAG] = superseded
 
     def _find_experiment(self, sweep: SweepInfo) -> str:
         experiment = self._store.make_experiment(sweep.name)

@@ -88,8 +88,6 @@ class MlflowStore:
                     raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
             raise
 
-    # -- experiments -------------------------------------------------------------------------------------------
-
     def experiment(self, name: str) -> Experiment | None:
         """The experiment called `name`, None where there is none (or where it was deleted)."""
         found = self._client.get_experiment_by_name(name)
@@ -114,8 +112,6 @@ class MlflowStore:
     def set_experiment_tag(self, experiment_id: str, name: str, value: str) -> None:
         """Set one tag."""
         self._client.set_experiment_tag(experiment_id, name, value)
-
-    # -- runs --------------------------------------------------------------------------------------------------
 
     def search(self, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
         """The runs that meet a condition in MLflow's search syntax, all for an empty one: seconds for a thousand."""

@@ -1,4 +1,4 @@
-"""`replay`: make MLflow equal to the journal, and say what was done."""
+"""`replay`: make MLflow equal to the journal, and say what was done; `verify`: its dry run, which changes nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sim_core.errors import SpecError
@@ -41,25 +42,24 @@ failed ones whose point has succeeded since, and those that have a metric which 
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """See `_run`. `prune`, a command of former versions, only says what took its place."""
+    """Add `verify` and `replay`; `prune`, a command of former versions, only says what took its place."""
+    summary = "compare journal and MLflow point by point and change nothing; exit status 1 where they differ"
+    epilog = "`python -m sync replay SWEEP` takes the same options and delivers what is missing."
+    run = partial(_make_equal, dry_run=True)
+    verify = add_command(subparsers, "verify", run, summary, epilog, ("name", "--slo"))
+    verify.add_argument("--prune", action="store_true", help="also list what `replay --prune` removes")
     summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
-    parser = add_command(subparsers, "replay", _run, summary, _EPILOG, ("name", "--slo"))
-    add_options(parser, "also remove what is superfluous, see below; `verify --prune` lists it")
-    parser.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
+    run = partial(_make_equal, dry_run=False)
+    replay = add_command(subparsers, "replay", run, summary, _EPILOG, ("name", "--slo"))
+    text = "also remove what is superfluous, see below; `verify --prune` lists it"
+    replay.add_argument("--prune", action="store_true", help=text)
+    replay.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
+    for parser in (verify, replay):
+        parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
     former = subparsers.add_parser("prune")
     former.add_argument("name", nargs="?", default="SWEEP")
     former.add_argument("--yes", action="store_true")
     former.set_defaults(run=_refuse_prune)
-
-
-def add_options(parser: argparse.ArgumentParser, prune: str) -> None:
-    """The options of `replay` and `verify`; `prune` says what they do with --prune."""
-    parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
-    parser.add_argument("--prune", action="store_true", help=prune)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    return make_equal(arguments, dry_run=False)
 
 
 def _refuse_prune(arguments: argparse.Namespace) -> int:
@@ -67,7 +67,7 @@ def _refuse_prune(arguments: argparse.Namespace) -> int:
     raise SpecError(reason, key="prune", value=arguments.name)
 
 
-def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
+def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     """Compare, and unless it is a `dry_run` deliver and remove; the exit status: 1 where differences are left."""
     results, name = arguments.results, arguments.name
     if arguments.prune and name not in sweeps_in(results):  # nothing to compare with

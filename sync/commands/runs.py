@@ -17,9 +17,7 @@ _SHORTEST_KEY = 4
 
 def find_run(results: Path, text: str, source: str | None = None, near: Sweep | None = None) -> Found:
     """The run that `text` names, in the sweep that it names, else in `near` where that has it, else in any sweep.
-
-    Raises SpecError when no run or several do.
-    """
+    Raises SpecError when it names no run or several."""
     name, colon, rest = text.partition(":")
     names = list_sweeps(results)
     searched = [] if near is None else [near]

@@ -21,10 +21,8 @@ PORT = 5000  # of the interface: MLflow's own choice
 
 
 def tracking_uri(results: Path, environ: Mapping[str, str] | None = None) -> str:
-    """The store's address: that of the environment, else the SQLite file `results`/mlflow.db, absolute.
-
-    Raises SpecError for an address that cannot be an MLflow store's.
-    """
+    """The store's address: that of the environment, else the SQLite file `results`/mlflow.db, absolute. Raises
+    SpecError for an address that cannot be an MLflow store's."""
     uri = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
     if not uri:
         return sqlite_uri(results / "mlflow.db")

@@ -138,9 +138,6 @@ def _finite(summary: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in summary.items() if math.isfinite(value)}
 
 
-# -- what could go -----------------------------------------------------------------------------------------------------
-
-
 def superfluous_runs(runs: Iterable[StoredRun]) -> list[StoredRun]:
     """Runs that are superseded, that broke off, or that are there once more under the same key."""
     kept: set[str] = set()
@@ -154,10 +151,8 @@ def superfluous_runs(runs: Iterable[StoredRun]) -> list[StoredRun]:
 
 
 def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
-    """Below a sweep's folder: outcomes and tables that are superseded, tables without an outcome, unfinished files.
-
-    An outcome comes first, its table after it: what is interrupted halfway leaves no outcome without its table.
-    """
+    """Below a sweep's folder: outcomes and tables that are superseded, tables without an outcome, unfinished files. All
+    outcomes come before the tables: what is interrupted halfway leaves no outcome without its table."""
     keep = set(sweep.outcomes)
     folders = dict.fromkeys(folder / name for names in PLACES.values() for name in names)
     found = [

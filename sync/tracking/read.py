@@ -24,18 +24,15 @@ _AT_ONCE = 16  # files on their way from a server
 
 def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment | None]:
     """The store in use, and in it the experiment of the sweep called `name`; None where the store (which then is not
-    connected) or the sweep is not there.
-
-    Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
-    """
+    connected) or the sweep is not there. Raises ConnectionError where a server does not answer, SpecError for an
+    unusable MLFLOW_TRACKING_URI."""
     store = MlflowStore(results)
     with store.plain_errors():
         return store, store.experiment(name) if store.connect(make=False) else None
 
 
 def experiments_in_mlflow(results: Path) -> list[Experiment]:
-    """The experiments in the store in use, sorted by name; none where an SQLite file is not there yet. Raises as
-    `find_experiment`."""
+    """The experiments in the store in use, by name; none where there is no store. Raises as `find_experiment`."""
     store = MlflowStore(results)
     with store.plain_errors():
         return store.experiments() if store.connect(make=False) else []

@@ -211,11 +211,8 @@ def find_report(store: MlflowStore, experiment_id: str) -> StoredRun | None:
 
 def deliver_report(results: Path, name: str, report: bytes, runs: int) -> str:
     """Put the report of `runs` runs beside the sweep's own page, which each end of the sweep brings up to date; the
-    descriptions link to both. Returns what was done, in a line or two.
-
-    A missing store or page is no error, since the report is a file first. Raises ConnectionError where a server does
-    not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
-    """
+    descriptions link to both. Returns what was done, in a line or two: a missing store or page is no error, since the
+    report is a file first. Raises as `find_experiment`."""
     nowhere = "not in MLflow, which has no page of this sweep"
     store, experiment = find_experiment(results, name)
     if experiment is None:

@@ -29,9 +29,7 @@ SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": 
 
 def make_sink(name: str, results: Path) -> ResultSink:
     """The sink called `name`, which may write below `results`. Nothing is opened or made before `ResultSink.open`.
-
-    Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
-    """
+    Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI."""
     if name == "local":
         reason = "is gone: the journal has the same, and `python -m sync export SWEEP --format parquet` makes files"
         raise SpecError(reason, key="sink", value=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import json
@@ -69,11 +70,17 @@ def run(results, capsys):
     return call
 
 
-@pytest.mark.parametrize("command", [None, *COMMANDS])
+def command_names():
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return list(subparsers.choices)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in command_names())])
 def test_help_teaches(command, capsys):
-    name = [] if command is None else [command.__name__.rpartition(".")[2].replace("listing", "list")]
     with pytest.raises(SystemExit) as ended:
-        main([*name, "--help"])
+        main([*command, "--help"])
     assert ended.value.code == 0
     assert "usage: python -m sync" in capsys.readouterr().out
 

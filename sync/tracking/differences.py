@@ -15,7 +15,6 @@ from sync.results.slo import Slo
 from sync.results.sweep import Source, Sweep
 from sync.results.verdict import verdict
 from sync.tracking import fields
-from sync.tracking.judged import fact_tags, judged_metrics, slo_text
 from sync.tracking.read import CACHE, MlflowSource, find_experiment
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import MlflowStore
@@ -99,9 +98,9 @@ def _told_otherwise(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
     """Whether the run is superseded, of other limits or of other facts, as `replay` mends it; empty: it is not."""
     if run.superseded:
         return "marked as superseded in MLflow, although nothing newer is in the journal"
-    if run.slo != slo_text(slo):
+    if run.slo != fields.slo_text(slo):
         return f"judged by other limits in MLflow; `replay` judges it by {slo.told()}"
-    other = [name for name, fact in fact_tags(outcome).items() if run.tags.get(name, fact) != fact]
+    other = [name for name, fact in fields.fact_tags(outcome).items() if run.tags.get(name, fact) != fact]
     return f"other facts: {', '.join(other)}; `replay` brings them up to date" if other else ""
 
 
@@ -120,7 +119,7 @@ def _measured_otherwise(outcome: Outcome, run: StoredRun, stored: MlflowSource) 
 
 def _judged_otherwise(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
     wanted = verdict(outcome, slo).text
-    odd = any(run.metrics.get(name) != value for name, value in judged_metrics(outcome, slo).items())
+    odd = any(run.metrics.get(name) != value for name, value in fields.judged_metrics(outcome, slo).items())
     if odd or run.tags.get("verdict") != wanted:
         return f"another verdict: {run.tags.get('verdict')} in MLflow, {wanted} by the journal"
     return ""

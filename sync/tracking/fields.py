@@ -22,19 +22,14 @@ from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 from sync.results.verdict import verdict
-from sync.tracking.judged import (
-    FACT_TAGS,
-    LONGEST_TAG,
-    NOTE_TAG,
-    SLO_TAG,
-    WITHIN_METRIC,
-    fact_tags,
-    judged_metrics,
-    run_note,
-    slo_text,
-)
-from sync.tracking.page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
+from sync.tracking.page import LONGEST_TAG, RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, run_note, saved_view
 
+SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
+WITHIN_METRIC = "slo/within"
+NOTE_TAG = "mlflow.note.content"
+# Metrics that depend on the SLO begin so; another SLO may have other ones.
+JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
+FACT_TAGS = ("design", "workload", "rate", "seed")
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
@@ -102,6 +97,29 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
         _WALL: outcome.wall_s,
     }
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+
+
+def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    """Whether the run is within `slo`, its rate as a number to sort and plot by, and the rate that it serves within the
+    SLO: all of it or 0. A failed run, of which nothing is known, has the rate alone."""
+    rate = {} if outcome.rate is None else {RATE_METRIC: outcome.rate}
+    if outcome.status == "failed":
+        return rate
+    within = float(verdict(outcome, slo).within)
+    served = {} if outcome.rate is None else {SERVED_METRIC: within * outcome.rate}
+    return {**rate, **served, WITHIN_METRIC: within}
+
+
+def slo_text(slo: Slo) -> str:
+    """The limits as JSON, one text for equal limits."""
+    return json.dumps(slo.as_plain(), separators=(",", ":"))
+
+
+def fact_tags(outcome: Outcome) -> dict[str, str]:
+    """What the point is, one tag for each fact, for filters such as `tags.rate = "0.3"`."""
+    rate = None if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
 def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:

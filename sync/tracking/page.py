@@ -1,4 +1,4 @@
-"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and its description.
+"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and the descriptions.
 
 The interface (3.17) opens an experiment on its runs only by the address, or where the reader chose that last; no tag
 does it. So people are shown an address, which names a saved view that lists the best designs first.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 from sync.analysis.standing import DesignStanding, Standing, rank
 from sync.report.sweep_page import REPORT_FILE
-from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES
-from sync.results.outcome import SweepInfo
+from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
+from sync.results.outcome import Outcome, SweepInfo
 from sync.results.point_id import rate_text
+from sync.results.privacy import Scrubber
+from sync.results.slo import Slo
+from sync.results.verdict import verdict
 
 SUPERSEDED_TAG = "superseded"
 FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
@@ -25,6 +29,7 @@ CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
 _SEE = f" See `{REPORT_FILE}`"
 _VIEW = "designs"
 _LONGEST_NOTE = 5000  # older servers take no more
+LONGEST_TAG = 4000
 _MOST_DESIGNS = 15
 _GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
 _SECTIONS = {
@@ -152,6 +157,21 @@ def note(
     if not experiment or room < 100:
         return text[:_LONGEST_NOTE]
     return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
+
+
+def run_note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
+    """The run's description, Markdown: the verdict, which requests were not served and why, how to run it again."""
+    text = verdict(outcome, slo).text
+    lines = [f"**{text[:1].upper()}{text[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
+    if outcome.error:
+        lines.append(outcome.error.partition("\n")[0])
+    if unserved:
+        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
+    checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
+    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
+    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
+    short = len(again) < LONGEST_TAG // 2
+    return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
 
 
 def summary(designs: Iterable[DesignStanding]) -> str:

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sim_core.errors import SpecError
 from sync.results.entry import NOT_SOUND, has_table, sound_outcome
 from sync.results.outcome import Outcome
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
+from sync.results.slo_file import parse_slo
 from sync.tracking import fields
-from sync.tracking.judged import SLO_TAG, slo_of_json
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import Experiment, MlflowStore
 
@@ -44,7 +45,7 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     if experiment is None:
         return None
     with store.plain_errors():
-        slo = slo_of_json(experiment.tags.get(SLO_TAG, ""))
+        slo = _slo(experiment.tags.get(fields.SLO_TAG, ""))
         source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo)
     if not source.outcomes() and source.without_file:
         place = mask_uri(source.without_file[0].artifact_uri)
@@ -133,3 +134,11 @@ def _former_entry(run: StoredRun) -> dict[str, Any] | None:
     left_out: dict[str, Any] = {"overrides": [], "axes": {}, "machines": {}, "config_yaml": ""}
     elsewhere = {"error": run.tags.get("error"), "summary": summary | figures, "status": FINAL[run.status]}
     return {"parquet_bytes": int(has_table), "outcome": left_out | values | elsewhere}
+
+
+def _slo(text: str) -> Slo | None:
+    """The inverse of `fields.slo_text`; None for a text that holds no limits."""
+    try:
+        return parse_slo(json.loads(text))
+    except (ValueError, SpecError):
+        return None

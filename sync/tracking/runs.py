@@ -10,7 +10,6 @@ from sync.analysis.standing import Standing
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER
 from sync.tracking import fields
-from sync.tracking.judged import SLO_TAG, WITHIN_METRIC, slo_text
 from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
 
 # MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
@@ -52,7 +51,7 @@ class StoredRun:
     @property
     def slo(self) -> str:
         """The limits that its verdict is by, as JSON; older versions judged by the paper's, and did not say so."""
-        return self.tags.get(SLO_TAG, slo_text(PAPER))
+        return self.tags.get(fields.SLO_TAG, fields.slo_text(PAPER))
 
     @property
     def standing(self) -> Standing:
@@ -60,7 +59,7 @@ class StoredRun:
         return Standing(
             design=" ".join(filter(None, (self.tags.get("design"), self.tags.get("workload")))),
             rate=self.metrics.get(RATE_METRIC),
-            within=self.metrics.get(WITHIN_METRIC) == 1.0,
+            within=self.metrics.get(fields.WITHIN_METRIC) == 1.0,
             verdict=self.tags.get("verdict", ""),
             cost=self.metrics.get(fields.COST_METRIC, 0.0),
             color=self.tags.get(fields.COLOR_TAG, ""),

@@ -22,7 +22,6 @@ from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
 from sync.tracking import fields
 from sync.tracking.address import tracking_uri, ui_lines
-from sync.tracking.judged import FACT_TAGS, JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, slo_text
 from sync.tracking.page import (
     FULL_REPORT_FILE,
     SUPERSEDED_TAG,
@@ -78,12 +77,12 @@ class MlflowSink:
             return
         with self._store.plain_errors():
             # the runs that are judged by the experiment's present limits
-            current = [run for run in self._runs.current() if run.slo == slo_text(sweep.slo)]
+            current = [run for run in self._runs.current() if run.slo == fields.slo_text(sweep.slo)]
             unserved = _unserved(current)
             report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
             text = note(sweep, self._experiment_id, standings, self._runs.superseded, unserved=unserved, **links)
-            self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(text))
+            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(text))
         self._description_is_old = False
 
     def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], unserved: str) -> tuple[str, str]:
@@ -97,7 +96,7 @@ class MlflowSink:
             self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now
         )
         full = report.tags.get(fields.FULL_REPORT_TAG, "")
-        tags = {fields.SWEEP_TAG: sweep.sweep_id, NOTE_TAG: self._scrub(report_note(answer, full))}
+        tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: self._scrub(report_note(answer, full))}
         self._store.log(report.run_id, [], {}, tags, now)
         rows = [RunRow(run.tags.get("point.name", ""), run.standing, run.figures) for run in current]
         self._store.log_files(report, sweep_files(sweep, rows, answer))
@@ -128,13 +127,13 @@ class MlflowSink:
     @staticmethod
     def _is_up_to_date(run: StoredRun, outcome: Outcome, sweep: SweepInfo) -> bool:
         """Whether a run is judged by the experiment's limits and says of its point what the experiment says now."""
-        facts = {name: run.tags[name] for name in FACT_TAGS if name in run.tags}
-        return run.slo == slo_text(sweep.slo) and facts == fact_tags(outcome)
+        facts = {name: run.tags[name] for name in fields.FACT_TAGS if name in run.tags}
+        return run.slo == fields.slo_text(sweep.slo) and facts == fields.fact_tags(outcome)
 
     def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: StoredRun, runs: Runs) -> StoredRun:
         """Describe a run by the experiment's present limits and the point's present facts; what was measured stays."""
         metrics, tags, _ = self._content(sweep, outcome, runs)
-        if any(name.startswith(JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
+        if any(name.startswith(fields.JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
             replacement = self._create(sweep, outcome, runs, [])  # a metric cannot be removed from a run
             self._store.delete_run(run.run_id)
             return replacement
@@ -166,9 +165,10 @@ class MlflowSink:
 
     def _find_experiment(self, sweep: SweepInfo) -> str:
         experiment = self._store.make_experiment(sweep.name)
-        wanted = fields.experiment_tags() | {SLO_TAG: slo_text(sweep.slo)}
-        if NOTE_TAG not in experiment.tags:
-            wanted[NOTE_TAG] = self._scrub(note(sweep, experiment.experiment_id, [], 0))  # until `close` knows more
+        wanted = fields.experiment_tags() | {fields.SLO_TAG: fields.slo_text(sweep.slo)}
+        if fields.NOTE_TAG not in experiment.tags:
+            text = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
+            wanted[fields.NOTE_TAG] = self._scrub(text)
         for name, value in wanted.items():
             if experiment.tags.get(name) != value:
                 self._store.set_experiment_tag(experiment.experiment_id, name, value)
@@ -223,12 +223,12 @@ def deliver_report(results: Path, name: str, report: bytes, runs: int) -> str:
         run = find_report(store, experiment_id)
         if run is None:
             return nowhere
-        now, text = round(time.time() * 1000), report_note(run.tags.get(NOTE_TAG, ""), full)
+        now, text = round(time.time() * 1000), report_note(run.tags.get(fields.NOTE_TAG, ""), full)
         store.log_files(run, {FULL_REPORT_FILE: report})
-        store.log(run.run_id, [], {}, {fields.FULL_REPORT_TAG: full, NOTE_TAG: text}, now)
-        if NOTE_TAG in experiment.tags:
-            described = with_report_links(experiment.tags[NOTE_TAG], experiment_id, run.run_id, full)
-            store.set_experiment_tag(experiment_id, NOTE_TAG, described)
+        store.log(run.run_id, [], {}, {fields.FULL_REPORT_TAG: full, fields.NOTE_TAG: text}, now)
+        if fields.NOTE_TAG in experiment.tags:
+            described = with_report_links(experiment.tags[fields.NOTE_TAG], experiment_id, run.run_id, full)
+            store.set_experiment_tag(experiment_id, fields.NOTE_TAG, described)
         store.end_run(run.run_id, "FINISHED", now)
     lines = "\n  ".join(ui_lines(tracking_uri(results), report_page(experiment_id, run.run_id, FULL_REPORT_FILE)))
     return f"also in MLflow:\n  {lines}"

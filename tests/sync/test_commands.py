@@ -17,14 +17,14 @@ from mlflow import MlflowClient
 from sim_core.trace import Trace
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
 from sync.commands import COMMANDS
 from sync.files.splitwisesim import write_outputs
 from sync.results.parquet import encode_requests
 from sync.tracking.address import tracking_uri
 from tests.runs import measured
-from tests.sync.stores import in_mlflow
+from tests.sync.stores import deliver, in_mlflow
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,14 +47,6 @@ def journal(results, sweep, outcome):
         return made
 
     return keep
-
-
-def deliver(results, sweep, *outcomes):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
 
 
 @pytest.fixture

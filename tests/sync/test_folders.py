@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
-from tests.sync.stores import in_mlflow
+from tests.sync.stores import deliver, in_mlflow
 from tests.sync.test_tracking import FOLDERS
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +32,7 @@ def test_what_a_sink_writes_is_read_back_and_there_is_no_folder_beside(
     results = Path(name)
     results.mkdir()
     shutil.copy(template, results / "mlflow.db")
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    sink.write(outcome(1))
-    sink.close()
+    deliver(results, sweep, outcome(1))
     (stored,) = in_mlflow(results)
     assert stored.files["requests.parquet"] == outcome(1).requests_parquet
     assert load_sweep(sweep.name, results, source="mlflow").requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4

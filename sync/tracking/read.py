@@ -82,10 +82,10 @@ class MlflowSource:
             return _former_entry(run)
         try:
             file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{digest}.json")
+            return _json_object(file.read_bytes())
         except FileNotFoundError:
             self.without_file.append(run)
             return None
-        return _json_object(file.read_bytes())
 
     def outcomes(self) -> dict[str, Outcome]:
         """See `Source`; a run that is not over is left out."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import statistics
 import sys
@@ -26,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sync import Outcome, SweepInfo
 from sync.results.curves import MOST_STEPS, PERCENTS, Derived, Series
-from sync.tracking.address import sqlite_uri
 from sync.tracking.sink import MlflowSink
 
 _COLUMNS = 22
@@ -48,11 +48,12 @@ def measure(folder: Path, runs: int, requests: int, metrics: int) -> dict[str, o
     """Seconds for opening the sink, for writing each run, and for writing all again (which must change nothing)."""
     sweep = SweepInfo("bench", "", "bench", "", runs, "python benchmarks/mlflow_writer.py")
     outcomes = [_outcome(i, requests, metrics) for i in range(runs)]
-    sink = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts", print)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    sink = MlflowSink(folder)
     opening = _timed(lambda: sink.open(sweep))
     writing = [_timed(lambda outcome=outcome: sink.write(outcome)) for outcome in outcomes]
     sink.close()
-    again = MlflowSink(sqlite_uri(folder / "mlflow.db"), folder / "mlartifacts", print)
+    again = MlflowSink(folder)
     again.open(sweep)
     second = [_timed(lambda outcome=outcome: again.write(outcome)) for outcome in outcomes]
     again.close()

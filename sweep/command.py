@@ -37,9 +37,8 @@ from sweep.table import output_console
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
-from sync.tracking.address import tracking_uri
+from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
-from sync.tracking.ui import ui_lines
 from sync.tracking.writer import Delivery, SinkWriter
 from traces.reader import spoken
 

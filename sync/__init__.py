@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sync.load import load_sweep
     from sync.results.outcome import Outcome, ResultSink, SweepInfo
+    from sync.tracking.address import ui_command, ui_lines
     from sync.tracking.sinks import SINKS, make_sink
-    from sync.tracking.ui import ui_command, ui_lines
     from sync.tracking.writer import Delivery, SinkWriter
 
 __all__ = [
@@ -32,7 +32,7 @@ _MODULES = {
     "sync.load": ("load_sweep",),
     "sync.results.outcome": ("Outcome", "ResultSink", "SweepInfo"),
     "sync.tracking.sinks": ("SINKS", "make_sink"),
-    "sync.tracking.ui": ("ui_command", "ui_lines"),
+    "sync.tracking.address": ("ui_command", "ui_lines"),
     "sync.tracking.writer": ("Delivery", "SinkWriter"),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
@@ -11,24 +10,18 @@ from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
 from sync.results.sweep import RESULTS, Source, Sweep
 
-
-def _journal(results: Path, name: str) -> Source | None:
-    return Journal(results / name) if name in sweeps_in(results) else None
-
-
-def _local(results: Path, name: str) -> Source | None:
-    return Journal(results / name, "local") if name in sweeps_in(results, "local") else None
+# In the order in which they are asked where nobody says which: the nearest, and the most complete, first. `local` is
+# what a sink of former versions has left in the sweep's folder.
+SOURCES = ("journal", "local", "mlflow")
 
 
-def _mlflow(results: Path, name: str) -> Source | None:
+def _find(source: str, results: Path, name: str) -> Source | None:
+    """The sweep called `name` in one of `SOURCES`; None where it is not there."""
+    if source in PLACES:
+        return Journal(results / name, source) if name in sweeps_in(results, source) else None
     from sync.tracking.read import find_mlflow_source
 
     return find_mlflow_source(results, name)
-
-
-# In the order in which they are asked where nobody says which: the nearest, and the most complete, first. `local` is
-# what a sink of former versions has left in the sweep's folder.
-SOURCES: Mapping[str, Callable[[Path, str], Source | None]] = {"journal": _journal, "local": _local, "mlflow": _mlflow}
 
 
 def load_sweep(
@@ -47,12 +40,11 @@ def load_sweep(
     Raises SpecError when there is none, ConnectionError when a server does not answer.
     """
     below = Path(results)
+    limits = slo if slo is None or isinstance(slo, Slo) else read_slo(Path(slo))
     if source is not None and source not in SOURCES:
         raise SpecError(f"unknown source{choices(source, SOURCES)}", key="source", value=source)
-    for make in SOURCES.values() if source is None else [SOURCES[source]]:
-        found = make(below, name)
-        if found is not None:
-            limits = slo if slo is None or isinstance(slo, Slo) else read_slo(Path(slo))
+    for place in SOURCES if source is None else [source]:
+        if (found := _find(place, below, name)) is not None:
             return Sweep(name, found, everything=everything, slo=limits)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"

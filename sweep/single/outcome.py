@@ -16,9 +16,8 @@ from sync.results.measure import MeasuredRun
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
-from sync.tracking.address import tracking_uri
+from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
-from sync.tracking.ui import ui_lines
 from traces import workload
 from traces.workload import TraceRef
 

@@ -20,8 +20,6 @@ from sync.analysis.answers import (
 )
 from sync.analysis.answers.build import Which
 from sync.commands import base
-from sync.commands.console import output_console
-from sync.commands.tables import rich_table
 from sync.results.sweep import Sweep
 
 _EXAMPLES = """examples:
@@ -39,20 +37,15 @@ _HELP = "what a sweep answers: the highest rate within the SLO, the cheapest and
 
 def add_parser(subparsers: base.Subparsers) -> None:
     """Add the parser of `answers`."""
-    parser = base.add_command(subparsers, "answers", _run, _HELP, _EXAMPLES)
-    base.add_name(parser)
-    base.add_slo(parser)
-    base.add_rate(parser)
+    options = ("name", "--slo", "--rate", "--where", *base.READING)
+    parser = base.add_command(subparsers, "answers", _run, _HELP, _EXAMPLES, options)
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table", help="default: %(default)s")
-    base.add_where(parser)
-    base.add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    rate = base.rate_of(arguments.rate)
     sweep = base.read_sweep(arguments)
-    outcomes = sweep.where(**base.conditions(arguments.where)) if arguments.where else list(sweep.outcomes.values())
-    found = answers(outcomes, sweep.slo, rate)
+    outcomes = sweep.where(**dict(arguments.where)) if arguments.where else list(sweep.outcomes.values())
+    found = answers(outcomes, sweep.slo, arguments.rate)
     if arguments.format == "json":
         print(answers_json(sweep, found))
     elif arguments.format == "markdown":
@@ -94,12 +87,12 @@ def answers_markdown(sweep: Sweep, found: SweepAnswers) -> str:
 
 
 def _print(sweep: Sweep, found: SweepAnswers) -> None:
-    console = output_console()
+    console = base.output_console()
     for workload in found.workloads:
         console.print(f"{workload.workload}: {sentence(workload)}", markup=False, soft_wrap=True)
         for table in tables(workload):
             console.print(table.title, style="bold", markup=False, soft_wrap=True)
-            console.print(rich_table(table))
+            console.print(base.rich_table(table))
     for line in _last_lines(sweep, found):
         console.print(line, markup=False, soft_wrap=True)
 

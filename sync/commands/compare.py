@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from sim_core.errors import SpecError
 from sync.analysis.compare import Profile, compare_runs, profile
 from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
-from sync.commands.base import Subparsers, add_command, add_slo, add_source, slo_of
-from sync.commands.console import output_console
+from sync.commands.base import Subparsers, add_command, output_console, rich_table
 from sync.commands.runs import find_run
-from sync.commands.tables import rich_table
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
 from sync.results.slo import Slo
+from sync.results.slo_file import read_slo
 from sync.results.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -34,11 +33,9 @@ examples:
 def add_parser(subparsers: Subparsers) -> None:
     """Add the parser of `compare`."""
     text = "explain why one run beats another: where the time goes, how busy and how full the machines are"
-    parser = add_command(subparsers, "compare", _run, text, _EXAMPLES)
+    parser = add_command(subparsers, "compare", _run, text, _EXAMPLES, ("--slo", "--source"))
     parser.add_argument("runs", nargs=2, metavar="RUN", help="see below")
-    add_slo(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-    add_source(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -46,12 +43,12 @@ def _run(arguments: argparse.Namespace) -> int:
     second = find_run(arguments.results, arguments.runs[1], arguments.source, first[0])
     if first[1].key == second[1].key:
         raise SpecError("is the same run as the first", key="RUN", value=arguments.runs[1])
-    slo = slo_of(arguments) or first[0].slo
+    slo = read_slo(arguments.slo) if arguments.slo else first[0].slo
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
         print(text, file=sys.stderr)
-    tables = _requests(*first), _requests(*second)
-    found = compare_runs(_profile(*first, tables[0], slo), _profile(*second, tables[1], slo), tables, slo)
+    (profile_a, requests_a), (profile_b, requests_b) = _measured(*first, slo), _measured(*second, slo)
+    found = compare_runs(profile_a, profile_b, (requests_a, requests_b), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
@@ -77,10 +74,10 @@ def _seed_note(sweep: Sweep, outcome: Outcome) -> str:
     return f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
 
 
-def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
-    return None if sweep.source.requests_file(outcome.key) is None else sweep.requests(outcome.key)
-
-
-def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None, slo: Slo) -> Profile:
+def _measured(sweep: Sweep, outcome: Outcome, slo: Slo) -> tuple[Profile, pd.DataFrame | None]:
+    """The profile of a run, and its table of requests where it left one."""
     file = sweep.source.requests_file(outcome.key)
-    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES), slo)
+    if file is None:
+        return profile(outcome, None, {}, slo), None
+    requests = sweep.requests(outcome.key)
+    return profile(outcome, requests, read_beside(file.read_bytes(), INSTANCES), slo), requests

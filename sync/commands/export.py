@@ -6,27 +6,17 @@ import argparse
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
-from sync.commands.base import (
-    Subparsers,
-    add_command,
-    add_name,
-    add_reading,
-    add_slo,
-    add_where,
-    conditions,
-    left_out,
-    read_sweep,
-    shown,
-)
+from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, shown
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
 from sync.results.sweep import Sweep, sound_table
 
+_FORMATS = ("csv", "parquet", "splitwisesim")
 _EXAMPLES = """formats:
   csv           runs.csv with a row for each run, and requests/RUN.csv with a row for each request
   parquet       the same as Parquet
@@ -40,13 +30,9 @@ examples:
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
-    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES)
-    add_name(parser)
+    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES, ("name", "--slo", "--where", *READING))
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
-    parser.add_argument("--format", choices=tuple(_FORMATS), default="csv", help="default: %(default)s")
-    add_slo(parser)
-    add_reading(parser)
-    add_where(parser)
+    parser.add_argument("--format", choices=_FORMATS, default="csv", help="default: %(default)s")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -54,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if target.exists():
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
     sweep = read_sweep(arguments)
-    outcomes = sweep.where(**conditions(arguments.where))
+    outcomes = sweep.where(**dict(arguments.where))
     try:
         left = _write(sweep, outcomes, arguments.format, target)
     except OSError as error:
@@ -84,7 +70,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
                 without += 1
             else:
                 with sound_table(outcome, table):
-                    _FORMATS[form](outcome, table, folder)
+                    _write_requests(outcome, table, form, folder)
         folder.replace(target)
     return f" ({without} of them left no requests)" if without else ""
 
@@ -94,24 +80,15 @@ def folder_name(outcome: Outcome) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._+=-]+', '-', outcome.name).strip('.-')[:100]}-{outcome.key[:8]}"
 
 
-def _csv(outcome: Outcome, table: Path, folder: Path) -> None:
-    import pandas as pd
+def _write_requests(outcome: Outcome, table: Path, form: str, folder: Path) -> None:
+    if form == "splitwisesim":
+        write_splitwisesim(outcome, table.read_bytes(), folder / folder_name(outcome))
+        return
+    target = folder / "requests" / f"{folder_name(outcome)}.{form}"
+    target.parent.mkdir(exist_ok=True)
+    if form == "parquet":
+        shutil.copyfile(table, target)
+    else:
+        import pandas as pd
 
-    (folder / "requests").mkdir(exist_ok=True)
-    pd.read_parquet(table).to_csv(folder / "requests" / f"{folder_name(outcome)}.csv", index=False)
-
-
-def _parquet(outcome: Outcome, table: Path, folder: Path) -> None:
-    (folder / "requests").mkdir(exist_ok=True)
-    shutil.copyfile(table, folder / "requests" / f"{folder_name(outcome)}.parquet")
-
-
-def _splitwisesim(outcome: Outcome, table: Path, folder: Path) -> None:
-    write_splitwisesim(outcome, table.read_bytes(), folder / folder_name(outcome))
-
-
-_FORMATS: Mapping[str, Callable[[Outcome, Path, Path], None]] = {
-    "csv": _csv,
-    "parquet": _parquet,
-    "splitwisesim": _splitwisesim,
-}
+        pd.read_parquet(table).to_csv(target, index=False)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
-from sync.commands.base import Subparsers, add_command
-from sync.commands.console import output_console
+from sync.commands.base import Subparsers, add_command, output_console
 from sync.load import list_sweeps, load_sweep
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
@@ -27,30 +24,21 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    sweeps = [load_sweep(name, arguments.results) for name in list_sweeps(arguments.results)]
-    known = {sweep.name for sweep in sweeps}
+    shown = {name: load_sweep(name, arguments.results) for name in list_sweeps(arguments.results)}
     try:
-        in_mlflow = list(_in_mlflow_alone(arguments.results, known))
+        names = [experiment.name for experiment in experiments_in_mlflow(arguments.results)]
+        sources = {name: find_mlflow_source(arguments.results, name) for name in names if name not in shown}
+        shown |= {f"{name} (in MLflow)": Sweep(name, source) for name, source in sources.items() if source is not None}
     except OSError as error:  # what is below --results is listed also where the server does not answer
         print(f"warning: {error}: sweeps that are there alone are not listed", file=sys.stderr)
-        in_mlflow = []
-    if not sweeps and not in_mlflow:
+    if not shown:
         print(f"no sweeps in {arguments.results}")
         return 0
     table = Table("sweep", "completed", "stopped", "failed", "not served", "superseded", "left out")
-    for sweep in sweeps:
-        table.add_row(escape(sweep.name), *_counts(sweep))
-    for sweep in in_mlflow:
-        table.add_row(f"{escape(sweep.name)} (in MLflow)", *_counts(sweep))
+    for title, sweep in shown.items():
+        table.add_row(escape(title), *_counts(sweep))
     output_console().print(table)
     return 0
-
-
-def _in_mlflow_alone(results: Path, known: set[str]) -> Iterator[Sweep]:
-    for experiment in experiments_in_mlflow(results):
-        source = None if experiment.name in known else find_mlflow_source(results, experiment.name)
-        if source is not None:
-            yield Sweep(experiment.name, source)
 
 
 def _counts(sweep: Sweep) -> list[str]:

@@ -1,4 +1,4 @@
-"""`replay`: make MLflow equal to the journal, and say what was done."""
+"""`replay`: make MLflow equal to the journal, and say what was done; `verify`: its dry run, which changes nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, add_name, add_slo, journal_of, shown, slo_of
+from sync.commands.base import Subparsers, add_command, shown
+from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
 from sync.results.sweep import Sweep
@@ -22,8 +24,9 @@ from sync.tracking.differences import (
     superfluous_files,
     superfluous_runs,
 )
+from sync.tracking.runs import StoredRun
 from sync.tracking.sinks import make_sink
-from sync.tracking.store import MlflowStore, StoredRun
+from sync.tracking.store import MlflowStore
 
 _MOST = 20  # points named one by one
 _EPILOG = """The journal is read: nothing is simulated again. The next start of the sweep delivers what is missing, too.
@@ -39,27 +42,24 @@ failed ones whose point has succeeded since, and those that have a metric which 
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """See `_run`. `prune`, a command of former versions, only says what took its place."""
+    """Add `verify` and `replay`; `prune`, a command of former versions, only says what took its place."""
+    summary = "compare journal and MLflow point by point and change nothing; exit status 1 where they differ"
+    epilog = "`python -m sync replay SWEEP` takes the same options and delivers what is missing."
+    run = partial(_make_equal, dry_run=True)
+    verify = add_command(subparsers, "verify", run, summary, epilog, ("name", "--slo"))
+    verify.add_argument("--prune", action="store_true", help="also list what `replay --prune` removes")
     summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
-    parser = add_command(subparsers, "replay", _run, summary, _EPILOG)
-    add_options(parser, "also remove what is superfluous, see below; `verify --prune` lists it")
-    parser.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
+    run = partial(_make_equal, dry_run=False)
+    replay = add_command(subparsers, "replay", run, summary, _EPILOG, ("name", "--slo"))
+    text = "also remove what is superfluous, see below; `verify --prune` lists it"
+    replay.add_argument("--prune", action="store_true", help=text)
+    replay.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
+    for parser in (verify, replay):
+        parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
     former = subparsers.add_parser("prune")
     former.add_argument("name", nargs="?", default="SWEEP")
     former.add_argument("--yes", action="store_true")
     former.set_defaults(run=_refuse_prune)
-
-
-def add_options(parser: argparse.ArgumentParser, prune: str) -> None:
-    """The options of `replay` and `verify`; `prune` says what they do with --prune."""
-    add_name(parser)
-    add_slo(parser)
-    parser.add_argument("--tables", action="store_true", help="compare the tables of requests too, byte by byte")
-    parser.add_argument("--prune", action="store_true", help=prune)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    return make_equal(arguments, dry_run=False)
 
 
 def _refuse_prune(arguments: argparse.Namespace) -> int:
@@ -67,29 +67,22 @@ def _refuse_prune(arguments: argparse.Namespace) -> int:
     raise SpecError(reason, key="prune", value=arguments.name)
 
 
-def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
+def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     """Compare, and unless it is a `dry_run` deliver and remove; the exit status: 1 where differences are left."""
     results, name = arguments.results, arguments.name
-    store, runs = stored_runs(results, name)
-    if arguments.prune and runs and name not in sweeps_in(results):  # nothing to compare with
-        _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
-        return 0
-    journal = journal_of(results, name)
-    sweep = Sweep(name, journal, everything=True, slo=slo_of(arguments))
-    before = find_differences(sweep, store, runs, results, tables=arguments.tables)
+    if arguments.prune and name not in sweeps_in(results):  # nothing to compare with
+        store, runs = stored_runs(results, name)
+        if runs:
+            _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
+            return 0
+    sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
     if dry_run:
-        _tell(before, sweep)
-        if arguments.prune:
-            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
-        return 0 if before.same else 1
-    sink, info = make_sink(arguments.sink, results), journal.info()
+        return 0 if _compare(arguments, sweep, dry_run).same else 1
+    sink, info = make_sink(arguments.sink, results), sweep.source.info()
     if info is None:
         raise SpecError("its sweep.json is missing or torn; start the sweep again", key="sweep", value=name)
-    with journal:  # a sweep under way delivers by itself
-        if arguments.prune:
-            store, runs = stored_runs(results, name)  # as they are while nobody writes
-            before = find_differences(sweep, store, runs, results, tables=arguments.tables)
-            _prune(store, *_superfluous(results, sweep, runs, before), dry_run)
+    with Journal(results / name) as journal:  # a sweep under way delivers by itself
+        before = _compare(arguments, sweep, dry_run)
         sink.open(replace(info, slo=sweep.slo))
         _deliver(sweep, journal, sink)
     after = find_differences(sweep, *stored_runs(results, name), results, tables=arguments.tables)
@@ -97,6 +90,19 @@ def make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     print(f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
     _tell(after, sweep)
     return 0 if after.same else 1
+
+
+def _compare(arguments: argparse.Namespace, sweep: Sweep, dry_run: bool) -> Differences:
+    """Compare MLflow with the journal, and with --prune remove what is superfluous; a dry run tells both."""
+    store, runs = stored_runs(arguments.results, sweep.name)
+    found = find_differences(sweep, store, runs, arguments.results, tables=arguments.tables)
+    if dry_run:
+        _tell(found, sweep)
+    if arguments.prune:
+        surplus = {run.run_id: run for run in [*superfluous_runs(runs), *found.measured_otherwise]}
+        files = [*superfluous_files(arguments.results / sweep.name, sweep), *fetched_files(arguments.results, runs)]
+        _prune(store, list(surplus.values()), files, dry_run)
+    return found
 
 
 def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
@@ -108,13 +114,6 @@ def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
         else:
             sink.write(outcome)
     sink.close()
-
-
-def _superfluous(
-    results: Path, sweep: Sweep, runs: Sequence[StoredRun], found: Differences
-) -> tuple[list[StoredRun], list[Path]]:
-    surplus = {run.run_id: run for run in [*superfluous_runs(runs), *found.measured_otherwise]}
-    return list(surplus.values()), [*superfluous_files(results / sweep.name, sweep), *fetched_files(results, runs)]
 
 
 def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Path], dry_run: bool) -> None:

@@ -18,7 +18,7 @@ from sync.report.iterations import again
 from sync.report.style import FORMATS
 from sync.report.sweep_page import REPORT_FILE
 from sync.results.sweep import Sweep
-from sync.tracking.deliver import deliver
+from sync.tracking.sink import deliver_report
 
 _EXAMPLES = """examples:
   python -m sync report quickstart                              results/quickstart/report/report.html
@@ -34,29 +34,25 @@ _HELP = "a sweep's answer in words and figures, as one HTML file; also on the sw
 
 def add_parser(subparsers: base.Subparsers) -> None:
     """Add the parser of `report`."""
-    parser = base.add_command(subparsers, "report", _run, _HELP, _EXAMPLES)
-    base.add_name(parser)
+    options = ("name", "--slo", "--rate", *base.READING)
+    parser = base.add_command(subparsers, "report", _run, _HELP, _EXAMPLES, options)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: RESULTS/SWEEP/report)")
     formats = ("html", *FORMATS)
     parser.add_argument(
         "--format", nargs="+", choices=formats, default=["html"], metavar="FORMAT",
         help=f"of {', '.join(formats)}; default: html",
     )  # fmt: skip
-    base.add_slo(parser)
-    base.add_rate(parser)
     text = "the run whose iterations are shown, or `none` (default: the best within the SLO)"
     parser.add_argument("--detail", metavar="RUN", help=text)
     parser.add_argument("--sink", choices=("mlflow", "none"), default="mlflow", help="default: %(default)s")
-    base.add_reading(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or arguments.results / arguments.name / "report"
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
-    rate = base.rate_of(arguments.rate)
     sweep = base.read_sweep(arguments)
-    data = report_data(sweep, rate)
+    data = report_data(sweep, arguments.rate)
     detail = _detail(sweep, data, arguments.detail)
     with Console(stderr=True).status("reading") as status:
         if isinstance(detail, Run):
@@ -67,12 +63,12 @@ def _run(arguments: argparse.Namespace) -> int:
         data = dataclasses.replace(data, iterations=iterations)
         formats = list(dict.fromkeys(arguments.format))
         notes = base.left_out(sweep, "`report --all` counts them in")
-        files = report_files(data, base.info_of(sweep), formats, notes, lambda name: status.update(f"drawing {name}"))
+        files = report_files(data, sweep.source.info(), formats, notes, lambda name: status.update(f"drawing {name}"))
         write_files(files, folder)
         print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
         if arguments.sink == "mlflow" and REPORT_FILE in files:
             status.update("logging to MLflow")
-            print(deliver(arguments.results, arguments.name, files[REPORT_FILE], len(data.runs)))
+            print(deliver_report(arguments.results, arguments.name, files[REPORT_FILE], len(data.runs)))
     return 0
 
 

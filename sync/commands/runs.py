@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from sim_core.errors import SpecError, nearest
@@ -17,34 +17,27 @@ _SHORTEST_KEY = 4
 
 def find_run(results: Path, text: str, source: str | None = None, near: Sweep | None = None) -> Found:
     """The run that `text` names, in the sweep that it names, else in `near` where that has it, else in any sweep.
-
-    Raises SpecError when no run or several do.
-    """
+    Raises SpecError when it names no run or several."""
     name, colon, rest = text.partition(":")
-    sweeps = list_sweeps(results)
-    if colon and (name in sweeps or source is not None or not _anywhere(results, text, sweeps, source, near)):
+    names = list_sweeps(results)
+    searched = [] if near is None else [near]
+    found: list[Found] = []
+    if not colon or (name not in names and source is None):  # a run's name may hold a colon, too
+        found = _search(searched, text)
+        if not found:
+            others = [load_sweep(other, results, source, everything=True) for other in names]
+            found, searched = _search(others, text), searched + others
+    if colon and not found:
         sweep = load_sweep(name, results, source, everything=True)
         return sweep, run_of(sweep, rest)
-    found = _anywhere(results, text, sweeps, source, near)
-    searched = [near] if near is not None else []
-    if not found and not sweeps and near is None:
+    if not searched:
         raise SpecError(f"no results in {results}; of another store, write SWEEP:RUN", key="RUN", value=text)
-    if not found:
-        searched += [load_sweep(sweep, results, source, everything=True) for sweep in sweeps]
     outcome = _one([outcome for _, outcome in found], text, searched)
     return next((sweep, run) for sweep, run in found if run.key == outcome.key)
 
 
-def _anywhere(results: Path, text: str, sweeps: list[str], source: str | None, near: Sweep | None) -> list[Found]:
-    if near is not None and (matching := _matching(near, text)):
-        return [(near, outcome) for outcome in matching]
-    return list(_search(results, text, sweeps, source))
-
-
-def _search(results: Path, text: str, sweeps: list[str], source: str | None) -> Iterator[Found]:
-    for name in sweeps:
-        sweep = load_sweep(name, results, source, everything=True)
-        yield from ((sweep, outcome) for outcome in _matching(sweep, text))
+def _search(sweeps: Iterable[Sweep], text: str) -> list[Found]:
+    return [(sweep, outcome) for sweep in sweeps for outcome in _matching(sweep, text)]
 
 
 def _matching(sweep: Sweep, text: str) -> list[Outcome]:

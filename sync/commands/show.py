@@ -10,18 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sync.analysis.standing import repetitions, together
-from sync.commands.base import (
-    Subparsers,
-    add_command,
-    add_name,
-    add_reading,
-    add_slo,
-    add_where,
-    conditions,
-    left_out,
-    read_sweep,
-)
-from sync.commands.console import output_console
+from sync.commands.base import READING, Subparsers, add_command, left_out, output_console, read_sweep
 from sync.results.outcome import Outcome
 from sync.results.point_id import point_text
 from sync.results.slo import Slo
@@ -29,8 +18,6 @@ from sync.results.statistics import mean
 from sync.results.verdict import verdict
 
 _SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
-
-
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
@@ -43,17 +30,13 @@ _EXAMPLES = """examples:
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "show the runs of one sweep: times in seconds, what is too slow, and means over seeds"
-    parser = add_command(subparsers, "show", _run, summary, _EXAMPLES)
-    add_name(parser)
-    add_slo(parser)
+    parser = add_command(subparsers, "show", _run, summary, _EXAMPLES, ("name", "--slo", "--where", *READING))
     parser.add_argument("--each", action="store_true", help="a row for each run, also where they differ by seed alone")
-    add_reading(parser)
-    add_where(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     sweep = read_sweep(arguments)
-    chosen = sweep.where(**conditions(arguments.where)) if arguments.where else sweep.outcomes.values()
+    chosen = sweep.where(**dict(arguments.where)) if arguments.where else sweep.outcomes.values()
     ordered = sorted(chosen, key=lambda outcome: outcome.index)
     groups = [[outcome] for outcome in ordered] if arguments.each else repetitions(ordered)
     several = any(len(members) > 1 for members in groups)
@@ -64,9 +47,8 @@ def _run(arguments: argparse.Namespace) -> int:
     console = output_console()
     console.print(table)
     if several:
-        console.print(
-            "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.", soft_wrap=True
-        )
+        note = "Of several seeds: the mean, and the lowest to the highest; --each lists the runs."
+        console.print(note, soft_wrap=True)
     for line in left_out(sweep):
         console.print(line, soft_wrap=True)
     return 0

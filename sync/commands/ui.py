@@ -6,12 +6,12 @@ import argparse
 import os
 import socket
 import subprocess
+import sys
 
 from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
 from sync.results.privacy import mask_uri
-from sync.tracking.address import VARIABLE, is_server, tracking_uri
-from sync.tracking.ui import PORT, local_address, ui_arguments, ui_lines
+from sync.tracking.address import PORT, VARIABLE, is_server, local_address, tracking_uri, ui_lines
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -38,7 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
     # The store's address goes by the environment: a list of processes shows arguments, and with them a password.
     defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
     environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
-    return subprocess.call(ui_arguments(arguments.port), env=environment)
+    serve = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", f"{arguments.port}"]
+    return subprocess.call([*serve, "--workers", "1"], env=environment)
 
 
 def _refuse_unusable(port: int) -> None:

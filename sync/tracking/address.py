@@ -1,25 +1,28 @@
-"""Which MLflow store: MLFLOW_TRACKING_URI, or SQLite below the results folder. Knows addresses, not MLflow."""
+"""Which MLflow store: MLFLOW_TRACKING_URI, or SQLite below the results folder; and how to open its interface. Knows
+addresses, not MLflow."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from sim_core.errors import SpecError, choices
-from sync.results.privacy import mask_uri
+from sync.results.privacy import has_password, mask_uri
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+PORT = 5000  # of the interface: MLflow's own choice
 
 
 def tracking_uri(results: Path, environ: Mapping[str, str] | None = None) -> str:
-    """The store's address: that of the environment, else the SQLite file `results`/mlflow.db, absolute.
-
-    Raises SpecError for an address that cannot be an MLflow store's.
-    """
+    """The store's address: that of the environment, else the SQLite file `results`/mlflow.db, absolute. Raises
+    SpecError for an address that cannot be an MLflow store's."""
     uri = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
     if not uri:
         return sqlite_uri(results / "mlflow.db")
@@ -37,9 +40,9 @@ def sqlite_uri(path: Path) -> str:
     return _address(str(path.absolute()))
 
 
-def short_sqlite_uri(path: Path) -> str:
-    """The address to show: as `sqlite_uri`, but relative where the file is below the working folder."""
-    return _address(str(path.relative_to(Path.cwd()))) if path.is_relative_to(Path.cwd()) else sqlite_uri(path)
+def short_path(path: Path) -> Path:
+    """A path to show: relative where it is below the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _address(path: str) -> str:
@@ -61,3 +64,37 @@ def sqlite_path(uri: str) -> Path | None:
 def is_server(uri: str) -> bool:
     """Whether `uri` is a tracking server's (which keeps artifacts by its own rules), not a database's."""
     return uri.partition(":")[0] in SERVERS
+
+
+def local_address(port: int = PORT) -> str:
+    """Where the interface answers on this machine."""
+    return f"http://127.0.0.1:{port}/"
+
+
+def ui_lines(tracking_uri: str, page: str | None = None) -> list[str]:
+    """Lines to show: what to type, and the address to open then; `page` is the part behind the server's."""
+    command = ui_command(tracking_uri, page)
+    return [command] if is_server(tracking_uri) else [command, f"then open {local_address()}{page or ''}"]
+
+
+def ui_command(tracking_uri: str, page: str | None = None) -> str:
+    """A line for the shell. What it starts listens on loopback only, and no password is in it."""
+    if is_server(tracking_uri):
+        parts = urlsplit(tracking_uri)
+        server = mask_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())  # without the user
+        address = f"{server.rstrip('/')}/{page}" if page else server
+        return f"{Path(sys.executable).name} -m webbrowser {shlex.quote(address)}"
+    path = sqlite_path(tracking_uri)
+    store = shlex.quote(tracking_uri if path is None else _address(str(short_path(path))))
+    if has_password(tracking_uri):  # such an address came from the environment, so the reader's shell has it, too
+        store = f'"${VARIABLE}"'
+    return f"{_program()} ui --backend-store-uri {store} --host 127.0.0.1"
+
+
+def _program() -> str:
+    """`mlflow` for the reader's shell: by its name where the shell finds it, else this environment's, by its path."""
+    own = Path(sys.executable).parent / "mlflow"
+    found = shutil.which("mlflow")
+    if not own.exists() or (found is not None and Path(found) == own):
+        return "mlflow"
+    return shlex.quote(str(short_path(own)))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sync.results.journal import PLACES
 from sync.results.outcome import Outcome
-from sync.results.slo import PAPER, Slo
+from sync.results.slo import Slo
 from sync.results.sweep import Source, Sweep
 from sync.results.verdict import verdict
 from sync.tracking import fields
-from sync.tracking.judged import SLO_TAG, fact_tags, judged_metrics, slo_text
-from sync.tracking.page import SUPERSEDED_TAG
 from sync.tracking.read import CACHE, MlflowSource, find_experiment
-from sync.tracking.store import FINAL, MlflowStore, StoredRun
+from sync.tracking.runs import FINAL, StoredRun
+from sync.tracking.store import MlflowStore
 
 
 @dataclass
@@ -40,13 +40,8 @@ class Differences:
         return not (self.missing or self.doubled or self.differing or self.remnants)
 
     def __str__(self) -> str:
-        counts = {
-            "missing": len(self.missing),
-            "doubled": len(self.doubled),
-            "different": len(self.differing),
-            "half written": len(self.remnants),
-        }
-        counted = ", ".join(f"{count} {what}" for what, count in counts.items())
+        counted = f"{len(self.missing)} missing, {len(self.doubled)} doubled, {len(self.differing)} different"
+        counted += f", {len(self.remnants)} half written"
         unknown = f"; {len(self.unknown)} runs are not (or no longer) in the journal" if self.unknown else ""
         return f"{self.points - len(self.missing)} of {self.points} points are in MLflow: {counted}{unknown}"
 
@@ -65,7 +60,7 @@ def stored_runs(results: Path, name: str) -> tuple[MlflowStore, list[StoredRun]]
     store, experiment = find_experiment(results, name)
     with store.plain_errors():
         runs = [] if experiment is None else list(store.search(experiment.experiment_id))
-    return store, [run for run in runs if fields.KEY_TAG in run.tags]
+    return store, [run for run in runs if run.key]
 
 
 def find_differences(
@@ -76,7 +71,7 @@ def find_differences(
     wanted = {key: sweep.with_goodput(outcome) for key, outcome in sweep.outcomes.items()}
     by_key: dict[str, list[StoredRun]] = {}
     for run in runs:
-        by_key.setdefault(run.tags[fields.KEY_TAG], []).append(run)
+        by_key.setdefault(run.key, []).append(run)
     stored = MlflowSource(store, (run for key in wanted for run in by_key.get(key, ())), results / CACHE)
     found = Differences(len(wanted))
     for key, outcome in wanted.items():
@@ -101,11 +96,11 @@ def find_differences(
 
 def _told_otherwise(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
     """Whether the run is superseded, of other limits or of other facts, as `replay` mends it; empty: it is not."""
-    if run.tags.get(SUPERSEDED_TAG) == "true":
+    if run.superseded:
         return "marked as superseded in MLflow, although nothing newer is in the journal"
-    if run.tags.get(SLO_TAG, slo_text(PAPER)) != slo_text(slo):
+    if run.slo != fields.slo_text(slo):
         return f"judged by other limits in MLflow; `replay` judges it by {slo.told()}"
-    other = [name for name, fact in fact_tags(outcome).items() if run.tags.get(name, fact) != fact]
+    other = [name for name, fact in fields.fact_tags(outcome).items() if run.tags.get(name, fact) != fact]
     return f"other facts: {', '.join(other)}; `replay` brings them up to date" if other else ""
 
 
@@ -124,33 +119,22 @@ def _measured_otherwise(outcome: Outcome, run: StoredRun, stored: MlflowSource) 
 
 def _judged_otherwise(outcome: Outcome, run: StoredRun, slo: Slo) -> str:
     wanted = verdict(outcome, slo).text
-    odd = any(run.metrics.get(name) != value for name, value in judged_metrics(outcome, slo).items())
+    odd = any(run.metrics.get(name) != value for name, value in fields.judged_metrics(outcome, slo).items())
     if odd or run.tags.get("verdict") != wanted:
         return f"another verdict: {run.tags.get('verdict')} in MLflow, {wanted} by the journal"
     return ""
 
 
 def _other_table(key: str, journal: Source, stored: MlflowSource) -> str:
-    ours = journal.requests_file(key)
-    if ours is None:
-        return ""
-    try:
+    ours, theirs = journal.requests_file(key), None
+    with suppress(FileNotFoundError):
         theirs = stored.requests_file(key)
-    except FileNotFoundError:
-        theirs = None
-    return "" if theirs is not None and _digest(theirs) == _digest(ours) else "another table of requests"
+    same = ours is None or (theirs is not None and filecmp.cmp(ours, theirs, shallow=False))
+    return "" if same else "another table of requests"
 
 
 def _finite(summary: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in summary.items() if math.isfinite(value)}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# -- what could go -----------------------------------------------------------------------------------------------------
 
 
 def superfluous_runs(runs: Iterable[StoredRun]) -> list[StoredRun]:
@@ -158,19 +142,16 @@ def superfluous_runs(runs: Iterable[StoredRun]) -> list[StoredRun]:
     kept: set[str] = set()
     surplus = []
     for run in sorted(runs, key=lambda run: (run.status == "FAILED", -len(run.metrics), run.start_ms)):
-        key = run.tags[fields.KEY_TAG]
-        if run.status not in FINAL or run.tags.get(SUPERSEDED_TAG) == "true" or key in kept:
+        if run.status not in FINAL or run.superseded or run.key in kept:
             surplus.append(run)
         else:
-            kept.add(key)
+            kept.add(run.key)
     return surplus
 
 
 def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
-    """Below a sweep's folder: outcomes and tables that are superseded, tables without an outcome, unfinished files.
-
-    An outcome comes first, its table after it: what is interrupted halfway leaves no outcome without its table.
-    """
+    """Below a sweep's folder: outcomes and tables that are superseded, tables without an outcome, unfinished files. All
+    outcomes come before the tables: what is interrupted halfway leaves no outcome without its table."""
     keep = set(sweep.outcomes)
     folders = dict.fromkeys(folder / name for names in PLACES.values() for name in names)
     found = [
@@ -184,8 +165,7 @@ def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
 
 def fetched_files(results: Path, runs: Iterable[StoredRun]) -> list[Path]:
     """The files that were once fetched from a server, for any of the runs: they can be fetched again."""
-    folders = (results / CACHE / run.run_id for run in runs)
-    return sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+    return sorted(path for run in runs for path in (results / CACHE / run.run_id).glob("*"))
 
 
 def remove_files(files: Iterable[Path]) -> None:

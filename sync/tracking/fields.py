@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sync.analysis.standing import Standing
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
 from sync.results.entry import entry_bytes
 from sync.results.figures import provisioned
@@ -22,10 +21,15 @@ from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_besid
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
-from sync.tracking.judged import LONGEST_TAG, WITHIN_METRIC, fact_tags, judged_metrics, judged_tags
-from sync.tracking.page import RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, saved_view
-from sync.tracking.store import DatasetInput
+from sync.results.verdict import verdict
+from sync.tracking.page import LONGEST_TAG, RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, run_note, saved_view
 
+SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
+WITHIN_METRIC = "slo/within"
+NOTE_TAG = "mlflow.note.content"
+# Metrics that depend on the SLO begin so; another SLO may have other ones.
+JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
+FACT_TAGS = ("design", "workload", "rate", "seed")
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
@@ -36,17 +40,16 @@ COLOR_TAG = "mlflow.runColor"
 # interface hides tags that begin so.
 OUTCOME_TAG = "mlflow.outcome"
 OUTCOME_FILE = "outcome.json"
+# Tags that the experiment decides, also after a run was written.
+CHANGING_TAGS = {"verdict", SLO_TAG, NOTE_TAG, *FACT_TAGS, SAME_TAG, OUTCOME_TAG, "point.name"}
 REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
 FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
-_COST, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
-_PROVISIONED = {
-    f"{part}/{good}requests_per_{what}"
-    for part, what in (("cost", "dollar"), ("power", "kwh"))
-    for good in ("", "good_")
+COST_METRIC, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
+NOT_IN_SUMMARY = {  # metrics of ours beside it
+    *(COST_METRIC, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
+    *("cost/requests_per_dollar", "cost/good_requests_per_dollar"),
+    *("power/requests_per_kwh", "power/good_requests_per_kwh"),
 }
-NOT_IN_SUMMARY = frozenset(
-    {_COST, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts", *_PROVISIONED}
-)  # metrics of ours beside it
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
 # Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.
@@ -88,12 +91,35 @@ def metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
         **{name: value for name, value in outcome.summary.items() if not _NO_KEY_FIGURE.search(name)},
         **judged_metrics(outcome, slo),
         **provisioned(outcome),
-        _COST: outcome.cost,
+        COST_METRIC: outcome.cost,
         _POWER: outcome.power,
         _CPU: outcome.cpu_s,
         _WALL: outcome.wall_s,
     }
     return {_name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+
+
+def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
+    """Whether the run is within `slo`, its rate as a number to sort and plot by, and the rate that it serves within the
+    SLO: all of it or 0. A failed run, of which nothing is known, has the rate alone."""
+    rate = {} if outcome.rate is None else {RATE_METRIC: outcome.rate}
+    if outcome.status == "failed":
+        return rate
+    within = float(verdict(outcome, slo).within)
+    served = {} if outcome.rate is None else {SERVED_METRIC: within * outcome.rate}
+    return {**rate, **served, WITHIN_METRIC: within}
+
+
+def slo_text(slo: Slo) -> str:
+    """The limits as JSON, one text for equal limits."""
+    return json.dumps(slo.as_plain(), separators=(",", ":"))
+
+
+def fact_tags(outcome: Outcome) -> dict[str, str]:
+    """What the point is, one tag for each fact, for filters such as `tags.rate = "0.3"`."""
+    rate = None if outcome.rate is None else rate_text(outcome.rate)
+    facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
 def same_point(outcome: Outcome, sweep: SweepInfo) -> tuple[str, str]:
@@ -122,7 +148,9 @@ def tags(
         KEY_TAG: outcome.key,
         SAME_TAG: same_point(outcome, sweep)[0],
         SUPERSEDED_TAG: "false",
-        **judged_tags(outcome, sweep.slo, unserved, scrub),
+        "verdict": verdict(outcome, sweep.slo).text,
+        SLO_TAG: slo_text(sweep.slo),
+        NOTE_TAG: run_note(outcome, sweep.slo, unserved, scrub),
         **fact_tags(outcome),
         "system": outcome.system,
         "trace": outcome.trace,
@@ -175,40 +203,28 @@ def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
     ]
 
 
-def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> DatasetInput:
-    """The trace that was served. The digest is that of its contents, or where the run lacks it, of its recipe."""
+def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> dict[str, str]:
+    """The trace that was served, by the fields of MLflow's data sets. The digest is that of its contents, or where the
+    run lacks it, of its recipe."""
     described = dict(derived.trace)
     digest = str(described.pop("digest", outcome.trace_identity))
     source = {"trace": outcome.trace, "seed": outcome.seed, "identity": outcome.trace_identity}
     columns = ("request_id", "arrival_timestamp", "prompt_size", "token_size")
     schema = [{"name": name, "type": "double" if name.endswith("stamp") else "long"} for name in columns]
-    return DatasetInput(
-        name=scrub(outcome.trace)[:500],
-        digest=digest[:_LONGEST_DIGEST],
-        source_type="trace",
-        source=_json(source, scrub),
-        schema=json.dumps({"mlflow_colspec": schema}),
-        profile=_json(described, scrub),
-    )
+    return {
+        "name": scrub(outcome.trace)[:500],
+        "digest": digest[:_LONGEST_DIGEST],
+        "source_type": "trace",
+        "source": _json(source, scrub),
+        "schema": json.dumps({"mlflow_colspec": schema}),
+        "profile": _json(described, scrub),
+    }
 
 
 def experiment_tags() -> dict[str, str]:
     """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
     traces of language models."""
     return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
-
-
-def standing(run_tags: Mapping[str, str], run_metrics: Mapping[str, float]) -> Standing:
-    """How a run of the store rates its design."""
-    return Standing(
-        design=" ".join(filter(None, (run_tags.get("design"), run_tags.get("workload")))),
-        rate=run_metrics.get(RATE_METRIC),
-        within=run_metrics.get(WITHIN_METRIC) == 1.0,
-        verdict=run_tags.get("verdict", ""),
-        cost=run_metrics.get(_COST, 0.0),
-        color=run_tags.get(COLOR_TAG, ""),
-        seed=int(seed) if (seed := run_tags.get("seed", "")).isdecimal() else 0,
-    )
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and its description.
+"""The experiment's page in MLflow's interface: where it is, the saved view that opens first, and the descriptions.
 
 The interface (3.17) opens an experiment on its runs only by the address, or where the reader chose that last; no tag
 does it. So people are shown an address, which names a saved view that lists the best designs first.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 from sync.analysis.standing import DesignStanding, Standing, rank
 from sync.report.sweep_page import REPORT_FILE
-from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES
-from sync.results.outcome import SweepInfo
+from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
+from sync.results.outcome import Outcome, SweepInfo
 from sync.results.point_id import rate_text
+from sync.results.privacy import Scrubber
+from sync.results.slo import Slo
+from sync.results.verdict import verdict
 
 SUPERSEDED_TAG = "superseded"
 FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
@@ -25,6 +29,7 @@ CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
 _SEE = f" See `{REPORT_FILE}`"
 _VIEW = "designs"
 _LONGEST_NOTE = 5000  # older servers take no more
+LONGEST_TAG = 4000
 _MOST_DESIGNS = 15
 _GAP = "\u00a0" * 3  # the interface sets the columns of a table edge to edge
 _SECTIONS = {
@@ -142,7 +147,8 @@ def note(
     by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
     best = f"**Most requests within the SLO{by}:** {summary(designs)}" if any(d.holds for d in designs) else ""
     first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
-    parts = [" ".join(filter(None, [*first, links])), _what(sweep)]
+    what = sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+    parts = [" ".join(filter(None, [*first, links])), what]
     if designs:
         parts += ["\n".join(_table(designs)), _how(designs, superseded)]
     text = "\n\n".join(parts)
@@ -153,18 +159,27 @@ def note(
     return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
 
 
+def run_note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
+    """The run's description, Markdown: the verdict, which requests were not served and why, how to run it again."""
+    text = verdict(outcome, slo).text
+    lines = [f"**{text[:1].upper()}{text[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
+    if outcome.error:
+        lines.append(outcome.error.partition("\n")[0])
+    if unserved:
+        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
+    checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
+    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
+    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
+    short = len(again) < LONGEST_TAG // 2
+    return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
+
+
 def summary(designs: Iterable[DesignStanding]) -> str:
     """The designs that serve most, in one line."""
     good = [design for design in designs if design.holds]
-    named = ", ".join(
-        _plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]
-    )
-    more = f", {len(good) - _MOST_NAMED} more" if len(good) > _MOST_NAMED else ""
-    return f"{named}{more}."
-
-
-def _what(sweep: SweepInfo) -> str:
-    return sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
+    named = [_plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]]
+    more = [f"{len(good) - _MOST_NAMED} more"] if len(good) > _MOST_NAMED else []
+    return f"{', '.join(named + more)}."
 
 
 def _table(designs: list[DesignStanding]) -> list[str]:

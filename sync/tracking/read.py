@@ -9,16 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sim_core.errors import SpecError
 from sync.results.entry import NOT_SOUND, has_table, sound_outcome
 from sync.results.outcome import Outcome
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
+from sync.results.slo_file import parse_slo
 from sync.tracking import fields
-from sync.tracking.address import tracking_uri
-from sync.tracking.former import former_entry
-from sync.tracking.judged import SLO_TAG, slo_of_json
-from sync.tracking.page import SUPERSEDED_TAG
-from sync.tracking.store import FINAL, Experiment, MlflowStore, StoredRun
+from sync.tracking.runs import FINAL, StoredRun
+from sync.tracking.store import Experiment, MlflowStore
 
 CACHE = ".mlflow-cache"  # below the results: files fetched from a server
 _AT_ONCE = 16  # files on their way from a server
@@ -26,27 +25,18 @@ _AT_ONCE = 16  # files on their way from a server
 
 def find_experiment(results: Path, name: str) -> tuple[MlflowStore, Experiment | None]:
     """The store in use, and in it the experiment of the sweep called `name`; None where the store (which then is not
-    connected) or the sweep is not there.
-
-    Raises ConnectionError where a server does not answer, SpecError for an unusable MLFLOW_TRACKING_URI.
-    """
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
-    if not store.exists():
-        return store, None
+    connected) or the sweep is not there. Raises ConnectionError where a server does not answer, SpecError for an
+    unusable MLFLOW_TRACKING_URI."""
+    store = MlflowStore(results)
     with store.plain_errors():
-        store.connect()
-        return store, store.experiment(name)
+        return store, store.experiment(name) if store.connect(make=False) else None
 
 
 def experiments_in_mlflow(results: Path) -> list[Experiment]:
-    """The experiments in the store in use, sorted by name; none where an SQLite file is not there yet. Raises as
-    `find_experiment`."""
-    store = MlflowStore(tracking_uri(results), results / "mlartifacts", lambda _: None)
-    if not store.exists():
-        return []
+    """The experiments in the store in use, by name; none where there is no store. Raises as `find_experiment`."""
+    store = MlflowStore(results)
     with store.plain_errors():
-        store.connect()
-        return store.experiments()
+        return store.experiments() if store.connect(make=False) else []
 
 
 def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
@@ -55,7 +45,7 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     if experiment is None:
         return None
     with store.plain_errors():
-        slo = slo_of_json(experiment.tags.get(SLO_TAG, ""))
+        slo = _slo(experiment.tags.get(fields.SLO_TAG, ""))
         source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo)
     if not source.outcomes() and source.without_file:
         place = mask_uri(source.without_file[0].artifact_uri)
@@ -70,38 +60,32 @@ class MlflowSource:
     def __init__(self, store: MlflowStore, runs: Iterable[StoredRun], cache: Path, slo: Slo | None = None) -> None:
         """Reads the outcomes of `runs`. What has to be fetched from elsewhere is kept below `cache`."""
         self._store, self._cache, self._slo = store, cache, slo
-        self._runs: dict[str, StoredRun] = {}
+        self._runs: dict[str, StoredRun] = {}  # by key, as all of these
         self._outcomes: dict[str, Outcome] = {}
-        self._have_table: set[str] = set()  # keys
+        self._have_table: set[str] = set()
         self.without_file: list[StoredRun] = []
-        ended = [run for run in runs if run.status in FINAL and {fields.KEY_TAG, fields.OUTCOME_TAG} <= run.tags.keys()]
+        ended = [run for run in runs if run.status in FINAL and run.key and fields.OUTCOME_TAG in run.tags]
         ended.sort(key=lambda run: (run.status == "FAILED", -run.start_ms))
         with store.plain_errors(), ThreadPoolExecutor(_AT_ONCE) as pool:
             for run, entry in zip(ended, pool.map(self._entry, ended), strict=True):
-                if entry is not None and run.tags[fields.KEY_TAG] not in self._runs:
-                    self._add(run, entry)
+                if entry is None or run.key in self._runs:
+                    continue
+                with suppress(*NOT_SOUND):  # of another version of this code
+                    self._outcomes[run.key] = sound_outcome(entry, run.key)
+                    self._runs[run.key] = run
+                    self._have_table.update([run.key] if has_table(entry) else [])
 
     def _entry(self, run: StoredRun) -> dict[str, Any] | None:
         """The run's entry (`sync.results.entry`); None where it cannot be read."""
         digest = run.tags[fields.OUTCOME_TAG]
         if digest.startswith("{"):
-            return former_entry(run)
+            return _former_entry(run)
         try:
             file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{digest}.json")
-            entry = json.loads(file.read_bytes())
+            return _json_object(file.read_bytes())
         except FileNotFoundError:
             self.without_file.append(run)
             return None
-        except ValueError:
-            return None
-        return entry if isinstance(entry, dict) else None
-
-    def _add(self, run: StoredRun, entry: dict[str, Any]) -> None:
-        key = run.tags[fields.KEY_TAG]
-        with suppress(*NOT_SOUND):  # of another version of this code
-            self._outcomes[key] = sound_outcome(entry, key)
-            self._runs[key] = run
-            self._have_table.update([key] if has_table(entry) else [])
 
     def outcomes(self) -> dict[str, Outcome]:
         """See `Source`; a run that is not over is left out."""
@@ -117,8 +101,7 @@ class MlflowSource:
 
     def last_started(self) -> frozenset[str]:
         """The runs that nothing newer has taken the place of."""
-        current = (run for run in self._runs.values() if run.tags.get(SUPERSEDED_TAG) != "true")
-        return frozenset(run.tags[fields.KEY_TAG] for run in current)
+        return frozenset(key for key, run in self._runs.items() if not run.superseded)
 
     def asked_for(self) -> frozenset[str]:
         """See `Source`. MLflow has not kept it."""
@@ -130,3 +113,32 @@ class MlflowSource:
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo
+
+
+def _json_object(text: str | bytes) -> dict[str, Any] | None:
+    """The object that JSON holds; None for any other text."""
+    with suppress(ValueError):
+        if isinstance(values := json.loads(text), dict):
+            return values
+    return None
+
+
+def _former_entry(run: StoredRun) -> dict[str, Any] | None:
+    """The entry, without digests, of a run that former versions wrote: the outcome in a tag, its figures among the
+    run's metrics. None where the tag does not hold an outcome."""
+    values = _json_object(run.tags[fields.OUTCOME_TAG])
+    if values is None:
+        return None
+    has_table, figures = values.pop("has_table", False), values.pop("figures", {})
+    summary = {name: value for name, value in run.figures.items() if name not in fields.NOT_IN_SUMMARY}
+    left_out: dict[str, Any] = {"overrides": [], "axes": {}, "machines": {}, "config_yaml": ""}
+    elsewhere = {"error": run.tags.get("error"), "summary": summary | figures, "status": FINAL[run.status]}
+    return {"parquet_bytes": int(has_table), "outcome": left_out | values | elsewhere}
+
+
+def _slo(text: str) -> Slo | None:
+    """The inverse of `fields.slo_text`; None for a text that holds no limits."""
+    try:
+        return parse_slo(json.loads(text))
+    except (ValueError, SpecError):
+        return None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sync.analysis.standing import Standing
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER
 from sync.tracking import fields
-from sync.tracking.judged import FACT_TAGS, SLO_TAG, slo_text
-from sync.tracking.page import SUPERSEDED_TAG
-from sync.tracking.store import FINAL
+from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
 
+# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
+FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
 # matplotlib's ten, which are easy to tell apart
 _COLORS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
@@ -21,55 +21,74 @@ _COLORS = (
 )
 
 
-@dataclass
-class Found:
-    """A run of the store. `same` is equal for all runs of one point, by whichever code; one of them is current."""
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
 
     run_id: str
-    key: str
+    name: str
     status: str
-    same: str
-    superseded: bool
-    standing: Standing
-    slo: str = ""  # the limits that its verdict is by, as JSON
-    facts: Mapping[str, str] = field(default_factory=dict)  # those of `FACT_TAGS` that it has
-    name: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    start_ms: int
+    tags: dict[str, str]
+    metrics: Mapping[str, float]
+    artifact_uri: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key of its point; empty for the sweep's report."""
+        return self.tags.get(fields.KEY_TAG, "")
+
+    @property
+    def same(self) -> str:
+        """Equal for all runs of one point, by whichever code; one of them is current."""
+        return self.tags.get(fields.SAME_TAG, "")
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a newer run of the same point has taken its place."""
+        return self.tags.get(SUPERSEDED_TAG) == "true"
+
+    @property
+    def slo(self) -> str:
+        """The limits that its verdict is by, as JSON; older versions judged by the paper's, and did not say so."""
+        return self.tags.get(fields.SLO_TAG, fields.slo_text(PAPER))
+
+    @property
+    def standing(self) -> Standing:
+        """How the run rates its design."""
+        return Standing(
+            design=" ".join(filter(None, (self.tags.get("design"), self.tags.get("workload")))),
+            rate=self.metrics.get(RATE_METRIC),
+            within=self.metrics.get(fields.WITHIN_METRIC) == 1.0,
+            verdict=self.tags.get("verdict", ""),
+            cost=self.metrics.get(fields.COST_METRIC, 0.0),
+            color=self.tags.get(fields.COLOR_TAG, ""),
+            seed=int(seed) if (seed := self.tags.get("seed", "")).isdecimal() else 0,
+        )
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Its metrics without the curves."""
+        return {name: value for name, value in self.metrics.items() if not name.startswith(fields.CURVES)}
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
-        return self.status in ("FINISHED", "KILLED") or (self.status == "FAILED" and outcome.status == "failed")
-
-
-def found(run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[str, float]) -> Found:
-    """A run by its tags and metrics."""
-    return Found(
-        run_id=run_id,
-        key=tags.get(fields.KEY_TAG, ""),
-        status=status,
-        same=tags.get(fields.SAME_TAG, ""),
-        superseded=tags.get(SUPERSEDED_TAG) == "true",
-        standing=fields.standing(tags, metrics),
-        slo=tags.get(SLO_TAG, slo_text(PAPER)),  # older versions judged by the paper's, and did not say so
-        facts={name: tags[name] for name in FACT_TAGS if name in tags},
-        name=tags.get("point.name", ""),
-        metrics={name: value for name, value in metrics.items() if not name.startswith(fields.CURVES)},
-    )
+        return self.status in FINAL and (self.status != "FAILED" or outcome.status == "failed")
 
 
 class Runs:
     """The runs of one experiment. Reading them takes seconds for a thousand, so it is done once."""
 
-    def __init__(self, search: Callable[[str], Iterable[Found]]) -> None:
+    def __init__(self, search: Callable[[str], Iterable[StoredRun]]) -> None:
         """`search` yields the runs that meet a condition in MLflow's search syntax; an empty one is met by all."""
         self._search = search
-        self._by_key: dict[str, dict[str, Found]] = {}
-        self._by_point: dict[str, dict[str, Found]] = {}
+        self._by_key: dict[str, dict[str, StoredRun]] = {}
+        self._by_point: dict[str, dict[str, StoredRun]] = {}
         self._colors: dict[str, str] = {}
         for run in self._search(""):
             self.add(run)
 
-    def of_key(self, key: str, *, again: bool) -> list[Found]:
+    def of_key(self, key: str, *, again: bool) -> list[StoredRun]:
         """The runs under `key`; with `again` the store is searched anew."""
         if again:
             for known in self.of_key(key, again=False):
@@ -78,24 +97,24 @@ class Runs:
                 self.add(run)
         return list(self._by_key.get(key, {}).values())
 
-    def add(self, run: Found) -> None:
+    def add(self, run: StoredRun) -> None:
         """Remember a run that was written."""
         self._by_key.setdefault(run.key, {})[run.run_id] = run
         self._by_point.setdefault(run.same, {})[run.run_id] = run
         if run.standing.color:
             self._colors.setdefault(run.standing.design, run.standing.color)
 
-    def remove(self, run: Found) -> None:
+    def remove(self, run: StoredRun) -> None:
         """Forget a run that was deleted."""
         del self._by_key[run.key][run.run_id]
         del self._by_point[run.same][run.run_id]
 
-    def elder(self, same: Iterable[str], key: str) -> list[Found]:
-        """The current runs of the same point under other keys; `same` are the values that `Found.same` may have."""
+    def elder(self, same: Iterable[str], key: str) -> list[StoredRun]:
+        """The current runs of the same point under other keys; `same` are the values that `StoredRun.same` may have."""
         found = (run for tag in same for run in self._by_point.get(tag, {}).values())
         return [run for run in found if run.key != key and not run.superseded]
 
-    def current(self) -> list[Found]:
+    def current(self) -> list[StoredRun]:
         """The runs that are over and not superseded."""
         return [run for run in self._all() if run.status in FINAL and not run.superseded]
 
@@ -109,5 +128,5 @@ class Runs:
         used = Counter(self._colors.values())
         return self._colors.get(design) or min(_COLORS, key=lambda color: used[color])
 
-    def _all(self) -> Iterator[Found]:
+    def _all(self) -> Iterator[StoredRun]:
         return (run for runs in self._by_key.values() for run in runs.values())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sync.analysis.standing import name_by_rate, rank
@@ -20,18 +21,27 @@ from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
 from sync.tracking import fields
-from sync.tracking.judged import JUDGED_METRICS, NOTE_TAG, SLO_TAG, fact_tags, judged_tags, slo_text
-from sync.tracking.page import SUPERSEDED_TAG, note, page, report_note, summary
-from sync.tracking.runs import Found, Runs, found
-from sync.tracking.store import FINAL, MlflowStore
+from sync.tracking.address import tracking_uri, ui_lines
+from sync.tracking.page import (
+    FULL_REPORT_FILE,
+    SUPERSEDED_TAG,
+    note,
+    page,
+    report_note,
+    report_page,
+    summary,
+    with_report_links,
+)
+from sync.tracking.read import find_experiment
+from sync.tracking.runs import FINAL, Runs, StoredRun
+from sync.tracking.store import MlflowStore
 
 
 class MlflowSink:
-    """Writes outcomes to the store at `tracking_uri`; a store in a database keeps artifacts below `artifacts`."""
+    """Writes outcomes to the store in use, see `MlflowStore`."""
 
-    def __init__(self, tracking_uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line for a person before anything that takes long."""
-        self._store = MlflowStore(tracking_uri, artifacts, say)
+    def __init__(self, results: Path) -> None:
+        self._store = MlflowStore(results)
         self._sweep: SweepInfo | None = None  # while open
         self._experiment_id = ""
         self._runs: Runs | None = None
@@ -42,7 +52,7 @@ class MlflowSink:
     def open(self, sweep: SweepInfo) -> None:
         """Reach the store (creating the SQLite file where there is none) and find or create the experiment."""
         with self._store.plain_errors():
-            self._store.connect()
+            self._store.connect(make=True)
             self._scrub = Scrubber(os.environ)
             experiment_id = self._find_experiment(sweep)
         self._sweep = sweep
@@ -66,51 +76,32 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._description_is_old:
             return
         with self._store.plain_errors():
-            current = self._current(sweep, self._runs)
+            # the runs that are judged by the experiment's present limits
+            current = [run for run in self._runs.current() if run.slo == fields.slo_text(sweep.slo)]
             unserved = _unserved(current)
             report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
-            told = note(
-                sweep,
-                self._experiment_id,
-                [run.standing for run in current],
-                self._runs.superseded,
-                report_id=report_id,
-                full=full,
-                unserved=unserved,
-            )
-            self._store.set_experiment_tag(self._experiment_id, NOTE_TAG, self._scrub(told))
+            standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
+            text = note(sweep, self._experiment_id, standings, self._runs.superseded, unserved=unserved, **links)
+            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(text))
         self._description_is_old = False
 
-    def _report(self, sweep: SweepInfo, current: Sequence[Found], unserved: str) -> tuple[str, str]:
+    def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
         is (which stays as it is; empty: there is none)."""
         good = [design for design in rank(run.standing for run in current) if design.holds]
         answer = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
         answer = f"{answer} {unserved}".strip()
-        report = next(self._store.search(self._experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
-        full = "" if report is None else report.tags.get(fields.FULL_REPORT_TAG, "")
-        tags = {
-            fields.REPORT_TAG: "true",
-            fields.SWEEP_TAG: sweep.sweep_id,
-            NOTE_TAG: self._scrub(report_note(answer, full)),
-        }
         now = round(time.time() * 1000)
-        if report is None:
-            report_id = self._store.create_run(self._experiment_id, "report", tags, now)
-        else:
-            report_id = report.run_id
-            for name, value in tags.items():
-                self._store.set_tag(report_id, name, value)
-        rows = [RunRow(run.name, run.standing, run.metrics) for run in current]
-        self._store.log_files(report_id, sweep_files(sweep, rows, answer))
-        self._store.end_run(report_id, "FINISHED", now)
-        return report_id, full
-
-    @staticmethod
-    def _current(sweep: SweepInfo, runs: Runs) -> list[Found]:
-        """The runs that the sweep's page describes: those judged by the experiment's present limits."""
-        wanted = slo_text(sweep.slo)
-        return [run for run in runs.current() if run.slo == wanted]
+        report = find_report(self._store, self._experiment_id) or self._store.create_run(
+            self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now
+        )
+        full = report.tags.get(fields.FULL_REPORT_TAG, "")
+        tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: self._scrub(report_note(answer, full))}
+        self._store.log(report.run_id, [], {}, tags, now)
+        rows = [RunRow(run.tags.get("point.name", ""), run.standing, run.figures) for run in current]
+        self._store.log_files(report, sweep_files(sweep, rows, answer))
+        self._store.end_run(report.run_id, "FINISHED", now)
+        return report.run_id, full
 
     def _deliver(self, sweep: SweepInfo, outcome: Outcome) -> None:
         runs = self._runs = self._runs or Runs(self._search)
@@ -134,27 +125,27 @@ class MlflowSink:
         self._description_is_old = True
 
     @staticmethod
-    def _is_up_to_date(run: Found, outcome: Outcome, sweep: SweepInfo) -> bool:
+    def _is_up_to_date(run: StoredRun, outcome: Outcome, sweep: SweepInfo) -> bool:
         """Whether a run is judged by the experiment's limits and says of its point what the experiment says now."""
-        return run.slo == slo_text(sweep.slo) and run.facts == fact_tags(outcome)
+        facts = {name: run.tags[name] for name in fields.FACT_TAGS if name in run.tags}
+        return run.slo == fields.slo_text(sweep.slo) and facts == fields.fact_tags(outcome)
 
-    def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: Found, runs: Runs) -> Found:
+    def _bring_up_to_date(self, sweep: SweepInfo, outcome: Outcome, run: StoredRun, runs: Runs) -> StoredRun:
         """Describe a run by the experiment's present limits and the point's present facts; what was measured stays."""
         metrics, tags, _ = self._content(sweep, outcome, runs)
-        if any(name.startswith(JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
+        if any(name.startswith(fields.JUDGED_METRICS) for name in run.metrics.keys() - metrics.keys()):
             replacement = self._create(sweep, outcome, runs, [])  # a metric cannot be removed from a run
             self._store.delete_run(run.run_id)
             return replacement
         changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
-        changing = {*judged_tags(outcome, sweep.slo, {}, self._scrub), *fact_tags(outcome)}
-        changing |= {fields.SAME_TAG, fields.OUTCOME_TAG, "point.name"}
-        points = [(name, value, 0) for name, value in changed.items()]
         files = fields.files(outcome, self._scrub)
         # before the tags, of which one names the file by its digest: who finds the tag finds this file
-        self._store.log_files(run.run_id, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
+        self._store.log_files(run, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
+        points = [(name, value, 0) for name, value in changed.items()]
+        texts = {name: value for name, value in tags.items() if name in fields.CHANGING_TAGS}
         now = round(time.time() * 1000)  # MLflow shows the latest value of a metric
-        self._store.log(run.run_id, points, {}, now, {name: value for name, value in tags.items() if name in changing})
-        return found(run.run_id, run.status, {**tags, SUPERSEDED_TAG: str(run.superseded).lower()}, metrics)
+        self._store.log(run.run_id, points, {}, texts, now)
+        return replace(run, tags=tags | {SUPERSEDED_TAG: str(run.superseded).lower()}, metrics=metrics)
 
     def _content(
         self, sweep: SweepInfo, outcome: Outcome, runs: Runs
@@ -165,47 +156,45 @@ class MlflowSink:
         tags = fields.tags(outcome, sweep, self._scrub, derived.unserved, color)
         return fields.metrics(outcome, sweep.slo), tags, derived
 
-    def _supersede(self, current: Found, elder: Sequence[Found]) -> None:
+    def _supersede(self, current: StoredRun, elder: Sequence[StoredRun]) -> None:
         """Mark the `elder` runs as superseded and the `current` one as not; they stay, and filters tell them apart."""
-        changed = [(run, True) for run in elder] + ([(current, False)] if current.superseded else [])
+        changed = [(run, "true") for run in elder] + ([(current, "false")] if current.superseded else [])
         for run, superseded in changed:
-            self._store.set_tag(run.run_id, SUPERSEDED_TAG, str(superseded).lower())
-            run.superseded = superseded
+            self._store.set_tag(run.run_id, SUPERSEDED_TAG, superseded)
+            run.tags[SUPERSEDED_TAG] = superseded
 
     def _find_experiment(self, sweep: SweepInfo) -> str:
         experiment = self._store.make_experiment(sweep.name)
-        first = {NOTE_TAG: self._scrub(note(sweep, experiment.experiment_id, [], 0))}  # until `close` knows more
-        own = fields.experiment_tags() | {SLO_TAG: slo_text(sweep.slo)}
-        wanted: Mapping[str, str] = own | ({} if NOTE_TAG in experiment.tags else first)
+        wanted = fields.experiment_tags() | {fields.SLO_TAG: fields.slo_text(sweep.slo)}
+        if fields.NOTE_TAG not in experiment.tags:
+            text = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
+            wanted[fields.NOTE_TAG] = self._scrub(text)
         for name, value in wanted.items():
             if experiment.tags.get(name) != value:
                 self._store.set_experiment_tag(experiment.experiment_id, name, value)
         return experiment.experiment_id
 
-    def _search(self, condition: str) -> Iterator[Found]:
-        for run in self._store.search(self._experiment_id, condition):
-            if fields.KEY_TAG in run.tags:
-                yield found(run.run_id, run.status, run.tags, run.metrics)
+    def _search(self, condition: str) -> Iterator[StoredRun]:
+        return (run for run in self._store.search(self._experiment_id, condition) if run.key)
 
-    def _create(self, sweep: SweepInfo, outcome: Outcome, runs: Runs, elder: Sequence[Found]) -> Found:
+    def _create(self, sweep: SweepInfo, outcome: Outcome, runs: Runs, elder: Sequence[StoredRun]) -> StoredRun:
         start = fields.start_ms(outcome)
         end = start + round(outcome.wall_s * 1000)
         metrics, tags, derived = self._content(sweep, outcome, runs)
         if elder:
             tags["supersedes"] = " ".join(run.run_id for run in elder)
         name = self._scrub(name_by_rate(outcome))
-        run_id = self._store.create_run(self._experiment_id, name, tags, start)
+        run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        # The files go first: MLflow reads all that it has of a run to find out where they belong.
-        self._store.log_files(run_id, fields.files(outcome, self._scrub))
-        self._store.log_input(run_id, fields.dataset(outcome, derived, self._scrub))
-        self._store.log(run_id, points, fields.params(outcome, self._scrub), end)
+        self._store.log_files(run, fields.files(outcome, self._scrub))
+        self._store.log_input(run.run_id, fields.dataset(outcome, derived, self._scrub))
+        self._store.log(run.run_id, points, fields.params(outcome, self._scrub), {}, end)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
-        self._store.end_run(run_id, status, end)
-        return found(run_id, status, tags, metrics)
+        self._store.end_run(run.run_id, status, end)
+        return replace(run, status=status, tags=tags, metrics=metrics)
 
 
-def _unserved(runs: Sequence[Found]) -> str:
+def _unserved(runs: Sequence[StoredRun]) -> str:
     """A sentence that counts the requests that were not served; empty where all were."""
     counts = {
         what: int(sum(run.metrics.get(f"run/{what}", 0.0) for run in runs)) for what in ("unfinished", "rejected")
@@ -213,3 +202,33 @@ def _unserved(runs: Sequence[Found]) -> str:
     touched = sum(any(run.metrics.get(f"run/{what}", 0.0) for what in counts) for run in runs)
     counted = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"Not served: {counted} requests, in {touched} of {len(runs)} runs." if counted else ""
+
+
+def find_report(store: MlflowStore, experiment_id: str) -> StoredRun | None:
+    """The run that is the sweep's report."""
+    return next(store.search(experiment_id, f"tags.`{fields.REPORT_TAG}` = 'true'"), None)
+
+
+def deliver_report(results: Path, name: str, report: bytes, runs: int) -> str:
+    """Put the report of `runs` runs beside the sweep's own page, which each end of the sweep brings up to date; the
+    descriptions link to both. Returns what was done, in a line or two: a missing store or page is no error, since the
+    report is a file first. Raises as `find_experiment`."""
+    nowhere = "not in MLflow, which has no page of this sweep"
+    store, experiment = find_experiment(results, name)
+    if experiment is None:
+        return nowhere
+    experiment_id = experiment.experiment_id
+    full = "1 run" if runs == 1 else f"{runs} runs"
+    with store.plain_errors():
+        run = find_report(store, experiment_id)
+        if run is None:
+            return nowhere
+        now, text = round(time.time() * 1000), report_note(run.tags.get(fields.NOTE_TAG, ""), full)
+        store.log_files(run, {FULL_REPORT_FILE: report})
+        store.log(run.run_id, [], {}, {fields.FULL_REPORT_TAG: full, fields.NOTE_TAG: text}, now)
+        if fields.NOTE_TAG in experiment.tags:
+            described = with_report_links(experiment.tags[fields.NOTE_TAG], experiment_id, run.run_id, full)
+            store.set_experiment_tag(experiment_id, fields.NOTE_TAG, described)
+        store.end_run(run.run_id, "FINISHED", now)
+    lines = "\n  ".join(ui_lines(tracking_uri(results), report_page(experiment_id, run.run_id, FULL_REPORT_FILE)))
+    return f"also in MLflow:\n  {lines}"

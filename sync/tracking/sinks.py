@@ -2,54 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
 from sync.results.outcome import Outcome, ResultSink, SweepInfo
-from sync.tracking.address import tracking_uri
 
 
 class NullSink:
     """Keeps nothing: the journal has everything."""
 
-    def open(self, sweep: SweepInfo) -> None:
-        """Nothing to get ready."""
-
-    def write(self, outcome: Outcome) -> None:
-        """Nothing to deliver."""
-
-    def page(self) -> str | None:
-        """Nothing to look at."""
-        return None
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    def open(self, sweep: SweepInfo) -> None: ...
+    def write(self, outcome: Outcome) -> None: ...
+    def page(self) -> str | None: ...
+    def close(self) -> None: ...
 
 
 def _mlflow(results: Path) -> ResultSink:
     from sync.tracking.sink import MlflowSink
 
-    return MlflowSink(tracking_uri(results), results / "mlartifacts", _say)
+    return MlflowSink(results)
 
 
-def _none(results: Path) -> ResultSink:
-    return NullSink()
-
-
-SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": _none}
+SINKS: Mapping[str, Callable[[Path], ResultSink]] = {"mlflow": _mlflow, "none": lambda _: NullSink()}
 
 
 def make_sink(name: str, results: Path) -> ResultSink:
     """The sink called `name`, which may write below `results`. Nothing is opened or made before `ResultSink.open`.
-
-    Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI.
-    """
+    Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI."""
     if name == "local":
         reason = "is gone: the journal has the same, and `python -m sync export SWEEP --format parquet` makes files"
         raise SpecError(reason, key="sink", value=name)

@@ -6,17 +6,20 @@ import fcntl
 import logging
 import os
 import sqlite3
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sync.results.privacy import mask_uri
-from sync.tracking.address import is_server, sqlite_path, sqlite_uri
+from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
+from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
+    import mlflow.entities
     from mlflow import MlflowClient
 
 # Settings of mlflow unless the user sets them: no telemetry, nothing on the screen, and a server that does not answer
@@ -30,21 +33,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 _PAGE = 1000
-# MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
-FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
-
-    run_id: str
-    name: str
-    status: str
-    start_ms: int
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
-    artifact_uri: str
+Texts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,50 +45,29 @@ class Experiment:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class DatasetInput:
-    """What a run consumed; `source`, `schema` and `profile` are JSON."""
-
-    name: str
-    digest: str
-    source_type: str
-    source: str
-    schema: str
-    profile: str
-
-
 class MlflowStore:
-    """The store at `uri`; a store in a database keeps artifacts below `artifacts`. Nothing is opened before `connect`.
-    Errors are raised as `plain_errors` has them."""
+    """The store in use (`tracking_uri`); one in a database keeps artifacts below `results`. Nothing is opened before
+    `connect`. Errors are raised as `plain_errors` has them."""
 
-    def __init__(self, uri: str, artifacts: Path, say: Callable[[str], None]) -> None:
-        """`say` is called with a line to show before anything that takes long."""
-        self._uri, self._artifacts, self._say = uri, artifacts.absolute(), say
-        self._connected: MlflowClient | None = None
-        self._artifact_uris: dict[str, str] = {}  # of the runs under way
+    def __init__(self, results: Path) -> None:
+        """Raises SpecError for an unusable MLFLOW_TRACKING_URI."""
+        self._uri, self._artifacts = tracking_uri(results), (results / "mlartifacts").absolute()
+        self._client: MlflowClient  # once it is connected to
 
-    @property
-    def _client(self) -> MlflowClient:
-        if self._connected is None:
-            raise RuntimeError("the store is used before it is connected to")
-        return self._connected
-
-    def exists(self) -> bool:
-        """Whether there is something to connect to: False for an SQLite file that is not there."""
+    def connect(self, *, make: bool) -> bool:
+        """Open the store; whether there is one. An SQLite file that is not there is made only with `make`."""
         path = sqlite_path(self._uri)
-        return path is None or path.exists()
-
-    def connect(self) -> None:
-        """Open the store, making the SQLite file where there is none."""
+        if path is not None and not path.exists():
+            if not make:
+                return False
+            text = f"making the MLflow database {short_path(path)}: takes some seconds, once"
+            print(text, file=sys.stderr, flush=True)
+            initialise_sqlite(path, self._artifacts)
         quiet_environment()
         from mlflow import MlflowClient
 
-        path = sqlite_path(self._uri)
-        if path is not None:
-            if not path.exists():
-                self._say(f"making the MLflow database {_short(path)}: takes some seconds, once")
-            initialise_sqlite(path, self._artifacts)
-        self._connected = MlflowClient(self._uri, registry_uri=self._uri)
+        self._client = MlflowClient(self._uri, registry_uri=self._uri)
+        return True
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -120,108 +88,75 @@ class MlflowStore:
                     raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
             raise
 
-    # -- experiments -------------------------------------------------------------------------------------------
-
     def experiment(self, name: str) -> Experiment | None:
         """The experiment called `name`, None where there is none (or where it was deleted)."""
         found = self._client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage == "deleted":
-            return None
-        return Experiment(str(found.experiment_id), name, dict(found.tags))
+        return None if found is None or found.lifecycle_stage == "deleted" else _experiment(found)
 
     def experiments(self) -> list[Experiment]:
         """All but MLflow's own empty one, by name."""
         found = self._client.search_experiments(filter_string="name != 'Default'")
-        experiments = [Experiment(str(e.experiment_id), str(e.name), dict(e.tags)) for e in found]
-        return sorted(experiments, key=lambda experiment: experiment.name)
+        return sorted(map(_experiment, found), key=lambda experiment: experiment.name)
 
     def make_experiment(self, name: str) -> Experiment:
         """The experiment called `name`: as it is, brought back if it was deleted, else new."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
             # A server decides where it keeps artifacts; for a database the path must not be relative to this process.
-            location = None if is_server(self._uri) else (self._artifacts / folder_name(name)).as_uri()
+            location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
-        return Experiment(str(found.experiment_id), name, dict(found.tags))
+        return _experiment(found)
 
     def set_experiment_tag(self, experiment_id: str, name: str, value: str) -> None:
         """Set one tag."""
         self._client.set_experiment_tag(experiment_id, name, value)
-
-    # -- runs --------------------------------------------------------------------------------------------------
 
     def search(self, experiment_id: str, condition: str = "") -> Iterator[StoredRun]:
         """The runs that meet a condition in MLflow's search syntax, all for an empty one: seconds for a thousand."""
         token: str | None = None
         while True:
             answer = self._client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
-            for run in answer:
-                info, data = run.info, run.data
-                yield StoredRun(
-                    run_id=str(info.run_id),
-                    name=str(info.run_name),
-                    status=str(info.status),
-                    start_ms=int(info.start_time),
-                    tags=dict(data.tags),
-                    metrics=dict(data.metrics),
-                    artifact_uri=str(info.artifact_uri),
-                )
+            yield from map(_stored, answer)
             token = answer.token
             if not token:
                 return
 
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_ms: int) -> str:
-        """Start a run; returns its id."""
-        run = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
-        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
-        return str(run.info.run_id)
+    def create_run(self, experiment_id: str, name: str, tags: Texts, start_ms: int) -> StoredRun:
+        """Start a run."""
+        return _stored(self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name))
 
     def log(
-        self,
-        run_id: str,
-        metrics: Iterable[tuple[str, float, int]],
-        params: Mapping[str, str],
-        time_ms: int,
-        tags: Mapping[str, str] | None = None,
+        self, run_id: str, points: Iterable[tuple[str, float, int]], params: Texts, tags: Texts, time_ms: int
     ) -> None:
         """Write metrics (name, value, step), parameters and tags in one call."""
         from mlflow.entities import Metric, Param, RunTag
 
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, time_ms, step) for name, value, step in metrics],
+            metrics=[Metric(name, value, time_ms, step) for name, value, step in points],
             params=[Param(name, value) for name, value in params.items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
             synchronous=True,
         )
 
-    def log_input(self, run_id: str, consumed: DatasetInput) -> None:
-        """Write which data set the run consumed."""
-        from mlflow.entities import Dataset, InputTag
-        from mlflow.entities import DatasetInput as Input
+    def log_input(self, run_id: str, dataset: Mapping[str, str]) -> None:
+        """Write which data set the run consumed, by the fields of `mlflow.entities.Dataset`."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        texts = (consumed.name, consumed.digest, consumed.source_type, consumed.source)
-        dataset = Dataset(*texts, consumed.schema, consumed.profile)
-        self._client.log_inputs(run_id, [Input(dataset, [InputTag("mlflow.data.context", "simulated")])])
+        tags = [InputTag("mlflow.data.context", "simulated")]
+        self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
 
-    def log_files(self, run_id: str, contents: Mapping[str, bytes]) -> None:
-        """Write artifacts by name, in place of those of the same names. Raises ValueError for a name that is a path."""
-        if not contents:
-            return
+    def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
+        """Write artifacts by name, in place of those of the same names."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
-                if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
-                    raise ValueError(f"not the name of a file: {name!r}")
                 Path(folder, name).write_bytes(content)
-            if run_id in self._artifact_uris:  # the client would first read the whole run
-                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-                place = get_artifact_repository(self._artifact_uris[run_id], self._uri)
-                place.log_artifacts(folder)
-            else:
-                self._client.log_artifacts(run_id, folder)
+            # MLflow's client would first read the whole run.
+            get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
 
     def file(self, run: StoredRun, name: str, kept: Path) -> Path:
         """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
@@ -260,18 +195,20 @@ class MlflowStore:
     def end_run(self, run_id: str, status: str, end_ms: int) -> None:
         """End a run."""
         self._client.set_terminated(run_id, status, end_time=end_ms)
-        self._artifact_uris.pop(run_id, None)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run as MLflow does: it is kept until `mlflow gc` removes it."""
         self._client.delete_run(run_id)
 
 
-def folder_name(experiment: str) -> str:
-    """The folder of an experiment's artifacts: its name, without what would lead out of the folder above it."""
-    if set(experiment) <= {"."}:
-        return experiment.replace(".", "_")
-    return "".join("_" if sign in "/\\" or not sign.isprintable() else sign for sign in experiment)
+def _experiment(found: mlflow.entities.Experiment) -> Experiment:
+    return Experiment(str(found.experiment_id), str(found.name), dict(found.tags))
+
+
+def _stored(run: mlflow.entities.Run) -> StoredRun:
+    info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
+    named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
+    return StoredRun(*named, tags, metrics, str(info.artifact_uri))
 
 
 def _is_missing(error: Exception) -> bool:
@@ -287,10 +224,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__context__
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def quiet_environment() -> None:
@@ -309,7 +242,8 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
     quiet_environment()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with _locked(path.with_name(path.name + ".lock")):
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():  # another process has made it
             return
         # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
@@ -320,10 +254,3 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
             with closing(sqlite3.connect(new)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             new.replace(path)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +16,14 @@ _ATTEMPTS = 3  # for one outcome while the sweep runs; closing adds one
 
 @dataclass(frozen=True)
 class Delivery:
-    """The state of delivery. `undelivered`: keys whose outcome the sink did not take; `error`: the last one; `page`:
+    """The state of delivery. `undelivered`: keys whose outcome the sink has not taken; `error`: the last one; `page`:
     where in MLflow's interface the sweep is, None where it is not."""
 
     delivered: int
-    waiting: int
     undelivered: tuple[str, ...]
     failures: int
     error: str | None
-    page: str | None = None
+    page: str | None
 
 
 @dataclass
@@ -93,16 +91,14 @@ class SinkWriter:
     def state(self) -> Delivery:
         """The state of delivery at this moment; cheap."""
         with self._changed:
-            waiting = len(self._queue) + (self._current is not None)
-            return Delivery(self._delivered, waiting, tuple(self._failed), self._failures, self._error)
+            items = [*self._failed.values(), *([] if self._current is None else [self._current]), *self._queue]
+            keys = tuple(dict.fromkeys(item.key for item in items))
+            return Delivery(self._delivered, keys, self._failures, self._error, self._sink.page())
 
     def trouble(self) -> str:
         """Why results wait, for the sweep's line of progress; empty while the sink takes them."""
         with self._changed:
-            if not self._row or not self._error:
-                return ""
-            waiting = len(self._queue) + len(self._failed) + (self._current is not None)
-            return f"{waiting} results wait: {self._error}"
+            return f"{len(self.state().undelivered)} results wait: {self._error}" if self._row else ""
 
     def close(self, timeout_s: float | None = None) -> Delivery:
         """Deliver what waits, try once more what failed, close the sink, and return what is left.
@@ -114,10 +110,7 @@ class SinkWriter:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        with self._changed:
-            under_way = [] if self._current is None else [self._current]
-            left = tuple(dict.fromkeys((*self._failed, *(item.key for item in (*under_way, *self._queue)))))
-            return Delivery(self._delivered, len(under_way), left, self._failures, self._error, self._sink.page())
+        return self.state()
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -146,17 +139,12 @@ class SinkWriter:
             if done:
                 self._delivered += 1
                 self._failed.pop(item.key, None)
-                self._retry_failed()
+                if not self._closing:  # else `_last_round` tries again what failed
+                    again = [key for key, failed in self._failed.items() if failed.attempts < _ATTEMPTS]
+                    self._queue.extend(self._failed.pop(key) for key in again)
             else:
                 self._failed[item.key] = item
             self._changed.notify_all()
-
-    def _retry_failed(self) -> None:
-        """Queue again what failed before the sink took an outcome; while closing, `_last_round` does it."""
-        if self._closing:
-            return
-        for item in [item for item in self._failed.values() if item.attempts < _ATTEMPTS]:
-            self._queue.append(self._failed.pop(item.key))
 
     def _attempt(self, item: _Item | None) -> bool:
         """Open the sink if it is not open and write the item; whether that worked."""
@@ -166,7 +154,10 @@ class SinkWriter:
                 self._open = True
             if item is not None:
                 item.attempts += 1  # only once the sink is open: before that no outcome can be the cause
-                self._sink.write(item.outcome or self._read(item.key))
+                outcome = item.outcome or self._reload(item.key)
+                if outcome is None:
+                    raise LookupError(f"the outcome {item.key} cannot be read back")
+                self._sink.write(outcome)
         except Exception as error:
             self._open = False
             self._note(error)
@@ -174,12 +165,6 @@ class SinkWriter:
         with self._changed:
             self._row = 0
         return True
-
-    def _read(self, key: str) -> Outcome:
-        outcome = self._reload(key)
-        if outcome is None:
-            raise LookupError(f"the outcome {key} cannot be read back")
-        return outcome
 
     def _note(self, error: Exception) -> None:
         with self._changed:
@@ -192,8 +177,7 @@ class SinkWriter:
         with self._changed:
             if self._row:
                 pause_s = min(self._retry_s * 2.0 ** min(self._row - 1, 30), self._longest_retry_s)
-                deadline = time.monotonic() + pause_s
-                self._changed.wait_for(lambda: self._closing, max(0.0, deadline - time.monotonic()))
+                self._changed.wait_for(lambda: self._closing, pause_s)
 
     def _last_round(self) -> None:
         """Try once more what is left, until the sink fails `_GIVE_UP_AFTER` times in a row."""

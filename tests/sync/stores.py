@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from sync import Outcome, SweepInfo
+from sync import Outcome, SweepInfo, make_sink
 from sync.results.journal import Journal
 from sync.tracking.address import tracking_uri
 
@@ -19,6 +19,16 @@ def keep(results: Path, sweep: SweepInfo, *outcomes: Outcome) -> None:
         journal.write_sweep(sweep, [made.key for made in outcomes], {}, lambda text, other: text == other)
         for made in outcomes:
             journal.write(made)
+
+
+def deliver(results: Path, sweep: SweepInfo, *outcomes: Outcome, sink: str = "mlflow") -> str | None:
+    """Write outcomes to a sink of their own; returns its page."""
+    made = make_sink(sink, results)
+    made.open(sweep)
+    for outcome in outcomes:
+        made.write(outcome)
+    made.close()
+    return made.page()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import json
@@ -16,14 +17,14 @@ from mlflow import MlflowClient
 from sim_core.trace import Trace
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
 from sync.commands import COMMANDS
 from sync.files.splitwisesim import write_outputs
 from sync.results.parquet import encode_requests
 from sync.tracking.address import tracking_uri
 from tests.runs import measured
-from tests.sync.stores import in_mlflow
+from tests.sync.stores import deliver, in_mlflow
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,14 +49,6 @@ def journal(results, sweep, outcome):
     return keep
 
 
-def deliver(results, sweep, *outcomes):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
-
-
 @pytest.fixture
 def run(results, capsys):
     """The exit status of a command and the lines it wrote."""
@@ -69,11 +62,17 @@ def run(results, capsys):
     return call
 
 
-@pytest.mark.parametrize("command", [None, *COMMANDS])
+def command_names():
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return list(subparsers.choices)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in command_names())])
 def test_help_teaches(command, capsys):
-    name = [] if command is None else [command.__name__.rpartition(".")[2].replace("listing", "list")]
     with pytest.raises(SystemExit) as ended:
-        main([*name, "--help"])
+        main([*command, "--help"])
     assert ended.value.code == 0
     assert "usage: python -m sync" in capsys.readouterr().out
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
-from sync.tracking.store import folder_name
-from tests.sync.stores import in_mlflow
+from tests.sync.stores import deliver, in_mlflow
 from tests.sync.test_tracking import FOLDERS
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +32,7 @@ def test_what_a_sink_writes_is_read_back_and_there_is_no_folder_beside(
     results = Path(name)
     results.mkdir()
     shutil.copy(template, results / "mlflow.db")
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    sink.write(outcome(1))
-    sink.close()
+    deliver(results, sweep, outcome(1))
     (stored,) = in_mlflow(results)
     assert stored.files["requests.parquet"] == outcome(1).requests_parquet
     assert load_sweep(sweep.name, results, source="mlflow").requests(outcome(1).key)["ttft_s"].tolist() == [0.5] * 4
@@ -69,14 +65,6 @@ def test_a_sweep_a_single_run_and_the_commands_use_a_folder_of_an_odd_name(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == [work.name]
     (run,) = load_sweep("2024_05", work / "results", source="mlflow").runs["status"]
     assert run == "completed"
-
-
-@pytest.mark.parametrize(
-    ("experiment", "folder"),
-    [("mine", "mine"), ("a b#c", "a b#c"), ("../../x", ".._.._x"), ("/etc", "_etc"), ("..", "__"), ("a\nb", "a_b")],
-)
-def test_an_experiment_s_artifacts_stay_below_the_results(experiment, folder):
-    assert folder_name(experiment) == folder
 
 
 def _environment() -> dict[str, str]:

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
 from sync.tracking.address import tracking_uri
-from tests.sync.stores import in_mlflow, keep
+from tests.sync.stores import deliver, in_mlflow, keep
 
 FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "run/events": 7.0, "run/unfinished": 3.0}
 NOT_COMPARED = ("ttft/max_s", "run/events")  # which are no metrics
@@ -23,11 +23,7 @@ def former(results, sweep, outcome):
     failed = {"status": "failed", "error": "no memory", "summary": {}, "requests_parquet": b"", "rate": None}
     outcomes = [outcome(1), outcome(2, summary=FIGURES, rate=2.5), outcome(3, **failed)]
     keep(results, sweep, *outcomes)
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
+    deliver(results, sweep, *outcomes)
     client = MlflowClient(tracking_uri(results))
     ids = {run.data.tags.get("config.hash"): run.info.run_id for run in client.search_runs(["1"])}
     for made in outcomes:
@@ -77,10 +73,7 @@ def test_a_replay_by_other_limits_brings_them_up_to_date_in_the_present_form(for
 
 
 def test_runs_whose_files_are_not_on_this_machine_are_said_to_be_so(results, sweep, outcome, capsys):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    sink.write(outcome(1))
-    sink.close()
+    deliver(results, sweep, outcome(1))
     (results / "mlartifacts").rename(results / "elsewhere")
     assert command(results, "show", "quick start", "--source", "mlflow") == 1
     assert "its runs are in MLflow, but their files, such as below file:" in capsys.readouterr().err

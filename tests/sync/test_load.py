@@ -12,6 +12,7 @@ from sync.__main__ import main
 from sync.load import list_sweeps
 from sync.results.outcome import checksum
 from sync.results.slo import Slo
+from tests.sync.stores import deliver
 
 
 @pytest.fixture
@@ -227,11 +228,7 @@ def test_commands_say_how_many_points_are_left_out_and_how_to_have_them(results,
 def test_list_has_sweeps_that_are_in_mlflow_alone(results, sweep, outcome, capsys):
     journal(results, outcome(1))
     for name in (sweep.name, "elsewhere"):
-        sink = make_sink("mlflow", results)
-        sink.open(replace(sweep, name=name))
-        sink.write(outcome(1))
-        sink.write(outcome(2))
-        sink.close()
+        deliver(results, replace(sweep, name=name), outcome(1), outcome(2))
     assert main(["--results", str(results), "list"]) == 0
     told = capsys.readouterr().out
     assert "elsewhere (in MLflow) │ 2 " in told

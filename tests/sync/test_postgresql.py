@@ -39,7 +39,7 @@ def test_a_database_that_dies_and_comes_back_has_every_run_once_and_no_secret(
     writer.start()
     for key in first:
         writer.submit(journal[key])
-    while writer.state().waiting:
+    while writer.state().undelivered:
         time.sleep(0.01)
     database.kill()
     for key in second:

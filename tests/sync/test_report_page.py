@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sync import make_sink
 from sync.analysis.standing import Standing
 from sync.report.runs import RunRow
 from sync.report.slowdown import design_lines
 from sync.report.sweep_page import sweep_files
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri
+from tests.sync.stores import deliver
 
 PNG = b"\x89PNG\r\n"
 SLOW = {f"{metric}/p90_slowdown": 2.0 for metric in ("ttft", "tbt", "e2e")}
@@ -26,20 +26,16 @@ def row(design, rate, verdict=WITHIN, color="#1f77b4", seed=0, **figures):
     return RunRow(f"{design} {rate} rps", standing, {**SLOW, **figures})
 
 
-def deliver(results, sweep, *outcomes):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
+def delivered(results, sweep, *outcomes):
+    deliver(results, sweep, *outcomes)
     client = MlflowClient(tracking_uri(results))
     experiment = client.get_experiment_by_name(sweep.name)
     return client, experiment, client.search_runs([experiment.experiment_id], "tags.`sweep.report` = 'true'")
 
 
 def test_a_sweep_has_one_run_that_is_its_report_and_its_description_links_to_it(results, sweep, outcome):
-    deliver(results, sweep, outcome(1))
-    client, experiment, reports = deliver(results, sweep, outcome(2))
+    delivered(results, sweep, outcome(1))
+    client, experiment, reports = delivered(results, sweep, outcome(2))
     (report,) = reports
     assert report.info.status == "FINISHED"
     assert "superseded" not in report.data.tags  # so that the view of the designs, and its charts, leave it out
@@ -55,12 +51,12 @@ def test_a_sweep_has_one_run_that_is_its_report_and_its_description_links_to_it(
 
 
 def test_single_runs_have_no_report(results, sweep, outcome):
-    assert deliver(results, dataclasses.replace(sweep, points=0), outcome(1))[2] == []
+    assert delivered(results, dataclasses.replace(sweep, points=0), outcome(1))[2] == []
 
 
 def test_requests_that_were_not_served_are_said_in_the_description_and_on_the_report(results, sweep, outcome):
     missed = {"run/unfinished": 12.0, "run/rejected": 3.0}
-    client, experiment, (report,) = deliver(results, sweep, outcome(1), outcome(2, summary=missed))
+    client, experiment, (report,) = delivered(results, sweep, outcome(1), outcome(2, summary=missed))
     line = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
     assert f"**{line}**" in experiment.tags["mlflow.note.content"].splitlines()[0]
     assert line in report.data.tags["mlflow.note.content"]
@@ -71,7 +67,7 @@ def test_a_report_holds_no_secret_and_no_home(results, sweep, outcome, monkeypat
     monkeypatch.setenv("HOME", "/home/ann")
     leak = "/home/ann/t http://ann:s3cret-pass-phrase@host"
     leaky = dataclasses.replace(sweep, description=leak, command=leak, experiment_text=leak)
-    client, _, (report,) = deliver(results, leaky, outcome(1))
+    client, _, (report,) = delivered(results, leaky, outcome(1))
     page = Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
     assert "~/t http://ann:***@host" in page
     assert "s3cret" not in page

@@ -10,12 +10,12 @@ import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from sim_core.errors import SpecError
-from sync import load_sweep, make_sink
+from sync import load_sweep
 from sync.__main__ import main
 from sync.load import SOURCES
 from sync.results.slo import Slo
 from sync.tracking.store import _is_missing
-from tests.sync.stores import keep
+from tests.sync.stores import deliver, keep
 from tests.sync.test_load import journal
 
 FIGURES = {"ttft/p99_s": 0.1 + 0.2, "ttft/max_s": 1 / 3, "run/events": 7.0, "run/unfinished": 3.0}
@@ -97,26 +97,20 @@ def test_an_unknown_source_is_refused_with_the_nearest_name(results):
 
 
 def test_what_is_only_in_mlflow_is_found_there(results, sweep, outcome):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    sink.write(outcome(1))
+    deliver(results, sweep, outcome(1))
     assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
 
 
 def test_a_run_that_is_not_over_is_not_read(results, sweep, outcome, monkeypatch):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    sink.write(outcome(1))
+    deliver(results, sweep, outcome(1))
     monkeypatch.setattr("mlflow.MlflowClient.set_terminated", lambda *_, **__: None)
-    sink.write(outcome(2))
+    deliver(results, sweep, outcome(2))
     assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
 
 
 def test_a_point_of_very_many_settings_is_read_with_all_of_them(results, sweep, outcome):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
     made = outcome(1, overrides=tuple(f"some.long.setting.number_{n}={n}" for n in range(300)))
-    sink.write(made)
+    deliver(results, sweep, made)
     (read,) = load_sweep("quick start", results, "mlflow").outcomes.values()
     assert read == replace(made, requests_parquet=b"", config_yaml="")
 
@@ -141,14 +135,6 @@ def fetched(monkeypatch):
     monkeypatch.setattr(LocalArtifactRepository, "_download_file", download)
     monkeypatch.setattr("sync.tracking.store.MlflowStore._keeps_here", lambda *_: False)
     return names
-
-
-def deliver(results, sweep, *outcomes):
-    sink = make_sink("mlflow", results)
-    sink.open(sweep)
-    for made in outcomes:
-        sink.write(made)
-    sink.close()
 
 
 def test_outcomes_are_fetched_from_a_server_once_and_again_when_they_were_brought_up_to_date(

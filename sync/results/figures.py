@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.request_state import UNFINISHED
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
@@ -39,12 +40,11 @@ class Arriving:
     @classmethod
     def of(cls, summary: Mapping[str, float], *arrivals_s: Floats) -> Arriving:
         """That of some requests, all of a run; where its `summary` says that the run was cut, up to there."""
-        some = [times_s for times_s in arrivals_s if len(times_s)]
-        if not some:
+        times_s = np.concatenate(arrivals_s)
+        if not len(times_s):
             return cls()
-        first_s = min(float(times_s.min()) for times_s in some)
-        lasted_s = summary["run/end_s"] if "run/cut_at_s" in summary else inf
-        return cls(first_s, min(max(float(times_s.max()) for times_s in some), first_s + lasted_s))
+        first_s, last_s = float(times_s.min()), float(times_s.max())
+        return cls(first_s, min(last_s, first_s + summary["run/end_s"]) if "run/cut_at_s" in summary else last_s)
 
     @property
     def span_s(self) -> float:
@@ -66,12 +66,14 @@ def run_figures(result: MeasuredRun, slo: Slo = PAPER) -> dict[str, float]:
     if result.stopped_s is not None:
         return {"run/stable": 0.0}
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
-    unserved = np.array([float(str(time)) for time in result.unserved["arrival_s"]], dtype=np.float64)
-    arriving = Arriving.of(result.summary, columns["arrival_s"], unserved)
-    figures = goodput(columns, slo, unserved, arriving)
-    waiting = unserved[np.array([what == "unfinished" for what in result.unserved["outcome"]], dtype=bool)]
-    figures |= _stability(columns, waiting, arriving)
-    return figures | _use_of_machines(columns, result.instances)
+    unserved_s = np.array(result.unserved["arrival_s"], dtype=np.float64)
+    waiting_s = unserved_s[np.array([what == UNFINISHED for what in result.unserved["outcome"]], dtype=bool)]
+    arriving = Arriving.of(result.summary, columns["arrival_s"], unserved_s)
+    return {
+        **goodput(columns, slo, unserved_s, arriving),
+        **_stability(columns, waiting_s, arriving),
+        **_use_of_machines(columns, result.instances),
+    }
 
 
 def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arriving: Arriving) -> dict[str, float]:
@@ -81,20 +83,21 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
     A phase that a request does not have (one output token: no time between tokens) meets its limit. Without any
     figures for a limit (slowdowns of a model that was not measured) there is no goodput.
     """
-    completed, unserved = len(columns["arrival_s"]), int((unserved_s <= arriving.last_s).sum())
     limits = slo.of_each_request()
-    figures: dict[str, float] = {}
-    good = np.ones(completed, dtype=bool)
+    completed = len(columns["arrival_s"])
+    arrived = completed + int((unserved_s <= arriving.last_s).sum())
     known = completed == 0 or all(np.isfinite(columns[f"e2e_{name.rpartition('_')[2]}"]).any() for name in limits)
-    for phase in METRICS:
+    good = np.ones(completed, dtype=bool)
+    figures: dict[str, float] = {}
+    for metric in METRICS:
         met = np.ones(completed, dtype=bool)
-        for name in (name for name in limits if name.startswith(f"{phase}_")):
+        for name in (name for name in limits if name.startswith(f"{metric}_")):
             met &= ~(columns[name] > limits[name])  # NaN meets it
         good &= met
-        if known and completed + unserved:
-            figures[f"goodput/{phase}_attainment"] = float(met.sum()) / (completed + unserved)
-    if known and completed + unserved:
-        figures["goodput/attainment"] = float(good.sum()) / (completed + unserved)
+        if known and arrived:
+            figures[f"goodput/{metric}_attainment"] = float(met.sum()) / arrived
+    if known and arrived:
+        figures["goodput/attainment"] = float(good.sum()) / arrived
     start_s, end_s = (share * ceil(arriving.span_s) for share in STEADY)
     if end_s > start_s:
         done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
@@ -142,36 +145,26 @@ def _mean_present(arrivals: Floats, leaves: Floats, start_s: float, end_s: float
 
 def _use_of_machines(columns: Mapping[str, Floats], instances: Mapping[str, list[object]]) -> dict[str, float]:
     """By role (`both` where machines have none): the share of time they are busy, and the requests in a batch."""
-    roles = [str(role) or "both" for role in instances["role"]]
+    roles = np.array([str(role) or "both" for role in instances["role"]])
     busy_s, used = (np.array(instances[name], dtype=np.float64) for name in ("busy_s", "utilisation"))
-    places = zip(instances["application_id"], instances["index"], strict=True)
-    row_of = {(int(str(app)), int(str(index))): row for row, (app, index) in enumerate(places)}
-    running_s = np.zeros(len(roles))
-    for (app, index), seconds in _running_s(columns).items():
-        running_s[row_of[app, index]] += seconds
+    running_s = _running_s(columns, instances)
     figures: dict[str, float] = {}
-    for role in dict.fromkeys(roles):
-        mine = np.array([one == role for one in roles])
-        figures[f"utilisation/{role}"] = float(used[mine].mean())
-        if busy_s[mine].sum() > 0:
-            figures[f"batch/{role}_requests"] = float(running_s[mine].sum() / busy_s[mine].sum())
+    for role in dict.fromkeys(roles.tolist()):
+        rows = roles == role
+        figures[f"utilisation/{role}"] = float(used[rows].mean())
+        if busy_s[rows].sum() > 0:
+            figures[f"batch/{role}_requests"] = float(running_s[rows].sum() / busy_s[rows].sum())
     return figures
 
 
-def _running_s(columns: Mapping[str, Floats]) -> dict[tuple[int, int], float]:
-    """By application and instance: how long requests were in a batch there, all added up."""
+def _running_s(columns: Mapping[str, Floats], instances: Mapping[str, list[object]]) -> Floats:
+    """By instance: how long requests were in a batch there, all added up."""
+    application, running_s = np.array(instances["application_id"]), np.zeros(len(instances["index"]))
+    prompt_s = columns["prompt_end_s"] - columns["prompt_start_s"]
     decode_s = columns["token_end_s"] - columns["token_start_s"] - columns["preempted_s"]
-    phases = (
-        (columns["prompt_instance"], columns["prompt_end_s"] - columns["prompt_start_s"]),
-        (columns["token_instance"], decode_s),
-    )
-    found: dict[tuple[int, int], float] = {}
-    for instance, seconds in phases:
-        there = np.isfinite(seconds) & np.isfinite(instance) & (instance >= 0)
-        for app in np.unique(columns["application_id"][there]):
-            rows = there & (columns["application_id"] == app)
-            sums = np.bincount(instance[rows].astype(np.int64), np.maximum(seconds[rows], 0.0))
-            for index in np.unique(instance[rows].astype(np.int64)):
-                place = int(app), int(index)
-                found[place] = found.get(place, 0.0) + float(sums[index])
-    return found
+    for instance, seconds in ((columns["prompt_instance"], prompt_s), (columns["token_instance"], decode_s)):
+        for number in np.unique(application):
+            own = application == number  # its instances are numbered from 0 on
+            rows = np.isfinite(seconds) & (instance >= 0) & (columns["application_id"] == number)
+            running_s[own] += np.bincount(instance[rows].astype(int), np.maximum(seconds[rows], 0.0), int(own.sum()))
+    return running_s

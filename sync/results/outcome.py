@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
@@ -88,25 +88,17 @@ class Outcome:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}
-        values["overrides"] = list(self.overrides)
-        values["axes"] = dict(self.axes)
-        values["machines"] = dict(self.machines)
-        values["roles"] = {role: dict(machines) for role, machines in self.roles.items()}
-        values["summary"] = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
-        return values
+        values = asdict(self)
+        del values["requests_parquet"]
+        summary = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
+        return values | {"overrides": list(self.overrides), "summary": summary}
 
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
-        """The inverse of `to_json_dict`, with the Parquet bytes. Outcomes that were kept before `design` and `workload`
-        were fields are read as well (`sync.results.former`).
-
-        Raises ValueError where a field is missing, unknown or invalid.
-        """
-        plain = dict(values)
+        """The inverse of `to_json_dict`, with the Parquet bytes; also for former outcomes (`sync.results.former`).
+        Raises ValueError where a field is missing, unknown or invalid."""
         try:
-            plain |= facts_of_former(plain)
-            plain["overrides"] = tuple(plain["overrides"])
+            plain = {**values, **facts_of_former(values), "overrides": tuple(values["overrides"])}
             plain["summary"] = {name: float(v) for name, v in plain["summary"].items() if not name.startswith("slo/")}
             return cls(**plain, requests_parquet=requests_parquet)
         except (KeyError, TypeError, AttributeError) as error:

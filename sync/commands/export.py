@@ -22,7 +22,7 @@ from sync.commands.base import (
     read_sweep,
     shown,
 )
-from sync.files.of_outcome import write_splitwisesim
+from sync.files.splitwisesim import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
 from sync.results.sweep import Sweep, sound_table

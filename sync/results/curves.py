@@ -1,12 +1,10 @@
-"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and who was not served.
+"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and which were not served.
 
-Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
-percentiles, the throughput, and where all requests were completed the queue and the KV memory, as means over each step.
-Times count from the first arrival.
-Derived are output tokens (spread evenly between the first and the last one of each request) and the batch (a preempted
-decode counts by its running share of the time). Of requests that stay unfinished only their arrival is known, and
-where they are in the end: they count in the queue if that is where they still are. Once some of them have run, memory,
-tokens and batch would be too low, and there are no such curves.
+The worker derives it once from the recorded columns. Curves over time are means over each step; times count from the
+first arrival. Percentiles and throughput are exact, and where all requests were completed also the queue and the KV
+memory. Output tokens are spread evenly between the first and the last one of each request; a preempted decode counts in
+the batch by its running share of the time. Unfinished requests count in the queue if they are still in it at the end.
+Once some of them have run, memory, tokens and batch would be too low: such a run has no curves of these.
 """
 
 from __future__ import annotations
@@ -123,15 +121,13 @@ def curves_over_time(
         (prompts + _mean_number(token_start, token_end, edges, running)) / max(len(result.instances["name"]), 1),
     )
     steps = tuple(edges[:-1].astype(int).tolist())
-    curves = dict(zip(TIME_CURVES, values, strict=True))
-    if any(map(_has_run, result.unserved["state"])):
-        curves = {name: curve for name, curve in curves.items() if name in _OF_ARRIVALS_AND_ENDS}
-    return {f"{OVER_TIME}/{name}": Series(steps, tuple(curve.tolist())) for name, curve in curves.items()}
-
-
-def _has_run(state: object) -> bool:
-    known = RequestState(str(state))
-    return known.outcome == UNFINISHED and known not in _NOT_STARTED
+    states = {RequestState(str(state)) for state in result.unserved["state"]}
+    some_ran = any(state.outcome == UNFINISHED and state not in _NOT_STARTED for state in states)
+    return {
+        f"{OVER_TIME}/{name}": Series(steps, tuple(curve.tolist()))
+        for name, curve in zip(TIME_CURVES, values, strict=True)
+        if not some_ran or name in _OF_ARRIVALS_AND_ENDS
+    }
 
 
 def unserved_words(state: str) -> str:

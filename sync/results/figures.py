@@ -51,10 +51,6 @@ class Arriving:
         """From the first to the last."""
         return round(self.last_s - self.first_s, DECIMALS)
 
-    def since_first(self, times_s: Floats) -> Floats:
-        """Times since the first arrival."""
-        return since(self.first_s, times_s)
-
 
 def since(first_s: float, times_s: Floats) -> Floats:
     """Times since `first_s`, to the microsecond: a moment at the edge of a window is there wherever time starts."""
@@ -100,7 +96,7 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
         figures["goodput/attainment"] = float(good.sum()) / arrived
     start_s, end_s = (share * ceil(arriving.span_s) for share in STEADY)
     if end_s > start_s:
-        done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
+        done_s = since(arriving.first_s, columns["arrival_s"] + columns["e2e_s"])
         inside = (done_s >= start_s) & (done_s < end_s)
         figures["throughput/steady_requests_per_s"] = float(inside.sum()) / (end_s - start_s)
         if known:
@@ -111,10 +107,9 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
 def provisioned(outcome: Outcome) -> dict[str, float]:
     """Requests for the money and the energy that the cluster is provisioned for: of the steady throughput, and of the
     goodput. By what machines cost and draw as the outcome has it, since prices are no part of a run."""
-    served = outcome.summary.get("throughput/steady_requests_per_s")
-    good = outcome.summary.get("goodput/requests_per_s")
     figures = {"power/watts": outcome.watts} if outcome.watts > 0 else {}
-    for prefix, per_s in (("", served), ("good_", good)):
+    for prefix, name in (("", "throughput/steady_requests_per_s"), ("good_", "goodput/requests_per_s")):
+        per_s = outcome.summary.get(name)
         if per_s is not None and outcome.cost > 0:
             figures[f"cost/{prefix}requests_per_dollar"] = per_s * SECONDS_AN_HOUR / outcome.cost
         if per_s is not None and outcome.watts > 0:
@@ -124,11 +119,11 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
 
 def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arriving) -> dict[str, float]:
     """Whether all were served and the requests in the cluster became no more; `waiting` never left."""
-    here_s = waiting[waiting <= arriving.last_s]
-    arrivals, until_s = arriving.since_first(np.concatenate((columns["arrival_s"], here_s))), arriving.span_s
+    here_s, until_s = waiting[waiting <= arriving.last_s], arriving.span_s
+    arrivals = since(arriving.first_s, np.concatenate((columns["arrival_s"], here_s)))
     if until_s <= 0:
         return {"run/stable": float(len(waiting) == 0)} if len(arrivals) else {}
-    done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
+    done_s = since(arriving.first_s, columns["arrival_s"] + columns["e2e_s"])
     leaves = np.concatenate((done_s, np.full(len(here_s), np.inf)))
     earlier, later = (_mean_present(arrivals, leaves, a * until_s, b * until_s) for a, b in (EARLIER, LATER))
     between_s = (sum(LATER) - sum(EARLIER)) / 2 * until_s

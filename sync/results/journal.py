@@ -102,11 +102,7 @@ class Journal:
         return (self.folder / "sweep.json").exists()
 
     def write_sweep(
-        self,
-        info: SweepInfo,
-        keys: Sequence[str],
-        facts: Mapping[str, Mapping[str, Any]],
-        is_same: Callable[[str, str], bool],
+        self, info: SweepInfo, keys: Sequence[str], facts: Mapping[str, Any], is_same: Callable[[str, str], bool]
     ) -> None:
         """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
         for. `facts` describe the points by key as the experiment has them now: readers take these, and not those of
@@ -127,8 +123,7 @@ class Journal:
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""
-        info = self.info()
-        return None if info is None else info.slo
+        return None if (info := self.info()) is None else info.slo
 
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for."""
@@ -187,10 +182,8 @@ class Journal:
 
     def read(self, key: str, *, table: bool = True) -> Outcome | None:
         """The outcome of a point that need not be run again, or None: it was never finished, its entry is not sound
-        any more or of a former format (a JournalWarning says so).
-
-        Without `table` its table is checked as well, but not kept in memory.
-        """
+        any more or of a former format (a JournalWarning says so). Without `table` its table is checked as well, but not
+        kept in memory."""
         path = self._entries / f"{key}.json"
         if not path.exists():
             return None

@@ -28,13 +28,12 @@ _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 class Outcome:
     """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
 
-    `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` (requests a second;
-    None: the workload has no rate) and `seed` say what the point is, see `PointId`; `name` is only displayed.
-    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles). `cost` is in dollars an hour,
-    `power` in the machines' power weights, `watts` by nameplate (0: unknown). `started_at` is an ISO 8601 time in UTC.
-    `summary` holds what was measured (`sync.results.verdict` judges it); its figures of goodput count requests within
-    `goodput_limits` (by column of the requests). A failed point has an `error` and an empty `summary`; one stopped as
-    unstable (`sim_core.early_stop`) has counts and the time of the stop, but no figures of requests.
+    `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
+    the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
+    machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
+    (0: unknown). `started_at` is an ISO 8601 time in UTC. `summary` holds what was measured; its figures of goodput
+    count requests within `goodput_limits` (by column of the requests). A failed point has an `error` and an empty
+    `summary`; one stopped as unstable has counts and the time of the stop, but no figures of requests.
     """
 
     name: str
@@ -140,9 +139,10 @@ class SweepInfo:
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
             known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
-            text, source = str(values["experiment_text"]), f"{values['name']}'s experiment"
-            slo = parse_slo(values["slo"], source, "slo") if "slo" in values else slo_of_text(text, source)
-            return cls(**known, slo=slo)
+            source = f"{values['name']}'s experiment"
+            if "slo" in values:
+                return cls(**known, slo=parse_slo(values["slo"], source, "slo"))
+            return cls(**known, slo=slo_of_text(str(values["experiment_text"]), source))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a sweep: {error}") from error
 
@@ -158,7 +158,7 @@ class ResultSink(Protocol):
         replaces a failed one."""
 
     def page(self) -> str | None:
-        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: not there."""
+        """The sweep's place in MLflow's interface: the part of an address behind the server's. None: it has none."""
 
     def close(self) -> None:
         """Close files and connections; what was written stays."""

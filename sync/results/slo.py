@@ -1,8 +1,7 @@
 """Service level objectives: limits on a run's figures. `sync.results.verdict` judges by them.
 
-The paper's limits are slowdowns against the same request alone on a DGX-A100 (`sim_core.reference`). Source: Patel et
-al., Splitwise, ISCA 2024, table of SLOs; alone means its prompt time and token time at its own prompt size, and an
-end-to-end time of TTFT + TBT x (tokens - 1).
+The paper's limits (Patel et al., Splitwise, ISCA 2024, table of SLOs) are slowdowns against the same request alone on a
+DGX-A100 (`sim_core.reference`): prompt time and token time at its own prompt size, together TTFT + TBT x (tokens - 1).
 """
 
 from __future__ import annotations

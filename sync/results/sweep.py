@@ -1,8 +1,7 @@
 """The results of a sweep: `load_sweep("quickstart").runs` is a table, `.requests(key)` has the requests of one run.
 
-What counts are the finished points of the experiment as it is now, whichever start ran them. Of a point that newer code
-ran again only the newest run counts (`.superseded` is the number of others), and points that the experiment no longer
-has do not count (`.left_out` is their number; `load_sweep(..., everything=True)` counts them).
+The finished points of the experiment as it is now count, whichever start ran them: of each the newest run. Points that
+the experiment no longer has count with `load_sweep(..., everything=True)`.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class Source(Protocol):
 
 
 class Sweep:
-    """The results of one sweep, read from their source when they are asked for."""
+    """The results of one sweep, read when they are asked for."""
 
     def __init__(self, name: str, source: Source, *, everything: bool = False, slo: Slo | None = None) -> None:
         """`everything`: count also the points that the experiment had before it was changed. `slo`: the limits that
@@ -88,12 +87,12 @@ class Sweep:
 
     @property
     def superseded(self) -> int:
-        """How many finished runs do not count, since there is a newer run of the same point."""
+        """The number of finished runs that do not count, since there is a newer run of the same point."""
         return len(self.finished) - len(self._newest)
 
     @property
     def left_out(self) -> int:
-        """How many finished points do not count, since the experiment no longer has them."""
+        """The number of finished points that do not count, since the experiment no longer has them."""
         return len(self._newest) - len(self.outcomes)
 
     @cached_property
@@ -114,10 +113,8 @@ class Sweep:
         return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
 
     def requests(self, key: str) -> pd.DataFrame:
-        """A row for each request of the run whose key starts with `key`.
-
-        Raises SpecError when no run or several do, or when the run left no table.
-        """
+        """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or
+        when the run left no table."""
         import pandas as pd
 
         outcome = self.one(key)

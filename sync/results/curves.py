@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,7 @@ _TIMES = {"arrival_s", *(f"{phase}_{end}_s" for phase in ("prompt", "transfer", 
 _NOT_STARTED = (RequestState.WAITS_FOR_PROMPT, RequestState.NOT_REACHED)
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """A curve: `steps` are percents or whole seconds since the first arrival (a step's beginning)."""
 
     steps: tuple[int, ...]
@@ -62,8 +61,7 @@ class Derived:
 
     def to_json(self) -> str:
         """As strict JSON."""
-        series = {name: [curve.steps, curve.values] for name, curve in self.series.items()}
-        return json.dumps({"series": series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
+        return json.dumps({"series": self.series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Derived:

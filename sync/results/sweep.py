@@ -153,16 +153,16 @@ class Sweep:
         paths, facts = [], []  # `facts`: the columns of a run, as a condition that holds for all rows of its table
         for outcome in self.where(**conditions):
             if (path := self.source.requests_file(outcome.key)) is not None:
-                values = [(ds.field(name), getattr(outcome, name)) for name in _OF_A_RUN]
-                facts.append(reduce(and_, (f.is_null() if value is None else f == value for f, value in values)))
+                columns = [(ds.field(name), getattr(outcome, name)) for name in _OF_A_RUN]
+                facts.append(reduce(and_, (c.is_null() if value is None else c == value for c, value in columns)))
                 paths.append(str(path))
                 with sound_table(outcome, path):
                     # absolute: PyArrow takes run:1/x.parquet for an address
                     schemas.append(pq.read_schema(path.absolute()).remove_metadata())
         if not paths:
             raise SpecError("none of these runs left a table of requests", key="where")
-        kind, here = ds.ParquetFileFormat(), fs.LocalFileSystem()
-        return ds.FileSystemDataset.from_paths(paths, pa.unify_schemas(schemas), kind, here, facts)
+        schema = pa.unify_schemas(schemas)
+        return ds.FileSystemDataset.from_paths(paths, schema, ds.ParquetFileFormat(), fs.LocalFileSystem(), facts)
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""

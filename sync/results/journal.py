@@ -54,7 +54,7 @@ class Journal:
         """`place` is a key of `PLACES`; what is in `local` is only read."""
         self.folder = folder
         self._entries, self._tables = (folder / name for name in PLACES[place])
-        self._lock: IO[str] | None = None
+        self._lock: IO[str]  # open while the journal is entered
 
     # -- the lock ----------------------------------------------------------------------------------------------
 
@@ -66,11 +66,9 @@ class Journal:
         try:
             _lock(lock)
         except OSError as error:
-            with lock:
-                lock.seek(0)
-                holder = lock.read().strip() or "unknown"
+            lock.close()
             raise JournalError(
-                f"{self.folder}: another sweep (process {holder}) is writing here;"
+                f"{self.folder}: another sweep (process {self.holder() or 'unknown'}) is writing here;"
                 " wait for it, or choose another --results folder"
             ) from error
         lock.truncate(0)
@@ -82,9 +80,7 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.close()  # the system drops the lock with the file, also when the process is killed
-            self._lock = None
+        self._lock.close()  # the system drops the lock with the file, also when the process is killed
 
     def holder(self) -> str | None:
         """The process that holds the lock at this moment; None: nobody does."""
@@ -127,15 +123,11 @@ class Journal:
 
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for."""
-        return self._keys("keys")
+        return frozenset(self._sweep.get("keys", ()))
 
     def asked_for(self) -> frozenset[str]:
         """The keys of the points that the last start asked for, and starts before it of the same experiment."""
-        return self._keys("keys") | self._keys("earlier_keys")
-
-    def _keys(self, name: str) -> frozenset[str]:
-        keys = self._sweep.get(name)
-        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+        return self.last_started().union(self._sweep.get("earlier_keys", ()))
 
     @cached_property
     def _sweep(self) -> Mapping[str, Any]:
@@ -145,8 +137,8 @@ class Journal:
 
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
-        facts = self._sweep.get(_FACTS)
-        return facts if isinstance(facts, dict) else {}
+        facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(_FACTS, {})
+        return facts
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""

@@ -42,10 +42,8 @@ class _Row:
     @cached_property
     def exceeded(self) -> frozenset[tuple[str, str, str]]:
         """Metric, percentile and unit of each limit that is exceeded with any seed."""
-        judgements = [of_seed.judgement for of_seed in self.verdicts if of_seed.judgement is not None]
-        return frozenset(
-            (limit.metric, limit.percentile, limit.unit) for judgement in judgements for limit in judgement.exceeded
-        )
+        limits = [limit for of_seed in self.verdicts for limit in of_seed.exceeded]
+        return frozenset((limit.metric, limit.percentile, limit.unit) for limit in limits)
 
     @property
     def system(self) -> str:

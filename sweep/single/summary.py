@@ -7,7 +7,7 @@ from sim_core.standstill import Standstill
 from sim_core.trace import Trace
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
-from sync.results.slo import judge
+from sync.results.verdict import judge
 
 _MOST = 4  # instances that are named in a standstill
 _LABELS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
@@ -86,9 +86,9 @@ def _figures(summary: dict[str, float]) -> list[str]:
 
 def _verdict(summary: dict[str, float]) -> str:
     """Whether the run is within the paper's SLO, and if not, why."""
-    judgement = judge(summary)
-    remark = " (every output is one token: no TBT to judge)" if judgement.without_tbt else ""
-    return f"within the SLO{remark}" if judgement.within else f"NOT within the SLO: {judgement.text()}{remark}"
+    verdict = judge(summary)
+    remark = " (every output is one token: no TBT to judge)" if verdict.without_tbt else ""
+    return f"within the SLO{remark}" if verdict.within else f"NOT within the SLO: {verdict.text}{remark}"
 
 
 def _standstill(standstill: Standstill, requests: int, first_arrival_s: float) -> list[str]:

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from sim_core.errors import OutputError
+from sim_core.errors import OutputError, SpecError
 from sim_core.whole_file import replacing
 from sync.results.measure import MeasuredRun, Numbers, ascending
+from sync.results.outcome import Outcome
+from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
 from sync.results.statistics import geometric_mean, mean, percentile, standard_deviation
 
 GENERATIVE_LLM = 2  # SplitwiseSim's request_type
 LINK = "DummyLink"  # its runner of transfers
-METRICS = (
-    "request_ids",
-    "response_times",
-    "queue_times",
-    "ttft_times",
-    "tbt_times",
-    "nth_token_overheads",
-    "prompt_sizes",
-    "token_sizes",
-)
-OURS = {  # our columns in detailed/*.csv -> columns of `MeasuredRun.requests`
-    "tpot_times": "tbt_s",
-    "arrival_timestamps": "arrival_s",
-    "preempted_times": "preempted_s",
-    "preemptions": "preemptions",
-    "ttft_slowdowns": "ttft_slowdown",
-    "tbt_slowdowns": "tbt_slowdown",
-    "e2e_slowdowns": "e2e_slowdown",
-}
 _PERCENTILES = {"median": 50.0, "p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
     "mean": mean,
@@ -45,30 +30,44 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
     **{name: partial(percentile, percent=percent) for name, percent in _PERCENTILES.items()},
     "geomean": geometric_mean,
 }
+_NODES = ("request_id", "request_type", "node_id", "node_type", "runner", "start_timestamp", "completion_timestamp")
+
+
+def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
+    """The files of `write_outputs`, from the table of requests that a sweep keeps of a run.
+
+    Raises SpecError for a table of an older version that does not say which instances there were.
+    """
+    table = pq.read_table(io.BytesIO(parquet))
+    requests = {name: table[name].to_numpy() for name in table.column_names}
+    instances = read_beside(parquet, INSTANCES)
+    if not instances:
+        reason = "its table of requests does not say which instances there were; run it again (--fresh)"
+        raise SpecError(reason, key="run", value=outcome.name)
+    if "processor" not in instances:  # older tables: an instance's name was `{processor}_{index}` then
+        named = zip(instances["name"], instances["index"], strict=True)
+        instances["processor"] = [str(name).removesuffix(f"_{index}") for name, index in named]
+    # tables of older versions have the end in the summary, on the same clock
+    (end_s,) = read_beside(parquet, CLOCK).get("end_s", [outcome.summary.get("run/end_s", 0.0)])
+    write_outputs(MeasuredRun(requests, read_beside(parquet, UNSERVED), instances, end_s=float(str(end_s))), folder)
 
 
 def write_outputs(result: MeasuredRun, folder: Path) -> None:
     """summary.csv, detailed/{application_id}.csv, ..._alloc.csv, request_nodes.csv and unserved.csv below `folder`."""
+    detailed = folder / "detailed"
     try:
-        (folder / "detailed").mkdir(parents=True, exist_ok=True)
+        detailed.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot be made: {error.strerror}", source=str(folder)) from error
     numbers = [*result.instances["application_id"], *result.unserved["application_id"]]
-    applications = sorted({int(str(number)) for number in numbers})
     summaries = []
-    for application_id in applications:
+    for application_id in sorted({int(str(number)) for number in numbers}):
         columns = detailed_columns(result, application_id)
-        _write_columns(
-            folder / "detailed" / f"{application_id}.csv", {name: column.tolist() for name, column in columns.items()}
-        )
-        _write_columns(folder / "detailed" / f"{application_id}_alloc.csv", alloc_columns(result, application_id))
+        _write_columns(detailed / f"{application_id}.csv", {name: column.tolist() for name, column in columns.items()})
+        _write_columns(detailed / f"{application_id}_alloc.csv", alloc_columns(result, application_id))
         summaries.append({"application_id": application_id, **statistics(columns)})
     _write(folder / "summary.csv", summaries[0].keys(), (row.values() for row in summaries))
-    _write(
-        folder / "request_nodes.csv",
-        ("request_id", "request_type", "node_id", "node_type", "runner", "start_timestamp", "completion_timestamp"),
-        _nodes(result),
-    )
+    _write(folder / "request_nodes.csv", _NODES, _nodes(result))
     _write_columns(folder / "unserved.csv", result.unserved)
 
 
@@ -88,7 +87,14 @@ def detailed_columns(result: MeasuredRun, application_id: int) -> dict[str, Numb
         "nth_token_overheads": own["token_start_s"] - own["prompt_end_s"],
         "prompt_sizes": own["prompt_tokens"],
         "token_sizes": own["output_tokens"],
-        **{name: own[column] for name, column in OURS.items()},
+        # ours
+        "tpot_times": own["tbt_s"],
+        "arrival_timestamps": own["arrival_s"],
+        "preempted_times": own["preempted_s"],
+        "preemptions": own["preemptions"],
+        "ttft_slowdowns": own["ttft_slowdown"],
+        "tbt_slowdowns": own["tbt_slowdown"],
+        "e2e_slowdowns": own["e2e_slowdown"],
     }
 
 
@@ -101,23 +107,20 @@ def alloc_columns(result: MeasuredRun, application_id: int) -> dict[str, Sequenc
     rows = [row for row, number in enumerate(result.instances["application_id"]) if number == application_id]
     own = {name: [column[row] for row in rows] for name, column in result.instances.items()}
     ended_s = np.array(own["busy_ended_s"], dtype=np.float64)
-    columns: dict[str, Sequence[object]] = {
+    ours = ("index", "sku", "role", "busy_s", "iterations", "batches", "kv_peak_fraction", "processors",
+            "tensor_parallelism")  # fmt: skip
+    return {
         "instance_names": own["processor"],
         "utilizations": (ended_s / result.end_s if result.end_s else ended_s * 0.0).tolist(),
         "busy_fraction": own["utilisation"],
+        **{name: own[name] for name in ours if name in own},  # tables of older versions do not have the last two
     }
-    for name in ("index", "sku", "role", "busy_s", "iterations", "batches", "kv_peak_fraction"):
-        columns[name] = own[name]
-    for name in ("processors", "tensor_parallelism"):  # tables of older versions do not have them
-        if name in own:
-            columns[name] = own[name]
-    return columns
 
 
 def statistics(columns: Mapping[str, Numbers]) -> dict[str, float | str]:
-    """`{metric}_{statistic}` for SplitwiseSim's metrics and then ours; "" where there is no value."""
+    """`{metric}_{statistic}` of each of `detailed_columns` but the times of arrival; "" where there is no value."""
     summary: dict[str, float | str] = {}
-    for metric in (*METRICS, *(name for name in OURS if name != "arrival_timestamps")):
+    for metric in (name for name in columns if name != "arrival_timestamps"):
         values: list[float] = ascending(columns[metric]).tolist()
         for name, function in STATISTICS.items():
             summary[f"{metric}_{name}"] = function(values) if values else ""
@@ -126,12 +129,8 @@ def statistics(columns: Mapping[str, Numbers]) -> dict[str, float | str]:
 
 def _nodes(result: MeasuredRun) -> Iterable[Sequence[object]]:
     """A row for each request's prompt, its decoding and its transfer, where it had them."""
-    names = {
-        (application, index): name
-        for application, index, name in zip(
-            *(result.instances[column] for column in ("application_id", "index", "name")), strict=True
-        )
-    }
+    places = zip(*(result.instances[column] for column in ("application_id", "index")), strict=True)
+    names = dict(zip(places, result.instances["name"], strict=True))
     wanted = ("request_id", "application_id", "prompt_instance", "token_instance", "prompt_start_s", "prompt_end_s",
               "token_start_s", "token_end_s", "transfer_start_s", "transfer_end_s")  # fmt: skip
     columns = (result.requests[name].tolist() for name in wanted)

@@ -1,21 +1,19 @@
-"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and who was not served.
+"""What a run's requests say beyond their columns: curves to draw, the trace's digest, and which were not served.
 
-Worked out once, in the worker, from the recorded columns: the simulator's loop pays nothing for it. Exact are the
-percentiles, the throughput, and where all requests were completed the queue and the KV memory, as means over each step.
-Times count from the first arrival.
-Derived are output tokens (spread evenly between the first and the last one of each request) and the batch (a preempted
-decode counts by its running share of the time). Of requests that stay unfinished only their arrival is known, and
-where they are in the end: they count in the queue if that is where they still are. Once some of them have run, memory,
-tokens and batch would be too low, and there are no such curves.
+The worker derives it once from the recorded columns. Curves over time are means over each step; times count from the
+first arrival. Percentiles and throughput are exact, and where all requests were completed also the queue and the KV
+memory. Output tokens are spread evenly between the first and the last one of each request; a preempted decode counts in
+the batch by its running share of the time. Unfinished requests count in the queue if they are still in it at the end.
+Once some of them have run, memory, tokens and batch would be too low: such a run has no curves of these.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +24,8 @@ from sim_core.request_state import UNFINISHED, RequestState
 from sim_core.start_state import START_STATES, Machines
 from sim_core.trace import Trace
 from sync.results.figures import DECIMALS, since
-from sync.results.measure import MeasuredRun
+from sync.results.measure import MeasuredRun, ascending
+from sync.results.metrics import METRICS
 
 Floats = npt.NDArray[np.float64]
 BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
@@ -40,14 +39,11 @@ TIME_CURVES = (
     *("kv_memory_fraction", "batch_requests_per_instance"),
 )
 _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
-_TIMES = ("arrival_s", "prompt_start_s", "prompt_end_s", "transfer_start_s", "transfer_end_s", "token_start_s",
-          "token_end_s")  # fmt: skip
-_PHASES = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s")
+_TIMES = {"arrival_s", *(f"{phase}_{end}_s" for phase in ("prompt", "transfer", "token") for end in ("start", "end"))}
 _NOT_STARTED = (RequestState.WAITS_FOR_PROMPT, RequestState.NOT_REACHED)
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """A curve: `steps` are percents or whole seconds since the first arrival (a step's beginning)."""
 
     steps: tuple[int, ...]
@@ -65,8 +61,7 @@ class Derived:
 
     def to_json(self) -> str:
         """As strict JSON."""
-        series = {name: [curve.steps, curve.values] for name, curve in self.series.items()}
-        return json.dumps({"series": series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
+        return json.dumps({"series": self.series, "trace": self.trace, "unserved": self.unserved}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Derived:
@@ -86,18 +81,17 @@ def derive(result: MeasuredRun, spec: SimSpec, trace: Trace | None = None) -> De
     series = percentile_curves(columns) if "ttft/p50_s" in result.summary else {}
     if result.span_s > 0:
         series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
-    unserved = Counter(str(state) for state in result.unserved["state"])
+    unserved = Counter(map(str, result.unserved["state"]))
     return Derived(series, {} if trace is None else _described(trace), dict(unserved.most_common()))
 
 
 def percentile_curves(columns: Mapping[str, Floats]) -> dict[str, Series]:
     """TTFT, TBT and E2E in s at each of `PERCENTS`, interpolated as the summary's percentiles are."""
     curves = {}
-    for metric in ("ttft", "tbt", "e2e"):
-        values = columns[f"{metric}_s"]
-        values = values[np.isfinite(values)]
+    for metric in METRICS:
+        values = ascending(columns[f"{metric}_s"])
         if len(values):
-            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, _plain(np.percentile(np.sort(values), PERCENTS)))
+            curves[f"{BY_PERCENTILE}/{metric}_s"] = Series(PERCENTS, tuple(np.percentile(values, PERCENTS).tolist()))
     return curves
 
 
@@ -109,32 +103,29 @@ def curves_over_time(
     first_s = result.first_arrival_s
     edges = _edges(result.span_s)
     c = {name: column - first_s if name in _TIMES else column for name, column in columns.items()}
-    prompt_start, prompt_end, token_start, token_end = (_Moments.of(c[name], edges) for name in _PHASES)
-    lasted = np.where(token_start.known, c["token_end_s"] - c["token_start_s"], 1.0)
+    token_start, token_end = c["token_start_s"], c["token_end_s"]
+    lasted = np.where(np.isfinite(token_start), token_end - token_start, 1.0)
     some = np.where(lasted > 0, lasted, 1.0)
     running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
-    done_s = c["arrival_s"] + c["e2e_s"]
     after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
-    batch = _mean_number(prompt_start, prompt_end, edges) + _mean_number(token_start, token_end, edges, running)
+    prompts = _mean_number(c["prompt_start_s"], c["prompt_end_s"], edges)
     came_s, began_s = (times_s - first_s for times_s in _waiting(columns, result))
     widths = np.diff(edges)
     values = (
-        _number(done_s, edges) / widths,
+        _number(c["arrival_s"] + c["e2e_s"], edges) / widths,
         _number(c["prompt_end_s"], edges) / widths + _mean_number(token_start, token_end, edges, after_first),
-        _mean_number(_Moments.of(came_s, edges), _Moments.of(began_s, edges), edges),
+        _mean_number(came_s, began_s, edges),
         _kv_tokens(c, sequences, edges) / max(capacity, 1),
-        batch / max(len(result.instances["name"]), 1),
+        (prompts + _mean_number(token_start, token_end, edges, running)) / max(len(result.instances["name"]), 1),
     )
-    steps = tuple(int(edge) for edge in edges[:-1])
-    curves = dict(zip(TIME_CURVES, values, strict=True))
-    if any(map(_has_run, result.unserved["state"])):
-        curves = {name: curve for name, curve in curves.items() if name in _OF_ARRIVALS_AND_ENDS}
-    return {f"{OVER_TIME}/{name}": Series(steps, _plain(curve)) for name, curve in curves.items()}
-
-
-def _has_run(state: object) -> bool:
-    known = RequestState(str(state))
-    return known.outcome == UNFINISHED and known not in _NOT_STARTED
+    steps = tuple(edges[:-1].astype(int).tolist())
+    states = {RequestState(str(state)) for state in result.unserved["state"]}
+    some_ran = any(state.outcome == UNFINISHED and state not in _NOT_STARTED for state in states)
+    return {
+        f"{OVER_TIME}/{name}": Series(steps, tuple(curve.tolist()))
+        for name, curve in zip(TIME_CURVES, values, strict=True)
+        if not some_ran or name in _OF_ARRIVALS_AND_ENDS
+    }
 
 
 def unserved_words(state: str) -> str:
@@ -148,14 +139,13 @@ def unserved_words(state: str) -> str:
 
 
 def _edges(end_s: float) -> Floats:
+    """The edges of the steps: from 0 on equally far apart, but for the last one, which is at `end_s`."""
     rough_s = round(end_s, DECIMALS) / MOST_STEPS
     width_s = next((width for width in _WIDTHS_S if width >= rough_s), int(np.ceil(rough_s / 60)) * 60)
     edges: Floats = np.arange(0.0, end_s, width_s)
-    if (
-        len(edges) > 1 and round(end_s - edges[-1], DECIMALS) < width_s / 2
-    ):  # in a sliver of a step a single request looks like a burst
-        edges = edges[:-1]
-    return np.append(edges, end_s)
+    # in a sliver of a step a single request looks like a burst
+    is_sliver = len(edges) > 1 and round(end_s - edges[-1], DECIMALS) < width_s / 2
+    return np.append(edges[:-1] if is_sliver else edges, end_s)
 
 
 def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
@@ -165,60 +155,40 @@ def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
 
 def _waiting(columns: Mapping[str, Floats], result: MeasuredRun) -> tuple[Floats, Floats]:
     """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
-    left = [
-        float(str(arrival_s))
-        for arrival_s, state in zip(result.unserved["arrival_s"], result.unserved["state"], strict=True)
-        if state == RequestState.WAITS_FOR_PROMPT
-    ]
-    ends = np.full(len(left), result.end_s)
-    return np.append(columns["arrival_s"], left), np.append(columns["prompt_start_s"], ends)
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """A column of times: where there are any, and at which of the edges each has first passed."""
-
-    known: npt.NDArray[np.bool_]
-    times_s: Floats  # 0 where there is none
-    passed: npt.NDArray[np.intp]  # as many as there are edges, where none
-
-    @classmethod
-    def of(cls, column: Floats, edges: Floats) -> _Moments:
-        """`edges` start at 0 and are equally far apart, but for the last one."""
-        known = np.isfinite(column)
-        times_s = np.where(known, column, 0.0)
-        passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)
-        passed[times_s > edges[-1]] = len(edges)
-        return cls(known, times_s, passed)
-
-    def time_since(self, rows: npt.NDArray[np.bool_], weights: Floats | None, at: Floats) -> Floats:
-        """The sum over some moments of weight times the time since then, at each edge."""
-        times_s, passed = (self.times_s, self.passed) if rows.all() else (self.times_s[rows], self.passed[rows])
-        weighted = times_s if weights is None else times_s * weights
-        weight_sum = np.cumsum(np.bincount(passed, weights, len(at))[: len(at)])
-        moment_sum = np.cumsum(np.bincount(passed, weighted, len(at))[: len(at)])
-        return np.asarray(weight_sum * at - moment_sum, dtype=np.float64)
+    waits = np.array([state == RequestState.WAITS_FOR_PROMPT for state in result.unserved["state"]], dtype=bool)
+    left_s = np.array(result.unserved["arrival_s"], dtype=np.float64)[waits]
+    ends_s = np.full(len(left_s), result.end_s)
+    return np.append(columns["arrival_s"], left_s), np.append(columns["prompt_start_s"], ends_s)
 
 
 def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) -> Floats:
     """The mean KV cache held, in tokens: during a transfer at both of its ends."""
     prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
     sent, received, end = columns["transfer_start_s"], columns["transfer_end_s"], columns["token_end_s"]
-    released = _Moments.of(np.where(np.isfinite(sent), received, end), edges)
-    ended = _Moments.of(end, edges)
+    released = np.where(np.isfinite(sent), received, end)
     return (
-        _mean_number(_Moments.of(columns["prompt_start_s"], edges), released, edges, prompt)
-        + _mean_number(_Moments.of(sent, edges), ended, edges, prompt)
-        + _mean_number(_Moments.of(columns["token_start_s"], edges), ended, edges, decode)
+        _mean_number(columns["prompt_start_s"], released, edges, prompt)
+        + _mean_number(sent, end, edges, prompt)
+        + _mean_number(columns["token_start_s"], end, edges, decode)
     )
 
 
-def _mean_number(starts: _Moments, ends: _Moments, edges: Floats, weights: Floats | None = None) -> Floats:
-    """How many intervals (by weight) hold the time, as the mean over each step; those without a start are none."""
-    both = starts.known & ends.known
-    weight = weights if weights is None or both.all() else weights[both]
-    so_far = starts.time_since(both, weight, edges) - ends.time_since(both, weight, edges)
+def _mean_number(starts_s: Floats, ends_s: Floats, edges: Floats, weights: Floats | float = 1.0) -> Floats:
+    """How many intervals (by weight) hold the time, as the mean over each step; those without start or end are none."""
+    both = np.isfinite(starts_s) & np.isfinite(ends_s)
+    weight = np.broadcast_to(weights, both.shape)[both]
+    so_far = _time_since(starts_s[both], edges, weight) - _time_since(ends_s[both], edges, weight)
     return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
+
+
+def _time_since(times_s: Floats, edges: Floats, weights: Floats) -> Floats:
+    """The sum over some moments of weight times the time since then, at each of the edges (see `_edges`)."""
+    passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)  # the first edge behind each moment
+    passed[times_s > edges[-1]] = len(edges)
+    weight_sum, moment_sum = (
+        np.cumsum(np.bincount(passed, values, len(edges))[: len(edges)]) for values in (weights, times_s * weights)
+    )
+    return np.asarray(weight_sum * edges - moment_sum, dtype=np.float64)
 
 
 def capacity_tokens(spec: SimSpec) -> int:
@@ -233,13 +203,11 @@ def capacity_tokens(spec: SimSpec) -> int:
 
 def _sequences(result: MeasuredRun, trace: Trace | None) -> Floats:
     """How many sequences each completed request stands for."""
-    ids = np.asarray(result.requests["request_id"])
-    if trace is None or (np.asarray(trace.batch_size) == 1).all():
+    ids = result.requests["request_id"].tolist()
+    if trace is None or set(trace.batch_size) <= {1}:
         return np.ones(len(ids))
-    known = np.asarray(trace.request_id)
-    order = np.argsort(known, kind="stable")
-    rows = order[np.searchsorted(known[order], ids)]
-    return np.asarray(trace.batch_size, dtype=np.float64)[rows]
+    number = dict(zip(trace.request_id, trace.batch_size, strict=True))
+    return np.array([number[request_id] for request_id in ids], dtype=np.float64)
 
 
 def _described(trace: Trace) -> dict[str, Any]:
@@ -250,7 +218,3 @@ def _described(trace: Trace) -> dict[str, Any]:
         "output_tokens": int(np.sum(trace.output_tokens)),
         "span_s": trace.arrival_s[-1] - trace.arrival_s[0] if len(trace) else 0.0,  # from the first arrival to the last
     }
-
-
-def _plain(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

@@ -57,13 +57,6 @@ def has_table(entry: Mapping[str, Any]) -> bool:
     return bool(entry.get("parquet_bytes", True))
 
 
-def current(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The entry. Raises ValueError for one of a former format."""
-    if entry["format"] != FORMAT:
-        raise ValueError(f"format {entry['format']!r}, not {FORMAT}")
-    return entry
-
-
 def json_bytes(value: object) -> bytes:
     """A value as the lines of a JSON file."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

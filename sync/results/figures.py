@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.request_state import UNFINISHED
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
@@ -42,18 +43,13 @@ class Arriving:
         times_s = np.concatenate(arrivals_s)
         if not len(times_s):
             return cls()
-        first_s = float(times_s.min())
-        lasted_s = summary["run/end_s"] if "run/cut_at_s" in summary else inf
-        return cls(first_s, min(float(times_s.max()), first_s + lasted_s))
+        first_s, last_s = float(times_s.min()), float(times_s.max())
+        return cls(first_s, min(last_s, first_s + summary["run/end_s"]) if "run/cut_at_s" in summary else last_s)
 
     @property
     def span_s(self) -> float:
         """The time from the first to the last arrival."""
         return round(self.last_s - self.first_s, DECIMALS)
-
-    def since_first(self, times_s: Floats) -> Floats:
-        """Times since the first arrival."""
-        return since(self.first_s, times_s)
 
 
 def since(first_s: float, times_s: Floats) -> Floats:
@@ -66,12 +62,14 @@ def run_figures(result: MeasuredRun, slo: Slo = PAPER) -> dict[str, float]:
     if result.stopped_s is not None:
         return {"run/stable": 0.0}
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
-    unserved = np.array([float(str(time)) for time in result.unserved["arrival_s"]], dtype=np.float64)
-    arriving = Arriving.of(result.summary, columns["arrival_s"], unserved)
-    figures = goodput(columns, slo, unserved, arriving)
-    waiting = unserved[np.array([outcome == "unfinished" for outcome in result.unserved["outcome"]], dtype=bool)]
-    figures |= _stability(columns, waiting, arriving)
-    return figures | _use_of_machines(columns, result.instances)
+    unserved_s = np.array(result.unserved["arrival_s"], dtype=np.float64)
+    waiting_s = unserved_s[np.array([what == UNFINISHED for what in result.unserved["outcome"]], dtype=bool)]
+    arriving = Arriving.of(result.summary, columns["arrival_s"], unserved_s)
+    return {
+        **goodput(columns, slo, unserved_s, arriving),
+        **_stability(columns, waiting_s, arriving),
+        **_use_of_machines(columns, result.instances),
+    }
 
 
 def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arriving: Arriving) -> dict[str, float]:
@@ -81,23 +79,24 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
     A phase that a request does not have (one output token: no time between tokens) meets its limit. Without figures
     for a limit (slowdowns of a model that was not measured) there is no goodput.
     """
-    completed, unserved = len(columns["arrival_s"]), int((unserved_s <= arriving.last_s).sum())
     limits = slo.of_each_request()
-    figures: dict[str, float] = {}
-    good = np.ones(completed, dtype=bool)
+    completed = len(columns["arrival_s"])
+    arrived = completed + int((unserved_s <= arriving.last_s).sum())
     known = completed == 0 or all(np.isfinite(columns[f"e2e_{name.rpartition('_')[2]}"]).any() for name in limits)
-    for phase in METRICS:
+    good = np.ones(completed, dtype=bool)
+    figures: dict[str, float] = {}
+    for metric in METRICS:
         met = np.ones(completed, dtype=bool)
-        for name in (name for name in limits if name.startswith(f"{phase}_")):
+        for name in (name for name in limits if name.startswith(f"{metric}_")):
             met &= ~(columns[name] > limits[name])  # NaN meets it
         good &= met
-        if known and completed + unserved:
-            figures[f"goodput/{phase}_attainment"] = float(met.sum()) / (completed + unserved)
-    if known and completed + unserved:
-        figures["goodput/attainment"] = float(good.sum()) / (completed + unserved)
+        if known and arrived:
+            figures[f"goodput/{metric}_attainment"] = float(met.sum()) / arrived
+    if known and arrived:
+        figures["goodput/attainment"] = float(good.sum()) / arrived
     start_s, end_s = (share * ceil(arriving.span_s) for share in STEADY)
     if end_s > start_s:
-        done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
+        done_s = since(arriving.first_s, columns["arrival_s"] + columns["e2e_s"])
         inside = (done_s >= start_s) & (done_s < end_s)
         figures["throughput/steady_requests_per_s"] = float(inside.sum()) / (end_s - start_s)
         if known:
@@ -108,10 +107,9 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
 def provisioned(outcome: Outcome) -> dict[str, float]:
     """Requests per dollar and per kWh that the cluster is provisioned for, of the steady throughput and of the goodput.
     Cost and watts are the outcome's, since prices are no part of a run."""
-    served = outcome.summary.get("throughput/steady_requests_per_s")
-    good = outcome.summary.get("goodput/requests_per_s")
     figures = {"power/watts": outcome.watts} if outcome.watts > 0 else {}
-    for prefix, per_s in (("", served), ("good_", good)):
+    for prefix, name in (("", "throughput/steady_requests_per_s"), ("good_", "goodput/requests_per_s")):
+        per_s = outcome.summary.get(name)
         if per_s is not None and outcome.cost > 0:
             figures[f"cost/{prefix}requests_per_dollar"] = per_s * SECONDS_AN_HOUR / outcome.cost
         if per_s is not None and outcome.watts > 0:
@@ -121,11 +119,11 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
 
 def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arriving) -> dict[str, float]:
     """Whether all requests were served and the backlog did not grow. `waiting`: arrivals of the unfinished requests."""
-    staying_s = waiting[waiting <= arriving.last_s]
-    arrivals, until_s = arriving.since_first(np.concatenate((columns["arrival_s"], staying_s))), arriving.span_s
+    staying_s, until_s = waiting[waiting <= arriving.last_s], arriving.span_s
+    arrivals = since(arriving.first_s, np.concatenate((columns["arrival_s"], staying_s)))
     if until_s <= 0:
         return {"run/stable": float(len(waiting) == 0)} if len(arrivals) else {}
-    done_s = arriving.since_first(columns["arrival_s"] + columns["e2e_s"])
+    done_s = since(arriving.first_s, columns["arrival_s"] + columns["e2e_s"])
     leaves = np.concatenate((done_s, np.full(len(staying_s), np.inf)))
     earlier, later = (_mean_present(arrivals, leaves, a * until_s, b * until_s) for a, b in (EARLIER, LATER))
     between_s = (sum(LATER) - sum(EARLIER)) / 2 * until_s
@@ -142,36 +140,26 @@ def _mean_present(arrivals: Floats, leaves: Floats, start_s: float, end_s: float
 
 def _use_of_machines(columns: Mapping[str, Floats], instances: Mapping[str, list[object]]) -> dict[str, float]:
     """By role (`both` where machines have none): the share of time they are busy, and the requests in a batch."""
-    roles = [str(role) or "both" for role in instances["role"]]
+    roles = np.array([str(role) or "both" for role in instances["role"]])
     busy_s, used = (np.array(instances[name], dtype=np.float64) for name in ("busy_s", "utilisation"))
-    places = zip(instances["application_id"], instances["index"], strict=True)
-    row_of = {(int(str(app)), int(str(index))): row for row, (app, index) in enumerate(places)}
-    running_s = np.zeros(len(roles))
-    for (app, index), seconds in _running_s(columns).items():
-        running_s[row_of[app, index]] += seconds
+    running_s = _running_s(columns, instances)
     figures: dict[str, float] = {}
-    for role in dict.fromkeys(roles):
-        members = np.array([other == role for other in roles])
-        figures[f"utilisation/{role}"] = float(used[members].mean())
-        if busy_s[members].sum() > 0:
-            figures[f"batch/{role}_requests"] = float(running_s[members].sum() / busy_s[members].sum())
+    for role in dict.fromkeys(roles.tolist()):
+        rows = roles == role
+        figures[f"utilisation/{role}"] = float(used[rows].mean())
+        if busy_s[rows].sum() > 0:
+            figures[f"batch/{role}_requests"] = float(running_s[rows].sum() / busy_s[rows].sum())
     return figures
 
 
-def _running_s(columns: Mapping[str, Floats]) -> dict[tuple[int, int], float]:
-    """By application and instance: the time that requests were in a batch there, summed over requests."""
+def _running_s(columns: Mapping[str, Floats], instances: Mapping[str, list[object]]) -> Floats:
+    """By instance: the time that requests were in a batch there, summed over requests."""
+    application, running_s = np.array(instances["application_id"]), np.zeros(len(instances["index"]))
+    prompt_s = columns["prompt_end_s"] - columns["prompt_start_s"]
     decode_s = columns["token_end_s"] - columns["token_start_s"] - columns["preempted_s"]
-    phases = (
-        (columns["prompt_instance"], columns["prompt_end_s"] - columns["prompt_start_s"]),
-        (columns["token_instance"], decode_s),
-    )
-    found: dict[tuple[int, int], float] = {}
-    for instance, seconds in phases:
-        ran = np.isfinite(seconds) & np.isfinite(instance) & (instance >= 0)
-        for app in np.unique(columns["application_id"][ran]):
-            rows = ran & (columns["application_id"] == app)
-            sums = np.bincount(instance[rows].astype(np.int64), np.maximum(seconds[rows], 0.0))
-            for index in np.unique(instance[rows].astype(np.int64)):
-                place = int(app), int(index)
-                found[place] = found.get(place, 0.0) + float(sums[index])
-    return found
+    for instance, seconds in ((columns["prompt_instance"], prompt_s), (columns["token_instance"], decode_s)):
+        for number in np.unique(application):
+            own = application == number  # its instances are numbered from 0 on
+            rows = np.isfinite(seconds) & (instance >= 0) & (columns["application_id"] == number)
+            running_s[own] += np.bincount(instance[rows].astype(int), np.maximum(seconds[rows], 0.0), int(own.sum()))
+    return running_s

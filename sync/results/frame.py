@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sync.results.figures import provisioned
@@ -29,24 +29,23 @@ def runs_frame(outcomes: Iterable[Outcome], slo: Slo) -> pd.DataFrame:
     import pandas as pd  # here: a sweep that only delivers outcomes need not wait for it
 
     ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
+    if not ordered:
+        return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
     judged = [verdict(outcome, slo) for outcome in ordered]
     figures = [{**o.summary, **v.figures(), **provisioned(o)} for o, v in zip(ordered, judged, strict=True)]
-    frame = pd.DataFrame(map(_row, ordered, (judgement.text for judgement in judged), figures))
-    if frame.empty:
-        return pd.DataFrame(columns=[*_PLAIN, "verdict", "overrides"])
+    frame = pd.DataFrame(map(_row, ordered, (judgement.text for judgement in judged)))
     columns = [str(column) for column in frame]
     machines = [column for column in columns if column.startswith("machines/")]
     frame[machines] = frame[machines].fillna(0).astype("int64")
     frame["rate"] = frame["rate"].astype("float64")
     for column in [c for c in columns if c.startswith("axis/") and len({type(v) for v in frame[c].dropna()}) > 1]:
-        frame[column] = frame[column].map(_as_text)  # one type a column, as Parquet demands
+        frame[column] = frame[column].map(str, na_action="ignore")  # one type a column, as Parquet demands
     for column in ("error", "git_commit"):
         frame[column] = frame[column].astype("string")
-    summary = sorted({name for row in figures for name in row})
-    return frame[[c for c in columns if c not in summary] + summary]
+    return frame.join(pd.DataFrame(figures).sort_index(axis="columns"))
 
 
-def _row(outcome: Outcome, verdict_text: str, figures: Mapping[str, float]) -> dict[str, object]:
+def _row(outcome: Outcome, verdict_text: str) -> dict[str, object]:
     roles = {f"{role}/{sku}": count for role, machines in outcome.roles.items() for sku, count in machines.items()}
     return {
         **{name: getattr(outcome, name) for name in _PLAIN},
@@ -54,13 +53,8 @@ def _row(outcome: Outcome, verdict_text: str, figures: Mapping[str, float]) -> d
         "overrides": " ".join(outcome.overrides),
         **{f"axis/{name}": _axis(value) for name, value in outcome.axes.items()},
         **{f"machines/{name}": count for name, count in {**outcome.machines, **roles}.items()},
-        **figures,
     }
 
 
 def _axis(value: object) -> object:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _as_text(value: object) -> str | None:
-    return None if value is None or value != value else str(value)

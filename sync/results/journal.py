@@ -20,18 +20,17 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from sim_core.errors import SimError, SpecError
 from sim_core.whole_file import replacing
-from sync.results.entry import FORMAT, NOT_SOUND, checked_table, current, entry_bytes, json_bytes, sound_outcome
+from sync.results.entry import FORMAT, NOT_SOUND, checked_table, entry_bytes, json_bytes, sound_outcome
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.slo import Slo
 
@@ -55,25 +54,21 @@ class Journal:
         """`place` is a key of `PLACES`; what is in `local` is only read."""
         self.folder = folder
         self._entries, self._tables = (folder / name for name in PLACES[place])
-        self._lock: IO[str] | None = None
+        self._lock: IO[str]  # open while the journal is entered
 
     # -- the lock ----------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         """Take the lock. Raises JournalError when another process has it, or when the folder cannot be written."""
-        try:
+        with _plain_errors(self.folder):
             self._entries.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("a+", encoding="utf-8")  # held until __exit__
-        except OSError as error:
-            raise JournalError(f"{self.folder}: {error.strerror or error}") from error
         try:
             _lock(lock)
         except OSError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
             lock.close()
             raise JournalError(
-                f"{self.folder}: another sweep (process {holder}) is writing here;"
+                f"{self.folder}: another sweep (process {self.holder() or 'unknown'}) is writing here;"
                 " wait for it, or choose another --results folder"
             ) from error
         lock.truncate(0)
@@ -84,12 +79,8 @@ class Journal:
             path.unlink(missing_ok=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._lock is not None:
-            self._lock.close()  # the system drops the lock with the file, also when the process is killed
-            self._lock = None
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()  # the system drops the lock with the file, also when the process is killed
 
     def holder(self) -> str | None:
         """The process that holds the lock at this moment; None: nobody does."""
@@ -107,28 +98,17 @@ class Journal:
         return (self.folder / "sweep.json").exists()
 
     def write_sweep(
-        self,
-        info: SweepInfo,
-        keys: Sequence[str],
-        facts: Mapping[str, Mapping[str, Any]],
-        is_same: Callable[[str, str], bool],
+        self, info: SweepInfo, keys: Sequence[str], facts: Mapping[str, Any], is_same: Callable[[str, str], bool]
     ) -> None:
         """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
         for. `facts` describe the points by key as the experiment has them now: readers take these, and not those of
         the start that ran a point. `is_same` tells whether two texts are the same experiment. Raises JournalError."""
-        earlier, known = self._earlier(info, keys, is_same)
+        is_known = is_same(str(self._sweep.get("experiment_text")), info.experiment_text)
+        earlier = sorted(self.asked_for() - set(keys)) if is_known else []
+        known = {key: self._facts[key] for key in earlier if key in self._facts}
         contents = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
         self._write(self.folder / "sweep.json", json_bytes({**contents, _FACTS: {**known, **facts}}))
         self.__dict__.pop("_sweep", None)  # read anew
-
-    def _earlier(
-        self, info: SweepInfo, keys: Sequence[str], is_same: Callable[[str, str], bool]
-    ) -> tuple[list[str], Mapping[str, Any]]:
-        """The keys that earlier starts of the same experiment asked for beside `keys`, and what is known of them."""
-        if not is_same(str(self._sweep.get("experiment_text")), info.experiment_text):
-            return [], {}
-        left = sorted(self.asked_for() - set(keys))
-        return left, {key: self._facts[key] for key in left if key in self._facts}
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""
@@ -139,20 +119,15 @@ class Journal:
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""
-        info = self.info()
-        return None if info is None else info.slo
+        return None if (info := self.info()) is None else info.slo
 
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for."""
-        return self._keys("keys")
+        return frozenset(self._sweep.get("keys", ()))
 
     def asked_for(self) -> frozenset[str]:
         """The keys of the points that the last start asked for, and starts before it of the same experiment."""
-        return self._keys("keys") | self._keys("earlier_keys")
-
-    def _keys(self, name: str) -> frozenset[str]:
-        keys = self._sweep.get(name)
-        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+        return self.last_started().union(self._sweep.get("earlier_keys", ()))
 
     @cached_property
     def _sweep(self) -> Mapping[str, Any]:
@@ -162,8 +137,8 @@ class Journal:
 
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
-        facts = self._sweep.get(_FACTS)
-        return facts if isinstance(facts, dict) else {}
+        facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(_FACTS, {})
+        return facts
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
@@ -178,16 +153,13 @@ class Journal:
         """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""
         if not any(self._entries.iterdir()):
             return
-        time_text = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
-        place = self.folder / "earlier" / time_text
-        try:
+        place = self.folder / "earlier" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
+        with _plain_errors(place):
             place.mkdir(parents=True)
             with suppress(FileNotFoundError):
                 (self.folder / "sweep.json").rename(place / "sweep.json")
             self._entries.rename(place / "points")
             self._entries.mkdir()
-        except OSError as error:
-            raise JournalError(f"{place}: {error.strerror or error}") from error
         self.__dict__.pop("_sweep", None)
 
     # -- outcomes ----------------------------------------------------------------------------------------------
@@ -202,17 +174,13 @@ class Journal:
 
     def read(self, key: str, *, table: bool = True) -> Outcome | None:
         """The outcome of a point that need not be run again, or None: it was never finished, its entry is not sound
-        any more or of a former format (a JournalWarning says so).
-
-        Without `table` its table is checked as well, but not kept in memory.
-        """
+        any more or of a former format (a JournalWarning says so). Without `table` its table is checked as well, but not
+        kept in memory."""
         path = self._entries / f"{key}.json"
         if not path.exists():
             return None
         try:
-            entry = current(_json(path))
-            requests = checked_table(entry, self.requests_file(key), table)
-            return replace(sound_outcome(entry, key), requests_parquet=requests)
+            return self._with_table(_current(_json(path)), key, table)
         except NOT_SOUND as error:
             warnings.warn(f"{path}: ignored, and its point run again: {error}", JournalWarning, stacklevel=2)
             return None
@@ -220,18 +188,20 @@ class Journal:
     def figures(self, key: str) -> Outcome | None:
         """As `read`, whatever became of the table, and without a warning."""
         with suppress(*NOT_SOUND):
-            return sound_outcome(current(_json(self._entries / f"{key}.json")), key)
+            return sound_outcome(_current(_json(self._entries / f"{key}.json")), key)
         return None
 
     def whole(self, key: str) -> Outcome | None:
         """An outcome of any format with its table, as the experiment describes its point now; None where either is not
         the one that was written."""
         with suppress(*NOT_SOUND):
-            entry = _json(self._entries / f"{key}.json")
-            requests = checked_table(entry, self.requests_file(key))
-            outcome = replace(sound_outcome(entry, key), requests_parquet=requests)
+            outcome = self._with_table(_json(self._entries / f"{key}.json"), key)
             return outcome.with_facts(self._facts.get(key, {}))
         return None
+
+    def _with_table(self, entry: Mapping[str, Any], key: str, table: bool = True) -> Outcome:
+        requests = checked_table(entry, self.requests_file(key), table)
+        return replace(sound_outcome(entry, key), requests_parquet=requests)
 
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes of all sound entries of any format, by key, without their tables, as the experiment describes
@@ -255,16 +225,20 @@ class Journal:
         return path if path.exists() else None
 
     def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:
-        try:
+        with _plain_errors(path, "; what was finished before is safe, the same command goes on from there"):
             with replacing(path) as file:
                 file.write(content)
             if last:
                 _sync_folder(path.parent)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise JournalError(
-                f"{path}: {reason}; what was finished before is safe, the same command goes on from there"
-            ) from error
+
+
+@contextmanager
+def _plain_errors(path: Path, advice: str = "") -> Iterator[None]:
+    """Raise JournalError, which names the path, for what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror or error}{advice}") from error
 
 
 def sweeps_in(results: Path, place: str = "journal") -> set[str]:
@@ -293,6 +267,13 @@ def _lock(file: IO[str]) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _current(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry. Raises ValueError for one of a former format."""
+    if entry["format"] != FORMAT:
+        raise ValueError(f"format {entry['format']!r}, not {FORMAT}")
+    return entry
+
+
 def _json(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
@@ -300,8 +281,8 @@ def _json(path: Path) -> Any:
 def _contents(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none."""
     with suppress(OSError, ValueError):
-        contents = _json(path)
-        return contents if isinstance(contents, dict) else {}
+        if isinstance(contents := _json(path), dict):
+            return contents
     return {}
 
 

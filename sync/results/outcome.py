@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
@@ -28,13 +28,12 @@ _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 class Outcome:
     """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
 
-    `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` (requests a second;
-    None: the workload has no rate) and `seed` say what the point is, see `PointId`; `name` is only displayed.
-    `machines` counts by SKU, `roles` the same by role (empty: machines have no roles). `cost` is in dollars an hour,
-    `power` in the machines' power weights, `watts` by nameplate (0: unknown). `started_at` is an ISO 8601 time in UTC.
-    `summary` holds what was measured (`sync.results.verdict` judges it); its figures of goodput count requests within
-    `goodput_limits` (by column of the requests). A failed point has an `error` and an empty `summary`; one stopped as
-    unstable (`sim_core.early_stop`) has counts and the time of the stop, but no figures of requests.
+    `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
+    the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
+    machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
+    (0: unknown). `started_at` is an ISO 8601 time in UTC. `summary` holds what was measured; its figures of goodput
+    count requests within `goodput_limits` (by column of the requests). A failed point has an `error` and an empty
+    `summary`; one stopped as unstable has counts and the time of the stop, but no figures of requests.
     """
 
     name: str
@@ -88,25 +87,17 @@ class Outcome:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "requests_parquet"}
-        values["overrides"] = list(self.overrides)
-        values["axes"] = dict(self.axes)
-        values["machines"] = dict(self.machines)
-        values["roles"] = {role: dict(machines) for role, machines in self.roles.items()}
-        values["summary"] = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
-        return values
+        values = asdict(self)
+        del values["requests_parquet"]
+        summary = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
+        return values | {"overrides": list(self.overrides), "summary": summary}
 
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
-        """The inverse of `to_json_dict`, with the Parquet bytes. Outcomes that were kept before `design` and `workload`
-        were fields are read as well (`sync.results.former`).
-
-        Raises ValueError where a field is missing, unknown or invalid.
-        """
-        plain = dict(values)
+        """The inverse of `to_json_dict`, with the Parquet bytes; also for former outcomes (`sync.results.former`).
+        Raises ValueError where a field is missing, unknown or invalid."""
         try:
-            plain |= facts_of_former(plain)
-            plain["overrides"] = tuple(plain["overrides"])
+            plain = {**values, **facts_of_former(values), "overrides": tuple(values["overrides"])}
             plain["summary"] = {name: float(v) for name, v in plain["summary"].items() if not name.startswith("slo/")}
             return cls(**plain, requests_parquet=requests_parquet)
         except (KeyError, TypeError, AttributeError) as error:
@@ -148,9 +139,10 @@ class SweepInfo:
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
             known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
-            text, source = str(values["experiment_text"]), f"{values['name']}'s experiment"
-            slo = parse_slo(values["slo"], source, "slo") if "slo" in values else slo_of_text(text, source)
-            return cls(**known, slo=slo)
+            source = f"{values['name']}'s experiment"
+            if "slo" in values:
+                return cls(**known, slo=parse_slo(values["slo"], source, "slo"))
+            return cls(**known, slo=slo_of_text(str(values["experiment_text"]), source))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a sweep: {error}") from error
 
@@ -166,7 +158,7 @@ class ResultSink(Protocol):
         replaces a failed one."""
 
     def page(self) -> str | None:
-        """Where in MLflow's interface the sweep is: the part of an address behind the server's. None: not there."""
+        """The sweep's place in MLflow's interface: the part of an address behind the server's. None: it has none."""
 
     def close(self) -> None:
         """Close files and connections; what was written stays."""

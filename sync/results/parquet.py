@@ -41,8 +41,6 @@ def _array(numbers: np.ndarray) -> pa.Array:
 
 def read_derived(parquet: bytes) -> Derived:
     """What was derived from a table of requests; empty where the file does not have it, or there is no table."""
-    if not parquet:
-        return Derived()
     derived = _metadata(parquet).get(_DERIVED)
     return Derived() if derived is None else Derived.from_json(derived)
 
@@ -50,7 +48,7 @@ def read_derived(parquet: bytes) -> Derived:
 def read_beside(parquet: bytes, table: bytes) -> dict[str, list[object]]:
     """The table `INSTANCES`, `UNSERVED` or `CLOCK` that goes with a table of requests, by columns; empty where there is
     none."""
-    packed = _metadata(parquet).get(table) if parquet else None
+    packed = _metadata(parquet).get(table)
     return {} if packed is None else dict(json.loads(zlib.decompress(packed)))
 
 
@@ -59,7 +57,7 @@ def _packed(columns: Mapping[str, Sequence[object]]) -> bytes:
 
 
 def _metadata(parquet: bytes) -> dict[bytes, bytes]:
-    return pq.read_schema(pa.BufferReader(parquet)).metadata or {}
+    return (pq.read_schema(pa.BufferReader(parquet)).metadata if parquet else None) or {}
 
 
 def encode_figures(figures: dict[str, float]) -> bytes:
@@ -71,12 +69,9 @@ def _bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # No dictionaries, since hardly a value occurs twice. Splitting floats by byte, and differences of integers, let the
     # fast LZ4 make smaller files than zstd does, in half the time.
-    encodings = {field.name: encoding for field in table.schema if (encoding := _encoding(field.type))}
+    encodings = {
+        **{field.name: "BYTE_STREAM_SPLIT" for field in table.schema if pa.types.is_floating(field.type)},
+        **{field.name: "DELTA_BINARY_PACKED" for field in table.schema if pa.types.is_integer(field.type)},
+    }
     pq.write_table(table, sink, compression="lz4", use_dictionary=False, column_encoding=encodings)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def _encoding(kind: pa.DataType) -> str | None:
-    if pa.types.is_floating(kind):
-        return "BYTE_STREAM_SPLIT"
-    return "DELTA_BINARY_PACKED" if pa.types.is_integer(kind) else None
+    return bytes(sink.getvalue())

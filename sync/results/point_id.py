@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Roles = Mapping[str, Mapping[str, int]]  # role (`prompt`, `token`) -> SKU -> machines
-
 RATE_DIGITS = 12  # significant ones: 0.1 * 3 is the rate 0.3
 
 
@@ -28,7 +27,7 @@ class PointId:
 
 def rate_of_number(value: float) -> float:
     """A rate without the noise of binary arithmetic: 0.30000000000000004 is 0.3."""
-    return float(f"{value:.{RATE_DIGITS}g}")
+    return float(rate_text(value))
 
 
 def rate_text(rate: float) -> str:

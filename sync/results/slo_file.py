@@ -6,9 +6,7 @@
 
 An experiment has these lines under `slo`, or the name of a file that has them (below its own folder, or configs/).
 
-A run is within the SLO when every request was served and every limited percentile is at most its limit. A single
-request is good when each of its times meets the limit of the highest percentile that has one (the paper's SLO: TTFT 6,
-TBT 5, E2E 5 times as long as alone).
+docs/metrics.md says when a run is within an SLO, and when a single request is good.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import yaml
 
 from sim_core.errors import SpecError, choices
 from sync.results.metrics import METRICS
-from sync.results.slo import PAPER, UNITS, Limits, Slo
+from sync.results.slo import PAPER, UNITS, Slo
 
 
 def read_slo(path: Path) -> Slo:
@@ -80,55 +78,38 @@ def _file_of_limits(name: str, source: str, folders: Sequence[Path]) -> Path:
 
 def parse_slo(raw: object, source: str = "", key: str = "") -> Slo:
     """The SLO in plain values; `source` and `key` name their place in errors. Raises SpecError."""
-    limits: dict[str, Limits] = {}
-    for unit, metrics in _entries(raw, tuple(UNITS), source, key).items():
-        by_metric = _entries(metrics, METRICS, source, _join(key, unit))
-        limits[unit] = {
-            metric: {
-                name: _limit(value, source, _join(key, unit, metric, name))
-                for name, value in _entries(limits_of, UNITS[unit][1], source, _join(key, unit, metric)).items()
-            }
-            for metric, limits_of in by_metric.items()
-        }
-    return Slo(**{unit: _ordered(unit, limits[unit]) for unit in limits})
+    limits: dict[str, dict[str, dict[str, float]]] = {}
+    for unit, of_unit, unit_key in _lines(raw, tuple(UNITS), source, key):
+        for metric, of_metric, metric_key in _lines(of_unit, METRICS, source, unit_key):
+            lines = _lines(of_metric, UNITS[unit][1], source, metric_key)
+            limits.setdefault(unit, {})[metric] = {name: _limit(value, place, source) for name, value, place in lines}
+    return Slo(**limits)
 
 
-def _ordered(unit: str, limits: Limits) -> Limits:
-    """The limits in one order, however they were written, so that equal limits give equal texts."""
-    return {
-        metric: {name: limits[metric][name] for name in UNITS[unit][1] if name in limits[metric]}
-        for metric in METRICS
-        if metric in limits
-    }
-
-
-def _entries(raw: object, allowed: tuple[str, ...], source: str, key: str) -> dict[str, Any]:
+def _lines(raw: object, allowed: tuple[str, ...], source: str, key: str) -> list[tuple[str, Any, str]]:
+    """Name, value and key of each `name: value` line, in the order of `allowed`: equal limits give equal texts."""
     if not isinstance(raw, dict) or not raw:
         reason = f"expected `name: value` lines, of {', '.join(allowed)}"
         raise SpecError(reason, key=key or "the SLO", value=raw, source=source)
+    keys = {name: f"{key}.{name}" if key else str(name) for name in raw}
     for name in raw:
         if name not in allowed:
-            raise SpecError(f"unknown key{choices(name, allowed)}", key=_join(key, str(name)), source=source)
-    return raw
+            raise SpecError(f"unknown key{choices(name, allowed)}", key=keys[name], source=source)
+    return [(name, raw[name], keys[name]) for name in allowed if name in raw]
 
 
-def _limit(value: object, source: str, key: str) -> float:
+def _limit(value: object, key: str, source: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
         raise SpecError("a limit is a number above 0", key=key, value=value, source=source)
     return float(value)
-
-
-def _join(*parts: str) -> str:
-    return ".".join(filter(None, parts))
 
 
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that is there twice; YAML's own reader would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for name, _ in node.value:
-            if name.value in seen:
+        names = [name.value for name, _ in node.value]
+        for place, (name, _) in enumerate(node.value):
+            if name.value in names[:place]:
                 raise yaml.constructor.ConstructorError(None, None, f"{name.value} is there twice", name.start_mark)
-            seen.add(name.value)
         return super().construct_mapping(node, deep)

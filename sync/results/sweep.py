@@ -1,23 +1,24 @@
 """The results of a sweep: `load_sweep("quickstart").runs` is a table, `.requests(key)` has the requests of one run.
 
-What counts are the finished points of the experiment as it is now, whichever start ran them. Of a point that newer code
-ran again only the newest run counts (`.superseded` is the number of others), and points that the experiment no longer
-has do not count (`.left_out` is their number; `load_sweep(..., everything=True)` counts them).
+The finished points of the experiment as it is now count, whichever start ran them: of each the newest run. Points that
+the experiment no longer has count with `load_sweep(..., everything=True)`.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import islice
+from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sim_core.errors import SpecError, choices
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
+from sync.results.grouping import grouped
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.privacy import one_line
 from sync.results.slo import PAPER, Slo
@@ -33,6 +34,9 @@ _OF_A_RUN = {
     **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
     **{"rate": "double", "seed": "int64"},
 }
+
+
+_LISTS = (list, tuple, set, frozenset, range)  # a condition with one of these allows several values
 
 
 class Source(Protocol):
@@ -58,47 +62,37 @@ class Source(Protocol):
 
 
 class Sweep:
-    """The results of one sweep, read from their source when they are asked for."""
+    """The results of one sweep, read when they are asked for."""
 
     def __init__(self, name: str, source: Source, *, everything: bool = False, slo: Slo | None = None) -> None:
-        """`everything`: count also the points that the experiment had before it was changed. `slo`: limits to judge by
-        in place of the experiment's."""
-        self.name, self.source, self._everything, self._slo = name, source, everything, slo
-
-    @cached_property
-    def slo(self) -> Slo:
-        """The limits that runs are judged by: those given, else the experiment's, else the paper's."""
-        return self._slo or self.source.slo() or PAPER
+        """`everything`: count also the points that the experiment had before it was changed. `slo`: the limits that
+        runs are judged by (default: the experiment's, else the paper's)."""
+        self.name, self.source, self._everything = name, source, everything
+        self.slo = slo or source.slo() or PAPER
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes that count, by key, without their tables of requests: of each finished point that the experiment
-        has now (all where the source does not tell, or with `everything`) the newest.
-
-        Entries that are not sound are left out; the next start runs their points again.
-        """
+        has now (all where the source does not tell, or with `everything`) the newest."""
         asked_for = frozenset() if self._everything else self.source.asked_for()
         return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
 
     @cached_property
     def _newest(self) -> dict[str, Outcome]:
+        """Of each point the newest run: one that the last start asked for, else the last to start."""
         last = self.source.last_started()
-        newest: dict[tuple[object, ...], Outcome] = {}
-        for outcome in self.finished.values():
-            same = (outcome.system, outcome.point_id, outcome.trace)
-            other = newest.get(same)
-            if other is None or _age(outcome, last) > _age(other, last):
-                newest[same] = outcome
-        return {outcome.key: outcome for outcome in newest.values()}
+        points = grouped(self.finished.values(), lambda outcome: (outcome.system, outcome.point_id, outcome.trace))
+        newest = (max(runs, key=lambda run: (run.key in last, run.started_at, run.key)) for runs in points)
+        return {outcome.key: outcome for outcome in newest}
 
     @property
     def superseded(self) -> int:
-        """How many finished runs do not count, since there is a newer run of the same point."""
+        """The number of finished runs that do not count, since there is a newer run of the same point."""
         return len(self.finished) - len(self._newest)
 
     @property
     def left_out(self) -> int:
-        """How many finished points do not count, since the experiment no longer has them."""
+        """The number of finished points that do not count, since the experiment no longer has them."""
         return len(self._newest) - len(self.outcomes)
 
     @cached_property
@@ -115,13 +109,12 @@ class Sweep:
         """An outcome of the sweep with goodput by the sweep's `slo`, counted anew where it was by other limits."""
         if not must_be_counted(outcome, self.slo):
             return outcome
-        return by_slo(outcome, self.slo, self.source.requests_file(outcome.key))
+        path = self.source.requests_file(outcome.key)
+        return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
 
     def requests(self, key: str) -> pd.DataFrame:
-        """A row for each request of the run whose key starts with `key`.
-
-        Raises SpecError when no run or several do, or when the run left no table.
-        """
+        """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or
+        when the run left no table."""
         import pandas as pd
 
         outcome = self.one(key)
@@ -151,7 +144,25 @@ class Sweep:
         workload, rate and seed beside the columns of its requests. Raises SpecError for an unknown column, or when no
         run is left.
         """
-        return _dataset(self.where(**conditions), self.source)
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+        import pyarrow.fs as fs
+        import pyarrow.parquet as pq
+
+        schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
+        paths, facts = [], []  # `facts`: the columns of a run, as a condition that holds for all rows of its table
+        for outcome in self.where(**conditions):
+            if (path := self.source.requests_file(outcome.key)) is not None:
+                columns = [(ds.field(name), getattr(outcome, name)) for name in _OF_A_RUN]
+                facts.append(reduce(and_, (c.is_null() if value is None else c == value for c, value in columns)))
+                paths.append(str(path))
+                with sound_table(outcome, path):
+                    # absolute: PyArrow takes run:1/x.parquet for an address
+                    schemas.append(pq.read_schema(path.absolute()).remove_metadata())
+        if not paths:
+            raise SpecError("none of these runs left a table of requests", key="where")
+        schema = pa.unify_schemas(schemas)
+        return ds.FileSystemDataset.from_paths(paths, schema, ds.ParquetFileFormat(), fs.LocalFileSystem(), facts)
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""
@@ -162,7 +173,7 @@ class Sweep:
             column = next((c for c in (name, f"axis/{name}") if c in runs), None)
             if column is None:
                 raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
-            runs = runs[runs[column].isin(_listed(wanted))]
+            runs = runs[runs[column].isin(wanted if isinstance(wanted, _LISTS) else [wanted])]
         if runs.empty:
             if not conditions:
                 raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
@@ -179,33 +190,6 @@ def _some(keys: Collection[str]) -> str:
     return f" ({', '.join(key[:10] for key in islice(keys, _FEW))}{more})"
 
 
-def _listed(wanted: object) -> list[object]:
-    return list(wanted) if isinstance(wanted, (list, tuple, set, frozenset, range)) else [wanted]
-
-
-def _dataset(outcomes: Iterable[Outcome], source: Source) -> ds.Dataset:
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-    import pyarrow.fs as fs
-    import pyarrow.parquet as pq
-
-    found = [(outcome, path) for outcome in outcomes if (path := source.requests_file(outcome.key)) is not None]
-    if not found:
-        raise SpecError("none of these runs left a table of requests", key="where")
-    schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
-    for outcome, path in found:
-        with sound_table(outcome, path):
-            # absolute: PyArrow takes run:1/x.parquet for an address
-            schemas.append(pq.read_schema(path.absolute()).remove_metadata())
-    return ds.FileSystemDataset.from_paths(
-        [str(path) for _, path in found],
-        schema=pa.unify_schemas(schemas),
-        format=ds.ParquetFileFormat(),
-        filesystem=fs.LocalFileSystem(),
-        partitions=[_columns_of(outcome) for outcome, _ in found],
-    )
-
-
 @contextmanager
 def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
     """Raise SpecError, which names run and file, where a run's table cannot be read as Parquet."""
@@ -216,19 +200,3 @@ def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
             raise
         reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"
         raise SpecError(reason, key="run", value=outcome.name) from error
-
-
-def _columns_of(outcome: Outcome) -> ds.Expression:
-    """The run's columns, as a condition that holds for all rows of its table."""
-    import pyarrow.dataset as ds
-
-    conditions = ds.scalar(True)
-    for name in _OF_A_RUN:
-        value = getattr(outcome, name)
-        conditions = conditions & (ds.field(name).is_null() if value is None else ds.field(name) == value)
-    return conditions
-
-
-def _age(outcome: Outcome, last: frozenset[str]) -> tuple[bool, str, str]:
-    """Sorts runs by age: those that the last start asked for are the newest, whenever they ran."""
-    return outcome.key in last, outcome.started_at, outcome.key

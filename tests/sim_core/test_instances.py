@@ -11,7 +11,7 @@ from configs.compose import CONFIG_DIR, Composer
 from sim_core import spec_from_config
 from sim_core.batching import BATCHING
 from sync.results.measure import MeasuredRun
-from sync.results.slo import judge
+from sync.results.verdict import judge
 from tests.runs import measured
 from tests.sim_core import worlds
 

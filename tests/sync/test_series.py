@@ -22,7 +22,6 @@ from sync.results.curves import (
     _edges,
     _kv_tokens,
     _mean_number,
-    _Moments,
     capacity_tokens,
     derive,
     unserved_words,
@@ -184,7 +183,7 @@ def test_a_run_that_was_stopped_early_has_no_percentiles_and_no_curve_of_what_is
 def test_the_mean_number_is_that_of_the_intervals_over_each_step():
     edges = np.array([0.0, 2.0, 4.0, 10.0])
     starts, ends = np.array([0.0, 1.0, math.nan, 9.0]), np.array([2.0, 4.0, 5.0, 11.0])
-    mean = _mean_number(_Moments.of(starts, edges), _Moments.of(ends, edges), edges)
+    mean = _mean_number(starts, ends, edges)
     assert mean.tolist() == pytest.approx([1.5, 1.0, 1 / 6])
 
 

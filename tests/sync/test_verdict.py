@@ -44,7 +44,7 @@ def test_a_run_whose_outputs_are_one_token_each_has_no_tbt_to_judge(outcome: Mak
     figures = {name: value for name, value in summary().items() if not name.startswith("tbt/")}
     judged = verdict(outcome(summary=figures), PAPER)
     assert judged.within
-    assert judged.judgement is not None and judged.judgement.without_tbt
+    assert judged.without_tbt
     slow = verdict(outcome(summary=figures | {"e2e/p50_slowdown": 9.0}), PAPER)
     assert slow.text == "too slow: E2E p50"
 

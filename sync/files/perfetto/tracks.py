@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,19 +39,18 @@ def _us(time_s: float) -> int:
     return round(time_s * 1e6)
 
 
+@dataclass(slots=True)
 class _Track:
     """The state of an instance's track: its ids, its power in W, where it ends, and the counters' last values."""
 
-    __slots__ = ("before", "end_us", "name", "pid", "power_w", "sampled_us", "tid", "written")
-
-    def __init__(self, pid: int, tid: int, name: str, power_w: GpuPower | None) -> None:
-        self.pid = pid  # of the application's first group
-        self.tid = tid
-        self.name = name
-        self.power_w = power_w
-        self.end_us = self.sampled_us = 0
-        self.before: Sample | None = None  # the state just before the window
-        self.written: Sample = (None,) * len(UNITS)
+    pid: int  # of the application's first group
+    tid: int
+    name: str
+    power_w: GpuPower | None
+    end_us: int = 0
+    sampled_us: int = 0
+    before: Sample | None = None  # the state just before the window
+    written: Sample = (None,) * len(UNITS)
 
 
 class PerfettoTrace(IterationObserver):
@@ -82,25 +82,24 @@ class PerfettoTrace(IterationObserver):
     def _attach(self, application_id: int, instances: list[Instance], power: dict[str, GpuPower]) -> None:
         application = self._simulation.applications[application_id]
         application.recorder = _NotifyingRecorder(application.recorder, partial(self._request_ended, application_id))
-        network = application.network if instances else None
-        if network is not None:
+        if instances and (network := application.network) is not None:
             network.on_delivery = partial(self._delivered, network.on_delivery)
         pid = self._pids[application_id]
         shown, count = len(self._rows), len(self._trace)
-        for number, group in enumerate(GROUPS):
+        for number, group in enumerate(GROUPS, pid):
             note = f" (sample: {shown} of the run's {count})" if group == "requests" and shown < count else ""
+            name = f"application {application_id}: {group}{note}"
             self._write(
-                {"ph": "M", "pid": pid + number, "name": "process_name",
-                 "args": {"name": f"application {application_id}: {group}{note}"}},
-                {"ph": "M", "pid": pid + number, "name": "process_sort_index", "args": {"sort_index": pid + number}},
-            )  # fmt: skip
+                {"ph": "M", "pid": number, "name": "process_name", "args": {"name": name}},
+                {"ph": "M", "pid": number, "name": "process_sort_index", "args": {"sort_index": number}},
+            )
         for instance in instances:
             gpu, gpus = power.get(instance.processor), instance.processors
             power_w = gpu and GpuPower(gpu.idle_w * gpus, gpu.prompt_w * gpus, gpu.token_w * gpus)
             track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), instance.name, power_w)
             self._tracks[instance] = track
             name = f"{instance.name} ({instance.role})" if instance.role else instance.name
-            self._write({"ph": "M", "pid": pid, "tid": track.tid, "name": "thread_name", "args": {"name": name}})
+            self._write(_thread_name(pid, track.tid, name))
             self._sample(track, _us(self._trace.first_arrival_s), self._idle_sample(instance, track))
             observe(instance, self)
 
@@ -116,25 +115,20 @@ class PerfettoTrace(IterationObserver):
         start_us = max(_us(start_s), track.end_us)
         track.end_us = end_us = max(_us(end_s), start_us)
         prompts, decodes = len(instance.prompts), len(instance.decodes)
-        share = _percent(instance)
-        waiting = sum(  # tasks that have waited since its start
-            task.waits_from + task.waited < instance.starts for task in instance.all_waiting()
-        )
-        watts = None
-        if track.power_w is not None:
-            watts = track.power_w.prompt_w if prompts else track.power_w.token_w
+        share, tokens = _percent(instance), instance.batch_tokens
+        # tasks that have waited since its start
+        waiting = sum(task.waits_from + task.waited < instance.starts for task in instance.all_waiting())
+        power = track.power_w
+        watts = None if power is None else power.prompt_w if prompts else power.token_w
         self._runs += 1
-        if not self._file.full and end_s >= self._from_s and start_s <= self._to_s:
-            name = f"mixed {prompts}+{decodes}" if prompts and decodes else (
-                f"prompt {prompts}" if prompts else f"decode {decodes}"
-            )  # fmt: skip
-            self._runs_written += self._write(
-                {"ph": "X", "pid": track.pid, "tid": track.tid, "name": name, "ts": start_us, "dur": end_us - start_us,
-                 "args": {"batch_size": prompts + decodes, "tokens": instance.batch_tokens, "iterations": iterations,
-                          "memory_bytes": instance.memory.bytes_used(instance.kv_tokens), "memory_percent": share,
-                          **more}}
-            )  # fmt: skip
-        self._sample(track, start_us, (share, waiting, instance.batch_tokens, watts))
+        if end_s >= self._from_s and start_s <= self._to_s:
+            kind = "mixed" if prompts and decodes else "prompt" if prompts else "decode"
+            name = f"{kind} {'+'.join(str(count) for count in (prompts, decodes) if count)}"
+            args = {"batch_size": prompts + decodes, "tokens": tokens, "iterations": iterations,
+                    "memory_bytes": instance.memory.bytes_used(instance.kv_tokens), "memory_percent": share,
+                    **more}  # fmt: skip
+            self._runs_written += self._write(_slice(track.pid, track.tid, name, start_us, end_us, args))
+        self._sample(track, start_us, (share, waiting, tokens, watts))
 
     def batch_empty(self, instance: Instance) -> None:
         """Write the counters of `instance`, which has no batch from now on."""
@@ -150,12 +144,8 @@ class PerfettoTrace(IterationObserver):
             self.batch_empty(source)
 
     def _idle_sample(self, instance: Instance, track: _Track) -> Sample:
-        return (
-            _percent(instance),
-            len(list(instance.all_waiting())),
-            0,
-            None if track.power_w is None else track.power_w.idle_w,
-        )
+        watts = None if track.power_w is None else track.power_w.idle_w
+        return _percent(instance), len(list(instance.all_waiting())), 0, watts
 
     def _sample(self, track: _Track, time_us: int, values: Sample) -> None:
         """Write the counters that have changed. Before the window, keep them for its start."""
@@ -169,11 +159,11 @@ class PerfettoTrace(IterationObserver):
             if time_us > self._start_us:
                 self._sample(track, self._start_us, before)
         track.sampled_us = time_us = max(time_us, track.sampled_us)
-        counters = enumerate(zip(UNITS, values, track.written, strict=True), 2)
+        counters = enumerate(zip(UNITS, values, track.written, strict=True), track.pid + 2)
         self._write(
             *(
-                {"ph": "C", "pid": track.pid + number, "name": track.name, "ts": time_us, "args": {unit: value}}
-                for number, (unit, value, written) in counters
+                {"ph": "C", "pid": pid, "name": track.name, "ts": time_us, "args": {unit: value}}
+                for pid, (unit, value, written) in counters
                 if value != written
             )
         )
@@ -183,30 +173,26 @@ class PerfettoTrace(IterationObserver):
 
     def decode_resumed(self, task: Task, now_s: float) -> None:
         """Keep the pause of a preempted decode that is in the batch again."""
-        row = task.request.index
-        if row in self._rows and not self._file.full:
-            self._pauses.setdefault(row, []).append((task.paused_at_s, now_s))
+        if task.request.index in self._rows:
+            self._pauses.setdefault(task.request.index, []).append((task.paused_at_s, now_s))
 
     def _request_ended(
         self, application_id: int, request: Request, rejected: Situation | None = None, **more: object
     ) -> None:
         """Write the whole track of a request that is completed, rejected or unfinished."""
-        pauses = self._pauses.pop(request.index, [])
-        if self._file.full or request.index not in self._rows:
+        row, now = request.index, self._simulation.engine.now
+        pauses = self._pauses.pop(row, [])
+        if row not in self._rows:
             return
-        track: Event = {"pid": self._pids[application_id] + 1, "tid": _REQUEST_TIDS + request.index}
-        name = f"request {self._trace.request_id[request.index]}"
-        now = self._simulation.engine.now
-        events: list[Event] = [{"ph": "M", **track, "name": "thread_name", "args": {"name": name}}]
+        pid, tid = self._pids[application_id] + 1, _REQUEST_TIDS + row
+        events = [_thread_name(pid, tid, f"request {self._trace.request_id[row]}")]
         if rejected is not None:
-            instant: Event = {"ph": "i", **track, "name": "rejected", "ts": _us(now), "s": "t"}
-            events.append({**instant, "args": {"reason": rejected.reason()}})
+            events.append({"ph": "i", "pid": pid, "tid": tid, "name": "rejected", "ts": _us(now), "s": "t",
+                           "args": {"reason": rejected.reason()}})  # fmt: skip
         else:
             for phase, start_s, end_s in phases(request, now, pauses):
-                start_us = _us(start_s)
-                slice_ = {"ph": "X", **track, "name": phase, "ts": start_us, "dur": _us(end_s) - start_us}
                 args = {**_phase_args(phase, request), **(more if end_s == now else {})}
-                events.append({**slice_, "args": args} if args else slice_)
+                events.append(_slice(pid, tid, phase, _us(start_s), _us(end_s), args))
         self._requests_written += self._write(*events)
 
     # -- the end -----------------------------------------------------------------------------------------------
@@ -222,30 +208,25 @@ class PerfettoTrace(IterationObserver):
             if track.before is not None and now >= self._from_s:
                 self._sample(track, self._start_us, track.before)
             for task in instance.all_waiting():
-                if task.paused_at_s >= 0.0 and not task.is_prompt and task.request.index in self._rows:
-                    self._pauses.setdefault(task.request.index, []).append((task.paused_at_s, now))
+                if task.paused_at_s >= 0.0 and not task.is_prompt:
+                    self.decode_resumed(task, now)
         for application_id, application in self._simulation.applications.items():
             for request in application.unfinished():
                 self._request_ended(application_id, request, unfinished=True)
-        last_events: list[Event] = []
+        last: list[Event] = []
         if self._cut_s is not None:
             text = "perfetto.max_megabytes is reached: nothing is written from here on"
-            last_events.append(
-                {"ph": "i", "pid": 1, "tid": _INSTANCE_TIDS, "name": text, "ts": _us(self._cut_s), "s": "g"}
-            )
-        self._file.close(last_events, self._described())
-
-    def _described(self) -> dict[str, object]:
-        """A description of what the file holds and of what was left out."""
-        count = len(self._trace)
-        return {
+            last = [{"ph": "i", "pid": 1, "tid": _INSTANCE_TIDS, "name": text, "ts": _us(self._cut_s), "s": "g"}]
+        left_out = len(self._trace) - self._requests_written
+        described = {
             "generator": f"sim_core {__version__}",
             "time_unit": "us",
             "sampling": self._options.described(),
-            "requests": {"written": self._requests_written, "left_out": count - self._requests_written},
+            "requests": {"written": self._requests_written, "left_out": left_out},
             "iteration_runs": {"written": self._runs_written, "left_out": self._runs - self._runs_written},
             "cut_at_s": self._cut_s,  # where max_megabytes was reached
         }
+        self._file.close(last, described)
 
     def _write(self, *events: Event) -> bool:
         written = self._file.write(events)
@@ -271,6 +252,15 @@ class _NotifyingRecorder(Recorder):
     def reject(self, request: Request, situation: Situation) -> None:
         self._recorder.reject(request, situation)
         self._on_end(request, rejected=situation)
+
+
+def _thread_name(pid: int, tid: int, name: str) -> Event:
+    return {"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}}
+
+
+def _slice(pid: int, tid: int, name: str, start_us: int, end_us: int, args: dict[str, object]) -> Event:
+    slice_: Event = {"ph": "X", "pid": pid, "tid": tid, "name": name, "ts": start_us, "dur": end_us - start_us}
+    return {**slice_, "args": args} if args else slice_
 
 
 def _percent(instance: Instance) -> float:

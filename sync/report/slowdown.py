@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Panel, Plot, for_each_workload, nine_panels
 from sync.report.data import ReportData
-from sync.report.runs import Repeated, RunRow
+from sync.report.runs import RunRow, all_within, mean_figure
 from sync.report.style import MOST_DESIGNS, Style, colored, legend_below, panels, styles
 from sync.results.grouping import grouped
 from sync.results.slo import Slo
@@ -28,22 +28,19 @@ class Line:
 
     label: str
     style: Style
-    runs: Mapping[float, Repeated[RunRow]]
+    runs: Mapping[float, Sequence[RunRow]]
 
 
-def slowdown(data: ReportData) -> Sequence[Plot | Missing]:
+@for_each_workload(TITLE)
+def slowdown(data: ReportData, workload: str) -> Plot | Missing:
     """A figure of nine panels for each workload that was run at two rates or more."""
-    return for_each_workload(TITLE, data, _of_workload)
-
-
-def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
     look = styles(data.systems)
     lines = [Line(c.design, look[c.system], data.by_rate(c)) for c in data.champions[workload]]
     lines = measured(lines, data.answers.slo)
     if len({rate for line in lines for rate in line.runs}) > 1:
         title = f"{TITLE}, {workload}"
         return slowdown_plot(f"slowdown-{workload}", title, lines[:MOST_DESIGNS], data.answers.slo, _CHAMPIONS)
-    rated = any(run.rate is not None for run in data.runs if run.workload == workload)
+    rated = any(configuration.rates for configuration in data.workloads[workload].configurations)
     none = "no run of its designs has slowdowns" if rated else "the workload has no rate"
     return Missing(f"{TITLE}, {workload}", "there is one rate" if any(line.runs for line in lines) else none)
 
@@ -54,7 +51,7 @@ def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
     lines: list[Line] = []
     for members in grouped(rated, lambda run: run.standing.design):
         at_rate = grouped(members, lambda run: run.standing.rate)
-        by_rate = {same[0].standing.rate or 0.0: Repeated(tuple(same)) for same in at_rate}
+        by_rate = {same[0].standing.rate or 0.0: same for same in at_rate}
         style = colored(len(lines), members[0].standing.color)
         lines += measured([Line(members[0].standing.design, style, dict(sorted(by_rate.items())))], slo)
         if len(lines) == MOST_DESIGNS:
@@ -64,18 +61,18 @@ def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
 
 def measured(lines: Sequence[Line], slo: Slo) -> list[Line]:
     """The lines of which a run has measured any of the figures."""
-    names = [panel.figure for row in nine_panels(slo) for panel in row]
+    names = [panel.figure for panel in nine_panels(slo)]
 
     def is_measured(line: Line) -> bool:
-        return any(math.isfinite(runs.figure(name)) for runs in line.runs.values() for name in names)
+        return any(math.isfinite(mean_figure(runs, name)) for runs in line.runs.values() for name in names)
 
     return [line for line in lines if is_measured(line)]
 
 
-def shown_rates(runs_by_rate: Sequence[Mapping[float, Repeated[RunRow]]]) -> list[float]:
+def shown_rates(runs_by_rate: Sequence[Mapping[float, Sequence[RunRow]]]) -> list[float]:
     """The rates up to the second one that no design carries: beyond that all lines have left their panels."""
     rates = sorted({rate for runs in runs_by_rate for rate in runs})
-    first_missed = [next((rate for rate, at in runs.items() if not at.within), math.inf) for runs in runs_by_rate]
+    first_missed = [next((rate for rate, at in runs.items() if not all_within(at)), math.inf) for runs in runs_by_rate]
     beyond = [rate for rate in rates if rate > max(first_missed)]
     return [rate for rate in rates if rate not in beyond[1:]]
 
@@ -84,12 +81,11 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
     """The figure of nine panels. `which` is a sentence of the caption: which designs are drawn."""
     figure, grid = panels(3, 3, 6.6, sharex=True)
     rates = shown_rates([line.runs for line in lines])
-    for axes_row, row in zip(grid, nine_panels(slo), strict=True):
-        for axes, panel in zip(axes_row, row, strict=True):
-            _draw(axes, panel, lines, rates)
-            if axes is axes_row[0] or panel.unit != "×":
-                unit = "slowdown (×)" if panel.unit == "×" else "(s)"
-                axes.set_ylabel(f"{panel.metric.upper()} {unit}")
+    for axes, panel in zip(figure.axes, nine_panels(slo), strict=True):
+        _draw(axes, panel, lines, rates)
+        unit = "slowdown (×)" if panel.unit == "×" else "(s)"
+        if panel.percentile == "p50" or panel.unit != "×":  # the panels of a row have their unit on the left
+            axes.set_ylabel(f"{panel.metric.upper()} {unit}")
     for axes in grid[-1]:
         axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
@@ -100,7 +96,7 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
         " outside the SLO. Lines that leave a panel are more than twice over the limit; one ends where a run was"
         f" stopped as unstable or failed. {which}"
     ).strip()
-    if any(len(repeated.runs) > 1 for line in lines for repeated in line.runs.values()):
+    if any(len(seeds) > 1 for line in lines for seeds in line.runs.values()):
         caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."
     if len(rates) < len({rate for line in lines for rate in line.runs}):
         caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."
@@ -109,12 +105,12 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
 
 def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], rates: Sequence[float]) -> None:
     for line in lines:
-        runs = {rate: repeated for rate, repeated in line.runs.items() if rate in rates}
-        values = [repeated.figure(panel.figure) for repeated in runs.values()]
+        runs = {rate: seeds for rate, seeds in line.runs.items() if rate in rates}
+        values = [mean_figure(seeds, panel.figure) for seeds in runs.values()]
         axes.plot(list(runs), values, label=line.label, **line.style.line)
-        _band(axes, panel, runs, line.style.color)
+        _band(axes, panel.figure, runs, line.style.color)
     limit = f" (SLO {panel.limit_text})" if panel.limit_text else ""
-    axes.set_title(f"{panel.metric.upper()} {panel.percentile}{limit}", pad=3)
+    axes.set_title(f"{panel.name}{limit}", pad=3)
     if panel.limit is None:
         axes.set_ylim(bottom=0)
         return
@@ -123,10 +119,10 @@ def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], rates: Sequence[float
     axes.set_ylim(0, 2 * panel.limit)
 
 
-def _band(axes: Axes, panel: Panel, runs: Mapping[float, Repeated[RunRow]], color: str) -> None:
+def _band(axes: Axes, figure: str, runs: Mapping[float, Sequence[RunRow]], color: str) -> None:
     """From the lowest to the highest seed, at rates that were run with several."""
-    spreads = {rate: repeated.spread(panel.figure) for rate, repeated in runs.items() if len(repeated.runs) > 1}
-    if spreads:
-        low, high = zip(*spreads.values(), strict=True)
-        axes.fill_between(list(spreads), low, high, color=color, alpha=0.2, linewidth=0, zorder=1)
-        axes.vlines(list(spreads), low, high, color=color, linewidth=0.8, zorder=1)
+    several = {rate: [run.figure(figure) for run in seeds] for rate, seeds in runs.items() if len(seeds) > 1}
+    if several:
+        low, high = list(map(min, several.values())), list(map(max, several.values()))
+        axes.fill_between(list(several), low, high, color=color, alpha=0.2, linewidth=0, zorder=1)
+        axes.vlines(list(several), low, high, color=color, linewidth=0.8, zorder=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -96,19 +96,15 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
 
 def colored(number: int, color: str) -> Style:
     """The look of the design of that number, in `color` (empty: in the look's own)."""
-    style = _STYLES[number % len(_STYLES)]
+    style = _STYLES[number]
     return replace(style, color=color or style.color)
 
 
-@contextmanager
-def printed() -> Iterator[None]:
+def printed() -> AbstractContextManager[None]:
     """Within this context figures are drawn and written with the report's settings, not with the user's."""
-    import matplotlib as mpl
+    from matplotlib.style import context
 
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
-        yield
+    return context(_SETTINGS, after_reset=True)
 
 
 def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[Figure, list[list[Axes]]]:

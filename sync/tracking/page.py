@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from sync.analysis.standing import DesignStanding, Standing, rank
-from sync.report.sweep_page import REPORT_FILE
+from sync.report.page import REPORT_FILE
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES
 from sync.results.outcome import SweepInfo
 from sync.results.point_id import rate_text

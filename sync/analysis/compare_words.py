@@ -51,13 +51,13 @@ def paragraph(found: RunComparison) -> str:
 def _headline(found: RunComparison) -> str:
     a, b = found.better, found.worse
     if not found.why:
-        return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.verdict}."
-    if a.verdict == b.verdict:
-        verdicts = f" (both are {a.verdict})"
+        return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.judged.text}."
+    if a.judged.text == b.judged.text:
+        verdicts = f" (both are {a.judged.text})"
     elif a.judged.within:
-        verdicts = f", the other is not ({b.verdict})"
+        verdicts = f", the other is not ({b.judged.text})"
     else:
-        verdicts = f" ({a.verdict}; the other {b.verdict})"
+        verdicts = f" ({a.judged.text}; the other {b.judged.text})"
     return f"{a.outcome.name} beats {b.outcome.name}: {found.why}{verdicts}."
 
 
@@ -72,12 +72,12 @@ def _decisive(found: RunComparison) -> str:
     """The limit that only the better run meets, and the phase that makes the most of the difference there."""
     if found.decisive is None:
         return ""
-    limit = found.decisive.limit
-    good, bad = (spent.phases_s for spent in found.decisive.spent)
+    limit, good_spent, bad_spent = found.decisive
+    good, bad = good_spent.phases_s, bad_spent.phases_s
     phases = {"ttft": PHASES[:2], "tbt": PHASES[2:]}.get(limit.metric, PHASES)
     most = max(phases, key=lambda name: bad[name] - good[name])
     form, alone = (seconds, "") if limit.unit == "seconds" else (_slowdown, " as slow as alone")
-    good_text, bad_text = map(form, found.decisive.figures)
+    good_text, bad_text = (form(run.figure(limit.figure)) for run in (found.better, found.worse))
     return (
         f"What decides most is {limit.told()}: {good_text} against {bad_text}{alone}, with a limit of"
         f" {form(limit.largest)}; around there its requests are {seconds(good[most])} {DOING[most]}, the other's"
@@ -179,7 +179,7 @@ def _time_in(run: Profile, number: int, name: str) -> float:
 def figure_table(found: RunComparison) -> Table:
     """The other figures of the two runs, the better one (A) first."""
     runs = found.better, found.worse
-    rows: list[tuple[str, ...]] = [("verdict", *(run.verdict for run in runs))]
+    rows: list[tuple[str, ...]] = [("verdict", *(run.judged.text for run in runs))]
     for metric in ("ttft", "tbt", "e2e"):
         for unit, form, title in (("s", seconds, "p50 p90 p99"), ("slowdown", _slowdown, "slowdown")):
             names = [f"{metric}/{percentile}_{unit}" for percentile in ("p50", "p90", "p99")]
@@ -190,7 +190,7 @@ def figure_table(found: RunComparison) -> Table:
 
 
 _FIGURES: Mapping[str, Callable[[Profile], str]] = {
-    "requests completed, unserved": lambda run: f"{run.completed:,}, {run.unserved:,}",
+    "requests completed, unserved": lambda run: f"{run.completed:,}, {int(run.outcome.unserved):,}",
     "preemptions a request": lambda run: "-" if math.isnan(run.preemptions) else f"{run.preemptions:.2g}",
     "machines": lambda run: joined([f"{count} {sku}" for sku, count in run.outcome.machines.items()]),
     "machines busy": lambda run: _by_role(run, "utilisation") if run.roles else share(run.figure("utilisation/mean")),
@@ -228,10 +228,10 @@ def _profile(run: Profile) -> dict[str, Any]:
     outcome = run.outcome
     return {
         **{name: getattr(outcome, name) for name in ("name", "key")},
-        "verdict": run.verdict,
+        "verdict": run.judged.text,
         **{name: getattr(outcome, name) for name in ("rate", "cost", "power", "machines")},
         "completed": run.completed,
-        "unserved": run.unserved,
+        "unserved": int(run.outcome.unserved),
         "preemptions_per_request": run.preemptions,
         "e2e_around_percentile": {
             f"p{spent.percent:g}": {"requests": spent.requests, "e2e_s": spent.e2e_s, "phases_s": spent.phases_s}

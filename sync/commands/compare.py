@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError
 from sync.analysis.compare import Profile, compare_runs, profile
@@ -18,9 +17,6 @@ from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
 from sync.results.slo import Slo
 from sync.results.sweep import Sweep
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _EXAMPLES = """runs:
   a name, a key or the beginning of one (`python -m sync show SWEEP` lists them); with SWEEP: in front, of that sweep
@@ -50,8 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
         print(text, file=sys.stderr)
-    tables = _requests(*first), _requests(*second)
-    found = compare_runs(_profile(*first, tables[0], slo), _profile(*second, tables[1], slo), tables, slo)
+    found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
@@ -77,10 +72,8 @@ def _seed_note(sweep: Sweep, outcome: Outcome) -> str:
     return f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
 
 
-def _requests(sweep: Sweep, outcome: Outcome) -> pd.DataFrame | None:
-    return None if sweep.source.requests_file(outcome.key) is None else sweep.requests(outcome.key)
-
-
-def _profile(sweep: Sweep, outcome: Outcome, requests: pd.DataFrame | None, slo: Slo) -> Profile:
+def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
-    return profile(outcome, requests, {} if file is None else read_beside(file.read_bytes(), INSTANCES), slo)
+    if file is None:
+        return profile(outcome, None, {}, slo)
+    return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)

@@ -171,7 +171,7 @@ def _table(designs: list[DesignStanding]) -> list[str]:
     lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
     for d in designs[:_MOST_DESIGNS]:
         up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.worse is None else "-"
-        then = "" if d.worse is None else d.worse.verdict
+        then = "" if d.worse is None else d.worse.text
         then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
         lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
     left = len(designs) - _MOST_DESIGNS

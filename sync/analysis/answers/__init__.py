@@ -15,7 +15,7 @@ rates too (`failed`), since nothing is known of it. Rates that were not run are 
 """
 
 from sync.analysis.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
-from sync.analysis.answers.build import answers, in_multiples, normalised
+from sync.analysis.answers.build import answers, normalised
 from sync.analysis.answers.tables import OF_A_LIMIT, counts, tables
 from sync.analysis.answers.words import sentence, sentences, shown
 from sync.analysis.standing import RateStanding
@@ -30,7 +30,6 @@ __all__ = [
     "WorkloadAnswer",
     "answers",
     "counts",
-    "in_multiples",
     "normalised",
     "sentence",
     "sentences",

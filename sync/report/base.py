@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sync.report.data import ReportData
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
-from sync.results.slo import Slo
+from sync.results.slo import Limit, Slo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,34 +52,13 @@ def for_each_workload(title: str) -> Callable[[Callable[[ReportData, str], Plot 
     return decorate
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What one of nine panels shows: a figure of the summary, its limit (None: the SLO has none) and its unit."""
-
-    metric: str
-    percentile: str
-    figure: str
-    limit: float | None
-    unit: str
-
-    @property
-    def name(self) -> str:
-        """`TTFT p99`."""
-        return f"{self.metric.upper()} {self.percentile}"
-
-    @property
-    def limit_text(self) -> str:
-        """The limit with its unit."""
-        return "" if self.limit is None else f"{self.limit:g}{self.unit}"
+def nine_limits(slo: Slo) -> list[Limit]:
+    """What nine panels show, by metric, then by percentile: the limit on the slowdown, else the one in seconds, else an
+    infinite one on the slowdown."""
+    limits = {(limit.metric, limit.percentile): limit for limit in reversed(list(slo.limits()))}  # slowdowns are first
+    return [limits.get((m, p), Limit(m, p, "slowdown", math.inf)) for m in METRICS for p in SLOWDOWN_PERCENTILES]
 
 
-def nine_panels(slo: Slo) -> list[Panel]:
-    """The panels by metric, then by percentile: slowdowns, but seconds where the SLO limits these alone."""
-    return [_panel(slo, metric, percentile) for metric in METRICS for percentile in SLOWDOWN_PERCENTILES]
-
-
-def _panel(slo: Slo, metric: str, percentile: str) -> Panel:
-    slowdown, seconds = (limits.get(metric, {}).get(percentile) for limits in (slo.slowdown, slo.seconds))
-    if slowdown is None and seconds is not None:
-        return Panel(metric, percentile, f"{metric}/{percentile}_s", seconds, " s")
-    return Panel(metric, percentile, f"{metric}/{percentile}_slowdown", slowdown, "×")
+def limit_text(limit: Limit) -> str:
+    """The limit with its unit: `6×`, `0.7 s`."""
+    return f"{limit.largest:g}{'×' if limit.unit == 'slowdown' else ' s'}"

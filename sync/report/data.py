@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
-from sync.analysis.standing import Standing
+from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
-from sync.report.runs import RunRow
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
@@ -25,15 +26,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class RunRow:
+    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost."""
+
+    name: str
+    standing: Standing
+    figures: Mapping[str, float]
+
+    def figure(self, name: str) -> float:
+        """A figure; NaN where it was not measured."""
+        return self.figures.get(name, math.nan)
+
+
+@dataclass(frozen=True)
 class Run(RunRow):
     """A run with its outcome."""
 
     outcome: Outcome
-
-    @property
-    def served(self) -> bool:
-        """Whether it was completed and served every request."""
-        return self.outcome.status == "completed" and not self.outcome.unserved
 
 
 def _judged(outcome: Outcome, slo: Slo) -> Run:
@@ -101,6 +110,22 @@ class ReportData:
         return Derived() if file is None else read_derived(file.read_bytes())
 
 
+def all_within(runs: Iterable[RunRow]) -> bool:
+    """Whether all runs are within the SLO."""
+    return all(run.standing.within for run in runs)
+
+
+def mean_figure(runs: Iterable[RunRow], name: str) -> float:
+    """The mean of a figure over runs; NaN where one has not measured it."""
+    return fmean(run.figure(name) for run in runs)
+
+
+def best_first(rows: Sequence[RunRow]) -> list[RunRow]:
+    """The runs by design, the best design first, then by rate."""
+    place = {design.design: number for number, design in enumerate(rank(row.standing for row in rows))}
+    return sorted(rows, key=lambda row: (place[row.standing.design], row.standing.rate or 0.0, row.name))
+
+
 def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
     """Runs in groups that differ by their seed alone, each ordered by seed."""
     groups = grouped(runs, lambda run: (run.outcome.system, run.outcome.point_id.repeated))
@@ -141,4 +166,4 @@ def detailed_run(data: ReportData) -> Run | None:
         best = min(rated, key=lambda champion: (-(champion.carries or 0.0), champion.cost, champion.power))
         return data.by_rate(best)[best.carries or 0.0][0]
     completed = [run for run in data.runs if run.outcome.status == "completed"]
-    return max(completed, key=lambda run: run.within, default=None)
+    return max(completed, key=lambda run: run.standing.within, default=None)

@@ -21,13 +21,8 @@ def _curves(data: ReportData, run: Run) -> Curves:
     table = data.requests_of(run)
     if table is None:
         return {}
-    curves = {}
-    for metric in METRICS:
-        values = table[f"{metric}_s"].to_numpy(dtype=np.float64) if f"{metric}_s" in table else np.empty(0)
-        values = values[np.isfinite(values)]
-        if len(values):
-            curves[metric] = np.percentile(values, _PERCENTS)
-    return curves
+    columns = {metric: table[f"{metric}_s"].dropna() for metric in METRICS if f"{metric}_s" in table}
+    return {metric: np.percentile(values, _PERCENTS) for metric, values in columns.items() if len(values)}
 
 
 def _marked(number: int) -> list[int]:

@@ -6,17 +6,18 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sync.report.base import Missing, Panel, Plot, nine_panels
-from sync.report.data import ReportData, Run
+from sync.report.base import Missing, Plot, limit_text, nine_limits
+from sync.report.data import ReportData, Run, all_within, mean_figure
 from sync.report.plans import Cell, Plan, cheapest, plans_of
-from sync.report.runs import all_within, mean_figure
 from sync.report.style import panels
 from sync.results.grouping import grouped
+from sync.results.slo import Limit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,19 +71,19 @@ def _map(data: ReportData, plan: Plan) -> Plot:
     columns, rows = plan.sides
     star, star_text = _star(data, plan)
     whole = _values(plan, lambda seeds: 0.0 if all_within(seeds) else 2.0)
-    for panel, shown in zip(figure.axes, nine_panels(data.answers.slo), strict=True):
-        values = _values(plan, partial(_share, shown))
+    for panel, limit in zip(figure.axes, nine_limits(data.answers.slo), strict=True):
+        values = _values(plan, partial(_share, limit))
         known = np.ma.masked_invalid(values)
         image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
         panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
-        if shown.limit is not None:
+        if isfinite(limit.largest):
             _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
         _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
         if star is not None:
             panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
                        markersize=9, markeredgewidth=0.7)  # fmt: skip
-        limit = f"limit {shown.limit_text}" if shown.limit_text else "no limit"
-        panel.set_title(f"{shown.name}, {limit}", pad=3)
+        text = f"limit {limit_text(limit)}" if isfinite(limit.largest) else "no limit"
+        panel.set_title(f"{limit.told()}, {text}", pad=3)
     _ticks(plan, grid)
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.5, aspect=30, pad=0.01, extend="max")
     bar.set_label("share of the limit")
@@ -99,7 +100,7 @@ def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]]) -> None:
     columns, rows = plan.sides
     shown = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
     panel = grid[0][0]  # all panels share these axes
-    panel.set_xticks(list(shown), [plan.word(columns[place]) for place in shown])
+    panel.set_xticks(list(shown), [plan.words.get(columns[place], f"{columns[place]:g}") for place in shown])
     panel.set_yticks(list(at := round_places(rows)), [f"{rows[place]:g}" for place in at])
     for line in grid:
         line[0].set_ylabel(plan.axes[1])
@@ -134,18 +135,19 @@ def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
 
 
 def _served(seeds: Sequence[Run]) -> bool:
-    return all(run.served for run in seeds)
+    return all(run.outcome.status == "completed" and not run.outcome.unserved for run in seeds)
 
 
-def _share(shown: Panel, seeds: Sequence[Run]) -> float:
+def _share(limit: Limit, seeds: Sequence[Run]) -> float:
     """The share of the limit; NaN, drawn hatched, where it was not measured or a request was not served."""
-    return mean_figure(seeds, shown.figure) / (shown.limit or 1.0) if _served(seeds) else np.nan
+    largest = limit.largest if isfinite(limit.largest) else 1.0
+    return mean_figure(seeds, limit.figure) / largest if _served(seeds) else nan
 
 
 def _values(plan: Plan, value: Callable[[Sequence[Run]], float]) -> npt.NDArray[np.float64]:
     columns, rows = plan.sides
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
-    return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
+    return np.array([[nan if seeds is None else value(seeds) for seeds in line] for line in cells], dtype=np.float64)
 
 
 def _frontier(panel: Axes, held: npt.NDArray[np.bool_], color: str, behind: str, dashes: Any) -> None:

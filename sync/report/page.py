@@ -17,8 +17,7 @@ from sync.analysis.answers import OF_A_LIMIT, counts, sentences, tables
 from sync.analysis.texts import Table, number
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
-from sync.report.data import ReportData
-from sync.report.runs import RunRow, best_first
+from sync.report.data import ReportData, RunRow, best_first
 from sync.report.slowdown import TITLE, design_lines, slowdown_plot
 from sync.report.style import picture, printed
 from sync.results.metrics import METRICS
@@ -149,11 +148,11 @@ def _csv(runs: Sequence[RunRow]) -> bytes:
     """The runs with every figure that one of them has."""
     names = sorted({name for run in runs for name in run.figures})
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("run", "design", "rate", "verdict", *names))
+    writer = csv.DictWriter(text, ["run", "design", "rate", "verdict", *names])
+    writer.writeheader()
     for run in runs:
-        figures = (run.figures.get(name, "") for name in names)
-        writer.writerow((run.name, run.standing.design, run.standing.rate, run.standing.verdict, *figures))
+        facts = {name: getattr(run.standing, name) for name in ("design", "rate", "verdict")}
+        writer.writerow({"run": run.name, **facts, **run.figures})
     return text.getvalue().encode()
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sync.report.data import Run, by_seed
-from sync.report.runs import all_within
+from sync.report.data import Run, all_within, by_seed
 from sync.results.grouping import grouped
 
 _LEAST_FILLED = 0.3  # share of a grid that is filled; counts along a line (a budget's) fill less and make no map
@@ -38,10 +37,6 @@ class Plan:
         if self.by_rate:
             return f"{self.system}, {self.workload} at {len(self.sides[1])} rates"
         return f"{self.system}, {self.workload}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
-
-    def word(self, column: float) -> str:
-        """The name of a column."""
-        return self.words.get(column, f"{column:g}")
 
 
 def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
@@ -76,7 +71,9 @@ def _grids(members: Sequence[Sequence[Run]]) -> list[Plan]:
         columns, rows = len({column for column, _ in counts}), len({row for _, row in counts})
         filled = len(set(counts))
         if min(columns, rows) > 1 and filled > max(columns, rows) and filled >= _LEAST_FILLED * columns * rows:
-            found.append(Plan(first.system, first.workload, first.rate, axes, _worse_ones(counts, at_rate)))
+            found.append(
+                Plan(first.system, first.workload, first.rate, axes, _worse_ones(zip(counts, at_rate, strict=True)))
+            )
     return found
 
 
@@ -91,14 +88,14 @@ def _splits(members: Sequence[Sequence[Run]]) -> list[Plan]:
     words = {float(place): f"{row}+{column}" for place, (row, column) in enumerate(order)}
     named = (f"{axes[1].removesuffix(' machines')} + {axes[0]}", "requests per second")
     first = members[0][0].outcome
-    cells = _worse_ones(places, [seeds for seeds, _ in rated])
+    cells = _worse_ones(zip(places, (seeds for seeds, _ in rated), strict=True))
     return [Plan(first.system, first.workload, None, named, cells, by_rate=True, words=words)]
 
 
-def _worse_ones(cells: Sequence[Cell], runs: Sequence[Sequence[Run]]) -> dict[Cell, Sequence[Run]]:
+def _worse_ones(cells: Iterable[tuple[Cell, Sequence[Run]]]) -> dict[Cell, Sequence[Run]]:
     """The runs by cell; of several designs in a cell, which differ by another setting, one not within the SLO."""
     found: dict[Cell, Sequence[Run]] = {}
-    for cell, seeds in zip(cells, runs, strict=True):
+    for cell, seeds in cells:
         if cell not in found or not all_within(seeds):
             found[cell] = seeds
     return found

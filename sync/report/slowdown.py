@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sync.report.base import Missing, Panel, Plot, for_each_workload, nine_panels
-from sync.report.data import ReportData
-from sync.report.runs import RunRow, all_within, mean_figure
-from sync.report.style import MOST_DESIGNS, Style, colored, legend_below, panels, styles
+from sync.report.base import Missing, Plot, for_each_workload, limit_text, nine_limits
+from sync.report.data import ReportData, RunRow, all_within, mean_figure
+from sync.report.style import MOST_DESIGNS, STYLES, Style, legend_below, panels, styles
 from sync.results.grouping import grouped
-from sync.results.slo import Slo
+from sync.results.slo import Limit, Slo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +51,9 @@ def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
     for members in grouped(rated, lambda run: run.standing.design):
         at_rate = grouped(members, lambda run: run.standing.rate)
         by_rate = {same[0].standing.rate or 0.0: same for same in at_rate}
-        style = colored(len(lines), members[0].standing.color)
-        lines += measured([Line(members[0].standing.design, style, dict(sorted(by_rate.items())))], slo)
+        first, style = members[0].standing, STYLES[len(lines)]
+        style = replace(style, color=first.color or style.color)
+        lines += measured([Line(first.design, style, dict(sorted(by_rate.items())))], slo)
         if len(lines) == MOST_DESIGNS:
             break
     return lines
@@ -61,12 +61,9 @@ def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
 
 def measured(lines: Sequence[Line], slo: Slo) -> list[Line]:
     """The lines of which a run has measured any of the figures."""
-    names = [panel.figure for panel in nine_panels(slo)]
-
-    def is_measured(line: Line) -> bool:
-        return any(math.isfinite(mean_figure(runs, name)) for runs in line.runs.values() for name in names)
-
-    return [line for line in lines if is_measured(line)]
+    names = [limit.figure for limit in nine_limits(slo)]
+    values = ([mean_figure(runs, name) for runs in line.runs.values() for name in names] for line in lines)
+    return [line for line, figures in zip(lines, values, strict=True) if any(map(math.isfinite, figures))]
 
 
 def shown_rates(runs_by_rate: Sequence[Mapping[float, Sequence[RunRow]]]) -> list[float]:
@@ -81,11 +78,12 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
     """The figure of nine panels. `which` is a sentence of the caption: which designs are drawn."""
     figure, grid = panels(3, 3, 6.6, sharex=True)
     rates = shown_rates([line.runs for line in lines])
-    for axes, panel in zip(figure.axes, nine_panels(slo), strict=True):
-        _draw(axes, panel, lines, rates)
-        unit = "slowdown (×)" if panel.unit == "×" else "(s)"
-        if panel.percentile == "p50" or panel.unit != "×":  # the panels of a row have their unit on the left
-            axes.set_ylabel(f"{panel.metric.upper()} {unit}")
+    for axes, limit in zip(figure.axes, nine_limits(slo), strict=True):
+        _draw(axes, limit, lines, rates)
+        if limit.unit == "seconds":
+            axes.set_ylabel(f"{limit.metric.upper()} (s)")
+        elif limit.percentile == "p50":  # on the left of the row
+            axes.set_ylabel(f"{limit.metric.upper()} slowdown (×)")
     for axes in grid[-1]:
         axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
@@ -103,20 +101,20 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
     return Plot(name, title, figure, caption)
 
 
-def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], rates: Sequence[float]) -> None:
+def _draw(axes: Axes, limit: Limit, lines: Sequence[Line], rates: Sequence[float]) -> None:
     for line in lines:
         runs = {rate: seeds for rate, seeds in line.runs.items() if rate in rates}
-        values = [mean_figure(seeds, panel.figure) for seeds in runs.values()]
+        values = [mean_figure(seeds, limit.figure) for seeds in runs.values()]
         axes.plot(list(runs), values, label=line.label, **line.style.line)
-        _band(axes, panel.figure, runs, line.style.color)
-    limit = f" (SLO {panel.limit_text})" if panel.limit_text else ""
-    axes.set_title(f"{panel.name}{limit}", pad=3)
-    if panel.limit is None:
+        _band(axes, limit.figure, runs, line.style.color)
+    if math.isinf(limit.largest):
+        axes.set_title(limit.told(), pad=3)
         axes.set_ylim(bottom=0)
         return
-    axes.axhline(panel.limit, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-    axes.axhspan(panel.limit, 2 * panel.limit, color="0.94", linewidth=0, zorder=-1)
-    axes.set_ylim(0, 2 * panel.limit)
+    axes.set_title(f"{limit.told()} (SLO {limit_text(limit)})", pad=3)
+    axes.axhline(limit.largest, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+    axes.axhspan(limit.largest, 2 * limit.largest, color="0.94", linewidth=0, zorder=-1)
+    axes.set_ylim(0, 2 * limit.largest)
 
 
 def _band(axes: Axes, figure: str, runs: Mapping[float, Sequence[RunRow]], color: str) -> None:

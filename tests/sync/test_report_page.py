@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 
 from sync import make_sink
 from sync.analysis.standing import Standing
+from sync.report.data import RunRow, mean_figure
 from sync.report.page import report_files, sweep_files
-from sync.report.runs import RunRow, mean_figure
 from sync.report.slowdown import design_lines
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri

@@ -16,13 +16,12 @@ from sync.report import FIGURES
 from sync.report.bars import bars
 from sync.report.base import Missing, Plot
 from sync.report.batches import batches, time_shares
-from sync.report.data import detailed_run, shown_rate
+from sync.report.data import all_within, detailed_run, mean_figure, shown_rate
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import chained, heat, round_places
 from sync.report.over_time import over_time
 from sync.report.plans import cheapest, plans_of
-from sync.report.runs import all_within, mean_figure
 from sync.report.slowdown import shown_rates, slowdown
 from sync.report.style import FORMATS, picture, printed, styles
 from sync.results.curves import OVER_TIME, Derived, Series
@@ -212,7 +211,7 @@ def test_splits_of_a_budget_are_a_map_by_rate_and_its_star_what_the_answers_name
     data = data_of([*along_a_budget(), run("baseline-a100", 8.0), run("baseline-a100", 16.0)], tmp_path)
     (plan,), thin = plans_of(data.runs)
     assert (plan.by_rate, plan.axes, thin) == (True, ("prompt + token machines", "requests per second"), False)
-    assert [plan.word(column) for column in (0.0, 1.0, 2.0)] == ["1+9", "5+5", "9+1"]
+    assert list(plan.words.values()) == ["1+9", "5+5", "9+1"]
     with printed():
         (plot,) = heat(data)
     panel = plot.figure.axes[0]

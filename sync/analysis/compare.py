@@ -9,7 +9,7 @@ started, but the request is in no batch).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,29 +152,19 @@ def _roles(instances: Mapping[str, list[Any]]) -> tuple[Role, ...]:
 def compare_runs(first: Profile, second: Profile, slo: Slo = PAPER) -> RunComparison:
     """Find the better of two runs, and by how much it is better over the same requests. `slo` is what the profiles were
     judged by."""
-    better, worse, why = first, second, ""
-    for criterion, mark, other in zip(_CRITERIA, _marks(first), _marks(second), strict=True):
-        if mark != other:
-            better, worse = (second, first) if other > mark else (first, second)
-            why = criterion
-            break
+    why = next((text for text, mark in _CRITERIA.items() if mark(first) != mark(second)), "")
+    better, worse = (second, first) if why and _CRITERIA[why](second) > _CRITERIA[why](first) else (first, second)
     return RunComparison(better, worse, why, *_paired(better, worse), _decisive(better, worse, slo))
 
 
-_CRITERIA = (
-    "it ran to its end",
-    "it is within the SLO",
-    "it leaves fewer requests unserved",
-    "it meets more of the SLO's limits",
-    "its requests take less time at p90",
-)
-
-
-def _marks(run: Profile) -> tuple[float, ...]:
-    """A number for each of `_CRITERIA`; more is better."""
-    e2e = -run.spent[1].e2e_s if run.spent else -math.inf
-    completed = run.outcome.status == "completed"
-    return completed, run.judged.within, -run.outcome.unserved, run.judged.limits_met, e2e
+# By what a run is better, the first that differs: a number, and more is better.
+_CRITERIA: Mapping[str, Callable[[Profile], float]] = {
+    "it ran to its end": lambda run: run.outcome.status == "completed",
+    "it is within the SLO": lambda run: run.judged.within,
+    "it leaves fewer requests unserved": lambda run: -run.outcome.unserved,
+    "it meets more of the SLO's limits": lambda run: run.judged.limits_met,
+    "its requests take less time at p90": lambda run: -run.spent[1].e2e_s if run.spent else -math.inf,
+}
 
 
 def _decisive(better: Profile, worse: Profile, slo: Slo) -> tuple[Limit, Spent, Spent] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Plot, for_each_workload, limit_text, nine_limits
@@ -103,10 +104,12 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
 
 def _draw(axes: Axes, limit: Limit, lines: Sequence[Line], rates: Sequence[float]) -> None:
     for line in lines:
-        runs = {rate: seeds for rate, seeds in line.runs.items() if rate in rates}
-        values = [mean_figure(seeds, limit.figure) for seeds in runs.values()]
-        axes.plot(list(runs), values, label=line.label, **line.style.line)
-        _band(axes, limit.figure, runs, line.style.color)
+        figures = {r: [run.figure(limit.figure) for run in seeds] for r, seeds in line.runs.items() if r in rates}
+        axes.plot(list(figures), list(map(fmean, figures.values())), label=line.label, **line.style.line)
+        if several := {rate: values for rate, values in figures.items() if len(values) > 1}:
+            band = list(several), list(map(min, several.values())), list(map(max, several.values()))
+            axes.fill_between(*band, color=line.style.color, alpha=0.2, linewidth=0, zorder=1)
+            axes.vlines(*band, color=line.style.color, linewidth=0.8, zorder=1)
     if math.isinf(limit.largest):
         axes.set_title(limit.told(), pad=3)
         axes.set_ylim(bottom=0)
@@ -115,12 +118,3 @@ def _draw(axes: Axes, limit: Limit, lines: Sequence[Line], rates: Sequence[float
     axes.axhline(limit.largest, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.axhspan(limit.largest, 2 * limit.largest, color="0.94", linewidth=0, zorder=-1)
     axes.set_ylim(0, 2 * limit.largest)
-
-
-def _band(axes: Axes, figure: str, runs: Mapping[float, Sequence[RunRow]], color: str) -> None:
-    """From the lowest to the highest seed, at rates that were run with several."""
-    several = {rate: [run.figure(figure) for run in seeds] for rate, seeds in runs.items() if len(seeds) > 1}
-    if several:
-        low, high = list(map(min, several.values())), list(map(max, several.values()))
-        axes.fill_between(list(several), low, high, color=color, alpha=0.2, linewidth=0, zorder=1)
-        axes.vlines(list(several), low, high, color=color, linewidth=0.8, zorder=1)

@@ -56,7 +56,7 @@ def distributions(data: ReportData, workload: str) -> Plot | Missing:
     row[0].set_ylabel("share of requests")
     shares = (0, 0.25, 0.5, 0.75, 0.9, 0.99)
     row[0].set_yticks(shares, [f"{share:g}" for share in shares])
-    legend_below(figure, max(row, key=lambda panel: len(panel.lines)), 3)
+    legend_below(figure, max(row, key=lambda panel: len(panel.lines)))
     left = f" Without requests to show there: {absent}." if absent else ""
     caption = f"{where}: every completed request. The horizontal lines are p50, p90 and p99.{left}"
     return Plot(f"latency-{workload}", f"{TITLE}, {where}", figure, caption)

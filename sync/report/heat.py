@@ -34,13 +34,8 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
     cheapest clusters carry, or the splits of a budget at every rate."""
     if not data.runs:
         return [Missing(TITLE, "the sweep has no finished runs")]
-    plans, thin = plans_of(data.runs)
-    if not plans:
-        line = "; the machine counts lie along a line (such as a budget's) at one rate, and a map wants a grid"
-        reason = f"no system was run with two varied machine counts, or at several rates{line if thin else ''}"
-        return [Missing(TITLE, reason)]
     made: list[Plot | Missing] = []
-    for members in grouped(plans, lambda plan: (plan.system, plan.workload)):
+    for members in grouped(plans_of(data.runs), lambda plan: (plan.system, plan.workload)):
         shown = _shown_plan(data, members)
         known = any(map(_served, shown.cells.values()))
         where = f"{TITLE}: {shown.where}"
@@ -49,7 +44,8 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
             rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
             title = f"{TITLE}: {shown.system}, {shown.workload} at {rates} requests/s"
             made.append(Missing(title, f"one map a system and workload: {_why(data, shown)}; --rate asks for another"))
-    return made
+    reason = "no system has a grid of two machine counts, or counts that lie along a line (a budget's) at several rates"
+    return made or [Missing(TITLE, reason)]
 
 
 def _shown_plan(data: ReportData, plans: Sequence[Plan]) -> Plan:

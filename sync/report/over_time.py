@@ -56,7 +56,7 @@ def over_time(data: ReportData, workload: str) -> Plot | Missing:
         panel.set_title(words, pad=3)
         panel.set_ylabel(f"{unit} (log scale)" if panel.get_yscale() == "symlog" else unit)
         panel.set_xlabel("time since the first arrival (s)")
-    legend_below(figure, row[0], 3)
+    legend_below(figure, row[0])
     left = f" Without curves there: {absent}." if absent else ""
     left += f" What goes on after {cut_s:g} s is cut off." if cut_s < last_s else ""
     text = "means over each step, exact for completed requests, worked out from the columns of requests."

@@ -39,16 +39,11 @@ class Plan:
         return f"{self.system}, {self.workload}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
 
 
-def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
+def plans_of(runs: Sequence[Run]) -> list[Plan]:
     """Of each system and workload the grids at each rate; where counts lie along a line (such as a budget's), the
-    splits by rate. And whether any such line was run at a single rate only, so that it makes no map."""
-    plans: list[Plan] = []
-    thin = False
-    for members in grouped(by_seed(runs), lambda seeds: (seeds[0].outcome.system, seeds[0].outcome.workload)):
-        made = _grids(members) or _splits(members)
-        plans += made
-        thin = thin or (not made and len(set(_counts(members)[1])) > 1)
-    return plans, thin
+    splits by rate, if there are several rates."""
+    groups = grouped(by_seed(runs), lambda seeds: (seeds[0].outcome.system, seeds[0].outcome.workload))
+    return [plan for members in groups for plan in _grids(members) or _splits(members)]
 
 
 def cheapest(plan: Plan) -> Cell | None:

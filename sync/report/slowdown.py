@@ -89,7 +89,7 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
         axes.set_xlabel("requests per second")
         if len(rates) <= _MOST_TICKS:
             axes.set_xticks(rates)
-    legend_below(figure, grid[0][0], 3)
+    legend_below(figure, grid[0][0])
     caption = (
         "Slowdowns (×) are times over those of the same request alone on a DGX-A100. Shaded, above the dashed line:"
         " outside the SLO. Lines that leave a panel are more than twice over the limit; one ends where a run was"

@@ -128,11 +128,11 @@ def plain_symlog_ticks(axis: Axis, most: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+def legend_below(figure: Figure, axes: Axes) -> None:
     """Draw one legend for all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
 
 
 def picture(figure: Figure, form: str) -> bytes:

@@ -9,9 +9,9 @@ started, but the request is in no batch).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,6 @@ from sync.results.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    Tables = tuple[pd.DataFrame | None, pd.DataFrame | None]
 Floats = npt.NDArray[np.float64]
 PHASES = ("queue", "prompt", "transfer", "wait", "decode", "preempted")
 PERCENTS = (50.0, 90.0, 99.0)
@@ -57,25 +55,16 @@ class Role:
 
 @dataclass(frozen=True)
 class Profile:
-    """The figures of one run that are compared. `spent` has an entry for each of `PERCENTS`; it is empty where no
-    request was completed. `preemptions`: mean number a request."""
+    """The figures of one run that are compared. `requests` is its table (None: it has none with phases); `spent` has an
+    entry for each of `PERCENTS`, and is empty where no request was completed. `preemptions`: mean number a request."""
 
     outcome: Outcome
     judged: Verdict
+    requests: pd.DataFrame | None
     spent: tuple[Spent, ...]
     roles: tuple[Role, ...]
     preemptions: float
     completed: int
-
-    @property
-    def unserved(self) -> int:
-        """Requests that were rejected or left unfinished."""
-        return int(self.outcome.unserved)
-
-    @property
-    def verdict(self) -> str:
-        """Within the SLO, or why not."""
-        return self.judged.text
 
     def figure(self, name: str) -> float:
         """A figure of the summary; NaN where it was not measured."""
@@ -83,29 +72,19 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Decisive:
-    """The limit of the SLO that only the better run meets and the other misses by most. `figures` are the better run's
-    and the other's; `spent` is where the time goes around the limit's percentile, in each of them."""
-
-    limit: Limit
-    figures: tuple[float, float]
-    spent: tuple[Spent, ...]
-
-
-@dataclass(frozen=True)
 class RunComparison:
-    """Two runs, the better one first. `why` says by what it is better (empty: neither is), `swapped` that it was named
-    second. `paired_s` is by phase how much less time the better run takes, as the mean over the requests that both
-    completed (empty where the traces differ); `faster` is the share of these requests that it serves sooner."""
+    """Two runs, the better one first. `why` says by what it is better (empty: neither is). `paired_s` is by phase how
+    much less time the better run takes, as the mean over the requests that both completed (empty where the traces
+    differ); `faster` is the share of these requests that it serves sooner. `decisive`: the limit of the SLO that only
+    the better run meets and the other misses by most, and where each of them spends the time around its percentile."""
 
     better: Profile
     worse: Profile
     why: str
-    swapped: bool
     paired_s: Mapping[str, float]
     paired_requests: int
     faster: float
-    decisive: Decisive | None = None
+    decisive: tuple[Limit, Spent, Spent] | None
 
 
 def phase_times(requests: pd.DataFrame) -> dict[str, Floats]:
@@ -144,13 +123,14 @@ def spent(requests: pd.DataFrame, percent: float, by: str = "e2e_s") -> Spent:
 
 
 def profile(
-    outcome: Outcome, requests: pd.DataFrame | None, instances: Mapping[str, list[object]], slo: Slo = PAPER
+    outcome: Outcome, requests: pd.DataFrame | None, instances: Mapping[str, list[Any]], slo: Slo = PAPER
 ) -> Profile:
     """Profile a run, judged by `slo`. `requests` and `instances` are its tables (None, empty: it has none)."""
     served = requests if requests is not None and len(requests) and "arrival_s" in requests else None
     return Profile(
         outcome=outcome,
         judged=verdict(outcome, slo),
+        requests=served,
         spent=() if served is None else tuple(spent(served, percent) for percent in PERCENTS),
         roles=_roles(instances),
         preemptions=math.nan if served is None else float(served["preemptions"].mean()),
@@ -158,70 +138,55 @@ def profile(
     )
 
 
-def _roles(instances: Mapping[str, list[object]]) -> tuple[Role, ...]:
+def _roles(instances: Mapping[str, list[Any]]) -> tuple[Role, ...]:
     columns = (instances.get(name, []) for name in ("role", "utilisation", "kv_peak_fraction"))
-    rows = [
-        (str(role or "both"), float(str(busy)), float(str(full))) for role, busy, full in zip(*columns, strict=True)
-    ]
-    return tuple(
-        Role(members[0][0], len(members), sum(row[1] for row in members) / len(members), max(row[2] for row in members))
-        for members in sorted(grouped(rows, lambda row: row[0]), key=lambda members: members[0][0])
-    )
+    by_role = grouped(zip(*columns, strict=True), lambda machine: machine[0] or "both")
+    roles = []
+    for machines in by_role:
+        _, utilisation, peaks = zip(*machines, strict=True)
+        busy, name = sum(utilisation) / len(machines), machines[0][0] or "both"
+        roles.append(Role(name, len(machines), busy, float(max(peaks))))
+    return tuple(sorted(roles, key=lambda role: role.name))
 
 
-def compare_runs(first: Profile, second: Profile, requests: Tables, slo: Slo = PAPER) -> RunComparison:
-    """Find the better of two runs, and by how much it is better over the same requests. `requests` are the runs'
-    tables, `slo` is what the profiles were judged by."""
-    why, swapped = _better(first, second)
-    better, worse = (second, first) if swapped else (first, second)
-    tables = requests[::-1] if swapped else requests
-    paired, count, faster = _paired(better, worse, tables)
-    return RunComparison(better, worse, why, swapped, paired, count, faster, _decisive(better, worse, tables, slo))
+def compare_runs(first: Profile, second: Profile, slo: Slo = PAPER) -> RunComparison:
+    """Find the better of two runs, and by how much it is better over the same requests. `slo` is what the profiles were
+    judged by."""
+    why = next((text for text, mark in _CRITERIA.items() if mark(first) != mark(second)), "")
+    better, worse = (second, first) if why and _CRITERIA[why](second) > _CRITERIA[why](first) else (first, second)
+    return RunComparison(better, worse, why, *_paired(better, worse), _decisive(better, worse, slo))
 
 
-def _decisive(better: Profile, worse: Profile, requests: Tables, slo: Slo) -> Decisive | None:
-    if not better.spent or not worse.spent:
+# By what a run is better, the first that differs: a number, and more is better.
+_CRITERIA: Mapping[str, Callable[[Profile], float]] = {
+    "it ran to its end": lambda run: run.outcome.status == "completed",
+    "it is within the SLO": lambda run: run.judged.within,
+    "it leaves fewer requests unserved": lambda run: -run.outcome.unserved,
+    "it meets more of the SLO's limits": lambda run: run.judged.limits_met,
+    "its requests take less time at p90": lambda run: -run.spent[1].e2e_s if run.spent else -math.inf,
+}
+
+
+def _decisive(better: Profile, worse: Profile, slo: Slo) -> tuple[Limit, Spent, Spent] | None:
+    if better.requests is None or worse.requests is None:
         return None
-    figures = [(limit, better.figure(limit.figure), worse.figure(limit.figure)) for limit in slo.limits()]
-    missed = [(limit, good, bad) for limit, good, bad in figures if good <= limit.largest < bad]
+    missed = [
+        (worse.figure(limit.figure) / limit.largest, limit.figure, limit)
+        for limit in slo.limits()
+        if better.figure(limit.figure) <= limit.largest < worse.figure(limit.figure)
+    ]
     if not missed:
         return None
-    limit, good, bad = max(missed, key=lambda entry: (entry[2] / entry[0].largest, entry[0].figure))
+    limit = max(missed, key=lambda entry: entry[:2])[2]
     percent, column = float(limit.percentile[1:]), f"{limit.metric}_{UNITS[limit.unit][0]}"
-    around = tuple(spent(table, percent, column) for table in requests if table is not None)
-    return Decisive(limit, (good, bad), around)
+    return limit, spent(better.requests, percent, column), spent(worse.requests, percent, column)
 
 
-def _better(first: Profile, second: Profile) -> tuple[str, bool]:
-    """The first criterion by which the runs differ, and whether the second run is the better one by it."""
-    for why, mark, other in zip(_CRITERIA, _marks(first), _marks(second), strict=True):
-        if mark != other:
-            return why, other > mark
-    return "", False
-
-
-_CRITERIA = (
-    "it ran to its end",
-    "it is within the SLO",
-    "it leaves fewer requests unserved",
-    "it meets more of the SLO's limits",
-    "its requests take less time at p90",
-)
-
-
-def _marks(run: Profile) -> tuple[float, ...]:
-    """A number for each of `_CRITERIA`; more is better."""
-    e2e = -run.spent[1].e2e_s if run.spent else -math.inf
-    completed = run.outcome.status == "completed"
-    return float(completed), float(run.judged.within), -float(run.unserved), float(run.judged.limits_met), e2e
-
-
-def _paired(better: Profile, worse: Profile, requests: Tables) -> tuple[dict[str, float], int, float]:
+def _paired(better: Profile, worse: Profile) -> tuple[dict[str, float], int, float]:
     """`paired_s`, the number of requests that both runs completed, and `faster` of a `RunComparison`."""
-    good, bad = requests
-    if better.outcome.trace_identity != worse.outcome.trace_identity or not better.spent or not worse.spent:
+    good, bad = better.requests, worse.requests
+    if better.outcome.trace_identity != worse.outcome.trace_identity or good is None or bad is None:
         return {}, 0, math.nan
-    assert good is not None and bad is not None
     _, left, right = np.intersect1d(good["request_id"], bad["request_id"], return_indices=True)
     if not len(left):
         return {}, 0, math.nan

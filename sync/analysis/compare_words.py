@@ -8,6 +8,7 @@ from typing import Any
 
 from sync.analysis.compare import PERCENTS, PHASES, Profile, RunComparison, half_width
 from sync.analysis.texts import Table, joined
+from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
 
 WORDS: Mapping[str, str] = {
     "queue": "waiting for the prompt",
@@ -20,6 +21,11 @@ WORDS: Mapping[str, str] = {
 DOING: Mapping[str, str] = {**WORDS, "prompt": "in their prompt", "transfer": "in transfer", "decode": "decoding"}
 _SMALL = 0.1  # share of the difference in E2E time below which a phase is not named
 _ALIKE = 0.005  # relative difference up to which two figures are called equal
+_WIDTHS = joined([f"p{percent:g} ±{half_width(percent):g}" for percent in PERCENTS])
+_ATTRIBUTION = (
+    f"Times are means over the requests around a percentile of E2E ({_WIDTHS} percentage points by rank);"
+    " a run's phases add up to its E2E."
+)
 
 
 def seconds(value: float) -> str:
@@ -51,13 +57,13 @@ def paragraph(found: RunComparison) -> str:
 def _headline(found: RunComparison) -> str:
     a, b = found.better, found.worse
     if not found.why:
-        return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.verdict}."
-    if a.verdict == b.verdict:
-        verdicts = f" (both are {a.verdict})"
+        return f"Nothing tells {a.outcome.name} and {b.outcome.name} apart: both are {a.judged.text}."
+    if a.judged.text == b.judged.text:
+        verdicts = f" (both are {a.judged.text})"
     elif a.judged.within:
-        verdicts = f", the other is not ({b.verdict})"
+        verdicts = f", the other is not ({b.judged.text})"
     else:
-        verdicts = f" ({a.verdict}; the other {b.verdict})"
+        verdicts = f" ({a.judged.text}; the other {b.judged.text})"
     return f"{a.outcome.name} beats {b.outcome.name}: {found.why}{verdicts}."
 
 
@@ -72,12 +78,12 @@ def _decisive(found: RunComparison) -> str:
     """The limit that only the better run meets, and the phase that makes the most of the difference there."""
     if found.decisive is None:
         return ""
-    limit = found.decisive.limit
-    good, bad = (spent.phases_s for spent in found.decisive.spent)
+    limit, good_spent, bad_spent = found.decisive
+    good, bad = good_spent.phases_s, bad_spent.phases_s
     phases = {"ttft": PHASES[:2], "tbt": PHASES[2:]}.get(limit.metric, PHASES)
     most = max(phases, key=lambda name: bad[name] - good[name])
     form, alone = (seconds, "") if limit.unit == "seconds" else (_slowdown, " as slow as alone")
-    good_text, bad_text = map(form, found.decisive.figures)
+    good_text, bad_text = (form(run.figure(limit.figure)) for run in (found.better, found.worse))
     return (
         f"What decides most is {limit.told()}: {good_text} against {bad_text}{alone}, with a limit of"
         f" {form(limit.largest)}; around there its requests are {seconds(good[most])} {DOING[most]}, the other's"
@@ -105,16 +111,16 @@ def _named(less: Mapping[str, float], wanted: Callable[[float], bool]) -> str:
 
 
 def _less(value: float) -> str:
-    return f"{seconds(abs(value))} {'less' if value > 0 else 'more'}"
+    return f"{seconds(abs(value))} {'less' if value >= 0 else 'more'}"
 
 
 def _paired(found: RunComparison) -> str:
     if not found.paired_requests:
         return ""
-    total = math.fsum(found.paired_s.values())
+    less = _less(math.fsum(found.paired_s.values()))
     return (
-        f"Over the {found.paired_requests:,} requests that both completed, it takes {seconds(abs(total))}"
-        f" {'less' if total >= 0 else 'more'} in the mean, and serves {share(found.faster)} of them sooner."
+        f"Over the {found.paired_requests:,} requests that both completed, it takes {less} in the mean, and serves"
+        f" {share(found.faster)} of them sooner."
     )
 
 
@@ -130,10 +136,9 @@ def _machines(a: Profile, b: Profile) -> str:
         if any(map(math.isnan, busy)):
             return ""
         return f"Its machines are busy {share(busy[0])} of the time against {share(busy[1])}."
-    busy_texts, full_texts = ([_by_role(run, figure) for run in (a, b)] for figure in ("utilisation", "memory_peak"))
     return (
-        f"Its machines are busy {busy_texts[0]} of the time, the other's {busy_texts[1]};"
-        f" their KV memory is at most {full_texts[0]} full, the other's {full_texts[1]}."
+        f"Its machines are busy {_by_role(a, 'utilisation')} of the time, the other's {_by_role(b, 'utilisation')};"
+        f" their KV memory is at most {_by_role(a, 'memory_peak')} full, the other's {_by_role(b, 'memory_peak')}."
     )
 
 
@@ -167,7 +172,7 @@ def time_table(found: RunComparison) -> Table:
             cells += [seconds(a), seconds(b), difference]
         rows.append(tuple(cells))
     heads = [f"p{percent:g} {side}" for percent in PERCENTS for side in ("A", "B", "A-B")]
-    return Table(attribution(), ("", *heads), tuple(rows), has_total=True)
+    return Table(_ATTRIBUTION, ("", *heads), tuple(rows), has_total=True)
 
 
 def _time_in(run: Profile, number: int, name: str) -> float:
@@ -179,18 +184,17 @@ def _time_in(run: Profile, number: int, name: str) -> float:
 def figure_table(found: RunComparison) -> Table:
     """The other figures of the two runs, the better one (A) first."""
     runs = found.better, found.worse
-    rows: list[tuple[str, ...]] = [("verdict", *(run.verdict for run in runs))]
-    for metric in ("ttft", "tbt", "e2e"):
+    rows: list[tuple[str, ...]] = [("verdict", *(run.judged.text for run in runs))]
+    for metric in METRICS:
         for unit, form, title in (("s", seconds, "p50 p90 p99"), ("slowdown", _slowdown, "slowdown")):
-            names = [f"{metric}/{percentile}_{unit}" for percentile in ("p50", "p90", "p99")]
+            names = [f"{metric}/{percentile}_{unit}" for percentile in SLOWDOWN_PERCENTILES]
             rows.append((f"{metric.upper()} {title}", *(" ".join(form(run.figure(n)) for n in names) for run in runs)))
-    for head, text in _FIGURES.items():
-        rows.append((head, *map(text, runs)))
+    rows += [(head, *map(text, runs)) for head, text in _FIGURES.items()]
     return Table("", ("", "A", "B"), tuple(rows), frozenset({0, 1, 2}))
 
 
 _FIGURES: Mapping[str, Callable[[Profile], str]] = {
-    "requests completed, unserved": lambda run: f"{run.completed:,}, {run.unserved:,}",
+    "requests completed, unserved": lambda run: f"{run.completed:,}, {int(run.outcome.unserved):,}",
     "preemptions a request": lambda run: "-" if math.isnan(run.preemptions) else f"{run.preemptions:.2g}",
     "machines": lambda run: joined([f"{count} {sku}" for sku, count in run.outcome.machines.items()]),
     "machines busy": lambda run: _by_role(run, "utilisation") if run.roles else share(run.figure("utilisation/mean")),
@@ -202,15 +206,6 @@ _FIGURES: Mapping[str, Callable[[Profile], str]] = {
 }
 
 
-def attribution() -> str:
-    """How times are attributed to phases at a percentile."""
-    widths = joined([f"p{percent:g} ±{half_width(percent):g}" for percent in PERCENTS])
-    return (
-        f"Times are means over the requests around a percentile of E2E ({widths} percentage points by rank);"
-        " a run's phases add up to its E2E."
-    )
-
-
 def as_json(found: RunComparison) -> dict[str, Any]:
     """The comparison as plain values; what is not known is None."""
     values = {
@@ -218,7 +213,7 @@ def as_json(found: RunComparison) -> dict[str, Any]:
         "worse": _profile(found.worse),
         "why": found.why or None,
         "verdict": paragraph(found),
-        "attribution": attribution(),
+        "attribution": _ATTRIBUTION,
         "paired": {"requests": found.paired_requests, "less_s": found.paired_s, "served_sooner": found.faster},
     }
     return {name: _known(value) for name, value in values.items()}
@@ -227,11 +222,12 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 def _profile(run: Profile) -> dict[str, Any]:
     outcome = run.outcome
     return {
-        **{name: getattr(outcome, name) for name in ("name", "key")},
-        "verdict": run.verdict,
+        "name": outcome.name,
+        "key": outcome.key,
+        "verdict": run.judged.text,
         **{name: getattr(outcome, name) for name in ("rate", "cost", "power", "machines")},
         "completed": run.completed,
-        "unserved": run.unserved,
+        "unserved": int(run.outcome.unserved),
         "preemptions_per_request": run.preemptions,
         "e2e_around_percentile": {
             f"p{spent.percent:g}": {"requests": spent.requests, "e2e_s": spent.e2e_s, "phases_s": spent.phases_s}

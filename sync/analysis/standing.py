@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
@@ -21,25 +20,6 @@ def name_by_rate(outcome: Outcome) -> str:
         return outcome.name
     seed = f" seed {outcome.seed}" if "seed" in outcome.axes else ""
     return f"{rate_text(outcome.rate)}/s {outcome.design} {outcome.workload}{seed}"
-
-
-class Rated(Protocol):
-    """Something that was run at a rate, in requests a second (None: the workload has no rate)."""
-
-    @property
-    def rate(self) -> float | None: ...
-
-
-R = TypeVar("R", bound=Rated)
-
-
-def ladder(runs: Iterable[R], within: Callable[[R], bool]) -> tuple[list[R], R | None]:
-    """The runs at rates up to which all are within the SLO, the lowest rate first, and the first run that is not (None:
-    all are). A rate is carried when all of its runs, which are repetitions, are within."""
-    ordered = sorted(runs, key=lambda run: (run.rate or 0.0, within(run)))
-    worse = next((run for run in ordered if not within(run)), None)
-    limit = math.inf if worse is None else worse.rate or 0.0
-    return [run for run in ordered if run.rate is not None and run.rate < limit], worse
 
 
 def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
@@ -85,6 +65,15 @@ class RateStanding:
         return f"{self.within} of {self.seeds} seeds {WITHIN}, else {self.verdict}"
 
 
+def ladder(standings: Iterable[RateStanding]) -> tuple[list[RateStanding], RateStanding | None]:
+    """The standings at rates up to which all are carried, the lowest rate first, and the first that is not carried
+    (None: all are)."""
+    ordered = sorted(standings, key=lambda standing: (standing.rate or 0.0, standing.carried))
+    worse = next((standing for standing in ordered if not standing.carried), None)
+    limit = math.inf if worse is None else worse.rate or 0.0
+    return [standing for standing in ordered if standing.rate is not None and standing.rate < limit], worse
+
+
 def together(judged: Iterable[tuple[int, Verdict]], rate: float | None = None) -> RateStanding:
     """What the verdicts on repetitions at `rate`, each with its seed, say together."""
     ordered = sorted(judged, key=lambda pair: (pair[1].text == FAILED, pair[0]))
@@ -111,14 +100,14 @@ class Standing:
 @dataclass(frozen=True)
 class DesignStanding:
     """What the verdicts on a design's runs say together. `best` is the highest rate up to which all runs are within the
-    SLO (None: there is none), `worse` stands for the runs at the first rate that is not carried (None: all are).
+    SLO (None: there is none), `worse` is the standing at the first rate that is not carried (None: all are).
     `seeds` is the smallest number of seeds that a rate was run with."""
 
     design: str
     cost: float
     best: float | None
-    worse: Standing | None
-    seeds: int = 1
+    worse: RateStanding | None
+    seeds: int
 
     @property
     def holds(self) -> bool:
@@ -137,12 +126,6 @@ def _of_design(runs: Sequence[Standing]) -> DesignStanding:
         together(((run.seed, Verdict(run.within, run.verdict)) for run in members), members[0].rate)
         for members in grouped(runs, lambda run: run.rate)
     ]
-    carried, worse = ladder(by_rate, lambda standing: standing.carried)
-    design, cost = runs[0].design, runs[-1].cost
-    return DesignStanding(
-        design=design,
-        cost=cost,
-        best=carried[-1].rate if carried else None,
-        worse=None if worse is None else Standing(design, worse.rate, within=False, verdict=worse.text, cost=cost),
-        seeds=min(standing.seeds for standing in by_rate),
-    )
+    carried, worse = ladder(by_rate)
+    best = carried[-1].rate if carried else None
+    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, min(standing.seeds for standing in by_rate))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError
 from sync.analysis.compare import Profile, compare_runs, profile
@@ -17,9 +16,6 @@ from sync.results.parquet import INSTANCES, read_beside
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
 from sync.results.sweep import Sweep
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _EXAMPLES = """runs:
   a name, a key or the beginning of one (`python -m sync show SWEEP` lists them); with SWEEP: in front, of that sweep
@@ -47,8 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
         print(text, file=sys.stderr)
-    (profile_a, requests_a), (profile_b, requests_b) = _measured(*first, slo), _measured(*second, slo)
-    found = compare_runs(profile_a, profile_b, (requests_a, requests_b), slo)
+    found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
@@ -74,10 +69,8 @@ def _seed_note(sweep: Sweep, outcome: Outcome) -> str:
     return f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
 
 
-def _measured(sweep: Sweep, outcome: Outcome, slo: Slo) -> tuple[Profile, pd.DataFrame | None]:
-    """The profile of a run, and its table of requests where it left one."""
+def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
     if file is None:
-        return profile(outcome, None, {}, slo), None
-    requests = sweep.requests(outcome.key)
-    return profile(outcome, requests, read_beside(file.read_bytes(), INSTANCES), slo), requests
+        return profile(outcome, None, {}, slo)
+    return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from rich.console import Console
@@ -12,11 +11,10 @@ from rich.markup import escape
 from sim_core.errors import SpecError
 from sync.commands import base
 from sync.commands.runs import run_of
-from sync.report.build import report_files, write_files
-from sync.report.data import ReportData, Run, detailed_run, report_data
+from sync.report.data import ReportData, Run, detailed_run
 from sync.report.iterations import again
+from sync.report.page import REPORT_FILE, report_files, write_files
 from sync.report.style import FORMATS
-from sync.report.sweep_page import REPORT_FILE
 from sync.results.sweep import Sweep
 from sync.tracking.sink import deliver_report
 
@@ -52,15 +50,14 @@ def _run(arguments: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
     sweep = base.read_sweep(arguments)
-    data = report_data(sweep, arguments.rate)
+    data = ReportData(sweep, arguments.rate)
     detail = _detail(sweep, data, arguments.detail)
     with Console(stderr=True).status("reading") as status:
         if isinstance(detail, Run):
             status.update(f"running {escape(detail.name)} again")
-            iterations = again(detail.outcome, data.requests_of(detail.outcome.key))
+            data.iterations = again(detail.outcome, data.requests_of(detail))
         else:
-            iterations = detail
-        data = dataclasses.replace(data, iterations=iterations)
+            data.iterations = detail
         formats = list(dict.fromkeys(arguments.format))
         notes = base.left_out(sweep, "`report --all` counts them in")
         files = report_files(data, sweep.source.info(), formats, notes, lambda name: status.update(f"drawing {name}"))

@@ -3,67 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
-from sync.analysis.answers import Configuration, in_multiples
 from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData
 from sync.report.style import MOST_DESIGNS, panels, styles
 
 TITLE = "Throughput, cost and power, normalised"
-# By panel: the field of a `Configuration`, the same of a `Normalised`, and the unit where nothing can be normalised.
-_PANELS: Mapping[str, tuple[str, str, str]] = {
-    "throughput within the SLO": ("carries", "rate", "requests per second"),
-    "cost": ("cost", "cost", "dollars an hour"),
-    "power": ("power", "power", "power weight"),
+# By panel: the field of a `Configuration`, and its unit where the reference carries or costs nothing.
+_PANELS = {
+    "throughput within the SLO": ("carries", "requests per second"),
+    "cost": ("cost", "dollars an hour"),
+    "power": ("power", "power weight"),
 }
 
 
-def bars(data: ReportData) -> Sequence[Plot | Missing]:
+@for_each_workload(TITLE)
+def bars(data: ReportData, workload: str) -> Plot | Missing:
     """A figure of three panels for each workload with two designs or more."""
-    return for_each_workload(TITLE, data, _of_workload)
-
-
-def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
     champions = data.champions[workload]
     if len(champions) < 2:
         return Missing(f"{TITLE}, {workload}", "there is one design, and nothing to compare it with")
     named = data.workloads[workload].reference
     reference = next((champion for champion in champions if champion.system == named), champions[0])
-    return _three(data, workload, champions[:MOST_DESIGNS], reference)
-
-
-def _three(data: ReportData, workload: str, champions: Sequence[Configuration], reference: Configuration) -> Plot:
+    champions = champions[:MOST_DESIGNS]
     figure, (row,) = panels(1, 3, 2.6)
     look = styles(data.systems)
-    for panel, (name, (value_field, multiple_field, unit)) in zip(row, _PANELS.items(), strict=True):
-        can_normalise = bool(getattr(reference, value_field))  # not where it carries or costs nothing
+    for panel, (name, (field, unit)) in zip(row, _PANELS.items(), strict=True):
+        unit_height = getattr(reference, field)
         for place, champion in enumerate(champions):
-            style, value = look[champion.system], getattr(champion, value_field)
-            multiple = getattr(in_multiples(champion, reference), multiple_field)
-            height = math.nan if value is None else multiple if can_normalise else value
+            style, value = look[champion.system], getattr(champion, field)
+            height = math.nan if value is None else value / (unit_height or 1)
             panel.bar(place, height, 0.7, color="white", edgecolor=style.color, hatch=style.hatch, linewidth=1.0)
-            text = "none" if value is None else f"{height:.2f}" if can_normalise else f"{height:g}"
+            text = "none" if value is None else f"{height:.2f}" if unit_height else f"{height:g}"
             panel.annotate(text, (place, 0.0 if value is None else height), xytext=(0, 2), textcoords="offset points",
                            ha="center", fontsize=7, bbox={"fc": "white", "ec": "none", "pad": 0.4})  # fmt: skip
-        if can_normalise:
+        if unit_height:
             panel.axhline(1.0, color="0.35", linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
-        if panel is row[0] or not can_normalise:
-            panel.set_ylabel(f"relative to {reference.system}" if can_normalise else unit)
+        if panel is row[0] or not unit_height:
+            panel.set_ylabel(f"relative to {reference.system}" if unit_height else unit)
         panel.set_xticks(range(len(champions)), [champion.system for champion in champions], rotation=40, ha="right")
         panel.set_title(name, pad=4)
         panel.margins(y=0.12)
         panel.set_xlim(-0.6, len(champions) - 0.4)  # also where the first or last has no bar
         panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", length=0)
-    return Plot(f"normalised-{workload}", f"{TITLE}, {workload}", figure, _caption(reference, champions))
-
-
-def _caption(reference: Configuration, champions: Sequence[Configuration]) -> str:
     rate = reference.carries
     carried = f"{rate:g} requests/s within the SLO" if rate else "none of its rates is within the SLO"
-    return (
+    caption = (
         f"Of each system the design that carries most, where it has none its largest:"
         f" {'; '.join(champion.design for champion in champions)}. Relative to {reference.design}: {carried},"
         f" ${reference.cost:,.2f} an hour, power weight {reference.power:g}."
     )
+    return Plot(f"normalised-{workload}", f"{TITLE}, {workload}", figure, caption)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, TypeAlias
 
 from sync.report.data import ReportData
-from sync.results.slo import Slo
+from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
+from sync.results.slo import Limit, Slo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-METRICS = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
-PERCENTILES = ("p50", "p90", "p99")
 
 
 @dataclass(frozen=True)
@@ -39,37 +39,26 @@ class Missing:
 MakeFigures: TypeAlias = Callable[[ReportData], Sequence[Plot | Missing]]
 
 
-def for_each_workload(
-    title: str, data: ReportData, make: Callable[[ReportData, str], Plot | Missing]
-) -> list[Plot | Missing]:
-    """What `make` makes of each workload."""
-    return [make(data, name) for name in data.workloads] or [Missing(title, "the sweep has no finished runs")]
+def for_each_workload(title: str) -> Callable[[Callable[[ReportData, str], Plot | Missing]], MakeFigures]:
+    """Decorate a function that draws the figure of one workload: it then draws those of all workloads."""
+
+    def decorate(make: Callable[[ReportData, str], Plot | Missing]) -> MakeFigures:
+        @wraps(make)
+        def make_all(data: ReportData) -> Sequence[Plot | Missing]:
+            return [make(data, name) for name in data.workloads] or [Missing(title, "the sweep has no finished runs")]
+
+        return make_all
+
+    return decorate
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What one of nine panels shows: a figure of the summary, its limit (None: the SLO has none) and its unit."""
-
-    metric: str
-    percentile: str
-    figure: str
-    limit: float | None
-    unit: str
-
-    @property
-    def limit_text(self) -> str:
-        """The limit with its unit."""
-        return "" if self.limit is None else f"{self.limit:g}{self.unit}"
+def nine_limits(slo: Slo) -> list[Limit]:
+    """What nine panels show, by metric, then by percentile: the limit on the slowdown, else the one in seconds, else an
+    infinite one on the slowdown."""
+    limits = {(limit.metric, limit.percentile): limit for limit in reversed(list(slo.limits()))}  # slowdowns are first
+    return [limits.get((m, p), Limit(m, p, "slowdown", math.inf)) for m in METRICS for p in SLOWDOWN_PERCENTILES]
 
 
-def nine_panels(slo: Slo) -> list[list[Panel]]:
-    """The panels by metric and percentile: slowdowns, but seconds where the SLO limits these alone."""
-    return [[_panel(slo, metric, percentile) for percentile in PERCENTILES] for metric in METRICS]
-
-
-def _panel(slo: Slo, metric: str, percentile: str) -> Panel:
-    slowdown = slo.slowdown.get(metric, {}).get(percentile)
-    seconds = slo.seconds.get(metric, {}).get(percentile)
-    if slowdown is None and seconds is not None:
-        return Panel(metric, percentile, f"{metric}/{percentile}_s", seconds, " s")
-    return Panel(metric, percentile, f"{metric}/{percentile}_slowdown", slowdown, "×")
+def limit_text(limit: Limit) -> str:
+    """The limit with its unit: `6×`, `0.7 s`."""
+    return f"{limit.largest:g}{'×' if limit.unit == 'slowdown' else ' s'}"

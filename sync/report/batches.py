@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
-from sync.report.iterations import Iterations
 from sync.report.style import panels, plain_log_ticks
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ ROLES: dict[str, tuple[str, Any, str]] = {
 def batches(data: ReportData) -> Sequence[Plot | Missing]:
     """One figure of two panels."""
     iterations = data.iterations
-    return [Missing(TITLE, iterations) if isinstance(iterations, str) else _two(iterations)]
-
-
-def _two(iterations: Iterations) -> Plot:
+    if isinstance(iterations, str):
+        return [Missing(TITLE, iterations)]
     figure, ((left, right),) = panels(1, 2, 2.7)
     table = iterations.table
     roles = [role for role in ROLES if (table["role"] == role).any()]
@@ -51,7 +49,7 @@ def _two(iterations: Iterations) -> Plot:
         " requests in the batch. A machine that changes its role counts in its role at the time, when idle in its last"
         f" role. {iterations.note}"
     )
-    return Plot("batches", f"{TITLE} of {iterations.name}", figure, caption)
+    return [Plot("batches", f"{TITLE} of {iterations.name}", figure, caption)]
 
 
 def _legend(figure: Figure, roles: Sequence[str]) -> None:
@@ -60,12 +58,10 @@ def _legend(figure: Figure, roles: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    looks = [ROLES[role] for role in roles]
     handles: Any = [
-        (
-            Line2D([], [], color=ROLES[role][0], linestyle=ROLES[role][1]),
-            Patch(facecolor="white", edgecolor=ROLES[role][0], hatch=ROLES[role][2]),
-        )
-        for role in roles
+        (Line2D([], [], color=color, linestyle=dashes), Patch(facecolor="white", edgecolor=color, hatch=hatch))
+        for color, dashes, hatch in looks
     ]
     names = [f"{role} machines" for role in roles]
     divided = {tuple: HandlerTuple(ndivide=None)}
@@ -82,27 +78,21 @@ def _tokens(panel: Axes, role: str, rows: pd.DataFrame) -> None:
 
 
 def _sizes(panel: Axes, table: pd.DataFrame, roles: Sequence[str]) -> None:
-    bins = _bins(int(table["requests"].max()))
-    shares = {role: time_shares(table, role, bins) for role in roles}
+    most = int(table["requests"].max())  # the bins end at powers of 2: 1, 2, 3 to 4, 5 to 8 and so on
+    bins = [(2**power // 2 + 1, 2**power) for power in range((most - 1).bit_length() + 1)]
     width = 0.8 / max(len(roles), 1)
     for number, role in enumerate(roles):
         color, _, hatch = ROLES[role]
         places = np.arange(len(bins) + 1) + (number - (len(roles) - 1) / 2) * width
-        panel.bar(places, 100 * shares[role], width, color="white", edgecolor=color, hatch=hatch, linewidth=0.9)
+        shares = 100 * time_shares(table, role, bins)
+        panel.bar(places, shares, width, color="white", edgecolor=color, hatch=hatch, linewidth=0.9)
     names = ["idle", *(f"{low}" if low == high else f"{low}–{high}" for low, high in bins)]
     panel.set_xticks(range(len(names)), names, rotation=40, ha="right")
     panel.tick_params(axis="x", length=0)
     panel.set(xlabel="requests in the batch", ylabel="% of the machines' time")
 
 
-def _bins(most: int) -> list[tuple[int, int]]:
-    """Bins of batch sizes up to `most`: 1, 2, 3 to 4, 5 to 8 and so on."""
-    return [(2**power // 2 + 1, 2**power) for power in range((most - 1).bit_length() + 1)]
-
-
-def time_shares(
-    table: pd.DataFrame, role: str, bins: Sequence[tuple[int, int]]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def time_shares(table: pd.DataFrame, role: str, bins: Sequence[tuple[int, int]]) -> npt.NDArray[np.float64]:
     """The shares of the time of a role's machines: idle, then in batches of each bin's sizes. They sum to 1."""
     span_s = table["end_s"].max() - table["start_s"].min()
     busy = table["end_s"] - table["start_s"]

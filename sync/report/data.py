@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
-from sync.analysis.standing import Standing
+from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
-from sync.report.runs import Repeated, RunRow
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
@@ -25,52 +26,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class RunRow:
+    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost."""
+
+    name: str
+    standing: Standing
+    figures: Mapping[str, float]
+
+    def figure(self, name: str) -> float:
+        """A figure; NaN where it was not measured."""
+        return self.figures.get(name, math.nan)
+
+
+@dataclass(frozen=True)
 class Run(RunRow):
     """A run with its outcome."""
 
     outcome: Outcome
 
-    @classmethod
-    def of(cls, outcome: Outcome, slo: Slo) -> Run:
-        """The run of an outcome, judged by `slo`."""
-        judged = verdict(outcome, slo)
-        design = f"{outcome.design} {outcome.workload}"
-        standing = Standing(design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed)
-        bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
-        return cls(outcome.name, standing, {**outcome.summary, **bought}, outcome)
 
-    @property
-    def system(self) -> str:
-        """The experiment's name for the kind of cluster."""
-        return self.outcome.system
-
-    @property
-    def workload(self) -> str:
-        """The workload, whatever the rate."""
-        return self.outcome.workload
-
-    @property
-    def rate(self) -> float | None:
-        """Requests a second; None: the workload has no rate."""
-        return self.outcome.rate
-
-    @property
-    def served(self) -> bool:
-        """Whether it was completed and served every request."""
-        return self.outcome.status == "completed" and not self.outcome.unserved
+def _judged(outcome: Outcome, slo: Slo) -> Run:
+    judged = verdict(outcome, slo)
+    design = f"{outcome.design} {outcome.workload}"
+    standing = Standing(design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed)
+    bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
+    return Run(outcome.name, standing, {**outcome.summary, **bought}, outcome)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReportData:
-    """Everything that the report is made of. `requests_of` and `derived_of` read by a run's key its table of requests
-    (None: it has none) and what goes with it. `iterations` are those of one run, or why there are none."""
+    """Everything that the report is made of: a sweep that was read back, the rate that the cheapest clusters are to
+    carry (see `answers`), and the iterations of one run, or why there are none."""
 
-    name: str
-    runs: tuple[Run, ...]
-    answers: SweepAnswers
-    requests_of: Callable[[str], pd.DataFrame | None]
-    derived_of: Callable[[str], Derived]
+    sweep: Sweep
+    rate: float | None = None
     iterations: Iterations | str = "no run was made again"
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The runs in the order of the points."""
+        outcomes = sorted(self.sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
+        return [_judged(outcome, self.sweep.slo) for outcome in outcomes]
+
+    @cached_property
+    def answers(self) -> SweepAnswers:
+        """What the sweep answers."""
+        return answers(self.sweep.outcomes.values(), self.sweep.slo, self.rate)
 
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:
@@ -80,7 +81,7 @@ class ReportData:
     @cached_property
     def systems(self) -> tuple[str, ...]:
         """The systems, in the order of the points."""
-        return tuple(dict.fromkeys(run.system for run in self.runs))
+        return tuple(dict.fromkeys(run.outcome.system for run in self.runs))
 
     @cached_property
     def champions(self) -> dict[str, list[Configuration]]:
@@ -91,33 +92,44 @@ class ReportData:
             for name, answer in self.workloads.items()
         }
 
-    def by_rate(self, configuration: Configuration) -> dict[float, Repeated[Run]]:
-        """The runs of a configuration by rate, ascending; empty where its workload has no rate."""
+    def by_rate(self, configuration: Configuration) -> dict[float, list[Run]]:
+        """The runs of a configuration, its seeds, by rate, ascending; empty where its workload has no rate."""
         same = configuration.system, configuration.design, configuration.workload
-        runs = [run for run in self.runs if (run.system, run.outcome.design, run.workload) == same]
-        rated = [repeated for repeated in repeated_runs(runs) if repeated.first.rate is not None]
-        return dict(sorted((repeated.first.rate or 0.0, repeated) for repeated in rated))
+        runs = [run for run in self.runs if (run.outcome.system, run.outcome.design, run.outcome.workload) == same]
+        rated = {rate: members for members in by_seed(runs) if (rate := members[0].outcome.rate) is not None}
+        return dict(sorted(rated.items()))
 
+    def requests_of(self, run: Run) -> pd.DataFrame | None:
+        """The run's table of requests; None: it has none."""
+        key = run.outcome.key
+        return None if self.sweep.source.requests_file(key) is None else self.sweep.requests(key)
 
-def report_data(sweep: Sweep, rate: float | None = None) -> ReportData:
-    """The data of a sweep that was read back. `rate`: what the cheapest clusters are to carry, see `answers`."""
-    outcomes = sorted(sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
-    runs = tuple(Run.of(outcome, sweep.slo) for outcome in outcomes)
-
-    def requests_of(key: str) -> pd.DataFrame | None:
-        return sweep.requests(key) if sweep.source.requests_file(key) is not None else None
-
-    def derived_of(key: str) -> Derived:
-        file = sweep.source.requests_file(key)
+    def derived_of(self, run: Run) -> Derived:
+        """The run's curves, which are kept with its table of requests."""
+        file = self.sweep.source.requests_file(run.outcome.key)
         return Derived() if file is None else read_derived(file.read_bytes())
 
-    return ReportData(sweep.name, runs, answers(outcomes, sweep.slo, rate), requests_of, derived_of)
+
+def all_within(runs: Iterable[RunRow]) -> bool:
+    """Whether all runs are within the SLO."""
+    return all(run.standing.within for run in runs)
 
 
-def repeated_runs(runs: Iterable[Run]) -> list[Repeated[Run]]:
-    """Runs in groups that differ by their seed alone."""
-    groups = grouped(runs, lambda run: (run.system, run.outcome.point_id.repeated))
-    return [Repeated(tuple(sorted(members, key=lambda run: run.outcome.seed))) for members in groups]
+def mean_figure(runs: Iterable[RunRow], name: str) -> float:
+    """The mean of a figure over runs; NaN where one has not measured it."""
+    return fmean(run.figure(name) for run in runs)
+
+
+def best_first(rows: Sequence[RunRow]) -> list[RunRow]:
+    """The runs by design, the best design first, then by rate."""
+    place = {design.design: number for number, design in enumerate(rank(row.standing for row in rows))}
+    return sorted(rows, key=lambda row: (place[row.standing.design], row.standing.rate or 0.0, row.name))
+
+
+def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
+    """Runs in groups that differ by their seed alone, each ordered by seed."""
+    groups = grouped(runs, lambda run: (run.outcome.system, run.outcome.point_id.repeated))
+    return [sorted(members, key=lambda run: run.outcome.seed) for members in groups]
 
 
 def shown_rate(data: ReportData, workload: str) -> float | None:
@@ -128,33 +140,30 @@ def shown_rate(data: ReportData, workload: str) -> float | None:
     return max(carried, default=min((rate for champion in champions for rate in champion.rates), default=None))
 
 
-def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], list[str]]:
-    """Where the designs are compared: the words for it, the completed runs there (one a system), and the systems that
-    have none."""
+def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], str]:
+    """Where the designs are compared: the words for it, the completed runs there (one a system), and the names of the
+    systems that have none."""
     rate = shown_rate(data, workload)
     if rate is None:
-        runs = list({run.system: run for run in data.runs if run.workload == workload}.values())
         where = workload
+        runs = list({run.outcome.system: run for run in data.runs if run.outcome.workload == workload}.values())
     else:
-        every = [data.by_rate(champion).get(rate) for champion in data.champions[workload]]
-        repeated = [runs_there for runs_there in every if runs_there is not None]
-        runs = [runs_there.first for runs_there in repeated]
         where = f"{workload} at {rate_text(rate)} requests/s"
-        if (most := max(len(runs_there.runs) for runs_there in repeated)) > 1:
+        seeds = [at_rate for c in data.champions[workload] if (at_rate := data.by_rate(c).get(rate))]
+        runs = [members[0] for members in seeds]
+        if (most := max(map(len, seeds))) > 1:
             where += f" (seed {', '.join(map(str, sorted({run.outcome.seed for run in runs})))} of {most} seeds)"
     completed = [run for run in runs if run.outcome.status == "completed"]
-    present = {run.system for run in completed}
-    return where, completed, [system for system in data.systems if system not in present]
+    present = {run.outcome.system for run in completed}
+    return where, completed, ", ".join(system for system in data.systems if system not in present)
 
 
 def detailed_run(data: ReportData) -> Run | None:
     """The run to look at in detail: of the champion that carries most (of equals the one that the answer names), at the
-    highest rate that it carries."""
-    rated = [
-        champion for champions in data.champions.values() for champion in champions if champion.carries is not None
-    ]
+    highest rate that it carries; where none carries any, a completed run, within the SLO if there is one."""
+    rated = [c for champions in data.champions.values() for c in champions if c.carries is not None]
     if rated:
         best = min(rated, key=lambda champion: (-(champion.carries or 0.0), champion.cost, champion.power))
-        return data.by_rate(best)[best.carries or 0.0].first
+        return data.by_rate(best)[best.carries or 0.0][0]
     completed = [run for run in data.runs if run.outcome.status == "completed"]
-    return next((run for run in completed if run.within), completed[0] if completed else None)
+    return max(completed, key=lambda run: run.standing.within, default=None)

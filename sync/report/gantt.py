@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
-from sync.report.iterations import Iterations
 from sync.report.style import panels
-from sync.results.grouping import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,20 +21,17 @@ _JOIN_S = 1e-6  # spans of decodes that are this close are drawn as one
 
 def gantt(data: ReportData) -> Sequence[Plot | Missing]:
     """One figure."""
-    iterations = data.iterations
-    return [Missing(TITLE, iterations) if isinstance(iterations, str) else _chart(iterations)]
-
-
-def _chart(iterations: Iterations) -> Plot:
     from matplotlib.patches import Patch
 
+    iterations = data.iterations
+    if isinstance(iterations, str):
+        return [Missing(TITLE, iterations)]
     table = iterations.table
     from_s, to_s = window(table)
-    machines = _machines(table)
-    shown = machines[:_MOST_MACHINES]
+    shown = _machines(table)
     figure, ((panel,),) = panels(1, 1, 0.9 + 0.19 * max(len(shown), 3))
     drawn: set[str] = set()
-    for place, (machine, _) in enumerate(shown):
+    for place, machine in enumerate(shown["machine"]):
         rows = table[(table["machine"] == machine) & (table["end_s"] > from_s) & (table["start_s"] < to_s)]
         for kind, spans in spans_by_kind(rows).items():
             drawn.add(kind)
@@ -44,20 +39,20 @@ def _chart(iterations: Iterations) -> Plot:
             panel.broken_barh(
                 spans, (place - 0.36, 0.72), facecolor=color, hatch=hatch, edgecolor="0.15", linewidth=0.25
             )
-    panel.set_yticks(range(len(shown)), [label for _, label in shown])
+    roles = ["" if role == "any" else f" ({role})" for role in shown["role"]]
+    panel.set_yticks(range(len(shown)), shown["name"] + roles)
     panel.set(xlim=(from_s, to_s), ylim=(len(shown) - 0.4, -0.6), xlabel="time since the first arrival (s)")
     panel.tick_params(axis="y", length=0)
     kinds = {kind: look for kind, look in _KINDS.items() if kind in drawn}
     handles = [Patch(facecolor=c, hatch=h, edgecolor="0.15", linewidth=0.4, label=k) for k, (c, h) in kinds.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
-    left = ""
-    if len(machines) > len(shown):
-        left = f" {len(shown)} of {len(machines)} machines, as many of each role as there is room for."
+    machines = table["machine"].nunique()
+    left = f" {len(shown)} of {machines} machines, as many of each role as there is room for."
     caption = (
         f"The {to_s - from_s:g} s in the middle of the run; white is idle. Decodes that follow one another are"
-        f" one span.{left} {iterations.note}"
+        f" one span.{left if machines > len(shown) else ''} {iterations.note}"
     )
-    return Plot("timeline", f"{TITLE} of {iterations.name}", figure, caption)
+    return [Plot("timeline", f"{TITLE} of {iterations.name}", figure, caption)]
 
 
 def window(table: pd.DataFrame) -> tuple[float, float]:
@@ -69,21 +64,14 @@ def window(table: pd.DataFrame) -> tuple[float, float]:
     return begin, begin + _WINDOW_S
 
 
-def _machines(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The machines and their labels, by the role that they start in, prompt machines first; of each role as many in
-    front as there is room for, so that the first `_MOST_MACHINES` show every role."""
-    firsts = table.sort_values("start_s", kind="stable").groupby("machine", sort=False).first()
-    order = {str(machine): number for number, machine in enumerate(dict.fromkeys(table["machine"]))}
-    rows = [(str(row.role), str(row.Index), str(row.name)) for row in firsts.itertuples()]
-    rows.sort(key=lambda row: (row[0] != "prompt", row[0], order[row[1]]))
-    by_role = grouped(rows, lambda row: row[0])
-    each = max(1, _MOST_MACHINES // max(len(by_role), 1))
-    head = [row for members in by_role for row in members[:each]]
-    rest = [row for members in by_role for row in members[each:]]
-    room = max(0, _MOST_MACHINES - len(head))
-    chosen = sorted(head + rest[:room], key=rows.index)
-    labels = {machine: name + ("" if role == "any" else f" ({role})") for role, machine, name in rows}
-    return [(machine, labels[machine]) for _, machine, _ in [*chosen, *rest[room:]]]
+def _machines(table: pd.DataFrame) -> pd.DataFrame:
+    """The first row of each machine that is shown, by the role that it starts in, prompt machines first; of each role
+    as many as there is room for."""
+    firsts = table.drop_duplicates("machine")
+    firsts = firsts.sort_values("role", key=lambda roles: roles.where(roles != "prompt", ""), kind="stable")
+    number_in_role = firsts.groupby("role").cumcount()
+    is_extra = number_in_role >= _MOST_MACHINES // firsts["role"].nunique()
+    return firsts[firsts.index.isin(is_extra.sort_values(kind="stable").index[:_MOST_MACHINES])]
 
 
 def spans_by_kind(rows: pd.DataFrame) -> dict[str, list[tuple[float, float]]]:

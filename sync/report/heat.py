@@ -6,26 +6,25 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sync.report.base import Missing, Panel, Plot, nine_panels
-from sync.report.data import ReportData, Run
+from sync.report.base import Missing, Plot, limit_text, nine_limits
+from sync.report.data import ReportData, Run, all_within, mean_figure
 from sync.report.plans import Cell, Plan, cheapest, plans_of
-from sync.report.runs import Repeated
 from sync.report.style import panels
 from sync.results.grouping import grouped
+from sync.results.slo import Limit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TITLE = "Provisioning"
 _MOST = 2.0  # share of the limit at which the colours end
 _MOST_TICKS, _MOST_SPLITS = 8, 18  # on an axis
-Grid = npt.NDArray[np.float64]
 Corner = tuple[float, float]
 Edge = tuple[Corner, Corner]
 
@@ -35,13 +34,8 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
     cheapest clusters carry, or the splits of a budget at every rate."""
     if not data.runs:
         return [Missing(TITLE, "the sweep has no finished runs")]
-    plans, thin = plans_of(data.runs)
-    if not plans:
-        line = "; the machine counts lie along a line (such as a budget's) at one rate, and a map wants a grid"
-        reason = f"no system was run with two varied machine counts, or at several rates{line if thin else ''}"
-        return [Missing(TITLE, reason)]
     made: list[Plot | Missing] = []
-    for members in grouped(plans, lambda plan: (plan.system, plan.workload)):
+    for members in grouped(plans_of(data.runs), lambda plan: (plan.system, plan.workload)):
         shown = _shown_plan(data, members)
         known = any(map(_served, shown.cells.values()))
         where = f"{TITLE}: {shown.where}"
@@ -50,14 +44,13 @@ def heat(data: ReportData) -> Sequence[Plot | Missing]:
             rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
             title = f"{TITLE}: {shown.system}, {shown.workload} at {rates} requests/s"
             made.append(Missing(title, f"one map a system and workload: {_why(data, shown)}; --rate asks for another"))
-    return made
+    reason = "no system has a grid of two machine counts, or counts that lie along a line (a budget's) at several rates"
+    return made or [Missing(TITLE, reason)]
 
 
 def _shown_plan(data: ReportData, plans: Sequence[Plan]) -> Plan:
     """The plan at the rate that all systems are shown at, so that they can be compared, or at the nearest one."""
-    wanted = data.workloads[plans[0].workload].rate
-    if wanted is None:
-        return min(plans, key=lambda plan: plan.rate or 0.0)
+    wanted = data.workloads[plans[0].workload].rate or 0.0
     return min(plans, key=lambda plan: (abs((plan.rate or 0.0) - wanted), plan.rate or 0.0))
 
 
@@ -71,38 +64,42 @@ def _why(data: ReportData, shown: Plan) -> str:
 
 def _map(data: ReportData, plan: Plan) -> Plot:
     figure, grid = panels(3, 3, 7.2 if plan.by_rate else 6.6, sharex=True, sharey=True)
-    columns, rows = (sorted({cell[side] for cell in plan.cells}) for side in (0, 1))
-    whole = _values(plan, columns, rows, lambda run: 0.0 if run.within else 2.0)
-    star, words = _star(data, plan)
-    image = None
-    for line, row in zip(grid, nine_panels(data.answers.slo), strict=True):
-        for panel, shown in zip(line, row, strict=True):
-            values = _values(plan, columns, rows, partial(_share, shown))
-            known = np.ma.masked_invalid(values)
-            image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
-            panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
-            if shown.limit is not None:
-                _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
-            _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
-            if star is not None:
-                panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
-                           markersize=9, markeredgewidth=0.7)  # fmt: skip
-            limit = f"limit {shown.limit_text}" if shown.limit_text else "no limit"
-            panel.set_title(f"{shown.metric.upper()} {shown.percentile}, {limit}", pad=3)
-        line[0].set_ylabel(plan.axes[1])
-    _ticks(plan, grid, columns, rows)
-    if image is not None:
-        every = [panel for line in grid for panel in line]
-        bar = figure.colorbar(image, ax=every, shrink=0.5, aspect=30, pad=0.01, extend="max")
-        bar.set_label("share of the limit")
-    return _plot(data, plan, figure, words)
+    columns, rows = plan.sides
+    star, star_text = _star(data, plan)
+    whole = _values(plan, lambda seeds: 0.0 if all_within(seeds) else 2.0)
+    for panel, limit in zip(figure.axes, nine_limits(data.answers.slo), strict=True):
+        values = _values(plan, partial(_share, limit))
+        known = np.ma.masked_invalid(values)
+        image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
+        panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
+        if isfinite(limit.largest):
+            _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
+        _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
+        if star is not None:
+            panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
+                       markersize=9, markeredgewidth=0.7)  # fmt: skip
+        text = f"limit {limit_text(limit)}" if isfinite(limit.largest) else "no limit"
+        panel.set_title(f"{limit.told()}, {text}", pad=3)
+    _ticks(plan, grid)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.5, aspect=30, pad=0.01, extend="max")
+    bar.set_label("share of the limit")
+    why = "" if plan.by_rate or plan.rate is None else f" The map is {_why(data, plan)}."
+    caption = (
+        "White line: this panel's limit. Dashed line: all limits, with every request served. Hatched: failed,"
+        f" stopped as unstable, left requests unserved, or not run. {star_text}{why}"
+    )
+    name = f"provisioning-{plan.system}-{plan.workload}" + ("" if plan.rate is None else f"-{plan.rate:g}")
+    return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
 
 
-def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]], columns: list[float], rows: list[float]) -> None:
+def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]]) -> None:
+    columns, rows = plan.sides
     shown = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
     panel = grid[0][0]  # all panels share these axes
-    panel.set_xticks(list(shown), [plan.word(columns[place]) for place in shown])
+    panel.set_xticks(list(shown), [plan.words.get(columns[place], f"{columns[place]:g}") for place in shown])
     panel.set_yticks(list(at := round_places(rows)), [f"{rows[place]:g}" for place in at])
+    for line in grid:
+        line[0].set_ylabel(plan.axes[1])
     for below in grid[-1]:
         below.set_xlabel(plan.axes[0])
         if plan.by_rate:
@@ -121,42 +118,32 @@ def round_places(values: Sequence[float]) -> Sequence[int]:
 def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
     """The cell that the answers name, and a sentence of the caption about it."""
     if not plan.by_rate:
-        best = cheapest(plan)
-        if best is None:
+        if (best := cheapest(plan)) is None:
             return None, "No point holds all limits."
-        cell = plan.cells[best]
-        star = cell.first.outcome
+        star = plan.cells[best][0].outcome
         return best, f"Star: the cheapest that holds all limits, {star.design} at ${star.cost:,.2f} an hour."
     champion = next(c for c in data.champions[plan.workload] if c.system == plan.system)
     wanted = champion.design, champion.carries
-    found = (cell for cell, at in plan.cells.items() if (at.first.outcome.design, at.first.rate) == wanted)
+    found = (cell for cell, at in plan.cells.items() if (at[0].outcome.design, at[0].outcome.rate) == wanted)
     if (place := next(found, None)) is None:
         return None, "No split holds all limits at the lowest rate."
     return place, f"Star: the most that a split carries, {champion.design} at {champion.carries:g}/s."
 
 
-def _plot(data: ReportData, plan: Plan, figure: Figure, star: str) -> Plot:
-    rate = "" if plan.by_rate or plan.rate is None else f" The map is {_why(data, plan)}."
-    caption = (
-        "White line: this panel's limit. Dashed line: all limits, with every request served. Hatched: failed,"
-        f" stopped as unstable, left requests unserved, or not run. {star}{rate}"
-    )
-    name = f"provisioning-{plan.system}-{plan.workload}" + ("" if plan.rate is None else f"-{plan.rate:g}")
-    return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
+def _served(seeds: Sequence[Run]) -> bool:
+    return all(run.outcome.status == "completed" and not run.outcome.unserved for run in seeds)
 
 
-def _served(repeated: Repeated[Run]) -> bool:
-    return all(run.served for run in repeated.runs)
-
-
-def _share(shown: Panel, repeated: Repeated[Run]) -> float:
+def _share(limit: Limit, seeds: Sequence[Run]) -> float:
     """The share of the limit; NaN, drawn hatched, where it was not measured or a request was not served."""
-    return repeated.figure(shown.figure) / (shown.limit or 1.0) if _served(repeated) else np.nan
+    largest = limit.largest if isfinite(limit.largest) else 1.0
+    return mean_figure(seeds, limit.figure) / largest if _served(seeds) else nan
 
 
-def _values(plan: Plan, columns: list[float], rows: list[float], value: Callable[[Repeated[Run]], float]) -> Grid:
+def _values(plan: Plan, value: Callable[[Sequence[Run]], float]) -> npt.NDArray[np.float64]:
+    columns, rows = plan.sides
     cells = [[plan.cells.get((column, row)) for column in columns] for row in rows]
-    return np.array([[np.nan if run is None else value(run) for run in line] for line in cells], dtype=np.float64)
+    return np.array([[nan if seeds is None else value(seeds) for seeds in line] for line in cells], dtype=np.float64)
 
 
 def _frontier(panel: Axes, held: npt.NDArray[np.bool_], color: str, behind: str, dashes: Any) -> None:

@@ -25,7 +25,7 @@ from sync.results.outcome import Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-ROOT = Path(__file__).resolve().parents[2]  # where relative paths in a configuration start
+_ROOT = Path(__file__).resolve().parents[2]  # where relative paths in a configuration start
 _LONGEST_S = 900.0  # after which a run is given up
 _COLUMNS = ("instance", "role", "start_s", "end_s", "requests", "prompts", "iterations", "tokens")
 
@@ -41,7 +41,7 @@ class Iterations:
     note: str
 
 
-def again(outcome: Outcome, recorded: pd.DataFrame | None, root: Path = ROOT) -> Iterations | str:
+def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
     """Make the run of `outcome` again and record its iterations; where that cannot be done, the reason. `recorded` is
     the run's table of requests, with which the new run's requests are compared."""
     from traces import workload  # only here: other commands do without it
@@ -49,12 +49,12 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None, root: Path = ROOT) ->
     try:
         with warnings.catch_warnings(action="ignore"):  # the first run has shown them
             config = _configuration(outcome)
-            spec = spec_from_config(config, root)
+            spec = spec_from_config(config, _ROOT)
             ref = workload.ref_from_config(config, spec.seed)
-            key = content_key(spec, workload.identity(ref, root), deciding_code().digest_for(spec))
+            key = content_key(spec, workload.identity(ref, _ROOT), deciding_code().digest_for(spec))
             simulation = Simulation(spec)
             recorder = _Recorder(simulation)
-            result = measure(simulation.run(workload.load(ref, root)), spec)
+            result = measure(simulation.run(workload.load(ref, _ROOT)), spec)
     except TimeoutError:
         return f"running it again took more than {_LONGEST_S:g} s"
     except (SimError, yaml.YAMLError) as error:
@@ -62,9 +62,8 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None, root: Path = ROOT) ->
     table = recorder.table(result.first_arrival_s)
     if table.empty:
         return "it served nothing"
-    return Iterations(
-        outcome.name, table, f"Made by running {outcome.name} again{_likeness(outcome, key, result, recorded)}."
-    )
+    likeness = _likeness(outcome, key, result, recorded)
+    return Iterations(outcome.name, table, f"Made by running {outcome.name} again{likeness}.")
 
 
 def _configuration(outcome: Outcome) -> Mapping[str, Any]:
@@ -83,16 +82,14 @@ class _Recorder(IterationObserver):
     def __init__(self, simulation: Simulation) -> None:
         self._rows = array("d")
         self._roles: dict[str, int] = {}
-        self._names = [
-            (f"{application}/{instance.index}", instance.name)
-            for application, instances in simulation.instances.items()
-            for instance in instances
-        ]
-        every = [instance for instances in simulation.instances.values() for instance in instances]
-        self._numbers = {instance: number for number, instance in enumerate(every)}
         self._deadline = time.monotonic() + _LONGEST_S
-        for instance in every:
-            observe(instance, self)
+        self._names: list[tuple[str, str]] = []
+        self._numbers: dict[Instance, int] = {}
+        for application, instances in simulation.instances.items():
+            for instance in instances:
+                self._numbers[instance] = len(self._names)
+                self._names.append((f"{application}/{instance.index}", instance.name))
+                observe(instance, self)
 
     def iterations_ended(self, instance: Instance) -> None:
         """Record a run of iterations. Raises TimeoutError once the run takes too long."""
@@ -112,14 +109,10 @@ class _Recorder(IterationObserver):
         rows = np.asarray(self._rows).reshape(-1, len(_COLUMNS))
         table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("instance", kind="stable", ignore_index=True)
         table[["start_s", "end_s"]] -= first_arrival_s
-        numbers = ["instance", "role", "requests", "prompts", "iterations", "tokens"]
-        table[numbers] = table[numbers].astype("int64")
-        machines, names = (pd.Series(texts) for texts in zip(*self._names, strict=True))
-        return table.assign(
-            machine=table["instance"].map(machines),
-            name=table["instance"].map(names),
-            role=table["role"].map(dict(enumerate(self._roles))),
-        ).drop(columns="instance")
+        table = table.astype({name: "int64" for name in _COLUMNS if not name.endswith("_s")})
+        table["role"] = table["role"].map(dict(enumerate(self._roles)))
+        names = pd.DataFrame(self._names, columns=["machine", "name"])
+        return table.join(names, on="instance").drop(columns="instance")
 
 
 def _likeness(outcome: Outcome, key: str, result: MeasuredRun, recorded: pd.DataFrame | None) -> str:
@@ -129,10 +122,9 @@ def _likeness(outcome: Outcome, key: str, result: MeasuredRun, recorded: pd.Data
         return f": its content key {verb} that of the sweep's run, which kept no requests to compare with"
     known = recorded.sort_values("request_id", kind="stable")
     order = np.argsort(np.asarray(result.requests["request_id"]), kind="stable")
-    same = len(order) == len(known) and all(
+    if len(order) == len(known) and all(
         np.allclose(np.asarray(result.requests[name])[order], known[name].to_numpy(), rtol=1e-12, atol=1e-12)
         for name in ("request_id", "ttft_s", "e2e_s")
-    )
-    if same:
+    ):
         return ": the times of all its requests are those of the sweep's run"
     return ", by code that is not the sweep's: its requests differ from those of the sweep's run"

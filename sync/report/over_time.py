@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Plot, for_each_workload
-from sync.report.data import ReportData, Run, side_by_side
+from sync.report.data import ReportData, side_by_side
 from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_symlog_ticks, styles
-from sync.results.curves import OVER_TIME, Series
+from sync.results.curves import OVER_TIME
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,21 +22,6 @@ _CURVES = {
 }
 
 
-def over_time(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of two panels for each workload."""
-    return for_each_workload(TITLE, data, _of_workload)
-
-
-def _of_workload(data: ReportData, workload: str) -> Plot | Missing:
-    where, runs, absent = side_by_side(data, workload)
-    curves = [(run, data.derived_of(run.outcome.key).series) for run in runs[:MOST_DESIGNS]]
-    curves = [(run, series) for run, series in curves if f"{OVER_TIME}/waiting_requests" in series]
-    if curves:
-        return _two(data, where, workload, curves, absent)
-    reason = "no run there has left curves over time (older code left none; --fresh runs a sweep again)"
-    return Missing(f"{TITLE}, {where}", reason)
-
-
 def _show_small_queues(panel: Axes, peaks: Sequence[float]) -> None:
     """Make the axis linear up to 1 and logarithmic beyond, where one queue dwarfs another."""
     if max(peaks) > _DWARFED * max(min(peaks), 1.0):
@@ -45,22 +30,24 @@ def _show_small_queues(panel: Axes, peaks: Sequence[float]) -> None:
         plain_symlog_ticks(panel.yaxis, max(peaks))
 
 
-def _two(
-    data: ReportData, where: str, workload: str, curves: Sequence[tuple[Run, dict[str, Series]]], absent: list[str]
-) -> Plot:
+@for_each_workload(TITLE)
+def over_time(data: ReportData, workload: str) -> Plot | Missing:
+    """A figure of two panels for each workload."""
+    where, runs, absent = side_by_side(data, workload)
+    curves = [(run, data.derived_of(run).series) for run in runs[:MOST_DESIGNS]]
+    curves = [(run, series) for run, series in curves if f"{OVER_TIME}/waiting_requests" in series]
+    if not curves:
+        reason = "no run there has left curves over time (older code left none; --fresh runs a sweep again)"
+        return Missing(f"{TITLE}, {where}", reason)
     figure, (row,) = panels(1, 2, 2.7)
     ends = [series[f"{OVER_TIME}/waiting_requests"].steps[-1] for _, series in curves]
     last_s, cut_s = max(ends), _LONGEST * min(ends)
     look = styles(data.systems)
     for panel, (name, (words, unit, factor)) in zip(row, _CURVES.items(), strict=True):
         for number, (run, series) in enumerate(curves):
-            curve = series.get(f"{OVER_TIME}/{name}")
-            if curve is None:
-                continue
-            panel.plot(
-                curve.steps, [value * factor for value in curve.values], drawstyle="steps-post",
-                markevery=(number % 6, 6), label=run.outcome.design, **look[run.system].line,
-            )  # fmt: skip
+            if (curve := series.get(f"{OVER_TIME}/{name}")) is not None:
+                line = {"markevery": (number % 6, 6), "label": run.outcome.design, **look[run.outcome.system].line}
+                panel.plot(curve.steps, [value * factor for value in curve.values], drawstyle="steps-post", **line)
         panel.set_ylim(bottom=0)
         if name == "waiting_requests":
             _show_small_queues(panel, [max(series[f"{OVER_TIME}/{name}"].values) for _, series in curves])
@@ -69,12 +56,8 @@ def _two(
         panel.set_title(words, pad=3)
         panel.set_ylabel(f"{unit} (log scale)" if panel.get_yscale() == "symlog" else unit)
         panel.set_xlabel("time since the first arrival (s)")
-    legend_below(figure, row[0], 3)
-    left = f" Without curves there: {', '.join(absent)}." if absent else ""
+    legend_below(figure, row[0])
+    left = f" Without curves there: {absent}." if absent else ""
     left += f" What goes on after {cut_s:g} s is cut off." if cut_s < last_s else ""
-    return Plot(
-        f"over-time-{workload}",
-        f"{TITLE}, {where}",
-        figure,
-        f"{where}: means over each step, exact for completed requests, worked out from the columns of requests.{left}",
-    )
+    text = "means over each step, exact for completed requests, worked out from the columns of requests."
+    return Plot(f"over-time-{workload}", f"{TITLE}, {where}", figure, f"{where}: {text}{left}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sync.report.data import Run, repeated_runs
-from sync.report.runs import Repeated
+from sync.report.data import Run, all_within, by_seed
 from sync.results.grouping import grouped
 
 _LEAST_FILLED = 0.3  # share of a grid that is filled; counts along a line (a budget's) fill less and make no map
@@ -22,90 +21,85 @@ class Plan:
     workload: str
     rate: float | None
     axes: tuple[str, str]
-    cells: Mapping[Cell, Repeated[Run]]
+    cells: Mapping[Cell, Sequence[Run]]
     by_rate: bool = False
     words: Mapping[float, str] = field(default_factory=dict)
+
+    @property
+    def sides(self) -> tuple[list[float], list[float]]:
+        """The columns and the rows."""
+        columns, rows = zip(*self.cells, strict=True)
+        return sorted(set(columns)), sorted(set(rows))
 
     @property
     def where(self) -> str:
         """System, workload and rate, or the number of rates."""
         if self.by_rate:
-            return f"{self.system}, {self.workload} at {len({row for _, row in self.cells})} rates"
+            return f"{self.system}, {self.workload} at {len(self.sides[1])} rates"
         return f"{self.system}, {self.workload}" + ("" if self.rate is None else f" at {self.rate:g} requests/s")
 
-    def word(self, column: float) -> str:
-        """The name of a column."""
-        return self.words.get(column, f"{column:g}")
 
-
-def plans_of(runs: Sequence[Run]) -> tuple[list[Plan], bool]:
+def plans_of(runs: Sequence[Run]) -> list[Plan]:
     """Of each system and workload the grids at each rate; where counts lie along a line (such as a budget's), the
-    splits by rate. And whether any such line was run at a single rate only, so that it makes no map."""
-    plans: list[Plan] = []
-    thin = False
-    for members in grouped(repeated_runs(runs), lambda repeated: (repeated.first.system, repeated.first.workload)):
-        grids = _grids(members)
-        splits = None if grids else _splits(members)
-        plans += grids or ([splits] if splits else [])
-        thin = thin or (not grids and splits is None and len(set(_counts(members)[1])) > 1)
-    return plans, thin
+    splits by rate, if there are several rates."""
+    groups = grouped(by_seed(runs), lambda seeds: (seeds[0].outcome.system, seeds[0].outcome.workload))
+    return [plan for members in groups for plan in _grids(members) or _splits(members)]
 
 
 def cheapest(plan: Plan) -> Cell | None:
     """The counts of the cheapest point within the SLO, of equals the one of least power, then the first, as in the
     answers; None where none is."""
-    held = {cell: repeated.first.outcome for cell, repeated in plan.cells.items() if repeated.within}
 
     def least(cell: Cell) -> tuple[float, float, int]:
-        return held[cell].cost, held[cell].power, sum(held[cell].machines.values())
+        outcome = plan.cells[cell][0].outcome
+        return outcome.cost, outcome.power, sum(outcome.machines.values())
 
-    return min(held, key=least, default=None)
+    return min((cell for cell, seeds in plan.cells.items() if all_within(seeds)), key=least, default=None)
 
 
-def _grids(members: Sequence[Repeated[Run]]) -> list[Plan]:
+def _grids(members: Sequence[Sequence[Run]]) -> list[Plan]:
     """A plan for each rate at which the counts fill a grid well enough."""
     found = []
-    for at_rate in grouped(members, lambda repeated: repeated.first.rate):
-        first = at_rate[0].first
+    for at_rate in grouped(members, lambda seeds: seeds[0].outcome.rate):
+        first = at_rate[0][0].outcome
         axes, counts = _counts(at_rate)
-        columns, rows = ({count[side] for count in counts} for side in (0, 1))
-        filled, sides = len(set(counts)), (len(columns), len(rows))
-        if min(sides) < 2 or filled <= max(sides) or filled < _LEAST_FILLED * len(columns) * len(rows):
-            continue
-        found.append(Plan(first.system, first.workload, first.rate, axes, _worse_ones(counts, at_rate)))
+        columns, rows = len({column for column, _ in counts}), len({row for _, row in counts})
+        filled = len(set(counts))
+        if min(columns, rows) > 1 and filled > max(columns, rows) and filled >= _LEAST_FILLED * columns * rows:
+            found.append(
+                Plan(first.system, first.workload, first.rate, axes, _worse_ones(zip(counts, at_rate, strict=True)))
+            )
     return found
 
 
-def _splits(members: Sequence[Repeated[Run]]) -> Plan | None:
-    """The plan of splits by rate; None without two splits and two rates."""
-    rated = [repeated for repeated in members if repeated.first.rate is not None]
-    axes, counts = _counts(rated)
+def _splits(members: Sequence[Sequence[Run]]) -> list[Plan]:
+    """The plan of splits by rate; none without two splits and two rates."""
+    rated = [(seeds, rate) for seeds in members if (rate := seeds[0].outcome.rate) is not None]
+    axes, counts = _counts([seeds for seeds, _ in rated])
     order = sorted({(row, column) for column, row in counts})
-    if len(order) < 2 or len({repeated.first.rate for repeated in rated}) < 2:
-        return None
-    rates = [repeated.first.rate or 0.0 for repeated in rated]
-    cells = _worse_ones(
-        [(float(order.index(count[::-1])), rate) for count, rate in zip(counts, rates, strict=True)], rated
-    )
+    if len(order) < 2 or len({rate for _, rate in rated}) < 2:
+        return []
+    places = [(float(order.index(count[::-1])), rate) for count, (_, rate) in zip(counts, rated, strict=True)]
     words = {float(place): f"{row}+{column}" for place, (row, column) in enumerate(order)}
     named = (f"{axes[1].removesuffix(' machines')} + {axes[0]}", "requests per second")
-    first = rated[0].first
-    return Plan(first.system, first.workload, None, named, cells, by_rate=True, words=words)
+    first = members[0][0].outcome
+    cells = _worse_ones(zip(places, (seeds for seeds, _ in rated), strict=True))
+    return [Plan(first.system, first.workload, None, named, cells, by_rate=True, words=words)]
 
 
-def _worse_ones(cells: Sequence[Cell], runs: Sequence[Repeated[Run]]) -> dict[Cell, Repeated[Run]]:
+def _worse_ones(cells: Iterable[tuple[Cell, Sequence[Run]]]) -> dict[Cell, Sequence[Run]]:
     """The runs by cell; of several designs in a cell, which differ by another setting, one not within the SLO."""
-    found: dict[Cell, Repeated[Run]] = {}
-    for cell, run in zip(cells, runs, strict=True):
-        if cell not in found or not run.within:
-            found[cell] = run
+    found: dict[Cell, Sequence[Run]] = {}
+    for cell, seeds in cells:
+        if cell not in found or not all_within(seeds):
+            found[cell] = seeds
     return found
 
 
-def _counts(members: Sequence[Repeated[Run]]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
+def _counts(members: Sequence[Sequence[Run]]) -> tuple[tuple[str, str], list[tuple[int, int]]]:
     """The names of two counts and the counts of each point: of its roles where all points have them, else of the two
     SKUs; none where there are not two SKUs."""
-    outcomes = [repeated.first.outcome for repeated in members]
+    outcomes = [seeds[0].outcome for seeds in members]
     if all(outcome.roles for outcome in outcomes):
         counts = [(sum(o.roles["token"].values()), sum(o.roles["prompt"].values())) for o in outcomes]
         return ("token machines", "prompt machines"), counts

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 WIDTH_IN = 7.2  # the width of both columns of a paper
 MOST_DESIGNS = 8  # in one figure: as many as there are styles
-FORMATS = ("png", "pdf", "svg")
-_SVG_METADATA = ("Date", "Creator", "Format", "Type")  # matplotlib would write a time, its version and addresses
+# By format the metadata that are left out: matplotlib would write a time, its version and addresses.
+FORMATS = {"png": (), "pdf": ("CreationDate",), "svg": ("Date", "Creator", "Format", "Type")}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Style:
 _DASHED: Any = (0, (5, 1.5))
 _DOTTED: Any = (0, (1, 1.2))
 _DASH_DOT: Any = (0, (4, 1.5, 1, 1.5))
-_STYLES = (
+STYLES = (
     Style("#009E73", "D", "-", "///"),
     Style("#D55E00", "v", _DASHED, "\\\\\\"),
     Style("#56B4E9", "s", "-", "...", size=6.0),
@@ -55,12 +55,12 @@ _STYLES = (
 )
 # The designs of the Splitwise paper look alike in every report.
 _KNOWN = {
-    "splitwise-ha": _STYLES[0],
-    "splitwise-hh": _STYLES[1],
-    "splitwise-aa": _STYLES[2],
-    "splitwise-hhcap": _STYLES[3],
-    "baseline-h100": _STYLES[4],
-    "baseline-a100": _STYLES[7],
+    "splitwise-ha": STYLES[0],
+    "splitwise-hh": STYLES[1],
+    "splitwise-aa": STYLES[2],
+    "splitwise-hhcap": STYLES[3],
+    "baseline-h100": STYLES[4],
+    "baseline-a100": STYLES[7],
 }
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
@@ -88,27 +88,17 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
     """A style for each system: the paper's systems have fixed styles, the others take the free ones in turn."""
     names = list(dict.fromkeys(systems))
     taken = {_KNOWN[name].color for name in names if name in _KNOWN}
-    free = [style for style in _STYLES if style.color not in taken] or list(_STYLES)
+    free = [style for style in STYLES if style.color not in taken] or list(STYLES)
     others = [name for name in names if name not in _KNOWN]
     chosen = dict(_KNOWN) | {name: free[number % len(free)] for number, name in enumerate(others)}
     return {name: chosen[name] for name in names}
 
 
-def colored(number: int, color: str) -> Style:
-    """The look of the design of that number, in `color` (empty: in the look's own)."""
-    style = _STYLES[number % len(_STYLES)]
-    return replace(style, color=color or style.color)
-
-
-@contextmanager
-def printed() -> Iterator[None]:
+def printed() -> AbstractContextManager[None]:
     """Within this context figures are drawn and written with the report's settings, not with the user's."""
-    import matplotlib as mpl
+    from matplotlib.style import context
 
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
-        yield
+    return context(_SETTINGS, after_reset=True)
 
 
 def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[Figure, list[list[Axes]]]:
@@ -138,22 +128,21 @@ def plain_symlog_ticks(axis: Axis, most: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+def legend_below(figure: Figure, axes: Axes) -> None:
     """Draw one legend for all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
 
 
 def picture(figure: Figure, form: str) -> bytes:
     """The figure as a file of one of `FORMATS`; the same bytes for the same figure. Call within `printed`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    silent: Mapping[str, Sequence[str]] = {"png": (), "pdf": ("CreationDate",), "svg": _SVG_METADATA}
     canvas = FigureCanvasAgg(figure)
     if figure.get_layout_engine() is not None:  # each layout moves things a little: do it once
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     file = io.BytesIO()
-    canvas.print_figure(file, format=form, dpi=200, metadata=dict.fromkeys(silent[form]))
+    canvas.print_figure(file, format=form, dpi=200, metadata=dict.fromkeys(FORMATS[form]))
     return file.getvalue()

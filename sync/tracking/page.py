@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from sync.analysis.standing import DesignStanding, Standing, rank
-from sync.report.sweep_page import REPORT_FILE
+from sync.report.page import REPORT_FILE
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.point_id import rate_text
@@ -186,7 +186,7 @@ def _table(designs: list[DesignStanding]) -> list[str]:
     lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
     for d in designs[:_MOST_DESIGNS]:
         up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.worse is None else "-"
-        then = "" if d.worse is None else d.worse.verdict
+        then = "" if d.worse is None else d.worse.text
         then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
         lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
     left = len(designs) - _MOST_DESIGNS

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sync.analysis.standing import name_by_rate, rank
-from sync.report.runs import RunRow
-from sync.report.sweep_page import sweep_files
+from sync.report.data import RunRow
+from sync.report.page import sweep_files
 from sync.results.curves import Derived
 from sync.results.goodput import by_slo
 from sync.results.outcome import Outcome, SweepInfo

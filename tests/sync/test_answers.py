@@ -10,7 +10,9 @@ import pytest
 
 from sync import Outcome
 from sync.__main__ import main
-from sync.analysis.answers import RateStanding, answers, normalised, sentence, sentences, shown
+from sync.analysis.answers import answers, normalised, sentence, sentences
+from sync.analysis.answers.words import shown
+from sync.analysis.standing import RateStanding
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
 from tests.summaries import summary

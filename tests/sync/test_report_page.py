@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 
 from sync.analysis.standing import Standing
-from sync.report.runs import RunRow
+from sync.report.data import RunRow, mean_figure
+from sync.report.page import report_files, sweep_files
 from sync.report.slowdown import design_lines
-from sync.report.sweep_page import sweep_files
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri
 from tests.sync.stores import deliver
@@ -92,7 +92,6 @@ def test_the_page_needs_nothing_from_elsewhere(sweep):
 
 
 def test_the_page_is_that_of_the_report_with_fewer_sections(sweep, tmp_path):
-    from sync.report.build import report_files
     from tests.sync.report.made import data_of, run
 
     def frame(page):
@@ -137,4 +136,5 @@ def test_a_line_is_the_mean_over_seeds_and_knows_their_spread():
     name = "ttft/p90_slowdown"
     rows = [row("a", 8.0, seed=seed, **{name: slow}) for seed, slow in enumerate((1.0, 3.0))]
     (line,) = design_lines(rows, PAPER)
-    assert (line.runs[8.0].figure(name), line.runs[8.0].spread(name)) == (2.0, (1.0, 3.0))
+    assert mean_figure(line.runs[8.0], name) == 2.0
+    assert [run.figure(name) for run in line.runs[8.0]] == [1.0, 3.0]

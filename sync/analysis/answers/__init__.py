@@ -15,25 +15,21 @@ rates too (`failed`), since nothing is known of it. Rates that were not run are 
 """
 
 from sync.analysis.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
-from sync.analysis.answers.build import answers, in_multiples, normalised
+from sync.analysis.answers.build import answers, normalised
 from sync.analysis.answers.tables import OF_A_LIMIT, counts, tables
-from sync.analysis.answers.words import sentence, sentences, shown
-from sync.analysis.standing import RateStanding
+from sync.analysis.answers.words import sentence, sentences
 
 __all__ = [
     "OF_A_LIMIT",
     "Configuration",
     "Normalised",
-    "RateStanding",
     "SweepAnswers",
     "SystemAnswer",
     "WorkloadAnswer",
     "answers",
     "counts",
-    "in_multiples",
     "normalised",
     "sentence",
     "sentences",
-    "shown",
     "tables",
 ]

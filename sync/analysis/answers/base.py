@@ -100,7 +100,7 @@ class WorkloadAnswer:
     systems: tuple[SystemAnswer, ...]
     front: tuple[Configuration, ...]
     configurations: tuple[Configuration, ...]
-    reference: str | None
+    reference: str
 
     def largest(self, system: str) -> Configuration:
         """The largest configuration of a system: it stands for a system that holds nothing."""

@@ -37,24 +37,16 @@ def answers(outcomes: Iterable[Outcome], slo: Slo = PAPER, rate: float | None = 
 def normalised(workload: WorkloadAnswer, which: Which = "highest") -> tuple[Normalised, ...]:
     """A row a system that has such a configuration, in multiples of the reference's."""
     chosen: dict[str, Configuration | None] = {answer.system: getattr(answer, which) for answer in workload.systems}
-    reference = chosen.get(workload.reference) if workload.reference else None
-    return tuple(in_multiples(configuration, reference) for configuration in chosen.values() if configuration)
+    reference = chosen.get(workload.reference)
 
-
-def in_multiples(configuration: Configuration, reference: Configuration | None) -> Normalised:
-    """A configuration in multiples of the reference's figures."""
-
-    def multiple(name: str) -> float | None:
+    def multiple(configuration: Configuration, name: str) -> float | None:
         value, unit = getattr(configuration, name), getattr(reference, name, None)
         return value / unit if value is not None and unit else None
 
-    return Normalised(
-        system=configuration.system,
-        configuration=configuration,
-        rate=multiple("carries"),
-        machines=multiple("machine_count"),
-        cost=multiple("cost"),
-        power=multiple("power"),
+    return tuple(
+        Normalised(system, c, *(multiple(c, name) for name in ("carries", "machine_count", "cost", "power")))
+        for system, c in chosen.items()
+        if c is not None
     )
 
 
@@ -65,7 +57,7 @@ def _configuration(runs: Sequence[Outcome], slo: Slo) -> Configuration:
         for members in grouped(runs, lambda run: run.rate)
     ]
     at = tuple(sorted(by_rate, key=lambda standing: standing.rate or 0.0))
-    carried, then = ladder(at, lambda standing: standing.carried)
+    carried, then = ladder(at)
     rates = {standing.rate for standing in carried}
     carries = carried[-1].rate if carried else None
     best = [run for run in runs if run.rate == carries] if carried else []
@@ -156,7 +148,5 @@ def _front(configurations: Sequence[Configuration]) -> tuple[Configuration, ...]
     return tuple(front)
 
 
-def _reference(systems: Sequence[str]) -> str | None:
-    named = [system for system in systems if system.lower() == REFERENCE]
-    named += [system for system in systems if system.lower().startswith("baseline")]
-    return next(iter([*named, *systems]), None)
+def _reference(systems: Sequence[str]) -> str:
+    return min(systems, key=lambda name: (name.lower() != REFERENCE, not name.lower().startswith("baseline")))

@@ -67,7 +67,7 @@ def _cheapest_sentence(workload: WorkloadAnswer, rate: float) -> str:
 def _multiple(workload: WorkloadAnswer, which: Which, figure: str, system: str) -> str:
     """`, 0.75 times Baseline-A100's`; nothing for the reference itself."""
     multiple = next(getattr(row, figure) for row in normalised(workload, which) if row.system == system)
-    if multiple is None or not workload.reference or workload.reference == system:
+    if multiple is None or workload.reference == system:
         return ""
     return f", {multiple:.2f} times {shown(workload.reference)}'s"
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sync import Outcome
-from sync.report.data import ReportData, report_data
+from sync.report.data import ReportData
 from sync.report.iterations import Iterations
 from sync.results.curves import OVER_TIME, Derived, Series
 from sync.results.slo import SLO_LIMITS, Slo
@@ -141,7 +141,7 @@ class Memory:
 
 
 def data_of(outcomes: list[Outcome], folder: Path, slo: Slo | None = None, **options: Any) -> ReportData:
-    return report_data(Sweep("made", Memory(outcomes, folder), slo=slo), **options)
+    return ReportData(Sweep("made", Memory(outcomes, folder), slo=slo), **options)
 
 
 def iterations(data: ReportData) -> Iterations:

@@ -16,7 +16,7 @@ from sync.report import FIGURES
 from sync.report.bars import bars
 from sync.report.base import Missing, Plot
 from sync.report.batches import batches, time_shares
-from sync.report.data import detailed_run, shown_rate
+from sync.report.data import all_within, detailed_run, mean_figure, shown_rate
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import chained, heat, round_places
@@ -166,8 +166,8 @@ def test_where_no_design_holds_anything_throughput_has_no_reference(tmp_path):
 
 def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(tmp_path):
     data = data_of(grid(), tmp_path)
-    (plan,), thin = plans_of(data.runs)
-    assert (plan.axes, thin) == (("token machines", "prompt machines"), False)
+    (plan,) = plans_of(data.runs)
+    assert plan.axes == ("token machines", "prompt machines")
     assert cheapest(plan) == (3, 1)  # 1 prompt and 3 token machines: 4 of all, for 13
     assert data.answers.workloads[0].systems[0].cheapest.name == "splitwise-ha 1P+3T conv"
     with printed():
@@ -209,9 +209,9 @@ def along_a_budget():
 
 def test_splits_of_a_budget_are_a_map_by_rate_and_its_star_what_the_answers_name(tmp_path):
     data = data_of([*along_a_budget(), run("baseline-a100", 8.0), run("baseline-a100", 16.0)], tmp_path)
-    (plan,), thin = plans_of(data.runs)
-    assert (plan.by_rate, plan.axes, thin) == (True, ("prompt + token machines", "requests per second"), False)
-    assert [plan.word(column) for column in (0.0, 1.0, 2.0)] == ["1+9", "5+5", "9+1"]
+    (plan,) = plans_of(data.runs)
+    assert (plan.by_rate, plan.axes) == (True, ("prompt + token machines", "requests per second"))
+    assert list(plan.words.values()) == ["1+9", "5+5", "9+1"]
     with printed():
         (plot,) = heat(data)
     panel = plot.figure.axes[0]
@@ -224,11 +224,10 @@ def test_splits_of_a_budget_are_a_map_by_rate_and_its_star_what_the_answers_name
 
 def test_a_split_that_was_run_with_two_seeds_has_their_mean_in_the_map_and_holds_if_both_do(tmp_path):
     made = [*along_a_budget(), run("splitwise-ha", 16.0, 1.5, label="5P+5T", seed=1)]
-    (plan,), _ = plans_of(data_of(made, tmp_path).runs)
+    (plan,) = plans_of(data_of(made, tmp_path).runs)
     cell = plan.cells[1.0, 16.0]
-    assert cell.figure("ttft/p50_slowdown") == pytest.approx((1.2 + 3.0) / 2)
-    assert cell.spread("ttft/p50_slowdown") == (1.2, 3.0)
-    assert not cell.within
+    assert mean_figure(cell, "ttft/p50_slowdown") == pytest.approx((1.2 + 3.0) / 2)
+    assert not all_within(cell)
 
 
 def test_the_frontier_is_one_line_however_many_cells_it_goes_around():
@@ -261,8 +260,8 @@ def test_ticks_of_a_map_are_at_round_figures(values, shown):
 def test_of_two_runs_of_a_cluster_the_worse_one_is_in_the_map_of_counts(tmp_path):
     bad = run("splitwise-ha", 8.0, 1.5, label="3P+3T", seed=1)
     for made in ([*grid(), bad], [bad, *grid()]):
-        (plan,), _ = plans_of(data_of(made, tmp_path).runs)
-        assert not plan.cells[3, 3].within
+        (plan,) = plans_of(data_of(made, tmp_path).runs)
+        assert not all_within(plan.cells[3, 3])
 
 
 def test_maps_of_all_systems_are_at_the_rate_for_which_the_cheapest_are_told(tmp_path):
@@ -282,7 +281,7 @@ def test_maps_of_all_systems_are_at_the_rate_for_which_the_cheapest_are_told(tmp
 
 def test_counts_along_a_line_are_no_map(tmp_path):
     made = [run("splitwise-ha", 8.0, label=f"{n}P+{10 - n}T") for n in range(1, 10)]
-    ((missing),) = heat(data_of(made, tmp_path))
+    (missing,) = heat(data_of(made, tmp_path))
     assert isinstance(missing, Missing)
     assert "lie along a line" in missing.reason
 
@@ -293,7 +292,7 @@ def test_counts_without_roles_are_those_of_two_kinds_of_machines(tmp_path):
         for a in (1, 2)
         for h in (1, 2)
     ]
-    (plan,), _ = plans_of(data_of(made, tmp_path).runs)
+    (plan,) = plans_of(data_of(made, tmp_path).runs)
     assert plan.axes == ("dgx-a100 machines", "dgx-h100 machines")
     assert set(plan.cells) == {(1, 1), (2, 1), (1, 2), (2, 2)}
 
@@ -370,7 +369,7 @@ def test_the_run_in_detail_is_the_one_that_the_answer_names(tmp_path):
     assert detailed_run(data).outcome.key == made[1].key
     assert "Splitwise-HA carries 8 requests/s (as does Splitwise-AA)" in sentences(data.answers)[0]
     assert detailed_run(data_of([failed("a", 8.0)], tmp_path)) is None
-    assert detailed_run(data_of([run("a", 8.0, 3.0)], tmp_path)).system == "a"
+    assert detailed_run(data_of([run("a", 8.0, 3.0)], tmp_path)).outcome.system == "a"
 
 
 # -- what must be seen -------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from sync import SweepInfo
 from sync.analysis.answers import counts, normalised, sentences
 from sync.analysis.answers.tables import highest, least
-from sync.report import build
-from sync.report.build import report_files, write_files
+from sync.report import page as report_page
+from sync.report.page import report_files, write_files
 from tests.sync.report.made import data_of, failed, iterations, run, stopped
 
 EVIL = '<script>alert("1")</script>'
@@ -24,7 +24,8 @@ def made(folder, *more):
         *more,
     ]
     data = data_of(outcomes, folder)
-    return dataclasses.replace(data, name=f"a & {EVIL}", iterations=iterations(data))
+    data.sweep.name, data.iterations = f"a & {EVIL}", iterations(data)
+    return data
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ class Elements(HTMLParser):
 @pytest.fixture
 def without_figures(monkeypatch):
     """The page without figures, which take long to draw."""
-    monkeypatch.setattr(build, "FIGURES", {})
+    monkeypatch.setattr(report_page, "FIGURES", {})
 
 
 def page_of(data, info):

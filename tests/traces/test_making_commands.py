@@ -111,12 +111,12 @@ def test_the_name_says_how_the_file_is_packed(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "nothing to make; --help shows how"),
+        ([], "nothing to generate; see --help"),
         (["--workload", "conv", "--arrivals", "poisson:rate=1"], "--out FILE says where to write"),
         (["--workload", "conv", "--arrivals", "poisson:rate=1", "--out", "."], "--out FILE says where to write"),
-        (["rr_conv_1", "--duration", "5"], "rr_conv_1 says all by itself: leave out --duration"),
-        (["rr_conv_1", "--rate", "5"], "rr_conv_1 says all by itself: leave out --rate"),
-        (["rr_conv_1", "rr_conv_2", "--out", "a.csv"], "a.csv: must be a folder that is there, for several traces"),
+        (["rr_conv_1", "--duration", "5"], "rr_conv_1 says everything by itself: leave out --duration"),
+        (["rr_conv_1", "--rate", "5"], "rr_conv_1 says everything by itself: leave out --rate"),
+        (["rr_conv_1", "rr_conv_2", "--out", "a.csv"], "a.csv: must be an existing folder, for several traces"),
         (["rr_conv_1", "--out", "a.txt"], "a.txt: the name must end in one of"),
         (["absent.yaml"], "absent.yaml: cannot be read: No such file"),
         (["--workload", "cov", "--arrivals", "poisson:rate=1", "--out", "a.csv"], "--workload='cov': unknown name"),

@@ -36,12 +36,12 @@ def parse(name: str, seed: int, figures: Path = FIGURES_DIR) -> Recipe:
     sizes = read_workload(workload, figures)
     facts = {
         "generator_version": GENERATOR_VERSION,
-        "prompt": sizes.prompt.knots,
-        "output": sizes.output.knots,
+        "prompt": sizes["prompt"],
+        "output": sizes["output"],
         "rate_per_s": rate_per_s,
         "duration_s": duration_s,
     }
-    pairs = Independent(Quantiles(sizes.prompt), Quantiles(sizes.output))
+    pairs = Independent(Quantiles(sizes["prompt"]), Quantiles(sizes["output"]))
     return Recipe((RequestStream(0, process, pairs),), duration_s, name_facts=facts)
 
 

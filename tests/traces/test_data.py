@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from data.build import main
 from data.knots import exact_cdf, simplify, worst_gap
 from sim_core.rng import Streams
-from traces.sizes import Sizes, read_workload
+from traces.distributions.quantiles import Quantiles
+from traces.sizes import read_workload
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 CONFIGURATIONS = {("bloom-176b", hardware, 8) for hardware in ("a100-80gb", "h100-80gb", "h100-80gb-pcap")} | {
@@ -152,11 +153,12 @@ def test_the_script_makes_a_workload_that_is_faithful(tmp_path: Path) -> None:
     workload = read_workload("code", tmp_path / "workloads")
     facts = json.loads((tmp_path / "workloads" / "sources.json").read_text())["code"]
     assert facts["requests"] == 5000
-    for size, distribution, values in zip(("prompt", "output"), (workload.prompt, workload.output), raw, strict=True):
-        assert (distribution.smallest, distribution.largest) == (min(values), max(values))
+    for (size, knots), values in zip(workload.items(), raw, strict=True):
+        distribution = Quantiles(knots)
+        assert (distribution.smallest, knots[-1][0]) == (min(values), max(values))
         assert distribution.mean() == pytest.approx(sum(values) / 5000, rel=0.001)
         assert facts[f"{size}_tokens"]["mean"] == sum(values) / 5000
-        assert len(distribution.knots) < 400
+        assert len(knots) < 400
         ordered, drawn = sorted(values), sorted(distribution.sample(Streams(0)[size], 200_000))
         gap = max(abs(bisect_right(ordered, t) / 5000 - bisect_right(drawn, t) / 200_000) for t in set(values))
         assert gap <= 0.01
@@ -225,6 +227,6 @@ def test_a_simplified_distribution_keeps_its_limits(values: list[int], gap: floa
     assert set(knots) <= set(cdf)
     assert worst_gap(cdf, knots) <= gap * (1 + 1e-9)
     mean = sum(values) / len(values)
-    assert abs(Sizes(tuple(knots)).mean() - mean) <= mean_error * mean + 1e-9
-    exact = Sizes(tuple(knots)).cumulative()
+    assert abs(Quantiles(tuple(knots)).mean() - mean) <= mean_error * mean + 1e-9
+    exact = Quantiles(tuple(knots)).shares
     assert worst_gap(cdf, knots) == pytest.approx(max(abs(p - q) for (_, p), q in zip(cdf[1:], exact, strict=True)))

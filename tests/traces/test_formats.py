@@ -21,6 +21,7 @@ from tests.traces.examples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
 from tests.traces.reads import read, refusal
 from traces.edit import kept_columns, mixed
 from traces.formats import FORMATS, by_name, csv_text, json_lines, recognise
+from traces.formats.base import Kind
 from traces.formats.parquet import REQUIRED
 from traces.read_counts import ZERO_OUTPUT
 from traces.reading import ReadOptions, open_trace
@@ -350,7 +351,7 @@ def test_whole_numbers_may_be_written_as_floats_and_others_are_refused_in_every_
     assert read(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, number + ".0")))[0] == plain
     text = refusal(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, "3.5")))
     assert text.startswith(f"t, row 2, column {column}: ")
-    assert text.endswith("3.5 is not a whole number") or text.endswith("'3.5' is not a whole number")
+    assert text.endswith("'3.5' is not a whole number") or text.endswith(": 3.5 is not a whole number")
     text = refusal(write(tmp_path, "t", cell_replaced(SAMPLES[name], column, "9007199254740994.0")))
     assert text.endswith("is too large to be exact as a fraction; write it as a whole number")
 
@@ -398,14 +399,14 @@ def test_whole_numbers_of_parquet_may_have_any_type_of_numbers(column: str, kind
 @pytest.mark.parametrize(
     ("value", "kind", "reason"),
     [
-        (3.5, pa.float64(), "3.5 is not a whole number"),
-        (3.5, pa.float32(), "3.5 is not a whole number"),
-        (Decimal("3.50"), pa.decimal128(12, 2), "3.50 is not a whole number"),
-        (-1.0, pa.float64(), "-1.0 must be "),
-        (2.0**54, pa.float64(), "1.8014398509481984e+16 is too large to be exact as a fraction; write it as a whole"),
-        (2**63, pa.uint64(), "9223372036854775808 is too large (at most 9223372036854775807)"),
-        (float("nan"), pa.float64(), "nan must be "),
-        (float("inf"), pa.float64(), "inf must be "),
+        (3.5, pa.float64(), "'3.5' is not a whole number"),
+        (3.5, pa.float32(), "'3.5' is not a whole number"),
+        (Decimal("3.50"), pa.decimal128(12, 2), "'3.50' is not a whole number"),
+        (-1.0, pa.float64(), "'-1.0' must be "),
+        (2.0**54, pa.float64(), "'1.8014398509481984e+16' is too large to be exact as a fraction; write it as a whole"),
+        (2**63, pa.uint64(), "'9223372036854775808' is too large (at most 9223372036854775807)"),
+        (float("nan"), pa.float64(), "'nan' is not finite"),
+        (float("inf"), pa.float64(), "'inf' is not finite"),
         (None, pa.float64(), "the cell is empty"),
         (None, pa.decimal128(3, 3), "the cell is empty"),
     ],
@@ -467,14 +468,14 @@ def test_whole_columns_give_the_same_trace_or_error_as_single_cells(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_text, "BLOCK_BYTES", data.draw(st.sampled_from([80, 1 << 20])))
         quick = result(path, **options)
-        patch.setattr(csv_text.Kind, "converted", cell_by_cell)
+        patch.setattr(Kind, "converted", cell_by_cell)
         assert quick == result(path, **options)
 
 
 ZERO = st.sampled_from([None, *ZERO_OUTPUT])
 
 
-def cell_by_cell(kind: csv_text.Kind, cells: pa.Array, least: int) -> tuple[Any, dict[int, str]]:
+def cell_by_cell(kind: Kind, cells: pa.Array, least: int) -> tuple[Any, dict[int, str]]:
     return kind._one_by_one(cells.to_pylist(), least)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from traces.commands.arguments import Subparsers, add_command
-from traces.commands.reading import add_reading, add_writing, finish, output_path, read_with_progress, watched
+from traces.commands import shared
 
 DESCRIPTION = """
 Reads a trace of any known format (also .gz, .zst) and writes it as Parquet or SplitwiseSim's CSV, as the name of OUT
@@ -18,22 +17,17 @@ EXAMPLES = """examples:
 """
 
 
-def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: shared.Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `convert`."""
-    parser = add_command(
+    parser = shared.add_command(
         subparsers, run, "convert", "convert a trace file of any known format to Parquet or CSV", DESCRIPTION, EXAMPLES
     )
     parser.add_argument("file", metavar="IN", help="the trace file to read")
     parser.add_argument("out", metavar="OUT", help="a name that ends in .parquet, .csv, .csv.gz or .csv.zst")
-    add_reading(parser)
-    add_writing(parser)
+    shared.add_reading_and_writing(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Converts the file; prints what was read and what was left out."""
-    from traces.writing import write_batches
-
-    path = output_path(options)
-    opened = read_with_progress(options, options.file)
-    rows = write_batches(watched(opened, path), path)
-    finish(opened, path, rows)
+    path = shared.output_path(options)
+    shared.write(shared.read_with_progress(options, options.file), path)

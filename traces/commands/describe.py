@@ -11,12 +11,15 @@ from rich.console import Console
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
-from traces.commands.arguments import Subparsers, add_command, find_trace, seed
-from traces.commands.reading import add_reading, read_with_progress, say
+from traces.commands.shared import Subparsers, add_command, add_reading, no_such_file, read_with_progress, say, seed
 from traces.reader import read_file, warn
 from traces.recipe_file import SUFFIX, read_recipe
+from traces.sizes import PREFIX
 from traces.time_unit import TimeUnit
+from traces.workload import TraceRef, load
 
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = "traces/samples"
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70
   python -m traces describe AzureLLMInferenceTrace_conv.csv --png conv.png
@@ -76,7 +79,10 @@ def _read(options: argparse.Namespace) -> tuple[Trace, TimeUnit | None]:
     """The trace, and the unit of a file's times where its format does not say it."""
     path = Path(options.trace)
     if not path.is_file():
-        return find_trace(options.trace, options.seed, options.time_unit), None
+        if path.name != options.trace or (path.suffix and not options.trace.startswith(PREFIX)):
+            raise TraceError(no_such_file(path), source=options.trace)
+        name = options.trace.removesuffix(".csv")
+        return load(TraceRef(name, SAMPLES, options.seed, options.time_unit), ROOT), None
     if path.suffix == SUFFIX:
         recipe = read_recipe(path, read_file, confined=False, time_unit=options.time_unit)
         return recipe.generate(options.seed, path.stem), None

@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
 from traces.catalogue import catalogue, published
-from traces.commands.arguments import Subparsers, add_command
-from traces.commands.reading import say
+from traces.commands.shared import Subparsers, add_command, bar, say
 from traces.download import default_folder, download
 
 DESCRIPTION = """
@@ -45,13 +44,9 @@ def run(options: argparse.Namespace) -> None:
     file = published(options.name)
     folder = Path(options.dir).expanduser() if options.dir else default_folder()
     say(f"{file.name}: {file.what}. Licence: {file.licence}. To be cited: {file.cite}. From {file.url}")
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(file.filename, total=file.size_bytes)
-        path, checked = download(file, folder, lambda done, total: bar.update(task, completed=done, total=total))
+    with bar(DownloadColumn(), TransferSpeedColumn()) as progress:
+        task = progress.add_task(file.filename, total=file.size_bytes)
+        path, checked = download(file, folder, lambda done, total: progress.update(task, completed=done, total=total))
     say(f"{path} ({path.stat().st_size:,} bytes; {checked})")
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     say(f"to simulate it: python -m sim_core trace.dir={path.parent} trace.filename={name}")

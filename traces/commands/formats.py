@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 from rich.table import Column, Table
 
-from traces.commands.arguments import Subparsers, add_command
+from traces.commands.shared import Subparsers, add_command
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:

@@ -11,8 +11,7 @@ from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.arrivals.table import ARRIVALS
-from traces.commands.arguments import Subparsers, add_command, add_time_unit, seed
-from traces.commands.reading import say
+from traces.commands.shared import Subparsers, add_command, add_time_unit, say, seed
 from traces.distributions.table import DISTRIBUTIONS
 from traces.reader import read_file
 from traces.recipe import DEFAULT_DURATION_S, Recipe
@@ -63,48 +62,29 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "Generates a workload and writes it as a file. The same seed gives the same file on every machine.",
         EXAMPLES.format(**forms),
     )
-    parser.add_argument(
-        "what",
-        nargs="*",
-        metavar="NAME-or-RECIPE",
-        help=f"a named workload such as rr_conv_70, or a recipe such as load{SUFFIX}",
-    )
-    parser.add_argument(
-        "--workload", help=f"sizes of {' or '.join(workload_names())}, unless --prompt or --output say otherwise"
-    )
-    parser.add_argument("--prompt", metavar="DISTRIBUTION", help="distribution of prompt sizes")
-    parser.add_argument("--output", metavar="DISTRIBUTION", help="distribution of output sizes")
-    parser.add_argument(
-        "--sizes-from", metavar="TRACE", help="sizes of that trace, unless --prompt or --output say otherwise"
-    )
-    parser.add_argument("--joint", action="store_true", default=None, help="draw whole requests of TRACE")
-    parser.add_argument("--arrivals", help="the arrival process")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="sequences in a request; default: 1")
-    parser.add_argument(
-        "--application",
-        action="append",
-        metavar="'KEY=VALUE ...'",
-        help="an application; may be repeated, the requests are merged",
-    )
-    parser.add_argument("--rate", type=float, metavar="R", help="total rate, requests a second")
-    parser.add_argument(
-        "--duration", type=float, metavar="S", help=f"duration in seconds; default: {DEFAULT_DURATION_S:g}"
-    )
-    parser.add_argument(
-        "--max-requests",
-        type=int,
-        metavar="N",
-        help="at most N requests; without --duration generate until there are N",
-    )
-    parser.add_argument("--seed", type=seed, default=0, help="seed of the random streams; default: %(default)s")
+    add = parser.add_argument
+    what = f"a named workload such as rr_conv_70, or a recipe such as load{SUFFIX}"
+    add("what", nargs="*", metavar="NAME-or-RECIPE", help=what)
+    others = "unless --prompt or --output say otherwise"
+    add("--workload", help=f"sizes of {' or '.join(workload_names())}, {others}")
+    add("--prompt", metavar="DISTRIBUTION", help="distribution of prompt sizes")
+    add("--output", metavar="DISTRIBUTION", help="distribution of output sizes")
+    add("--sizes-from", metavar="TRACE", help=f"sizes of that trace, {others}")
+    add("--joint", action="store_true", default=None, help="draw whole requests of TRACE")
+    add("--arrivals", help="the arrival process")
+    add("--batch-size", type=int, metavar="N", help="sequences in a request; default: 1")
+    application = "an application; may be repeated, the requests are merged"
+    add("--application", action="append", metavar="'KEY=VALUE ...'", help=application)
+    add("--rate", type=float, metavar="R", help="total rate, requests a second")
+    add("--duration", type=float, metavar="S", help=f"duration in seconds; default: {DEFAULT_DURATION_S:g}")
+    most = "at most N requests; without --duration generate until there are N"
+    add("--max-requests", type=int, metavar="N", help=most)
+    add("--seed", type=seed, default=0, help="seed of the random streams; default: %(default)s")
     add_time_unit(parser, "the trace files that are named")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="ends in .csv, .csv.gz, .csv.zst or .parquet; a folder for several; '-' is the standard output; "
-        "default: NAME.csv here",
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    endings = "ends in .csv, .csv.gz, .csv.zst or .parquet"
+    out = f"{endings}; a folder for several; '-' is the standard output; default: NAME.csv here"
+    add("--out", metavar="FILE", help=out)
+    add("--force", action="store_true", help="replace FILE if it exists")
 
 
 def run(options: argparse.Namespace) -> None:

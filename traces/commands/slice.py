@@ -6,8 +6,7 @@ import argparse
 from math import inf
 
 from sim_core.errors import TraceError
-from traces.commands.arguments import Subparsers, add_command
-from traces.commands.reading import add_reading, add_writing, finish, output_path, read_with_progress, watched
+from traces.commands import shared
 
 DESCRIPTION = """
 Writes the requests of IN that all options choose: first the window of time, then applications and sizes, then the
@@ -20,9 +19,9 @@ EXAMPLES = """examples:
 """
 
 
-def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: shared.Subparsers[argparse.ArgumentParser]) -> None:
     """Adds `slice`."""
-    parser = add_command(
+    parser = shared.add_command(
         subparsers, run, "slice", "write a part of a trace: by time, count, application or size", DESCRIPTION, EXAMPLES
     )
     add = parser.add_argument
@@ -30,27 +29,15 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     add("out", metavar="OUT", help="the file to write")
     add("--from", dest="from_s", type=float, default=0.0, metavar="S", help="start of the window, seconds; default: 0")
     add("--to", dest="to_s", type=float, default=inf, metavar="S", help="end of the window, seconds, not included")
-    add(
-        "--application",
-        type=int,
-        action="append",
-        default=[],
-        metavar="ID",
-        help="only this application; may be repeated",
-    )
-    add(
-        "--prompt-tokens",
-        type=_range,
-        default=(0, inf),
-        metavar="MIN:MAX",
-        help="range of prompt sizes; MIN or MAX may be empty",
-    )
+    only = "only this application; may be repeated"
+    add("--application", type=int, action="append", default=[], metavar="ID", help=only)
+    sizes = "range of prompt sizes; MIN or MAX may be empty"
+    add("--prompt-tokens", type=_range, default=(0, inf), metavar="MIN:MAX", help=sizes)
     add("--output-tokens", type=_range, default=(0, inf), metavar="MIN:MAX", help="output sizes")
     add("--skip", type=int, default=0, metavar="N", help="leave out the first N of the chosen requests")
     add("--first", type=int, metavar="N", help="then write at most N")
     add("--keep-times", action="store_true", help="keep the times; otherwise the window's start becomes 0")
-    add_reading(parser)
-    add_writing(parser)
+    shared.add_reading_and_writing(parser)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -63,7 +50,6 @@ def _range(text: str) -> tuple[float, float]:
 def run(options: argparse.Namespace) -> None:
     """Slices the trace; prints how many requests are left."""
     from traces.edit import Slice, sliced
-    from traces.writing import write_batches
 
     which = Slice(
         from_s=options.from_s,
@@ -76,13 +62,12 @@ def run(options: argparse.Namespace) -> None:
         shift=not options.keep_times,
     )
     which.check()
-    path = output_path(options)
-    opened = read_with_progress(options, options.file)
+    path = shared.output_path(options)
+    opened = shared.read_with_progress(options, options.file)
     if which.to_s <= opened.first_s or which.from_s > opened.last_s:
         raise TraceError(
             f"no request arrives from {which.from_s:g} s to {which.to_s:g} s: --from and --to are the trace's own "
             f"times, which go from {opened.first_s:.13g} s to {opened.last_s:.13g} s",
             source=options.file,
         )
-    rows = write_batches(sliced(watched(opened, path), which), path)
-    finish(opened, path, rows)
+    shared.write(opened, path, lambda batches: sliced(batches, which))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random
+from itertools import pairwise
 
 from sim_core.section import Section
 from traces.distributions.base import Distribution
 from traces.policy_text import SIZES, Context
-from traces.sizes import Sizes, read_workload, workload_names
+from traces.sizes import Knots, read_workload, workload_names
 
 
 @dataclass(frozen=True)
@@ -19,25 +18,30 @@ class Quantiles(Distribution):
 
     name = "quantiles"
     form = "workload=conv"
-    sizes: Sizes
+    knots: Knots
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Quantiles:
         workload = read_workload(section.text("workload", workload_names()))
-        size = section.text("size", SIZES) if section.has("size") else context.size
-        return cls(workload.prompt if size == "prompt" else workload.output)
+        return cls(workload[section.text("size", SIZES) if section.has("size") else context.size])
+
+    @property
+    def smallest(self) -> int:
+        """The smallest size, tokens."""
+        return self.knots[0][0] + 1
 
     @cached_property
     def shares(self) -> list[float]:
         """The share of requests with at most smallest, smallest + 1, ... tokens."""
-        return self.sizes.cumulative()
-
-    def sample(self, stream: Random, count: int) -> array[int]:
-        return self.sizes.sample(stream, count)
+        shares: list[float] = []
+        for (t0, p0), (t1, p1) in pairwise(self.knots):
+            shares += [p0 + (p1 - p0) * (t - t0) / (t1 - t0) for t in range(t0 + 1, t1)]
+            shares.append(p1)
+        return shares
 
     def facts(self) -> object:
-        return {"distribution": self.name, "shares": self.shares, "smallest": self.sizes.smallest}
+        return {"distribution": self.name, "shares": self.shares, "smallest": self.smallest}
 
     def cdf(self, tokens: int) -> float:
-        place = tokens - self.sizes.smallest
+        place = tokens - self.smallest
         return 0.0 if place < 0 else self.shares[place] if place < len(self.shares) else 1.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from traces.formats.csv_text import Column, Kind, output, whole
+from traces.formats.base import Kind
+from traces.formats.csv_text import Column, output, whole
 from traces.formats.timestamps import has_zone, nanoseconds, nanoseconds_of
 
 PUBLISHER = "Microsoft Azure (github.com/Azure/AzurePublicDataset)"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from traces.cells import LEAST
+from traces.cells import LEAST, BadCell, seconds
 from traces.read_counts import ReadCounts
 from traces.time_unit import Times
 from traces.trace_file import TraceFile
 
 # A trace's columns of whole numbers; other columns of a file are kept beside them.
 WHOLE = ("request_id", "application_id", "batch_size", "prompt_tokens", "output_tokens")
+SINGLE_CELLS = 64  # at most so many cells are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,67 @@ class TraceFormat(Protocol):
         ReadAgain where the file cannot be read as assumed (never because of a unit that is certain).
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How cells become numbers, from `least` on.
+
+    `column` converts an Arrow array to a NumPy array, or gives None if any cell is not plainly right. `cell` converts
+    a single one, as Python's value; BadCell says what is wrong with it.
+    """
+
+    column: Callable[[pa.Array, int], Any]
+    cell: Callable[[Any, int], Any]
+
+    def converted(self, cells: pa.Array, least: int) -> tuple[Any, dict[int, str]]:
+        """The numbers, and the reasons why cells are wrong, by their places (the number there means nothing)."""
+        numbers = self.column(cells, least)
+        if numbers is not None:
+            return numbers, {}
+        if len(cells) <= SINGLE_CELLS:
+            return self._one_by_one(cells.to_pylist(), least)
+        half = len(cells) // 2
+        first, wrong = self.converted(cells.slice(0, half), least)
+        second, also_wrong = self.converted(cells.slice(half), least)
+        return np.concatenate([first, second]), wrong | {half + place: why for place, why in also_wrong.items()}
+
+    def _one_by_one(self, cells: list[Any], least: int) -> tuple[Any, dict[int, str]]:
+        numbers, wrong = [], {}
+        for place, cell in enumerate(cells):
+            try:
+                numbers.append(self.cell(cell, least))
+            except BadCell as bad:
+                numbers.append(0)
+                wrong[place] = str(bad)
+        return np.array(numbers), wrong
+
+
+def seconds_column(cells: pa.Array, least: int) -> Any:
+    """Times in seconds, of text or numbers, as float64; `least` is not used, as no time may be negative."""
+    try:
+        numbers = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # an empty cell is NaN
+    except pa.ArrowInvalid:
+        return None
+    return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
+
+
+SECONDS = Kind(seconds_column, lambda cell, least: seconds(cell))
+
+
+def requests(
+    columns: dict[str, Any], wrong: Mapping[int, tuple[str, str]], counts: ReadCounts, prompt: str
+) -> pa.RecordBatch:
+    """The sound rows of the columns. `wrong` has a reason and a column for each wrong row, by its number.
+
+    An empty reason leaves the row out without a count. `prompt` is the file's name for the column of prompts.
+    """
+    for number, (reason, column) in sorted(wrong.items()):
+        if reason:
+            counts.bad_row(number, reason, column)
+    if wrong:
+        columns = selected(columns, ~np.isin(columns["row"], list(wrong)))
+    return pa.RecordBatch.from_pydict(with_tokens(columns, counts, prompt))
 
 
 def with_tokens(columns: dict[str, Any], counts: ReadCounts, prompt: str) -> dict[str, Any]:

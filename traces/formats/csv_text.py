@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -14,49 +14,14 @@ import pyarrow as pa
 import pyarrow.csv
 
 from sim_core.errors import choices
-from traces.cells import LEAST, BadCell, integers, times
-from traces.formats.base import About, Assumed, Example, selected, with_tokens
+from traces.cells import LEAST, integer
+from traces.cells import seconds as exact_seconds
+from traces.formats.base import SECONDS, About, Assumed, Example, Kind, requests
 from traces.read_counts import ReadCounts
 from traces.trace_file import TraceFile
 
 BLOCK_BYTES = 1 << 21
-SINGLE_CELLS = 64  # at most so many cells are looked at one by one
 MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How cells become numbers, from `least` on.
-
-    `column` converts an Arrow array of text to a NumPy array, or gives None if any cell is not plainly right. `cells`
-    converts a sequence of texts; BadCell names the first that is wrong.
-    """
-
-    column: Callable[[pa.Array, int], Any]
-    cells: Callable[[Sequence[str], int], Any]
-
-    def converted(self, cells: pa.Array, least: int) -> tuple[Any, dict[int, str]]:
-        """The numbers, and the reasons why cells are wrong, by their places (the number there means nothing)."""
-        numbers = self.column(cells, least)
-        if numbers is not None:
-            return numbers, {}
-        if len(cells) <= SINGLE_CELLS:
-            return self._one_by_one(cells.to_pylist(), least)
-        half = len(cells) // 2
-        (first, wrong), (second, also_wrong) = (
-            self.converted(part, least) for part in (cells.slice(0, half), cells.slice(half))
-        )
-        return np.concatenate([first, second]), wrong | {half + place: why for place, why in also_wrong.items()}
-
-    def _one_by_one(self, cells: list[str], least: int) -> tuple[Any, dict[int, str]]:
-        numbers, wrong = [], {}
-        for place, cell in enumerate(cells):
-            try:
-                numbers.append(self.cells([cell], least)[0])
-            except BadCell as bad:
-                numbers.append(0)
-                wrong[place] = bad.reason
-        return np.array(numbers), wrong
 
 
 def _whole_column(cells: pa.Array, least: int) -> Any:
@@ -70,21 +35,12 @@ def _whole_column(cells: pa.Array, least: int) -> Any:
     return numbers if numbers.min(initial=least) >= least else None
 
 
-def _seconds_column(cells: pa.Array, least: int) -> Any:
-    try:
-        numbers = cells.cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid:
-        return None
-    return numbers if ((numbers >= 0.0) & np.isfinite(numbers)).all() else None
-
-
-WHOLE = Kind(_whole_column, lambda cells, least: np.frombuffer(integers(cells, least), np.int64))
-SECONDS = Kind(_seconds_column, lambda cells, least: np.frombuffer(times(cells), np.float64))
+WHOLE = Kind(_whole_column, integer)
 
 
 def _times_in(unit: str) -> Kind:
     """Times in another unit than seconds, converted exactly."""
-    return Kind(lambda cells, least: None, lambda cells, least: np.frombuffer(times(cells, unit), np.float64))
+    return Kind(lambda cells, least: None, lambda cell, least: exact_seconds(cell, unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +155,6 @@ class CsvFormat:
         """The requests of a block. `numbers` are its rows' numbers; `ragged` the rows of another width, and why."""
         arrays: dict[str, Any] = {"row": numbers}
         wrong = {number: (reason, "") for number, reason in ragged.items()}
-        good = np.ones(len(numbers), bool)
         for column in self.columns:
             if column.target not in places:
                 if column.default is not None:
@@ -212,15 +167,9 @@ class CsvFormat:
             kind, least = self._kind(column, counts, assumed)
             arrays[column.target], reasons = kind.converted(cells, least)
             for place, reason in reasons.items():
-                good[place] = False
                 wrong.setdefault(int(numbers[place]), (reason if _filled(block, place) else "", column.source))
-        for number, (reason, source) in sorted(wrong.items()):
-            if reason:  # a blank line is none
-                counts.bad_row(number, reason, source)
         arrays.pop("", None)  # columns that are only checked
-        if not good.all():
-            arrays = selected(arrays, good)
-        return pa.RecordBatch.from_pydict(with_tokens(arrays, counts, self.source("prompt_tokens")))
+        return requests(arrays, wrong, counts, self.source("prompt_tokens"))
 
     def _kind(self, column: Column, counts: ReadCounts, assumed: Assumed) -> tuple[Kind, int]:
         """How the column is converted, and the least number that it may hold."""

@@ -100,14 +100,14 @@ class JsonLinesFormat:
             fields = _object(text)
             for key, reason in self.refused:
                 if key in fields:
-                    raise BadCell(0, reason)
+                    raise BadCell(reason)
             key = self.arrival
             numbers = {"row": counts.rows, "arrival": _nanoseconds(fields, key, assumed)}
             least_output = LEAST["output_tokens"] if counts.zero_output == "error" else 0
             for target, key, least in (("prompt_tokens", self.prompt, 0), ("output_tokens", self.output, least_output)):
                 numbers[target] = _whole(fields, key, least)
         except BadCell as bad:
-            counts.bad_row(counts.rows, bad.reason, key)
+            counts.bad_row(counts.rows, str(bad), key)
             return None
         except UnicodeDecodeError as error:
             counts.bad_row(counts.rows, not_utf8(error))
@@ -188,14 +188,14 @@ def _nanoseconds(fields: dict[str, Any], key: str, assumed: Assumed) -> int:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = _Fraction(value)
     if not isinstance(value, int | _Fraction) or isinstance(value, bool):
-        raise BadCell(0, f"{quoted(value)} is not a number")
+        raise BadCell(f"{quoted(value)} is not a number")
     if value < 0:
-        raise BadCell(0, f"{value} must be 0 or more")
+        raise BadCell(f"{value} must be 0 or more")
     unit_ns = UNIT_NS[assumed.unit]
     if value > LATEST[assumed.unit]:
         if not assumed.certain and assumed.unit != "ns" and value <= MAX_INT:
             raise ReadAgain(unit="ns")
-        raise BadCell(0, f"{value} is too large for a time")
+        raise BadCell(f"{value} is too large for a time")
     return value * unit_ns if isinstance(value, int) else round(Decimal(value.text) * unit_ns)
 
 
@@ -203,18 +203,18 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
     value = _value(fields, key)
     if isinstance(value, float):
         if not -MAX_EXACT_FLOAT <= value <= MAX_EXACT_FLOAT:
-            raise BadCell(0, f"{value} {INEXACT}")
+            raise BadCell(f"{value} {INEXACT}")
         value = int(value) if value.is_integer() else value
     if not isinstance(value, int) or isinstance(value, bool):
-        raise BadCell(0, f"{quoted(value)} is not a whole number")
+        raise BadCell(f"{quoted(value)} is not a whole number")
     if value < least:
-        raise BadCell(0, f"{value} must be {least} or more")
+        raise BadCell(f"{value} must be {least} or more")
     if value > MAX_INT:
-        raise BadCell(0, f"{value} is too large (at most {MAX_INT})")
+        raise BadCell(f"{value} is too large (at most {MAX_INT})")
     return value
 
 
 def _value(fields: dict[str, Any], key: str) -> Any:
     if key not in fields:
-        raise BadCell(0, f"the key is missing{choices(key, fields)}")
+        raise BadCell(f"the key is missing{choices(key, fields)}")
     return fields[key]

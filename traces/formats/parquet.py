@@ -8,8 +8,6 @@ numbers may be written as floats (pandas does so in a column with a gap): 3.0 is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim_core.errors import choices
-from traces.cells import DEFAULT, INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT
-from traces.formats.base import WHOLE, About, Assumed, Example, selected, with_tokens
+from traces.cells import DEFAULT, LEAST, MAX_EXACT_FLOAT, integer, seconds
+from traces.formats.base import WHOLE, About, Assumed, Example, Kind, requests, seconds_column
 from traces.read_counts import ReadCounts
 from traces.time_unit import Times
 from traces.trace_file import TraceFile
@@ -98,83 +96,40 @@ def _check_columns(schema: pa.Schema, counts: ReadCounts) -> None:
 
 
 def _checked(batch: pa.RecordBatch, counts: ReadCounts) -> pa.RecordBatch:
-    columns: dict[str, Any] = {"row": np.arange(counts.rows + 1, counts.rows + 1 + batch.num_rows)}
+    rows = np.arange(counts.rows + 1, counts.rows + 1 + batch.num_rows)
     counts.rows += batch.num_rows
-    good = np.ones(batch.num_rows, bool)
+    columns: dict[str, Any] = {"row": rows}
+    wrong: dict[int, tuple[str, str]] = {}
     for name in batch.schema.names:
         if name in ("row", "arrival"):
             raise counts.error(f"column {name!r}: this name is taken; rename it")
-        if name == "arrival_s":
-            columns["arrival"] = _numbers(_Cells(batch[name], name, 0, columns["row"]), pa.float64(), good, counts)
-        elif name in WHOLE:
-            # requests without output are handled below, for the whole batch
-            zero_is_fine = name == "output_tokens" and counts.zero_output != "error"
-            cells = _Cells(batch[name], name, 0 if zero_is_fine else LEAST[name], columns["row"])
-            columns[name] = _numbers(cells, pa.int64(), good, counts)
-        else:
+        if name != "arrival_s" and name not in WHOLE:
             columns[name] = batch[name]
+            continue
+        kind, target = (TIMES, "arrival") if name == "arrival_s" else (NUMBERS, name)
+        zero_is_fine = name == "output_tokens" and counts.zero_output != "error"
+        columns[target], reasons = kind.converted(batch[name], 0 if zero_is_fine else LEAST.get(name, 0))
+        for place, reason in reasons.items():
+            wrong.setdefault(int(rows[place]), (reason, name))
     for name, number in DEFAULT.items():
         columns.setdefault(name, np.full(batch.num_rows, number, np.int64))
-    if not good.all():
-        columns = selected(columns, good)
-    return pa.RecordBatch.from_pydict(with_tokens(columns, counts, "prompt_tokens"))
+    return requests(columns, wrong, counts, "prompt_tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """A column of numbers, their least value, and the numbers of their rows."""
-
-    values: pa.Array
-    name: str
-    least: int
-    rows: Any
-
-
-def _numbers(cells: _Cells, kind: pa.DataType, good: Any, counts: ReadCounts) -> Any:
-    """The column as int64 or float64. Wrong cells are reported and become False in `good`."""
-    numbers, wrong = _whole(cells.values) if kind == pa.int64() else _times(cells.values)
-    wrong = wrong | ~(numbers >= cells.least)
-    for index in np.flatnonzero(wrong & good):
-        counts.bad_row(int(cells.rows[index]), _reason(cells, int(index), kind), cells.name)
-        good[index] = False
-    return numbers
-
-
-def _times(values: pa.Array) -> tuple[Any, Any]:
-    """Numbers as float64, and a mask of those that are missing or not finite."""
-    floats = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # an empty cell is NaN
-    return floats, ~np.isfinite(floats)
-
-
-def _whole(values: pa.Array) -> tuple[Any, Any]:
-    """Numbers as int64, and a mask of those that are no whole numbers of 64 bits (replaced by 1)."""
-    if pa.types.is_floating(values.type):
-        floats, _ = _times(values)
-        whole = (np.abs(floats) <= MAX_EXACT_FLOAT) & (floats == np.floor(floats))
-        return np.where(whole, floats, 1).astype(np.int64), ~whole
-    empty = values.is_null().to_numpy(zero_copy_only=False)
+def _whole_column(cells: pa.Array, least: int) -> Any:
+    """Numbers of any type as int64. None unless all are whole numbers of 64 bits."""
     try:
-        return pc.fill_null(values.cast(pa.int64()), 1).to_numpy(zero_copy_only=False), empty
-    except pa.ArrowInvalid:  # unsigned numbers beyond int64, decimals with a fraction
-        exact = [1 if number is None else number for number in values.to_pylist()]
-    fits = [number == int(number) and abs(number) <= MAX_INT for number in exact]
-    numbers = [int(number) if fit else 1 for number, fit in zip(exact, fits, strict=True)]
-    return np.array(numbers, np.int64), ~np.array(fits) | empty
+        numbers = pc.fill_null(cells.cast(pa.int64()), least - 1).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    too_large = pa.types.is_floating(cells.type) and numbers.max(initial=0) > MAX_EXACT_FLOAT
+    return numbers if numbers.min(initial=least) >= least and not too_large else None
 
 
-def _reason(cells: _Cells, index: int, kind: pa.DataType) -> str:
-    value = cells.values[index].as_py()
-    if value is None:
-        return "the cell is empty"
-    shown = str(value)
-    if kind == pa.int64() and value == value and abs(value) != inf:
-        if value != int(value):
-            return f"{shown} is not a whole number"
-        if isinstance(value, float) and abs(value) > MAX_EXACT_FLOAT:
-            return f"{shown} {INEXACT}"
-        if value > MAX_INT:
-            return f"{shown} is too large (at most {MAX_INT})"
-    return f"{shown} must be {cells.least} or more, and finite"
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
+NUMBERS = Kind(_whole_column, lambda value, least: integer(_text(value), least))
+TIMES = Kind(seconds_column, lambda value, least: seconds(_text(value)))
 FORMAT = ParquetFormat()

@@ -6,14 +6,13 @@ generate_trace.py). Times are seconds and are kept as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from traces.cells import DEFAULT, BadCell, quoted
-from traces.formats.base import About, Example
-from traces.formats.csv_text import WHOLE, Column, CsvFormat, Kind, output, seconds, whole
+from traces.cells import DEFAULT, BadCell, integer, quoted
+from traces.formats.base import About, Example, Kind
+from traces.formats.csv_text import WHOLE, Column, CsvFormat, output, seconds, whole
 from traces.time_unit import Times
 from traces.writer import GENERATIVE_LLM
 
@@ -23,12 +22,10 @@ def _generative_column(cells: pa.Array, least: int) -> Any:
     return types if types is not None and (types == GENERATIVE_LLM).all() else None
 
 
-def _generative(cells: Sequence[str], least: int) -> Any:
-    types = WHOLE.cells(cells, least)
-    for index, number in enumerate(types):
-        if number != GENERATIVE_LLM:
-            raise BadCell(index, f"{quoted(cells[index])}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
-    return types
+def _generative(cell: str, least: int) -> int:
+    if integer(cell, least) != GENERATIVE_LLM:
+        raise BadCell(f"{quoted(cell)}: only {GENERATIVE_LLM} (generative LLM) can be simulated")
+    return GENERATIVE_LLM
 
 
 FORMAT = CsvFormat(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +35,11 @@ def nanoseconds_of(cells: pa.Array, least: int = 0) -> Any:
         return None
 
 
-def nanoseconds(cells: Sequence[str], least: int = 0) -> Any:
-    """The same of texts, each with or without a zone. BadCell for one that is no time, or a day that does not exist."""
-    numbers = []
-    for index, cell in enumerate(cells):
-        found = nanoseconds_of(pa.array([cell.strip()], pa.string()))
-        if found is None:
-            empty = "the cell is empty; it must be a time"
-            raise BadCell(index, f"{quoted(cell)} is not a time such as {EXAMPLE}" if cell.strip() else empty)
-        numbers.append(found[0])
-    return np.array(numbers, np.int64)
+def nanoseconds(cell: str, least: int = 0) -> int:
+    """The same of one text. BadCell if it is no time, or a day that does not exist."""
+    if not cell.strip():
+        raise BadCell("the cell is empty; it must be a time")
+    found = nanoseconds_of(pa.array([cell.strip()], pa.string()))
+    if found is None:
+        raise BadCell(f"{quoted(cell)} is not a time such as {EXAMPLE}")
+    return int(found[0])

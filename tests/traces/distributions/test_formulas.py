@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from sim_core.rng import Streams
 from tests.traces.distributions.test_conformance import make
+from traces.distributions.quantiles import Quantiles
 from traces.incomplete_gamma import lower_gamma, upper_gamma
 from traces.sizes import read_workload
 
 
 def test_figures_of_a_workload_give_the_named_workloads_sizes() -> None:
     for name in ("code", "conv"):
-        expected = read_workload(name).prompt.sample(Streams(9)["x"], 5000)
+        expected = Quantiles(read_workload(name)["prompt"]).sample(Streams(9)["x"], 5000)
         assert make(f"quantiles:workload={name}").sample(Streams(9)["x"], 5000) == expected
 
 

@@ -26,9 +26,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# On all cores. A group of tests (tests/conftest.py says which there are) stays in one process.
+# On all cores; tests/conftest.py says which tests stay in one process.
 test: lint
-	$(BIN)/python -m pytest -n logical --dist loadgroup --durations=25
+	$(BIN)/python -m pytest -n logical --durations=25
 
 # Single core; each writes raw numbers, versions and machine. SplitwiseSim's own packages: SPLITWISESIM_PYTHON.
 BENCH := benchmarks/out

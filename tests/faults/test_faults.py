@@ -22,7 +22,7 @@ from sweep.launch.worker import run_point
 from tests.faults.clusters import ROOT, Cluster, cluster, experiment
 from traces.workload import TraceRef
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 EXPERIMENT = experiment("range(60, 80)")
 

@@ -19,7 +19,7 @@ import pytest
 from sweep.status import status_command
 from tests.faults.clusters import ROOT, cluster, descendants, experiment, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

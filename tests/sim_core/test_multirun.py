@@ -77,7 +77,6 @@ def test_joblib_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_ray_on_this_machine_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None:
     done = start(tmp_path, "--multirun", "seed=0,1", *EVALUATED, "hydra/launcher=ray")
     check_two_seeds(tmp_path, done)
@@ -110,7 +109,6 @@ def ray_address() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_cluster_that_is_there_already_is_joined_and_gets_the_code_with_the_runs(
     here: Path, tmp_path: Path, ray_address: dict[str, str]
 ) -> None:

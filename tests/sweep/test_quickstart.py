@@ -14,7 +14,6 @@ from sync.load import load_sweep
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_the_quickstart_ends_in_a_table_and_in_mlflow_and_shows_where_each_design_breaks(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

@@ -26,7 +26,7 @@ from tests.faults.clusters import descendants, free_port, wait_for
 from tests.sweep.points import points_of
 from traces.workload import TraceRef
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 ROOT = project_root()
 Writer = Callable[[str], Path]
 

@@ -100,7 +100,7 @@ class PerfettoTrace(IterationObserver):
             self._tracks[instance] = track
             name = f"{instance.name} ({instance.role})" if instance.role else instance.name
             self._write(_thread_name(pid, track.tid, name))
-            self._sample(track, _us(self._trace.first_arrival_s), self._idle_sample(instance, track))
+            self._idle_from(instance, self._trace.first_arrival_s)
             observe(instance, self)
 
     # -- instances ---------------------------------------------------------------------------------------------
@@ -132,8 +132,7 @@ class PerfettoTrace(IterationObserver):
 
     def batch_empty(self, instance: Instance) -> None:
         """Write the counters of `instance`, which has no batch from now on."""
-        track = self._tracks[instance]
-        self._sample(track, _us(instance.engine.now), self._idle_sample(instance, track))
+        self._idle_from(instance, instance.engine.now)
 
     def _delivered(self, on_delivery: Callable[[Request], None], request: Request) -> None:
         """Write the memory of an instance that a KV cache has left; without a batch it has no other event for that."""
@@ -143,9 +142,10 @@ class PerfettoTrace(IterationObserver):
         if not source.batch_size():
             self.batch_empty(source)
 
-    def _idle_sample(self, instance: Instance, track: _Track) -> Sample:
+    def _idle_from(self, instance: Instance, time_s: float) -> None:
+        track = self._tracks[instance]
         watts = None if track.power_w is None else track.power_w.idle_w
-        return _percent(instance), len(list(instance.all_waiting())), 0, watts
+        self._sample(track, _us(time_s), (_percent(instance), len(list(instance.all_waiting())), 0, watts))
 
     def _sample(self, track: _Track, time_us: int, values: Sample) -> None:
         """Write the counters that have changed. Before the window, keep them for its start."""

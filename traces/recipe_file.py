@@ -31,10 +31,9 @@ from traces.distributions.base import Distribution
 from traces.distributions.table import distribution
 from traces.distributions.trace import Empirical
 from traces.identity import file_identity
-from traces.pairs import Independent, Joint, Pairs
 from traces.policy_text import SIZES, Context, GivenTrace, Opener
 from traces.reader import TraceWarning
-from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Recipe, RequestStream
+from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Independent, Joint, Pairs, Recipe, RequestStream
 from traces.sizes import workload_names
 from traces.time_unit import AUTO
 

@@ -219,10 +219,8 @@ class _Order:
 
 def _check_ids(rows: SortedRows, counts: ReadCounts) -> None:
     ids = np.concatenate([batch["request_id"].to_numpy() for batch in rows.batches()])
-    ordered = np.sort(ids)
-    if not (ordered[1:] == ordered[:-1]).any():
+    if len(np.unique(ids)) == len(ids):
         return
-    del ordered
     numbers = np.concatenate([batch["row"].to_numpy() for batch in rows.batches()])
     order = np.lexsort((numbers, ids))
     ids, numbers = ids[order], numbers[order]

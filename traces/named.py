@@ -15,8 +15,7 @@ from sim_core.rng import Streams
 from traces.arrivals.base import NS_PER_S, RATES_PER_S
 from traces.arrivals.poisson import Poisson
 from traces.distributions.quantiles import Quantiles
-from traces.pairs import Independent
-from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, Recipe, RequestStream
+from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, Independent, Recipe, RequestStream
 from traces.sizes import FIGURES_DIR, FORM, NUMBER, read_workload, workload_names
 
 GENERATOR_VERSION = 1  # increase it whenever the same name and seed would give another trace

@@ -69,22 +69,14 @@ class OpenTrace:
         """Record batches with COLUMNS, and what else the file has, in order of arrival."""
         first, count = self.rows.first, 0
         for batch in self.rows.batches():
-            columns = {name: batch[name] for name in batch.schema.names}
-            columns.pop("row", None)
-            arrival_s = self._seconds(columns.pop("arrival").to_numpy(), first)
-            final = {
-                "request_id": columns.pop("request_id", None),
-                "application_id": columns.pop("application_id", None),
-                "arrival_s": pa.array(arrival_s),
-                "batch_size": columns.pop("batch_size", None),
-            }
-            if final["request_id"] is None:
-                final["request_id"] = pa.array(np.arange(count, count + batch.num_rows))
+            columns = {name: batch[name] for name in batch.schema.names if name != "row"}
+            columns["arrival_s"] = pa.array(self._seconds(columns.pop("arrival").to_numpy(), first))
+            columns.setdefault("request_id", pa.array(np.arange(count, count + batch.num_rows)))
             for name, number in DEFAULT.items():
-                if final[name] is None:
-                    final[name] = pa.array(np.full(batch.num_rows, number))
+                columns.setdefault(name, pa.array(np.full(batch.num_rows, number)))
             count += batch.num_rows
-            yield pa.RecordBatch.from_pydict(final | columns)
+            leading = {name: columns.pop(name) for name in COLUMNS[:4]}
+            yield pa.RecordBatch.from_pydict(leading | columns)
 
     def _seconds(self, arrival: Any, first: float) -> Any:
         if self.about.own_times:
@@ -194,7 +186,8 @@ def _rows(found: TraceFormat, source: TraceFile, counts: ReadCounts, assumed: As
         out = counts.rows_left_out + counts.zero_output_rows
         reason = f"all {out:,} were left out" if out else "only a header"
         raise counts.error(f"there are no requests, {reason}")
-    rows.sort()
+    if counts.late_rows:
+        rows.sort()
     if not ids_ascend:
         _check_ids(rows, counts)
     return rows
@@ -226,10 +219,8 @@ class _Order:
 
 def _check_ids(rows: SortedRows, counts: ReadCounts) -> None:
     ids = np.concatenate([batch["request_id"].to_numpy() for batch in rows.batches()])
-    ordered = np.sort(ids)
-    if not (ordered[1:] == ordered[:-1]).any():
+    if len(np.unique(ids)) == len(ids):
         return
-    del ordered
     numbers = np.concatenate([batch["row"].to_numpy() for batch in rows.batches()])
     order = np.lexsort((numbers, ids))
     ids, numbers = ids[order], numbers[order]

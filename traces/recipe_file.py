@@ -31,10 +31,9 @@ from traces.distributions.base import Distribution
 from traces.distributions.table import distribution
 from traces.distributions.trace import Empirical
 from traces.identity import file_identity
-from traces.pairs import Independent, Joint, Pairs
 from traces.policy_text import SIZES, Context, GivenTrace, Opener
 from traces.reader import TraceWarning
-from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Recipe, RequestStream
+from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Independent, Joint, Pairs, Recipe, RequestStream
 from traces.sizes import workload_names
 from traces.time_unit import AUTO
 
@@ -136,9 +135,7 @@ def _application(section: Section, number: int, open_trace: Opener) -> RequestSt
 def _sizes(section: Section, open_trace: Opener) -> Pairs:
     """`workload` or `sizes_from` give both sizes; `prompt` and `output` take precedence over them."""
     sources = [key for key in ("workload", "sizes_from") if section.has(key)]
-    joint = section.value("joint") if section.has("joint") else False
-    if not isinstance(joint, bool):
-        raise section.error("joint", "must be true or false")
+    joint = section.boolean("joint", False)
     if len(sources) == 2:
         raise section.error("sizes_from", "give workload or sizes_from, not both")
     if joint:

@@ -21,7 +21,6 @@ class SortedRows:
         self._batches: list[pa.RecordBatch] = []
         self._columns: dict[str, pa.Array] = {}  # of rows that were not in order
         self._order: pa.Array | None = None  # places in the columns
-        self._in_order = True
         self.rows = 0
         self.first: float = 0.0  # the earliest and the latest arrival, in the column's own unit
         self.last: float = 0.0
@@ -30,16 +29,12 @@ class SortedRows:
         """Adds the next rows of the file; at least one."""
         arrivals = batch["arrival"].to_numpy()
         low, high = arrivals.min().item(), arrivals.max().item()
-        in_order = not self.rows or arrivals[0] >= self.last
-        self._in_order = self._in_order and in_order and bool((arrivals[1:] >= arrivals[:-1]).all())
         self.first, self.last = (min(low, self.first), max(high, self.last)) if self.rows else (low, high)
         self.rows += batch.num_rows
         self._batches.append(batch)
 
     def sort(self) -> None:
-        """Called once, after the last row was added."""
-        if self._in_order:
-            return
+        """Called once, after the last row was added, unless the rows came in order."""
         parts = {name: [batch[name] for batch in self._batches] for name in self._batches[0].schema.names}
         self._batches = []
         for name in list(parts):  # one column at a time, so that only one is in memory twice

@@ -19,17 +19,13 @@ BUFFER_BYTES = 1 << 18
 PACKED = {"gzip": "gzipped", "zstd": "zstd"}  # names in messages
 
 
-def _unwatched(file: BinaryIO) -> BinaryIO:
-    return file
-
-
 @dataclass(frozen=True, slots=True)
 class TraceFile:
     """`shown` is the file's name in messages (its path if empty); `watch` wraps the opened file for a progress bar."""
 
     path: Path
     shown: str = ""
-    watch: Callable[[BinaryIO], BinaryIO] = _unwatched
+    watch: Callable[[BinaryIO], BinaryIO] = lambda file: file
 
     @property
     def label(self) -> str:
@@ -38,26 +34,21 @@ class TraceFile:
 
     def head(self) -> bytes:
         """The first bytes, unpacked: at most HEAD_BYTES. TraceError when they cannot be read."""
-        with self._opened(_unwatched) as stream:
+        with self.open(watched=False) as stream:
             return stream.read(HEAD_BYTES)
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self, watched: bool = True) -> Iterator[BinaryIO]:
         """The unpacked bytes; seekable if the file is not packed. TraceError for failures while they are read."""
-        with self._opened(self.watch) as stream:
-            yield stream
-
-    @contextmanager
-    def _opened(self, watch: Callable[[BinaryIO], BinaryIO]) -> Iterator[BinaryIO]:
         codec = ""
         try:
             with self.path.open("rb") as file:
                 codec = packing(file.peek(4)[:4])
-                watched = watch(cast(BinaryIO, file))
+                stream = self.watch(cast(BinaryIO, file)) if watched else cast(BinaryIO, file)
                 if codec:
-                    unpacked = pa.CompressedInputStream(pa.PythonFile(watched, mode="r"), codec)
-                    watched = cast(BinaryIO, io.BufferedReader(unpacked, BUFFER_BYTES))
-                yield watched
+                    unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), codec)
+                    stream = cast(BinaryIO, io.BufferedReader(unpacked, BUFFER_BYTES))
+                yield stream
         except UnicodeDecodeError as error:
             raise TraceError(not_utf8(error), source=self.label) from error
         except OSError as error:

@@ -18,9 +18,8 @@ import pytest
 from sim_core.errors import TraceError
 from traces import download as module
 from traces.__main__ import main
-from traces.catalogue import Published, catalogue
 from traces.commands import download as command
-from traces.download import default_folder, download
+from traces.download import Published, catalogue, default_folder, download
 from traces.formats import FORMATS
 
 CONTENT = bytes(range(256)) * 4000

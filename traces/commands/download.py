@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from traces.catalogue import catalogue, published
 from traces.commands.shared import Subparsers, add_command, bar, say
-from traces.download import default_folder, download
+from traces.download import catalogue, default_folder, download, published
 
 DESCRIPTION = """
 Downloads a public trace into llm-cluster-sim/downloads in your cache folder ($XDG_CACHE_HOME or ~/.cache), resumes a

@@ -157,11 +157,7 @@ def _described(options: argparse.Namespace) -> Trace:
     if options.application and application:
         raise TraceError(f"put --{next(iter(application)).replace('_', '-')} into one of the --application '...'")
     applications = [_application(text) for text in options.application] if options.application else [application]
-    values: dict[str, object] = {"applications": applications}
-    if _given(options, "duration"):
-        values["duration_s"] = options.duration
-    if _given(options, "max_requests"):
-        values["max_requests"] = options.max_requests
+    values = {"applications": applications, "duration_s": options.duration, "max_requests": options.max_requests}
     try:
         open_trace = opener(Path(), read_file, confined=False, time_unit=options.time_unit)
         recipe = _at_rate(parse(values, open_trace), options)

@@ -133,14 +133,10 @@ def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
         return open_trace(TraceFile(path, watch=watch), how)
 
 
-def _unedited(batches: Iterable[RecordBatch]) -> Iterable[RecordBatch]:
-    return batches
-
-
 def write(
     opened: OpenTrace,
     path: Path,
-    edit: Callable[[Iterable[RecordBatch]], Iterable[RecordBatch]] = _unedited,
+    edit: Callable[[Iterable[RecordBatch]], Iterable[RecordBatch]] = lambda batches: batches,
     note: str = "",
     sources: Sequence[OpenTrace] = (),
 ) -> None:

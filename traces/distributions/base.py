@@ -37,20 +37,18 @@ class Distribution(ABC):
         """The share of requests with at most `tokens` (1 or more) tokens."""
 
     @classmethod
-    @abstractmethod
     def from_section(cls, section: Section, context: Context) -> Self:
         """The distribution with these parameters. SpecError when one is out of range."""
+        raise NotImplementedError(f"{cls.name} has no parameters of its own")
 
     @classmethod
     def parse(cls, body: str, context: Context, key: str) -> Distribution:
         """The distribution that the text behind its name describes. All take `min` and `max`, which truncate it."""
         section = parameters(body, key)
         plain = cls.from_section(section, context)
-        least, most = section.integer("min", 1, 1), section.integer("max", 1, MAX_TOKENS)
+        least, most = section.integer("min", 1, 1), token_count(section, "max", 1, MAX_TOKENS)
         limited = section.has("min") or section.has("max")
         section.done()
-        if most > MAX_TOKENS:
-            raise section.error("max", f"must be at most {MAX_TOKENS:,}")
         return Truncated.of(plain, least, most, key) if limited else checked(plain, key)
 
     def facts(self) -> object:
@@ -78,6 +76,14 @@ class Distribution(ABC):
         """The mean of the whole tokens that are drawn (not that of a continuous distribution before rounding)."""
         first, last = self.support()
         return first + sum(1.0 - self.cdf(tokens) for tokens in range(first, last))
+
+
+def token_count(section: Section, key: str, least: int = 1, default: int | None = None) -> int:
+    """A whole number of tokens, from `least` to MAX_TOKENS."""
+    value = section.integer(key, least, default)
+    if value > MAX_TOKENS:
+        raise section.error(key, f"must be at most {MAX_TOKENS:,}")
+    return value
 
 
 def checked(distribution: Distribution, key: str) -> Distribution:
@@ -110,10 +116,6 @@ class Truncated(Distribution):
         if within < MIN_WITHIN:
             raise SpecError(f"has no sizes from min={least} to max={most} (a share of {max(within, 0.0):.2g})", key=key)
         return cls(plain, least, most, below, within)
-
-    @classmethod
-    def from_section(cls, section: Section, context: Context) -> Truncated:
-        raise NotImplementedError("min and max are parameters of the others")
 
     def facts(self) -> object:
         return {"plain": self.plain.facts(), "min": self.least, "max": self.most}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim_core.section import Section
-from traces.distributions.base import MAX_TOKENS, Distribution
+from traces.distributions.base import Distribution, token_count
 from traces.policy_text import Context
 
 
@@ -19,10 +19,7 @@ class Constant(Distribution):
 
     @classmethod
     def from_section(cls, section: Section, context: Context) -> Constant:
-        tokens = section.integer("tokens", 1)
-        if tokens > MAX_TOKENS:
-            raise section.error("tokens", f"must be at most {MAX_TOKENS:,}")
-        return cls(tokens)
+        return cls(token_count(section, "tokens"))
 
     def cdf(self, tokens: int) -> float:
         return 1.0 if tokens >= self.tokens else 0.0

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from math import nan
 
 from sim_core.errors import SpecError
-from sim_core.section import Section
 from traces.distributions.base import Distribution
 from traces.policy_text import Context
 
@@ -23,10 +22,6 @@ class Mixture(Distribution):
     name = "mixture"
     form = "0.7*lognormal:mean=800,sigma=1 + 0.3*constant:tokens=4000"
     parts: tuple[tuple[float, Distribution], ...]
-
-    @classmethod
-    def from_section(cls, section: Section, context: Context) -> Mixture:
-        raise NotImplementedError("a mixture is made of texts")
 
     @classmethod
     def of_texts(cls, body: str, context: Context, key: str, parse: Parser) -> Mixture:

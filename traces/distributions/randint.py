@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim_core.section import Section
-from traces.distributions.base import MAX_TOKENS, Distribution
+from traces.distributions.base import Distribution, token_count
 from traces.policy_text import Context
 
 
@@ -21,10 +21,7 @@ class RandInt(Distribution):
     @classmethod
     def from_section(cls, section: Section, context: Context) -> RandInt:
         low = section.integer("low", 1)
-        high = section.integer("high", low)
-        if high > MAX_TOKENS:
-            raise section.error("high", f"must be at most {MAX_TOKENS:,}")
-        return cls(low, high)
+        return cls(low, token_count(section, "high", low))
 
     def cdf(self, tokens: int) -> float:
         return min(1.0, max(0.0, (tokens - self.low + 1) / (self.high - self.low + 1)))

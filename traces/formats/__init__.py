@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from sim_core.errors import TraceError, choices
 from traces.cells import quoted
-from traces.formats import (
-    apex,
-    azure2023,
-    azure2024,
-    azure2025,
-    burstgpt,
-    llmservingsim,
-    mooncake,
-    parquet,
-    splitwise,
-    vidur,
-)
+from traces.formats import apex, azure, burstgpt, llmservingsim, mooncake, parquet, splitwise, vidur
 from traces.formats.base import TraceFormat
 from traces.formats.csv_text import first_line
 from traces.formats.json_lines import keys_of
@@ -26,9 +15,9 @@ __all__ = ["FORMATS", "TraceFormat", "by_name", "check_readable", "recognise"]
 FORMATS: tuple[TraceFormat, ...] = (
     parquet.FORMAT,
     splitwise.FORMAT,
-    azure2023.FORMAT,
-    azure2024.FORMAT,
-    azure2025.FORMAT,
+    azure.AZURE_2023,
+    azure.AZURE_2024,
+    azure.AZURE_2025,
     mooncake.FORMAT,
     burstgpt.FORMAT,
     vidur.FORMAT,

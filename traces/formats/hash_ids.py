@@ -23,12 +23,12 @@ _TEXT = re.compile(r"-?[0-9]+|(?:0x)?[0-9a-fA-F]{8,}|0x[0-9a-fA-F]+")
 
 def array(values: Sequence[Any], kind: str) -> pa.Array | None:
     """The ids of several requests (None: a request without ids). None if they do not fit the type of this kind."""
-    if _integers(values, kind) and (found := _array(values, kind)) is not None:
+    if _integers(values, kind) and (found := fitting(values, TYPES[kind])) is not None:
         return found
     if not all(map(sound, values)):
         return None
     spell = _text if kind == "text" else _whole
-    return _array([None if ids is None else list(map(spell, ids)) for ids in values], kind)
+    return fitting([None if ids is None else list(map(spell, ids)) for ids in values], TYPES[kind])
 
 
 def _integers(values: Sequence[Any], kind: str) -> bool:
@@ -40,9 +40,10 @@ def _integers(values: Sequence[Any], kind: str) -> bool:
     return True
 
 
-def _array(values: Sequence[Any], kind: str) -> pa.Array | None:
+def fitting(values: Sequence[Any], kind: pa.DataType) -> pa.Array | None:
+    """The values as an array of this type; None if they do not fit it."""
     try:
-        return pa.array(values, TYPES[kind])
+        return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return None
 

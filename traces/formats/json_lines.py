@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -118,38 +118,38 @@ class JsonLinesFormat:
         return numbers, fields
 
 
-def _kept_array(part: Kept, values: list[Any], numbers: Any, counts: ReadCounts, _: Assumed) -> pa.Array:
-    try:
-        return pa.array(values, part.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        pass
-    for index, value in enumerate(values):
-        try:
-            pa.array([value], part.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            _check_left_out(value, str(part.type), int(numbers[index]), part.key, counts)
-            values[index] = None
+def _kept_array(part: Kept, values: list[Any], rows: Any, counts: ReadCounts, _: Assumed) -> pa.Array:
+    array = hash_ids.fitting(values, part.type)
+    if array is not None:
+        return array
+
+    def sound(value: Any) -> bool:
+        return hash_ids.fitting([value], part.type) is not None
+
+    _leave_out(values, sound, str(part.type), rows, part, counts)
     return pa.array(values, part.type)
 
 
-def _hash_id_array(part: Kept, values: list[Any], numbers: Any, counts: ReadCounts, assumed: Assumed) -> pa.Array:
+def _hash_id_array(part: Kept, values: list[Any], rows: Any, counts: ReadCounts, assumed: Assumed) -> pa.Array:
     array = hash_ids.array(values, assumed.ids)
     if array is not None:
         return array
-    for index, value in enumerate(values):
-        if not hash_ids.sound(value):
-            _check_left_out(value, hash_ids.WANTED, int(numbers[index]), part.key, counts)
-            values[index] = None
+    _leave_out(values, hash_ids.sound, hash_ids.WANTED, rows, part, counts)
     kind = next(kind for kind in hash_ids.from_kind(assumed.ids) if hash_ids.array(values, kind) is not None)
     if kind != assumed.ids:
         raise ReadAgain(ids=kind)
     return hash_ids.array(values, kind)
 
 
-def _check_left_out(value: object, wanted: str, row: int, key: str, counts: ReadCounts) -> None:
-    """TraceError unless bad rows are left out; then only this value is left out, as the request itself is sound."""
-    if not counts.skip_bad_rows:
-        raise counts.error(f"{quoted(value)} is not {wanted}", row, key)
+def _leave_out(
+    values: list[Any], sound: Callable[[Any], bool], wanted: str, rows: Any, part: Kept, counts: ReadCounts
+) -> None:
+    """TraceError for a value that is not sound. Where bad rows are left out, only that value is left out."""
+    for index, value in enumerate(values):
+        if not sound(value):
+            if not counts.skip_bad_rows:
+                raise counts.error(f"{quoted(value)} is not {wanted}", int(rows[index]), part.key)
+            values[index] = None
 
 
 def keys_of(head: bytes) -> set[str]:

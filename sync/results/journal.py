@@ -131,9 +131,9 @@ class Journal:
 
     @cached_property
     def _sweep(self) -> Mapping[str, Any]:
-        """The contents of sweep.json; of that of the former sink where it is torn or not there."""
+        """The contents of sweep.json; of that of the former sink where it is not there, torn or of another form."""
         paths = (self.folder / "sweep.json", self.folder / "local" / "sweep.json")
-        return next((contents for path in paths if (contents := _contents(path))), {})
+        return next((contents for path in paths if (contents := _contents(path)) and _is_of_a_sweep(contents)), {})
 
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
@@ -276,6 +276,16 @@ def _current(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_bytes())
+
+
+def _is_of_a_sweep(contents: Mapping[str, Any]) -> bool:
+    """Whether the contents of a sweep.json have the form in which they are written: somebody may have edited them."""
+    lists, facts = (contents.get(name, []) for name in ("keys", "earlier_keys")), contents.get(_FACTS, {})
+    return (
+        all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in lists)
+        and isinstance(facts, dict)
+        and all(isinstance(values, dict) for values in facts.values())
+    )
 
 
 def _contents(path: Path) -> dict[str, Any]:

@@ -219,6 +219,19 @@ def test_points_of_an_earlier_start_are_kept_in_mind_while_the_experiment_asks_f
     assert (kept["keys"], kept["earlier_keys"]) == (["b", "c"], earlier)
 
 
+@pytest.mark.parametrize(
+    "edited", [{"keys": 3}, {"keys": [["a"]]}, {"earlier_keys": "ab"}, {"point_facts": ["a"]}, {"point_facts": {"a": 1}}]
+)
+def test_a_sweep_json_of_another_form_counts_as_torn(tmp_path: Path, edited: dict[str, object]) -> None:
+    info = SweepInfo("n", "d", "n-1", "name: n", 2, "python -m sweep n.yaml")
+    with Journal(tmp_path) as journal:
+        journal.write_sweep(info, ["a", "b"], {}, same_experiment)
+    path = tmp_path / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | edited))
+    journal = Journal(tmp_path)
+    assert (journal.info(), journal.asked_for(), journal.outcomes()) == (None, frozenset(), {})
+
+
 def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: Path, outcome: Outcome) -> None:
     script = textwrap.dedent(
         """

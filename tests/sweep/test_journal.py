@@ -220,7 +220,8 @@ def test_points_of_an_earlier_start_are_kept_in_mind_while_the_experiment_asks_f
 
 
 @pytest.mark.parametrize(
-    "edited", [{"keys": 3}, {"keys": [["a"]]}, {"earlier_keys": "ab"}, {"point_facts": ["a"]}, {"point_facts": {"a": 1}}]
+    "edited",
+    [{"keys": 3}, {"keys": [["a"]]}, {"earlier_keys": "ab"}, {"point_facts": ["a"]}, {"point_facts": {"a": 1}}],
 )
 def test_a_sweep_json_of_another_form_counts_as_torn(tmp_path: Path, edited: dict[str, object]) -> None:
     info = SweepInfo("n", "d", "n-1", "name: n", 2, "python -m sweep n.yaml")

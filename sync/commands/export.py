@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, shown
-from sync.files.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
 from sync.results.sweep import Sweep, sound_table

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from sim_core.errors import OutputError, SpecError
+from sim_core.errors import OutputError
 from sim_core.whole_file import replacing
 from sync.results.measure import MeasuredRun, Numbers, ascending
-from sync.results.outcome import Outcome
-from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
 from sync.results.statistics import geometric_mean, mean, percentile, standard_deviation
 
 GENERATIVE_LLM = 2  # SplitwiseSim's request_type
@@ -31,25 +27,6 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {  # of ascending values
     "geomean": geometric_mean,
 }
 _NODES = ("request_id", "request_type", "node_id", "node_type", "runner", "start_timestamp", "completion_timestamp")
-
-
-def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
-    """The files of `write_outputs`, from the table of requests that a sweep keeps of a run.
-
-    Raises SpecError for a table of an older version that does not say which instances there were.
-    """
-    table = pq.read_table(io.BytesIO(parquet))
-    requests = {name: table[name].to_numpy() for name in table.column_names}
-    instances = read_beside(parquet, INSTANCES)
-    if not instances:
-        reason = "its table of requests does not say which instances there were; run it again (--fresh)"
-        raise SpecError(reason, key="run", value=outcome.name)
-    if "processor" not in instances:  # older tables: an instance's name was `{processor}_{index}` then
-        named = zip(instances["name"], instances["index"], strict=True)
-        instances["processor"] = [str(name).removesuffix(f"_{index}") for name, index in named]
-    # tables of older versions have the end in the summary, on the same clock
-    (end_s,) = read_beside(parquet, CLOCK).get("end_s", [outcome.summary.get("run/end_s", 0.0)])
-    write_outputs(MeasuredRun(requests, read_beside(parquet, UNSERVED), instances, end_s=float(str(end_s))), folder)
 
 
 def write_outputs(result: MeasuredRun, folder: Path) -> None:

@@ -15,7 +15,7 @@ from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
 from sweep.launch.worker import run_point
 from sync.commands.export import folder_name
-from sync.files.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
 from sync.results.privacy import Scrubber
 from sync.tracking.fields import reproduce
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sync import Outcome
-from sync.files.splitwisesim import write_outputs, write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
+from sync.files.splitwisesim import write_outputs
 from sync.results.parquet import CLOCK, encode_requests, read_beside
 from tests.runs import measured
 from tests.sim_core import worlds

@@ -6,7 +6,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from sync.files.splitwisesim import write_splitwisesim
+from sync.files.of_outcome import write_splitwisesim
 from sync.results.measure import MeasuredRun
 from sync.results.parquet import encode_requests
 from tests.runs import measured

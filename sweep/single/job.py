@@ -7,7 +7,7 @@ import shutil
 import time
 import traceback
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +21,7 @@ from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
 from sim_core.simulation import Simulation
-from sweep.single.debug import debug_outputs
-from sweep.single.summary import one_line_summary, text_summary
-from sync.files.perfetto import options_from_config, power_from_config
-from sync.files.splitwisesim import write_outputs
-from sync.results.measure import measure
+from sync.files.perfetto.options import options_from_config, power_from_config
 from traces import workload
 from traces.reader import TraceNote
 
@@ -94,10 +90,20 @@ def run(cfg: DictConfig) -> EndedRun:
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
     simulation = Simulation(spec)
+    # only here: these load numpy, which a run that is refused does not need
+    from sweep.single.summary import one_line_summary, text_summary
+    from sync.files.splitwisesim import write_outputs
+    from sync.results.measure import measure
+
     if not gc.get_freeze_count():
         gc.freeze()  # keeps the garbage collector from searching what Hydra and the imports left
+    outputs: AbstractContextManager[None] = nullcontext()
+    if is_debug:
+        from sweep.single.debug import debug_outputs
+
+        outputs = debug_outputs(folder, simulation, trace, *perfetto)
     wall_start, cpu_start = time.perf_counter(), time.process_time()
-    with debug_outputs(folder, simulation, trace, *perfetto) if is_debug else nullcontext():
+    with outputs:
         result = measure(simulation.run(trace), spec)
     cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - wall_start
     write_outputs(result, folder)

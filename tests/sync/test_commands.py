@@ -113,7 +113,7 @@ def test_replay_to_the_former_local_sink_is_refused_with_what_to_use_instead(res
     journal(outcome(1))
     status, told = run("replay", "quick start", "--sink", "local")
     assert (status, told.count("\n")) == (2, 1)
-    assert "export SWEEP --format parquet" in told
+    assert "export SWEEP --to FOLDER --format parquet" in told
 
 
 def test_replay_waits_for_nobody_who_is_writing(results, outcome, journal, run):

@@ -76,5 +76,5 @@ def test_only_mlflow_has_a_page(results, sweep):
 
 
 def test_the_sink_that_former_versions_had_is_refused_with_what_to_use_instead(tmp_path):
-    with pytest.raises(SpecError, match="`python -m sync export SWEEP --format parquet` makes files"):
+    with pytest.raises(SpecError, match="`python -m sync export SWEEP --to FOLDER --format parquet` writes files"):
         make_sink("local", tmp_path)

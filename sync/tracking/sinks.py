@@ -31,7 +31,8 @@ def make_sink(name: str, results: Path) -> ResultSink:
     """The sink called `name`, which may write below `results`. Nothing is opened or made before `ResultSink.open`.
     Raises SpecError for an unknown name or an unusable MLFLOW_TRACKING_URI."""
     if name == "local":
-        reason = "is gone: the journal has the same, and `python -m sync export SWEEP --to FOLDER --format parquet` writes files"
+        command = "python -m sync export SWEEP --to FOLDER --format parquet"
+        reason = f"is gone: the journal has the same, and `{command}` writes files"
         raise SpecError(reason, key="sink", value=name)
     if name not in SINKS:
         raise SpecError(f"unknown sink{choices(name, SINKS)}", key="sink", value=name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sync.analysis.standing import DesignStanding, Standing, rank
 from sync.report.page import REPORT_FILE
@@ -126,6 +126,14 @@ def _charts() -> list[dict[str, object]]:
     return [{"uuid": f"chart{number}", **each, **chart} for number, chart in enumerate([*points, *lines])]
 
 
+def headline(designs: Sequence[DesignStanding], bold: str = "") -> str:
+    """The best designs in a line, or that none is within the SLO; `bold` stands around the first words."""
+    if not any(design.holds for design in designs):
+        return f"{bold}No design is within the SLO.{bold}"
+    by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
+    return f"{bold}Most requests within the SLO{by}:{bold} {summary(designs)}"
+
+
 def note(
     sweep: SweepInfo,
     experiment_id: str,
@@ -144,9 +152,7 @@ def note(
     designs = rank(standings)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
     links += report_links(experiment_id, report_id, full) if report_id else ""
-    by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
-    best = f"**Most requests within the SLO{by}:** {summary(designs)}" if any(d.holds for d in designs) else ""
-    first = [best or "**No design is within the SLO.**", f"**{unserved}**" if unserved else ""] if designs else []
+    first = [headline(designs, bold="**"), f"**{unserved}**" if unserved else ""] if designs else []
     what = sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
     parts = [" ".join(filter(None, [*first, links])), what]
     if designs:

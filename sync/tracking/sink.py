@@ -25,11 +25,11 @@ from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.page import (
     FULL_REPORT_FILE,
     SUPERSEDED_TAG,
+    headline,
     note,
     page,
     report_note,
     report_page,
-    summary,
     with_report_links,
 )
 from sync.tracking.read import find_experiment
@@ -88,9 +88,7 @@ class MlflowSink:
     def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
         is (which stays as it is; empty: there is none)."""
-        good = [design for design in rank(run.standing for run in current) if design.holds]
-        answer = f"Most requests within the SLO: {summary(good)}" if good else "No design is within the SLO."
-        answer = f"{answer} {unserved}".strip()
+        answer = f"{headline(rank(run.standing for run in current))} {unserved}".strip()
         now = round(time.time() * 1000)
         report = find_report(self._store, self._experiment_id) or self._store.create_run(
             self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now

@@ -73,7 +73,7 @@ def test_the_table_lists_the_best_design_first_with_its_verdict(browser: Browser
     rows = [line for line in shown.splitlines() if re.fullmatch(r"\d+/s \S+ \S+ conv", line.strip())]
     assert rows[0] == "24/s splitwise-ha 6P+4T conv"
     assert len(rows) == 12  # the sweep's report is none of them
-    assert "Most requests within the SLO: splitwise-ha 6P+4T conv 24/s" in shown
+    assert "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s" in shown
     for column in ("verdict", "rate", "slo/served_per_s", "run/unfinished", "run/rejected"):
         assert column in shown
 
@@ -131,5 +131,5 @@ def test_the_report_opens_from_the_description(browser: Browser, address: str, c
     # It is shown apart from the page, in a frame that may not touch it: this is what the frame was given.
     told = browser.evaluate("fetch(document.querySelector('iframe').src).then(answer => answer.text())")
     browser.picture(PICTURES / "report.png")
-    assert "Most requests within the SLO: splitwise-ha 6P+4T conv 24/s" in told
+    assert "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s" in told
     assert "data:image/png;base64," in told

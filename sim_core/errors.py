@@ -39,6 +39,14 @@ def one_line(text: str, most: int) -> str:
     )
 
 
+def shown(text: object) -> str:
+    """The text as any screen can show it: line breaks, escape characters and other unprintable signs as escapes.
+
+    Every text that comes from a file (names, values, keys, paths) passes this function on its way to a screen.
+    """
+    return one_line(str(text), MOST_TEXT)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that is most like `name`, or None."""
     from difflib import get_close_matches  # only an error needs it

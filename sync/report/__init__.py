@@ -10,9 +10,11 @@ from sync.report.gantt import gantt
 from sync.report.heat import heat
 from sync.report.over_time import over_time
 from sync.report.slowdown import slowdown
+from sync.report.tightest import tightest_limit
 
 # In the order of the page. To add a kind of figure: a file with a `MakeFigures`, and a line in this table.
 FIGURES: Mapping[str, MakeFigures] = {
+    "tightest": tightest_limit,
     "slowdown": slowdown,
     "normalised": bars,
     "provisioning": heat,

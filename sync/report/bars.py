@@ -6,7 +6,7 @@ import math
 
 from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData
-from sync.report.style import MOST_DESIGNS, panels, styles
+from sync.report.style import panels, styles
 
 TITLE = "Throughput, cost and power, normalised"
 # By panel: the field of a `Configuration`, and its unit where the reference carries or costs nothing.
@@ -25,7 +25,7 @@ def bars(data: ReportData, workload: str) -> Plot | Missing:
         return Missing(f"{TITLE}, {workload}", "there is one design, and nothing to compare it with")
     named = data.workloads[workload].reference
     reference = next((champion for champion in champions if champion.system == named), champions[0])
-    champions = champions[:MOST_DESIGNS]
+    champions = data.drawn_champions(workload)
     figure, (row,) = panels(1, 3, 2.6)
     look = styles(data.systems)
     for panel, (name, (field, unit)) in zip(row, _PANELS.items(), strict=True):

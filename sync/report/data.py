@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
+from sync.report.style import MOST_DESIGNS
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost."""
+    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost. `system`
+    and `index` are the point's, `key` is its content key, where they are known."""
 
     name: str
     standing: Standing
     figures: Mapping[str, float]
+    system: str = field(default="", kw_only=True)
+    index: int = field(default=0, kw_only=True)
+    key: str = field(default="", kw_only=True)
 
     def figure(self, name: str) -> float:
         """A figure; NaN where it was not measured."""
@@ -50,7 +55,8 @@ def _judged(outcome: Outcome, slo: Slo) -> Run:
     design = f"{outcome.design} {outcome.workload}"
     standing = Standing(design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed)
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
-    return Run(outcome.name, standing, {**outcome.summary, **bought}, outcome)
+    figures = {**outcome.summary, **bought}
+    return Run(outcome.name, standing, figures, outcome, system=outcome.system, index=outcome.index, key=outcome.key)
 
 
 @dataclass
@@ -91,6 +97,12 @@ class ReportData:
             name: [system.highest or answer.largest(system.system) for system in answer.systems]
             for name, answer in self.workloads.items()
         }
+
+    def drawn_champions(self, workload: str) -> list[Configuration]:
+        """The champions that a figure has room for: those that carry most, in the order of the points."""
+        champions = self.champions[workload]
+        best = sorted(champions, key=lambda champion: (-(champion.carries or 0.0), champion.cost))[:MOST_DESIGNS]
+        return [champion for champion in champions if champion in best]
 
     def by_rate(self, configuration: Configuration) -> dict[float, list[Run]]:
         """The runs of a configuration, its seeds, by rate, ascending; empty where its workload has no rate."""
@@ -149,7 +161,7 @@ def side_by_side(data: ReportData, workload: str) -> tuple[str, list[Run], str]:
         runs = list({run.outcome.system: run for run in data.runs if run.outcome.workload == workload}.values())
     else:
         where = f"{workload} at {rate_text(rate)} requests/s"
-        seeds = [at_rate for c in data.champions[workload] if (at_rate := data.by_rate(c).get(rate))]
+        seeds = [at_rate for c in data.drawn_champions(workload) if (at_rate := data.by_rate(c).get(rate))]
         runs = [members[0] for members in seeds]
         if (most := max(map(len, seeds))) > 1:
             where += f" (seed {', '.join(map(str, sorted({run.outcome.seed for run in runs})))} of {most} seeds)"

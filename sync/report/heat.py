@@ -6,16 +6,17 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import isfinite, nan
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sync.report.base import Missing, Plot, limit_text, nine_limits
+from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, Run, all_within, mean_figure
-from sync.report.plans import Cell, Plan, cheapest, plans_of
-from sync.report.style import panels
+from sync.report.limits import limit_text, served, shown_limits
+from sync.report.plans import Cell, Plan, cheapest, plans_of, why_no_plans
+from sync.report.style import columns_of, label_outer, panels_of
 from sync.results.grouping import grouped
 from sync.results.slo import Limit
 
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "Provisioning"
-_MOST = 2.0  # share of the limit at which the colours end
+_MOST = 2.0  # share of the limit at which the colours end; they change from blue to red at the limit, in the middle
+_COLORS = "RdBu_r"  # to be told apart by the colour-blind; the frontier shows the limit in grey, too
 _MOST_TICKS, _MOST_SPLITS = 8, 18  # on an axis
 Corner = tuple[float, float]
 Edge = tuple[Corner, Corner]
 
 
 def heat(data: ReportData) -> Sequence[Plot | Missing]:
-    """A figure of nine panels for each system and workload: a grid of two machine counts at the rate that the answers'
-    cheapest clusters carry, or the splits of a budget at every rate."""
+    """A figure with a panel for each limit, for each system and workload: a grid of two machine counts at the rate that
+    the answers' cheapest clusters carry, or the splits of a budget at every rate."""
     if not data.runs:
         return [Missing(TITLE, "the sweep has no finished runs")]
     made: list[Plot | Missing] = []
     for members in grouped(plans_of(data.runs), lambda plan: (plan.system, plan.workload)):
         shown = _shown_plan(data, members)
-        known = any(map(_served, shown.cells.values()))
+        known = any(map(served, shown.cells.values()))
         where = f"{TITLE}: {shown.where}"
         made.append(_map(data, shown) if known else Missing(where, "no point served all of its requests"))
         if others := [plan for plan in members if plan is not shown]:
             rates = ", ".join(f"{rate:g}" for rate in sorted(plan.rate for plan in others if plan.rate is not None))
             title = f"{TITLE}: {shown.system}, {shown.workload} at {rates} requests/s"
             made.append(Missing(title, f"one map a system and workload: {_why(data, shown)}; --rate asks for another"))
-    reason = "no system has a grid of two machine counts, or counts that lie along a line (a budget's) at several rates"
-    return made or [Missing(TITLE, reason)]
+    return made or [Missing(TITLE, why_no_plans(data.runs))]
 
 
 def _shown_plan(data: ReportData, plans: Sequence[Plan]) -> Plan:
@@ -63,47 +64,48 @@ def _why(data: ReportData, shown: Plan) -> str:
 
 
 def _map(data: ReportData, plan: Plan) -> Plot:
-    figure, grid = panels(3, 3, 7.2 if plan.by_rate else 6.6, sharex=True, sharey=True)
+    limits = shown_limits(data.answers.slo)
+    figure, shown = panels_of(len(limits), sharex=True, sharey=True)
     columns, rows = plan.sides
     star, star_text = _star(data, plan)
     whole = _values(plan, lambda seeds: 0.0 if all_within(seeds) else 2.0)
-    for panel, limit in zip(figure.axes, nine_limits(data.answers.slo), strict=True):
+    for panel, limit in zip(shown, limits, strict=True):
         values = _values(plan, partial(_share, limit))
         known = np.ma.masked_invalid(values)
-        image = panel.imshow(known, origin="lower", aspect="auto", cmap="cividis_r", vmin=0, vmax=_MOST)
+        image = panel.imshow(known, origin="lower", aspect="auto", cmap=_COLORS, vmin=0, vmax=_MOST)
         panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
-        if isfinite(limit.largest):
-            _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
+        _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
         _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
         if star is not None:
             panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
                        markersize=9, markeredgewidth=0.7)  # fmt: skip
-        text = f"limit {limit_text(limit)}" if isfinite(limit.largest) else "no limit"
-        panel.set_title(f"{limit.told()}, {text}", pad=3)
-    _ticks(plan, grid)
-    bar = figure.colorbar(image, ax=figure.axes, shrink=0.5, aspect=30, pad=0.01, extend="max")
-    bar.set_label("share of the limit")
+        panel.set_title(f"{limit.told()}, limit {limit_text(limit)}", pad=3)
+    _ticks(plan, shown)
+    bar = figure.colorbar(image, ax=shown, shrink=0.8 if len(shown) <= 3 else 0.5, aspect=30, pad=0.01, extend="max")
+    bar.set_ticks([0.0, 0.5, 1.0, 1.5, 2.0], labels=["0%", "50%", "100%", "150%", "200%"])
+    bar.set_label("of the limit")
     why = "" if plan.by_rate or plan.rate is None else f" The map is {_why(data, plan)}."
     caption = (
-        "White line: this panel's limit. Dashed line: all limits, with every request served. Hatched: failed,"
+        "A panel for each limit of the SLO: blue is within it, red beyond. White line: this panel's limit. Dashed line:"
+        " all limits, with every request served. Hatched: failed,"
         f" stopped as unstable, left requests unserved, or not run. {star_text}{why}"
     )
     name = f"provisioning-{plan.system}-{plan.workload}" + ("" if plan.rate is None else f"-{plan.rate:g}")
     return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
 
 
-def _ticks(plan: Plan, grid: Sequence[Sequence[Axes]]) -> None:
+def _ticks(plan: Plan, shown: Sequence[Axes]) -> None:
     columns, rows = plan.sides
-    shown = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
-    panel = grid[0][0]  # all panels share these axes
-    panel.set_xticks(list(shown), [plan.words.get(columns[place], f"{columns[place]:g}") for place in shown])
+    marked = range(0, len(columns), -(-len(columns) // _MOST_SPLITS)) if plan.by_rate else round_places(columns)
+    panel = shown[0]  # all panels share its axes
+    panel.set_xticks(list(marked), [plan.words.get(columns[n], f"{columns[n]:g}") for n in marked])
     panel.set_yticks(list(at := round_places(rows)), [f"{rows[place]:g}" for place in at])
-    for line in grid:
-        line[0].set_ylabel(plan.axes[1])
-    for below in grid[-1]:
-        below.set_xlabel(plan.axes[0])
-        if plan.by_rate:
-            below.tick_params(axis="x", labelrotation=90, labelsize=6)
+    for place, axes in enumerate(shown):
+        if place % columns_of(len(shown)) == 0:
+            axes.set_ylabel(plan.axes[1])
+        if plan.by_rate and len(marked) * len(shown) > _MOST_TICKS:
+            axes.tick_params(axis="x", labelrotation=90, labelsize=6)
+    label_outer(shown, plan.axes[0])
 
 
 def round_places(values: Sequence[float]) -> Sequence[int]:
@@ -130,14 +132,12 @@ def _star(data: ReportData, plan: Plan) -> tuple[Cell | None, str]:
     return place, f"Star: the most that a split carries, {champion.design} at {champion.carries:g}/s."
 
 
-def _served(seeds: Sequence[Run]) -> bool:
-    return all(run.outcome.status == "completed" and not run.outcome.unserved for run in seeds)
-
-
 def _share(limit: Limit, seeds: Sequence[Run]) -> float:
-    """The share of the limit; NaN, drawn hatched, where it was not measured or a request was not served."""
-    largest = limit.largest if isfinite(limit.largest) else 1.0
-    return mean_figure(seeds, limit.figure) / largest if _served(seeds) else nan
+    """The share of the limit, the mean of all seeds; NaN, drawn hatched, where it was not measured or a request was not
+    served."""
+    if not served(seeds) or any(run.outcome.status != "completed" for run in seeds):
+        return nan
+    return 0.0 if all(limit.is_void(run.figures) for run in seeds) else mean_figure(seeds, limit.figure) / limit.largest
 
 
 def _values(plan: Plan, value: Callable[[Sequence[Run]], float]) -> npt.NDArray[np.float64]:

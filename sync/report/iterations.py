@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from sim_core import content_key, spec_from_config
 from sim_core.batching.base import Instance, IterationObserver
-from sim_core.errors import SimError
+from sim_core.errors import SimError, shown
 from sim_core.observer import observe
 from sim_core.simulation import Simulation
 from sync.results.code import deciding_code
@@ -57,8 +56,11 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
             result = measure(simulation.run(workload.load(ref, _ROOT)), spec)
     except TimeoutError:
         return f"running it again took more than {_LONGEST_S:g} s"
-    except (SimError, yaml.YAMLError) as error:
-        return f"it could not be run again ({' '.join(str(error).split())})"
+    except (SimError, OSError) as error:
+        return f"it could not be run again ({shown(' '.join(str(error).split()))})"
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError, MemoryError) as error:
+        # a configuration that nobody of us has written: the report is made without this run
+        return f"it could not be run again (its configuration is none of ours: {type(error).__name__})"
     table = recorder.table(result.first_arrival_s)
     if table.empty:
         return "it served nothing"
@@ -67,13 +69,20 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
 
 
 def _configuration(outcome: Outcome) -> Mapping[str, Any]:
-    """The configuration that the run kept; of a source that keeps none, what its settings compose to."""
+    """The configuration that the run kept, as plain values; of a source that keeps none, what its settings compose to.
+
+    Results may come from somebody else: only settings of ours are composed, so no file outside configs/ is read as a
+    configuration and nothing is written. Raises SpecError for other settings.
+    """
     if outcome.config_yaml:
-        config = yaml.safe_load(outcome.config_yaml)
+        from configs.bounded import parse_yaml
+
+        config = parse_yaml(outcome.config_yaml, "its configuration")
         return config if isinstance(config, dict) else {}
     from configs.compose import Composer
+    from configs.stored import own_settings
 
-    return Composer().resolved(outcome.overrides)
+    return Composer().resolved(own_settings(outcome.overrides))
 
 
 class _Recorder(IterationObserver):

@@ -46,6 +46,28 @@ def plans_of(runs: Sequence[Run]) -> list[Plan]:
     return [plan for members in groups for plan in _grids(members) or _splits(members)]
 
 
+def why_no_plans(runs: Sequence[Run]) -> str:
+    """Why none of the systems has a map, by what they lack."""
+    systems = grouped(by_seed(runs), lambda seeds: seeds[0].outcome.system)
+    reasons = grouped(((_lack(members), members[0][0].outcome.system) for members in systems), lambda pair: pair[0])
+    return "; ".join(
+        f"{'each system' if len(reasons) == 1 < len(systems) else ', '.join(name for _, name in pairs)} {pairs[0][0]}"
+        for pairs in reasons
+    )
+
+
+def _lack(members: Sequence[Sequence[Run]]) -> str:
+    """What the runs of a system lack to make a map."""
+    outcomes = [seeds[0].outcome for seeds in members]
+    if len({(tuple(sorted(o.machines.items())), repr(o.roles)) for o in outcomes}) == 1:
+        return "was run with one choice of machine counts, and a map needs several"
+    if not _counts(members)[1]:
+        return "has one kind of machine and no roles, and a map needs two counts"
+    if len({outcome.rate for outcome in outcomes}) == 1:
+        return "has counts that lie along a line (such as a budget's) at one rate, and a map needs several rates"
+    return "has too few of the counts that would make a map"
+
+
 def cheapest(plan: Plan) -> Cell | None:
     """The counts of the cheapest point within the SLO, of equals the one of least power, then the first, as in the
     answers; None where none is."""

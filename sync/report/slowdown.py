@@ -1,16 +1,18 @@
-"""Slowdown against rate, per design, with the SLO: TTFT, TBT and E2E at p50, p90 and p99."""
+"""Slowdowns and times against rate, per design: a panel for each limit of the SLO."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from sync.report.base import Missing, Plot, for_each_workload, limit_text, nine_limits
+from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData, RunRow, all_within, mean_figure
-from sync.report.style import MOST_DESIGNS, STYLES, Style, legend_below, panels, styles
+from sync.report.limits import Deciding, deciding, limit_text, shown_limits
+from sync.report.style import MOST_DESIGNS, Style, columns_of, label_outer, legend_below, panels_of, styles, varied
 from sync.results.grouping import grouped
 from sync.results.slo import Limit, Slo
 
@@ -18,53 +20,85 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "Slowdown against rate"
+_TITLES: Mapping[tuple[str, ...], str] = {("slowdown",): TITLE, ("seconds",): "Times against rate"}
 _MOST_TICKS = 8
-_CHAMPIONS = "Of each system the design that carries most."
 
 
 @dataclass(frozen=True)
 class Line:
-    """A design in the figure: its label, its look, and its runs by rate, ascending."""
+    """A design in the figure: its label, its look, its runs by rate, ascending, and the limits that judge them."""
 
     label: str
     style: Style
     runs: Mapping[float, Sequence[RunRow]]
+    slo: Slo
+
+    @cached_property
+    def deciding(self) -> Deciding | None:
+        """What ends its rates."""
+        return deciding(self.runs, self.slo)
+
+
+def title_of(slo: Slo) -> str:
+    """The figure's title: what the SLO limits."""
+    units = tuple(dict.fromkeys(limit.unit for limit in slo.limits()))
+    return _TITLES.get(units, "Slowdowns and times against rate")
 
 
 @for_each_workload(TITLE)
 def slowdown(data: ReportData, workload: str) -> Plot | Missing:
-    """A figure of nine panels for each workload that was run at two rates or more."""
-    look = styles(data.systems)
-    lines = [Line(c.design, look[c.system], data.by_rate(c)) for c in data.champions[workload]]
-    lines = measured(lines, data.answers.slo)
+    """A figure with a panel for each limit, for each workload that was run at two rates or more."""
+    slo = data.answers.slo
+    lines, which = champion_lines(data, workload)
+    title = f"{title_of(slo)}, {workload}"
     if len({rate for line in lines for rate in line.runs}) > 1:
-        title = f"{TITLE}, {workload}"
-        return slowdown_plot(f"slowdown-{workload}", title, lines[:MOST_DESIGNS], data.answers.slo, _CHAMPIONS)
+        return slowdown_plot(f"slowdown-{workload}", title, lines, slo, which)
     rated = any(configuration.rates for configuration in data.workloads[workload].configurations)
-    none = "no run of its designs has slowdowns" if rated else "the workload has no rate"
-    return Missing(f"{TITLE}, {workload}", "there is one rate" if any(line.runs for line in lines) else none)
+    none = "no run has measured what the SLO limits" if rated else "the workload has no rate"
+    return Missing(title, "there is one rate" if any(line.runs for line in lines) else none)
+
+
+def champion_lines(data: ReportData, workload: str) -> tuple[list[Line], str]:
+    """A line for each system that has measured what the SLO limits, and a sentence: which designs these are."""
+    look, slo = styles(data.systems), data.answers.slo
+    champions = data.drawn_champions(workload)
+    lines = [Line(c.design, look[c.system], runs, slo) for c in champions if _has_figures(runs := data.by_rate(c), slo)]
+    left = len(data.champions[workload]) - len(champions)
+    which = "Of each system the design that carries most."
+    return lines, which + (f" {left} systems that carry less are left out." if left else "")
 
 
 def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
-    """The lines of the first designs of `runs` that were run at rates and have slowdowns, in their own colours."""
+    """The lines of the first designs of `runs` that were run at rates and have measured what the SLO limits. The first
+    design of each system looks as in the report; others have looks that no system has, or MLflow's colour."""
     rated = [run for run in runs if run.standing.rate is not None]
+    look = styles(run.system for run in sorted(runs, key=lambda run: run.index) if run.system)
+    free = iter(varied(look.values()))
     lines: list[Line] = []
+    drawn: set[str] = set()
     for members in grouped(rated, lambda run: run.standing.design):
         at_rate = grouped(members, lambda run: run.standing.rate)
         by_rate = {same[0].standing.rate or 0.0: same for same in at_rate}
-        first, style = members[0].standing, STYLES[len(lines)]
-        style = replace(style, color=first.color or style.color)
-        lines += measured([Line(first.design, style, dict(sorted(by_rate.items())))], slo)
+        ascending = dict(sorted(by_rate.items()))
+        if not _has_figures(ascending, slo):
+            continue
+        system, color = members[0].system, members[0].standing.color
+        if system and system not in drawn:
+            drawn.add(system)
+            style = look[system]
+        else:
+            style = next(free)
+            style = style if system or not color else replace(style, color=color)
+        lines.append(Line(members[0].standing.design, style, ascending, slo))
         if len(lines) == MOST_DESIGNS:
             break
     return lines
 
 
-def measured(lines: Sequence[Line], slo: Slo) -> list[Line]:
-    """The lines of which a run has measured any of the figures."""
-    names = [limit.figure for limit in nine_limits(slo)]
-    values = ([mean_figure(runs, name) for runs in line.runs.values() for name in names] for line in lines)
-    return [line for line, figures in zip(lines, values, strict=True) if any(map(math.isfinite, figures))]
+def _has_figures(runs_by_rate: Mapping[float, Sequence[RunRow]], slo: Slo) -> bool:
+    """Whether runs at any rate have measured any of the figures that the SLO limits."""
+    names = [limit.figure for limit in slo.limits()]
+    return any(math.isfinite(mean_figure(runs, name)) for runs in runs_by_rate.values() for name in names)
 
 
 def shown_rates(runs_by_rate: Sequence[Mapping[float, Sequence[RunRow]]]) -> list[float]:
@@ -75,25 +109,30 @@ def shown_rates(runs_by_rate: Sequence[Mapping[float, Sequence[RunRow]]]) -> lis
     return [rate for rate in rates if rate not in beyond[1:]]
 
 
+def some(rates: Sequence[float]) -> Sequence[float]:
+    """The rates that have a number on the axis: all, or every second, third and so on."""
+    return rates[:: -(-len(rates) // _MOST_TICKS) or 1]
+
+
 def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which: str) -> Plot:
-    """The figure of nine panels. `which` is a sentence of the caption: which designs are drawn."""
-    figure, grid = panels(3, 3, 6.6, sharex=True)
+    """The figure. `which` is a sentence of the caption: which designs are drawn."""
+    limits = shown_limits(slo)
+    figure, shown = panels_of(len(limits), sharex=True)
     rates = shown_rates([line.runs for line in lines])
-    for axes, limit in zip(figure.axes, nine_limits(slo), strict=True):
+    for place, (axes, limit) in enumerate(zip(shown, limits, strict=True)):
         _draw(axes, limit, lines, rates)
-        if limit.unit == "seconds":
-            axes.set_ylabel(f"{limit.metric.upper()} (s)")
-        elif limit.percentile == "p50":  # on the left of the row
-            axes.set_ylabel(f"{limit.metric.upper()} slowdown (×)")
-    for axes in grid[-1]:
-        axes.set_xlabel("requests per second")
-        if len(rates) <= _MOST_TICKS:
-            axes.set_xticks(rates)
-    legend_below(figure, grid[0][0])
+        before = limits[place - 1] if place % columns_of(len(limits)) else None
+        if before is None or (before.metric, before.unit) != (limit.metric, limit.unit):
+            unit = " (s)" if limit.unit == "seconds" else " slowdown (×)"
+            axes.set_ylabel(f"{limit.metric.upper()}{unit}")
+    shown[0].set_xticks(some(rates))
+    label_outer(shown, "requests per second")
+    legend_below(figure, shown[0])
+    relative = "Slowdowns (×) are times over those of the same request alone on a DGX-A100. " if slo.slowdown else ""
     caption = (
-        "Slowdowns (×) are times over those of the same request alone on a DGX-A100. Shaded, above the dashed line:"
-        " outside the SLO. Lines that leave a panel are more than twice over the limit; one ends where a run was"
-        f" stopped as unstable or failed. {which}"
+        f"A panel for each limit of the SLO. {relative}Shaded, above the dashed line: outside the limit. A ring marks"
+        " the limit that a design reaches first. Lines that leave a panel are more than twice over the limit; one ends"
+        f" where a run was stopped as unstable or failed. {which}"
     ).strip()
     if any(len(seeds) > 1 for line in lines for seeds in line.runs.values()):
         caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."
@@ -110,11 +149,15 @@ def _draw(axes: Axes, limit: Limit, lines: Sequence[Line], rates: Sequence[float
             band = list(several), list(map(min, several.values())), list(map(max, several.values()))
             axes.fill_between(*band, color=line.style.color, alpha=0.2, linewidth=0, zorder=1)
             axes.vlines(*band, color=line.style.color, linewidth=0.8, zorder=1)
-    if math.isinf(limit.largest):
-        axes.set_title(limit.told(), pad=3)
-        axes.set_ylim(bottom=0)
-        return
+        if line.deciding is not None and line.deciding.limit == limit and line.deciding.is_reached:
+            ring(axes, line.deciding.rate, line.deciding.share * limit.largest, 2 * limit.largest, line.style)
     axes.set_title(f"{limit.told()} (SLO {limit_text(limit)})", pad=3)
     axes.axhline(limit.largest, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.axhspan(limit.largest, 2 * limit.largest, color="0.94", linewidth=0, zorder=-1)
     axes.set_ylim(0, 2 * limit.largest)
+
+
+def ring(axes: Axes, rate: float, value: float, top: float, style: Style) -> None:
+    """Mark where a design reaches a limit; above the panel's `top`, at its edge."""
+    axes.plot([rate], [min(value, 0.97 * top)], linestyle="", marker="o", markersize=10, markerfacecolor="none",
+              markeredgecolor=style.color, markeredgewidth=1.4, zorder=4, clip_on=False)  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,10 @@ class Style:
     """The look of one design. `dashes` is matplotlib's line style, `hatch` fills bars. `size` is the marker's, in
     points: where curves lie on each other, larger markers of the lower curve are seen around those of the upper one."""
 
-    color: str
-    marker: str
-    dashes: Any
-    hatch: str
+    color: str = "#000000"
+    marker: str = "o"
+    dashes: Any = "-"
+    hatch: str = ""
     hollow: bool = False
     size: float = 4.0
 
@@ -85,13 +86,24 @@ _SETTINGS: Any = {
 
 
 def styles(systems: Iterable[str]) -> dict[str, Style]:
-    """A style for each system: the paper's systems have fixed styles, the others take the free ones in turn."""
+    """A style for each system, no two alike: the paper's systems have fixed styles, the others take the free ones in
+    turn."""
     names = list(dict.fromkeys(systems))
-    taken = {_KNOWN[name].color for name in names if name in _KNOWN}
-    free = [style for style in STYLES if style.color not in taken] or list(STYLES)
-    others = [name for name in names if name not in _KNOWN]
-    chosen = dict(_KNOWN) | {name: free[number % len(free)] for number, name in enumerate(others)}
-    return {name: chosen[name] for name in names}
+    taken = [_KNOWN[name] for name in names if name in _KNOWN]
+    free = iter(varied(taken))
+    return {name: _KNOWN[name] if name in _KNOWN else next(free) for name in names}
+
+
+def varied(taken: Iterable[Style]) -> Iterator[Style]:
+    """Styles without end, none of them among `taken`: first of colours that are not taken, then of all colours again,
+    with the markers, dashes and hatches of others."""
+    used = {style.color for style in taken}
+    yield from (style for style in STYLES if style.color not in used)
+    for lap in itertools.count(1):
+        for place, style in enumerate(STYLES):
+            other = STYLES[(place + lap) % len(STYLES)]
+            hollow = lap // len(STYLES) % 2 == other.hollow
+            yield Style(style.color, other.marker, other.dashes, other.hatch, not hollow, other.size)
 
 
 def printed() -> AbstractContextManager[None]:
@@ -107,6 +119,29 @@ def panels(rows: int, columns: int, height_in: float, **options: Any) -> tuple[F
 
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options).tolist()
+
+
+def panels_of(count: int, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure across the page with so many panels, and the panels, row by row."""
+    columns = columns_of(count)
+    rows = -(-count // columns)
+    figure, grid = panels(rows, columns, 0.6 + (2.0 if columns > 1 else 2.4) * rows, **options)
+    every = [axes for row in grid for axes in row]
+    for axes in every[count:]:
+        axes.remove()
+    return figure, every[:count]
+
+
+def columns_of(count: int) -> int:
+    """The columns in which `panels_of` arranges so many panels."""
+    return 2 if count == 4 else min(count, 3)
+
+
+def label_outer(shown: Sequence[Axes], label: str) -> None:
+    """Give the panels that have none below them the numbers and the label of the horizontal axis."""
+    for axes in shown[-columns_of(len(shown)) :]:
+        axes.set_xlabel(label)
+        axes.tick_params(axis="x", labelbottom=True)
 
 
 def plain_log_ticks(axis: Axis, least: float, most: float) -> None:
@@ -128,11 +163,11 @@ def plain_symlog_ticks(axis: Axis, most: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
     """Draw one legend for all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def picture(figure: Figure, form: str) -> bytes:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from sim_core.errors import SpecError
+from sim_core.errors import SpecError, shown
 from sync.commands import base
 from sync.commands.runs import run_of
 from sync.report.data import ReportData, Run, detailed_run
+from sync.report.files import REPORT_FILE, mark_of, own_folder, page_file, remove_former, write_files
 from sync.report.iterations import again
-from sync.report.page import REPORT_FILE, report_files, write_files
+from sync.report.page import report_files
 from sync.report.style import FORMATS
 from sync.results.sweep import Sweep
 from sync.tracking.sink import deliver_report
@@ -46,27 +48,42 @@ def add_parser(subparsers: base.Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    folder = arguments.out or arguments.results / arguments.name / "report"
+    folder = arguments.out or own_folder(arguments.results, arguments.name)
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
     sweep = base.read_sweep(arguments)
+    limits = "" if arguments.slo is None else arguments.slo.stem
     data = ReportData(sweep, arguments.rate)
     detail = _detail(sweep, data, arguments.detail)
     with Console(stderr=True).status("reading") as status:
         if isinstance(detail, Run):
-            status.update(f"running {escape(detail.name)} again")
+            status.update(Text(f"running {shown(detail.name)} again"))
             data.iterations = again(detail.outcome, data.requests_of(detail))
         else:
             data.iterations = detail
         formats = list(dict.fromkeys(arguments.format))
         notes = base.left_out(sweep, "`report --all` counts them in")
-        files = report_files(data, sweep.source.info(), formats, notes, lambda name: status.update(f"drawing {name}"))
+        info = sweep.source.info()
+        files = report_files(data, info, formats, notes, lambda name: status.update(f"drawing {name}"), limits)
         write_files(files, folder)
-        print(f"{len(files)} {'file' if len(files) == 1 else 'files'} in {folder}")
-        if arguments.sink == "mlflow" and REPORT_FILE in files:
+        mark = mark_of(sweep.name, page_file(limits))
+        removed = remove_former(folder, files, mark, is_own=arguments.out is None)
+        print(_written(files, folder, removed))
+        if arguments.sink == "mlflow" and limits:
+            print("not in MLflow, which keeps the report by the experiment's own limits")
+        elif arguments.sink == "mlflow" and REPORT_FILE in files:
             status.update("logging to MLflow")
             print(deliver_report(arguments.results, arguments.name, files[REPORT_FILE], len(data.runs)))
     return 0
+
+
+def _written(files: Collection[str], folder: Path, removed: int) -> str:
+    """`report.html in FOLDER`, and how many pictures of an earlier report were removed."""
+    page = next((name for name in files if name.endswith(".html")), "")
+    pictures = len(files) - bool(page)
+    drawn = f"{pictures} {'picture' if pictures == 1 else 'pictures'}" if pictures else ""
+    text = f"{' and '.join(filter(None, (page, drawn)))} in {shown(folder)}"
+    return f"{text}; pictures of the report before it that were removed: {removed}" if removed else text
 
 
 def _detail(sweep: Sweep, data: ReportData, choice: str | None) -> Run | str:

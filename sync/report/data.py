@@ -79,6 +79,12 @@ class ReportData:
         """What the sweep answers."""
         return answers(self.sweep.outcomes.values(), self.sweep.slo, self.rate)
 
+    @property
+    def planned(self) -> int | None:
+        """The points of the whole experiment; None where that is not known, or points of other experiments count."""
+        info = self.sweep.source.info()
+        return info.points if info is not None and len(self.sweep.outcomes) <= info.points else None
+
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:
         """The answers by workload, in the order of the points."""

@@ -18,6 +18,7 @@ WIDTH_IN = 7.2  # the width of both columns of a paper
 MOST_DESIGNS = 8  # in one figure: as many as there are styles
 # By format the metadata that are left out: matplotlib would write a time, its version and addresses.
 FORMATS = {"png": (), "pdf": ("CreationDate",), "svg": ("Date", "Creator", "Format", "Type")}
+_ABOUT = {"png": "Description", "pdf": "Subject", "svg": "Description"}  # by format the entry that says what it is
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,9 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def picture(figure: Figure, form: str) -> bytes:
-    """The figure as a file of one of `FORMATS`; the same bytes for the same figure. Call within `printed`."""
+def picture(figure: Figure, form: str, about: str = "") -> bytes:
+    """The figure as a file of one of `FORMATS`, with a text about it in its metadata; the same bytes for the same
+    figure. Call within `printed`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -179,5 +181,6 @@ def picture(figure: Figure, form: str) -> bytes:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     file = io.BytesIO()
-    canvas.print_figure(file, format=form, dpi=200, metadata=dict.fromkeys(FORMATS[form]))
+    metadata: dict[str, str | None] = {**dict.fromkeys(FORMATS[form]), **({_ABOUT[form]: about} if about else {})}
+    canvas.print_figure(file, format=form, dpi=200, metadata=metadata)
     return file.getvalue()

@@ -37,6 +37,7 @@ from sync.results.slo import Slo
 PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
 _FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
 _ATTEMPTS, _PAUSE_S = 4, 0.1
+_MOST_STARTS = 100  # whose commands are kept
 
 
 class JournalError(SimError):
@@ -100,15 +101,23 @@ class Journal:
     def write_sweep(
         self, info: SweepInfo, keys: Sequence[str], facts: Mapping[str, Any], is_same: Callable[[str, str], bool]
     ) -> None:
-        """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
-        for. `facts` describe the points by key as the experiment has them now: readers take these, and not those of
-        the start that ran a point. `is_same` tells whether two texts are the same experiment. Raises JournalError."""
+        """Keep the facts of the sweep under way, the commands of all starts so far, and which other points earlier
+        starts of the same experiment asked for. `facts` describe the points by key as the experiment has them now:
+        readers take these, and not those of the start that ran a point. `is_same` tells whether two texts are the same
+        experiment. Raises JournalError."""
         is_known = is_same(str(self._sweep.get("experiment_text")), info.experiment_text)
         earlier = sorted(self.asked_for() - set(keys)) if is_known else []
         known = {key: self._facts[key] for key in earlier if key in self._facts}
+        info = replace(info, starts=self._starts(info.command))
         contents = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
         self._write(self.folder / "sweep.json", json_bytes({**contents, _FACTS: {**known, **facts}}))
         self.__dict__.pop("_sweep", None)  # read anew
+
+    def _starts(self, command: str) -> tuple[str, ...]:
+        """The different commands of the starts that are kept, the oldest first, and `command` as the last."""
+        before = self.info()
+        known = () if before is None else before.starts or (before.command,)
+        return (*[start for start in known if start != command][-_MOST_STARTS:], command)
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""

@@ -122,7 +122,8 @@ def checksum(outcome: Mapping[str, Any]) -> str:
 class SweepInfo:
     """The sweep that outcomes belong to. `name` is the experiment's, `points` the number of its points (0: single
     runs). `sweep_id` is the same for every start of the same expanded experiment, `command` is the line that started
-    it, `slo` are the limits that the experiment sets."""
+    it, `slo` are the limits that the experiment sets. `starts` are the different commands that started it so far, the
+    latest last (empty: older versions kept `command` alone)."""
 
     name: str
     description: str
@@ -131,6 +132,7 @@ class SweepInfo:
     points: int
     command: str
     slo: Slo = PAPER
+    starts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _SWEEP_NAME.fullmatch(self.name):
@@ -139,14 +141,19 @@ class SweepInfo:
 
     def to_json_dict(self) -> dict[str, Any]:
         """The sweep's facts as values that JSON can hold."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"slo": self.slo.as_plain()}
+        beside = {"slo": self.slo.as_plain(), "starts": list(self.starts)}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | beside
 
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any]) -> SweepInfo:
         """The inverse of `to_json_dict`; unknown entries are ignored, and an SLO that was not kept is taken from the
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
-            known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
+            known = {f.name: values[f.name] for f in fields(cls) if f.name not in ("slo", "starts")}
+            starts = values.get("starts", [])
+            if not isinstance(starts, list) or not all(isinstance(command, str) for command in starts):
+                raise ValueError("not a sweep: `starts` is no list of commands")
+            known["starts"] = tuple(starts)
             source = f"{values['name']}'s experiment"
             if "slo" in values:
                 return cls(**known, slo=parse_slo(values["slo"], source, "slo"))

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sync import Outcome
+from sync import Outcome, SweepInfo
 from sync.report.data import ReportData
 from sync.report.iterations import Iterations
 from sync.results.curves import OVER_TIME, Derived, Series
@@ -137,6 +137,9 @@ class Memory:
         return frozenset()
 
     def slo(self) -> Slo | None:
+        return None
+
+    def info(self) -> SweepInfo | None:
         return None
 
 

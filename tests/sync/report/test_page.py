@@ -11,7 +11,8 @@ from sync import SweepInfo
 from sync.analysis.answers import counts, normalised, sentences
 from sync.analysis.answers.tables import highest, least
 from sync.report import page as report_page
-from sync.report.page import report_files, write_files
+from sync.report.files import write_files
+from sync.report.page import report_files
 from tests.sync.report.made import data_of, failed, iterations, run, stopped
 
 EVIL = '<script>alert("1")</script>'

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sim_core.errors import SpecError, shown
+from sync.analysis.answers import check_rate
 from sync.commands import base
 from sync.commands.runs import run_of
 from sync.report.data import ReportData, Run, detailed_run
@@ -25,7 +26,7 @@ _EXAMPLES = """examples:
   python -m sync report quickstart --format html png pdf        the figures as files, too
   python -m sync report quickstart --detail 7f84ff --out mine   look at the batches and the timeline of that run
   python -m sync report quickstart --slo my_slo.yaml            judged by the limits in a file (`answers --help`)
-  python -m sync report costopt --rate 50                       the cheapest clusters, and their maps, at that rate
+  python -m sync report quickstart --rate 16                    the cheapest clusters, and maps of counts, at that rate
 The page needs no other file and no network: send it, print it, open it anywhere. One run is simulated again, since a
 sweep does not keep the batches and the timeline of its runs; `--detail none` leaves these figures out.
 """
@@ -54,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     sweep = base.read_sweep(arguments)
     limits = "" if arguments.slo is None else arguments.slo.stem
     data = ReportData(sweep, arguments.rate)
+    check_rate(data.answers, arguments.rate)
     detail = _detail(sweep, data, arguments.detail)
     with Console(stderr=True).status("reading") as status:
         if isinstance(detail, Run):
@@ -62,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             data.iterations = detail
         formats = list(dict.fromkeys(arguments.format))
-        notes = base.left_out(sweep, "`report --all` counts them in")
+        notes = base.left_out(sweep, "`report --all` counts them in", missing=False)
         info = sweep.source.info()
         files = report_files(data, info, formats, notes, lambda name: status.update(f"drawing {name}"), limits)
         write_files(files, folder)

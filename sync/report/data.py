@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
+from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS
@@ -77,13 +77,7 @@ class ReportData:
     @cached_property
     def answers(self) -> SweepAnswers:
         """What the sweep answers."""
-        return answers(self.sweep.outcomes.values(), self.sweep.slo, self.rate)
-
-    @property
-    def planned(self) -> int | None:
-        """The points of the whole experiment; None where that is not known, or points of other experiments count."""
-        info = self.sweep.source.info()
-        return info.points if info is not None and len(self.sweep.outcomes) <= info.points else None
+        return answers_of(self.sweep, self.rate)
 
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:

@@ -15,9 +15,9 @@ _HEADS = ("design", "highest rate within the SLO (requests/s)", "limit that it r
 
 
 def ends_table(data: ReportData, workload: str) -> Table | None:
-    """A row for each system's design that carries most; None where the workload has no rate."""
+    """A row for each system's design that carries most, the best first; None where the workload has no rate."""
     rows = []
-    for champion in data.champions[workload]:
+    for champion in sorted(data.champions[workload], key=lambda champion: (-(champion.carries or 0.0), champion.cost)):
         by_rate = data.by_rate(champion)
         if by_rate and (found := deciding(by_rate, data.answers.slo)) is not None:
             carried = "none" if champion.carries is None else rate_text(champion.carries)

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sync.analysis.answers import OF_A_LIMIT, counts, sentences, tables
-from sync.analysis.terms import terms_lines, terms_of
+from sync.analysis.answers import counts, sentences, tables
+from sync.analysis.answers import notes as notes_of
+from sync.analysis.terms import slo_text, terms_lines
 from sync.analysis.texts import Table
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
@@ -27,6 +28,7 @@ from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 
 __all__ = ["REPORT_FILE", "report_files", "sweep_files"]
+_FIRST = ("tightest", "slowdown")  # kinds of figures that stand in front of the tables
 _HOW_JUDGED = (
     "A run is within the SLO if it meets all limits and serves every request. A design carries the highest rate up to"
     " which all of its runs are within the SLO; rates that were not run are left open."
@@ -51,9 +53,12 @@ def report_files(
     page = page_file(limits)
     with printed():
         figures: list[Plot | Missing] = []
+        first: list[Plot] = []
         for name, make in FIGURES.items():
             say(name)
-            figures += make(data)
+            made = make(data)
+            figures += made
+            first += [figure for figure in made if isinstance(figure, Plot) and name in _FIRST]
         say("page")
         plots = [figure for figure in figures if isinstance(figure, Plot)]
         if "html" in formats:
@@ -64,10 +69,12 @@ def report_files(
                 data.answers.slo,
                 limits=limits,
                 answers=sentences(data.answers),
-                terms=terms_lines(terms_of(data.sweep.outcomes.values(), data.answers.slo, data.planned)),
-                tables=_tables(data),
-                notes=[f"{counts(data.answers)} {_HOW_JUDGED} {OF_A_LIMIT}", *notes],
-                images=[(plot, _address(picture(plot.figure, "svg"), "svg")) for plot in plots],
+                terms=terms_lines(data.answers.terms),
+                deciding=[table for workload in data.workloads if (table := ends_table(data, workload)) is not None],
+                tables=[table for workload in data.answers.workloads for table in tables(workload)],
+                notes=[counts(data.answers), _HOW_JUDGED, *notes_of(data.answers), *notes],
+                first=_embedded(first),
+                images=_embedded([plot for plot in plots if plot not in first]),
                 missing=[figure for figure in figures if isinstance(figure, Missing)],
                 more="`python -m sync export` writes them all",
             )
@@ -78,9 +85,8 @@ def report_files(
     return files
 
 
-def _tables(data: ReportData) -> list[Table]:
-    made = [[*tables(answer), ends_table(data, workload)] for workload, answer in data.workloads.items()]
-    return [table for of_workload in made for table in of_workload if table is not None]
+def _embedded(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
+    return [(plot, _address(picture(plot.figure, "svg"), "svg")) for plot in plots]
 
 
 def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Sequence[str] = ()) -> dict[str, bytes]:
@@ -102,9 +108,9 @@ def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Se
         runs,
         sweep.slo,
         answers=[answer] if answer else [],
-        terms=terms or [f"SLO: {sweep.slo.told()} (x: times as long as the same request alone on a DGX-A100)."],
+        terms=terms or [f"SLO: {slo_text(sweep.slo)}; and every request served."],
         notes=[_HOW_JUDGED],
-        images=images,
+        first=images,
         more="runs.csv has them all",
     )
     return {REPORT_FILE: page, **files}
@@ -119,15 +125,18 @@ def _page(
     answers: Sequence[str],
     terms: Sequence[str],
     notes: Sequence[str],
-    images: Sequence[tuple[Plot, str]],
+    first: Sequence[tuple[Plot, str]],
     more: str,
     limits: str = "",
+    deciding: Sequence[Table] = (),
     tables: Sequence[Table] = (),
+    images: Sequence[tuple[Plot, str]] = (),
     missing: Sequence[Missing] = (),
 ) -> bytes:
-    """The page. `answers` are sentences, `terms` the lines that say what they stand on, `notes` lines in small print,
-    `images` figures with their addresses; `more` says where the runs are that the table has no room for. Empty parts
-    are left out. All texts are scrubbed of secrets and escaped; equal contents make equal bytes."""
+    """The page. `answers` are sentences, `terms` the lines that say what they stand on, `deciding` tables that stand
+    with them, `first` and `images` figures with their addresses, in front of `tables` and behind them, `notes` lines in
+    small print; `more` says where the runs are that the table has no room for. Empty parts are left out. All texts are
+    scrubbed of secrets and escaped; equal contents make equal bytes."""
     from jinja2 import Environment, StrictUndefined
 
     scrub = Scrubber(os.environ)
@@ -143,7 +152,8 @@ def _page(
     starts = [] if sweep is None else sweep.starts or [sweep.command]
     return template.render(
         name=name, sweep=sweep, limits=limits, heads=HEADS, rows=rows, left_out=len(runs) - len(rows), more=more,
-        answers=answers, terms=terms, tables=tables, notes=notes, images=images, missing=missing, starts=starts,
+        answers=answers, terms=terms, deciding=deciding, first=first, tables=tables, notes=notes, images=images,
+        missing=missing, starts=starts,
     ).encode()  # fmt: skip
 
 

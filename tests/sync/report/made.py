@@ -17,6 +17,7 @@ from sync import Outcome, SweepInfo
 from sync.report.data import ReportData
 from sync.report.iterations import Iterations
 from sync.results.curves import OVER_TIME, Derived, Series
+from sync.results.plan import Plan
 from sync.results.slo import SLO_LIMITS, Slo
 from sync.results.sweep import Sweep
 
@@ -140,6 +141,9 @@ class Memory:
         return None
 
     def info(self) -> SweepInfo | None:
+        return None
+
+    def plan(self) -> Plan | None:
         return None
 
 

@@ -6,7 +6,7 @@ import math
 
 from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData
-from sync.report.style import panels, styles
+from sync.report.style import panels
 
 TITLE = "Throughput, cost and power, normalised"
 # By panel: the field of a `Configuration`, and its unit where the reference carries or costs nothing.
@@ -27,7 +27,7 @@ def bars(data: ReportData, workload: str) -> Plot | Missing:
     reference = next((champion for champion in champions if champion.system == named), champions[0])
     champions = data.drawn_champions(workload)
     figure, (row,) = panels(1, 3, 2.6)
-    look = styles(data.systems)
+    look = data.look
     for panel, (name, (field, unit)) in zip(row, _PANELS.items(), strict=True):
         unit_height = getattr(reference, field)
         for place, champion in enumerate(champions):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
-from sync.report.style import MOST_DESIGNS
+from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
@@ -88,6 +88,12 @@ class ReportData:
     def systems(self) -> tuple[str, ...]:
         """The systems, in the order of the points."""
         return tuple(dict.fromkeys(run.outcome.system for run in self.runs))
+
+    @cached_property
+    def look(self) -> dict[str, Style]:
+        """The style of each system, the same for all figures; systems that have no runs yet have theirs, too."""
+        info = self.sweep.source.info()
+        return styles([*(() if info is None else info.systems), *self.systems])
 
     @cached_property
     def champions(self) -> dict[str, list[Configuration]]:

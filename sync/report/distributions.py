@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData, Run, side_by_side
-from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_log_ticks, styles
+from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_log_ticks
 
 TITLE = "Distributions of latency"
 METRICS = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
@@ -39,7 +39,7 @@ def distributions(data: ReportData, workload: str) -> Plot | Missing:
     if not curves:
         return Missing(f"{TITLE}, {where}", "no run there was completed and has kept its requests")
     figure, (row,) = panels(1, 3, 2.7, sharey=True)
-    look = styles(data.systems)
+    look = data.look
     for panel, (metric, words) in zip(row, METRICS.items(), strict=True):
         for number, (run, found) in enumerate(curves):
             if metric in found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.report.base import Missing, Plot, for_each_workload
 from sync.report.data import ReportData, side_by_side
-from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_symlog_ticks, styles
+from sync.report.style import MOST_DESIGNS, legend_below, panels, plain_symlog_ticks
 from sync.results.curves import OVER_TIME
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def over_time(data: ReportData, workload: str) -> Plot | Missing:
     figure, (row,) = panels(1, 2, 2.7)
     ends = [series[f"{OVER_TIME}/waiting_requests"].steps[-1] for _, series in curves]
     last_s, cut_s = max(ends), _LONGEST * min(ends)
-    look = styles(data.systems)
+    look = data.look
     for panel, (name, (words, unit, factor)) in zip(row, _CURVES.items(), strict=True):
         for number, (run, series) in enumerate(curves):
             if (curve := series.get(f"{OVER_TIME}/{name}")) is not None:

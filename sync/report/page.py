@@ -96,7 +96,7 @@ def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Se
     ordered = best_first(runs)
     files = {"runs.csv": _csv(ordered)}
     images = []
-    if lines := design_lines(ordered, sweep.slo):
+    if lines := design_lines(ordered, sweep.slo, sweep.systems):
         which = "The best designs." if len(lines) < len({run.standing.design for run in runs}) else ""
         with printed():
             plot = slowdown_plot("slowdown", title_of(sweep.slo), lines, sweep.slo, which)

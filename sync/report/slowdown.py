@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -60,7 +60,7 @@ def slowdown(data: ReportData, workload: str) -> Plot | Missing:
 
 def champion_lines(data: ReportData, workload: str) -> tuple[list[Line], str]:
     """A line for each system that has measured what the SLO limits, and a sentence: which designs these are."""
-    look, slo = styles(data.systems), data.answers.slo
+    look, slo = data.look, data.answers.slo
     champions = data.drawn_champions(workload)
     lines = [Line(c.design, look[c.system], runs, slo) for c in champions if _has_figures(runs := data.by_rate(c), slo)]
     left = len(data.champions[workload]) - len(champions)
@@ -68,11 +68,12 @@ def champion_lines(data: ReportData, workload: str) -> tuple[list[Line], str]:
     return lines, which + (f" {left} systems that carry less are left out." if left else "")
 
 
-def design_lines(runs: Sequence[RunRow], slo: Slo) -> list[Line]:
+def design_lines(runs: Sequence[RunRow], slo: Slo, systems: Iterable[str] = ()) -> list[Line]:
     """The lines of the first designs of `runs` that were run at rates and have measured what the SLO limits. The first
-    design of each system looks as in the report; others have looks that no system has, or MLflow's colour."""
+    design of each of the `systems` looks as in the report; others have looks that no system has, or MLflow's colour."""
     rated = [run for run in runs if run.standing.rate is not None]
-    look = styles(run.system for run in sorted(runs, key=lambda run: run.index) if run.system)
+    by_index = sorted(runs, key=lambda run: run.index)
+    look = styles([*systems, *(run.system for run in by_index if run.system)])
     free = iter(varied(look.values()))
     lines: list[Line] = []
     drawn: set[str] = set()

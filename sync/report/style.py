@@ -87,9 +87,9 @@ _SETTINGS: Any = {
 
 
 def styles(systems: Iterable[str]) -> dict[str, Style]:
-    """A style for each system, no two alike: the paper's systems have fixed styles, the others take the free ones in
-    turn."""
-    names = list(dict.fromkeys(systems))
+    """A style for each system, no two alike: the paper's systems have fixed styles, the others take the free ones by
+    their names in order."""
+    names = sorted(set(systems))
     taken = [_KNOWN[name] for name in names if name in _KNOWN]
     free = iter(varied(taken))
     return {name: _KNOWN[name] if name in _KNOWN else next(free) for name in names}

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sync.analysis.standing import Standing
+from sync.report.data import RunRow
+from sync.report.style import STYLES
 from sync.results.outcome import Outcome
 from sync.results.slo import PAPER
 from sync.tracking import fields
@@ -14,11 +16,7 @@ from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
 
 # MLflow's words for how a run ended, and ours; a run that has none of them is a remnant.
 FINAL = {"FINISHED": "completed", "KILLED": "stopped", "FAILED": "failed"}
-# matplotlib's ten, which are easy to tell apart
-_COLORS = (
-    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
-    *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
-)
+_COLORS = tuple(style.color for style in STYLES)  # those of the report
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,19 @@ class StoredRun:
     def figures(self) -> dict[str, float]:
         """Its metrics without the curves."""
         return {name: value for name, value in self.metrics.items() if not name.startswith(fields.CURVES)}
+
+    @property
+    def row(self) -> RunRow:
+        """The run in a report."""
+        index = self.tags.get("point.index", "")
+        return RunRow(
+            self.tags.get("point.name", ""),
+            self.standing,
+            self.figures,
+            system=self.tags.get("system", ""),
+            index=int(index) if index.isdecimal() else 0,
+            key=self.key,
+        )
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
@@ -123,10 +134,12 @@ class Runs:
         """How many runs are superseded by newer ones."""
         return sum(run.superseded for run in self._all())
 
-    def color(self, design: str) -> str:
-        """The design's colour: that of its other runs, else the one that the fewest designs have."""
+    def color(self, design: str, wanted: str = "") -> str:
+        """The design's colour: that of its other runs, else the `wanted` one where no design has that yet, else the one
+        that the fewest designs have."""
         used = Counter(self._colors.values())
-        return self._colors.get(design) or min(_COLORS, key=lambda color: used[color])
+        free = wanted if not used[wanted] else ""
+        return self._colors.get(design) or free or min(_COLORS, key=lambda color: used[color])
 
     def _all(self) -> Iterator[StoredRun]:
         return (run for runs in self._by_key.values() for run in runs.values())

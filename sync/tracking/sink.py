@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sync.analysis.standing import name_by_rate, rank
-from sync.report.data import RunRow
 from sync.report.page import sweep_files
+from sync.report.style import styles
 from sync.results.curves import Derived
 from sync.results.goodput import by_slo
 from sync.results.outcome import Outcome, SweepInfo
@@ -96,7 +96,7 @@ class MlflowSink:
         full = report.tags.get(fields.FULL_REPORT_TAG, "")
         tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: self._scrub(report_note(answer, full))}
         self._store.log(report.run_id, [], {}, tags, now)
-        rows = [RunRow(run.tags.get("point.name", ""), run.standing, run.figures) for run in current]
+        rows = [run.row for run in current]
         self._store.log_files(report, sweep_files(sweep, rows, answer))
         self._store.end_run(report.run_id, "FINISHED", now)
         return report.run_id, full
@@ -150,7 +150,8 @@ class MlflowSink:
     ) -> tuple[dict[str, float], dict[str, str], Derived]:
         """The metrics and tags of a run, and what its table of requests carries beside its rows."""
         derived = read_derived(outcome.requests_parquet)
-        color = runs.color(f"{outcome.design} {outcome.workload}")
+        style = styles([*sweep.systems, outcome.system])[outcome.system]  # as in the report
+        color = runs.color(f"{outcome.design} {outcome.workload}", style.color)
         tags = fields.tags(outcome, sweep, self._scrub, derived.unserved, color)
         return fields.metrics(outcome, sweep.slo), tags, derived
 

@@ -15,7 +15,7 @@ MACHINES_FILE = "data/machines.json"
 @dataclass(frozen=True)
 class MachineFigures:
     """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown). `source`
-    says where price and weight are from, `watts_source` where the watts are."""
+    says in few words where price and weight are from, `watts_source` where the watts are."""
 
     dollars_per_hour: float
     power_weight: float
@@ -34,8 +34,8 @@ def read_machines(root: Path) -> dict[str, MachineFigures]:
                 float(entry["dollars_per_hour"]),
                 float(entry["power_weight"]),
                 float(entry.get("watts", 0.0)),
-                str(entry.get("source", "")),
-                str(entry.get("watts_source", "")),
+                str(entry.get("cited_as", entry.get("source", ""))),
+                str(entry.get("watts_cited_as", entry.get("watts_source", ""))),
             )
             for sku, entry in content.items()
             if isinstance(entry, dict) and "dollars_per_hour" in entry

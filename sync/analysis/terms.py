@@ -106,14 +106,14 @@ def terms_lines(terms: Terms) -> list[str]:
 
 
 def _machine_lines(terms: Terms) -> list[str]:
-    """A line for each machine type: `dgx-h100: $38.08 an hour (source: ...), 10.2 kW (source: ...)`."""
+    """A line for each machine type: `Machine dgx-h100: $38.08 an hour (Patel et al.), 10.2 kW (NVIDIA)`."""
     lines = []
     for sku in terms.machines:
         own, parts = terms.figures.get(sku, {}), []
         if price := own.get("dollars_per_hour"):
-            parts.append(f"${price:,.2f} an hour (source: {own.get('source') or NOT_RECORDED})")
+            parts.append(f"${price:,.2f} an hour ({own.get('source') or f'source {NOT_RECORDED}'})")
         if watts := own.get("watts"):
-            parts.append(f"{figure(watts / 1000.0)} kW (source: {own.get('watts_source') or NOT_RECORDED})")
+            parts.append(f"{figure(watts / 1000.0)} kW ({own.get('watts_source') or f'source {NOT_RECORDED}'})")
         elif own:
             parts.append("watts not known")
         lines.append(f"Machine {sku}: {', '.join(parts) or f'price and watts {NOT_RECORDED}'}.")

@@ -53,7 +53,9 @@ class Run(RunRow):
 def _judged(outcome: Outcome, slo: Slo) -> Run:
     judged = verdict(outcome, slo)
     design = f"{outcome.design} {outcome.workload}"
-    standing = Standing(design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed)
+    standing = Standing(
+        design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed, system=outcome.system
+    )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
     figures = {**outcome.summary, **bought}
     return Run(outcome.name, standing, figures, outcome, system=outcome.system, index=outcome.index, key=outcome.key)

@@ -138,7 +138,8 @@ class Journal:
         with suppress(*NOT_SOUND):
             points = max(info.points, int(earlier.get("points", 0)))
             systems = joined_systems([earlier.get("systems", {}), info.systems])
-            return plan_of(points, systems, [facts[key] for key in sorted(self.asked_for()) if key in facts])
+            known = [facts[key] for key in self.asked_for() if key in facts]
+            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
         return None
 
     def slo(self) -> Slo | None:

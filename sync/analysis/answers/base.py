@@ -68,6 +68,17 @@ class Configuration:
         return "none" if decided else "open"
 
     @property
+    def is_decided(self) -> bool:
+        """Whether the rate that it carries would stay as it is if all that is planned had a result."""
+        missed = [s.rate or 0.0 for s in self.at if s.verdict != FAILED and not s.carried]
+        return self.state != "open" and all(missed and min(missed) < rate for rate in self.missing)
+
+    @property
+    def may_carry_more(self) -> bool:
+        """Whether it may carry more than `carries`: no higher rate was run, or the next one has no result."""
+        return self.carries is not None and (not self.is_decided or self.carries == max(self.rates))
+
+    @property
     def machine_count(self) -> int:
         """The number of machines of all kinds."""
         return sum(self.machines.values())
@@ -108,13 +119,14 @@ class SystemAnswer:
 @dataclass(frozen=True)
 class Ranked:
     """A design in the order of `WorkloadAnswer.ranking`. Designs of one `place` are a tie: they carry the same rate and
-    cost the same. Only those that carry something have a place. `share` of the limit `limit` is taken at `rate`: the
-    rate that it carries, else the lowest that was run."""
+    cost the same. Only those that carry something have a place. `at_least`: it may carry more. `share` of the limit
+    `limit` is taken at `rate`: the rate that it carries, else the lowest that was run."""
 
     place: int | None
     design: str
     state: State
     carries: float | None
+    at_least: bool
     rate: float | None
     share: float | None
     limit: str | None
@@ -157,7 +169,8 @@ class WorkloadAnswer:
     more. `reference` is the system that tables are normalised to: of those that carry anything Baseline-A100, else the
     first baseline, else the first system. `asked`: whether `rate` was asked for. `draws_by`: what designs are compared
     by where they draw power, watts where those of all are known. `ranking`: all designs, the best first. `axes`: the
-    axes that matter most first. `not_run`: designs that are planned, of which no point has a result."""
+    axes that matter most first. `not_run`: designs that are planned, of which no point was run; `open_systems` are
+    their systems."""
 
     workload: str
     rate: float | None
@@ -170,6 +183,7 @@ class WorkloadAnswer:
     ranking: tuple[Ranked, ...] = ()
     axes: tuple[AxisEffect, ...] = ()
     not_run: tuple[str, ...] = ()
+    open_systems: tuple[str, ...] = ()
 
     @property
     def rates(self) -> tuple[float, ...]:

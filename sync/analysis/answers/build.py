@@ -96,9 +96,9 @@ class _Open:
         """The rates of a design that were not run."""
         return self.plan.rates(design, self.run[design]) - self.run[design] if self.plan else frozenset()
 
-    def designs(self, workload: str) -> tuple[str, ...]:
+    def designs(self, workload: str) -> list[Design]:
         """The designs of a workload that were not run, and the systems of which nothing more is known."""
-        return tuple(design or system for system, design, own in self.never_run if own in (workload, ""))
+        return [design for design in self.never_run if design[2] in (workload, "")]
 
     def workloads(self, run: Iterable[str]) -> tuple[str, ...]:
         """The workloads that were not run."""
@@ -168,7 +168,8 @@ def _workload(runs: Sequence[Outcome], slo: Slo, rate: float | None, left: _Open
         draws_by=draws_by,
         ranking=ranking(configurations, draws_by),
         axes=axis_effects(configurations),
-        not_run=left.designs(runs[0].workload),
+        not_run=tuple(design or system for system, design, _ in left.designs(runs[0].workload)),
+        open_systems=tuple(dict.fromkeys(system for system, _, _ in left.designs(runs[0].workload))),
     )
 
 

@@ -47,6 +47,7 @@ def ranking(members: Sequence[Configuration], draws_by: DrawsBy) -> tuple[Ranked
                 design=member.design,
                 state=member.state,
                 carries=member.carries,
+                at_least=member.may_carry_more,
                 rate=member.carries if place else lowest,
                 share=share,
                 limit=limit,

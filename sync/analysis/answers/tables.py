@@ -11,7 +11,7 @@ from sync.analysis.answers.build import normalised
 from sync.analysis.answers.ranking import SYSTEM, drawn
 from sync.analysis.answers.words import carries_none, share_text
 from sync.analysis.terms import listed
-from sync.analysis.texts import Table, number
+from sync.analysis.texts import Table, joined, number
 from sync.results.point_id import rate_text
 
 OF_A_LIMIT = (
@@ -57,7 +57,8 @@ def ranked(workload: WorkloadAnswer, most: int | None = MOST_RANKED) -> Table:
 
 
 def _ranked(row: Ranked, workload: WorkloadAnswer) -> tuple[str, ...]:
-    carries = {"carries": "yes" if row.carries is None else rate_text(row.carries), "none": "none", "open": "open"}
+    carried = "yes" if row.carries is None else f"{'≥ ' if row.at_least else ''}{rate_text(row.carries)}"
+    carries = {"carries": carried, "none": "none", "open": "open"}
     share = share_text(row.share)
     if row.state != "carries" and row.share is not None and row.rate is not None:
         share = f"{share} at {rate_text(row.rate)}"
@@ -75,7 +76,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     cells: list[tuple[str, ...]] = [
         (
             row.configuration.design,
-            number(row.configuration.carries, "{:g}", "yes"),
+            _carried(row.configuration),
             number(row.rate, "{:.2f}×"),
             number(row.cost, "{:.2f}×"),
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
@@ -101,7 +102,8 @@ def then(workload: WorkloadAnswer) -> Table | None:
     rows = []
     for answer in workload.systems:
         design = answer.highest or workload.largest(answer.system)
-        if (text := then_text(design)) != "-":
+        text = then_text(design)
+        if text != "-" and (len(workload.rates) > 1 or design.then is not None or design.missing):
             rows.append((design.design, text))
     title = f"{workload.workload}: what happens at the next rate, of the best design of each system"
     heads = "design", "at the next rate"
@@ -114,9 +116,9 @@ def then_text(design: Configuration) -> str:
     if design.then is not None:
         rate = design.then.rate
         text = design.then.text if rate is None else f"{rate_text(rate)}/s: {design.then.text}"
-    elif design.carries is not None:
-        text = "no higher rate was run"
     not_run = [rate_text(rate) for rate in design.missing if rate not in design.failed]
+    if design.then is None and design.carries is not None and not any(r > design.carries for r in design.missing):
+        text = "no higher rate was run"
     if not_run:
         text += f"{'; ' if text else ''}no result yet at {listed(not_run)}/s"
     if design.above:
@@ -160,8 +162,7 @@ def front(workload: WorkloadAnswer) -> Table | None:
     if len(workload.front) < 2:
         return None
     cells = tuple(
-        (d.design, number(d.carries, "{:g}", "yes"), figure(d.cost), _draw(workload, d), _front_ties(workload, d))
-        for d in workload.front
+        (d.design, _carried(d), figure(d.cost), _draw(workload, d), _front_ties(workload, d)) for d in workload.front
     )
     title = f"{workload.workload}: no other design costs less, draws less and carries more than each of these"
     heads = ("design", "requests/s", "$/h", _draw_head(workload), "tie with")
@@ -191,8 +192,17 @@ def axes(workload: WorkloadAnswer) -> Table | None:
         mean, largest = ((f"{v:.3g}" if is_rate else f"{100 * v:.3g}") for v in (effect.mean, effect.largest))
         cells.append((effect.axis, mean, largest, f"{effect.comparisons:,}", span))
     what = "the carried rate, requests/s" if is_rate else "the share of requests within the limits, % points"
-    title = f"{workload.workload}: which axis matters most: by how much it changes {what}"
+    title = f"{workload.workload}: {_which_axis(workload)}; by how much each axis changes {what}"
     return Table(title, ("axis", "mean", "most", "compared", "values"), tuple(cells), frozenset({0, 4}))
+
+
+def _which_axis(workload: WorkloadAnswer) -> str:
+    """`scheduler matters most`; a tie is told as one."""
+    largest = workload.axes[0].mean
+    first = [effect.axis for effect in workload.axes if effect.mean == largest]
+    if largest == 0:
+        return "no axis makes a difference"
+    return f"the axis {first[0]} matters most" if len(first) == 1 else f"the axes {joined(first)} matter most (a tie)"
 
 
 def has_axes(workload: WorkloadAnswer) -> bool:
@@ -223,6 +233,13 @@ def _counts(pairs: Iterable[tuple[str, int]], between: str = ", ") -> str:
     return between.join(f"{count:,} {word}" for word, count in pairs if count)
 
 
+def _carried(design: Configuration) -> str:
+    """`24`; `≥ 24` where it may carry more; `yes` for a load without a rate."""
+    if design.carries is None:
+        return "yes"
+    return f"{'≥ ' if design.may_carry_more else ''}{rate_text(design.carries)}"
+
+
 def _counted(answer: SystemAnswer) -> str:
     return f"{answer.system} (of {answer.configurations})"
 
@@ -232,7 +249,7 @@ def _cost_of_cheapest(answer: SystemAnswer) -> float:
 
 
 def _tied(names: Sequence[str]) -> str:
-    return f" (tie with {listed(names)})" if names else ""
+    return f" (tie with {names[0] if len(names) == 1 else f'{len(names)} more designs'})" if names else ""
 
 
 def _draw_head(workload: WorkloadAnswer) -> str:

@@ -52,7 +52,7 @@ def sentence(workload: WorkloadAnswer) -> str:
         return _carried_for_least(workload, workload.rates[0])
     best = min(rated, key=lambda member: order(member, workload.draws_by))
     equals = [other for other in workload.configurations if other.carries == best.carries and other is not best]
-    least = "at least " if best.carries == max(best.rates) else ""
+    least = "at least " if best.may_carry_more else ""
     text = f"{_within(workload)}{_terms(workload)},{seeds_text(rated)}, {named_in(workload, best)} carries"
     text += f" {least}{rate_text(best.carries or 0.0)} requests/s"
     if equals:
@@ -79,7 +79,7 @@ def share_text(share: float | None) -> str:
     """`77.9%` of a limit. What is within a limit never reads as all of it."""
     if share is None:
         return "-"
-    return f"{min(share, 0.999) if share < 1 else share:.1%}"
+    return f"{min(share, 0.999):.1%}" if share < 1 else f"{share:,.0%}"
 
 
 def _within(workload: WorkloadAnswer) -> str:
@@ -185,7 +185,8 @@ def _compared(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Co
     named = {best.system, *(other.system for other in equals)}
     others = [answer for answer in workload.systems if answer.system not in named]
     baselines = [answer for answer in others if answer.system.lower().startswith("baseline")] or others
-    carried = {a.system: a.highest.carries for a in baselines if a.highest is not None and a.highest.carries}
+    known = [answer for answer in baselines if _is_decided(workload, answer)]
+    carried = {a.system: a.highest.carries for a in known if a.highest is not None and a.highest.carries}
     multiples = [
         f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate_text(rate)})"
         for system, rate in sorted(carried.items(), key=lambda item: -item[1])
@@ -195,11 +196,15 @@ def _compared(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Co
     return text + (f"; {joined(none)} {'carries' if len(none) == 1 else 'carry'} none of the rates" if none else "")
 
 
+def _is_decided(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:
+    """Whether the rates that the designs of a system carry are known, whatever further points give."""
+    members = [member for member in workload.configurations if member.system == answer.system]
+    return answer.system not in workload.open_systems and all(member.is_decided for member in members)
+
+
 def carries_none(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:
     """Whether results show of all designs of a system that they carry no rate."""
-    members = [member for member in workload.configurations if member.system == answer.system]
-    not_run = any(design == answer.system or design.startswith(f"{answer.system} ") for design in workload.not_run)
-    return not not_run and all(member.state == "none" for member in members)
+    return answer.highest is None and _is_decided(workload, answer)
 
 
 def _next(workload: WorkloadAnswer, best: Configuration) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, shown
 from sync.commands import COMMANDS
+from sync.results.journal import JournalWarning
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
 
@@ -30,6 +34,20 @@ In Python: from sync import load_sweep; load_sweep("quickstart").runs
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
+    with warnings.catch_warnings():
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        return _run(argv)
+
+
+def _show_warning(others: Any, message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Say in one line which files of a journal cannot be used; leave other warnings to `others`."""
+    if issubclass(category, JournalWarning):
+        print(f"warning: {shown(message)}", file=sys.stderr)
+    else:
+        others(message, category, *place)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         return int(arguments.run(arguments))

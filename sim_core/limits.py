@@ -35,17 +35,27 @@ class Limits:
     reference_levels: int = 20  # `${...}` in one another
     trace_bytes: int = 1 << 34  # of a trace file, as it is stored
     expanded_bytes: int = 1 << 36  # of a trace file, unpacked, and of its rows in memory
-    expansion: int = 50  # times a trace file may grow when it is unpacked and read, beyond EXPANSION_FREE_BYTES
+    small_bytes: int = 1 << 28  # to which any trace file may expand, however small it is
+    expansion: int = 50  # times its size to which a larger trace file may expand
     rows: int = 200_000_000  # of a trace file
-    line_bytes: int = 1 << 22  # of a line of a trace file
+    blank_lines: int = 1_000_000  # of a trace file
+    line_bytes: int = 1 << 21  # of a line of a trace file
     columns: int = 1_000  # of a trace file
     tokens: int = 10_000_000  # of a prompt or an output
     span_s: int = 1_000_000_000  # from the first arrival of a trace to its last
 
-    def too_much(self, name: str, found: object, what: str) -> str:
+    def too_much(self, name: str, found: int | str, what: str) -> str:
         """The reason in an error: what was found, the limit, and the option that raises it."""
-        amount = f"{found:,}" if isinstance(found, int) else str(found)
-        return f"{amount} {what}; at most {getattr(self, name):,} ({OPTION} {name}=NUMBER raises this limit)"
+        amount = f"{found:,}" if isinstance(found, int) else found
+        return f"{amount} {what}; at most {getattr(self, name):,} {self.hint(name)}"
+
+    def more_than(self, name: str, what: str) -> str:
+        """The reason in an error where reading has stopped at the limit, so that the full amount is not known."""
+        return f"more than {getattr(self, name):,} {what} {self.hint(name)}"
+
+    def hint(self, name: str) -> str:
+        """The option that raises the limit, for the end of an error."""
+        return f"({OPTION} {name}=NUMBER raises this limit)"
 
 
 NAMES = tuple(field.name for field in fields(Limits))

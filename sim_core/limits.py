@@ -8,12 +8,16 @@ all limits with their reasons.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
+
+if TYPE_CHECKING:
+    import argparse
 
 VARIABLE = "SIM_ALLOW"  # NAME=NUMBER,NAME=NUMBER
 OPTION = "--allow"
@@ -100,3 +104,54 @@ def allowed(raised: Iterable[tuple[str, int]]) -> Iterator[None]:
             os.environ.pop(VARIABLE, None)
         else:
             os.environ[VARIABLE] = before
+
+
+def carried() -> dict[str, str]:
+    """The environment of processes on other machines, so that they have this process's limits."""
+    return {VARIABLE: os.environ[VARIABLE]} if os.environ.get(VARIABLE) else {}
+
+
+def add_option(parser: argparse._ActionsContainer, dest: str = "allow") -> None:
+    """Adds `--allow NAME=NUMBER`, which may be given several times."""
+    help_text = "raise a limit on what is read from files; docs/limits.md lists them"
+    parser.add_argument(
+        OPTION, dest=dest, action="append", type=_argument, metavar="NAME=NUMBER", default=[], help=help_text
+    )
+
+
+def add_option_everywhere(parser: argparse.ArgumentParser, commands: Iterable[argparse.ArgumentParser]) -> None:
+    """Adds `--allow`, in front of a command and behind it; `raised_by` finds both."""
+    add_option(parser, "allow_in_front")
+    for command in commands:
+        add_option(command)
+
+
+def raised_by(options: argparse.Namespace) -> list[tuple[str, int]]:
+    """The limits that the options of a command line raise."""
+    return [*getattr(options, "allow_in_front", []), *getattr(options, "allow", [])]
+
+
+def taken_from(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, int]]]:
+    """The arguments of a command line without `--allow`, and the limits that it raises. Raises SpecError."""
+    others: list[str] = []
+    raised: list[tuple[str, int]] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, text = argument.partition("=")
+        if name != OPTION:
+            others.append(argument)
+            continue
+        try:
+            raised.append(allowance(text if equals else next(remaining, "")))
+        except ValueError as error:
+            raise SpecError(str(error), key=OPTION) from error
+    return others, raised
+
+
+def _argument(text: str) -> tuple[str, int]:
+    import argparse  # only command lines with this option need it
+
+    try:
+        return allowance(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

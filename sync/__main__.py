@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 from sync.commands import COMMANDS
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
     try:
         arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with allowed(raised_by(arguments)):
+            return int(arguments.run(arguments))
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -60,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(parser, subparsers.choices.values())
     return parser
 
 

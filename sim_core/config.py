@@ -58,7 +58,9 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(top.section("performance_model"), root, measured, servers, applications, start_states),
+        performance=_performance(
+            top.section("performance_model"), root, measured, servers, applications, start_states
+        ),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),

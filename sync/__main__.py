@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SimError, SpecError, shown
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 from sync.commands import COMMANDS
 from sync.results.journal import JournalWarning
 from sync.results.privacy import one_line
@@ -50,7 +51,8 @@ def _show_warning(others: Any, message: Warning | str, category: type[Warning], 
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with allowed(raised_by(arguments)):
+            return int(arguments.run(arguments))
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(parser, subparsers.choices.values())
     return parser
 
 

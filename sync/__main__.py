@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from configs.command_line import Parser
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import add_option_everywhere, allowed, raised_by
 from sync.commands import COMMANDS
@@ -69,8 +70,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m sync",
         description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,

@@ -44,13 +44,17 @@ from sync.results.entry import (
 from sync.results.inside import is_file, make_folder, open_inside, read_inside, refuse_links, replacing_inside
 from sync.results.lock import hold_lock, lock_holder
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.plan import Plan, joined_systems, plan_of
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
-from sync.results.sweep_file import POINT_FACTS, read_status_file, read_sweep_file
+from sync.results.sweep_file import EARLIER_PLAN, POINT_FACTS, read_status_file, read_sweep_file
 
 PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
 # The fields of an outcome that may hold a secret of the environment. Digests and times are none.
-_TEXTS = ("name", "system", "design", "workload", "trace", "overrides", "axes", "error", "config_yaml", "version")
+_TEXTS = (
+    *("name", "system", "design", "workload", "trace", "overrides", "axes", "error", "config_yaml", "version"),
+    *("model", "performance_model"),
+)
 
 
 class JournalError(SimError):
@@ -115,6 +119,8 @@ class Journal:
         earlier = sorted(self.asked_for() - set(keys)) if is_known else []
         known = {key: self._facts[key] for key in earlier if key in self._facts}
         contents = {"format": FORMAT, **own, "keys": list(keys), "earlier_keys": earlier}
+        if is_known and (before := self.plan()) is not None:
+            contents[EARLIER_PLAN] = {"points": before.points, "systems": joined_systems([before.systems])}
         described = {**known, **self._scrubber.without_secrets(dict(facts))}
         self._write(self.folder / "sweep.json", json_bytes({**contents, POINT_FACTS: described}))
         self.__dict__.pop("_sweep", None)  # read anew
@@ -125,6 +131,18 @@ class Journal:
             return SweepInfo.from_json_dict(self._sweep)
         except (SpecError, ValueError):
             return None
+
+    def plan(self) -> Plan | None:
+        """What the experiment plans, over all starts of it; None where the folder does not say."""
+        info, facts, earlier = self.info(), self._facts, self._sweep.get(EARLIER_PLAN, {})
+        if info is None or not info.points:
+            return None
+        with suppress(*NOT_SOUND):
+            points = max(info.points, int(earlier.get("points", 0)))
+            systems = joined_systems([earlier.get("systems", {}), info.systems])
+            known = [facts[key] for key in self.asked_for() if key in facts]
+            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
+        return None
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
@@ -20,9 +20,13 @@ from sync.results.slo import PAPER, UNITS, Slo
 from sync.results.slo_file import parse_slo, slo_of_text
 
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
-FACTS_OF_A_POINT = ("name", "system", "index", "design", "workload", "rate", "roles")
+FACTS_OF_A_POINT = (
+    *("name", "system", "index", "design", "workload", "rate", "roles"),
+    *("seed", "trace", "model", "performance_model", "horizon_s"),
+)
 Status = Literal["completed", "stopped", "failed"]
 _STATUSES: tuple[str, ...] = get_args(Status)
+_GAINED = ("slo", "systems", "machines")  # fields of a sweep that older results lack
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -53,6 +57,9 @@ FIELDS: Mapping[str, checks.Check] = {
     "version": checks.text(0, 100),
     "git_commit": checks.optional(checks.form("[0-9a-f]{7,64}", "a commit: 7 to 64 of the signs 0-9 and a-f")),
     "roles": checks.mapping(checks.one_of(PROMPT, TOKEN), _MACHINES),
+    "model": checks.text(0, checks.MOST_NAME),
+    "performance_model": checks.text(0, checks.MOST_NAME),
+    "horizon_s": checks.optional(checks.number(0.0, checks.MOST_S)),
     "goodput_limits": checks.mapping(
         checks.one_of(*(f"{metric}_{unit}" for unit, _ in UNITS.values() for metric in METRICS)), _AMOUNT
     ),
@@ -62,6 +69,8 @@ FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "sweep_id": _NAME,
     **dict.fromkeys(("description", "experiment_text", "command"), checks.text()),
     "points": checks.whole(0, checks.MOST_COUNT),
+    "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
+    "machines": checks.mapping(_NAME, checks.mapping(_NAME, checks.plain)),
 }
 
 
@@ -72,9 +81,11 @@ class Outcome:
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
     the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
     machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
-    (0: unknown). `started_at` is an ISO 8601 time in UTC. `summary` holds what was measured; its figures of goodput
-    count requests within `goodput_limits` (by column of the requests). A failed point has an `error` and an empty
-    `summary`; one stopped as unstable has counts and the time of the stop, but no figures of requests.
+    (0: unknown). `started_at` is an ISO 8601 time in UTC. `model` names the language model, `performance_model` where
+    iteration times come from, `horizon_s` is the time over which requests arrive (empty, None: older results do not
+    tell). `summary` holds what was measured; its figures of goodput count requests within `goodput_limits` (by column
+    of the requests). A failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the
+    time of the stop, but no figures of requests.
     """
 
     name: str
@@ -105,6 +116,9 @@ class Outcome:
     watts: float = 0.0
     roles: Roles = field(default_factory=dict)
     goodput_limits: dict[str, float] = field(default_factory=PAPER.of_each_request)
+    model: str = ""
+    performance_model: str = ""
+    horizon_s: float | None = None
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
@@ -167,7 +181,9 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 class SweepInfo:
     """The sweep that outcomes belong to. `name` is the experiment's, `points` the number of its points (0: single
     runs). `sweep_id` is the same for every start of the same expanded experiment, `command` is the line that started
-    it, `slo` are the limits that the experiment sets."""
+    it, `slo` are the limits that the experiment sets. `systems` are all of its systems, each with the values of its
+    axis `rate`; `machines` has by machine type the figures that cost and power were worked out from, and their sources
+    (`configs.machines.MachineFigures`). Both are empty where older results do not tell."""
 
     name: str
     description: str
@@ -176,6 +192,8 @@ class SweepInfo:
     points: int
     command: str
     slo: Slo = PAPER
+    systems: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _SWEEP_NAME.fullmatch(self.name):
@@ -192,7 +210,8 @@ class SweepInfo:
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
             checks.check_fields(values, FIELDS_OF_A_SWEEP, may_have_others=True)
-            known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
+            known = {f.name: values[f.name] for f in fields(cls) if f.name not in _GAINED}
+            known |= {name: values[name] for name in ("systems", "machines") if name in values}
             source = f"{values['name']}'s experiment"
             if "slo" in values:
                 return cls(**known, slo=parse_slo(values["slo"], source, "slo"))

@@ -14,6 +14,7 @@ from sync.results.outcome import FACTS_OF_A_POINT, FIELDS, FIELDS_OF_A_SWEEP
 from sync.results.slo_file import parse_slo, slo_of_text
 
 POINT_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
+EARLIER_PLAN = "earlier_plan"  # in sweep.json: points and systems of earlier starts of the same experiment
 _FACTS = {name: FIELDS[name] for name in FACTS_OF_A_POINT}
 _STATUS: Mapping[str, checks.Check] = {
     "at": checks.moment,
@@ -30,11 +31,19 @@ def _facts(key: str, value: object) -> None:
         _FACTS[name](f"{key}.{name}", fact)
 
 
+def _earlier_plan(key: str, value: object) -> None:
+    """Points and systems, as a sweep has them."""
+    for name, part in checks.pairs(key, value):
+        if name in ("points", "systems"):
+            FIELDS_OF_A_SWEEP[name](f"{key}.{name}", part)
+
+
 _OF_A_SWEEP: Mapping[str, checks.Check] = {
     **FIELDS_OF_A_SWEEP,
     "format": checks.whole(0, 1000),
     **dict.fromkeys(("keys", "earlier_keys"), checks.each(FIELDS["key"])),
     POINT_FACTS: checks.mapping(FIELDS["key"], _facts),
+    EARLIER_PLAN: _earlier_plan,
 }
 
 

@@ -18,6 +18,7 @@ from sync.report.files import REPORT_FILE, mark_of, own_folder, page_file, remov
 from sync.report.iterations import again
 from sync.report.page import report_files
 from sync.report.style import FORMATS
+from sync.results.inside import refuse_links
 from sync.results.sweep import Sweep
 from sync.tracking.sink import deliver_report
 
@@ -52,6 +53,9 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or own_folder(arguments.results, arguments.name)
     if folder.exists() and not folder.is_dir():
         raise SpecError("is not a folder", key="--out", value=str(folder))
+    inside = arguments.results if arguments.out is None else None
+    if inside is not None:
+        refuse_links(folder, inside)  # before the work, too
     sweep = base.read_sweep(arguments)
     limits = "" if arguments.slo is None else arguments.slo.stem
     data = ReportData(sweep, arguments.rate)
@@ -67,9 +71,9 @@ def _run(arguments: argparse.Namespace) -> int:
         notes = base.left_out(sweep, "`report --all` counts them in", missing=False)
         info = sweep.source.info()
         files = report_files(data, info, formats, notes, lambda name: status.update(f"drawing {name}"), limits)
-        write_files(files, folder)
+        write_files(files, folder, inside)
         mark = mark_of(sweep.name, page_file(limits))
-        removed = remove_former(folder, files, mark, is_own=arguments.out is None)
+        removed = remove_former(folder, files, mark, is_own=inside is not None)
         print(_written(files, folder, removed))
         if arguments.sink == "mlflow" and limits:
             print("not in MLflow, which keeps the report by the experiment's own limits")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Collection, Container, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from sim_core.errors import SpecError
 from sim_core.whole_file import replacing
 from sync.report.style import FORMATS
+from sync.results.inside import make_folder, refuse_links, replacing_inside
 
 REPORT_FILE = "report.html"
 _MARK = "sync report "
@@ -42,23 +44,23 @@ def _stem(text: str) -> str:
 
 
 def own_folder(results: Path, name: str) -> Path:
-    """The folder of a sweep's report below `results`. Raises SpecError where it would be elsewhere: a link in results
-    that somebody else made leads anywhere."""
+    """The folder of a sweep's report below `results`. Raises SpecError where it would be elsewhere."""
     folder = results / name / "report"
-    linked = next((path for path in (folder.parent, folder) if path.is_symlink()), None)
-    if linked is not None:
-        reason = "is a link, and nothing is written through a link in results: remove it, or say --out FOLDER"
-        raise SpecError(reason, key="report", value=str(linked))
-    if not folder.resolve().is_relative_to(results.resolve()):
+    if not Path(os.path.abspath(folder)).is_relative_to(os.path.abspath(results)):  # noqa: PTH100 (links are refused)
         raise SpecError("leads out of the results: say --out FOLDER", key="report", value=str(folder))
     return folder
 
 
-def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files below `folder`, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_files(files: Mapping[str, bytes], folder: Path, results: Path | None = None) -> None:
+    """Write the files below `folder`, each whole or not at all. Below `results` they are readable by their owner alone,
+    and nothing is written through a link, which leads anywhere where somebody else made these results: OutputError."""
+    if results is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        refuse_links(folder, results)
+        make_folder(folder)
     for name, content in files.items():
-        with replacing(folder / name) as file:
+        with replacing(folder / name) if results is None else replacing_inside(folder / name) as file:
             file.write(content)
 
 

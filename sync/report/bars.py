@@ -15,6 +15,7 @@ _PANELS = {
     "cost": ("cost", "dollars an hour"),
     "power": ("power", "power weight"),
 }
+_BY_WATTS = {**_PANELS, "power": ("watts", "W by nameplate")}  # where the watts of all designs are known
 
 
 @for_each_workload(TITLE)
@@ -28,7 +29,9 @@ def bars(data: ReportData, workload: str) -> Plot | Missing:
     champions = data.drawn_champions(workload)
     figure, (row,) = panels(1, 3, 2.6)
     look = data.look
-    for panel, (name, (field, unit)) in zip(row, _PANELS.items(), strict=True):
+    by_watts = data.workloads[workload].draws_by == "watts"
+    shown = _BY_WATTS if by_watts else _PANELS
+    for panel, (name, (field, unit)) in zip(row, shown.items(), strict=True):
         unit_height = getattr(reference, field)
         for place, champion in enumerate(champions):
             style, value = look[champion.system], getattr(champion, field)
@@ -47,11 +50,12 @@ def bars(data: ReportData, workload: str) -> Plot | Missing:
         panel.set_xlim(-0.6, len(champions) - 0.4)  # also where the first or last has no bar
         panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", length=0)
+    power = f"{reference.watts / 1000:.3g} kW by nameplate" if by_watts else f"power weight {reference.power:g}"
     rate = reference.carries
     carried = f"{rate:g} requests/s within the SLO" if rate else "none of its rates is within the SLO"
     caption = (
         f"Of each system the design that carries most, where it has none its largest:"
         f" {'; '.join(champion.design for champion in champions)}. Relative to {reference.design}: {carried},"
-        f" ${reference.cost:,.2f} an hour, power weight {reference.power:g}."
+        f" ${reference.cost:,.2f} an hour, {power}."
     )
     return Plot(f"normalised-{workload}", f"{TITLE}, {workload}", figure, caption)

@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost. `system`
-    and `index` are the point's, `key` is its content key, where they are known."""
+    """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost. `key` is
+    its content key, where that is known."""
 
     name: str
     standing: Standing
     figures: Mapping[str, float]
-    system: str = field(default="", kw_only=True)
-    index: int = field(default=0, kw_only=True)
     key: str = field(default="", kw_only=True)
 
     def figure(self, name: str) -> float:
@@ -58,7 +56,7 @@ def _judged(outcome: Outcome, slo: Slo) -> Run:
     )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
     figures = {**outcome.summary, **bought}
-    return Run(outcome.name, standing, figures, outcome, system=outcome.system, index=outcome.index, key=outcome.key)
+    return Run(outcome.name, standing, figures, outcome, key=outcome.key)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
 
+from sync.analysis.answers.words import share_text
 from sync.analysis.texts import Table
 from sync.report.data import ReportData, RunRow, all_within
 from sync.report.limits import Deciding, amount, deciding, limit_text, share
@@ -20,7 +21,7 @@ def ends_table(data: ReportData, workload: str) -> Table | None:
     for champion in sorted(data.champions[workload], key=lambda champion: (-(champion.carries or 0.0), champion.cost)):
         by_rate = data.by_rate(champion)
         if by_rate and (found := deciding(by_rate, data.answers.slo)) is not None:
-            carried = "none" if champion.carries is None else rate_text(champion.carries)
+            carried = champion.state if champion.carries is None else rate_text(champion.carries)
             rows.append((champion.design, carried, _limit(found), *_around(found, by_rate)))
     title = f"{workload}: the limit that decides, of each system for the design that carries most"
     return Table(title, _HEADS, tuple(rows), words=frozenset({0, 2})) if rows else None
@@ -47,4 +48,4 @@ def _taken(found: Deciding, runs: Sequence[RunRow]) -> str:
     taken = nan if found.limit is None or not runs else share(runs, found.limit)
     if found.limit is None or isnan(taken):
         return "-"
-    return f"{amount(taken * found.limit.largest, found.limit)} ({taken:,.0%})"
+    return f"{amount(taken * found.limit.largest, found.limit)} ({share_text(taken)})"

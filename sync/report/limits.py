@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan, nan
 
+from sync.analysis.answers.words import share_text
 from sync.report.data import RunRow, all_within
 from sync.results.metrics import METRICS
 from sync.results.slo import UNITS, Limit, Slo
@@ -74,7 +75,7 @@ def deciding(by_rate: Mapping[float, Sequence[RunRow]], slo: Slo) -> Deciding | 
     if (found := tightest(carried, slo)) is None:
         return None
     limit, taken = found
-    return Deciding(limit, f"{limit.told()} at {taken:.0%}", last, taken, is_reached=False)
+    return Deciding(limit, f"{limit.told()} at {share_text(taken)}", last, taken, is_reached=False)
 
 
 def _at(

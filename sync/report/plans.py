@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sync.analysis.texts import joined
 from sync.report.data import Run, all_within, by_seed
 from sync.results.grouping import grouped
 
@@ -50,22 +51,22 @@ def why_no_plans(runs: Sequence[Run]) -> str:
     """Why none of the systems has a map, by what they lack."""
     systems = grouped(by_seed(runs), lambda seeds: seeds[0].outcome.system)
     reasons = grouped(((_lack(members), members[0][0].outcome.system) for members in systems), lambda pair: pair[0])
-    return "; ".join(
-        f"{'each system' if len(reasons) == 1 < len(systems) else ', '.join(name for _, name in pairs)} {pairs[0][0]}"
-        for pairs in reasons
-    )
+    names = [joined([name for _, name in pairs]) for pairs in reasons]
+    if len(reasons) == 1 < len(systems):
+        names = ["each system"]
+    return "; ".join(f"of {name} {pairs[0][0]}" for name, pairs in zip(names, reasons, strict=True))
 
 
 def _lack(members: Sequence[Sequence[Run]]) -> str:
     """What the runs of a system lack to make a map."""
     outcomes = [seeds[0].outcome for seeds in members]
     if len({(tuple(sorted(o.machines.items())), repr(o.roles)) for o in outcomes}) == 1:
-        return "was run with one choice of machine counts, and a map needs several"
+        return "one choice of machine counts was run, and a map needs several"
     if not _counts(members)[1]:
-        return "has one kind of machine and no roles, and a map needs two counts"
+        return "the machines are of one kind without roles, and a map needs two counts"
     if len({outcome.rate for outcome in outcomes}) == 1:
-        return "has counts that lie along a line (such as a budget's) at one rate, and a map needs several rates"
-    return "has too few of the counts that would make a map"
+        return "the counts lie along a line (such as a budget's) at one rate, and a map needs several rates"
+    return "too few of the counts of a grid were run"
 
 
 def cheapest(plan: Plan) -> Cell | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from configs.terminal import figure
+from sync.analysis.answers.words import share_text
 from sync.report.data import RunRow, best_first
 from sync.report.limits import amount, limit_text, tightest
 from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
@@ -61,7 +62,7 @@ def tightest_text(run: RunRow, slo: Slo) -> str:
     if (found := tightest([run], slo)) is None:
         return "-"
     limit, taken = found
-    return f"{limit.told()}: {amount(taken * limit.largest, limit)} of {limit_text(limit)} ({taken:,.0%})"
+    return f"{limit.told()}: {amount(taken * limit.largest, limit)} of {limit_text(limit)} ({share_text(taken)})"
 
 
 def _more(run: RunRow) -> list[tuple[str, str]]:

@@ -72,8 +72,7 @@ def design_lines(runs: Sequence[RunRow], slo: Slo, systems: Iterable[str] = ()) 
     """The lines of the first designs of `runs` that were run at rates and have measured what the SLO limits. The first
     design of each of the `systems` looks as in the report; others have looks that no system has, or MLflow's colour."""
     rated = [run for run in runs if run.standing.rate is not None]
-    by_index = sorted(runs, key=lambda run: run.index)
-    look = styles([*systems, *(run.system for run in by_index if run.system)])
+    look = styles([*systems, *(run.standing.system for run in runs if run.standing.system)])
     free = iter(varied(look.values()))
     lines: list[Line] = []
     drawn: set[str] = set()
@@ -83,7 +82,7 @@ def design_lines(runs: Sequence[RunRow], slo: Slo, systems: Iterable[str] = ()) 
         ascending = dict(sorted(by_rate.items()))
         if not _has_figures(ascending, slo):
             continue
-        system, color = members[0].system, members[0].standing.color
+        system, color = members[0].standing.system, members[0].standing.color
         if system and system not in drawn:
             drawn.add(system)
             style = look[system]

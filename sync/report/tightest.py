@@ -47,7 +47,7 @@ def tightest_limit(data: ReportData, workload: str) -> Plot | Missing | None:
     caption = (
         "The largest share of a limit that a design takes at each rate (with several seeds, of the worst one). Shaded:"
         " outside the SLO. The legend names what ends a design's rates: the limit that it reaches first, which a ring"
-        " marks, straight between the rates that were run; or, where all rates are carried, the limit that it is"
+        " marks, straight between the rates that were run; or, where it reaches none, the limit that it is"
         f" closest to. A line ends where requests were not served. {which}"
     )
     return Plot(f"tightest-{workload}", title, figure, caption)
@@ -71,9 +71,9 @@ def _label(line: Line) -> str:
 
 
 def ends_text(found: Deciding | None) -> str:
-    """`TTFT p90 first`, `unstable`, `all rates, closest to E2E p95 at 83%`."""
+    """`TTFT p90 first`, `unstable`, `none reached, closest to E2E p95 at 83%`."""
     if found is None:
         return "not known"
     if not found.is_reached:
-        return f"all rates, closest to {found.text}"
+        return f"none reached, closest to {found.text}"
     return f"{found.text} first" if found.limit is not None else found.text

@@ -73,15 +73,7 @@ class StoredRun:
     @property
     def row(self) -> RunRow:
         """The run in a report."""
-        index = self.tags.get("point.index", "")
-        return RunRow(
-            self.tags.get("point.name", ""),
-            self.standing,
-            self.figures,
-            system=self.tags.get("system", ""),
-            index=int(index) if index.isdecimal() else 0,
-            key=self.key,
-        )
+        return RunRow(self.tags.get("point.name", ""), self.standing, self.figures, key=self.key)
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""

@@ -134,22 +134,16 @@ class Memory:
     def last_started(self) -> frozenset[str]:
         return frozenset()
 
-    def plan(self) -> None:
+    def plan(self) -> Plan | None:
         return None
 
-    def info(self) -> None:
+    def info(self) -> SweepInfo | None:
         return None
 
     def asked_for(self) -> frozenset[str]:
         return frozenset()
 
     def slo(self) -> Slo | None:
-        return None
-
-    def info(self) -> SweepInfo | None:
-        return None
-
-    def plan(self) -> Plan | None:
         return None
 
 

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from sync import make_sink
 from sync.__main__ import main
+from sync.results.journal import Journal
 from sync.tracking.address import tracking_uri
 from tests.sync import stores
 from tests.sync.report.made import failed, run
@@ -97,6 +98,103 @@ def test_the_full_report_and_the_way_to_it_stay_when_the_sweep_delivers_again(ca
     assert "splitwise-aa" in newest and "of 3 runs" in again.splitlines()[0] and "(of 3 runs)" in note
 
 
+TIGHT = "seconds: {ttft: {p99: 0.1}}\n"
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_report_by_other_limits_is_another_file_and_leaves_the_own_one(call, kept, results, tmp_path):
+    kept(*pair(), run("splitwise-ha", 16.0, 0.7))
+    (tmp_path / "tighter.yaml").write_text(TIGHT)
+    folder = results / "quick start" / "report"
+    assert call("report", "quick start", "--detail", "none", "--format", "html", "svg")[0] == 0
+    own = {path.name: path.read_bytes() for path in folder.iterdir()}
+    options = ("--detail", "none", "--format", "html", "svg", "--slo", tmp_path / "tighter.yaml")
+    status, out, _ = call("report", "quick start", *options)
+    assert (status, "MLflow" in out) == (0, True)
+    others = names(folder) - own.keys()
+    assert "report-tighter.html" in others and "report-tighter-slowdown-conv.svg" in others
+    assert all(name.startswith("report-tighter") for name in others)
+    assert own == {name: (folder / name).read_bytes() for name in own}
+    page = (folder / "report-tighter.html").read_text()
+    assert "<h1>quick start, judged by tighter</h1>" in page
+    assert "TTFT p99 0.1 s" in page and "TTFT p50 2x" not in page
+
+
+def test_pictures_of_designs_that_are_gone_go_and_other_files_stay(call, kept, results, tmp_path):
+    kept(*pair(), run("splitwise-ha", 16.0, 0.7))
+    (tmp_path / "tighter.yaml").write_text(TIGHT)
+    folder = results / "quick start" / "report"
+    for options in (["--slo", tmp_path / "tighter.yaml"], []):
+        assert call("report", "quick start", "--detail", "none", "--format", "png", "pdf", "svg", *options)[0] == 0
+    assert {"tightest-conv.png", "tightest-conv.pdf", "tightest-conv.svg"} <= names(folder)
+    others = {name for name in names(folder) if name.startswith("report-tighter")}
+    former = ("provisioning-gone-conv.png", "batches.pdf", "timeline.svg")  # of a version that left no mark
+    for name in (*former, "mine.png", "slowdown-of-mine.txt"):
+        (folder / name).write_bytes(b"here before")
+    status, out, _ = call("report", "quick start", "--detail", "none", "--format", "html")
+    assert names(folder) == {"report.html", "mine.png", "slowdown-of-mine.txt", *others}
+    assert (status, "were removed: " in out) == (0, True)
+
+
+def test_in_a_folder_of_the_user_s_only_pictures_of_the_same_report_go(call, kept, tmp_path):
+    kept(*pair(), run("splitwise-ha", 16.0, 0.7))
+    kept(*pair(), run("splitwise-ha", 16.0, 0.7), name="mine")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "slowdown-by-hand.png").write_bytes(b"drawn by hand")
+    assert call("report", "mine", "--detail", "none", "--format", "png", "--out", folder)[0] == 0
+    drawn = names(folder)
+    assert call("report", "quick start", "--detail", "none", "--out", folder)[0] == 0
+    assert names(folder) == {*drawn, "report.html"}
+    assert call("report", "mine", "--detail", "none", "--out", folder)[0] == 0
+    assert names(folder) == {"report.html", "slowdown-by-hand.png"}
+
+
+@pytest.mark.parametrize("link", ["", "report"])
+def test_nothing_is_written_through_a_link_in_the_results(link, call, kept, results, tmp_path):
+    kept(*pair())
+    elsewhere = tmp_path / "elsewhere"
+    sweep = results / "quick start"
+    if link:
+        elsewhere.mkdir()
+        (sweep / link).symlink_to(elsewhere)
+    else:
+        sweep.rename(elsewhere)
+        sweep.symlink_to(elsewhere)
+    before = sorted(path for path in elsewhere.rglob("*"))
+    status, out, err = call("report", "quick start", "--detail", "none")
+    assert (status, err.count("\n"), out, "is a symbolic link" in err) == (1, 1, "", True), err
+    assert sorted(path for path in elsewhere.rglob("*")) == before
+
+
+def test_the_page_names_the_commands_of_all_starts(call, kept, results, sweep):
+    kept(*pair())
+    commands = ["python -m sweep x.yaml --limit 1", "python -m sweep x.yaml rate=8", "python -m sweep x.yaml --limit 1"]
+    with Journal(results / "quick start") as journal:
+        keys = sorted(journal.keys())
+        for command in commands:
+            started = dataclasses.replace(sweep, name="quick start", command=command)
+            journal.write_sweep(started, keys, {}, lambda one, other: one == other)
+    assert journal.info().starts == (sweep.command, commands[1], commands[0])  # each once, by its latest start
+    assert call("report", "quick start", "--detail", "none")[0] == 0
+    page = (results / "quick start" / "report" / "report.html").read_text()
+    made = page.partition("How it was made")[2]
+    assert made.index(commands[1]) < made.index(commands[0])
+
+
+def test_settings_that_are_not_ours_are_one_line_of_a_report_that_is_made(call, kept, results):
+    kept(run("splitwise-ha", 8.0, 0.5, overrides=("cluster=../../elsewhere/evil",)))
+    status, _, err = call("report", "quick start")
+    page = (results / "quick start" / "report" / "report.html").read_text()
+    assert (status, err) == (0, "")
+    reason = "it could not be run again (cluster=&#39;../../elsewhere/evil&#39;: no such choice"
+    assert page.count(reason) == 2  # for the batches and for the timeline
+    assert "Queue and memory over time" in page
+
+
 def test_a_report_of_a_sweep_that_is_not_in_mlflow_is_a_file_all_the_same(call, kept, results, tmp_path):
     kept(*pair())
     status, out, _ = call("report", "quick start", "--detail", "none", "--out", tmp_path / "mine")
@@ -139,7 +237,8 @@ def test_runs_of_two_sweeps_are_compared(call, kept):
     kept(run("other", 8.0, 0.5), name="mine")
     status, out, _ = call("compare", "quick start:baseline-h100 4P+2T conv 8 rps", "mine:other 4P+2T conv 8 rps")
     assert status == 0
-    assert out.startswith("other 4P+2T conv 8 rps beats baseline-h100 4P+2T conv 8 rps: it is within the SLO")
+    text = " ".join(out.split())  # lines end where the screen does
+    assert text.startswith("other 4P+2T conv 8 rps beats baseline-h100 4P+2T conv 8 rps: it is within the SLO")
     assert "A: other" in out and "preempted" in out
 
 

@@ -20,10 +20,12 @@ from sync.report.data import all_within, detailed_run, mean_figure, shown_rate
 from sync.report.distributions import distributions
 from sync.report.gantt import gantt, spans_by_kind, window
 from sync.report.heat import chained, heat, round_places
+from sync.report.limits import deciding
 from sync.report.over_time import over_time
 from sync.report.plans import cheapest, plans_of
-from sync.report.slowdown import shown_rates, slowdown
+from sync.report.slowdown import design_lines, shown_rates, slowdown
 from sync.report.style import FORMATS, picture, printed, styles
+from sync.report.tightest import tightest_limit
 from sync.results.curves import OVER_TIME, Derived, Series
 from sync.results.slo_file import Slo
 from tests.sync.report.made import data_of, failed, figures, iterations, parquet, requests, run, stopped
@@ -173,6 +175,99 @@ def test_a_grid_of_two_counts_is_a_map_and_its_star_the_cheapest_within_the_slo(
         (plot,) = heat(data)
     shown = np.asarray(plot.figure.axes[0].images[0].get_array())
     assert shown.tolist() == [[4 / (p + t) for t in (1, 2, 3)] for p in (1, 2, 3)]
+
+
+def test_maps_have_a_panel_for_each_limit_that_is_set_and_colours_with_the_limit_in_their_middle(tmp_path):
+    slo = Slo(seconds={"ttft": {"p99": 2.0}, "e2e": {"p95": 4.0}})
+    made = [dataclasses.replace(o, summary=figures(1.0, **{"e2e/p95_s": 1.0 + n})) for n, o in enumerate(grid())]
+    with printed():
+        (plot,) = heat(data_of(made, tmp_path, slo=slo))
+    panels = [axes for axes in plot.figure.axes if axes.images]
+    assert [axes.get_title() for axes in panels] == ["TTFT p99, limit 2 s", "E2E p95, limit 4 s"]
+    image = panels[1].images[0]
+    assert np.asarray(image.get_array())[0].tolist() == [0.25, 0.5, 0.75]  # shares of 4 s
+    within, at_limit, beyond = (image.cmap(image.norm(share)) for share in (0.5, 1.0, 1.5))
+    assert within[2] > within[0] and beyond[0] > beyond[2]  # blue, red
+    assert min(at_limit[:3]) > 0.95  # white
+
+
+def test_where_each_system_was_run_with_one_cluster_that_is_why_there_is_no_map(tmp_path):
+    (missing,) = heat(data_of(two_designs(), tmp_path))  # at three rates
+    assert missing == Missing(
+        "Provisioning", "each system was run with one choice of machine counts, and a map needs several"
+    )
+    (missing,) = heat(data_of([*two_designs(), *[run("c", 8.0, label=f"{n}P+{9 - n}T") for n in (1, 2)]], tmp_path))
+    assert missing.reason == (
+        "baseline-a100, splitwise-ha was run with one choice of machine counts, and a map needs several; c has counts that"
+        " lie along a line (such as a budget's) at one rate, and a map needs several rates"
+    )
+
+
+def test_the_limit_that_decides_is_named_and_marked_where_the_line_crosses_it(tmp_path):
+    slo = Slo(slowdown={"tbt": {"p90": 2.0}}, seconds={"e2e": {"p95": 10.0}})
+    loads = {8.0: (1.0, 9.0), 16.0: (1.5, 9.5), 24.0: (2.5, 30.0)}  # slowdown of TBT p90, seconds of E2E p95
+    made = [
+        run("a", rate, summary=figures(0.5, **{"tbt/p90_slowdown": tbt, "e2e/p95_s": e2e}))
+        for rate, (tbt, e2e) in loads.items()
+    ]
+    data = data_of(made, tmp_path, slo=slo)
+    found = deciding(data.by_rate(data.champions["conv"][0]), slo)
+    assert (found.limit.figure, found.is_reached) == ("e2e/p95_s", True)
+    assert found.rate == pytest.approx(16 + 8 * 0.5 / 20.5)  # before TBT p90, which reaches 2 half of the way
+    with printed():
+        (plot,) = tightest_limit(data)
+        (panels,) = slowdown(data)
+    (panel,) = plot.figure.axes
+    line, ring = panel.lines[:2]
+    assert line.get_label() == "a 4P+2T: E2E p95 first"
+    shares = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    assert [shares[rate] for rate in loads] == pytest.approx([90.0, 95.0, 300.0])
+    assert np.interp(found.rate, line.get_xdata(), line.get_ydata()) == pytest.approx(100.0, abs=0.5)
+    assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([found.rate], [100.0])
+    assert [axes.get_title() for axes in panels.figure.axes] == ["TBT p90 (SLO 2×)", "E2E p95 (SLO 10 s)"]
+    assert panels.title == "Slowdowns and times against rate, conv"
+
+
+def test_where_no_limit_is_reached_the_closest_one_is_named_and_where_requests_wait_that_is_said(tmp_path):
+    data = data_of([run("a", rate, load) for rate, load in ((8.0, 0.5), (16.0, 0.8))], tmp_path)
+    found = deciding(data.by_rate(data.champions["conv"][0]), data.answers.slo)
+    assert (found.is_reached, found.text) == (False, "TTFT p50 at 80.0%")
+    left = run("b", 16.0, 0.5, summary=figures(0.5, **{"run/unfinished": 3.0}))
+    data = data_of([run("b", 8.0, 0.5), left], tmp_path)
+    found = deciding(data.by_rate(data.champions["conv"][0]), data.answers.slo)
+    assert (found.limit, found.text) == (None, "3 unfinished")
+
+
+def test_a_single_limit_has_one_figure_and_no_overview(tmp_path):
+    data = data_of(two_designs(), tmp_path, slo=Slo(seconds={"e2e": {"p95": 1.0}}))
+    with printed():
+        assert tightest_limit(data) == []
+        (plot,) = slowdown(data)
+    assert [axes.get_title() for axes in plot.figure.axes] == ["E2E p95 (SLO 1 s)"]
+
+
+def test_a_design_has_one_look_in_the_report_and_on_the_page_in_mlflow(tmp_path):
+    systems = ("mine", "splitwise-ha", "another", "baseline-h100")
+    data = data_of([run(system, rate, 0.5) for system in systems for rate in (8.0, 16.0)], tmp_path)
+    in_mlflow = {line.label.split()[0]: line.style for line in design_lines(data.runs[::-1], data.answers.slo)}
+    assert in_mlflow == data.look
+    with printed():
+        (plot,) = slowdown(data)
+        (curves,) = distributions(data)
+    for figure in (plot, curves):
+        drawn = {line.get_label().split()[0]: line.get_color() for line in figure.figure.axes[0].lines}
+        assert {system: drawn[system] for system in systems} == {s: style.color for s, style in data.look.items()}
+
+
+def test_of_more_systems_than_a_figure_has_room_for_those_that_carry_most_are_drawn_and_no_two_look_alike(tmp_path):
+    made = [run(f"s{n:02}", rate, 0.5 if rate <= n + 8 else 2.0) for n in range(12) for rate in (8.0, 13.0, 16.0)]
+    data = data_of(made, tmp_path)
+    looks = {(style.color, style.marker, style.hollow) for style in data.look.values()}
+    assert len(looks) == 12
+    assert {c.system for c in data.drawn_champions("conv")} >= {f"s{n:02}" for n in range(5, 12)}
+    with printed():
+        (plot,) = slowdown(data)
+    assert "4 systems that carry less are left out." in plot.caption
 
 
 def test_of_several_rates_the_map_is_of_the_highest_that_a_point_holds(tmp_path):

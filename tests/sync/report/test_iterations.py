@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
@@ -58,6 +59,48 @@ def test_a_run_whose_source_kept_no_configuration_is_composed_from_its_settings(
     kept, composed = again(outcome, recorded), again(dataclasses.replace(outcome, config_yaml=""), recorded)
     assert not isinstance(kept, str) and not isinstance(composed, str)
     pd.testing.assert_frame_equal(kept.table, composed.table)
+
+
+FOREIGN = """# @package _global_
+hydra:
+  job_logging: {version: 1, handlers: {file: {class: logging.FileHandler, filename: FOLDER/rc, mode: a}}}
+trace: {filename: rr_conv_2_10s}
+"""
+
+
+def test_settings_that_are_not_our_own_run_nothing_and_read_no_configuration_from_elsewhere(tmp_path):
+    (tmp_path / "evil.yaml").write_text(FOREIGN.replace("FOLDER", str(tmp_path)))
+    path = "../" * 12 + str(tmp_path / "evil")[1:]
+    for setting, reason in (
+        (f"+experiment={path}", "no such choice"),
+        (f"cluster={path}", "no such choice"),
+        (f"hydra.searchpath=[file://{tmp_path}]", "hydra.searchpath"),
+        (f"hydra.run.dir={tmp_path / 'run'}", "hydra.run.dir"),
+        ("+hydra.job_logging.version=1", "hydra.job_logging"),
+        (f"output_dir={tmp_path / 'run'}", "output_dir"),
+        ("tracking=mlflow", "tracking"),
+        ("hydra/job_logging=default", "hydra"),
+        ("+evil@_global_=evil", "package"),
+    ):
+        made = again(run("a", 8.0, overrides=("cluster=half_half", setting)), None)
+        assert isinstance(made, str), setting
+        assert made.startswith("it could not be run again (") and reason in made and "\n" not in made, made
+    assert [path.name for path in tmp_path.iterdir()] == ["evil.yaml"]
+
+
+@pytest.mark.parametrize("section", ["cluster", "hardware_repo", "applications", "start_state", "trace", "router"])
+@pytest.mark.parametrize("value", [None, True, 10**30, "text", [], [[]], {"a": 1}])
+def test_a_kept_configuration_of_odd_values_is_a_reason_in_one_line(outcome, section, value):
+    config = yaml.safe_load(outcome.config_yaml) | {section: value}
+    made = again(dataclasses.replace(outcome, config_yaml=yaml.safe_dump(config)), None)
+    assert isinstance(made, str) and made.startswith("it could not be run again (") and "\n" not in made
+
+
+def test_a_kept_configuration_that_stands_for_more_than_memory_holds_is_a_reason_at_once():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    made = again(run("a", 8.0, config_yaml="\n".join(lines)), None)
+    assert isinstance(made, str) and made.startswith("it could not be run again (") and len(made) < 300
 
 
 def test_a_kept_configuration_runs_no_code(tmp_path):

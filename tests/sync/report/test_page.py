@@ -11,9 +11,12 @@ from sync import SweepInfo
 from sync.analysis.answers import counts, normalised, sentences
 from sync.analysis.answers.tables import highest, least, ranked, then
 from sync.report import page as report_page
+from sync.report.data import ReportData
+from sync.report.ends import ends_table
 from sync.report.files import write_files
 from sync.report.page import report_files
-from tests.sync.report.made import data_of, failed, iterations, run, stopped
+from sync.results.slo import Slo
+from tests.sync.report.made import data_of, failed, figures, iterations, run, stopped
 
 EVIL = '<script>alert("1")</script>'
 
@@ -81,8 +84,9 @@ def test_the_page_needs_nothing_else_and_runs_nothing_whatever_things_are_called
 
 
 def test_the_page_is_the_same_bytes_each_time(tmp_path, info):
-    page = page_of(made(tmp_path), info)
-    assert page == page_of(made(tmp_path), info)
+    data = made(tmp_path)
+    page = page_of(data, info)
+    assert page == page_of(ReportData(data.sweep, iterations=data.iterations), info)
     assert re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", page.partition("<figure>")[0]) is None
 
 
@@ -160,3 +164,41 @@ def test_figures_are_files_of_their_own_under_names_that_stay_in_the_folder(tmp_
     write_files(files, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(files)
     assert {path.name for path in tmp_path.iterdir()} == {"out", "tables"}
+
+
+def test_the_limit_that_a_design_reaches_first_is_in_the_table_whatever_the_slo_limits(tmp_path, without_figures):
+    slo = Slo(seconds={"e2e": {"p95": 20.0}, "ttft": {"p99": 1.0}})
+    loads = {8.0: (10.0, 0.8), 16.0: (15.0, 0.9), 24.0: (30.0, 4.0)}  # seconds of E2E p95 and of TTFT p99
+    outcomes = [
+        run("a", rate, summary=figures(0.5, **{"e2e/p95_s": e2e, "ttft/p99_s": ttft}))
+        for rate, (e2e, ttft) in loads.items()
+    ]
+    data = data_of(outcomes, tmp_path, slo=slo)
+    table = ends_table(data, "conv")
+    # From 16 to 24 requests/s TTFT p99 reaches 1 s after 0.1 / 3.1 of the way, E2E p95 reaches 20 s after 5 / 15.
+    assert table.rows == (("a 4P+2T", "16", "TTFT p99 (limit 1 s)", "0.9 s (90.0%)", "4 s (400%) at 24/s"),)
+    page = page_of(data, None)
+    text = " ".join(" ".join(Elements(page).texts).split())
+    assert "TTFT p99: 0.9 s of 1 s (90.0%)" in text  # of the run at 16
+    assert "E2E p95 20 s" in text
+
+
+def test_the_table_of_runs_has_units_in_its_heads_and_whole_names_and_keys(tmp_path, without_figures):
+    data = made(tmp_path)
+    page = page_of(data, None)
+    table = page.partition("All runs")[2]
+    heads = re.findall(r"<th(?: [^>]*)?>([^<]*)", table)
+    assert [head.strip() for head in heads] == [
+        *("run", "verdict", "tightest limit"),
+        *("TTFT p99 (s)", "TBT p99 (s)", "E2E p99 (s)", "cost ($/h)", "not served (requests)"),
+    ]
+    assert all(run.outcome.key in table for run in data.runs)
+    texts = Elements(table).texts
+    assert all(run.name in texts for run in data.runs)
+    assert '<td class="left bad">too slow: TTFT p50' in table  # colour, and words
+
+
+def test_the_page_says_what_the_answer_stands_on(tmp_path, without_figures):
+    text = " ".join(" ".join(Elements(page_of(made(tmp_path), None)).texts).split())
+    for part in ("Model:", "dgx-h100", "conv", "SLO: TTFT p50 2x"):
+        assert part in text.partition("the limit that decides")[0], part

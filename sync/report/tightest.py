@@ -17,6 +17,7 @@ from sync.results.slo import Slo
 
 TITLE = "The limit that decides"
 _TOP = 200.0  # percent of a limit at which the panel ends
+_MOST_LETTERS = 48  # of an entry of the legend, for two in a line
 _STEPS = 40  # points of a curve from one rate to the next
 Floats = npt.NDArray[np.float64]
 
@@ -43,7 +44,8 @@ def tightest_limit(data: ReportData, workload: str) -> Plot | Missing | None:
     panel.axhspan(100.0, _TOP, color="0.94", linewidth=0, zorder=-1)
     panel.set(ylim=(0.0, _TOP), xlabel="requests per second", ylabel="% of the tightest limit")
     panel.set_xticks(some(rates))
-    legend_below(figure, panel, columns=2)
+    longest = max(len(_label(line)) for line in lines)
+    legend_below(figure, panel, columns=2 if longest <= _MOST_LETTERS else 1)
     caption = (
         "The largest share of a limit that a design takes at each rate (with several seeds, of the worst one). Shaded:"
         " outside the SLO. The legend names what ends a design's rates: the limit that it reaches first, which a ring"

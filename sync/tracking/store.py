@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -232,6 +233,27 @@ def quiet_environment() -> None:
         os.environ.setdefault(name, value)
     for name in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def web_application(uri: str, artifacts: Path) -> Any:
+    """MLflow's interface and API for the store at `uri`, as an ASGI application for one process; files that it is sent
+    go below `artifacts`. Language models' jobs, which would start seven more processes, are off."""
+    quiet_environment()
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    from mlflow.server import constants
+
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = uri
+    os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = "mlflow-artifacts:/"
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts.as_uri()
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    with warnings.catch_warnings(action="ignore"):  # about what it imports itself
+        from mlflow.server.fastapi_app import app
+    from mlflow.server.handlers import initialize_backend_stores
+
+    if (path := sqlite_path(uri)) is not None:
+        initialise_sqlite(path, artifacts)
+    initialize_backend_stores(uri, uri, "mlflow-artifacts:/")
+    return app
 
 
 def initialise_sqlite(path: Path, artifacts: Path) -> None:

@@ -209,7 +209,7 @@ def _experiment(found: mlflow.entities.Experiment) -> Experiment:
 def _stored(run: mlflow.entities.Run) -> StoredRun:
     info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
     named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
-    return StoredRun(*named, tags, metrics, str(info.artifact_uri))
+    return StoredRun(*named, tags, metrics, str(info.artifact_uri), dict(run.data.params))
 
 
 def _is_missing(error: Exception) -> bool:

@@ -22,7 +22,16 @@ from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 from sync.results.verdict import verdict
-from sync.tracking.page import COST_TAG, LONGEST_TAG, RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, run_note, saved_view
+from sync.tracking.page import (
+    COST_TAG,
+    LONGEST_TAG,
+    RATE_METRIC,
+    SERVED_METRIC,
+    SUPERSEDED_TAG,
+    run_note,
+    saved_view,
+    shown_times,
+)
 
 SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
 WITHIN_METRIC = "slo/within"
@@ -41,7 +50,19 @@ COLOR_TAG = "mlflow.runColor"
 OUTCOME_TAG = "mlflow.outcome"
 OUTCOME_FILE = "outcome.json"
 # Tags that the experiment decides, also after a run was written.
-CHANGING_TAGS = {"verdict", SLO_TAG, NOTE_TAG, *FACT_TAGS, SAME_TAG, OUTCOME_TAG, COST_TAG, "point.name"}
+CHANGING_TAGS = {
+    "verdict",
+    SLO_TAG,
+    NOTE_TAG,
+    *FACT_TAGS,
+    SAME_TAG,
+    OUTCOME_TAG,
+    COST_TAG,
+    "TTFT",
+    "TBT",
+    "E2E",
+    "point.name",
+}
 REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
 FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 COST_METRIC, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
@@ -159,6 +180,7 @@ def tags(
         NOTE_TAG: run_note(outcome, sweep.slo, unserved, scrub),
         **fact_tags(outcome),
         COST_TAG: f"{outcome.cost:.2f}",
+        **shown_times(outcome, sweep.slo),
         "system": outcome.system,
         "trace": outcome.trace,
         "point.name": outcome.name,
@@ -228,10 +250,10 @@ def dataset(outcome: Outcome, derived: Derived, scrub: Scrubber) -> dict[str, st
     }
 
 
-def experiment_tags(slo: Slo) -> dict[str, str]:
+def experiment_tags() -> dict[str, str]:
     """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
     traces of language models."""
-    return {**dict([saved_view(slo)]), "mlflow.experimentKind": "custom_model_development"}
+    return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
 
 
 def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:

@@ -11,15 +11,17 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from configs.terminal import figure
 from sim_core.errors import shown
 from sync.analysis.standing import DesignStanding, Standing, rank
 from sync.analysis.terms import Terms, caveats, listed, terms_lines
 from sync.report.page import REPORT_FILE
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
+from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
-from sync.results.slo import Slo
+from sync.results.slo import Limit, Slo
 from sync.results.verdict import verdict
 from sync.tracking.markdown import code, code_block, paragraphs, plain
 
@@ -77,22 +79,22 @@ def report_note(findings: str, full: str = "") -> str:
     return f"{findings.partition(_SEE)[0]}{_SEE}{more}."
 
 
-def saved_view(slo: Slo) -> tuple[str, str]:
+def saved_view() -> tuple[str, str]:
     """Name and value of the experiment's tag in which the interface keeps the view called `Designs`. What answers comes
-    first and is visible in a narrow window: price, rate, times that the SLO limits, verdict."""
+    first and is visible in a narrow window: price, rate, times that the SLO limits, verdict. Columns of metrics would
+    show all digits."""
     columns = {
-        "attributes.`Run Name`": 205,
-        f"tags.`{COST_TAG}`": 70,
-        "params.`rate`": 55,
-        f"metrics.`{_time_column(slo, 'ttft')}`": 125,
-        f"metrics.`{_time_column(slo, 'tbt')}`": 125,
+        "attributes.`Run Name`": 240,
+        _CREATED: 44,  # room for how the run ended
+        f"tags.`{COST_TAG}`": 65,
+        "params.`rate`": 50,
+        **{f"tags.`{metric.upper()}`": 95 for metric in ("ttft", "tbt")},
         "tags.`verdict`": 270,
         f"metrics.`{SERVED_METRIC}`": 145,
-        f"metrics.`{_time_column(slo, 'e2e')}`": 125,
+        "tags.`E2E`": 95,
         "metrics.`run/unfinished`": 120,
         "metrics.`run/rejected`": 115,
         "tags.`model`": 110,
-        _CREATED: 145,
     }
     state = {
         "searchFilter": CURRENT,
@@ -101,7 +103,7 @@ def saved_view(slo: Slo) -> tuple[str, str]:
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
-        "selectedColumns": [name for name in list(columns)[1:] if name != _CREATED],
+        "selectedColumns": list(columns)[2:],
         "columnOrder": list(columns),
         "columnWidths": columns,
         "runsHiddenMode": "SHOW_ALL",
@@ -116,11 +118,17 @@ def saved_view(slo: Slo) -> tuple[str, str]:
     return f"mlflow.sharedViewState.{_VIEW}", json.dumps(view, separators=(",", ":"))
 
 
-def _time_column(slo: Slo, metric: str) -> str:
-    """The figure of a metric that the table shows: one that the SLO limits, if possible the 90th percentile."""
-    limited = [limit.figure for limit in slo.limits() if limit.metric == metric]
-    preferred = [figure for figure in limited if "/p90_" in figure]
-    return (preferred or limited or [f"{metric}/p90_slowdown"])[-1]
+def shown_times(outcome: Outcome, slo: Slo) -> dict[str, str]:
+    """By metric, in capitals, the figure that its column shows: `1.84x p90`. It is one that the SLO limits, if possible
+    the 90th percentile; the metrics of the run have all figures in full."""
+    times = {}
+    for metric in METRICS:
+        limited = [limit for limit in slo.limits() if limit.metric == metric] or [Limit(metric, "p90", "slowdown", 0.0)]
+        limit = next((limit for limit in limited if limit.percentile == "p90"), limited[-1])
+        if limit.figure in outcome.summary:
+            unit = "x" if limit.unit == "slowdown" else " s"
+            times[metric.upper()] = f"{figure(outcome.summary[limit.figure], unit)} {limit.percentile}"
+    return times
 
 
 def _charts() -> list[dict[str, object]]:

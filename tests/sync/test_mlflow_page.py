@@ -11,7 +11,7 @@ from sync.analysis.standing import Standing, rank
 from sync.analysis.terms import Terms
 from sync.results.slo import PAPER, WITHIN, Slo
 from sync.tracking.markdown import code, code_block, plain
-from sync.tracking.page import headline, note, page, run_note, saved_view
+from sync.tracking.page import headline, note, page, run_note, saved_view, shown_times
 
 SLOW = "too slow: TTFT p90"
 
@@ -26,7 +26,7 @@ def test_the_page_is_that_of_model_training_where_runs_are_and_charts_are_the_sa
 
 
 def test_the_saved_view_sorts_by_what_is_served_within_the_slo_and_orders_every_column_it_shows():
-    name, value = saved_view(PAPER)
+    name, value = saved_view()
     assert name == "mlflow.sharedViewState.designs"
     assert len(value) < 5000
     state = json.loads(json.loads(value)["state"])
@@ -39,20 +39,33 @@ def test_the_saved_view_sorts_by_what_is_served_within_the_slo_and_orders_every_
     assert {chart["lineSmoothness"] for chart in lines} == {0}
 
 
+def test_the_first_columns_are_price_rate_ttft_tbt_and_the_verdict_and_fit_a_narrow_window():
+    state = json.loads(json.loads(saved_view()[1])["state"])
+    first = ["tags.`USD/h`", "params.`rate`", "tags.`TTFT`", "tags.`TBT`", "tags.`verdict`"]
+    assert state["selectedColumns"][:5] == first
+    assert state["columnOrder"][:7] == ["attributes.`Run Name`", "runDateAndNestInfo", *first]
+    assert sum(state["columnWidths"][name] for name in state["columnOrder"][:6]) <= 600
+
+
 @pytest.mark.parametrize(
     ("slo", "times"),
     [
-        (PAPER, ["ttft/p90_slowdown", "tbt/p90_slowdown"]),
-        (Slo(seconds={"ttft": {"p50": 1.0, "p99": 2.0}}), ["ttft/p99_s", "tbt/p90_slowdown"]),
+        (PAPER, {"TTFT": "1.84x p90", "TBT": "0.999x p90", "E2E": "1,235x p90"}),
+        (
+            Slo(seconds={"ttft": {"p50": 1.0, "p99": 2.0}}),
+            {"TTFT": "0.0123 s p99", "TBT": "0.999x p90", "E2E": "1,235x p90"},
+        ),
     ],
 )
-def test_the_first_columns_are_price_rate_the_times_that_the_slo_limits_and_the_verdict(slo, times):
-    state = json.loads(json.loads(saved_view(slo)[1])["state"])
-    first = ["tags.`USD/h`", "params.`rate`", *(f"metrics.`{name}`" for name in times), "tags.`verdict`"]
-    assert state["selectedColumns"][:5] == first
-    assert state["columnOrder"][:6] == ["attributes.`Run Name`", *first]
-    assert sum(state["columnWidths"][name] for name in state["columnOrder"][:5]) <= 600
-    assert state["columnOrder"][-1] == "runDateAndNestInfo"
+def test_the_times_in_the_table_are_those_that_the_slo_limits_with_three_digits(slo, times, outcome):
+    summary = {
+        "ttft/p90_slowdown": 1.8398,
+        "tbt/p90_slowdown": 0.99931,
+        "e2e/p90_slowdown": 1234.6,
+        "ttft/p99_s": 0.01234,
+    }
+    assert shown_times(outcome(1, summary=summary), slo) == times
+    assert shown_times(outcome(1, summary={}), slo) == {}
 
 
 def test_the_first_line_names_the_best_designs_and_fits_the_folded_description_and_the_second_links(sweep):

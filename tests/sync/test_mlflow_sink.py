@@ -194,7 +194,7 @@ def test_a_run_names_its_model_its_iteration_times_and_its_horizon_and_the_descr
     (run,) = in_mlflow(results)
     wanted = {"model": "bloom-176b", "performance_model": "db", "horizon_s": "120"}
     assert wanted.items() <= run.params.items()
-    assert {**wanted, "USD/h": "100.50"}.items() <= run.tags.items()
+    assert {**wanted, "USD/h": "100.50", "TTFT": "1.50x p90"}.items() <= run.tags.items()
     told = experiment_tags(results)["mlflow.note.content"]
     assert "- Model: bloom-176b; iteration times: measured on machines" in told
     assert "- Machine dgx-a100: price and watts not recorded.\n- Machine dgx-h100:" in told

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import OutputError
-from sync.results.inside import make_folder, open_lock, refuse_links
+from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links
 from sync.results.privacy import mask_uri
 from sync.tracking.address import VARIABLE, is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.runs import StoredRun
@@ -115,7 +115,6 @@ class MlflowStore:
             location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
             if location is not None:
                 refuse_links(self._artifacts / name, self._results)
-                make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -163,21 +162,27 @@ class MlflowStore:
     def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
         """Write artifacts by name, in place of those of the same names. Raises OutputError where a database, which may
         have come with the results, would have them written elsewhere than below these."""
-        self._refuse_elsewhere(run, contents)
+        self._make_place(run, contents)
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
-                Path(folder, name).write_bytes(content)
+                _new_file(Path(folder, name), content)  # MLflow keeps the modes
             # MLflow's client would first read the whole run.
             get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
 
-    def _refuse_elsewhere(self, run: StoredRun, names: Iterable[str]) -> None:
-        if not self._is_in_results or not self._keeps_here(run.artifact_uri):
+    def _make_place(self, run: StoredRun, names: Iterable[str]) -> None:
+        """Make the folder of a run's files, where it is on this machine, for its owner alone."""
+        if not self._keeps_here(run.artifact_uri):
             return
         from mlflow.utils.file_utils import local_file_uri_to_path
 
         place = Path(local_file_uri_to_path(run.artifact_uri))
+        if self._is_in_results:
+            self._refuse_elsewhere(place, names)
+        make_folder(place)
+
+    def _refuse_elsewhere(self, place: Path, names: Iterable[str]) -> None:
         if not place.resolve().is_relative_to(self._artifacts.resolve()):
             reason = f"MLflow's database has files of this run there, and not below {short_path(self._artifacts)}"
             advice = "nothing is written there (without mlflow.db, `python -m sync replay` makes a new database)"
@@ -263,6 +268,12 @@ def quiet_environment() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def _new_file(path: Path, content: bytes = b"") -> None:
+    """A new file, readable by its owner alone from the first byte."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+        file.write(content)
+
+
 def web_application(uri: str, artifacts: Path) -> Any:
     """MLflow's interface and API for the store at `uri`, as an ASGI application for one process; files that it is sent
     go below `artifacts`. Language models' jobs, which would start seven more processes, are off."""
@@ -285,8 +296,9 @@ def web_application(uri: str, artifacts: Path) -> Any:
 
 
 def initialise_sqlite(path: Path, artifacts: Path) -> None:
-    """Create the store's file, whole or not at all, with write-ahead logging; do nothing where it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Create the store's file, whole or not at all, for its owner alone, with write-ahead logging; do nothing where it
+    exists."""
+    make_folder(path.parent)
     if path.exists():
         return
     quiet_environment()
@@ -297,9 +309,9 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
         if path.exists():  # another process has made it
             return
         # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
-        make_folder(artifacts)  # for its owner alone
         with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
             new = Path(folder, path.name)
+            _new_file(new)  # SQLite takes its mode for the log beside it, too
             store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())
             store.engine.dispose()
             with closing(sqlite3.connect(new)) as connection:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +26,14 @@ from tests.summaries import summary
 from tests.sync.stores import deliver, in_mlflow, keep
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def open_umask():
+    """New files are readable by everybody, unless who makes them sees to it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -422,6 +431,44 @@ def test_the_screen_shows_one_line_that_the_database_is_made_and_no_telemetry_is
 def test_a_new_database_uses_write_ahead_logging(template):
     with sqlite3.connect(template) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def modes_below(folder):
+    """The modes of files and of folders that are there, by kind."""
+    paths = [folder, *folder.rglob("*")]
+    return {(path.is_dir(), path.stat().st_mode & 0o777) for path in paths}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_the_database_and_the_artifacts_are_their_owner_s_alone(tmp_path, sweep, outcome, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    deliver(tmp_path / "results", sweep, outcome(1))
+    assert modes_below(tmp_path / "results") == {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_database_is_never_readable_by_others_while_it_is_made(tmp_path, monkeypatch):
+    real, seen = sqlite3.connect, []
+
+    def connect(path, *args, **kwargs):
+        made = real(path, *args, **kwargs)
+        seen.append(Path(path).stat().st_mode & 0o777)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    monkeypatch.setattr(
+        "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore",
+        lambda *_: SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None)),
+    )
+    initialise_sqlite(tmp_path / "results" / "mlflow.db", tmp_path / "artifacts")
+    assert seen == [0o600]
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_database_that_is_there_keeps_its_mode(results, sweep, outcome):
+    (results / "mlflow.db").chmod(0o640)
+    deliver(results, sweep, outcome(1))
+    assert (results / "mlflow.db").stat().st_mode & 0o777 == 0o640
 
 
 def test_nothing_is_said_about_a_database_that_exists(results, sweep, capfd):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.command_line import Parser
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, choices, shown
 from sweep.table import output_console, table_of_rows
 from sweep.tally import SLOWEST, duration_text
-from sync.results.journal import Journal
+from sync.results.journal import Journal, JournalError
 
 STATUS = "status"
 _HEADERS = "sweep|state|done|unstable|failed|running|left|speed|slowest points"
@@ -27,7 +28,9 @@ def status_command(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     arguments = parser.parse_args(argv)
     try:
-        rows = _rows(arguments.results, arguments.names)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {shown(message)}", file=sys.stderr)
+            rows = _rows(arguments.results, arguments.names)
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -50,7 +53,13 @@ def _rows(results: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
     for name in names:
         if name not in known:
             raise SpecError(f"no such sweep in {results}{choices(name, known)}", key="status", value=name)
-    return [_row(results / name) for name in names or known]
+    rows = []
+    for name in names or known:
+        try:
+            rows.append(_row(results / name))
+        except JournalError as error:  # such as a link
+            print(f"error: {error}", file=sys.stderr)
+    return rows
 
 
 def _row(folder: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
-from sync.results.sweep import Sweep
+from sync.results.sweep import Sweep, sound_table
 
 _EXAMPLES = """runs:
   a name, a key or the beginning of one (`python -m sync show SWEEP` lists them); with SWEEP: in front, of that sweep
@@ -78,4 +78,5 @@ def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
     if file is None:
         return profile(outcome, None, {}, slo)
-    return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)
+    with sound_table(outcome, file):
+        return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)

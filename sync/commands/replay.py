@@ -14,6 +14,8 @@ from sync.commands.base import Subparsers, add_command, watched
 from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
+from sync.results.parquet import check_table
+from sync.results.privacy import one_line
 from sync.results.sweep import Sweep
 from sync.tracking.differences import (
     Differences,
@@ -111,8 +113,14 @@ def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
         outcome = journal.whole(key)
         if outcome is None:
             print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
-        else:
-            sink.write(outcome)
+            continue
+        try:
+            check_table(outcome)
+        except ValueError as error:
+            reason = one_line(error, 200)
+            print(f"warning: {key[:10]} is not delivered: its table of requests is torn ({reason})", file=sys.stderr)
+            continue
+        sink.write(outcome)
     sink.close()
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import socket
-import subprocess
-import sys
 
 from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
 from sync.results.privacy import mask_uri
-from sync.tracking.address import PORT, VARIABLE, is_server, local_address, tracking_uri, ui_lines
+from sync.tracking.address import PORT, is_server, local_address, tracking_uri, ui_lines
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    parser = add_command(subparsers, "ui", _run, "serve MLflow's interface on the results, on loopback alone")
+    what = "serve MLflow's interface on the results, on loopback alone, until Ctrl-C or the end of the starting process"
+    parser = add_command(subparsers, "ui", _run, what)
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
     parser.add_argument("--print", action="store_true", help="print the command instead of running it")
 
@@ -29,17 +27,17 @@ def _run(arguments: argparse.Namespace) -> int:
     _refuse_unusable(arguments.port)
     from sync.tracking.page import page
     from sync.tracking.read import experiments_in_mlflow
-    from sync.tracking.store import QUIET
+    from sync.tracking.serve import serve
 
     address = local_address(arguments.port)
-    print(f"serving {mask_uri(uri)} on {address} in some seconds (Ctrl-C ends it)", flush=True)
-    for experiment in experiments_in_mlflow(arguments.results):
-        print(f"  {experiment.name}: {address}{page(experiment.experiment_id)}", flush=True)
-    # The store's address goes by the environment: a list of processes shows arguments, and with them a password.
-    defaults = {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven idle processes for language models
-    environment = {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri, VARIABLE: uri}
-    serve = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", f"{arguments.port}"]
-    return subprocess.call([*serve, "--workers", "1"], env=environment)
+    print(f"starting MLflow's interface of {mask_uri(uri)}; this takes some seconds", flush=True)
+    pages = [
+        f"  {experiment.name}: {address}{page(experiment.experiment_id)}"
+        for experiment in experiments_in_mlflow(arguments.results)
+    ]
+    ready = "\n".join([f"ready on {address} (Ctrl-C ends it)", *pages])
+    serve(uri, (arguments.results / "mlartifacts").absolute(), arguments.port, lambda: print(ready, flush=True))
+    return 0
 
 
 def _refuse_unusable(port: int) -> None:

@@ -103,7 +103,7 @@ def each(item: Check) -> Check:
     def check(key: str, value: object) -> None:
         if type(value) is not list and type(value) is not tuple:
             raise BadField("must be a list", key=key, value=_told(value))
-        parts: Iterable[object] = value  # type: ignore[assignment]
+        parts: Iterable[object] = value
         place = 0
         try:
             for part in parts:
@@ -140,7 +140,7 @@ def pairs(key: str, value: object) -> Iterable[tuple[Any, Any]]:
     """The pairs of a mapping. Raises BadField for anything else."""
     if type(value) is not dict and not isinstance(value, Mapping):
         raise BadField("must be `name: value` pairs", key=key, value=_told(value))
-    return value.items()  # type: ignore[attr-defined]
+    return value.items()
 
 
 def moment(key: str, value: object) -> None:
@@ -165,6 +165,13 @@ def plain(key: str, value: object) -> None:
         _any_list(key, value)
     else:
         _any_mapping(key, value)
+
+
+def scalar(key: str, value: object) -> None:
+    """A text, a finite number, a truth value or nothing."""
+    if isinstance(value, list | tuple | dict):
+        raise BadField("must be a single value", key=key, value=_told(value))
+    plain(key, value)
 
 
 def figures(key: str, values: object) -> dict[str, float]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EINVAL, ELOOP
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import BinaryIO
@@ -44,7 +45,7 @@ def read_inside(path: Path, limit: str) -> bytes:
         os.close(descriptor)
 
 
-def open_inside(path: Path) -> BinaryIO:
+def open_inside(path: Path) -> BufferedReader:
     """A regular file, opened for reading. Raises OSError, also for a link."""
     return os.fdopen(_opened(path, _READ)[0], "rb")
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 RESULTS = Path("results")
+# What tables with other columns and values than a run has end in; Arrow's own errors are ValueErrors.
+UNSOUND = (ValueError, OSError, LookupError, TypeError, ArithmeticError, AttributeError)
 _FEW = 3  # of the runs, named in an error
 # Columns of a run that `requests_where` adds to its requests.
 _OF_A_RUN = {
@@ -44,7 +46,10 @@ class Source(Protocol):
     """Reads one sweep's results: from its journal (`sync.results.journal`) or from MLflow (`sync.tracking.read`)."""
 
     def outcomes(self) -> dict[str, Outcome]:
-        """All that is finished, by key, without the tables of requests; what is torn is left out."""
+        """All that is finished, by key, without the tables of requests; what cannot be used is left out."""
+
+    def unusable(self) -> Mapping[str, str]:
+        """What `outcomes` has left out, by its name, with the reason."""
 
     def requests_file(self, key: str) -> Path | None:
         """The Parquet file of a run's requests, fetched if it is elsewhere; None where there is none."""
@@ -126,19 +131,23 @@ class Sweep:
         if not must_be_counted(outcome, self.slo):
             return outcome
         path = self.source.requests_file(outcome.key)
-        return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
+        if path is None:
+            return by_slo(outcome, self.slo)
+        with sound_table(outcome, path):
+            return by_slo(outcome, self.slo, path.read_bytes())
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or
         when the run left no table."""
-        import pandas as pd
+        from sync.results.parquet import read_requests
 
         outcome = self.one(key)
         path = self.source.requests_file(outcome.key)
         if path is None:
             raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
         with sound_table(outcome, path):
-            return pd.read_parquet(path)
+            frame: pd.DataFrame = read_requests(path, completed=outcome.summary.get("run/completed")).to_pandas()
+            return frame
 
     def _beside(self) -> str:
         return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
@@ -163,7 +172,8 @@ class Sweep:
         import pyarrow as pa
         import pyarrow.dataset as ds
         import pyarrow.fs as fs
-        import pyarrow.parquet as pq
+
+        from sync.results.parquet import THRIFT_LIMITS, open_table
 
         schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
         paths, facts = [], []  # `facts`: the columns of a run, as a condition that holds for all rows of its table
@@ -172,13 +182,14 @@ class Sweep:
                 columns = [(ds.field(name), getattr(outcome, name)) for name in _OF_A_RUN]
                 facts.append(reduce(and_, (c.is_null() if value is None else c == value for c, value in columns)))
                 paths.append(str(path))
-                with sound_table(outcome, path):
-                    # absolute: PyArrow takes run:1/x.parquet for an address
-                    schemas.append(pq.read_schema(path.absolute()).remove_metadata())
+                completed = outcome.summary.get("run/completed")
+                with sound_table(outcome, path), open_table(path, completed) as table:
+                    schemas.append(table.schema_arrow.remove_metadata())
         if not paths:
             raise SpecError("none of these runs left a table of requests", key="where")
         schema = pa.unify_schemas(schemas)
-        return ds.FileSystemDataset.from_paths(paths, schema, ds.ParquetFileFormat(), fs.LocalFileSystem(), facts)
+        form = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(**THRIFT_LIMITS))
+        return ds.FileSystemDataset.from_paths(paths, schema, form, fs.LocalFileSystem(), facts)
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""
@@ -211,7 +222,7 @@ def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
     """Raise SpecError, which names run and file, where a run's table cannot be read as Parquet."""
     try:
         yield
-    except (ValueError, OSError) as error:  # Arrow's own errors are ValueErrors
+    except UNSOUND as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the system, such as a full disk
             raise
         reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"

@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from sim_core.errors import SpecError, choices
 from sync.results.privacy import has_password, mask_uri
+from sync.results.sweep import RESULTS
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABASE = "mlflow.db"  # below the results
 PORT = 5000  # of the interface: MLflow's own choice
 
 
@@ -25,7 +27,7 @@ def tracking_uri(results: Path, environ: Mapping[str, str] | None = None) -> str
     SpecError for an address that cannot be an MLflow store's."""
     uri = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
     if not uri:
-        return sqlite_uri(results / "mlflow.db")
+        return sqlite_uri(results / DATABASE)
     scheme = uri.partition(":")[0].partition("+")[0] if "://" in uri else ""
     if scheme not in SERVERS + DATABASES:
         reason = f"not an address of an MLflow store{choices(scheme or 'a path', (*SERVERS, *DATABASES))}"
@@ -84,17 +86,25 @@ def ui_command(tracking_uri: str, page: str | None = None) -> str:
         server = mask_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())  # without the user
         address = f"{server.rstrip('/')}/{page}" if page else server
         return f"{Path(sys.executable).name} -m webbrowser {shlex.quote(address)}"
+    variable, options = _store_in_words(tracking_uri)
+    return f"{variable}{_program()} -m sync{options} ui"
+
+
+def _store_in_words(tracking_uri: str) -> tuple[str, str]:
+    """What the command line of `python -m sync` needs to find the store: a variable before it, options behind it. An
+    address with a password came from the environment, so the reader's shell has it, too."""
+    if has_password(tracking_uri):
+        return "", ""
     path = sqlite_path(tracking_uri)
-    store = shlex.quote(tracking_uri if path is None else _address(str(short_path(path))))
-    if has_password(tracking_uri):  # such an address came from the environment, so the reader's shell has it, too
-        store = f'"${VARIABLE}"'
-    return f"{_program()} ui --backend-store-uri {store} --host 127.0.0.1"
+    if path is None or path.name != DATABASE:
+        return f"{VARIABLE}={shlex.quote(tracking_uri)} ", ""
+    folder = short_path(path.parent)
+    return "", "" if folder == RESULTS else f" --results {shlex.quote(str(folder))}"
 
 
 def _program() -> str:
-    """`mlflow` for the reader's shell: by its name where the shell finds it, else this environment's, by its path."""
-    own = Path(sys.executable).parent / "mlflow"
-    found = shutil.which("mlflow")
-    if not own.exists() or (found is not None and Path(found) == own):
-        return "mlflow"
-    return shlex.quote(str(short_path(own)))
+    """This Python for the reader's shell: `python` where the shell finds it by that name, else by its path."""
+    found = shutil.which("python")
+    if found is not None and Path(found) == Path(sys.executable).with_name("python"):
+        return "python"
+    return shlex.quote(str(short_path(Path(sys.executable))))

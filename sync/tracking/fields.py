@@ -22,14 +22,23 @@ from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 from sync.results.verdict import verdict
-from sync.tracking.page import LONGEST_TAG, RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, run_note, saved_view
+from sync.tracking.page import (
+    COST_TAG,
+    LONGEST_TAG,
+    RATE_METRIC,
+    SERVED_METRIC,
+    SUPERSEDED_TAG,
+    run_note,
+    saved_view,
+    shown_times,
+)
 
 SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
 WITHIN_METRIC = "slo/within"
 NOTE_TAG = "mlflow.note.content"
 # Metrics that depend on the SLO begin so; another SLO may have other ones.
 JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
-FACT_TAGS = ("design", "workload", "rate", "seed")
+FACT_TAGS = ("design", "workload", "rate", "seed", "model", "performance_model", "horizon_s")
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
@@ -41,7 +50,19 @@ COLOR_TAG = "mlflow.runColor"
 OUTCOME_TAG = "mlflow.outcome"
 OUTCOME_FILE = "outcome.json"
 # Tags that the experiment decides, also after a run was written.
-CHANGING_TAGS = {"verdict", SLO_TAG, NOTE_TAG, *FACT_TAGS, SAME_TAG, OUTCOME_TAG, "point.name"}
+CHANGING_TAGS = {
+    "verdict",
+    SLO_TAG,
+    NOTE_TAG,
+    *FACT_TAGS,
+    SAME_TAG,
+    OUTCOME_TAG,
+    COST_TAG,
+    "TTFT",
+    "TBT",
+    "E2E",
+    "point.name",
+}
 REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
 FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 COST_METRIC, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
@@ -50,6 +71,7 @@ NOT_IN_SUMMARY = {  # metrics of ours beside it
     *("cost/requests_per_dollar", "cost/good_requests_per_dollar"),
     *("power/requests_per_kwh", "power/good_requests_per_kwh"),
 }
+MACHINES_PARAM = "machines."  # and the machine type
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
 # Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.
@@ -71,12 +93,15 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
         "seed": outcome.seed,
         "trace": outcome.trace,
         "design": outcome.design,
+        "model": outcome.model or None,
+        "performance_model": outcome.performance_model or None,
+        "horizon_s": outcome.horizon_s,
         **{f"{role}_machines": sum(machines.values()) for role, machines in outcome.roles.items()},
     }
     for name, value in outcome.axes.items():
         chosen.setdefault(name, value)
     for sku, count in outcome.machines.items():
-        chosen.setdefault(f"machines.{sku}", count)
+        chosen.setdefault(f"{MACHINES_PARAM}{sku}", count)
     for override in outcome.overrides:
         name, _, value = override.lstrip("+~").partition("=")
         in_quotes = _IN_QUOTES.fullmatch(value)
@@ -118,7 +143,9 @@ def slo_text(slo: Slo) -> str:
 def fact_tags(outcome: Outcome) -> dict[str, str]:
     """What the point is, one tag for each fact, for filters such as `tags.rate = "0.3"`."""
     rate = None if outcome.rate is None else rate_text(outcome.rate)
-    facts = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    horizon_s = None if outcome.horizon_s is None else f"{outcome.horizon_s:g}"
+    of_the_point = (outcome.design, outcome.workload, rate, str(outcome.seed))
+    facts = (*of_the_point, outcome.model, outcome.performance_model, horizon_s)
     return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 
@@ -152,6 +179,8 @@ def tags(
         SLO_TAG: slo_text(sweep.slo),
         NOTE_TAG: run_note(outcome, sweep.slo, unserved, scrub),
         **fact_tags(outcome),
+        COST_TAG: f"{outcome.cost:.2f}",
+        **shown_times(outcome, sweep.slo),
         "system": outcome.system,
         "trace": outcome.trace,
         "point.name": outcome.name,

@@ -11,23 +11,30 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from configs.terminal import figure
+from sim_core.errors import shown
 from sync.analysis.standing import DesignStanding, Standing, rank
+from sync.analysis.terms import Terms, caveats, listed, terms_lines
 from sync.report.page import REPORT_FILE
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
+from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
-from sync.results.slo import Slo
+from sync.results.slo import Limit, Slo
 from sync.results.verdict import verdict
+from sync.tracking.markdown import code, code_block, paragraphs, plain
 
 SUPERSEDED_TAG = "superseded"
 FULL_REPORT_FILE = "full-report.html"  # what `python -m sync report` makes, as it was then
 RATE_METRIC = "load/requests_per_s"
 SERVED_METRIC = "slo/served_per_s"
+COST_TAG = "USD/h"  # as the head of a column it is short, which the metric's name is not
 # Set on every run: MLflow's search drops runs that lack a tag, even for `!=`.
 CURRENT = f'tags.{SUPERSEDED_TAG} = "false"'
 _SEE = f" See `{REPORT_FILE}`"
 _VIEW = "designs"
+_CREATED = "runDateAndNestInfo"  # the column that the interface always shows
 _LONGEST_NOTE = 5000  # older servers take no more
 LONGEST_TAG = 4000
 _MOST_DESIGNS = 15
@@ -37,7 +44,9 @@ _SECTIONS = {
     BY_PERCENTILE: "Times by percentile (step: percent of the requests)",
     OVER_TIME: "Over simulated time (step: seconds since the first arrival)",
 }
-_MOST_NAMED = 3  # in the one line that is visible before the description is unfolded
+_MOST_NAMED = 3
+_MOST_SIGNS = 105  # of the one line that is visible before the description is unfolded
+_LONGEST_DESCRIPTION = 1500
 
 
 def page(experiment_id: str, *, charts: bool = False) -> str:
@@ -71,19 +80,21 @@ def report_note(findings: str, full: str = "") -> str:
 
 
 def saved_view() -> tuple[str, str]:
-    """Name and value of the experiment's tag in which the interface keeps the view called `Designs`."""
+    """Name and value of the experiment's tag in which the interface keeps the view called `Designs`. What answers comes
+    first and is visible in a narrow window: price, rate, times that the SLO limits, verdict. Columns of metrics would
+    show all digits."""
     columns = {
-        "attributes.`Run Name`": 280,
-        "runDateAndNestInfo": 145,  # when it was run
+        "attributes.`Run Name`": 240,
+        _CREATED: 44,  # room for how the run ended
+        f"tags.`{COST_TAG}`": 65,
+        "params.`rate`": 50,
+        **{f"tags.`{metric.upper()}`": 95 for metric in ("ttft", "tbt")},
         "tags.`verdict`": 270,
-        "params.`rate`": 70,
+        f"metrics.`{SERVED_METRIC}`": 145,
+        "tags.`E2E`": 95,
         "metrics.`run/unfinished`": 120,
         "metrics.`run/rejected`": 115,
-        f"metrics.`{SERVED_METRIC}`": 145,
-        "metrics.`cost/dollars_per_hour`": 165,
-        "metrics.`ttft/p90_slowdown`": 150,
-        "metrics.`tbt/p90_slowdown`": 150,
-        "metrics.`e2e/p90_slowdown`": 150,
+        "tags.`model`": 110,
     }
     state = {
         "searchFilter": CURRENT,
@@ -107,6 +118,19 @@ def saved_view() -> tuple[str, str]:
     return f"mlflow.sharedViewState.{_VIEW}", json.dumps(view, separators=(",", ":"))
 
 
+def shown_times(outcome: Outcome, slo: Slo) -> dict[str, str]:
+    """By metric, in capitals, the figure that its column shows: `1.84x p90`. It is one that the SLO limits, if possible
+    the 90th percentile; the metrics of the run have all figures in full."""
+    times = {}
+    for metric in METRICS:
+        limited = [limit for limit in slo.limits() if limit.metric == metric] or [Limit(metric, "p90", "slowdown", 0.0)]
+        limit = next((limit for limit in limited if limit.percentile == "p90"), limited[-1])
+        if limit.figure in outcome.summary:
+            unit = "x" if limit.unit == "slowdown" else " s"
+            times[metric.upper()] = f"{figure(outcome.summary[limit.figure], unit)} {limit.percentile}"
+    return times
+
+
 def _charts() -> list[dict[str, object]]:
     """Charts with one point for each run, in its design's colour, and below them the curves of the runs."""
     rate, cost = {"key": "rate", "type": "PARAM"}, {"key": "cost/dollars_per_hour", "type": "METRIC"}
@@ -126,12 +150,20 @@ def _charts() -> list[dict[str, object]]:
     return [{"uuid": f"chart{number}", **each, **chart} for number, chart in enumerate([*points, *lines])]
 
 
-def headline(designs: Sequence[DesignStanding], bold: str = "") -> str:
-    """The best designs in a line, or that none is within the SLO; `bold` stands around the first words."""
+def headline(designs: Sequence[DesignStanding], terms: Terms) -> str:
+    """What limits the answer (see `caveats`), then the best designs, or that none is within the SLO."""
+    lead, names = _answer(designs, terms)
+    return " ".join([*caveats(terms), lead, *names])
+
+
+def _answer(designs: Sequence[DesignStanding], terms: Terms) -> tuple[str, list[str]]:
+    """The words before the best designs, and the sentence that names them; none where no design is within the SLO."""
     if not any(design.holds for design in designs):
-        return f"{bold}No design is within the SLO.{bold}"
+        known = "known to be " if terms.is_partial else ""
+        return f"No design is {known}within the SLO.", []
     by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
-    return f"{bold}Most requests within the SLO{by}:{bold} {summary(designs)}"
+    lead = f"Most requests within the SLO{' so far' if terms.is_partial else ''}{by}:"
+    return lead, [summary(designs, _MOST_SIGNS - len(lead))]
 
 
 def note(
@@ -139,62 +171,89 @@ def note(
     experiment_id: str,
     standings: Iterable[Standing],
     superseded: int,
+    terms: Terms | None = None,
     *,
     report_id: str = "",
     full: str = "",
     unserved: str = "",
 ) -> str:
-    """The experiment's description, Markdown: the best designs in its first line, then what it is, then all of them.
+    """The experiment's description, Markdown. Its first line is visible while it is folded: the best designs, and
+    before them what limits this answer. Then it says what the answer stands on, what the sweep is, and lists all
+    designs. Texts of the sweep are escaped here, so secrets in them are masked before.
 
     `report_id` is the run that is the sweep's report, `full` says of how many runs its full report is (empty: there is
     none), `unserved` which requests were not served.
     """
-    designs = rank(standings)
+    terms = terms or Terms(sweep.slo)
+    designs = rank(standings, sweep.systems)
     links = f"[table]({page(experiment_id)}) · [charts]({page(experiment_id, charts=True)})"
     links += report_links(experiment_id, report_id, full) if report_id else ""
-    first = [headline(designs, bold="**"), f"**{unserved}**" if unserved else ""] if designs else []
-    what = sweep.description.strip() or f"{sweep.points or 'Some'} simulated points: `{sweep.command}`"
-    parts = [" ".join(filter(None, [*first, links])), what]
-    if designs:
-        parts += ["\n".join(_table(designs)), _how(designs, superseded)]
-    text = "\n\n".join(parts)
-    room = _LONGEST_NOTE - len(text) - len("\n\n```yaml\n\n```")
-    experiment = sweep.experiment_text.rstrip()
-    if not experiment or room < 100:
-        return text[:_LONGEST_NOTE]
-    return f"{text}\n\n```yaml\n{experiment if len(experiment) <= room else experiment[: room - 3] + '...'}\n```"
+    what = paragraphs(_cut(sweep.description.strip(), _LONGEST_DESCRIPTION))
+    what = what or f"{sweep.points or 'Some'} simulated points: {code(sweep.command)}"
+    if not designs:
+        return _within_room([links, what], sweep.experiment_text)
+    lead, names = _answer(designs, terms)
+    first = [f"**{plain(text)}**" for text in [*caveats(terms), lead]] + [plain(text) for text in names]
+    second = [f"**{plain(unserved)}**"] if unserved else []
+    stands_on = "\n".join(f"- {plain(line)}" for line in terms_lines(terms))
+    parts = [" ".join(first), " ".join([*second, links]), stands_on, what, "\n".join(_table(designs))]
+    return _within_room([*parts, _how(designs, superseded)], sweep.experiment_text)
+
+
+def _within_room(parts: Sequence[str], experiment_text: str) -> str:
+    """The parts as long as there is room, each whole, and below them as much of the experiment as fits."""
+    text = ""
+    for part in parts:
+        if len(text) + len(part) + 2 <= _LONGEST_NOTE:
+            text += f"\n\n{part}" if text else part
+    room = _LONGEST_NOTE - len(text) - 50  # of which a fence takes some
+    experiment = experiment_text.rstrip()
+    block = code_block(_cut(experiment, room), "yaml") if experiment and room >= 50 else ""
+    return f"{text}\n\n{block}" if block and len(text) + len(block) + 2 <= _LONGEST_NOTE else text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def run_note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scrubber) -> str:
     """The run's description, Markdown: the verdict, which requests were not served and why, how to run it again."""
     text = verdict(outcome, slo).text
-    lines = [f"**{text[:1].upper()}{text[1:]}.**" + (f" SLO: {slo.told()}." if outcome.summary else "")]
+    lines = [f"**{plain(text[:1].upper() + text[1:])}.**" + (f" SLO: {plain(slo.told())}." if outcome.summary else "")]
     if outcome.error:
-        lines.append(outcome.error.partition("\n")[0])
+        lines.append(plain(_cut(scrub(outcome.error.partition("\n")[0]), _LONGEST_DESCRIPTION)))
     if unserved:
-        lines += ["Not served:", "\n".join(f"- {count} {unserved_words(state)}" for state, count in unserved.items())]
+        lines += [
+            "Not served:",
+            "\n".join(f"- {count} {plain(unserved_words(state))}" for state, count in unserved.items()),
+        ]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
-    again = f"```\n{checkout}{command}\n```"  # in one line it would push the figures off the page
+    again = code_block(f"{checkout}{command}")  # in one line it would push the figures off the page
     short = len(again) < LONGEST_TAG // 2
     return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])
 
 
-def summary(designs: Iterable[DesignStanding]) -> str:
-    """The designs that serve most, in one line."""
+def summary(designs: Iterable[DesignStanding], most: int) -> str:
+    """The designs that serve most: as many as fit into `most` signs, and at least the first."""
     good = [design for design in designs if design.holds]
-    named = [_plain(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good[:_MOST_NAMED]]
-    more = [f"{len(good) - _MOST_NAMED} more"] if len(good) > _MOST_NAMED else []
-    return f"{', '.join(named + more)}."
+    names = [shown(d.design if d.best is None else f"{d.design} {rate_text(d.best)}/s") for d in good]
+    texts = []
+    for count in range(1, min(len(good), _MOST_NAMED) + 1):
+        more = [f"{len(good) - count} more"] if len(good) > count else []
+        texts.append(f"{', '.join(names[:count] + more)}.")
+    return next((text for text in reversed(texts) if len(text) <= most), texts[0])
 
 
 def _table(designs: list[DesignStanding]) -> list[str]:
     lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
     for d in designs[:_MOST_DESIGNS]:
-        up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.worse is None else "-"
+        up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.holds else "open" if d.is_open else "-"
         then = "" if d.worse is None else d.worse.text
         then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
-        lines.append(f"| {_plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{_plain(then)} |")
+        if d.missing:
+            then = "; ".join(filter(None, [then, f"no result at {listed([rate_text(rate) for rate in d.missing])}/s"]))
+        lines.append(f"| {plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{plain(then)} |")
     left = len(designs) - _MOST_DESIGNS
     return [*lines, f"| and {left} more | | | |"] if left > 0 else lines
 
@@ -207,7 +266,3 @@ def _how(designs: list[DesignStanding], superseded: int) -> str:
         return hint
     runs = "1 run is" if superseded == 1 else f"{superseded} runs are"
     return f"{hint} {runs} superseded (the same point was run again by newer code or settings): `{CURRENT}` hides them."
-
-
-def _plain(text: str) -> str:
-    return text.replace("|", "\\|")

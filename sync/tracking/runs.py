@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sync.analysis.standing import Standing
+from sync.analysis.terms import Terms
 from sync.report.data import RunRow
 from sync.report.style import STYLES
-from sync.results.outcome import Outcome
+from sync.results.outcome import Outcome, SweepInfo
 from sync.results.slo import PAPER
 from sync.tracking import fields
 from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
@@ -30,6 +31,7 @@ class StoredRun:
     tags: dict[str, str]
     metrics: Mapping[str, float]
     artifact_uri: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -78,6 +80,30 @@ class StoredRun:
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
         return self.status in FINAL and (self.status != "FAILED" or outcome.status == "failed")
+
+
+def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | None) -> Terms:
+    """What an answer from these runs stands on; `planned` counts the points of the experiment."""
+
+    def each(tag: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(run.tags[tag] for run in runs if run.tags.get(tag)))
+
+    failed = sum(FINAL[run.status] == "failed" for run in runs)
+    types = {name for run in runs for name in run.params if name.startswith(fields.MACHINES_PARAM)}
+    return Terms(
+        slo=sweep.slo,
+        models=each("model"),
+        times=each("performance_model"),
+        machines=tuple(sorted(name.removeprefix(fields.MACHINES_PARAM) for name in types)),
+        workloads=each("workload"),
+        horizons_s=tuple(sorted(map(float, each("horizon_s")))),
+        rates=tuple(sorted({run.standing.rate for run in runs if run.standing.rate is not None})),
+        seeds=tuple(sorted({run.standing.seed for run in runs})),
+        done=len(runs) - failed,
+        failed=failed,
+        planned=planned,
+        figures=sweep.machines,
+    )
 
 
 class Runs:

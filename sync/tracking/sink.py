@@ -13,15 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from sync.analysis.standing import name_by_rate, rank
+from sync.analysis.terms import Terms, terms_lines
 from sync.report.page import sweep_files
 from sync.report.style import styles
 from sync.results.curves import Derived
 from sync.results.goodput import by_slo
+from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
 from sync.tracking import fields
 from sync.tracking.address import tracking_uri, ui_lines
+from sync.tracking.markdown import plain
 from sync.tracking.page import (
     FULL_REPORT_FILE,
     SUPERSEDED_TAG,
@@ -33,7 +36,7 @@ from sync.tracking.page import (
     with_report_links,
 )
 from sync.tracking.read import find_experiment
-from sync.tracking.runs import FINAL, Runs, StoredRun
+from sync.tracking.runs import FINAL, Runs, StoredRun, terms_of_runs
 from sync.tracking.store import MlflowStore
 
 
@@ -41,7 +44,7 @@ class MlflowSink:
     """Writes outcomes to the store in use, see `MlflowStore`."""
 
     def __init__(self, results: Path) -> None:
-        self._store = MlflowStore(results)
+        self._store, self._results = MlflowStore(results), results
         self._sweep: SweepInfo | None = None  # while open
         self._experiment_id = ""
         self._runs: Runs | None = None
@@ -51,9 +54,12 @@ class MlflowSink:
 
     def open(self, sweep: SweepInfo) -> None:
         """Reach the store (creating the SQLite file where there is none) and find or create the experiment."""
+        self._scrub = Scrubber(os.environ)
+        # once and first of all: what is escaped later could not be recognised any more
+        description, text, command = map(self._scrub, (sweep.description, sweep.experiment_text, sweep.command))
+        sweep = replace(sweep, description=description, experiment_text=text, command=command)
         with self._store.plain_errors():
             self._store.connect(make=True)
-            self._scrub = Scrubber(os.environ)
             experiment_id = self._find_experiment(sweep)
         self._sweep = sweep
         if experiment_id != self._experiment_id:
@@ -76,28 +82,44 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._description_is_old:
             return
         with self._store.plain_errors():
-            # the runs that are judged by the experiment's present limits
-            current = [run for run in self._runs.current() if run.slo == fields.slo_text(sweep.slo)]
-            unserved = _unserved(current)
-            report_id, full = self._report(sweep, current, unserved) if sweep.points else ("", "")
+            current = self._counting(sweep)
+            terms, unserved = terms_of_runs(current, sweep, self._planned(sweep)), _unserved(current)
+            report_id, full = self._report(sweep, current, terms, unserved) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
-            text = note(sweep, self._experiment_id, standings, self._runs.superseded, unserved=unserved, **links)
-            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, self._scrub(text))
+            left = self._runs.superseded
+            text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, **links)
+            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, text)
         self._description_is_old = False
 
-    def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], unserved: str) -> tuple[str, str]:
+    def _counting(self, sweep: SweepInfo) -> list[StoredRun]:
+        """The runs that the description is about: current ones that are judged by the experiment's present limits, of
+        points that the experiment has (all, where the journal does not tell)."""
+        asked_for = Journal(self._results / sweep.name).asked_for()
+        judged = [run for run in self._runs.current() if run.slo == fields.slo_text(sweep.slo)] if self._runs else []
+        known = [run for run in judged if run.key in asked_for]
+        return known or judged
+
+    def _planned(self, sweep: SweepInfo) -> int | None:
+        """How many points the experiment has; None: that is not known, or the runs are single ones."""
+        plan = Journal(self._results / sweep.name).plan()
+        return (plan.points if plan is not None else sweep.points) or None
+
+    def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], terms: Terms, unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
         is (which stays as it is; empty: there is none)."""
-        answer = f"{headline(rank(run.standing for run in current))} {unserved}".strip()
+        designs = rank((run.standing for run in current), sweep.systems)
+        answer = f"{headline(designs, terms)} {unserved}".strip()
         now = round(time.time() * 1000)
         report = find_report(self._store, self._experiment_id) or self._store.create_run(
             self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now
         )
         full = report.tags.get(fields.FULL_REPORT_TAG, "")
-        tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: self._scrub(report_note(answer, full))}
+        tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: report_note(plain(answer), full)}
         self._store.log(report.run_id, [], {}, tags, now)
         rows = [run.row for run in current]
-        self._store.log_files(report, sweep_files(sweep, rows, answer))
+        kept = Journal(self._results / sweep.name).info()
+        started = sweep if kept is None else replace(sweep, starts=kept.starts)
+        self._store.log_files(report, sweep_files(started, rows, answer, terms_lines(terms)))
         self._store.end_run(report.run_id, "FINISHED", now)
         return report.run_id, full
 
@@ -166,8 +188,7 @@ class MlflowSink:
         experiment = self._store.make_experiment(sweep.name)
         wanted = fields.experiment_tags() | {fields.SLO_TAG: fields.slo_text(sweep.slo)}
         if fields.NOTE_TAG not in experiment.tags:
-            text = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
-            wanted[fields.NOTE_TAG] = self._scrub(text)
+            wanted[fields.NOTE_TAG] = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
         for name, value in wanted.items():
             if experiment.tags.get(name) != value:
                 self._store.set_experiment_tag(experiment.experiment_id, name, value)
@@ -187,10 +208,11 @@ class MlflowSink:
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
         self._store.log_files(run, fields.files(outcome, self._scrub))
         self._store.log_input(run.run_id, fields.dataset(outcome, derived, self._scrub))
-        self._store.log(run.run_id, points, fields.params(outcome, self._scrub), {}, end)
+        params = fields.params(outcome, self._scrub)
+        self._store.log(run.run_id, points, params, {}, end)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.end_run(run.run_id, status, end)
-        return replace(run, status=status, tags=tags, metrics=metrics)
+        return replace(run, status=status, tags=tags, metrics=metrics, params=params)
 
 
 def _unserved(runs: Sequence[StoredRun]) -> str:

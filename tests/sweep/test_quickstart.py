@@ -29,7 +29,7 @@ def test_the_quickstart_ends_in_a_table_and_in_mlflow_and_shows_where_each_desig
     )
     assert ended.returncode == 0, ended.stderr
     assert "24 completed, 0 failed, 0 not run" in ended.stdout
-    assert f"mlflow ui --backend-store-uri sqlite:///{results}/mlflow.db --host 127.0.0.1" in ended.stdout
+    assert f"python -m sync --results {results} ui\n" in ended.stdout
     runs = load_sweep("quickstart", results).runs
     for _, design in runs.groupby("system"):
         within = list(design.sort_values("rate")["slo/within"])

@@ -158,13 +158,13 @@ def test_show_of_an_unknown_sweep_is_one_line_and_status_2(delivered, capsys):
 def test_ui_prints_its_command(results, capsys):
     assert main(["--results", str(results), "ui", "--print"]) == 0
     shown = capsys.readouterr().out
-    assert "mlflow ui --backend-store-uri" in shown
+    assert f"python -m sync --results '{results}' ui" in shown
     assert "then open http://127.0.0.1:5000/" in shown
 
 
 def test_ui_lists_the_pages_of_the_experiments(results, sweep, capsys, monkeypatch):
     make_sink("mlflow", results).open(sweep)
-    monkeypatch.setattr("subprocess.call", lambda *_, **__: 0)
+    monkeypatch.setattr("sync.tracking.serve.serve", lambda *given: given[-1]())
     assert main(["--results", str(results), "ui", "--port", "5055"]) == 0
     shown = capsys.readouterr().out
     assert "  quick start: http://127.0.0.1:5055/#/experiments/1/runs?" in shown
@@ -172,7 +172,7 @@ def test_ui_lists_the_pages_of_the_experiments(results, sweep, capsys, monkeypat
 
 
 def test_ui_makes_no_database_to_look_for_experiments(tmp_path, monkeypatch):
-    monkeypatch.setattr("subprocess.call", lambda *_, **__: 0)
+    monkeypatch.setattr("sync.tracking.serve.serve", lambda *given: given[-1]())
     assert main(["--results", str(tmp_path), "ui"]) == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
@@ -22,9 +23,17 @@ from sync.results.slo import Slo
 from sync.tracking.address import tracking_uri
 from sync.tracking.store import initialise_sqlite
 from tests.summaries import summary
-from tests.sync.stores import deliver, in_mlflow
+from tests.sync.stores import deliver, in_mlflow, keep
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def open_umask():
+    """New files are readable by everybody, unless who makes them sees to it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -189,6 +198,25 @@ def test_the_page_names_the_saved_view_that_the_experiment_has(results, sweep):
     assert json.loads(view["state"])["searchFilter"] == 'tags.superseded = "false"'
 
 
+def test_a_run_names_its_model_its_iteration_times_and_its_horizon_and_the_description_too(results, sweep, outcome):
+    deliver(results, sweep, outcome(1, model="bloom-176b", performance_model="db", horizon_s=120.0))
+    (run,) = in_mlflow(results)
+    wanted = {"model": "bloom-176b", "performance_model": "db", "horizon_s": "120"}
+    assert wanted.items() <= run.params.items()
+    assert {**wanted, "USD/h": "100.50", "TTFT": "1.50x p90"}.items() <= run.tags.items()
+    told = experiment_tags(results)["mlflow.note.content"]
+    assert "- Model: bloom-176b; iteration times: measured on machines" in told
+    assert "- Machine dgx-a100: price and watts not recorded.\n- Machine dgx-h100:" in told
+    assert "requests arrive over 2 min" in told
+
+
+def test_the_description_counts_the_points_that_the_experiment_has_now(results, sweep, outcome):
+    deliver(results, sweep, outcome(1), outcome(2), outcome(3))
+    keep(results, sweep, outcome(1))  # the experiment as it is now asks for one of these
+    deliver(results, sweep, outcome(1), outcome(4))
+    assert experiment_tags(results)["mlflow.note.content"].startswith("**Partial: 1 of 3 points are done;")
+
+
 def test_there_is_no_page_before_the_store_was_reached(results):
     assert make_sink("mlflow", results).page() is None
 
@@ -210,7 +238,9 @@ def test_a_changed_slo_judges_again_what_is_there_and_measures_nothing_anew(resu
     assert run.tags["verdict"] == "too slow: TTFT p99"
     assert json.loads(run.tags["slo"]) == {"seconds": {"ttft": {"p99": 1.0}}}
     assert (run.metrics["slo/within"], run.metrics["slo/served_per_s"], run.metrics["ttft/p99_s"]) == (0.0, 0.0, 1.5)
-    assert experiment_tags(results)["mlflow.note.content"].startswith("**No design is within the SLO.**")
+    told = experiment_tags(results)["mlflow.note.content"]
+    assert told.startswith("**Partial: 1 of 3 points are done;")
+    assert "**No design is known to be within the SLO.**" in told
     deliver(results, sweep, outcome(1))
     (again,) = in_mlflow(results)
     assert (again.tags["verdict"], again.metrics["slo/within"]) == ("within SLO", 1.0)
@@ -401,6 +431,44 @@ def test_the_screen_shows_one_line_that_the_database_is_made_and_no_telemetry_is
 def test_a_new_database_uses_write_ahead_logging(template):
     with sqlite3.connect(template) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def modes_below(folder):
+    """The modes of files and of folders that are there, by kind."""
+    paths = [folder, *folder.rglob("*")]
+    return {(path.is_dir(), path.stat().st_mode & 0o777) for path in paths}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_the_database_and_the_artifacts_are_their_owner_s_alone(tmp_path, sweep, outcome, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    deliver(tmp_path / "results", sweep, outcome(1))
+    assert modes_below(tmp_path / "results") == {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_database_is_never_readable_by_others_while_it_is_made(tmp_path, monkeypatch):
+    real, seen = sqlite3.connect, []
+
+    def connect(path, *args, **kwargs):
+        made = real(path, *args, **kwargs)
+        seen.append(Path(path).stat().st_mode & 0o777)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    monkeypatch.setattr(
+        "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore",
+        lambda *_: SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None)),
+    )
+    initialise_sqlite(tmp_path / "results" / "mlflow.db", tmp_path / "artifacts")
+    assert seen == [0o600]
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_database_that_is_there_keeps_its_mode(results, sweep, outcome):
+    (results / "mlflow.db").chmod(0o640)
+    deliver(results, sweep, outcome(1))
+    assert (results / "mlflow.db").stat().st_mode & 0o777 == 0o640
 
 
 def test_nothing_is_said_about_a_database_that_exists(results, sweep, capfd):

@@ -79,22 +79,33 @@ def test_an_unknown_sink_is_refused_with_the_nearest_name(tmp_path):
         make_sink("mlfow", tmp_path)
 
 
-def test_the_ui_command_binds_to_loopback_and_finds_the_store(tmp_path, monkeypatch):
+def test_the_ui_command_is_our_own_which_starts_one_quiet_process_and_finds_the_store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = shlex.split(ui_command(sqlite_uri(tmp_path / "my results" / "mlflow.db")))
-    assert command[1:] == ["ui", "--backend-store-uri", "sqlite:///my results/mlflow.db", "--host", "127.0.0.1"]
+    assert command[1:] == ["-m", "sync", "--results", "my results", "ui"]
+    assert shlex.split(ui_command(sqlite_uri(tmp_path / "results" / "mlflow.db")))[1:] == ["-m", "sync", "ui"]
+
+
+def test_the_ui_command_names_this_environment_s_python_as_the_reader_s_shell_finds_it(tmp_path, monkeypatch):
+    uri, here = sqlite_uri(tmp_path / "mlflow.db"), Path(sys.executable)
+    monkeypatch.setenv("PATH", str(here.parent))
+    assert shlex.split(ui_command(uri))[0] == "python"
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert shlex.split(ui_command(uri))[0] in (str(here), str(here.relative_to(Path.cwd())))
 
 
 def test_the_ui_command_of_a_store_elsewhere_is_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(Path(sys.prefix))
-    assert f"sqlite:///{tmp_path}/mlflow.db" in ui_command(sqlite_uri(tmp_path / "mlflow.db"))
+    assert f"--results {tmp_path} ui" in ui_command(sqlite_uri(tmp_path / "mlflow.db"))
+    assert ui_command(sqlite_uri(tmp_path / "my.db")).startswith(f"MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/my.db ")
+    assert ui_command("postgresql://host/db").startswith("MLFLOW_TRACKING_URI=postgresql://host/db ")
 
 
 @pytest.mark.parametrize("uri", ["http://ann:hunter22@host:5000", "postgresql://ann:hunter22@host/db"])
 def test_the_ui_command_shows_no_password(uri):
     command = ui_command(uri)
     assert "hunter22" not in command
-    assert "http://host:5000" in command or '"$MLFLOW_TRACKING_URI" --host 127.0.0.1' in command
+    assert "http://host:5000" in command or command.endswith(" -m sync ui")  # by the reader's MLFLOW_TRACKING_URI
 
 
 def test_the_address_to_open_follows_the_command_that_serves_it(tmp_path):

@@ -58,9 +58,14 @@ class Browser:
         target = self._call("Target.createTarget", {"url": "about:blank"})
         attached = self._call("Target.attachToTarget", {"targetId": target["targetId"], "flatten": True})
         session = str(attached["sessionId"])
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._call("Emulation.setDeviceMetricsOverride", size, session)
+        self._session = session
+        self.resize(width, height)
         return session
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the page so many pixels wide and high."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._page("Emulation.setDeviceMetricsOverride", size)
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from sync.tracking.address import sqlite_uri
+from sync import SweepInfo, make_sink
+from sync.tracking.address import sqlite_path, sqlite_uri
 from sync.tracking.page import page, report_page
 from tests.sync.servers import free_port, mlflow_server
 from tests.sync.ui.browser import Browser, find_browser
@@ -27,6 +28,10 @@ PICTURES = ROOT / "results" / "screenshots"
 CLOSE = "for (const e of document.querySelectorAll('button[aria-label=Close]')) e.click()"  # the assistant's panel
 SCROLL = """(() => { const e = [...document.querySelectorAll('*')].find(
     e => e.children.length == 0 && e.textContent.startsWith('%s')); if (e) e.scrollIntoView(); return !!e })()"""
+# By head of the table: text, left and right edge.
+HEADS = """[...document.querySelectorAll('.ag-header-cell')].map(e => {
+    const b = e.getBoundingClientRect(); return [e.innerText.trim(), b.left, b.right] }).filter(h => h[0])"""
+FIRST_LINE = """[...document.querySelectorAll('p')].filter(e => e.innerText.startsWith('Most requests within'))"""
 DRAWN = "document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length"
 
 
@@ -65,6 +70,17 @@ def runs(client: MlflowClient, condition: str = "tags.superseded = 'false'") -> 
     ]
 
 
+def heads(browser: Browser) -> list[str]:
+    """The heads of the table's columns that are in sight as a whole, from left to right."""
+    found = browser.evaluate(HEADS)
+    return [text for text, left, right in sorted(found, key=lambda head: head[1]) if right <= found_width(browser)]
+
+
+def found_width(browser: Browser) -> float:
+    return float(browser.evaluate("document.querySelector('.ag-body-viewport, .ag-center-cols-viewport') ? "
+                                  "document.querySelector('.ag-root').getBoundingClientRect().right : 0"))  # fmt: skip
+
+
 def test_the_table_lists_the_best_design_first_with_its_verdict(browser: Browser, address: str) -> None:
     browser.open(address + page("1"))
     shown = browser.wait_for("24/s splitwise-ha 6P+4T conv", "within SLO", "too slow: TTFT", "12 matching runs")
@@ -76,6 +92,47 @@ def test_the_table_lists_the_best_design_first_with_its_verdict(browser: Browser
     assert "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s" in shown
     for column in ("verdict", "rate", "slo/served_per_s", "run/unfinished", "run/rejected"):
         assert column in shown
+
+
+@pytest.mark.parametrize("width", [1400, 1000])
+def test_price_rate_times_and_verdict_are_in_sight_and_the_folded_description_is_not_cut(
+    browser: Browser, address: str, width: int
+) -> None:
+    browser.resize(width, 900)
+    browser.open(address + page("1"))
+    browser.wait_for("24/s splitwise-ha 6P+4T conv", "within SLO")
+    browser.evaluate(CLOSE)
+    browser.wait_until(f"({HEADS}).length >= 6")
+    browser.picture(PICTURES / f"table-{width}.png")
+    wanted = ["USD/h", "rate", "TTFT", "TBT", "verdict"]
+    assert [head for head in heads(browser) if head not in ("Run Name", "Created")][:5] == wanted
+    line = browser.evaluate(f"({FIRST_LINE}).map(e => [e.getBoundingClientRect().height, e.innerText])")
+    assert [text for height, text in line if height < 30] == [
+        "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s, 5 more."
+    ]
+    browser.resize(1700, 1100)
+
+
+def test_what_a_file_says_is_neither_html_nor_a_link_on_the_page(
+    browser: Browser, address: str, client: MlflowClient
+) -> None:
+    hostile = (
+        "<img src=x id=bad onerror=alert(1)> [x](javascript:alert(1)) `a` | **b** https://evil.example @ann\n```\n"
+    )
+    results = Path(str(sqlite_path(client.tracking_uri))).parent
+    sink = make_sink("mlflow", results)
+    sink.open(SweepInfo("hostile", hostile, "1", f"name: hostile\n{hostile}<b id=bad>\n", 1, hostile))
+    sink.close()
+    found = client.get_experiment_by_name("hostile")
+    assert found is not None
+    browser.open(address + page(found.experiment_id))
+    browser.wait_for(
+        "<img src=x id=bad onerror=alert(1)> [x](javascript:alert(1)) `a` | **b** https://evil.example @ann"
+    )
+    browser.wait_for("name: hostile")
+    browser.picture(PICTURES / "hostile.png")
+    assert browser.evaluate("document.querySelectorAll('#bad, [src=x], [href*=evil], [href*=javascript]').length") == 0
+    assert browser.evaluate("[...document.querySelectorAll('pre')].map(e => e.innerText).join()").count("<") == 2
 
 
 def test_the_charts_show_points_by_rate_and_whole_distributions_as_lines(browser: Browser, address: str) -> None:

@@ -21,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.arithmetic import evaluate
-from configs.explain import explain, group_options, unresolved
+from configs.explain import explain, unresolved
+from configs.groups import group_options, only_checked_loaders
 from configs.repos import RepoReader
 from configs.texts import TextSettings
 from sim_core.errors import SpecError
@@ -156,7 +157,7 @@ def config_loader() -> ConfigLoader:
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONFIG_DIR), version_base=None):
+        with only_checked_loaders(), initialize_config_dir(str(CONFIG_DIR), version_base=None):
             return GlobalHydra.instance().config_loader()
     finally:
         GlobalHydra.instance().hydra = outer

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from sim_core.errors import SpecError, choices, nearest
-
-LONGEST_GROUP = 100  # characters of a group's name; file systems refuse to look up longer names
+from configs.groups import check_choice, group_options
+from sim_core.errors import SpecError, nearest
 
 
 def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
@@ -60,9 +58,11 @@ def _group_problem(override: Override, loader: ConfigLoader) -> SpecError | None
     options = group_options(loader, override.key_or_group)
     if not options or override.is_delete():
         return None
+    try:
+        check_choice(override, options)
+    except SpecError as problem:
+        return problem
     value = override.value()
-    if isinstance(value, str) and value not in options:
-        return SpecError(f"no such choice{choices(value, options)}", key=override.key_or_group, value=value)
     if not isinstance(value, str | dict):
         reason = f"a group takes the name of one of its files (one of: {', '.join(options)})"
         return SpecError(reason, key=override.key_or_group, value=value)
@@ -118,12 +118,6 @@ def _closest(key: str, parent: str, children: list[str], names: list[str]) -> st
         return f"{parent}.{sibling}"
     last = key.rpartition(".")[2]
     return nearest(key, [name for name in names if name.rpartition(".")[2] == last])
-
-
-def group_options(loader: ConfigLoader, key: str) -> list[str]:
-    """The choices of a configuration group; empty if `key` is no group."""
-    is_none = "." in key or not key or len(key) > LONGEST_GROUP
-    return [] if is_none else loader.get_group_options(key, ObjectType.CONFIG)
 
 
 def flat_keys(node: Container, prefix: str = "") -> Iterator[str]:

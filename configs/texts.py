@@ -54,7 +54,8 @@ class TextSettings:
         """Whether `key` begins with the name of a group, or of a setting of config.yaml."""
         first = re.split(r"[./@]", key.lstrip("+~"))[0]
         own = _content(self._folder / "config.yaml")
-        return self._is_group(first) or (isinstance(own, dict) and first in own.keys() - {"defaults"})
+        has_choices = self._is_group(first) and any((self._folder / first).glob("*.yaml"))
+        return has_choices or (isinstance(own, dict) and first in own.keys() - {"defaults", "hydra"})
 
     def as_written(self, override: str) -> str:
         """The override `key=value`, with the value that `in_quotes` returns."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.machines import read_machines
+from configs.stored import SINGLE_RUNS
 from sim_core.errors import SimError, SpecError, TraceError
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
@@ -18,7 +19,6 @@ from sweep.experiment.grammar import MOST_POINTS, outside_references, override_v
 from sweep.experiment.naming import NamedIn, distinct_points, named_points, unnamed_axes, with_axes
 from sweep.experiment.point import Point
 from sweep.experiment.variables import (
-    SINGLE_RUNS,
     Names,
     check_names,
     merged,

@@ -8,17 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
+from configs.stored import SINGLE_RUNS
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.file import Experiment, System
 from sweep.experiment.grammar import references, substitute
-
-SINGLE_RUNS = {  # settings of `python -m sim_core` that a sweep does not have, and what to do instead
-    "hydra": "is about how single runs are started; leave it out",
-    "output_dir": "is where single runs write; the results of a sweep are kept below --results",
-    "debug": "is for single runs; --point N --debug writes what every instance did",
-    "tracking": "is for single runs; --sink says where the results of a sweep go",
-}
 
 
 class Names:

@@ -10,6 +10,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from configs.folders import Inside
+from configs.resolvers import only_our_resolvers
 from sim_core.errors import SpecError
 
 # The keys whose values are folders of entries, by group of the configuration.
@@ -21,10 +23,11 @@ REPOSITORIES = {
 
 
 class RepoReader:
-    """Reads each folder once. Paths are relative to `root`, or absolute."""
+    """Reads each folder once. Paths are relative to `root`, or absolute; with `inside`, only files that it accepts."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inside: Inside | None = None) -> None:
         self._root = root
+        self._inside = inside
         self._read: dict[str, dict[str, Any]] = {}
 
     def inline(self, resolved: dict[str, Any]) -> None:
@@ -45,6 +48,7 @@ class RepoReader:
         return copy.deepcopy(self._read[folder])
 
     def _files(self, folder: str, key: str) -> list[Path]:
+        self._check(self._root / folder, key, folder)
         try:
             files = sorted(p for p in (self._root / folder).iterdir() if p.suffix in (".yaml", ".yml"))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: no folder has such a name
@@ -53,13 +57,22 @@ class RepoReader:
             raise SpecError(f"cannot be read: {error.strerror}", key=key, value=folder) from error
         if not files:
             raise SpecError("the folder holds no YAML file", key=key, value=folder)
+        for file in files:
+            self._check(file, key, f"{folder}/{file.name}")
         return files
+
+    def _check(self, path: Path, key: str, value: str) -> None:
+        if self._inside is not None:
+            self._inside.check(path, key=key, value=value)
 
 
 def _entry(file: Path, source: str) -> dict[str, Any]:
     try:
-        entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
+        if not file.is_file():  # reading a pipe would wait for ever, reading a device never end
+            raise SpecError("is no regular file", source=source)
+        with only_our_resolvers():
+            entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
         raise SpecError(" ".join(str(error).split()), source=source) from error
     if not isinstance(entry, dict) or not entry or not all(isinstance(name, str) for name in entry):
         raise SpecError("must be a mapping of names to values", source=source)

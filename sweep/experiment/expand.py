@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+from configs.folders import Inside
 from configs.machines import read_machines
 from configs.stored import SINGLE_RUNS
 from sim_core.errors import SimError, SpecError, TraceError
@@ -21,9 +23,9 @@ from sweep.experiment.point import Point
 from sweep.experiment.variables import (
     Names,
     check_names,
+    check_own_keys,
     merged,
     near_name,
-    refuse_settings_of_single_runs,
     without_unused,
     work_out,
 )
@@ -39,7 +41,9 @@ class Grid:
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
         figures = figures_for(experiment, read_machines(root))
-        self._builder = Builder(root, figures)
+        folders = experiment.folders
+        inside = None if folders is None else Inside.of((root, *folders), _values(extra), root)
+        self._builder = Builder(root, figures, inside)
         self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         names = self._builder.names
         experiment = with_designs(experiment, figures)
@@ -95,6 +99,13 @@ def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Poi
     return Grid(experiment, extra, root).points()
 
 
+def _values(extra: Sequence[str]) -> Iterator[object]:
+    """The values in overrides of the command line; `with_extra` reports those that cannot be read."""
+    for text in extra:
+        with suppress(SpecError):
+            yield from override_values(parse_override(text), text)
+
+
 def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Experiment:
     """The experiment with overrides from the command line: `rate=10,20` takes the place of an axis of that name
     wherever there is one (or else of a variable), `seed=0,1` adds an axis, the others are settings of every point.
@@ -104,10 +115,10 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
     for text in extra:
         override = parse_override(names.texts.as_written(text))
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
+        check_own_keys([key], names)
         if override.is_delete():
             experiment = _set_everywhere(experiment, key, None)
             continue
-        refuse_settings_of_single_runs([key])
         values = override_values(override, key)
         if not values:
             raise SpecError("an axis without values makes an empty grid", key=key, value=override.get_value_string())

@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import (
 from omegaconf import OmegaConf
 
 from configs.arithmetic import evaluate
-from configs.compose import register_resolvers
+from configs.resolvers import only_our_resolvers
 from configs.texts import TextSettings, elements, is_plainly_text
 from sim_core.errors import SpecError
 from sweep.experiment.written import as_text, first_line, noted, texts_in
@@ -156,9 +156,9 @@ def _evaluate(text: str, key: str) -> Any:
             return evaluate(plain[1])
         except SpecError as error:
             raise SpecError(error.reason, key=key, value=text) from error
-    register_resolvers()
     try:
-        return OmegaConf.create({"value": text})["value"]
+        with only_our_resolvers():
+            return OmegaConf.create({"value": text})["value"]
     except Exception as error:  # a resolver may raise anything
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SpecError):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
-from configs.stored import SINGLE_RUNS
+from configs.stored import PARAMETERS_OF, SINGLE_RUNS, check_own_key
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
-from sweep.experiment.file import Experiment, System
-from sweep.experiment.grammar import references, substitute
+from sweep.experiment.file import Experiment, System, errors_named
+from sweep.experiment.grammar import parse_override, references, substitute
 
 
 class Names:
@@ -36,11 +35,18 @@ def check_names(experiment: Experiment, names: Names) -> None:
         raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
 
 
-def refuse_settings_of_single_runs(keys: Iterable[str], source: str = "") -> None:
-    """Raise SpecError for the first setting that a sweep does not have."""
+def check_own_keys(keys: Collection[str], names: Names, source: str = "") -> None:
+    """Raise SpecError for the first key that a file may not set: what a sweep does not have, Hydra's own settings, and
+    what is no setting. A name that is no setting may be a variable."""
+    parameters = any(key.lstrip("+") == PARAMETERS_OF for key in keys)
     for key in keys:
-        if reason := SINGLE_RUNS.get(re.split(r"[./@:]", key.lstrip("+~"))[0]):
-            raise SpecError(reason, key=key, source=source)
+        if key.isidentifier() and key not in SINGLE_RUNS:
+            continue
+        with errors_named(source):
+            if "=" in key:
+                raise SpecError("a key has no =", key=key)
+            override = parse_override(key if key.startswith("~") else f"{key}=1")
+            check_own_key(override, names.texts, parameters=parameters)
 
 
 def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -87,7 +93,7 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
     """The variables that a system uses. Raises SpecError for a wrong name."""
     overrides, variables, axes = merged(experiment, system)
     place = f"systems.{system.name}"
-    refuse_settings_of_single_runs([*overrides, *axes], experiment.source)
+    check_own_keys([*overrides, *axes], names, experiment.source)
     for name in variables:
         if names.is_setting(name):
             reason = "is a setting of the configuration; set it under overrides, or choose another name"

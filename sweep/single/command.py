@@ -16,8 +16,9 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
-from configs.compose import CONFIG_DIR, Composer, register_resolvers
+from configs.compose import CONFIG_DIR, Composer
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
+from configs.resolvers import register_resolvers
 from configs.texts import TextSettings
 from sim_core.errors import SimError
 from sweep.single.job import Job

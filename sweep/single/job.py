@@ -16,7 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from configs.compose import CONFIG_DIR, register_resolvers, resolve
+from configs.compose import CONFIG_DIR, resolve
+from configs.resolvers import register_resolvers
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section

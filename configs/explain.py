@@ -44,7 +44,7 @@ def unresolved(error: OmegaConfBaseException | RecursionError) -> SpecError:
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return SpecError("unknown key", key=key)
     if isinstance(error, UnsupportedInterpolationType):
-        name = str(error.msg).rpartition(" ")[2]
+        name = (str(error.msg).splitlines() or [""])[0].rpartition(" ")[2]
         reason = f"${{{name}:...}} is not read here; ${{...}} names a setting or a variable, or is ${{eval:'...'}}"
         return SpecError(reason, key=key)
     reasons = (cause.reason for cause in _causes(error) if isinstance(cause, SpecError))

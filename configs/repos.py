@@ -8,8 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from configs.bounded import read_yaml
+from configs.explain import unresolved
 from configs.folders import Inside
 from configs.resolvers import only_our_resolvers
 from sim_core.errors import SpecError
@@ -67,13 +68,13 @@ class RepoReader:
 
 
 def _entry(file: Path, source: str) -> dict[str, Any]:
-    try:
-        if not file.is_file():  # reading a pipe would wait for ever, reading a device never end
-            raise SpecError("is no regular file", source=source)
-        with only_our_resolvers():
-            entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
-        raise SpecError(" ".join(str(error).split()), source=source) from error
-    if not isinstance(entry, dict) or not entry or not all(isinstance(name, str) for name in entry):
+    content = read_yaml(file, source)
+    if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise SpecError("must be a mapping of names to values", source=source)
+    try:
+        with only_our_resolvers():
+            entry: Any = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        problem = unresolved(error)
+        raise SpecError(problem.reason, key=problem.key, source=source) from error
     return {str(name): value for name, value in entry.items()}

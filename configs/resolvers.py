@@ -19,18 +19,30 @@ from omegaconf.basecontainer import BaseContainer
 
 from configs.arithmetic import evaluate
 from sim_core.errors import SpecError
+from sim_core.limits import limits
 
 OURS = ("eval", "project_root")
 MOST_REFERENCES = 10_000  # that are followed for one configuration: a few that name others twice would take all memory
-LONGEST_TEXT = 100_000  # characters of a text with its references replaced
 _RESOLVER = re.compile(r"\$\{\s*([A-Za-z_][\w.]*)\s*:")
 
 
 def register_resolvers() -> None:
     """Make `${eval:'...'}` (arithmetic) and `${project_root:}` (the folder with the packages) available in
     configurations. May be called again."""
-    OmegaConf.register_new_resolver("eval", evaluate, replace=True)
+    OmegaConf.register_new_resolver("eval", _eval, replace=True)
     OmegaConf.register_new_resolver("project_root", lambda: str(Path(__file__).resolve().parents[1]), replace=True)
+
+
+def _eval(*arguments: object) -> int | float:
+    if len(arguments) != 1 or not isinstance(arguments[0], str | int | float):
+        raise SpecError("eval: takes one expression in quotes, such as ${eval:'2 * 3'}")
+    return evaluate(arguments[0])
+
+
+def check_length(text: str) -> None:
+    """Raise SpecError for a text that has grown too long by the references that were replaced in it."""
+    if len(text) > limits().characters:
+        raise SpecError(limits().too_much("characters", len(text), "characters with its references ${...} replaced"))
 
 
 def resolvers_in(texts: Iterable[str]) -> set[str]:
@@ -53,8 +65,8 @@ def only_our_resolvers(also: Collection[str] = ()) -> Iterator[None]:
         if followed > MOST_REFERENCES:
             raise SpecError(f"more than {MOST_REFERENCES} references ${{...}} have to be followed")
         value = follow(self, *args, **kwargs)
-        if isinstance(value, str) and len(value) > LONGEST_TEXT:
-            raise SpecError(f"with its references replaced the text has more than {LONGEST_TEXT} characters")
+        if isinstance(value, str):
+            check_length(value)
         return value
 
     BaseContainer._resolvers = kept

@@ -17,7 +17,14 @@ from sim_core.errors import SimError, SpecError, TraceError
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment.file import Experiment, System
-from sweep.experiment.grammar import MOST_POINTS, outside_references, override_values, parse_override, substitute
+from sweep.experiment.grammar import (
+    MOST_POINTS,
+    check_size,
+    outside_references,
+    override_values,
+    parse_override,
+    substitute,
+)
 from sweep.experiment.naming import NamedIn, distinct_points, named_points, unnamed_axes, with_axes
 from sweep.experiment.point import Point
 from sweep.experiment.variables import (
@@ -161,15 +168,21 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
         check_given(system, variable_axes)
         scope = work_out(variables, variable_axes)
         check_bought(system, scope)
-        is_text = names.texts.is_text
         return Choice(
             system=system.name,
             axes={name: plain(value) for name, value in axes.items()},
-            settings={key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()},
+            settings={key: _setting(key, value, scope, names) for key, value in overrides.items()},
             workload=without_rate,
         )
     except SpecError as error:
         raise _placed(error, experiment, system.name, axes, without_rate is not None) from error
+
+
+def _setting(key: str, value: object, scope: Mapping[str, Any], names: Names) -> Any:
+    replaced = substitute(value, scope, key, names.texts.is_text)
+    if isinstance(replaced, list | dict):
+        check_size(replaced, key)
+    return plain(replaced)
 
 
 def _without_rate(

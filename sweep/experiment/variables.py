@@ -11,7 +11,9 @@ from configs.stored import PARAMETERS_OF, SINGLE_RUNS, check_own_key
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.file import Experiment, System, errors_named
-from sweep.experiment.grammar import parse_override, references, substitute
+from sweep.experiment.grammar import check_size, parse_override, references, substitute
+
+MOST_STEPS = 100  # from a variable to one that it refers to, and on
 
 
 class Names:
@@ -78,10 +80,16 @@ def work_out(variables: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str,
     def visit(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
             raise SpecError(f"refers to itself: {' -> '.join((*trail, name))}", key=f"variables.{name}")
+        if len(trail) > MOST_STEPS:
+            raise SpecError(
+                f"refers to another variable, that to another, over {MOST_STEPS} times", key=f"variables.{trail[0]}"
+            )
         for other in references(variables[name]):
             if other in variables and other not in done:
                 visit(other, (*trail, name))
         done[name] = substitute(variables[name], done, f"variables.{name}")
+        if isinstance(done[name], str | list | dict):
+            check_size(done[name], f"variables.{name}")
 
     for name in variables:
         if name not in done:

@@ -22,6 +22,7 @@ YAML_TAG = "tag:yaml.org,2002:"
 KINDS = frozenset(f"{YAML_TAG}{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map"))
 SIGNS = (f"{YAML_TAG}value", f"{YAML_TAG}merge")  # = and <<, which are texts if they are values
 MOST_QUOTED = 60  # characters of a key in a message
+_LEVELS = "levels of lists and mappings"
 _NUMBERS = (f"{YAML_TAG}int", f"{YAML_TAG}float")
 _TAG_LINE = re.compile(r"^%TAG\b", re.MULTILINE)
 _NUMBER = re.compile(r"[-+.0-9][-+.:_0-9a-fA-FxXoO]*")
@@ -35,7 +36,9 @@ def read_text(path: Path, source: str, limit: str = "yaml_bytes") -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte, place = error.object[error.start], error.start
-        raise SpecError(f"is no text in UTF-8 (byte 0x{byte:02x} at place {place})", source=source) from error
+        raise SpecError(
+            f"cannot be read: it is no text in UTF-8 (byte 0x{byte:02x} at place {place})", source=source
+        ) from error
 
 
 def read_bounded(path: Path, source: str, limit: str = "yaml_bytes") -> str:
@@ -46,9 +49,9 @@ def read_bounded(path: Path, source: str, limit: str = "yaml_bytes") -> str:
         raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
 
 
-def read_yaml(path: Path, source: str) -> Any:
+def read_yaml(path: Path, source: str, *, references: bool = True) -> Any:
     """The values in a YAML file. Raises SpecError as `read_bounded` and `parse_yaml`."""
-    return parse_yaml(read_bounded(path, source), source)
+    return parse_yaml(read_bounded(path, source), source, references=references)
 
 
 def read_json(path: Path, source: str) -> Any:
@@ -56,12 +59,13 @@ def read_json(path: Path, source: str) -> Any:
     return parse_json(read_bounded(path, source, "json_bytes"), source)
 
 
-def parse_yaml(text: str, source: str) -> Any:
+def parse_yaml(text: str, source: str, *, references: bool = True) -> Any:
     """The values in a YAML text: texts, numbers, truth values, lists and mappings; dates are texts.
 
-    Raises SpecError for a text that is no YAML, a tag, a key that occurs twice, and what is beyond a limit.
+    Raises SpecError for a text that is no YAML, a tag, a key that occurs twice, what is beyond a limit, and without
+    `references` for any reference (*) to an anchor.
     """
-    loader, node = composed(text, source)
+    loader, node = composed(text, source, references=references)
     if node is None:
         return None
     try:
@@ -70,14 +74,15 @@ def parse_yaml(text: str, source: str) -> Any:
         loader.dispose()
 
 
-def composed(text: str, source: str) -> tuple[Any, yaml.Node | None]:
+def composed(text: str, source: str, *, references: bool = True) -> tuple[Any, yaml.Node | None]:
     """A loader and the node of a YAML text (None if it is empty), within all limits. Raises SpecError."""
     try:
         if len(text) > limits().yaml_bytes:
-            raise SpecError(limits().too_much("yaml_bytes", len(text), "characters"), source=source)
+            reason = limits().too_much("yaml_bytes", len(text), "characters")
+            raise SpecError(f"cannot be read: {reason}", source=source)
         if _TAG_LINE.search(text):  # reading many of them takes time that grows with the square of their number
             raise SpecError("cannot be read: %TAG has no meaning here", source=source)
-        _check_events(text, source)
+        _check_events(text, source, references)
         loader: Any = _loader_class()(text)
         return loader, loader.get_single_node()
     except yaml.YAMLError as error:
@@ -96,11 +101,12 @@ def parse_json(text: str | bytes, source: str) -> Any:
     beyond a limit."""
     bounds = limits()
     if len(text) > bounds.json_bytes:
-        raise SpecError(bounds.too_much("json_bytes", len(text), "bytes"), source=source)
+        raise SpecError(f"cannot be read: {bounds.too_much('json_bytes', len(text), 'bytes')}", source=source)
 
     def whole(digits: str) -> int:
         if len(digits) > bounds.digits:
-            raise SpecError(bounds.too_much("digits", len(digits), "digits in a number"), source=source)
+            reason = bounds.too_much("digits", len(digits), "digits in a number")
+            raise SpecError(f"cannot be read: {reason}", source=source)
         return int(digits)
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,9 +124,9 @@ def parse_json(text: str | bytes, source: str) -> Any:
     except ValueError as error:  # no JSON, or bytes that are no UTF-8
         raise SpecError(f"not JSON: {error}", source=source) from error
     except RecursionError as error:
-        raise SpecError(bounds.too_much("levels", "over a thousand", "levels"), source=source) from error
+        raise SpecError(f"cannot be read: {bounds.more_than('levels', _LEVELS)}", source=source) from error
     if (found := _levels(values)) > bounds.levels:
-        raise SpecError(bounds.too_much("levels", found, "levels of lists and mappings"), source=source)
+        raise SpecError(f"cannot be read: {bounds.too_much('levels', found, _LEVELS)}", source=source)
     return values
 
 
@@ -142,9 +148,9 @@ def reference_levels(text: str) -> int:
     return most
 
 
-def _check_events(text: str, source: str) -> None:
+def _check_events(text: str, source: str, references: bool = True) -> None:
     """SpecError if the YAML text is beyond a limit. YAMLError if it is no YAML."""
-    walk = _Walk(source, limits())
+    walk = _Walk(source, limits(), references)
     loader: Any = _loader_class()(text)
     try:
         while loader.check_event():
@@ -153,7 +159,8 @@ def _check_events(text: str, source: str) -> None:
         loader.dispose()
     if walk.values > walk.bounds.values:
         what = "values, each reference (*) counted as what it stands for" if walk.has_aliases else "values"
-        raise SpecError(walk.bounds.too_much("values", _rounded(walk.values), what), source=source)
+        reason = walk.bounds.too_much("values", _rounded(walk.values), what)
+        raise SpecError(f"cannot be read: {reason}", source=source)
 
 
 def _rounded(count: int) -> str:
@@ -164,9 +171,9 @@ def _rounded(count: int) -> str:
 class _Walk:
     """Counts what a YAML text stands for, event by event."""
 
-    def __init__(self, source: str, bounds: Limits) -> None:
+    def __init__(self, source: str, bounds: Limits, references: bool) -> None:
         self.bounds, self.values, self.has_aliases = bounds, 0, False
-        self._source, self._references = source, 0
+        self._source, self._aliases_allowed, self._references = source, references, 0
         self._sizes: dict[str, int] = {}  # of anchors, once they have ended
         self._open: list[tuple[str | None, int]] = []  # anchor, and `values` before, of the lists and mappings around
 
@@ -179,7 +186,7 @@ class _Walk:
             self._open.append((event.anchor, self.values))
             self.values += 1
             if len(self._open) > self.bounds.levels:
-                self._refuse(event, "levels", len(self._open), "levels of lists and mappings")
+                self._stop(event, "levels", _LEVELS)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = self._open.pop()
             if anchor is not None:
@@ -187,8 +194,15 @@ class _Walk:
 
     def _alias(self, event: Any) -> None:
         self.has_aliases = True
+        name = one_line(event.anchor, MOST_QUOTED)
+        if not self._aliases_allowed:
+            raise self._error(event, f"not YAML: *{name} is a reference; write it out")
         if any(anchor == event.anchor for anchor, _ in self._open):
-            raise self._error(event, f"*{one_line(event.anchor, MOST_QUOTED)} refers to what it stands in")
+            raise self._error(
+                event,
+                f"cannot be read: *{name} stands in what it refers to, so there are "
+                f"more than {self.bounds.levels} levels",
+            )
         # of an anchor that is unknown the composer says so
         self.values = min(self.values + self._sizes.get(event.anchor, 1), 10**300)
 
@@ -205,12 +219,15 @@ class _Walk:
         if "${" in text:
             self._references += text.count("${")
             if self._references > self.bounds.references:
-                self._refuse(event, "references", self._references, "references ${...}")
+                self._stop(event, "references", "references ${...}")
             if (found := reference_levels(text)) > self.bounds.reference_levels:
                 self._refuse(event, "reference_levels", found, "references ${...} in one another")
 
-    def _refuse(self, event: Any, name: str, found: object, what: str) -> None:
-        raise self._error(event, self.bounds.too_much(name, found, what))
+    def _refuse(self, event: Any, name: str, found: int, what: str) -> None:
+        raise self._error(event, f"cannot be read: {self.bounds.too_much(name, found, what)}")
+
+    def _stop(self, event: Any, name: str, what: str) -> None:
+        raise self._error(event, f"cannot be read: {self.bounds.more_than(name, what)}")
 
     def _error(self, event: Any, reason: str) -> SpecError:
         return SpecError(reason, source=f"{self._source}, line {event.start_mark.line + 1}")
@@ -226,7 +243,7 @@ class _Values:
         check_tag(node, self._source)
         if isinstance(node, yaml.MappingNode):
             check_keys(node, self._source)
-            self._loader.flatten_mapping(node)
+            flattened(self._loader, node, self._source)
             return {self._key(key): self.of(value) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
             return [self.of(item) for item in node.value]
@@ -240,7 +257,7 @@ class _Values:
 def check_tag(node: yaml.Node, source: str) -> None:
     """SpecError for a value that is none of YAML's plain kinds."""
     if node.tag not in KINDS and node.tag not in SIGNS:
-        kind = one_line(repr(node.tag.rpartition(":")[2]), MOST_QUOTED)
+        kind = one_line(repr(node.tag.removeprefix(YAML_TAG)), MOST_QUOTED)
         raise SpecError(f"cannot be read: a value of the kind {kind} has no meaning here", source=_place(node, source))
 
 
@@ -254,6 +271,17 @@ def check_keys(node: yaml.MappingNode, source: str) -> None:
             name = one_line(str(key.value), MOST_QUOTED)
             raise SpecError(f"not YAML: found duplicate key {name}", source=_place(key, source))
         seen.add(key.value)
+
+
+def flattened(loader: Any, node: yaml.MappingNode, source: str) -> None:
+    """Puts what `<<` names in front, in place, so that the mapping's own keys win. SpecError if it names no mapping."""
+    try:
+        loader.flatten_mapping(node)
+    except yaml.YAMLError as error:
+        raise SpecError(f"not YAML: {getattr(error, 'problem', None)}", source=_place(node, source)) from error
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise SpecError("cannot be read: a name is a text", source=_place(key, source))
 
 
 def scalar(loader: Any, node: yaml.Node, source: str) -> Any:

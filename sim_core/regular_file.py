@@ -6,9 +6,12 @@ import os
 from errno import EINVAL
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from sim_core.limits import limits
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 _KINDS = {
     "a folder": S_ISDIR,
@@ -27,7 +30,7 @@ class TooLarge(OSError):
     """A file has more bytes than its limit; `strerror` says the limit and the option that raises it."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The file, opened for reading. Raises OSError, also for what is no regular file."""
     # O_NONBLOCK: opening a named pipe would wait for a writer; it changes nothing for a regular file.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -41,7 +44,7 @@ def open_regular(path: Path) -> BinaryIO:
         mode = os.fstat(descriptor).st_mode
         if not S_ISREG(mode):
             raise IrregularFile(EINVAL, _reason(mode), str(path))
-        return cast(BinaryIO, os.fdopen(descriptor, "rb"))
+        return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise

@@ -31,6 +31,8 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
         problem = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
         if problem:
             return problem
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("a value has too many levels of lists and mappings, or of references")
     placed = (e for e in _causes(error) if isinstance(e, OmegaConfBaseException) and e.full_key)
     first = next(placed, None)
     return unresolved(first) if first else SpecError(_one_line(error))
@@ -38,8 +40,9 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
 
 def unresolved(error: OmegaConfBaseException | RecursionError) -> SpecError:
     """The error to show instead of OmegaConf's own, about a value or its interpolation."""
-    if isinstance(error, RecursionError):
-        return SpecError("references ${...} refer to one another too many times")
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("references ${...} lead to references, and on, too many times")
+    assert isinstance(error, OmegaConfBaseException)
     key = (error.full_key or "").replace("[", ".").replace("]", "")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return SpecError("unknown key", key=key)

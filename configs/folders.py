@@ -7,6 +7,7 @@ what the command line names; neither a link nor the name of a hidden file leads 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from sim_core.errors import SpecError
 
 @dataclass(frozen=True)
 class Inside:
-    """Accepts files below one of `folders`, and below one of `named`, also hidden ones. All are absolute and real."""
+    """Accepts files that are below one of `folders`, also by links, unless hidden there; and whatever is below one of
+    `named`, by links or not."""
 
     folders: tuple[Path, ...]
     named: tuple[Path, ...] = ()
@@ -27,20 +29,26 @@ class Inside:
         named = (_named(text, root) for value in values for text in _texts(value))
         return cls(tuple(folder.resolve() for folder in folders), tuple(path for path in named if path is not None))
 
-    def check(self, path: Path, *, key: str, value: object = None, source: str = "") -> None:
-        """Raise SpecError unless `path` is accepted. `key` and `value` are the setting that names it."""
+    def check(self, path: Path, *, key: str, value: str, option: str = "") -> None:
+        """Raise SpecError unless `path` is accepted. `value` of the setting `key` names it; the error says that the
+        command line may name it by `option`, or else by the same setting."""
         try:
-            real = path.resolve()
+            plain, real = _plain(path), path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise SpecError("no file can have such a name", key=key, value=value, source=source) from error
-        if any(real.is_relative_to(folder) for folder in self.named):
+            raise SpecError("no file can have such a name", key=key, value=value) from error
+        if any(plain.is_relative_to(folder) for folder in self.named):
             return
         places = [real.relative_to(folder).parts for folder in self.folders if real.is_relative_to(folder)]
         if any(not any(part.startswith(".") for part in parts) for parts in places):
             return
-        where = "leads to a hidden file" if places else "leads out of the project and of the folder of the experiment"
-        reason = f"{where}, where no file may lead; if you trust it, say {key}=... on the command line"
-        raise SpecError(reason, key=key, value=value, source=source)
+        where = "leads to a hidden file" if places else "leads out of the project and of the experiment file's folder"
+        reason = f"{where}; if you trust the experiment, say {option or f'{key}={value}'} on the command line"
+        raise SpecError(reason, key=key, value=value)
+
+
+def _plain(path: Path) -> Path:
+    """The absolute path without `..`; its links stay."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _texts(value: object) -> Iterable[str]:
@@ -56,6 +64,6 @@ def _named(text: str, root: Path) -> Path | None:
     fixed, reference, _ = text.partition("${")
     folder = fixed.rpartition("/")[0] if reference else fixed
     try:
-        return (root / Path(folder).expanduser()).resolve() if folder else None
+        return _plain(root / Path(folder).expanduser()) if folder else None
     except (OSError, RuntimeError, ValueError):  # a text that names no file
         return None

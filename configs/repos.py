@@ -49,7 +49,7 @@ class RepoReader:
         return copy.deepcopy(self._read[folder])
 
     def _files(self, folder: str, key: str) -> list[Path]:
-        self._check(self._root / folder, key, folder)
+        self._check(self._root / folder, key, folder, folder)
         try:
             files = sorted(p for p in (self._root / folder).iterdir() if p.suffix in (".yaml", ".yml"))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: no folder has such a name
@@ -59,12 +59,12 @@ class RepoReader:
         if not files:
             raise SpecError("the folder holds no YAML file", key=key, value=folder)
         for file in files:
-            self._check(file, key, f"{folder}/{file.name}")
+            self._check(file, key, f"{folder}/{file.name}", folder)
         return files
 
-    def _check(self, path: Path, key: str, value: str) -> None:
+    def _check(self, path: Path, key: str, value: str, folder: str) -> None:
         if self._inside is not None:
-            self._inside.check(path, key=key, value=value)
+            self._inside.check(path, key=key, value=value, option=f"{key}={folder}")
 
 
 def _entry(file: Path, source: str) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from sim_core.errors import SpecError
 from sim_core.limits import limits
 
 OURS = ("eval", "project_root")
-MOST_REFERENCES = 10_000  # that are followed for one configuration: a few that name others twice would take all memory
 _RESOLVER = re.compile(r"\$\{\s*([A-Za-z_][\w.]*)\s*:")
 
 
@@ -53,7 +52,8 @@ def resolvers_in(texts: Iterable[str]) -> set[str]:
 @contextmanager
 def only_our_resolvers(also: Collection[str] = ()) -> Iterator[None]:
     """Within this block OmegaConf knows our resolvers, those that are named in `also`, and those that the block itself
-    registers. Raises SpecError within the block for more than `MOST_REFERENCES`, and for too long a text."""
+    registers. Within the block SpecError is raised where references make too much of a text: a few that name others
+    twice would take all memory."""
     register_resolvers()
     all_of_them, follow = BaseContainer._resolvers, Container.resolve_parse_tree
     kept = {name: all_of_them[name] for name in (*OURS, *also) if name in all_of_them}
@@ -62,8 +62,8 @@ def only_our_resolvers(also: Collection[str] = ()) -> Iterator[None]:
     def counted(self: Container, *args: Any, **kwargs: Any) -> Any:
         nonlocal followed
         followed += 1
-        if followed > MOST_REFERENCES:
-            raise SpecError(f"more than {MOST_REFERENCES} references ${{...}} have to be followed")
+        if followed > limits().references:
+            raise SpecError(limits().too_much("references", followed, "references ${...} have to be followed"))
         value = follow(self, *args, **kwargs)
         if isinstance(value, str):
             check_length(value)

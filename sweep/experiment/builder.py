@@ -184,7 +184,7 @@ class Builder:
         except RuntimeError as error:  # `~` of somebody who has no home here
             raise SpecError("no such folder", key="trace.dir", value=ref.dir) from error
         if (path := workload.find(ref, self._root)) is not None:
-            self._inside.check(path, key="trace.filename", value=ref.filename)
+            self._inside.check(path, key="trace.filename", value=ref.filename, option=f"trace.dir={ref.dir}")
 
 
 def _rate_and_workload(choice: Choice, trace: _TraceFacts) -> tuple[float | None, str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from configs.folders import Inside
 from configs.machines import read_machines
-from configs.stored import SINGLE_RUNS
+from configs.stored import SINGLE_RUNS, check_key
 from sim_core.errors import SimError, SpecError, TraceError
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
@@ -30,7 +30,7 @@ from sweep.experiment.point import Point
 from sweep.experiment.variables import (
     Names,
     check_names,
-    check_own_keys,
+    key_and_package,
     merged,
     near_name,
     without_unused,
@@ -132,7 +132,7 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
     for text in extra:
         override = parse_override(names.texts.as_written(text))
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
-        check_own_keys([key], names)
+        check_key(*key_and_package(key))
         if override.is_delete():
             experiment = _set_everywhere(experiment, key, None)
             continue

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
-from configs.stored import PARAMETERS_OF, SINGLE_RUNS, check_own_key
+from configs.stored import MOST_OVERRIDES, PARAMETERS_OF, check_key, check_known
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.file import Experiment, System, errors_named
 from sweep.experiment.grammar import check_size, parse_override, references, substitute
 
+_PLAIN_KEY = re.compile(r"(\+{0,2}|~)[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 MOST_STEPS = 100  # from a variable to one that it refers to, and on
 
 
@@ -41,14 +43,24 @@ def check_own_keys(keys: Collection[str], names: Names, source: str = "") -> Non
     """Raise SpecError for the first key that a file may not set: what a sweep does not have, Hydra's own settings, and
     what is no setting. A name that is no setting may be a variable."""
     parameters = any(key.lstrip("+") == PARAMETERS_OF for key in keys)
-    for key in keys:
-        if key.isidentifier() and key not in SINGLE_RUNS:
-            continue
-        with errors_named(source):
-            if "=" in key:
-                raise SpecError("a key has no =", key=key)
-            override = parse_override(key if key.startswith("~") else f"{key}=1")
-            check_own_key(override, names.texts, parameters=parameters)
+    with errors_named(source):
+        if len(keys) > MOST_OVERRIDES:
+            raise SpecError(f"{len(keys)} settings of a run are more than {MOST_OVERRIDES}", key="overrides")
+        for key in keys:
+            own, package = key_and_package(key)
+            check_key(own, package)
+            if not own or key.startswith("+"):  # composing reports other unknown keys, with the nearest
+                check_known(own, names.texts, parameters=parameters)
+
+
+def key_and_package(text: str) -> tuple[str, str | None]:
+    """The key of an override without signs such as `+`, and its package, as Hydra's grammar reads them."""
+    if text.isidentifier() or _PLAIN_KEY.fullmatch(text):
+        return text.lstrip("+~"), None
+    if "=" in text:
+        raise SpecError("a key has no =", key=text)
+    override = parse_override(text if text.startswith("~") else f"{text}=1")
+    return override.key_or_group, override.package
 
 
 def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -28,6 +28,7 @@ from sim_core.limits import limits
 from sweep.experiment.written import as_text, first_line, noted, texts_in
 
 MOST_POINTS = 200_000  # of a grid, and values of an axis
+SHORT = 1000  # characters of a text that is within all limits
 
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
@@ -147,11 +148,12 @@ def substitute(
             return found[0]
         text = str(variables[name]) if is_sum else as_text(variables[name], name, key)
         length += len(text)
-        _check_most("characters", length, "characters with its ${...} replaced", key)
+        if length > SHORT:
+            _check_most("characters", length, "characters with its ${...} replaced", key)
         return text
 
     text = _VARIABLE.sub(text_of, value)
-    if text is not value and "${" in text:
+    if len(text) > SHORT:
         _check_most("references", text.count("${"), "references ${...}", key)
     if "${" not in text or _NOT_EVAL.search(text):
         return text  # the other references are to the configuration, which Hydra resolves

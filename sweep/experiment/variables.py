@@ -100,7 +100,7 @@ def work_out(variables: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str,
             if other in variables and other not in done:
                 visit(other, (*trail, name))
         done[name] = substitute(variables[name], done, f"variables.{name}")
-        if isinstance(done[name], str | list | dict):
+        if isinstance(done[name], list | dict):
             check_size(done[name], f"variables.{name}")
 
     for name in variables:

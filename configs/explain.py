@@ -9,7 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, UnsupportedInterpolationType
 
 from configs.groups import check_choice, group_options
 from sim_core.errors import SpecError, nearest
@@ -31,16 +31,25 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
         problem = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
         if problem:
             return problem
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("a value has too many levels of lists and mappings, or of references")
     placed = (e for e in _causes(error) if isinstance(e, OmegaConfBaseException) and e.full_key)
     first = next(placed, None)
     return unresolved(first) if first else SpecError(_one_line(error))
 
 
-def unresolved(error: OmegaConfBaseException) -> SpecError:
+def unresolved(error: OmegaConfBaseException | RecursionError) -> SpecError:
     """The error to show instead of OmegaConf's own, about a value or its interpolation."""
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("references ${...} lead to references, and on, too many times")
+    assert isinstance(error, OmegaConfBaseException)
     key = (error.full_key or "").replace("[", ".").replace("]", "")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return SpecError("unknown key", key=key)
+    if isinstance(error, UnsupportedInterpolationType):
+        name = (str(error.msg).splitlines() or [""])[0].rpartition(" ")[2]
+        reason = f"${{{name}:...}} is not read here; ${{...}} names a setting or a variable, or is ${{eval:'...'}}"
+        return SpecError(reason, key=key)
     reasons = (cause.reason for cause in _causes(error) if isinstance(cause, SpecError))
     return SpecError(next(reasons, None) or str(error.msg or error).splitlines()[0], key=key)
 

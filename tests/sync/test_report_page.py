@@ -13,6 +13,7 @@ from sync.analysis.standing import Standing
 from sync.report.data import RunRow, mean_figure
 from sync.report.page import report_files, sweep_files
 from sync.report.slowdown import design_lines
+from sync.report.style import styles
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri
 from tests.sync.stores import deliver
@@ -58,7 +59,7 @@ def test_requests_that_were_not_served_are_said_in_the_description_and_on_the_re
     missed = {"run/unfinished": 12.0, "run/rejected": 3.0}
     client, experiment, (report,) = delivered(results, sweep, outcome(1), outcome(2, summary=missed))
     line = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
-    assert f"**{line}**" in experiment.tags["mlflow.note.content"].splitlines()[0]
+    assert f"**{line}**" in experiment.tags["mlflow.note.content"].splitlines()[2]
     assert line in report.data.tags["mlflow.note.content"]
     assert line in Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
 
@@ -138,3 +139,25 @@ def test_a_line_is_the_mean_over_seeds_and_knows_their_spread():
     (line,) = design_lines(rows, PAPER)
     assert mean_figure(line.runs[8.0], name) == 2.0
     assert [run.figure(name) for run in line.runs[8.0]] == [1.0, 3.0]
+
+
+def test_the_page_has_the_terms_of_the_answer_and_the_keys_of_its_runs(sweep):
+    started = dataclasses.replace(sweep, starts=("python -m sweep x.yaml --limit 1", sweep.command))
+    rows = [dataclasses.replace(row("a", 8.0), key="0123abcd" * 8)]
+    page = sweep_files(started, rows, "good", ["Model: bloom-176b."])["report.html"].decode()
+    assert page.index("Model: bloom-176b.") < page.index("All runs") < page.index("0123abcd" * 8)
+    assert page.index("x.yaml --limit 1") < page.index(f"\n{sweep.command}")
+
+
+def test_the_runs_of_a_system_have_its_colour_of_the_report(results, sweep, outcome):
+    made = [
+        outcome(n, system=system, design=f"{system} {n}") for n, system in enumerate(("baseline-h100", "mine", "mine"))
+    ]
+    client, experiment, _ = delivered(
+        results, dataclasses.replace(sweep, systems={"mine": [], "baseline-h100": []}), *made
+    )
+    runs = client.search_runs([experiment.experiment_id], "tags.superseded = 'false'")
+    colors = {run.data.tags["design"]: run.data.tags["mlflow.runColor"] for run in runs}
+    look = styles(["mine", "baseline-h100"])
+    assert (colors["baseline-h100 0"], colors["mine 1"]) == (look["baseline-h100"].color, look["mine"].color)
+    assert len(set(colors.values())) == 3

@@ -46,7 +46,7 @@ class Limits:
     line_bytes: int = 1 << 21  # of a line of a trace file
     columns: int = 1_000  # of a trace file
     tokens: int = 10_000_000  # of a prompt or an output
-    span_s: int = 1_000_000_000  # from the first arrival of a trace to its last
+    span_s: int = 5_000_000_000  # from the first arrival of a trace to its last
 
     def too_much(self, name: str, found: int | str, what: str) -> str:
         """The reason in an error: what was found, the limit, and the option that raises it."""

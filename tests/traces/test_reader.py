@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
+from sim_core.limits import VARIABLE
 from sim_core.trace import Trace
 from traces import TraceWarning, reader
-from traces.formats import csv_text
 
 COLUMNS = [
     "request_id",
@@ -200,7 +200,7 @@ def test_any_table_in_any_spelling_gives_back_its_requests_sorted_stably(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[tuple[int, float, int, int, int]], chunk: int,
     order: list[str], spelling: random.Random,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(csv_text, "BLOCK_BYTES", 300 + chunk)
+    monkeypatch.setenv(VARIABLE, f"line_bytes={300 + chunk}")
     cells = []
     for number, (application, arrival, batch, prompt, output) in enumerate(rows):
         whole = {"request_id": number, "application_id": application, "request_type": 2, "batch_size": batch}
@@ -229,7 +229,7 @@ def test_any_table_in_any_spelling_gives_back_its_requests_sorted_stably(
 def test_one_bad_cell_anywhere_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, chunk: int, bad: str, value: str, data: st.DataObject
 ) -> None:
-    monkeypatch.setattr(csv_text, "BLOCK_BYTES", 300 + chunk)
+    monkeypatch.setenv(VARIABLE, f"line_bytes={300 + chunk}")
     row = data.draw(st.integers(1, length))
     rows = [[str(n), "2", "0", str(n), "1", "10", "5"] for n in range(length)]
     rows[row - 1][COLUMNS.index(bad)] = value

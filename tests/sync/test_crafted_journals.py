@@ -173,7 +173,8 @@ def test_of_many_entries_that_cannot_be_used_the_first_is_named_and_all_are_coun
     for number in range(5):
         put(tmp_path, "x", outcome(number).to_json_dict() | ({"cost": -1} if number else {}))
     assert main(["--results", str(tmp_path), "show", "x"]) == 0
-    errors = capsys.readouterr().err
+    output, errors = capsys.readouterr()
+    assert "4 entries cannot be used and do not count." in output
     assert f"warning: 4 entries of {tmp_path}/x cannot be used: {1:064x}.json: cost=-1: must be" in errors
     assert errors.count("\n") == 1 and "(and 3 more)" in errors
 

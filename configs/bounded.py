@@ -290,7 +290,7 @@ def scalar(loader: Any, node: yaml.Node, source: str) -> Any:
         return node.value
     try:
         return loader.construct_object(node)
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, OverflowError) as error:  # such as !!int x
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError) as error:  # such as !!int x
         kind = node.tag.rpartition(":")[2]
         text = one_line(repr(node.value), MOST_QUOTED)
         raise SpecError(f"not YAML: {text} is no {kind}", source=_place(node, source)) from error

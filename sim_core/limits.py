@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "SIM_ALLOW"  # NAME=NUMBER,NAME=NUMBER
 OPTION = "--allow"
-MOST = 10**18  # of any limit
+MOST = 10**19  # of any limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Limits:
     line_bytes: int = 1 << 21  # of a line of a trace file
     columns: int = 1_000  # of a trace file
     tokens: int = 10_000_000  # of a prompt or an output
-    span_s: int = 1_000_000_000  # from the first arrival of a trace to its last
+    arrival_s: int = 100_000_000_000  # of an arrival: the year 5138 in Unix time; a larger number is not in seconds
+    span_s: int = 5_000_000_000  # from the first arrival of a trace to its last
 
     def too_much(self, name: str, found: int | str, what: str) -> str:
         """The reason in an error: what was found, the limit, and the option that raises it."""

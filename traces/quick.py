@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from math import isfinite
@@ -28,9 +29,9 @@ def read_small(path: Path, name: str) -> Trace | None:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(SMALL_BYTES + 1)
-        if len(content) > SMALL_BYTES:
-            return None
+            if os.fstat(file.fileno()).st_size > SMALL_BYTES:
+                return None
+            content = file.read(SMALL_BYTES)
         cells = _columns(content.decode("ascii"))
         numbers: dict[str, Any] = {column: array("q", map(int, cells[RENAMED.get(column, column)])) for column in LEAST}
         arrival_s = array("d", map(float, cells["arrival_timestamp"]))

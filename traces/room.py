@@ -27,15 +27,23 @@ class Room:
     def error(self, found_bytes: int, what: str, *, at_least: bool = True) -> TraceError:
         """The error of a file that has no room; `what` are these bytes, such as `unpacked`."""
         bounds, most = limits(), self.most
-        name = "expanded_bytes" if most == bounds.expanded_bytes else "expansion"
         amount = f"{'more than ' if at_least else ''}{found_bytes / MB:,.0f} MB"
-        rule = f"at most {most / MB:,.0f} MB, which is {bounds.expansion} times its size"
-        if most == bounds.small_bytes:
-            rule = f"at most {most / MB:,.0f} MB for a file this small"
-        elif name == "expanded_bytes":
-            rule = f"at most {most / MB:,.0f} MB"
+        name, why = "expansion", f", which is {bounds.expansion} times its size"
+        if most == bounds.expanded_bytes:
+            name, why = "expanded_bytes", ""
+        elif most == bounds.small_bytes:
+            name, why = "small_bytes", " for a file this small"
+        rule = f"at most {most / MB:,.0f} MB{why}"
         reason = f"is {self.file_bytes / MB:,.1f} MB and becomes {amount} {what}; {rule} {bounds.hint(name)}"
         return TraceError(reason, source=self.source)
+
+    def error_of_part(self, part_bytes: int, found_bytes: int) -> TraceError:
+        """The error of a file of which the first part expands too much."""
+        bounds = limits()
+        became = f"its first {part_bytes / MB:,.1f} MB become {found_bytes / MB:,.0f} MB when they are unpacked"
+        return TraceError(
+            f"{became}; at most {bounds.expansion} times as much {bounds.hint('expansion')}", source=self.source
+        )
 
     def check(self, found_bytes: int, what: str) -> None:
         """TraceError if so many bytes are too many."""

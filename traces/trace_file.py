@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 18
+FIRST_LOOK_BYTES = 1 << 25  # unpacked: from there on every part of a file must expand within bounds
 PACKED = {"gzip": "gzipped", "zstd": "zstd"}  # names in messages
 
 
@@ -62,7 +63,7 @@ class TraceFile:
                 stream = self.watch(cast(BinaryIO, file)) if watched else cast(BinaryIO, file)
                 if codec:
                     unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), codec)
-                    counted = _Counted(unpacked, Room(self.label, size))
+                    counted = _Counted(unpacked, Room(self.label, size), file)
                     stream = cast(BinaryIO, io.BufferedReader(counted, BUFFER_BYTES))
                 yield stream
         except UnicodeDecodeError as error:
@@ -77,10 +78,12 @@ class TraceFile:
 
 
 class _Counted(io.RawIOBase):
-    """Unpacked bytes. TraceError as soon as there are more of them than there is room for."""
+    """Unpacked bytes. TraceError as soon as there are more of them than there is room for, or than the part of the file
+    that they came from may become."""
 
-    def __init__(self, unpacked: Any, room: Room) -> None:
-        self._unpacked, self._room, self._count, self._most = unpacked, room, 0, room.most
+    def __init__(self, unpacked: Any, room: Room, packed: io.BufferedReader) -> None:
+        self._unpacked, self._room, self._packed = unpacked, room, packed
+        self._count, self._most, self._expansion = 0, room.most, limits().expansion
 
     def readable(self) -> bool:
         return True
@@ -90,6 +93,8 @@ class _Counted(io.RawIOBase):
         self._count += count
         if self._count > self._most:
             raise self._room.error(self._most, "when it is unpacked")
+        if self._count > FIRST_LOOK_BYTES and self._count > self._expansion * self._packed.tell():
+            raise self._room.error_of_part(self._packed.tell(), self._count)
         return count
 
     def close(self) -> None:

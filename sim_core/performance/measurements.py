@@ -9,10 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from sim_core.errors import MOST_SHOWN, SpecError, SpecWarning, choices, one_line
-from sim_core.limits import limits
 from sim_core.performance.base import CurveKey, Needs
 from sim_core.performance.plausible import MOST_FALL, plausible
-from sim_core.regular_file import read_bytes
 from sim_core.section import Section
 from sim_core.spec import CurveSpec
 
@@ -35,6 +33,9 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
     """
     import csv  # these here, as `median` below: not needed at every start
     from io import StringIO
+
+    from sim_core.limits import limits
+    from sim_core.regular_file import read_bytes
 
     points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     try:

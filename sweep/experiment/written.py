@@ -158,7 +158,13 @@ class _Reader:
             return YamlText(text, text)
         try:
             value = self._loader.construct_object(node)
-        except (ValueError, KeyError, AttributeError):  # !!int x; a number too long for Python
+        except (
+            yaml.YAMLError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+        ):  # !!int x; a number too long for Python
             value = text
         if isinstance(value, int) and value.bit_length() > MOST_BITS:
             value = text  # and so an error where a number is needed

@@ -112,6 +112,9 @@ def left_out(sweep: Sweep, also: str = "--all counts them in", *, missing: bool 
         lines.append(f"{points} no result yet: nothing is said of them.")
     if sweep.superseded:
         lines.append(f"{sweep.superseded:,} superseded by newer runs of the same points are left out.")
+    if unusable := len(sweep.source.unusable()):
+        entries = "1 entry cannot be used and does" if unusable == 1 else f"{unusable:,} entries cannot be used and do"
+        lines.append(f"{entries} not count.")
     return lines
 
 

@@ -12,6 +12,7 @@ from sync.analysis.compare import Profile, compare_runs, profile
 from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
 from sync.commands.base import Subparsers, add_command, print_table
 from sync.commands.runs import find_run
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
 from sync.results.slo import Slo
@@ -79,4 +80,5 @@ def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:
     if file is None:
         return profile(outcome, None, {}, slo)
     with sound_table(outcome, file):
-        return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)
+        instances = read_beside(read_inside(file, "requests_bytes"), INSTANCES)
+        return profile(outcome, sweep.requests(outcome.key), instances, slo)

@@ -14,7 +14,7 @@ from sim_core.errors import SimError, SpecError
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, watched
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
-from sync.results.inside import refuse_links
+from sync.results.inside import read_inside, refuse_links
 from sync.results.outcome import Outcome
 from sync.results.parquet import open_table, read_requests
 from sync.results.sweep import Sweep, sound_table
@@ -86,7 +86,7 @@ def folder_name(outcome: Outcome) -> str:
 
 def _write_requests(outcome: Outcome, table: Path, form: str, folder: Path) -> None:
     if form == "splitwisesim":
-        write_splitwisesim(outcome, table.read_bytes(), folder / folder_name(outcome))
+        write_splitwisesim(outcome, read_inside(table, "requests_bytes"), folder / folder_name(outcome))
         return
     completed = outcome.summary.get("run/completed")
     target = folder / "requests" / f"{folder_name(outcome)}.{form}"

@@ -15,6 +15,7 @@ from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
 from sync.results.parquet import read_derived
 from sync.results.point_id import rate_text
@@ -128,7 +129,7 @@ class ReportData:
         if file is None:
             return Derived()
         with sound_table(run.outcome, file):
-            return read_derived(file.read_bytes())
+            return read_derived(read_inside(file, "requests_bytes"))
 
 
 def all_within(runs: Iterable[RunRow]) -> bool:

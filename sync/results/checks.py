@@ -6,6 +6,7 @@ Each check takes the key of a value and the value, and raises `BadField`, which 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -21,13 +22,14 @@ MOST_S = 1e12  # 30,000 years: no simulated or measured time is longer
 MOST_FIGURE = 1e18  # of any other figure
 LEAST_S = -1e-6  # rounding may put the end of a time before its beginning
 MOST_TEXT = 1 << 20  # characters of a text
-MOST_NAME = 1000  # characters of a name
+MOST_NAME = 10_000  # characters of a name, which may be made of several values
 _MOST_FIGURES = 10_000  # of one summary
 NON_FINITE = {"nan": nan, "inf": inf, "-inf": -inf}  # as JSON holds them
 _COUNTS = (
     *("run/completed", "run/rejected", "run/unfinished", "run/events", "run/not_arrived"),
     *("run/standstill_requests", "measured/iterations_beyond"),
 )
+_COMMANDS = (["python", "-m", "sweep"], ["python", "-m", "sim_core"])
 _SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction")
 _OF_AN_APPLICATION = re.compile(r"application_\d+/")
 _MOST_SHARE = 1.01  # rounding, and the shares that former versions counted otherwise
@@ -151,6 +153,17 @@ def moment(key: str, value: object) -> None:
     except ValueError:
         pass
     raise BadField("must be a time such as 2026-01-31T12:00:00+00:00", key=key, value=_told(value))
+
+
+def command(key: str, value: object) -> None:
+    """A command line of this project, or an empty text: readers see it beside the words "how it was made"."""
+    _any_text(key, value)
+    try:
+        words = shlex.split(str(value))
+    except ValueError as error:
+        raise BadField(f"is no command line: {error}", key=key, value=value) from error
+    if not any(words[:3] == own[: len(words)] for own in _COMMANDS):
+        raise BadField("must be a command of this project, `python -m sweep ...`", key=key, value=value)
 
 
 def plain(key: str, value: object) -> None:

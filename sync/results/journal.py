@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from sim_core.errors import OutputError, SimError, SpecError
+from sim_core.regular_file import IrregularFile
 from sync.results.entry import (
     FORMAT,
     NOT_SOUND,
@@ -320,6 +321,8 @@ def _plain_errors(path: Path, advice: str = "") -> Iterator[None]:
     """Raise JournalError, which names the path, for what the system refuses."""
     try:
         yield
+    except IrregularFile as error:
+        raise JournalError(f"{error.filename}: {error.strerror}") from error
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror or error}{advice}") from error
 

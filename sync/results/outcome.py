@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
@@ -67,7 +68,8 @@ FIELDS: Mapping[str, checks.Check] = {
 FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "name": checks.form(_SWEEP_NAME.pattern, "a sweep's name: letters, digits, spaces and . _ -"),
     "sweep_id": _NAME,
-    **dict.fromkeys(("description", "experiment_text", "command"), checks.text()),
+    **dict.fromkeys(("description", "experiment_text"), checks.text()),
+    "command": checks.command,
     "points": checks.whole(0, checks.MOST_COUNT),
     "starts": checks.each(checks.text()),
     "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
@@ -126,6 +128,7 @@ class Outcome:
             raise ValueError(f"not a content key: {self.key!r}")
         if self.status not in _STATUSES:
             raise ValueError(f"not a status: {self.status!r}")
+        FIELDS["git_commit"]("git_commit", self.git_commit)  # which becomes a line of a shell script
 
     @property
     def point_id(self) -> PointId:
@@ -215,6 +218,7 @@ class SweepInfo:
         try:
             checks.check_fields(values, FIELDS_OF_A_SWEEP, may_have_others=True)
             known = {f.name: values[f.name] for f in fields(cls) if f.name not in _GAINED}
+            known["command"] = requoted(values["command"])
             known |= {name: values[name] for name in ("systems", "machines") if name in values}
             known["starts"] = tuple(values.get("starts", ()))
             source = f"{values['name']}'s experiment"
@@ -223,6 +227,16 @@ class SweepInfo:
             return cls(**known, slo=slo_of_text(str(values["experiment_text"]), source))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a sweep: {error}") from error
+
+
+def requoted(command: str) -> str:
+    """A command line in which each word is quoted for the shell; as it is where only `~` and `***`, which stand for the
+    home folder and for secrets, are not."""
+    words = shlex.split(command)
+    return " ".join(word if _PLAIN_WORD.fullmatch(word) else shlex.quote(word) for word in words)
+
+
+_PLAIN_WORD = re.compile(r"(~/)?([\w@%+=:,./-]|\*{3})+", re.ASCII)
 
 
 class ResultSink(Protocol):

@@ -19,6 +19,7 @@ from sim_core.errors import SpecError, choices
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.plan import Plan
 from sync.results.privacy import one_line
@@ -134,7 +135,7 @@ class Sweep:
         if path is None:
             return by_slo(outcome, self.slo)
         with sound_table(outcome, path):
-            return by_slo(outcome, self.slo, path.read_bytes())
+            return by_slo(outcome, self.slo, read_inside(path, "requests_bytes"))
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sim_core.errors import SpecError
+from sim_core.errors import OutputError, SpecError
 from sync.results.entry import NOT_SOUND, has_table, parse_entry, reason_of, sound_outcome, unusable_text
-from sync.results.inside import read_inside
+from sync.results.inside import read_inside, refuse_links
 from sync.results.journal import JournalWarning
 from sync.results.outcome import Outcome
 from sync.results.privacy import mask_uri
@@ -23,6 +24,7 @@ from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import Experiment, MlflowStore
 
 CACHE = ".mlflow-cache"  # below the results: files fetched from a server
+_RUN_ID, _DIGEST = re.compile("[A-Za-z0-9_-]{1,64}"), re.compile("[0-9a-f]{1,64}")
 _AT_ONCE = 16  # files on their way from a server
 
 
@@ -88,8 +90,12 @@ class MlflowSource:
         digest = run.tags[fields.OUTCOME_TAG]
         if digest.startswith("{"):
             return _former_entry(run)
+        if not _DIGEST.fullmatch(digest):
+            self._unusable[f"run {run.run_id}"] = f"its tag {fields.OUTCOME_TAG} is no digest"
+            return None
         try:
-            file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{digest}.json")
+            kept = cache_folder(self._cache.parent, run) / f"outcome-{digest}.json"
+            file = self._store.file(run, fields.OUTCOME_FILE, kept)
         except FileNotFoundError:
             self.without_file.append(run)
             return None
@@ -109,7 +115,8 @@ class MlflowSource:
             return None
         run = self._runs[key]
         with self._store.plain_errors():
-            return self._store.file(run, fields.REQUESTS_FILE, self._cache / run.run_id / fields.REQUESTS_FILE)
+            kept = cache_folder(self._cache.parent, run) / fields.REQUESTS_FILE
+            return self._store.file(run, fields.REQUESTS_FILE, kept)
 
     def unusable(self) -> Mapping[str, str]:
         """See `Source`: by the id of the run."""
@@ -132,6 +139,16 @@ class MlflowSource:
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo
+
+
+def cache_folder(results: Path, run: StoredRun) -> Path:
+    """Where files of a run that come from a server are kept below the results. Raises OutputError for an id that would
+    lead elsewhere, and for a link on the way."""
+    folder = results / CACHE / run.run_id
+    if not _RUN_ID.fullmatch(run.run_id):
+        raise OutputError("the run's id is none: it would name a folder elsewhere", source=str(folder))
+    refuse_links(folder, results)
+    return folder
 
 
 def _json_object(text: str | bytes) -> dict[str, Any] | None:

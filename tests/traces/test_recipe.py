@@ -70,6 +70,7 @@ RECORDED = applications(
         "utilization:servers=40,utilization=0.7,request_s=0.4",
     ],
 )
+MANY_PARTS = "mixture:" + " + ".join(["1*constant:tokens=5"] * 3000)
 YAML = """
 duration_s: 30
 applications:
@@ -242,6 +243,11 @@ def test_all_that_decides_the_trace_counts_in_its_digest(given: Path) -> None:
         ({"applications": [CONV], "duration_s": "600"}, "duration_s='600': must be a finite number"),
         ({"applications": [CONV], "max_requests": 0}, "max_requests=0: must be at least 1"),
         ({"applications": [{"workload": "conv"}]}, "applications.0.arrivals: is missing"),
+        ({"applications": [CONV] * 30_000}, "applications: must be from 1 to 1000 applications"),
+        ({"applications": [{**CONV, "prompt": MANY_PARTS}]}, "applications.0.prompt: a mixture has at most 100 parts"),
+        ({"applications": [{**CONV, "prompt": "mixture:" + "1*mixture:" * 5000}]}, "a mixture has at most 100 parts"),
+        ({"applications": [CONV], "max_requests": 10**12}, "applications: takes .* must be at most 1,000,000,000"),
+        ({"applications": [CONV], "max_requests": 10**12, "duration_s": 1e9}, "requests; at most 20,000,000 are made"),
         ({"applications": [{**CONV, "id": 1}, CONV]}, "applications.1.id=1: is there twice"),
         ({"applications": [{**CONV, "id": -1}]}, "applications.0.id=-1: must be at least 0"),
         ({"applications": [{**CONV, "id": 10**10}]}, "must be at most 1,000,000,000"),

@@ -12,6 +12,7 @@ from traces.distributions.base import Distribution
 from traces.policy_text import Context
 
 MIN_WEIGHT = 1e-9
+MOST_PARTS = 100
 Parser = Callable[[str, Context, str], Distribution]
 
 
@@ -27,7 +28,10 @@ class Mixture(Distribution):
     def of_texts(cls, body: str, context: Context, key: str, parse: Parser) -> Mixture:
         """From WEIGHT*DISTRIBUTION + WEIGHT*DISTRIBUTION + ...; weights are scaled to add up to 1."""
         parts: list[tuple[float, Distribution]] = []
-        for number, text in enumerate(re.split(r"\s\+\s", body), 1):
+        texts = re.split(r"\s\+\s", body)
+        if len(texts) > MOST_PARTS or body.count("mixture:") > MOST_PARTS:  # each takes time for every size
+            raise SpecError(f"a mixture has at most {MOST_PARTS} parts", key=key)
+        for number, text in enumerate(texts, 1):
             place = f"{key}.{number}"
             weight, star, inner = text.partition("*")
             try:

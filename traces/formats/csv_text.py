@@ -7,22 +7,20 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 
 from sim_core.errors import choices
 from sim_core.limits import limits
 from traces.cells import LEAST, integer
 from traces.cells import seconds as exact_seconds
 from traces.formats.base import SECONDS, About, Assumed, Example, Kind, requests
+from traces.formats.csv_blocks import blocks
 from traces.read_counts import ReadCounts
 from traces.trace_file import HEAD_BYTES, TraceFile
 
-MOST_RAGGED = 1000  # rows of another width in a block, after which reading stops
 MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
 
 
@@ -144,11 +142,8 @@ class CsvFormat:
             if not header:
                 codecs.getincrementaldecoder("utf-8")().decode(head.split(b"\n", 1)[0])  # or an error that names it
             places = _places(self.columns, header, counts)
-            try:
-                for numbers, block, ragged in _blocks(stream, len(header), counts):
-                    yield self._batch(numbers, block, ragged, places, counts, assumed)
-            except pa.ArrowInvalid as error:
-                raise counts.error(_why_no_csv(str(error), counts)) from error
+            for numbers, block, ragged in blocks(stream, len(header), places["arrival"], counts):
+                yield self._batch(numbers, block, ragged, places, counts, assumed)
 
     def _batch(
         self,
@@ -160,7 +155,6 @@ class CsvFormat:
         assumed: Assumed,
     ) -> pa.RecordBatch:
         """The requests of a block. `numbers` are its rows' numbers; `ragged` the rows of another width, and why."""
-        numbers, block = _without_blank_lines(numbers, block, places["arrival"], counts)
         arrays: dict[str, Any] = {"row": numbers}
         wrong = {number: (reason, "") for number, reason in ragged.items()}
         for column in self.columns:
@@ -195,110 +189,6 @@ def _check_width(head: bytes, header: list[str], counts: ReadCounts) -> None:
         raise counts.error(limits().too_much("columns", len(header), "columns in its first line"))
     if len(head) >= HEAD_BYTES and b"\n" not in head:
         raise counts.error(f"its first line has more than {HEAD_BYTES:,} bytes; it must have the names of the columns")
-
-
-def _without_blank_lines(
-    numbers: Any, block: pa.RecordBatch, place: int, counts: ReadCounts
-) -> tuple[Any, pa.RecordBatch]:
-    """The rows that have text in any cell: Arrow gives a blank line as a row of empty cells. `place` is a column that
-    sound rows have text in."""
-    if not block.num_rows or pc.min(pc.binary_length(block[place])).as_py():
-        return numbers, block
-    filled = np.zeros(block.num_rows, bool)
-    for column in block.columns:
-        filled |= pc.binary_length(column).to_numpy() > 0
-    counts.blank(block.num_rows - int(filled.sum()))
-    return numbers[filled], block.filter(pa.array(filled))
-
-
-def _why_no_csv(reason: str, counts: ReadCounts) -> str:
-    """The reason in a message, from Arrow's own."""
-    bounds = limits()
-    if "straddling object" in reason or "could not skip initial" in reason.lower():
-        more = bounds.more_than("line_bytes", "bytes")
-        return f"the row after row {counts.rows} has {more}; a quotation mark may be open"
-    return f"is not CSV after row {counts.rows}: {reason.splitlines()[0]}"
-
-
-def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[Any, pa.RecordBatch, dict[int, str]]]:
-    """The rows behind the header, in blocks of text columns named by their places, as `_batch` takes them.
-
-    ArrowInvalid where the file is no CSV.
-    """
-    ragged: dict[int, str] = {}
-
-    def set_aside(row: Any) -> str:
-        ragged[row.number - 1] = f"{row.actual_columns} cells under a header of {width}"
-        # the first is an error when its block is complete, unless bad rows are left out
-        return "skip" if counts.skip_bad_rows or len(ragged) < MOST_RAGGED else "error"
-
-    names, block_bytes = [str(place) for place in range(width)], limits().line_bytes
-    try:
-        reader = pa.csv.open_csv(
-            pa.PythonFile(_Lines(stream, counts, block_bytes), mode="r"),
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=block_bytes, column_names=names, skip_rows=1),
-            # blank lines are rows, so that rows keep their numbers
-            parse_options=pa.csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=set_aside
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if str(error).startswith("Empty CSV file"):  # a header alone
-            return
-        raise
-    with reader:
-        for block in _until_ragged(reader, ragged, counts):
-            numbers = np.arange(counts.rows + 1, counts.rows + 1 + block.num_rows + len(ragged))
-            numbers = numbers[~np.isin(numbers, list(ragged))][: block.num_rows]
-            counts.rows = int(numbers[-1]) if len(numbers) else counts.rows
-            earlier = {number: ragged.pop(number) for number in sorted(ragged) if number <= counts.rows}
-            yield numbers, block, earlier
-    if ragged:
-        counts.rows += len(ragged)
-        yield (
-            np.zeros(0, np.int64),
-            pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names}),
-            ragged,
-        )
-
-
-def _until_ragged(reader: Any, ragged: dict[int, str], counts: ReadCounts) -> Iterator[pa.RecordBatch]:
-    """The reader's blocks. TraceError for the first row of another width where reading stopped for too many of them."""
-    try:
-        yield from reader
-    except pa.ArrowInvalid:
-        if counts.skip_bad_rows or len(ragged) < MOST_RAGGED:
-            raise
-        number = min(ragged)
-        raise counts.error(ragged[number], number) from None
-
-
-class _Lines:
-    """A stream for Arrow that raises UnicodeDecodeError at the first byte that is not UTF-8, and TraceError in a line
-    that is too long."""
-
-    closed = False
-
-    def __init__(self, stream: BinaryIO, counts: ReadCounts, longest_bytes: int) -> None:
-        self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8")()
-        self._counts, self._longest_bytes, self._open_bytes = counts, longest_bytes, 0
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        end = data.rfind(b"\n")
-        self._open_bytes = len(data) - end if end >= 0 else self._open_bytes + len(data)  # of a line without its end
-        if self._open_bytes > 2 * self._longest_bytes:
-            more = limits().more_than("line_bytes", "bytes")
-            raise self._counts.error(f"the row after row {self._counts.rows} has {more}; a quotation mark may be open")
-        if not data.isascii() or self._decoder.getstate()[0]:
-            self._decoder.decode(data, not data)
-        return data
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def _places(columns: tuple[Column, ...], header: list[str], counts: ReadCounts) -> dict[str, int]:

@@ -79,10 +79,11 @@ class JsonLinesFormat:
     def _batch(self, lines: list[bytes], counts: ReadCounts, assumed: Assumed) -> pa.RecordBatch:
         numbers: dict[str, list[int]] = {name: [] for name in ("row", "arrival", "prompt_tokens", "output_tokens")}
         kept: dict[str, list[Any]] = {part.key: [] for part in self.kept}
+        blank_lines = 0
         for line in lines:
             counts.rows += 1
             if not line or line.isspace():
-                counts.blank(1)
+                blank_lines += 1
                 continue
             request = self._request(line, counts, assumed)
             if request is not None:
@@ -90,6 +91,7 @@ class JsonLinesFormat:
                     numbers[name].append(number)
                 for key in kept:
                     kept[key].append(request[1].get(key))
+        counts.blank(blank_lines)
         arrays: dict[str, Any] = {name: np.array(values, np.int64) for name, values in numbers.items()}
         for part in self.kept:
             array = _hash_id_array if part is HASH_IDS else _kept_array

@@ -17,6 +17,7 @@ from traces.read_counts import ReadCounts
 from traces.room import Room
 
 NUMBER_BYTES = 8
+TEXT, FIXED = "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"
 TEXT_BATCH_ROWS = 1 << 16
 
 
@@ -29,15 +30,16 @@ def check_contents(contents: Any, room: Room, counts: ReadCounts) -> list[str]:
     if contents.num_rows > bounds.rows:
         raise counts.error(bounds.too_much("rows", contents.num_rows, "rows"))
     columns = [contents.schema.column(place) for place in range(contents.num_columns)]
-    values = stored = 0
+    widths = [column.length if column.physical_type == FIXED else NUMBER_BYTES for column in columns]
+    held = stored = 0
     for group in range(contents.num_row_groups):
-        parts = [contents.row_group(group).column(place) for place in range(contents.num_columns)]
-        values += sum(part.num_values for part in parts)
-        stored += sum(part.total_uncompressed_size for part in parts)
-    rows = f"of rows in memory ({contents.num_rows:,} rows)"
-    room.check(max(contents.num_rows * len(columns), values) * NUMBER_BYTES, rows)
+        for place, width in enumerate(widths):
+            part = contents.row_group(group).column(place)
+            held += max(part.num_values, contents.row_group(group).num_rows) * width
+            stored += part.total_uncompressed_size
+    room.check(max(held, contents.num_rows * sum(widths)), f"of rows in memory ({contents.num_rows:,} rows)")
     room.check(stored, "when it is unpacked")
-    return [column.path for column in columns if column.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")]
+    return [column.path for column in columns if column.physical_type == TEXT]
 
 
 def check_texts(file: Any, paths: list[str], room: Room) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.command_line import Parser
 from sim_core.errors import SimError, SpecError
 from sync.commands import COMMANDS
 from sync.results.privacy import one_line
@@ -49,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m sync",
         description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,

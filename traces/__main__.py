@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from configs.command_line import Parser
 from sim_core.errors import SimError
 from traces.commands import COMMANDS
 from traces.reader import spoken
@@ -24,9 +25,9 @@ EXAMPLES = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of the command line, with all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m traces",
         description=f"Generates, reads, converts and describes workloads. Named ones are {FORM}; "
         f"WORKLOAD is {' or '.join(workload_names())}; "

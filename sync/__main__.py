@@ -20,7 +20,7 @@ _EXAMPLES = """examples:
   python -m sync show quickstart                      the runs of one sweep, in a table
   python -m sync answers quickstart                   the highest rates within the SLO, and the cheapest clusters
   python -m sync report quickstart                    the same in words and figures, as one HTML file
-  python -m sync compare 7f84ff 0190a3                why one run beats another
+  python -m sync compare quickstart:18 6              why one run beats another, here by the numbers of points
   python -m sync export quickstart --to mine          runs and requests as CSV, Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    whether MLflow has each point of the journal, once
   python -m sync replay quickstart                    make MLflow equal to the journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,9 +51,9 @@ def run_of(sweep: Sweep, text: str, key: str = "RUN") -> Outcome:
     return the_one(text, [outcome for _, outcome in found], known, key, lists_of(sweep.name))
 
 
-def runs_of(sweep: Sweep, texts: Sequence[str], chosen: Sequence[Outcome]) -> list[Outcome]:
-    """Of the chosen runs of a sweep those that the texts name, in the texts' order; all, if there are no texts."""
-    if not texts:
-        return list(chosen)
-    runs = (named(text, chosen, "RUN", lists_of(sweep.name)) for text in texts)
-    return list({run.key: run for run in runs}.values())
+def chosen_runs(sweep: Sweep, arguments: argparse.Namespace) -> list[Outcome]:
+    """The runs of a sweep that the arguments `runs` and `--where` choose. Raises SpecError for a run or a column that
+    it does not have, and where no run is left."""
+    chosen = sweep.where(**dict(arguments.where)) if arguments.where or not arguments.runs else sweep.outcomes.values()
+    runs = (named(text, chosen, "RUN", lists_of(sweep.name)) for text in arguments.runs)
+    return list({run.key: run for run in runs}.values()) if arguments.runs else list(chosen)

@@ -6,14 +6,14 @@ the experiment no longer has count with `load_sweep(..., everything=True)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, choices, nearest
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
@@ -35,6 +35,15 @@ _OF_A_RUN = {
 
 
 _LISTS = (list, tuple, set, frozenset, range)  # a condition with one of these allows several values
+_MOST_VALUES = 10  # of a column, named in an error
+
+
+class AnyOf(list[object]):
+    """A condition as it was typed, and all values that the text may mean: 8 is a text, a whole number and a number."""
+
+    def __init__(self, text: str, values: Iterable[object]) -> None:
+        super().__init__(values)
+        self.text = text
 
 
 class Source(Protocol):
@@ -88,6 +97,12 @@ class Sweep:
         newest = (max(runs, key=lambda run: (run.key in last, run.started_at, run.key)) for runs in points)
         return {outcome.key: outcome for outcome in newest}
 
+    def only(self, keys: Collection[str]) -> Sweep:
+        """The same sweep, of whose runs these alone count."""
+        part = Sweep(self.name, self.source, everything=self._everything, slo=self.slo)
+        part.outcomes = {key: outcome for key, outcome in self.outcomes.items() if key in keys}
+        return part
+
     @property
     def superseded(self) -> int:
         """The number of finished runs that do not count, since there is a newer run of the same point."""
@@ -126,6 +141,13 @@ class Sweep:
             raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
         with sound_table(outcome, path):
             return pd.read_parquet(path)
+
+    def _no_column(self, name: str, columns: Iterable[str]) -> str:
+        """Why there is no such column, with the nearest one."""
+        known = [known for column in columns for known in (column, column.removeprefix("axis/"))]
+        close = nearest(name, known)
+        hint = f"; did you mean {close!r}?" if close else ""
+        return f"no such column of the runs{hint} (`{lists_of(self.name)} --columns` lists them)"
 
     def _beside(self) -> str:
         return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
@@ -168,17 +190,30 @@ class Sweep:
         # Counting goodput by other limits reads all tables of requests, so only conditions on goodput have it done.
         on_goodput = any(PREFIX in name or "/good_" in name for name in conditions)
         runs = self.runs if on_goodput else runs_frame(self.outcomes.values(), self.slo)
+        if runs.empty and not conditions:
+            raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
         for name, wanted in conditions.items():
             column = next((c for c in (name, f"axis/{name}") if c in runs), None)
             if column is None:
-                raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
-            runs = runs[runs[column].isin(wanted if isinstance(wanted, _LISTS) else [wanted])]
-        if runs.empty:
-            if not conditions:
-                raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
-            text = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
-            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=text)
+                raise SpecError(self._no_column(name, runs.columns), key="where", value=name)
+            met = runs[runs[column].isin(wanted if isinstance(wanted, _LISTS) else [wanted])]
+            if met.empty:
+                typed = ", ".join(f"{key}={_condition_text(value)}" for key, value in conditions.items())
+                values = dict.fromkeys(map(_condition_text, runs[column].dropna()))
+                known = choices(_condition_text(wanted), values) if 0 < len(values) <= _MOST_VALUES else ""
+                hint = f": {name} is none of these{known}" if known else ""
+                raise SpecError(f"no run meets these conditions{hint}{self._beside()}", key="where", value=typed)
+            runs = met
         return [self.outcomes[key] for key in runs["key"]]
+
+
+def _condition_text(value: object) -> str:
+    """A condition's value as one would type it."""
+    if isinstance(value, AnyOf):
+        return value.text
+    if isinstance(value, _LISTS):
+        return ",".join(map(_condition_text, value))
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sim_core.errors import choices, nearest, shown
+from configs.names import check_value
+from sim_core.errors import SpecError, choices, nearest, shown
+
+
+def folder(text: str) -> Path:
+    """A folder that an option names. ArgumentTypeError for a name that a screen cannot show as it is."""
+    try:
+        check_value(text, "")
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: {error.reason}") from error
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):

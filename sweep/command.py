@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from configs.terminal import console, say
+from configs.terminal import console, lines, say
 from sim_core import Code
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, shown
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
+        warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
         try:
             return _run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
-            screen.print(f"error: {error}", markup=False)
+            screen.print(lines(*f"error: {error}".splitlines()))
             return EXIT_FAILED
         except SimError as error:
             screen.print(f"error: {' '.join(str(error).split())}", markup=False)
@@ -188,7 +188,7 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
         target = target.relative_to(Path.cwd())  # easier to read
     overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]
     command = ["python", "-m", "sim_core", *overrides]
-    screen.print(f"{point.name}\n{shell_text(command)}", markup=False)
+    screen.print(f"{shown(point.name)}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
@@ -226,7 +226,7 @@ def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Na
         screen.print("interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(
-            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error});"
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({shown(delivery.error)});"
             " they are kept, and the same command delivers them",
             markup=False,
         )

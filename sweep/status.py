@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.text import Text
 
-from configs.command_line import Parser
+from configs.command_line import Parser, folder
 from configs.terminal import Column, console, draw, lines, say
 from sim_core.errors import SpecError, choices, shown
 from sweep.tally import SLOWEST, duration_text
@@ -26,7 +26,7 @@ def status_command(argv: Sequence[str]) -> int:
     """Run `python -m sweep status`; returns the exit status."""
     parser = Parser(prog="python -m sweep status", description="How far sweeps are, also those that are running.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="an experiment's name (default: all with results)")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--results", type=folder, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     try:

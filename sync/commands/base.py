@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from configs.command_line import folder
 from configs.terminal import Column, console, draw
 from sim_core.errors import SpecError, shown
 from sync.analysis.texts import Table
@@ -103,7 +104,7 @@ def add_command(
     )
     parser.set_defaults(run=run)
     # Also behind the command's name; SUPPRESS, so that it does not undo what stands in front of it.
-    parser.add_argument("--results", type=Path, default=argparse.SUPPRESS, help="the folder of results")
+    parser.add_argument("--results", type=folder, default=argparse.SUPPRESS, help="the folder of results")
     for option in options:
         parser.add_argument(option, **_OPTIONS[option])
     return parser

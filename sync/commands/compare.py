@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from configs.terminal import console, say
 from sim_core.errors import SpecError
@@ -45,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     slo = read_slo(arguments.slo) if arguments.slo else first[0].slo
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
-        print(text, file=sys.stderr)
+        say(console(error=True), text)
     found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -24,6 +25,7 @@ from sim_core.errors import shown
 
 PLAIN_WIDTH = 80  # characters in a line where neither COLUMNS nor a terminal says it
 LEAST_WIDTH, MOST_WIDTH = 20, 10_000
+_HEIGHT = 25  # lines; no more than progress bars need
 _GAP = "  "  # between columns
 _MOST_LINES = 3  # that a cell is continued over before columns are left out
 _UNKNOWN = "-"
@@ -33,12 +35,13 @@ Cell: TypeAlias = str | Text
 
 def console(*, error: bool = False) -> Console:
     """Standard output, or the error stream, without colours for numbers, in the width that the module's text says."""
-    made = Console(stderr=error, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=error, highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH, height=_HEIGHT)
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdecimal() and len(columns) < 9 and int(columns) > 0:
         made.width = min(max(int(columns), LEAST_WIDTH), MOST_WIDTH)
-    elif not made.is_terminal:
-        made.width = PLAIN_WIDTH
+    elif made.is_terminal:
+        with suppress(OSError, ValueError):  # a terminal that does not tell its size
+            made.width = max(os.get_terminal_size(made.file.fileno()).columns, LEAST_WIDTH)
     return made
 
 

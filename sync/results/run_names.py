@@ -54,7 +54,7 @@ def full_names(run: Named) -> list[str]:
 def matching(text: str, runs: Iterable[N]) -> list[N]:
     """The runs that the text names, by the first rule that any run meets."""
     known = list(runs)
-    wanted = _plain(text)
+    wanted = _plain(" ".join(text.split()))  # a name that was copied may have gone on in a further line
     rules: Sequence[Callable[[N], bool]] = (
         lambda run: text in full_names(run),
         lambda run: wanted in map(_plain, full_names(run)),
@@ -95,7 +95,10 @@ def lists_of(sweep: str) -> str:
 def _nearest(text: str, known: Sequence[Named]) -> str:
     """The names that are most like the text, in the form that the text has; else a few of all."""
     begin = _plain(text)
-    names = {_plain(name): run for run in reversed(known) for name in reversed(full_names(run))}
+    names: dict[str, Named] = {}
+    for run in known:
+        for name in full_names(run):
+            names.setdefault(_plain(name), run)
     close = [name for name in names if begin and name.startswith(begin)]
     close += get_close_matches(begin, names, n=_MOST_NAMED, cutoff=0.5)
     runs = list({names[name].key: names[name] for name in close}.values())[:_MOST_NAMED]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from configs.terminal import console, say
 from sim_core.errors import SpecError, shown
 from sync.commands.base import Subparsers, add_command, watched
 from sync.commands.runs import run_of
@@ -93,7 +94,7 @@ def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
         _deliver(sweep, journal, sink)
     after = _differences(arguments, sweep, *stored_runs(results, name))
     mended = len(before.differing.keys() - after.reasons().keys())
-    print(f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
+    say(console(), f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
     _tell(after, sweep)
     return 0 if after.same else 1
 
@@ -143,21 +144,22 @@ def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Pat
             print(f"  {shown(path)}")
         for run in surplus:
             print(f"  MLflow run {shown(run.run_id)} {shown(run.name)}")
-        print(f"{counts} could go: `replay --prune` removes them")
+        say(console(), f"{counts} could go: `replay --prune` removes them")
         return
     for run in watched(surplus, "deleting runs"):
         with store.plain_errors():
             store.delete_run(run.run_id)
     remove_files(files)
-    print(f"{counts} removed")
+    say(console(), f"{counts} removed")
 
 
 def _tell(found: Differences, sweep: Sweep) -> None:
     """Print the counts, and name the points that are not alike."""
-    print(found)
+    screen = console()
+    say(screen, str(found))
     reasons = found.reasons()
     for key, reason in list(reasons.items())[:_MOST]:
         name = sweep.finished[key].name if key in sweep.finished else "not in the journal"
-        print(f"  {shown(key[:SHOWN_OF_A_KEY])} {shown(name)}: {shown(reason)}")
+        say(screen, f"  {key[:SHOWN_OF_A_KEY]} {name}: {reason}")
     if len(reasons) > _MOST:
         print(f"  and {len(reasons) - _MOST} more")

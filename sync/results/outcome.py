@@ -17,7 +17,10 @@ from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import parse_slo, slo_of_text
 
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
-FACTS_OF_A_POINT = ("name", "system", "index", "design", "workload", "rate", "roles")
+FACTS_OF_A_POINT = (
+    *("name", "system", "index", "design", "workload", "rate", "roles"),
+    *("model", "performance_model", "horizon_s"),
+)
 Status = Literal["completed", "stopped", "failed"]
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -31,9 +34,11 @@ class Outcome:
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
     the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
     machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
-    (0: unknown). `started_at` is an ISO 8601 time in UTC. `summary` holds what was measured; its figures of goodput
-    count requests within `goodput_limits` (by column of the requests). A failed point has an `error` and an empty
-    `summary`; one stopped as unstable has counts and the time of the stop, but no figures of requests.
+    (0: unknown). `started_at` is an ISO 8601 time in UTC. `model` names the language model, `performance_model` where
+    iteration times come from, `horizon_s` is the time over which requests arrive (empty, None: older results do not
+    tell). `summary` holds what was measured; its figures of goodput count requests within `goodput_limits` (by column
+    of the requests). A failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the
+    time of the stop, but no figures of requests.
     """
 
     name: str
@@ -64,6 +69,9 @@ class Outcome:
     watts: float = 0.0
     roles: Roles = field(default_factory=dict)
     goodput_limits: dict[str, float] = field(default_factory=PAPER.of_each_request)
+    model: str = ""
+    performance_model: str = ""
+    horizon_s: float | None = None
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):

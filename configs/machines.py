@@ -14,11 +14,14 @@ MACHINES_FILE = "data/machines.json"
 
 @dataclass(frozen=True)
 class MachineFigures:
-    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown)."""
+    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown). `source`
+    says in few words where price and weight are from, `watts_source` where the watts are."""
 
     dollars_per_hour: float
     power_weight: float
     watts: float = 0.0
+    source: str = ""
+    watts_source: str = ""
 
 
 def read_machines(root: Path) -> dict[str, MachineFigures]:
@@ -28,7 +31,11 @@ def read_machines(root: Path) -> dict[str, MachineFigures]:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {
             sku: MachineFigures(
-                float(entry["dollars_per_hour"]), float(entry["power_weight"]), float(entry.get("watts", 0.0))
+                float(entry["dollars_per_hour"]),
+                float(entry["power_weight"]),
+                float(entry.get("watts", 0.0)),
+                str(entry.get("cited_as", entry.get("source", ""))),
+                str(entry.get("watts_cited_as", entry.get("watts_source", ""))),
             )
             for sku, entry in content.items()
             if isinstance(entry, dict) and "dollars_per_hour" in entry

@@ -7,23 +7,18 @@ terms_lines(terms)  # lines that stand beside it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from configs.terminal import figure
+from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants, times_words
 from sync.analysis.texts import joined
 from sync.results.outcome import Outcome
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
 
-CONSTANT, MEASURED = "constant", "db"  # performance models by their names in configurations
-CONSTANTS_WARNING = (
-    "Iteration times are constants for testing and no hardware's; `performance_model: db` gives measured times."
-)
 NOT_RECORDED = "not recorded"
-_TIMES = {
-    MEASURED: "measured on machines (performance_model: db)",
-    CONSTANT: "constants for testing (performance_model: constant)",
-}
 _MOST_LISTED = 6  # rates, seeds or names that are listed one by one
 
 
@@ -32,7 +27,7 @@ class Terms:
     """What an answer stands on. `models` are the language models, `times` the performance models, `machines` the
     machine types, `horizons_s` the stretches of time over which requests arrive: each value once, empty where results
     do not tell. `done` counts points with a result, `failed` points that failed, `planned` all points of the
-    experiment (None: not known)."""
+    experiment (None: not known). `figures` has by machine type price, watts and their sources."""
 
     slo: Slo
     models: tuple[str, ...] = ()
@@ -45,15 +40,27 @@ class Terms:
     done: int = 0
     failed: int = 0
     planned: int | None = None
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_partial(self) -> bool:
         """Whether points of the experiment have no result, since they did not run or failed."""
-        return self.failed > 0 or (self.planned is not None and self.done < self.planned)
+        return self.done < self.points
+
+    @property
+    def points(self) -> int:
+        """All points that are known of: those of the experiment, where results tell how many it has."""
+        return max(self.done + self.failed, self.planned or 0)
 
 
-def terms_of(outcomes: Iterable[Outcome], slo: Slo, planned: int | None = None) -> Terms:
-    """The terms of an answer from these outcomes by `slo`; `planned` counts the points of the whole experiment."""
+def terms_of(
+    outcomes: Iterable[Outcome],
+    slo: Slo,
+    planned: int | None = None,
+    figures: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Terms:
+    """The terms of an answer from these outcomes by `slo`. `planned` counts the points of the whole experiment,
+    `figures` are those of `SweepInfo.machines`."""
     runs = list(outcomes)
     done = [run for run in runs if run.status != "failed"]
     return Terms(
@@ -68,38 +75,49 @@ def terms_of(outcomes: Iterable[Outcome], slo: Slo, planned: int | None = None) 
         done=len(done),
         failed=len(runs) - len(done),
         planned=planned,
+        figures=figures or {},
     )
 
 
 def caveats(terms: Terms) -> list[str]:
     """The sentences that an answer begins with: that times are constants for testing, that points are missing."""
-    found = [CONSTANTS_WARNING] if CONSTANT in terms.times else []
+    found = [CONSTANTS_WARNING] if are_constants(terms.times) else []
     return found + ([partial_text(terms)] if terms.is_partial else [])
 
 
 def partial_text(terms: Terms) -> str:
     """`Partial: 22 of 150 points are done, 3 failed; nothing is said of the others.`"""
     failed = f", {terms.failed:,} failed" if terms.failed else ""
-    if terms.planned is None:
-        return f"Partial: {terms.done:,} points are done{failed}; nothing is said of the others."
-    verb = "is" if terms.planned == 1 else "are"
-    points = "point" if terms.planned == 1 else "points"
-    return f"Partial: {terms.done:,} of {terms.planned:,} {points} {verb} done{failed}; nothing is said of the others."
+    done = "1 point is done" if terms.points == 1 else f"{terms.points:,} points are done"
+    return f"Partial: {terms.done:,} of {done}{failed}; nothing is said of the others."
 
 
 def terms_lines(terms: Terms) -> list[str]:
     """The terms as lines of text, each with its name in front."""
-    times = joined([_TIMES.get(name, f"by performance_model: {name}") for name in terms.times])
+    times = joined([times_words(name) for name in terms.times])
     lines = [
         f"Model: {joined(terms.models) or NOT_RECORDED}; iteration times: {times or NOT_RECORDED}.",
-        f"Machine types: {joined(terms.machines) or NOT_RECORDED}.",
+        *_machine_lines(terms),
         f"Workload: {_workload_text(terms)}.",
         f"SLO: {slo_text(terms.slo)}; and every request served.",
     ]
-    if terms.planned is not None:
-        failed = f", {terms.failed:,} failed" if terms.failed else ""
-        lines.append(f"Points: {terms.done:,} of {terms.planned:,} done{failed}.")
-    return lines
+    failed = f", {terms.failed:,} failed" if terms.failed else ""
+    return [*lines, f"Points: {terms.done:,} of {terms.points:,} done{failed}."]
+
+
+def _machine_lines(terms: Terms) -> list[str]:
+    """A line for each machine type: `Machine dgx-h100: $38.08 an hour (Patel et al.), 10.2 kW (NVIDIA)`."""
+    lines = []
+    for sku in terms.machines:
+        own, parts = terms.figures.get(sku, {}), []
+        if price := own.get("dollars_per_hour"):
+            parts.append(f"${price:,.2f} an hour ({own.get('source') or f'source {NOT_RECORDED}'})")
+        if watts := own.get("watts"):
+            parts.append(f"{figure(watts / 1000.0)} kW ({own.get('watts_source') or f'source {NOT_RECORDED}'})")
+        elif own:
+            parts.append("watts not known")
+        lines.append(f"Machine {sku}: {', '.join(parts) or f'price and watts {NOT_RECORDED}'}.")
+    return lines or [f"Machines: {NOT_RECORDED}."]
 
 
 def slo_text(slo: Slo) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Table:
     """A table of texts. Columns whose index is in `words` hold words and are aligned to the left, the others figures.
     With `has_total` the last row sums up the others. `spare` are the columns that a screen may leave out which has no
-    room for all, the first to go first."""
+    room for all, the first to go first. `names` are the columns of names that people copy: they stay in one line."""
 
     title: str
     heads: tuple[str, ...]
@@ -18,6 +18,7 @@ class Table:
     words: frozenset[int] = frozenset({0})
     has_total: bool = False
     spare: tuple[int, ...] = ()
+    names: frozenset[int] = frozenset()
 
     def spare_rank(self, place: int) -> int:
         """0 for a column that is always shown, else the higher the sooner it may be left out."""
@@ -29,7 +30,8 @@ class Table:
         words = frozenset(place for place, number in enumerate(kept) if number in self.words)
         rows = tuple(tuple(row[n] for n in kept) for row in self.rows)
         spare = tuple(kept.index(number) for number in self.spare if number in kept)
-        return Table(self.title, tuple(self.heads[n] for n in kept), rows, words, self.has_total, spare)
+        names = frozenset(kept.index(number) for number in self.names if number in kept)
+        return Table(self.title, tuple(self.heads[n] for n in kept), rows, words, self.has_total, spare, names)
 
     def markdown(self) -> str:
         """The title and the table in Markdown."""

@@ -115,16 +115,18 @@ def read_sweep(arguments: argparse.Namespace) -> Sweep:
     return load_sweep(arguments.name, arguments.results, arguments.source, everything=arguments.all, slo=arguments.slo)
 
 
-def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
-    """Which points of the sweep do not count, one line for each reason; `also` says how to have them counted."""
+def left_out(sweep: Sweep, also: str = "--all counts them in", *, missing: bool = True) -> list[str]:
+    """Which points of the sweep do not count, one line for each reason; `also` says how to have them counted. Without
+    `missing` the points without a result are not mentioned."""
     lines = []
     if sweep.left_out:
         points = "1 finished point is" if sweep.left_out == 1 else f"{sweep.left_out:,} finished points are"
         lines.append(f"{points} left out: the experiment, as it was last started, does not have them ({also}).")
-    info = sweep.source.info()
-    missing = 0 if info is None else info.points - len(sweep.outcomes)
-    if missing > 0:
-        points = "1 point of the experiment has" if missing == 1 else f"{missing:,} points of the experiment have"
+    open_points = 0 if sweep.plan is None else sweep.plan.points - len(sweep.outcomes)
+    if missing and open_points > 0:
+        points = (
+            "1 point of the experiment has" if open_points == 1 else f"{open_points:,} points of the experiment have"
+        )
         lines.append(f"{points} no result yet: nothing is said of them.")
     if sweep.superseded:
         lines.append(f"{sweep.superseded:,} superseded by newer runs of the same points are left out.")
@@ -136,8 +138,8 @@ def print_table(screen: Console, table: Table, more: str = "") -> None:
     says where columns are to be had for which there is no room, as `--format markdown`."""
     cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.heads)
     columns = [
-        Column(head, values, right=place not in table.words, spare=table.spare_rank(place))
-        for place, (head, values) in enumerate(zip(table.heads, cells, strict=True))
+        Column(head, own, place not in table.words, whole=place in table.names, spare=table.spare_rank(place))
+        for place, (head, own) in enumerate(zip(table.heads, cells, strict=True))
     ]
     ends = {len(table.rows) - 2} if table.has_total else set()
     screen.print(draw(columns, screen.width, ends=ends, more=more), soft_wrap=True)

@@ -32,9 +32,11 @@ from sim_core.errors import SimError, SpecError
 from sim_core.whole_file import replacing
 from sync.results.entry import FORMAT, NOT_SOUND, checked_table, entry_bytes, json_bytes, sound_outcome
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.plan import Plan, joined_systems, plan_of
 from sync.results.slo import Slo
 
 PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
+_EARLIER = "earlier_plan"  # in sweep.json: points and systems of earlier starts of the same experiment
 _FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
 _ATTEMPTS, _PAUSE_S = 4, 0.1
 
@@ -107,6 +109,8 @@ class Journal:
         earlier = sorted(self.asked_for() - set(keys)) if is_known else []
         known = {key: self._facts[key] for key in earlier if key in self._facts}
         contents = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
+        if is_known and (before := self.plan()) is not None:
+            contents[_EARLIER] = {"points": before.points, "systems": joined_systems([before.systems])}
         self._write(self.folder / "sweep.json", json_bytes({**contents, _FACTS: {**known, **facts}}))
         self.__dict__.pop("_sweep", None)  # read anew
 
@@ -116,6 +120,18 @@ class Journal:
             return SweepInfo.from_json_dict(self._sweep)
         except (SpecError, ValueError):
             return None
+
+    def plan(self) -> Plan | None:
+        """What the experiment plans, over all starts of it; None where the folder does not say."""
+        info, facts, earlier = self.info(), self._facts, self._sweep.get(_EARLIER, {})
+        if info is None or not info.points:
+            return None
+        with suppress(*NOT_SOUND):
+            points = max(info.points, int(earlier.get("points", 0)))
+            systems = joined_systems([earlier.get("systems", {}), info.systems])
+            known = [facts[key] for key in self.asked_for() if key in facts]
+            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
+        return None
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
@@ -19,9 +19,10 @@ from sync.results.slo_file import parse_slo, slo_of_text
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
 FACTS_OF_A_POINT = (
     *("name", "system", "index", "design", "workload", "rate", "roles"),
-    *("model", "performance_model", "horizon_s"),
+    *("seed", "trace", "model", "performance_model", "horizon_s"),
 )
 Status = Literal["completed", "stopped", "failed"]
+_GAINED = ("slo", "systems", "machines")  # fields of a sweep that older results lack
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -122,7 +123,9 @@ def checksum(outcome: Mapping[str, Any]) -> str:
 class SweepInfo:
     """The sweep that outcomes belong to. `name` is the experiment's, `points` the number of its points (0: single
     runs). `sweep_id` is the same for every start of the same expanded experiment, `command` is the line that started
-    it, `slo` are the limits that the experiment sets."""
+    it, `slo` are the limits that the experiment sets. `systems` are all of its systems, each with the values of its
+    axis `rate`; `machines` has by machine type the figures that cost and power were worked out from, and their sources
+    (`configs.machines.MachineFigures`). Both are empty where older results do not tell."""
 
     name: str
     description: str
@@ -131,6 +134,8 @@ class SweepInfo:
     points: int
     command: str
     slo: Slo = PAPER
+    systems: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _SWEEP_NAME.fullmatch(self.name):
@@ -146,13 +151,38 @@ class SweepInfo:
         """The inverse of `to_json_dict`; unknown entries are ignored, and an SLO that was not kept is taken from the
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
-            known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
+            known = {f.name: values[f.name] for f in fields(cls) if f.name not in _GAINED}
+            known |= {"systems": _systems(values), "machines": _machines(values)}
             source = f"{values['name']}'s experiment"
             if "slo" in values:
                 return cls(**known, slo=parse_slo(values["slo"], source, "slo"))
             return cls(**known, slo=slo_of_text(str(values["experiment_text"]), source))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a sweep: {error}") from error
+
+
+def _systems(values: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The systems with their rates; none where they are not kept. Raises TypeError for other values."""
+    systems = values.get("systems", {})
+    if not isinstance(systems, dict) or not all(isinstance(rates, list) for rates in systems.values()):
+        raise TypeError("systems are not lists of rates by name")
+    if not all(_is_number(rate) for rates in systems.values() for rate in rates):
+        raise TypeError("a rate of a system is no number")
+    return {system: [float(rate) for rate in rates] for system, rates in systems.items()}
+
+
+def _machines(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of machines by type; none where they are not kept. Raises TypeError for other values."""
+    machines = values.get("machines", {})
+    if not isinstance(machines, dict) or not all(isinstance(figures, dict) for figures in machines.values()):
+        raise TypeError("machines are not figures by type")
+    if not all(isinstance(value, str) or _is_number(value) for own in machines.values() for value in own.values()):
+        raise TypeError("a figure of a machine is neither a number nor a text")
+    return machines
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class ResultSink(Protocol):

@@ -73,6 +73,28 @@ def outcome() -> OutcomeMaker:
 
 
 @pytest.fixture
+def run(outcome: OutcomeMaker) -> OutcomeMaker:
+    """OutcomeMakers the run of a system at a rate: within the SLO or not, or `status`."""
+    made = iter(range(10_000))
+
+    def make(system: str, rate: float | None, within: bool = True, **changes: Any) -> Outcome:
+        number = next(made)
+        label = changes.pop("label", "3P+2T")
+        workload = changes.get("workload", "conv" if rate is not None else "mine")
+        fields: dict[str, Any] = {
+            "name": f"{system} {label} {workload} {rate}", "system": system, "design": f"{system} {label}",
+            "workload": workload, "rate": rate, "cost": 100.0, "power": 50.0, "trace": f"rr_{workload}_{rate}_2min",
+            "trace_identity": f"of seed {changes.get('seed', 7)}",
+            "summary": summary() if within else summary("ttft_p99"), "axes": {}, "machines": {"dgx-h100": 4},
+        }  # fmt: skip
+        if changes.get("status") == "failed":
+            changes["summary"] = {}
+        return outcome(number, **(fields | changes))
+
+    return make
+
+
+@pytest.fixture
 def results(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A results folder (with a space in its path) whose default MLflow store exists already."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -142,7 +142,7 @@ def _points_columns(points: Sequence[Point]) -> list[Column]:
         Column("point", [point.name for point in points], whole=True),
         Column("machines", [cluster_text(point.machines, point.roles) for point in points], spare=2, whole=True),
         Column("$/h", [f"{point.cost:.2f}" for point in points], right=True, spare=1),
-        Column("power weight", [f"{point.power:g}" for point in points], right=True, spare=3),
+        _power_column([[point] for point in points], spare=3),
         Column("trace", [point.trace.filename for point in points], spare=4, whole=True),
         Column("key", [point.key[:SHOWN_OF_A_KEY] for point in points]),
     ]
@@ -160,6 +160,15 @@ def _systems_columns(points: Sequence[Point]) -> list[Column]:
         ),
         Column("varied", [_varied_text(members) for members in groups]),
     ]
+
+
+def _power_column(groups: Sequence[Sequence[Point]], spare: int) -> Column:
+    """Power in kW by nameplate, or by the machines' weights where a machine has no watts."""
+    if all(point.watts for members in groups for point in members):
+        cells = [_span_text([point.watts / 1000.0 for point in members], ".1f") for members in groups]
+        return Column("kW", cells, right=True, spare=spare)
+    cells = [_span_text([point.power for point in members], "g") for members in groups]
+    return Column("power weight", cells, right=True, spare=spare)
 
 
 def _varied_text(points: Sequence[Point]) -> str:

@@ -40,7 +40,7 @@ from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
 from sync.results.privacy import scrub
-from sync.results.run_names import named
+from sync.results.run_names import NO_POINT, named
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def select_point(points: Sequence[Point], which: str) -> Point:
     """The point that the text names: by its name, its number, or the start of its key (`sync.results.run_names`).
     Raises SpecError for none, or several."""
-    return named(which, points, "--point", "--dry-run")
+    return named(which, points, "--point", "--dry-run", NO_POINT)
 
 
 def points_json(points: Sequence[Point]) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import Column, draw, fits, lines, prose
+from configs.terminal import Column, draw, figure, fits, lines, prose
 from sweep.experiment.naming import axis_labels, varied_axes
 from sweep.experiment.point import Outcome
 from sync.analysis.standing import repetitions
@@ -129,7 +129,8 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
         columns = columns[:1]
     columns += _axis_columns(outcomes)
     columns.append(Column("$/h", [f"{outcome.cost:.0f}" for outcome in outcomes], right=True))
-    columns.append(Column(lines("power", "weight"), [f"{outcome.power:.0f}" for outcome in outcomes], right=True))
+    unit, powers = _power(outcomes)
+    columns.append(Column(lines(*unit), powers, right=True))
     if stated and len(outcomes) > 1:
         above += [column.in_words(0) for column in columns if len(set(column.cells)) == 1]
         columns = [column for column in columns if len(set(column.cells)) > 1]
@@ -149,7 +150,8 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
 def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -> _Layout:
     """For narrow screens: one column says which point a row is, another has everything that was measured."""
     outcomes = [row.outcome for row in rows]
-    axes = _axis_columns(outcomes)
+    axes, (unit, powers) = _axis_columns(outcomes), _power(outcomes)
+    prices = [lines(f"{outcome.cost:.0f}", power) for outcome, power in zip(outcomes, powers, strict=True)]
     names = []
     for number, row in enumerate(rows):
         varied = [f"{axis.head}={axis.cells[number]}" for axis in axes if axis.cells[number] != _NO_VALUE]
@@ -158,14 +160,19 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
     columns = [
         Column(lines("system", "machines", "key"), names, most=name_width),
         Column(lines("rate", "1/s"), ["-" if o.rate is None else rate_text(o.rate) for o in outcomes], right=True),
-        Column(
-            lines("$/h", "power", "weight"), [lines(f"{o.cost:.0f}", f"{o.power:.0f}") for o in outcomes], right=True
-        ),
+        Column(lines("$/h", *unit), prices, right=True),
         Column(lines("in", "SLO"), [_verdict(row) for row in rows], right=True),
         Column(_figures_head(slowdowns), [_figures(row, slowdowns) for row in rows]),
     ]
     missing = "No room for p50, p90 and slowdowns: COLUMNS=80 or a wider terminal shows them."
     return _Layout(columns, below=[] if slowdowns else [missing], gap=1)
+
+
+def _power(outcomes: Sequence[Outcome]) -> tuple[tuple[str, ...], list[str]]:
+    """The head and the cells of power: in kW by nameplate, or by the machines' weights where a machine has no watts."""
+    if all(outcome.watts for outcome in outcomes):
+        return ("kW",), [figure(outcome.watts / 1000.0) for outcome in outcomes]
+    return ("power", "weight"), [f"{outcome.power:.0f}" for outcome in outcomes]
 
 
 def _figures_head(slowdowns: bool) -> Text:

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from sim_core.errors import SpecError, shown
 from sync.results.point_id import SHOWN_OF_A_KEY, PointId, name_by_rate, point_text
 
+NO_RUN, NO_POINT = "no run has this name or key", "no point has this number, name or key"
 _MOST_NAMED = 3  # in an error
 _MOST_DIGITS = 9  # of a number of a point
 
@@ -68,14 +69,14 @@ def matching(text: str, runs: Iterable[N]) -> list[N]:
     return []
 
 
-def named(text: str, runs: Iterable[N], key: str, lists: str) -> N:
-    """The run that the text names. Raises SpecError, under `key`, for none or several; `lists` is the command that
-    lists the runs."""
+def named(text: str, runs: Iterable[N], key: str, lists: str, none: str = NO_RUN) -> N:
+    """The run that the text names. Raises SpecError, under `key`, for none (the reason is `none`) or several; `lists`
+    is the command that lists the runs."""
     known = list(runs)
-    return the_one(text, matching(text, known), known, key, lists)
+    return the_one(text, matching(text, known), known, key, lists, none)
 
 
-def the_one(text: str, found: Sequence[N], known: Sequence[N], key: str, lists: str) -> N:
+def the_one(text: str, found: Sequence[N], known: Sequence[N], key: str, lists: str, none: str = NO_RUN) -> N:
     """The run in `found`, which are what the text names among the runs in `known`. Raises SpecError as `named`."""
     keys = dict.fromkeys(run.key for run in found)
     if len(keys) == 1:
@@ -84,7 +85,7 @@ def the_one(text: str, found: Sequence[N], known: Sequence[N], key: str, lists: 
         several = f"{len(keys)} runs have it: {_some(found)}; write more of it, or the key"
         raise SpecError(several, key=key, value=text)
     hint = _nearest(text, known)
-    raise SpecError(f"no run has this name or key{hint} (`{lists}` lists them)", key=key, value=text)
+    raise SpecError(f"{none}{hint} (`{lists}` lists them)", key=key, value=text)
 
 
 def lists_of(sweep: str) -> str:

@@ -100,7 +100,7 @@ def test_names_and_keys_are_whole_at_80_columns(command: str, folder: Path, prin
 def test_columns_that_are_left_out_are_named_and_how_to_get_them(printed: Printed) -> None:
     narrow = printed(*COMMANDS["dry run"], 80)
     note = " ".join(narrow.split()).partition("No room for: ")[2].partition(".")[0]
-    assert note == "machines, power weight, trace"
+    assert note == "machines, kW, trace"
     (needed,) = re.findall(r"COLUMNS=(\d+) or a wider terminal\s+shows all, as does\s+--format\s+json", narrow)
     assert "No room" not in printed(*COMMANDS["dry run"], int(needed))
     assert "No room" in printed(*COMMANDS["dry run"], int(needed) - 1)
@@ -116,7 +116,7 @@ def test_the_table_after_a_sweep_has_the_keys_and_which_machines_do_prompts(
     assert "H100 prompt" in " ".join(told.split())
     for run in load_sweep(NAME, folder / "results").outcomes.values():
         assert run.key[:10] in told.split()
-    assert "weight" in told and "power" in told
+    assert "kW" in told
 
 
 def test_output_that_is_no_terminal_is_80_columns_wide(

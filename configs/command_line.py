@@ -24,8 +24,6 @@ def folder(text: str) -> Path:
 class Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, without the usage in front of it; exit status 2. So do its subcommands."""
 
-    _typed: Sequence[str] = ()
-
     def error(self, message: str) -> NoReturn:
         """End the process with the message as one line."""
         self.exit(2, f"error: {shown(message)} ({self.prog} --help lists the options)\n")
@@ -38,8 +36,9 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        self._typed = list(sys.argv[1:] if args is None else args)
         parsed: argparse.Namespace
+        if self._subparsers is not None:
+            self._refuse_in_front_of_command(sys.argv[1:] if args is None else args)
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self._refuse(unknown)
@@ -55,6 +54,19 @@ class Parser(argparse.ArgumentParser):
             self._refuse(unknown)
         return parsed
 
+    def _refuse_in_front_of_command(self, arguments: Sequence[str]) -> None:
+        """Refuse an unknown option in front of the command; argparse would take the option's value for the command."""
+        left = iter(arguments)
+        for argument in left:
+            name, _, value = argument.partition("=")
+            if not name.startswith("-") or name == "--":
+                return
+            known = [action for option, action in self._option_string_actions.items() if option.startswith(name)]
+            if not known:
+                self._refuse([argument])
+            if known[0].nargs != 0 and not value:
+                next(left, None)
+
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         name = unknown[0].partition("=")[0]
         if not name.startswith("-"):
@@ -62,18 +74,9 @@ class Parser(argparse.ArgumentParser):
         close = nearest(name, self._option_string_actions)
         self.error(f"{name}: no such option" + (f"; did you mean {close}?" if close else ""))
 
-    def _has_option(self, text: str) -> bool:
-        name = text.partition("=")[0]
-        return any(option.startswith(name) for option in self._option_string_actions)
-
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Called by argparse with each value of an argument that has choices."""
         allowed: Iterable[Any] | None = action.choices
-        if isinstance(action, argparse._SubParsersAction) and value not in action.choices and value in self._typed:
-            # The value of an unknown option in front of the command is taken for the command.
-            in_front = [text for text in self._typed[: self._typed.index(value)] if text.startswith("-")]
-            if unknown := [text for text in in_front if not self._has_option(text)]:
-                self._refuse(unknown)
         if allowed is not None and value not in allowed:
             raise argparse.ArgumentError(action, f"no such choice: {value!r}{choices(value, map(str, allowed))}")
 

@@ -1,17 +1,18 @@
 """Command line: `python -m sync --help`. What each command does is in sync/commands."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from configs.command_line import Parser, folder
+from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, SpecError, shown
-from sync.commands import COMMANDS
-from sync.results.privacy import one_line
-from sync.results.sweep import RESULTS
+
+with told_what_is_missing():
+    from sync.commands import COMMANDS
+    from sync.results.privacy import one_line
+    from sync.results.sweep import RESULTS
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _EXAMPLES = """examples:
@@ -64,4 +65,5 @@ def _parser() -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with told_what_is_missing():
+        sys.exit(main())

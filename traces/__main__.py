@@ -1,7 +1,5 @@
 """The command line `python -m traces`; each command has a module in traces/commands."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -9,11 +7,14 @@ import warnings
 from collections.abc import Sequence
 
 from configs.command_line import Parser
+from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, shown
-from traces.commands import COMMANDS
-from traces.reader import spoken
-from traces.recipe import DEFAULT_DURATION_S
-from traces.sizes import FORM, workload_names
+
+with told_what_is_missing():
+    from traces.commands import COMMANDS
+    from traces.reader import spoken
+    from traces.recipe import DEFAULT_DURATION_S
+    from traces.sizes import FORM, workload_names
 
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70                 conversation, 70 requests a second, 600 s
@@ -68,4 +69,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with told_what_is_missing():
+        raise SystemExit(main())

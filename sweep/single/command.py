@@ -20,17 +20,15 @@ from configs.compose import CONFIG_DIR, Composer, register_resolvers
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.texts import TextSettings
 from sim_core.errors import SimError
+from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
 from sweep.single.show import show
 
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
-# Read when packages are imported. Ray: send no statistics, and do not warn about GPUs, which runs do not use. numpy: no
-# threads for linear algebra, which runs do not use either (0.06 s of the 0.8 s of CPU time of a short run).
-ENVIRONMENT = {
-    **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
-    **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-}
+# Read when packages are imported. numpy: no threads for linear algebra, which runs do not use (0.06 s of the 0.8 s of
+# CPU time of a short run).
+ENVIRONMENT = {**QUIET, **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
 
 
 def main() -> int:
@@ -45,9 +43,11 @@ def main() -> int:
     texts = TextSettings(CONFIG_DIR)
     sys.argv[1:] = [texts.as_written(argument) for argument in sys.argv[1:]]  # Hydra reads its overrides there
     try:
-        for argument in sys.argv[1:]:
-            if argument.lstrip("+").startswith(RAY_ADDRESS):
-                check_answers(argument.partition("=")[2], RAY_ADDRESS.rstrip("="))
+        addresses = [typed.partition("=")[2] for typed in sys.argv[1:] if typed.lstrip("+").startswith(RAY_ADDRESS)]
+        for address in addresses:
+            check_answers(address, RAY_ADDRESS.rstrip("="))
+        if not addresses:  # hydra/launcher=ray starts a cluster of its own
+            os.environ.update(LOOPBACK_ALONE)
         with mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
     except KeyboardInterrupt:

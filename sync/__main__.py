@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.command_line import Parser
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, SpecError
 
@@ -50,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m sync",
         description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,

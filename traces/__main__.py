@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from configs.command_line import Parser
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError
 
@@ -25,9 +26,9 @@ EXAMPLES = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of the command line, with all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m traces",
         description=f"Generates, reads, converts and describes workloads. Named ones are {FORM}; "
         f"WORKLOAD is {' or '.join(workload_names())}; "

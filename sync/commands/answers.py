@@ -7,6 +7,7 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from configs.terminal import console, say
 from sync.analysis.answers import (
     OF_A_LIMIT,
     Configuration,
@@ -87,14 +88,15 @@ def answers_markdown(sweep: Sweep, found: SweepAnswers) -> str:
 
 
 def _print(sweep: Sweep, found: SweepAnswers) -> None:
-    console = base.output_console()
+    screen = console()
     for workload in found.workloads:
-        console.print(f"{workload.workload}: {sentence(workload)}", markup=False, soft_wrap=True)
+        say(screen, f"{workload.workload}: {sentence(workload)}")
         for table in tables(workload):
-            console.print(table.title, style="bold", markup=False, soft_wrap=True)
-            console.print(base.rich_table(table))
+            screen.print()
+            say(screen, table.title, style="bold")
+            base.print_table(screen, table, more="--format markdown")
     for line in _last_lines(sweep, found):
-        console.print(line, markup=False, soft_wrap=True)
+        say(screen, line)
 
 
 def _last_lines(sweep: Sweep, found: SweepAnswers) -> list[str]:

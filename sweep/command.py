@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from configs.terminal import console, say
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
@@ -33,10 +34,10 @@ from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import output_console
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
+from sync.results.run_names import named
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
@@ -44,7 +45,6 @@ from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
-MOST_CANDIDATES = 10  # points that are listed if the start of a key fits several
 JSON_FIELDS = (
     *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
     *("machines", "roles", "cost", "power", "rate", "trace"),
@@ -74,19 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def select_point(points: Sequence[Point], which: str) -> Point:
-    """The point with this number, or the only one whose key starts so. Raises SpecError for none, or several."""
-    if which.isdecimal() and int(which) < len(points):
-        return points[int(which)]
-    matching = [point for point in points if which and point.key.startswith(which.lower())]
-    if len(matching) == 1:
-        return matching[0]
-    if not matching:
-        reason = f"no point has this number or key (there are {len(points)}; --dry-run lists them)"
-        raise SpecError(reason, key="--point", value=which)
-    listed = [f"{point.key[:12]} {point.name}" for point in matching[:MOST_CANDIDATES]]
-    more = [f"and {len(matching) - MOST_CANDIDATES} more"] if len(matching) > MOST_CANDIDATES else []
-    reason = f"{len(matching)} points have a key that starts so: {'; '.join(listed + more)}"
-    raise SpecError(reason, key="--point", value=which)
+    """The point that the text names: by its name, its number, or the start of its key (`sync.results.run_names`).
+    Raises SpecError for none, or several."""
+    return named(which, points, "--point", "--dry-run")
 
 
 def points_json(points: Sequence[Point]) -> str:
@@ -111,7 +101,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if arguments.format == "json":
             print(points_json(points))
         else:
-            output_console().print(preview(points, grid.total))
+            screen = console()
+            screen.print(preview(points, grid.total, screen.width), soft_wrap=True)
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results / experiment.name, root, screen)
@@ -204,7 +195,7 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
 
 
 def _show_results(ended: EndedSweep, experiment: Experiment, total: int, arguments: argparse.Namespace) -> None:
-    console = output_console()
+    screen = console()
     outcomes = ended.outcomes
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
@@ -212,19 +203,19 @@ def _show_results(ended: EndedSweep, experiment: Experiment, total: int, argumen
     for part in (
         standing_still_text(outcomes),
         cut_text(outcomes),
-        results_table(outcomes, console, experiment.slo) if completed else None,
+        results_table(outcomes, screen, experiment.slo) if completed else None,
         stopped_text(outcomes),
         failures_text(outcomes, typed),
     ):
         if part:
-            console.print(part)
+            screen.print(part, soft_wrap=True)
     reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
     unstable = f", {stopped} stopped as unstable" if stopped else ""
     failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
     count = len(outcomes) + ended.missing
     of_total = f" ({count} of {total} points)" if count != total else ""
-    console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
-    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
+    say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, screen)
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
@@ -241,4 +232,4 @@ def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Na
         )
     if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
-        output_console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)
+        console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True)

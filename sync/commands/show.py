@@ -11,7 +11,7 @@ from sync.analysis.standing import repetitions, together
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
-from sync.results.point_id import point_text
+from sync.results.point_id import SHOWN_OF_A_KEY, point_text
 from sync.results.slo import Slo
 from sync.results.statistics import mean
 from sync.results.verdict import verdict
@@ -57,7 +57,7 @@ def _columns(groups: Sequence[Sequence[Outcome]], slo: Slo, several: bool) -> li
     """A row for each group. Of the times the medians may be left out, before others."""
     columns = [
         Column("run", [_name(members) for members in groups]),
-        Column("key", [members[0].key[:10] for members in groups]),
+        Column("key", [members[0].key[:SHOWN_OF_A_KEY] for members in groups]),
         Column("verdict", [_verdict_text(members, slo) for members in groups]),
     ]
     if several:

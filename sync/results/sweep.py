@@ -6,11 +6,9 @@ the experiment no longer has count with `load_sweep(..., everything=True)`.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, reduce
-from itertools import islice
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +19,7 @@ from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.privacy import one_line
+from sync.results.run_names import lists_of, named
 from sync.results.slo import PAPER, Slo
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 RESULTS = Path("results")
-_FEW = 3  # of the runs, named in an error
 # Columns of a run that `requests_where` adds to its requests.
 _OF_A_RUN = {
     **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
@@ -74,7 +72,12 @@ class Sweep:
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes that count, by key, without their tables of requests: of each finished point that the experiment
         has now (all where the source does not tell, or with `everything`) the newest."""
-        asked_for = frozenset() if self._everything else self.source.asked_for()
+        return self._newest if self._everything else self.current
+
+    @cached_property
+    def current(self) -> dict[str, Outcome]:
+        """Of each finished point that the experiment has now the newest outcome, by key."""
+        asked_for = self.source.asked_for()
         return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
 
     @cached_property
@@ -113,8 +116,8 @@ class Sweep:
         return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
 
     def requests(self, key: str) -> pd.DataFrame:
-        """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or
-        when the run left no table."""
+        """A row for each request of the run that `key` names (see `one`). Raises SpecError when no run or several have
+        the name, or when the run left no table."""
         import pandas as pd
 
         outcome = self.one(key)
@@ -128,13 +131,9 @@ class Sweep:
         return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
 
     def one(self, key: str) -> Outcome:
-        """The run whose key starts with `key`. Raises SpecError when no run or several do."""
-        matching = [known for known in self.outcomes if known.startswith(key)]
-        if len(matching) != 1:
-            reason = f"several runs have it{_some(matching)}" if matching else f"no run has it{_some(self.outcomes)}"
-            advice = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
-            raise SpecError(advice, key="key", value=key)
-        return self.outcomes[matching[0]]
+        """The run that the text names: by its name, its point's number, or the start of its key
+        (`sync.results.run_names`). Raises SpecError when it names none or several."""
+        return named(key, self.outcomes.values(), "key", lists_of(self.name))
 
     def requests_where(self, **conditions: object) -> ds.Dataset:
         """The requests of all runs that meet the conditions, as one Arrow dataset that reads only what is asked of it.
@@ -180,14 +179,6 @@ class Sweep:
             text = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
             raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=text)
         return [self.outcomes[key] for key in runs["key"]]
-
-
-def _some(keys: Collection[str]) -> str:
-    """A few of the keys, shortened as people type them."""
-    if not keys:
-        return ""
-    more = f" and {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
-    return f" ({', '.join(key[:10] for key in islice(keys, _FEW))}{more})"
 
 
 @contextmanager

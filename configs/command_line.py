@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +26,8 @@ class Parser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
         parsed: argparse.Namespace
+        if self._subparsers is not None:
+            self._refuse_in_front_of_command(sys.argv[1:] if args is None else args)
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self._refuse(unknown)
@@ -39,6 +42,19 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self._refuse(unknown)
         return parsed
+
+    def _refuse_in_front_of_command(self, arguments: Sequence[str]) -> None:
+        """Refuse an unknown option in front of the command; argparse would take the option's value for the command."""
+        left = iter(arguments)
+        for argument in left:
+            name, _, value = argument.partition("=")
+            if not name.startswith("-") or name == "--":
+                return
+            known = [action for option, action in self._option_string_actions.items() if option.startswith(name)]
+            if not known:
+                self._refuse([argument])
+            if known[0].nargs != 0 and not value:
+                next(left, None)
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         name = unknown[0].partition("=")[0]

@@ -18,10 +18,11 @@ from rich.console import Console
 
 from configs.terminal import console, say
 from sim_core import Code
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, shown
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
+from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if typed[:1] == [STATUS]:
         return status_command(typed[1:])
     arguments = parse_arguments(typed)
+    if arguments.experiment == Path(STATUS) and not Path(STATUS).is_file():  # after options, such as --results
+        typed.remove(STATUS)
+        return status_command(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
@@ -89,7 +93,10 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     root = project_root()
     _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
-    experiment = read_experiment(arguments.experiment)
+    file = find_experiment(arguments.experiment, root, (STATUS,))
+    if file != arguments.experiment:
+        screen.print(f"experiment: {shown(file)}", markup=False)
+    experiment = read_experiment(file)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as preparation:
         points = grid.points(arguments.limit if arguments.point is None else None, preparation)

@@ -35,6 +35,7 @@ from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
+from sweep.versions import warning_of
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
@@ -101,7 +102,10 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     with Preparation(screen) as preparation:
         points = grid.points(arguments.limit if arguments.point is None else None, preparation)
     if not arguments.fresh:
-        points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
+        journal = Journal(arguments.results / experiment.name)
+        points = _under_former_keys(points, journal, grid.code, screen)
+        if arguments.point is None and (warning := warning_of(journal, points, experiment.text)):
+            screen.print(f"warning: {shown(warning)}", markup=False)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if arguments.dry_run:

@@ -74,8 +74,8 @@ def test_a_setting_that_makes_no_other_design_is_told_and_each_point_counts_once
     said = sweeps.run(tiny, "stop_at_backlog_s=60", "rate=3,4,5")
     assert said == (
         f"warning: {sweeps.folder} has 2 finished runs of these points with other settings (changed: stop_at_backlog_s"
-        " not set -> 60). Each stops counting when the point's new run has finished; 0 finished runs of other points stay."
-        f" To keep both, choose another folder by --results; --fresh moves the old runs to {sweeps.folder}/earlier."
+        " not set -> 60). Each stops counting when the point's new run has finished; 0 finished runs of other points"
+        f" stay. To keep both, choose another folder by --results; --fresh moves the old runs to {sweeps.folder}/earlier."
     )
     sweep = load_sweep("tiny", sweeps.results)
     names = list(sweep.runs.sort_values("rate")["name"])

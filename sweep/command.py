@@ -23,6 +23,7 @@ from sim_core.errors import SimError, SpecError, shown
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment, same_experiment
+from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
@@ -35,6 +36,7 @@ from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
+from sweep.versions import warning_of
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
@@ -60,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if typed[:1] == [STATUS]:
         return status_command(typed[1:])
     arguments = parse_arguments(typed)
+    if arguments.experiment == Path(STATUS) and not Path(STATUS).is_file():  # after options, such as --results
+        typed.remove(STATUS)
+        return status_command(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
@@ -92,12 +97,18 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     root = project_root()
     _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
-    experiment = read_experiment(arguments.experiment)
+    file = find_experiment(arguments.experiment, root, (STATUS,))
+    if file != arguments.experiment:
+        screen.print(f"experiment: {shown(file)}", markup=False)
+    experiment = read_experiment(file)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as preparation:
         points = grid.points(arguments.limit if arguments.point is None else None, preparation)
     if not arguments.fresh:
-        points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
+        journal = Journal(arguments.results / experiment.name)
+        points = _under_former_keys(points, journal, grid.code, screen)
+        if arguments.point is None and (warning := warning_of(journal, points, experiment.text)):
+            screen.print(f"warning: {shown(warning)}", markup=False)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if are_constants(point.performance_model for point in points):

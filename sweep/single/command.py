@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
+from configs.command_line import Parser
 from configs.compose import CONFIG_DIR, Composer, register_resolvers
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.texts import TextSettings
@@ -33,6 +34,7 @@ ENVIRONMENT = {**QUIET, **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
 
 def main() -> int:
     """Run the command line. The exit status is 2 for mistakes of the user, each told in one line, and 1 for bugs."""
+    Parser(prog="python -m sim_core", parents=[get_args_parser()], add_help=False).parse_args()  # Hydra's own says less
     warnings.showwarning = _show_warning
     # Our settings of Hydra's Ray launcher have its name and extend its own, which Hydra 1.1 deprecated.
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")

@@ -151,6 +151,10 @@ class Journal:
         paths = (self.folder / "sweep.json", self.folder / "local" / "sweep.json")
         return next((contents for path in paths if (contents := _contents(path)) and _is_of_a_sweep(contents)), {})
 
+    def point_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the experiment says of each point that was asked for, by key."""
+        return self._facts
+
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
         facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(_FACTS, {})

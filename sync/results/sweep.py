@@ -72,6 +72,12 @@ class Source(Protocol):
         """The limits that the experiment sets; None where the source does not tell."""
 
 
+def same_point(outcome: Outcome) -> tuple[object, ...]:
+    """Equal for runs of the same point, of which only the newest counts: they may differ in the code and in settings
+    that are no part of the point's facts, such as when a run is stopped early."""
+    return outcome.system, outcome.point_id, outcome.trace
+
+
 class Sweep:
     """The results of one sweep, read when they are asked for."""
 
@@ -97,7 +103,7 @@ class Sweep:
     def _newest(self) -> dict[str, Outcome]:
         """Of each point the newest run: one that the last start asked for, else the last to start."""
         last = self.source.last_started()
-        points = grouped(self.finished.values(), lambda outcome: (outcome.system, outcome.point_id, outcome.trace))
+        points = grouped(self.finished.values(), same_point)
         newest = (max(runs, key=lambda run: (run.key in last, run.started_at, run.key)) for runs in points)
         return {outcome.key: outcome for outcome in newest}
 

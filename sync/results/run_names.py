@@ -82,7 +82,7 @@ def the_one(text: str, found: Sequence[N], known: Sequence[N], key: str, lists: 
     if len(keys) == 1:
         return found[0]
     if keys:
-        several = f"{len(keys)} runs have it: {_some(found)}; write more of it, or the key"
+        several = f"several runs have it ({len(keys)}): {_some(found)}; write more of it, or the key"
         raise SpecError(several, key=key, value=text)
     hint = _nearest(text, known)
     raise SpecError(f"{none}{hint} (`{lists}` lists them)", key=key, value=text)

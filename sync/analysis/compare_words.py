@@ -31,8 +31,10 @@ _ATTRIBUTION = (
 
 
 def seconds(value: float) -> str:
-    """Seconds with three significant digits, `-` for NaN."""
-    return figure(value, " s")
+    """Seconds in a sentence, with at most three significant digits; `-` for NaN."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3g} s" if abs(value) < 1000 else f"{value:,.0f} s"
 
 
 def share(value: float) -> str:
@@ -41,7 +43,7 @@ def share(value: float) -> str:
 
 
 def _slowdown(value: float) -> str:
-    return figure(value, "×")
+    return "-" if math.isnan(value) else f"{value:.3g}×"
 
 
 def paragraph(found: RunComparison) -> str:

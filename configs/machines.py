@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.bounded import read_json
 from sim_core.errors import SpecError, choices
 
 MACHINES_FILE = "data/machines.json"
@@ -28,7 +28,7 @@ def read_machines(root: Path) -> dict[str, MachineFigures]:
     """The figures by SKU, from the file below `root`. Raises SpecError."""
     path = root / MACHINES_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, MACHINES_FILE)
         return {
             sku: MachineFigures(
                 float(entry["dollars_per_hour"]),
@@ -40,7 +40,7 @@ def read_machines(root: Path) -> dict[str, MachineFigures]:
             for sku, entry in content.items()
             if isinstance(entry, dict) and "dollars_per_hour" in entry
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"cannot be read: {error}", source=MACHINES_FILE) from error
 
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from configs.terminal import console, lines, say
 from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
+from sim_core.limits import allowed
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment, same_experiment
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         typed.remove(STATUS)
         return status_command(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), allowed(arguments.allow):
         warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
         try:
             return _run(arguments, screen, typed)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from configs.command_line import Parser, folder
+from sim_core.limits import add_option
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\
@@ -87,6 +88,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
         help="the Ray cluster to join (auto: find it); by default (local) one is started on this machine and stopped",
     )
     group.add_argument("--jobs", type=_positive, metavar="N", help="run N points at once (default: one a core)")
+    add_option(group)
     group.add_argument("--sink", default="mlflow", metavar="NAME", help=f"one of: {', '.join(SINKS)} (default: mlflow)")
     group.add_argument(
         "--results",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from configs.command_line import Parser, folder
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, SpecError, shown
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 
 with told_what_is_missing():
     from sync.commands import COMMANDS
@@ -33,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
     try:
         arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with allowed(raised_by(arguments)):
+            return int(arguments.run(arguments))
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -61,6 +63,7 @@ def _parser() -> Parser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(parser, subparsers.choices.values())
     return parser
 
 

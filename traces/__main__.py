@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from configs.command_line import Parser
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, shown
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 
 with told_what_is_missing():
     from traces.commands import COMMANDS
@@ -39,13 +40,14 @@ def parser() -> Parser:
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(top, subparsers.choices.values())
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. The exit status is 0, or 2 when a trace cannot be made, read or written."""
     options = parser().parse_args(arguments)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, allowed(raised_by(options)):
         warnings.simplefilter("always")
         try:
             options.run(options)

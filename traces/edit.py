@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import TraceError
+from sim_core.limits import limits
+from traces.cells import MAX_EXACT_FLOAT, too_late
 from traces.formats.base import About
 from traces.formats.hash_ids import TYPES
 from traces.read_counts import ReadCounts
 from traces.reading import COLUMNS, OpenTrace
 from traces.sorted_rows import SortedRows
 
-MAX_TOKENS = 2**53
 ID_LISTS = tuple(TYPES.values())
 MIXED = About("mix", "mix", "", "", "", own_times=True)
 
@@ -105,15 +106,18 @@ def rate_factor(opened: OpenTrace, rate_per_s: float) -> float:
 
 
 def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBatch]:
-    """The same requests at another rate, with other sizes. TraceError for sizes beyond 2**53."""
+    """The same requests at another rate, with other sizes. TraceError for sizes and times that no trace may have."""
     by.check()
+    first_s: float | None = None
     for batch in batches:
         columns = {}
         if by.rate != 1.0:
             with np.errstate(over="ignore"):
                 columns["arrival_s"] = batch["arrival_s"].to_numpy() / by.rate
-            if not np.isfinite(columns["arrival_s"][-1]):
-                raise TraceError(f"a rate factor of {by.rate:g} gives times that are too large")
+            first_s = float(columns["arrival_s"][0]) if first_s is None else first_s
+            last_s = float(columns["arrival_s"][-1])
+            if not isfinite(last_s) or too_late(first_s, last_s):
+                raise TraceError(f"a rate factor of {by.rate:g} gives times that are too large: {last_s:.4g} s")
         for name, factor in (("prompt_tokens", by.prompt), ("output_tokens", by.output)):
             if factor != 1.0:
                 columns[name] = _resized(batch[name].to_numpy(), name, factor)
@@ -123,8 +127,9 @@ def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBa
 def _resized(tokens: Any, name: str, factor: float) -> Any:
     with np.errstate(over="ignore"):
         sizes = np.floor(tokens * factor + 0.5)
-    if sizes.max(initial=0) > MAX_TOKENS:
-        raise TraceError(f"a factor of {factor:g} gives {name} beyond 2**53")
+    if (largest := sizes.max(initial=0)) > min(limits().tokens, MAX_EXACT_FLOAT):
+        reason = limits().too_much("tokens", f"{largest:.4g}", name.replace("_", " "))
+        raise TraceError(f"a factor of {factor:g} gives {reason}")
     return np.maximum(sizes, 1).astype(np.int64)
 
 

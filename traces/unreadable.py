@@ -21,6 +21,8 @@ BEGINNINGS = {
     b"\x04\x22\x4d\x18": "is packed by lz4; unpack it: lz4 -d FILE",
     b"7z\xbc\xaf\x27\x1c": "is a 7-Zip archive; unpack it",
     b"version https://git-lfs": "is a pointer of Git LFS, not the file itself; fetch that: git lfs pull",
+    GZIP_MAGIC: "is packed twice, by gzip inside; unpack it once: gunzip FILE",
+    ZSTD_MAGIC: "is packed twice, by zstd inside; unpack it once: unzstd FILE",
     b"<": "is a web page (HTML) or XML, not the file itself; download the raw file",
     b"[": "is one JSON array; it must be one JSON object a line: jq -c '.[]' FILE > NEW",
 }
@@ -58,6 +60,8 @@ def why_unknown(head: bytes, columns: set[str]) -> str:
     """Why no format recognises a file that begins with these bytes, if that is known; `columns` are all formats'."""
     if CONTROL & set(head[:LOOKED_AT]):
         return f"is a binary file, not text; its first bytes are {head[:SHOWN_BYTES].hex(' ')}"
+    if b"\r" in head and b"\n" not in head:
+        return "has lines that end in a carriage return alone; convert them: tr '\\r' '\\n' < FILE > NEW"
     line = head.split(b"\n", 1)[0]
     for separator, name in SEPARATORS.items():
         cells = {cell.strip() for cell in line.decode("utf-8", "replace").lstrip("\ufeff").split(separator)}

@@ -21,6 +21,7 @@ from configs.compose import CONFIG_DIR, Composer, register_resolvers
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.texts import TextSettings
 from sim_core.errors import SimError
+from sim_core.limits import allowed, taken_from
 from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
 from sweep.single.show import show
@@ -34,6 +35,15 @@ ENVIRONMENT = {**QUIET, **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
 
 def main() -> int:
     """Run the command line. The exit status is 2 for mistakes of the user, each told in one line, and 1 for bugs."""
+    try:
+        sys.argv[1:], raised = taken_from(sys.argv[1:])  # Hydra knows no --allow
+    except SimError as error:
+        return _refused(error)
+    with allowed(raised):
+        return _run()
+
+
+def _run() -> int:
     Parser(prog="python -m sim_core", parents=[get_args_parser()], add_help=False).parse_args()  # Hydra's own says less
     warnings.showwarning = _show_warning
     # Our settings of Hydra's Ray launcher have its name and extend its own, which Hydra 1.1 deprecated.

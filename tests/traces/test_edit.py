@@ -107,7 +107,7 @@ def test_scale_to_a_rate_counts_the_gaps() -> None:
         (["--rate", "0"], "the rate factor 0.0 must be a positive number"),
         (["--rate", "inf"], "must be a positive number"),
         (["--prompt-factor", "nan"], "must be a positive number"),
-        (["--prompt-factor", "1e30"], "beyond 2**53"),
+        (["--prompt-factor", "1e30"], "a factor of 1e+30 gives 1e+31 prompt tokens; at most 10,000,000"),
         (["--rate-factor", "1e-320"], "times that are too large"),
     ],
 )

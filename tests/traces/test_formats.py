@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
+from sim_core.limits import VARIABLE
 from tests.traces.examples import BURSTGPT_SIX_COLUMNS, SAMPLES, Sample
 from tests.traces.reads import read, refusal
 from traces.edit import kept_columns, mixed
-from traces.formats import FORMATS, by_name, csv_text, json_lines, recognise
+from traces.formats import FORMATS, by_name, json_lines, recognise
 from traces.formats.base import Kind
 from traces.formats.parquet import REQUIRED
 from traces.read_counts import ZERO_OUTPUT
@@ -294,7 +295,7 @@ LARGEST = 2**64 - 1
 def test_hash_ids_of_64_bits_and_hashes_in_text_are_kept_exactly(
     ids: list[object], stored: list[object], place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_lines, "CHUNK_ROWS", 1)  # the file's type shows in its last chunk
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 1)  # the file's type shows in its last chunk
     rows = [{"timestamp": 2000 * n, "input_length": 1, "output_length": 1, "hash_ids": [4]} for n in range(2)]
     rows[place]["hash_ids"] = ids
     path = write(tmp_path, "t", "\n".join(map(json.dumps, rows)).encode())
@@ -315,7 +316,7 @@ def test_any_hash_ids_of_64_bits_survive(rows: list[list[int] | None]) -> None:
         for n, ids in enumerate(rows)
     ]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_lines, "CHUNK_ROWS", 2)
+        patch.setattr(json_lines, "BLOCK_BYTES", 200)
         path = write(Path(folder), "t", "\n".join(map(json.dumps, lines)).encode())
         opened = open_trace(TraceFile(path))
         kept = pa.Table.from_batches(list(opened.batches()))["hash_ids"].to_pylist()
@@ -466,7 +467,7 @@ def test_whole_columns_give_the_same_trace_or_error_as_single_cells(
     path = write(tmp_path, "t", (newline.join(lines) + data.draw(st.sampled_from(["", newline]))).encode())
     options = {"format": name, "skip_bad_rows": data.draw(st.booleans()), "zero_output": data.draw(ZERO)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_text, "BLOCK_BYTES", data.draw(st.sampled_from([80, 1 << 20])))
+        patch.setenv(VARIABLE, f"line_bytes={data.draw(st.sampled_from([80, 1 << 20]))}")
         quick = result(path, **options)
         patch.setattr(Kind, "converted", cell_by_cell)
         assert quick == result(path, **options)

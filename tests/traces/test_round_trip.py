@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
+from sim_core.limits import allowed
 from sim_core.trace import Trace
 from traces import writing
 from traces.reader import read_file
@@ -20,7 +21,7 @@ from traces.writing import ENDINGS, write_batches, write_trace
 
 whole = st.integers(1, 2**63 - 1)
 rows_of_a_trace = st.lists(
-    st.tuples(st.floats(0.0, 1e300), whole, whole, whole, whole), min_size=1, max_size=20, unique_by=lambda row: row[1]
+    st.tuples(st.floats(0.0, 1e17), whole, whole, whole, whole), min_size=1, max_size=20, unique_by=lambda row: row[1]
 )
 
 
@@ -33,10 +34,11 @@ def test_what_is_written_reads_back_to_the_last_bit(
     trace = Trace("t", array("q", ids), array("q", batches), array("d", arrivals), *(
         array("q", column) for column in (prompts, outputs, batches)
     ))  # fmt: skip
-    for ending in ENDINGS:
-        write_trace(trace, tmp_path / f"t{ending}")
-        assert read_file(tmp_path / f"t{ending}") == trace
-        assert read_file(tmp_path / f"t{ending}").digest() == trace.digest()
+    with allowed([("tokens", 2**63), ("arrival_s", 10**17), ("span_s", 10**17)]):
+        for ending in ENDINGS:
+            write_trace(trace, tmp_path / f"t{ending}")
+            assert read_file(tmp_path / f"t{ending}") == trace
+            assert read_file(tmp_path / f"t{ending}").digest() == trace.digest()
 
 
 def test_one_trace_gives_one_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
+from sim_core.limits import allowed
 from sim_core.trace import Trace
 from traces import read_csv, write_csv, writer
 from traces.named import parse
@@ -21,7 +22,7 @@ whole = st.integers(1, 2**63 - 1)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(rows=st.lists(st.tuples(st.floats(0.0, 1e300), whole, whole, whole, whole), min_size=1, max_size=20))
+@given(rows=st.lists(st.tuples(st.floats(0.0, 1e17), whole, whole, whole, whole), min_size=1, max_size=20))
 def test_what_is_written_reads_back_to_the_last_bit(
     tmp_path: Path, rows: list[tuple[float, int, int, int, int]]
 ) -> None:
@@ -36,7 +37,8 @@ def test_what_is_written_reads_back_to_the_last_bit(
         batch_size=array("q", batches),
     )
     write_csv(trace, tmp_path / "t.csv")
-    assert read_csv(tmp_path / "t.csv") == trace
+    with allowed([("tokens", 2**63), ("arrival_s", 10**17), ("span_s", 10**17)]):
+        assert read_csv(tmp_path / "t.csv") == trace
 
 
 def test_the_file_has_splitwisesims_columns_and_is_alone_in_its_folder(tmp_path: Path) -> None:

@@ -7,20 +7,20 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
 from sim_core.errors import choices
+from sim_core.limits import limits
 from traces.cells import LEAST, integer
 from traces.cells import seconds as exact_seconds
 from traces.formats.base import SECONDS, About, Assumed, Example, Kind, requests
+from traces.formats.csv_blocks import blocks
 from traces.read_counts import ReadCounts
-from traces.trace_file import TraceFile
+from traces.trace_file import HEAD_BYTES, TraceFile
 
-BLOCK_BYTES = 1 << 21
 MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
 
 
@@ -114,6 +114,11 @@ class CsvFormat:
         """As TraceFormat."""
         return self.source("arrival")
 
+    @property
+    def sizes(self) -> tuple[str, str]:
+        """As TraceFormat."""
+        return self.source("prompt_tokens"), self.source("output_tokens")
+
     def source(self, target: str) -> str:
         return next(column.source for column in self.columns if column.target == target)
 
@@ -132,16 +137,13 @@ class CsvFormat:
         if not head:
             raise counts.error("the file is empty")
         header = first_line(head)
+        _check_width(head, header, counts)
         with source.open() as stream:
             if not header:
                 codecs.getincrementaldecoder("utf-8")().decode(head.split(b"\n", 1)[0])  # or an error that names it
             places = _places(self.columns, header, counts)
-            try:
-                for numbers, block, ragged in _blocks(stream, len(header), counts):
-                    yield self._batch(numbers, block, ragged, places, counts, assumed)
-            except pa.ArrowInvalid as error:
-                reason = str(error).splitlines()[0]
-                raise counts.error(f"is not CSV after row {counts.rows}: {reason}") from error
+            for numbers, block, ragged in blocks(stream, len(header), places["arrival"], counts):
+                yield self._batch(numbers, block, ragged, places, counts, assumed)
 
     def _batch(
         self,
@@ -167,7 +169,7 @@ class CsvFormat:
             kind, least = self._kind(column, counts, assumed)
             arrays[column.target], reasons = kind.converted(cells, least)
             for place, reason in reasons.items():
-                wrong.setdefault(int(numbers[place]), (reason if _filled(block, place) else "", column.source))
+                wrong.setdefault(int(numbers[place]), (reason, column.source))
         arrays.pop("", None)  # columns that are only checked
         return requests(arrays, wrong, counts, self.source("prompt_tokens"))
 
@@ -181,71 +183,12 @@ class CsvFormat:
         return column.kind, column.least
 
 
-def _filled(block: pa.RecordBatch, place: int) -> bool:
-    """Whether any cell of the row has text: Arrow gives a blank line as a row of empty cells."""
-    return any(column[place].as_py() for column in block.columns)
-
-
-def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[Any, pa.RecordBatch, dict[int, str]]]:
-    """The rows behind the header, in blocks of text columns named by their places, as `_batch` takes them.
-
-    ArrowInvalid where the file is no CSV.
-    """
-    ragged: dict[int, str] = {}
-
-    def set_aside(row: Any) -> str:
-        ragged[row.number - 1] = f"{row.actual_columns} cells under a header of {width}"
-        return "skip"
-
-    names = [str(place) for place in range(width)]
-    try:
-        reader = pa.csv.open_csv(
-            pa.PythonFile(_Utf8(stream), mode="r"),
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
-            # blank lines are rows, so that rows keep their numbers
-            parse_options=pa.csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=set_aside
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if str(error).startswith("Empty CSV file"):  # a header alone
-            return
-        raise
-    with reader:
-        for block in reader:
-            numbers = np.arange(counts.rows + 1, counts.rows + 1 + block.num_rows + len(ragged))
-            numbers = numbers[~np.isin(numbers, list(ragged))][: block.num_rows]
-            counts.rows = int(numbers[-1]) if len(numbers) else counts.rows
-            earlier = {number: ragged.pop(number) for number in sorted(ragged) if number <= counts.rows}
-            yield numbers, block, earlier
-    if ragged:
-        counts.rows += len(ragged)
-        yield (
-            np.zeros(0, np.int64),
-            pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names}),
-            ragged,
-        )
-
-
-class _Utf8:
-    """A stream for Arrow that raises UnicodeDecodeError at the first byte that is not UTF-8."""
-
-    closed = False
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8")()
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if not data.isascii() or self._decoder.getstate()[0]:
-            self._decoder.decode(data, not data)
-        return data
-
-    def close(self) -> None:
-        self.closed = True
+def _check_width(head: bytes, header: list[str], counts: ReadCounts) -> None:
+    """TraceError for too many columns, and for a first line that is longer than `head`."""
+    if len(header) > limits().columns:
+        raise counts.error(limits().too_much("columns", len(header), "columns in its first line"))
+    if len(head) >= HEAD_BYTES and b"\n" not in head:
+        raise counts.error(f"its first line has more than {HEAD_BYTES:,} bytes; it must have the names of the columns")
 
 
 def _places(columns: tuple[Column, ...], header: list[str], counts: ReadCounts) -> dict[str, int]:

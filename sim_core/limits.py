@@ -30,6 +30,8 @@ class Limits:
 
     yaml_bytes: int = 1 << 20  # of a YAML file, such as an experiment, a recipe or limits of an SLO
     json_bytes: int = 1 << 26  # of a JSON file
+    entry_bytes: int = 1 << 22  # of an entry of a journal: the settings and figures of one run
+    requests_bytes: int = 1 << 32  # of a run's table of requests in a folder of results
     table_bytes: int = 1 << 24  # of a CSV file of measured times
     values: int = 100_000  # of a YAML file, each reference to an anchor counted as what it stands for
     levels: int = 50  # of lists and mappings in one another, in YAML and JSON

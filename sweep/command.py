@@ -39,6 +39,7 @@ from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_
 from sweep.status import STATUS, status_command
 from sweep.versions import warning_of
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
+from sync.results.inside import make_folder, refuse_links, refuse_links_below
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
@@ -203,6 +204,9 @@ def _read_again(journal: Journal, point: Point) -> Outcome:
 def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
     """Run the point as a single run of its own, which can write what every instance did."""
     target = folder / "debug" / point.key[:12]
+    refuse_links(target, folder.parent)
+    refuse_links_below(target)  # what an earlier look has left there is written anew
+    make_folder(target.parent)
     if target.is_relative_to(Path.cwd()):
         target = target.relative_to(Path.cwd())  # easier to read
     overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]

@@ -101,8 +101,7 @@ class Sweeping:
         outcomes = self.launcher.outcomes(Backlog.of(todo), self.interrupts)
         with view(tally) as progress, closing(outcomes):
             for finished in outcomes:
-                outcome = replace(finished, git_commit=commit)
-                self.journal.write(outcome)
+                outcome = self.journal.write(replace(finished, git_commit=commit))
                 self.writer.submit(outcome)
                 done[outcome.key] = replace(outcome, requests_parquet=b"", config_yaml="")
                 tally.add(outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from configs.command_line import Parser, folder
 from configs.terminal import Column, console, draw, lines, say
 from sim_core.errors import SpecError, choices, shown
 from sweep.tally import SLOWEST, duration_text
-from sync.results.journal import Journal
+from sync.results.journal import Journal, JournalError
 
 STATUS = "status"
 
@@ -30,7 +31,9 @@ def status_command(argv: Sequence[str]) -> int:
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     try:
-        sweeps = _read(arguments.results, arguments.names)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {shown(message)}", file=sys.stderr)
+            sweeps = _read(arguments.results, arguments.names)
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -78,7 +81,13 @@ def _read(results: Path, names: Sequence[str]) -> list[_Sweep]:
     for name in names:
         if name not in known:
             raise SpecError(f"no such sweep in {shown(results)}{choices(name, known)}", key="status", value=name)
-    return [_sweep(results / name) for name in names or known]
+    sweeps = []
+    for name in names or known:
+        try:
+            sweeps.append(_sweep(results / name))
+        except JournalError as error:  # such as a link
+            print(f"error: {error}", file=sys.stderr)
+    return sweeps
 
 
 def _sweep(folder: Path) -> _Sweep:

@@ -3,7 +3,10 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from configs.command_line import Parser, folder
 from sim_core.environment import told_what_is_missing
@@ -12,6 +15,7 @@ from sim_core.limits import add_option_everywhere, allowed, raised_by
 
 with told_what_is_missing():
     from sync.commands import COMMANDS
+    from sync.results.journal import JournalWarning
     from sync.results.privacy import one_line
     from sync.results.sweep import RESULTS
 
@@ -32,6 +36,20 @@ In Python: from sync import load_sweep; load_sweep("quickstart").runs
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
+    with warnings.catch_warnings():
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        return _run(argv)
+
+
+def _show_warning(others: Any, message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Say in one line which files of a journal cannot be used; leave other warnings to `others`."""
+    if issubclass(category, JournalWarning):
+        print(f"warning: {shown(message)}", file=sys.stderr)
+    else:
+        others(message, category, *place)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         with allowed(raised_by(arguments)):

@@ -11,12 +11,13 @@ from sync.analysis.compare import Profile, compare_runs, profile
 from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
 from sync.commands.base import Subparsers, add_command, print_table
 from sync.commands.runs import find_run
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
 from sync.results.point_id import SHOWN_OF_A_KEY
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
-from sync.results.sweep import Sweep
+from sync.results.sweep import Sweep, sound_table
 
 _EXAMPLES = """runs:
   a name as any table or MLflow shows it, the number of a point, or the beginning of a key; with SWEEP: in front, of
@@ -79,4 +80,6 @@ def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:
     file = sweep.source.requests_file(outcome.key)
     if file is None:
         return profile(outcome, None, {}, slo)
-    return profile(outcome, sweep.requests(outcome.key), read_beside(file.read_bytes(), INSTANCES), slo)
+    with sound_table(outcome, file):
+        instances = read_beside(read_inside(file, "requests_bytes"), INSTANCES)
+        return profile(outcome, sweep.requests(outcome.key), instances, slo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import tempfile
@@ -15,7 +16,9 @@ from sync.commands.base import READING, Subparsers, add_command, left_out, read_
 from sync.commands.runs import chosen_runs
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
+from sync.results.inside import read_inside, refuse_links
 from sync.results.outcome import Outcome
+from sync.results.parquet import open_table, read_requests
 from sync.results.spreadsheet import safe_frame
 from sync.results.sweep import Sweep, sound_table
 
@@ -42,7 +45,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     target: Path = arguments.to
-    if target.exists():
+    refuse_links(target.parent, arguments.results)
+    if os.path.lexists(target):
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
     sweep = read_sweep(arguments)
     outcomes = chosen_runs(sweep, arguments)
@@ -89,13 +93,13 @@ def folder_name(outcome: Outcome) -> str:
 
 def _write_requests(outcome: Outcome, table: Path, form: str, folder: Path) -> None:
     if form == "splitwisesim":
-        write_splitwisesim(outcome, table.read_bytes(), folder / folder_name(outcome))
+        write_splitwisesim(outcome, read_inside(table, "requests_bytes"), folder / folder_name(outcome))
         return
+    completed = outcome.summary.get("run/completed")
     target = folder / "requests" / f"{folder_name(outcome)}.{form}"
     target.parent.mkdir(exist_ok=True)
     if form == "parquet":
+        open_table(table, completed).close()  # raises for what is none
         shutil.copyfile(table, target)
     else:
-        import pandas as pd
-
-        safe_frame(pd.read_parquet(table)).to_csv(target, index=False)
+        safe_frame(read_requests(table, completed=completed).to_pandas()).to_csv(target, index=False)

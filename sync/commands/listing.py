@@ -8,6 +8,7 @@ import sys
 from configs.terminal import Column, console, draw, say
 from sync.commands.base import Subparsers, add_command
 from sync.load import list_sweeps, load_sweep
+from sync.results.journal import JournalError
 from sync.results.privacy import one_line
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
@@ -26,7 +27,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    shown = {name: load_sweep(name, arguments.results) for name in list_sweeps(arguments.results)}
+    shown = {}
+    for name in list_sweeps(arguments.results):
+        try:
+            shown[name] = load_sweep(name, arguments.results)
+        except JournalError as error:  # such as a link
+            print(f"warning: not listed: {error}", file=sys.stderr)
     try:
         names = [experiment.name for experiment in experiments_in_mlflow(arguments.results)]
         sources = {name: find_mlflow_source(arguments.results, name) for name in names if name not in shown}

@@ -16,7 +16,9 @@ from sync.commands.runs import run_of
 from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
+from sync.results.parquet import check_table
 from sync.results.point_id import SHOWN_OF_A_KEY
+from sync.results.privacy import one_line
 from sync.results.sweep import Sweep
 from sync.tracking.differences import (
     Differences,
@@ -127,11 +129,16 @@ def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
     for key in watched(list(sweep.outcomes), "delivering"):
         outcome = journal.whole(key)
         if outcome is None:
-            print(
-                f"warning: {key[:SHOWN_OF_A_KEY]} in the journal is torn: the next start runs it again", file=sys.stderr
-            )
-        else:
-            sink.write(outcome)
+            place = f"{key[:SHOWN_OF_A_KEY]} in the journal"
+            print(f"warning: {place} is torn: the next start runs it again", file=sys.stderr)
+            continue
+        try:
+            check_table(outcome)
+        except ValueError as error:
+            reason = f"its table of requests is torn ({shown(one_line(error, 200))})"
+            print(f"warning: {key[:SHOWN_OF_A_KEY]} is not delivered: {reason}", file=sys.stderr)
+            continue
+        sink.write(outcome)
     sink.close()
 
 

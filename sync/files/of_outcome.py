@@ -5,16 +5,13 @@ A module of its own, since single runs write these files without pyarrow.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from sim_core.errors import SpecError
 from sync.files.splitwisesim import write_outputs
 from sync.results.measure import MeasuredRun
 from sync.results.outcome import Outcome
-from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside
+from sync.results.parquet import CLOCK, INSTANCES, UNSERVED, read_beside, read_requests
 
 
 def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
@@ -22,7 +19,7 @@ def write_splitwisesim(outcome: Outcome, parquet: bytes, folder: Path) -> None:
 
     Raises SpecError for a table of an older version that does not say which instances there were.
     """
-    table = pq.read_table(io.BytesIO(parquet))
+    table = read_requests(parquet, completed=outcome.summary.get("run/completed"))
     requests = {name: table[name].to_numpy() for name in table.column_names}
     instances = read_beside(parquet, INSTANCES)
     if not instances:

@@ -14,11 +14,12 @@ from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.results.curves import Derived
 from sync.results.grouping import grouped
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
 from sync.results.parquet import read_derived
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
-from sync.results.sweep import Sweep
+from sync.results.sweep import Sweep, sound_table
 from sync.results.verdict import verdict
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ class ReportData:
     def derived_of(self, run: Run) -> Derived:
         """The run's curves, which are kept with its table of requests."""
         file = self.sweep.source.requests_file(run.outcome.key)
-        return Derived() if file is None else read_derived(file.read_bytes())
+        if file is None:
+            return Derived()
+        with sound_table(run.outcome, file):
+            return read_derived(read_inside(file, "requests_bytes"))
 
 
 def all_within(runs: Iterable[RunRow]) -> bool:

@@ -23,6 +23,7 @@ from sim_core.memory import instance_memory
 from sim_core.request_state import UNFINISHED, RequestState
 from sim_core.start_state import START_STATES, Machines
 from sim_core.trace import Trace
+from sync.results import checks
 from sync.results.figures import DECIMALS, since
 from sync.results.measure import MeasuredRun, ascending
 from sync.results.metrics import METRICS
@@ -40,6 +41,27 @@ TIME_CURVES = (
 )
 _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
 _TIMES = {"arrival_s", *(f"{phase}_{end}_s" for phase in ("prompt", "transfer", "token") for end in ("start", "end"))}
+_MOST_TEXT = 1 << 20  # characters of what is derived of a run
+_NUMBERS = checks.each(checks.number(-checks.MOST_FIGURE, checks.MOST_FIGURE))
+_STEPS = checks.each(checks.whole(0, int(checks.MOST_S)))
+_A_NAME = checks.text(1, checks.MOST_NAME)
+
+
+def _curve(key: str, value: object) -> None:
+    """Steps and values, as many of each."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise checks.BadField("must be steps and values", key=key)
+    _STEPS(f"{key}.steps", value[0])
+    _NUMBERS(f"{key}.values", value[1])
+    if len(value[0]) != len(value[1]):
+        raise checks.BadField(f"has {len(value[0])} steps and {len(value[1])} values", key=key)
+
+
+_KEPT: Mapping[str, checks.Check] = {  # what `Derived` keeps as JSON
+    "series": checks.mapping(_A_NAME, _curve),
+    "trace": checks.mapping(_A_NAME, checks.scalar),
+    "unserved": checks.mapping(_A_NAME, checks.whole(0, checks.MOST_COUNT)),
+}
 _NOT_STARTED = (RequestState.WAITS_FOR_PROMPT, RequestState.NOT_REACHED)
 
 
@@ -66,11 +88,14 @@ class Derived:
     @classmethod
     def from_json(cls, text: str | bytes) -> Derived:
         """The inverse of `to_json`. Raises ValueError for anything else."""
+        if len(text) > _MOST_TEXT:
+            raise ValueError(f"what was derived from it has {len(text):,} characters; at most {_MOST_TEXT:,}")
         try:
             plain = json.loads(text)
+            checks.check_fields(plain, _KEPT, may_have_others=True)
             series = {name: Series(tuple(steps), tuple(values)) for name, (steps, values) in plain["series"].items()}
             return cls(series, dict(plain["trace"]), dict(plain["unserved"]))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not what a table of requests carries: {error}") from error
 
 

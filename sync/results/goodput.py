@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from sync.results.figures import Arriving, goodput
 from sync.results.outcome import Outcome
-from sync.results.parquet import UNSERVED, read_beside
+from sync.results.parquet import UNSERVED, column_names, read_beside, read_requests
 from sync.results.slo import Slo
 
 PREFIX = "goodput/"
@@ -35,9 +33,9 @@ def by_slo(outcome: Outcome, slo: Slo, table: bytes = b"") -> Outcome:
 def _counted(outcome: Outcome, parquet: bytes, slo: Slo) -> dict[str, float]:
     """See `goodput`; empty without a table, and where it lacks the columns that the limits are on."""
     names = {"arrival_s", "e2e_s", "e2e_slowdown", *slo.of_each_request()}
-    if not parquet or not names <= set(pq.read_schema(io.BytesIO(parquet)).names):  # older code left other columns
+    if not parquet or not names <= set(column_names(parquet)):  # older code left other columns
         return {}
-    table = pq.read_table(io.BytesIO(parquet), columns=sorted(names))
+    table = read_requests(parquet, names, outcome.summary.get("run/completed"))
     columns = {name: table[name].to_numpy().astype(np.float64) for name in names}
     unserved_s = np.array(read_beside(parquet, UNSERVED).get("arrival_s", []), dtype=np.float64)
     return goodput(columns, slo, unserved_s, Arriving.of(outcome.summary, columns["arrival_s"], unserved_s))

@@ -17,6 +17,7 @@ from sim_core.errors import SpecError, choices, nearest
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
+from sync.results.inside import read_inside
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.plan import Plan
 from sync.results.privacy import one_line
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 RESULTS = Path("results")
+# What tables with other columns and values than a run has end in; Arrow's own errors are ValueErrors.
+UNSOUND = (ValueError, OSError, LookupError, TypeError, ArithmeticError, AttributeError)
 # Columns of a run that `requests_where` adds to its requests.
 _OF_A_RUN = {
     **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
@@ -51,7 +54,10 @@ class Source(Protocol):
     """Reads one sweep's results: from its journal (`sync.results.journal`) or from MLflow (`sync.tracking.read`)."""
 
     def outcomes(self) -> dict[str, Outcome]:
-        """All that is finished, by key, without the tables of requests; what is torn is left out."""
+        """All that is finished, by key, without the tables of requests; what cannot be used is left out."""
+
+    def unusable(self) -> Mapping[str, str]:
+        """What `outcomes` has left out, by its name, with the reason."""
 
     def requests_file(self, key: str) -> Path | None:
         """The Parquet file of a run's requests, fetched if it is elsewhere; None where there is none."""
@@ -150,19 +156,23 @@ class Sweep:
         if not must_be_counted(outcome, self.slo):
             return outcome
         path = self.source.requests_file(outcome.key)
-        return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
+        if path is None:
+            return by_slo(outcome, self.slo)
+        with sound_table(outcome, path):
+            return by_slo(outcome, self.slo, read_inside(path, "requests_bytes"))
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row for each request of the run that `key` names (see `one`). Raises SpecError when no run or several have
         the name, or when the run left no table."""
-        import pandas as pd
+        from sync.results.parquet import read_requests
 
         outcome = self.one(key)
         path = self.source.requests_file(outcome.key)
         if path is None:
             raise SpecError(f"the run left no table of requests: {outcome.error}", key="key", value=key)
         with sound_table(outcome, path):
-            return pd.read_parquet(path)
+            frame: pd.DataFrame = read_requests(path, completed=outcome.summary.get("run/completed")).to_pandas()
+            return frame
 
     def _no_column(self, name: str, columns: Iterable[str]) -> str:
         """Why there is no such column, with the nearest one."""
@@ -190,7 +200,8 @@ class Sweep:
         import pyarrow as pa
         import pyarrow.dataset as ds
         import pyarrow.fs as fs
-        import pyarrow.parquet as pq
+
+        from sync.results.parquet import THRIFT_LIMITS, open_table
 
         schemas = [pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _OF_A_RUN.items()])]
         paths, facts = [], []  # `facts`: the columns of a run, as a condition that holds for all rows of its table
@@ -199,13 +210,14 @@ class Sweep:
                 columns = [(ds.field(name), getattr(outcome, name)) for name in _OF_A_RUN]
                 facts.append(reduce(and_, (c.is_null() if value is None else c == value for c, value in columns)))
                 paths.append(str(path))
-                with sound_table(outcome, path):
-                    # absolute: PyArrow takes run:1/x.parquet for an address
-                    schemas.append(pq.read_schema(path.absolute()).remove_metadata())
+                completed = outcome.summary.get("run/completed")
+                with sound_table(outcome, path), open_table(path, completed) as table:
+                    schemas.append(table.schema_arrow.remove_metadata())
         if not paths:
             raise SpecError("none of these runs left a table of requests", key="where")
         schema = pa.unify_schemas(schemas)
-        return ds.FileSystemDataset.from_paths(paths, schema, ds.ParquetFileFormat(), fs.LocalFileSystem(), facts)
+        form = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(**THRIFT_LIMITS))
+        return ds.FileSystemDataset.from_paths(paths, schema, form, fs.LocalFileSystem(), facts)
 
     def where(self, **conditions: object) -> list[Outcome]:
         """The runs that meet the conditions (see `requests_where`), in order of index."""
@@ -243,7 +255,7 @@ def sound_table(outcome: Outcome, path: Path) -> Iterator[None]:
     """Raise SpecError, which names run and file, where a run's table cannot be read as Parquet."""
     try:
         yield
-    except (ValueError, OSError) as error:  # Arrow's own errors are ValueErrors
+    except UNSOUND as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the system, such as a full disk
             raise
         reason = f"its table of requests, {path}, is torn ({one_line(error, 80)}); run the point again"

@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sync.results.inside import refuse_links
 from sync.results.journal import PLACES
 from sync.results.outcome import Outcome
 from sync.results.slo import Slo
 from sync.results.sweep import Source, Sweep
 from sync.results.verdict import verdict
 from sync.tracking import fields
-from sync.tracking.read import CACHE, MlflowSource, find_experiment
+from sync.tracking.read import CACHE, MlflowSource, cache_folder, find_experiment
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import MlflowStore
 
@@ -154,6 +155,8 @@ def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
     outcomes come before the tables: what is interrupted halfway leaves no outcome without its table."""
     keep = set(sweep.outcomes)
     folders = dict.fromkeys(folder / name for names in PLACES.values() for name in names)
+    for place in folders:
+        refuse_links(place, folder.parent)  # what is behind a link is not removed
     found = [
         path
         for place in folders
@@ -165,7 +168,7 @@ def superfluous_files(folder: Path, sweep: Sweep) -> list[Path]:
 
 def fetched_files(results: Path, runs: Iterable[StoredRun]) -> list[Path]:
     """The files that were once fetched from a server, for any of the runs: they can be fetched again."""
-    return sorted(path for run in runs for path in (results / CACHE / run.run_id).glob("*"))
+    return sorted(path for run in runs for path in cache_folder(results, run).glob("*"))
 
 
 def remove_files(files: Iterable[Path]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sim_core.errors import SpecError
-from sync.results.entry import NOT_SOUND, has_table, sound_outcome
+from sim_core.errors import OutputError, SpecError
+from sync.results.entry import NOT_SOUND, has_table, parse_entry, reason_of, sound_outcome, unusable_text
+from sync.results.inside import read_inside, refuse_links
+from sync.results.journal import JournalWarning
 from sync.results.outcome import Outcome
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
@@ -20,6 +24,7 @@ from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import Experiment, MlflowStore
 
 CACHE = ".mlflow-cache"  # below the results: files fetched from a server
+_RUN_ID, _DIGEST = re.compile("[A-Za-z0-9_-]{1,64}"), re.compile("[0-9a-f]{1,64}")
 _AT_ONCE = 16  # files on their way from a server
 
 
@@ -47,6 +52,8 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     with store.plain_errors():
         slo = _slo(experiment.tags.get(fields.SLO_TAG, ""))
         source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo)
+    if unusable := source.unusable():
+        warnings.warn(unusable_text(f"{name} in MLflow", unusable), JournalWarning, stacklevel=2)
     if not source.outcomes() and source.without_file:
         place = mask_uri(source.without_file[0].artifact_uri)
         raise ConnectionError(f"{name}: its runs are in MLflow, but their files, such as below {place}, are not there")
@@ -63,6 +70,7 @@ class MlflowSource:
         self._runs: dict[str, StoredRun] = {}  # by key, as all of these
         self._outcomes: dict[str, Outcome] = {}
         self._have_table: set[str] = set()
+        self._unusable: dict[str, str] = {}
         self.without_file: list[StoredRun] = []
         ended = [run for run in runs if run.status in FINAL and run.key and fields.OUTCOME_TAG in run.tags]
         ended.sort(key=lambda run: (run.status == "FAILED", -run.start_ms))
@@ -70,21 +78,31 @@ class MlflowSource:
             for run, entry in zip(ended, pool.map(self._entry, ended), strict=True):
                 if entry is None or run.key in self._runs:
                     continue
-                with suppress(*NOT_SOUND):  # of another version of this code
+                try:
                     self._outcomes[run.key] = sound_outcome(entry, run.key)
                     self._runs[run.key] = run
                     self._have_table.update([run.key] if has_table(entry) else [])
+                except NOT_SOUND as error:  # of another version of this code, or written by hand
+                    self._unusable[f"run {run.run_id}"] = reason_of(error)
 
     def _entry(self, run: StoredRun) -> dict[str, Any] | None:
         """The run's entry (`sync.results.entry`); None where it cannot be read."""
         digest = run.tags[fields.OUTCOME_TAG]
         if digest.startswith("{"):
             return _former_entry(run)
+        if not _DIGEST.fullmatch(digest):
+            self._unusable[f"run {run.run_id}"] = f"its tag {fields.OUTCOME_TAG} is no digest"
+            return None
         try:
-            file = self._store.file(run, fields.OUTCOME_FILE, self._cache / run.run_id / f"outcome-{digest}.json")
-            return _json_object(file.read_bytes())
+            kept = cache_folder(self._cache.parent, run) / f"outcome-{digest}.json"
+            file = self._store.file(run, fields.OUTCOME_FILE, kept)
         except FileNotFoundError:
             self.without_file.append(run)
+            return None
+        try:
+            return parse_entry(read_inside(file, "entry_bytes"))
+        except NOT_SOUND as error:
+            self._unusable[f"run {run.run_id}"] = f"{fields.OUTCOME_FILE}: {reason_of(error)}"
             return None
 
     def outcomes(self) -> dict[str, Outcome]:
@@ -97,7 +115,12 @@ class MlflowSource:
             return None
         run = self._runs[key]
         with self._store.plain_errors():
-            return self._store.file(run, fields.REQUESTS_FILE, self._cache / run.run_id / fields.REQUESTS_FILE)
+            kept = cache_folder(self._cache.parent, run) / fields.REQUESTS_FILE
+            return self._store.file(run, fields.REQUESTS_FILE, kept)
+
+    def unusable(self) -> Mapping[str, str]:
+        """See `Source`: by the id of the run."""
+        return self._unusable
 
     def last_started(self) -> frozenset[str]:
         """The runs that nothing newer has taken the place of."""
@@ -116,6 +139,16 @@ class MlflowSource:
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo
+
+
+def cache_folder(results: Path, run: StoredRun) -> Path:
+    """Where files of a run that come from a server are kept below the results. Raises OutputError for an id that would
+    lead elsewhere, and for a link on the way."""
+    folder = results / CACHE / run.run_id
+    if not _RUN_ID.fullmatch(run.run_id):
+        raise OutputError("the run's id is none: it would name a folder elsewhere", source=str(folder))
+    refuse_links(folder, results)
+    return folder
 
 
 def _json_object(text: str | bytes) -> dict[str, Any] | None:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim_core.errors import OutputError
+from sync.results.inside import make_folder, open_lock, refuse_links
 from sync.results.privacy import mask_uri
-from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
+from sync.tracking.address import VARIABLE, is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
@@ -52,11 +54,17 @@ class MlflowStore:
     def __init__(self, results: Path) -> None:
         """Raises SpecError for an unusable MLFLOW_TRACKING_URI."""
         self._uri, self._artifacts = tracking_uri(results), (results / "mlartifacts").absolute()
+        self._results = results.absolute()
+        # A database in the results may have come with them; one that the user names is the user's own.
+        self._is_in_results = self._uri == sqlite_uri(results / "mlflow.db")
         self._client: MlflowClient  # once it is connected to
 
     def connect(self, *, make: bool) -> bool:
         """Open the store; whether there is one. An SQLite file that is not there is made only with `make`."""
         path = sqlite_path(self._uri)
+        if path is not None and self._is_in_results and path.is_symlink():
+            reason = "is a symbolic link; inside a results folder links are not followed"
+            raise OutputError(f"{reason} ({VARIABLE} may name the database)", source=str(short_path(path)))
         if path is not None and not path.exists():
             if not make:
                 return False
@@ -104,6 +112,9 @@ class MlflowStore:
         if found is None:
             # A server decides where it keeps artifacts; for a database the path must not be relative to this process.
             location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
+            if location is not None:
+                refuse_links(self._artifacts / name, self._results)
+                make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -149,7 +160,9 @@ class MlflowStore:
         self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
 
     def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
-        """Write artifacts by name, in place of those of the same names."""
+        """Write artifacts by name, in place of those of the same names. Raises OutputError where a database, which may
+        have come with the results, would have them written elsewhere than below these."""
+        self._refuse_elsewhere(run, contents)
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
@@ -157,6 +170,20 @@ class MlflowStore:
                 Path(folder, name).write_bytes(content)
             # MLflow's client would first read the whole run.
             get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
+
+    def _refuse_elsewhere(self, run: StoredRun, names: Iterable[str]) -> None:
+        if not self._is_in_results or not self._keeps_here(run.artifact_uri):
+            return
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        place = Path(local_file_uri_to_path(run.artifact_uri))
+        if not place.resolve().is_relative_to(self._artifacts.resolve()):
+            reason = f"MLflow's database has files of this run there, and not below {short_path(self._artifacts)}"
+            advice = "nothing is written there (without mlflow.db, `python -m sync replay` makes a new database)"
+            raise OutputError(f"{reason}: {advice}", source=str(place))
+        for name in names:
+            if (place / name).is_symlink():
+                raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
 
     def file(self, run: StoredRun, name: str, kept: Path) -> Path:
         """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
@@ -171,7 +198,8 @@ class MlflowStore:
         if not kept.exists():
             from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            refuse_links(kept.parent, self._results)
+            make_folder(kept.parent)
             partial = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")  # what breaks off is not taken for the file
             try:
                 # of its public methods the shortest asks the server first whether this is a folder
@@ -242,11 +270,12 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
     quiet_environment()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with path.with_name(path.name + ".lock").open("w") as lock:
+    with open_lock(path.with_name(path.name + ".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():  # another process has made it
             return
         # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
+        make_folder(artifacts)  # for its owner alone
         with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
             new = Path(folder, path.name)
             store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())

@@ -65,7 +65,7 @@ def outcome() -> OutcomeMaker:
             "wall_s": 2.0,
             "started_at": "2026-01-02T03:04:05+00:00",
             "version": "0.1.0",
-            "git_commit": "abc123",
+            "git_commit": "abc1234",
         }
         return Outcome(**(fields | changes))
 

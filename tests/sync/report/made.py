@@ -133,6 +133,9 @@ class Memory:
     def last_started(self) -> frozenset[str]:
         return frozenset()
 
+    def unusable(self) -> dict[str, str]:
+        return {}
+
     def plan(self) -> None:
         return None
 

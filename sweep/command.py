@@ -168,6 +168,8 @@ def _sweep(
             with Preparation(screen, "reading finished points") as preparation:
                 read = finished_before(preparation.over(points), journal, retry_failed=arguments.retry_failed)
                 known = list(read)
+        if len(known) == len(points) and arguments.sink != "none":
+            screen.print(f"nothing is left to run; {shown(arguments.sink)} gets what it lacks")
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 
-from configs.terminal import Column, console, draw, figure, say
+from configs.terminal import Column, console, draw, figure, fits, lines, say
 from sim_core.errors import shown
 from sync.analysis.standing import repetitions, together
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
@@ -70,7 +70,10 @@ def _print(sweep: Sweep, chosen: Sequence[Outcome], each: bool) -> None:
     groups = [[outcome] for outcome in ordered] if each else repetitions(ordered)
     several = any(len(members) > 1 for members in groups)
     screen = console()
-    screen.print(draw(_columns(groups, sweep.slo, several), screen.width, more="--format csv"), soft_wrap=True)
+    columns = _columns(groups, sweep.slo, several)
+    if not fits(columns, screen.width):
+        columns = [_name_and_key(columns[0], columns[1]), *columns[2:]]
+    screen.print(draw(columns, screen.width, more="--format csv"), soft_wrap=True)
     if several:
         say(screen, "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.")
     for line in left_out(sweep):
@@ -90,6 +93,12 @@ def _columns(groups: Sequence[Sequence[Outcome]], slo: Slo, several: bool) -> li
         Column(head, [_spread(members, name) for members in groups], right=True, spare=rank)
         for head, (name, rank) in _SHOWN.items()
     ]
+
+
+def _name_and_key(name: Column, key: Column) -> Column:
+    """Both in one column, below each other."""
+    cells = [lines(*pair) for pair in zip(name.texts, key.texts, strict=True)]
+    return Column(lines(name.title, key.title), cells, whole=True)
 
 
 def _name(members: Sequence[Outcome]) -> str:

@@ -36,22 +36,20 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        parsed: argparse.Namespace
+        typed = list(sys.argv[1:] if args is None else args)
         if self._subparsers is not None:
-            self._refuse_in_front_of_command(sys.argv[1:] if args is None else args)
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            self._refuse(unknown)
+            self._refuse_in_front_of_command(typed)
+        self._refuse_any(self.parse_known_args(typed)[1])
+        parsed: argparse.Namespace = super().parse_args(typed, namespace)
         return parsed
 
     def parse_intermixed_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        parsed: argparse.Namespace
-        parsed, unknown = self.parse_known_intermixed_args(args, namespace)
-        if unknown:
-            self._refuse(unknown)
+        typed = list(sys.argv[1:] if args is None else args)
+        self._refuse_any(self.parse_known_intermixed_args(typed)[1])
+        parsed: argparse.Namespace = super().parse_intermixed_args(typed, namespace)
         return parsed
 
     def _refuse_in_front_of_command(self, arguments: Sequence[str]) -> None:
@@ -66,6 +64,10 @@ class Parser(argparse.ArgumentParser):
                 self._refuse([argument])
             if known[0].nargs != 0 and not value:
                 next(left, None)
+
+    def _refuse_any(self, unknown: Sequence[str]) -> None:
+        if unknown:
+            self._refuse(unknown)
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         name = unknown[0].partition("=")[0]

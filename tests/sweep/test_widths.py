@@ -99,10 +99,11 @@ def test_names_and_keys_are_whole_at_80_columns(command: str, folder: Path, prin
 
 
 def test_columns_that_are_left_out_are_named_and_how_to_get_them(printed: Printed) -> None:
-    narrow = printed(*COMMANDS["dry run"], 80)
-    note = " ".join(narrow.split()).partition("No room for: ")[2].partition(".")[0]
-    assert note == "machines, kW, trace"
-    (needed,) = re.findall(r"COLUMNS=(\d+) or a wider terminal\s+shows all, as does\s+--format\s+json", narrow)
+    narrow = " ".join(printed(*COMMANDS["dry run"], 80).split())
+    left_out, needed = re.findall(
+        r"No room for: (.*?)\. COLUMNS=(\d+) or a wider terminal shows all, as does --format json", narrow
+    )[0]
+    assert left_out == "machines, kW, trace"
     assert "No room" not in printed(*COMMANDS["dry run"], int(needed))
     assert "No room" in printed(*COMMANDS["dry run"], int(needed) - 1)
 

@@ -53,15 +53,27 @@ browser: $(READY)
 	    echo '!!! NOT CHECKED: what MLflow shows in a browser. No Chromium is installed (Debian: apt install chromium).' >&2; \
 	fi
 
+# Prints a line for each 20 packages that pip has fetched, what pip says if it fails, and ends as pip does.
+PACKAGES = $(shell grep -o '^[A-Za-z0-9._-]*==' requirements.lock)
+define SHOW_PROGRESS
+/^pip ended: / { status = $$3; exit status }
+/^(Collecting|Processing) / { if (++count % 20 == 0) print "  " count " of $(words $(PACKAGES)) packages fetched" }
+/^Installing collected packages/ { print "  all fetched; unpacking them takes a minute or more" }
+/^(ERROR|error)/ || failed { failed = 1; print | "cat >&2" }
+{ fflush() }
+endef
+export SHOW_PROGRESS
+
 # Made anew whenever the lock changes, so that it holds exactly what is locked. The stamp comes last: an installation
 # that was interrupted is started again.
 $(READY): requirements.lock
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer found; name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'This needs Python 3.11 or newer, and $(PYTHON) is not one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	@echo 'Installing the locked packages into $(VENV) (about 1.3 GB; minutes, the first time)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
+	@echo 'Installing $(words $(PACKAGES)) locked packages into $(VENV): 1.3 GB, some minutes, once'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --use-pep517 --require-hashes \
+	    -r requirements.lock 2>&1; echo "pip ended: $$?"; } | awk "$$SHOW_PROGRESS"
 	@touch $@
 
 clean:

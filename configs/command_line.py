@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sim_core.errors import choices, nearest, shown
+from configs.names import check_value
+from sim_core.errors import SpecError, choices, nearest, shown
+
+
+def folder(text: str) -> Path:
+    """A folder that an option names. ArgumentTypeError for a name that a screen cannot show as it is."""
+    try:
+        check_value(text, "")
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: {error.reason}") from error
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,21 +36,38 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        parsed: argparse.Namespace
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            self._refuse(unknown)
+        typed = list(sys.argv[1:] if args is None else args)
+        if self._subparsers is not None:
+            self._refuse_in_front_of_command(typed)
+        self._refuse_any(self.parse_known_args(typed)[1])
+        parsed: argparse.Namespace = super().parse_args(typed, namespace)
         return parsed
 
     def parse_intermixed_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        parsed: argparse.Namespace
-        parsed, unknown = self.parse_known_intermixed_args(args, namespace)
+        typed = list(sys.argv[1:] if args is None else args)
+        self._refuse_any(self.parse_known_intermixed_args(typed)[1])
+        parsed: argparse.Namespace = super().parse_intermixed_args(typed, namespace)
+        return parsed
+
+    def _refuse_in_front_of_command(self, arguments: Sequence[str]) -> None:
+        """Refuse an unknown option in front of the command; argparse would take the option's value for the command."""
+        left = iter(arguments)
+        for argument in left:
+            name, _, value = argument.partition("=")
+            if not name.startswith("-") or name == "--":
+                return
+            known = [action for option, action in self._option_string_actions.items() if option.startswith(name)]
+            if not known:
+                self._refuse([argument])
+            if known[0].nargs != 0 and not value:
+                next(left, None)
+
+    def _refuse_any(self, unknown: Sequence[str]) -> None:
         if unknown:
             self._refuse(unknown)
-        return parsed
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         name = unknown[0].partition("=")[0]

@@ -5,6 +5,11 @@ result = simulate(spec, trace)  # recorded columns and counts
 run = sync.results.measure.measure(result, spec)  # with times, slowdowns and a summary
 """
 
+# ruff: noqa: E402
+from sim_core.environment import require_python
+
+require_python()  # first: an older Python cannot read the modules below
+
 from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.errors import CapacityError, InvariantError, SimError, SpecError, TraceError

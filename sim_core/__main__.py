@@ -1,6 +1,9 @@
 """`python -m sim_core [--multirun] [overrides]`: one run, or several. The command line lives in `sweep.single`."""
 
-if __name__ == "__main__":
-    from sweep.single.command import main
+from sim_core.environment import told_what_is_missing
 
-    raise SystemExit(main())
+if __name__ == "__main__":
+    with told_what_is_missing():
+        from sweep.single.command import main
+
+        raise SystemExit(main())

@@ -18,13 +18,14 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.stored import own_settings
-from configs.terminal import say
+from configs.terminal import console, lines, say
 from sim_core import Code
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment, same_experiment
+from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
@@ -37,13 +38,14 @@ from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import output_console
+from sweep.versions import warning_of
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
 from sync.results.inside import make_folder, refuse_links, refuse_links_below
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
 from sync.results.privacy import scrub
+from sync.results.run_names import NO_POINT, named
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
@@ -51,7 +53,6 @@ from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
-MOST_CANDIDATES = 10  # points that are listed if the start of a key fits several
 JSON_FIELDS = (
     *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
     *("machines", "roles", "cost", "power", "rate", "trace"),
@@ -64,13 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if typed[:1] == [STATUS]:
         return status_command(typed[1:])
     arguments = parse_arguments(typed)
+    if arguments.experiment == Path(STATUS) and not Path(STATUS).is_file():  # after options, such as --results
+        typed.remove(STATUS)
+        return status_command(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings(), allowed(arguments.allow):
-        warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
+        warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
         try:
             return _run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
-            screen.print(f"error: {error}", markup=False)
+            screen.print(lines(*f"error: {error}".splitlines()))
             return EXIT_FAILED
         except SimError as error:
             screen.print(f"error: {' '.join(str(error).split())}", markup=False)
@@ -81,19 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def select_point(points: Sequence[Point], which: str) -> Point:
-    """The point with this number, or the only one whose key starts so. Raises SpecError for none, or several."""
-    if which.isdecimal() and int(which) < len(points):
-        return points[int(which)]
-    matching = [point for point in points if which and point.key.startswith(which.lower())]
-    if len(matching) == 1:
-        return matching[0]
-    if not matching:
-        reason = f"no point has this number or key (there are {len(points)}; --dry-run lists them)"
-        raise SpecError(reason, key="--point", value=which)
-    listed = [f"{point.key[:12]} {point.name}" for point in matching[:MOST_CANDIDATES]]
-    more = [f"and {len(matching) - MOST_CANDIDATES} more"] if len(matching) > MOST_CANDIDATES else []
-    reason = f"{len(matching)} points have a key that starts so: {'; '.join(listed + more)}"
-    raise SpecError(reason, key="--point", value=which)
+    """The point that the text names: by its name, its number, or the start of its key (`sync.results.run_names`).
+    Raises SpecError for none, or several."""
+    return named(which, points, "--point", "--dry-run", NO_POINT)
 
 
 def points_json(points: Sequence[Point]) -> str:
@@ -106,12 +100,18 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     root = project_root()
     _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
-    experiment = read_experiment(arguments.experiment)
+    file = find_experiment(arguments.experiment, root, (STATUS,))
+    if file != arguments.experiment:
+        screen.print(f"experiment: {shown(file)}", markup=False)
+    experiment = read_experiment(file)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as preparation:
         points = grid.points(arguments.limit if arguments.point is None else None, preparation)
     if not arguments.fresh:
-        points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
+        journal = Journal(arguments.results / experiment.name)
+        points = _under_former_keys(points, journal, grid.code, screen)
+        if arguments.point is None and (warning := warning_of(journal, points, experiment.text)):
+            screen.print(f"warning: {shown(warning)}", markup=False)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if are_constants(point.performance_model for point in points):
@@ -120,7 +120,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if arguments.format == "json":
             print(points_json(points))
         else:
-            output_console().print(preview(points, grid.total))
+            screen = console()
+            screen.print(preview(points, grid.total, screen.width), soft_wrap=True)
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results, experiment.name, root, screen)
@@ -168,6 +169,8 @@ def _sweep(
             with Preparation(screen, "reading finished points") as preparation:
                 read = finished_before(preparation.over(points), journal, retry_failed=arguments.retry_failed)
                 known = list(read)
+        if len(known) == len(points) and arguments.sink != "none":
+            screen.print(f"nothing is left to run; {shown(arguments.sink)} gets what it lacks")
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
@@ -212,7 +215,7 @@ def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) 
         target = target.relative_to(Path.cwd())  # easier to read
     overrides = [*own_settings(point.overrides), "debug=True", to_override("hydra.run.dir", str(target))]
     command = ["python", "-m", "sim_core", *overrides]
-    screen.print(f"{point.name}\n{shell_text(command)}", markup=False)
+    screen.print(f"{shown(point.name)}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
     try:
@@ -223,27 +226,27 @@ def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) 
 
 def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
     """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it."""
-    console = output_console()
+    screen = console()
     outcomes = ended.outcomes
-    print_answer(outcomes, info, arguments.results, console, plan)
+    print_answer(outcomes, info, arguments.results, screen, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
     for part in (
         standing_still_text(outcomes),
         cut_text(outcomes),
-        results_table(outcomes, console, info.slo) if completed else None,
+        results_table(outcomes, screen, info.slo) if completed else None,
         stopped_text(outcomes),
         failures_text(outcomes, typed),
     ):
         if part:
-            console.print(part)
+            screen.print(part, soft_wrap=True)
     reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
     unstable = f", {stopped} stopped as unstable" if stopped else ""
     failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
     count = len(outcomes) + ended.missing
     of_total = f" ({count} of {info.points} points)" if count != info.points else ""
-    console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
@@ -254,10 +257,10 @@ def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Na
         screen.print("interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(
-            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error});"
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({shown(delivery.error)});"
             " they are kept, and the same command delivers them",
             markup=False,
         )
     if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
-        output_console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)
+        console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from configs.command_line import Parser
+from configs.command_line import Parser, folder
 from sim_core.limits import add_option
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\
 Overrides after the options apply to all points, in Hydra's grammar: `seed=1` sets a value, `seed=0,1` adds an axis,
 and `rate=10,20` replaces the values of the experiment's own axis `rate`.
+EXPERIMENT is a file, or the name of a file in `experiments`: quickstart is experiments/quickstart.yaml.
 Finished points are kept below --results and not run again.
 `python -m sweep status` shows how the sweeps below --results are doing, also those that are running.
 Exit status: 0 all points completed, 1 some failed, 2 bad input, 130 interrupted.
@@ -25,7 +26,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)
     if arguments.experiment is None:
-        parser.error("say which experiment: its file, such as experiments/quickstart.yaml")
+        parser.error(
+            "say which experiment: its file, such as experiments/quickstart.yaml, or its name, such as quickstart"
+        )
     if arguments.debug and arguments.point is None:
         parser.error("--debug looks at one point: say which with --point")
     if arguments.format == "json" and not arguments.dry_run:
@@ -38,12 +41,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m sweep",
-        usage="%(prog)s EXPERIMENT.yaml [options] [override ...]",
+        usage="%(prog)s EXPERIMENT [options] [override ...]",
         description="Run every point of an experiment, on all cores, and show the results side by side.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT.yaml")
+    what = "a file, or a name such as quickstart"
+    parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT", help=what)
     parser.add_argument("overrides", nargs="*", metavar="override", help="such as seed=1 or rate=10,20")
     _add_what(parser.add_argument_group("what to run"))
     _add_where(parser.add_argument_group("where to run it, and where results go"))
@@ -88,7 +92,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sink", default="mlflow", metavar="NAME", help=f"one of: {', '.join(SINKS)} (default: mlflow)")
     group.add_argument(
         "--results",
-        type=lambda text: Path(text).absolute(),
+        type=lambda text: folder(text).absolute(),
         default=Path("results").absolute(),
         metavar="DIR",
         help="the folder of results (default: results)",

@@ -3,8 +3,6 @@
 A name is imported when it is first used: a single run needs a few of the modules below, and not pandas or pyarrow.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING
 

@@ -1,23 +1,23 @@
 """Command line: `python -m sync --help`. What each command does is in sync/commands."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from configs.command_line import Parser
+from configs.command_line import Parser, folder
+from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import add_option_everywhere, allowed, raised_by
-from sync.commands import COMMANDS
-from sync.results.journal import JournalWarning
-from sync.results.privacy import one_line
-from sync.results.sweep import RESULTS
+
+with told_what_is_missing():
+    from sync.commands import COMMANDS
+    from sync.results.journal import JournalWarning
+    from sync.results.privacy import one_line
+    from sync.results.sweep import RESULTS
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _EXAMPLES = """examples:
@@ -25,7 +25,7 @@ _EXAMPLES = """examples:
   python -m sync show quickstart                      the runs of one sweep, in a table
   python -m sync answers quickstart                   the highest rates within the SLO, and the cheapest clusters
   python -m sync report quickstart                    the same in words and figures, as one HTML file
-  python -m sync compare 7f84ff 0190a3                why one run beats another
+  python -m sync compare quickstart:18 6              why one run beats another, here by the numbers of points
   python -m sync export quickstart --to mine          runs and requests as CSV, Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    whether MLflow has each point of the journal, once
   python -m sync replay quickstart                    make MLflow equal to the journal
@@ -63,7 +63,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except (SimError, OSError) as error:  # such as a server that does not answer, or a full disk
         if isinstance(error, OSError) and error.filename and error.strerror:
             error = SimError(f"{error.filename}: {error.strerror}")
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {shown(one_line(error))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -77,7 +77,7 @@ def _parser() -> Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of results (default: %(default)s)")
+    parser.add_argument("--results", type=folder, default=RESULTS, help="the folder of results (default: %(default)s)")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
@@ -86,4 +86,5 @@ def _parser() -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with told_what_is_missing():
+        sys.exit(main())

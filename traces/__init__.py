@@ -1,5 +1,6 @@
 """Workloads: trace files in many formats, and workloads that are generated from a name or a recipe."""
 
+import sim_core  # noqa: F401, first: it refuses a Python that is too old for the modules below
 from traces.reader import TraceWarning, read_csv, read_file
 from traces.workload import TraceRef, identity, load
 from traces.writer import write_csv

@@ -1,7 +1,5 @@
 """The command line `python -m traces`; each command has a module in traces/commands."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -9,12 +7,15 @@ import warnings
 from collections.abc import Sequence
 
 from configs.command_line import Parser
-from sim_core.errors import SimError
+from sim_core.environment import told_what_is_missing
+from sim_core.errors import SimError, shown
 from sim_core.limits import add_option_everywhere, allowed, raised_by
-from traces.commands import COMMANDS
-from traces.reader import spoken
-from traces.recipe import DEFAULT_DURATION_S
-from traces.sizes import FORM, workload_names
+
+with told_what_is_missing():
+    from traces.commands import COMMANDS
+    from traces.reader import spoken
+    from traces.recipe import DEFAULT_DURATION_S
+    from traces.sizes import FORM, workload_names
 
 EXAMPLES = """examples:
   python -m traces describe rr_conv_70                 conversation, 70 requests a second, 600 s
@@ -59,15 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = 0
         except OSError as error:  # such as a folder without permission to read it
             place = f"{error.filename}: " if error.filename else ""
-            print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+            print(f"error: {shown(f'{place}{error.strerror or error}')}", file=sys.stderr)
             status = 2
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             status = 130
     for warning in caught:
-        print(spoken(warning.message), file=sys.stderr)
+        print(shown(spoken(warning.message)), file=sys.stderr)
     return status
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with told_what_is_missing():
+        raise SystemExit(main())

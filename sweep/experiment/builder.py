@@ -129,11 +129,7 @@ class Builder:
                 "watts": watts,
                 "roles": machines_by_role(spec),
             }
-            # Runs that may be stopped early have another name, so that no table takes them for runs that may not.
-            stop = "" if spec.stop_at_backlog_s is None else f" stop@{spec.stop_at_backlog_s:g}s"
-            self._clusters[cache_key] = _ClusterFacts(
-                spec, f"{machines_label(spec)}{stop}", fields, tuple(sections.values())
-            )
+            self._clusters[cache_key] = _ClusterFacts(spec, machines_label(spec), fields, tuple(sections.values()))
         return self._clusters[cache_key]
 
     def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:

@@ -16,6 +16,7 @@ from sync.results.grouping import grouped
 from sync.results.point_id import point_text, short_sku
 
 SEED = "seed"  # an axis that is a part of a `PointId` itself
+STOP = "stop_at_backlog_s"
 MOST_TRIED = 50  # values of an axis that `unnamed_axes` looks at
 NamedIn = Sequence[tuple[str, str]]  # axis, and the fact of the point that mentions it: `design` or `workload`
 
@@ -45,11 +46,6 @@ def machines_by_role(spec: SimSpec) -> dict[str, dict[str, int]]:
         prompt = {sku: count for sku, count in counts.items() if sku in start.prompt_skus}
         return {PROMPT: prompt, TOKEN: {sku: count for sku, count in counts.items() if sku not in prompt}}
     return {}
-
-
-def machines_text(machines: Mapping[str, int]) -> str:
-    """`30 H100+21 A100`."""
-    return "+".join(f"{count} {short_sku(sku)}" for sku, count in machines.items())
 
 
 def unnamed_axes(axes: Mapping[str, Sequence[Any]], build: Callable[[Mapping[str, Any]], Point]) -> NamedIn:
@@ -94,10 +90,17 @@ def distinct_points(points: Sequence[Point]) -> list[Point]:
 
 
 def named_points(points: Sequence[Point], *, with_seed: bool) -> list[Point]:
-    """The points under the names that their facts give them."""
+    """The points under the names that their facts give them.
+
+    Runs that may be stopped early have another name, so that no table takes them for runs that may not. Their facts are
+    the same: whether a run may be stopped makes no other design, and the newer of two such runs counts.
+    """
 
     def name(point: Point) -> str:
-        return point_text(point.point_id) + (f" seed={point.trace.seed}" if with_seed else "")
+        stop_s = None if STOP in point.axes else point.spec.stop_at_backlog_s
+        shown = point.design if stop_s is None else f"{point.design} stop@{stop_s:g}s"
+        text = point_text(replace(point.point_id, design=shown))
+        return text + (f" seed={point.trace.seed}" if with_seed else "")
 
     return [replace(point, name=name(point)) for point in points]
 

@@ -7,8 +7,8 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from sweep.launch.backlog import Backlog
 from sweep.launch.base import LauncherError
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.raw_logs import raw_logs_dropped
+from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.launch.worker import run_point
 from traces import workload
 
@@ -29,8 +30,7 @@ _WAIT_S = 0.25  # how long an interrupt may go unnoticed
 _LOOK_S = 1.0  # how long a new node may go unnoticed
 _STORE_BYTES = 256 * 2**20
 _ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns about GPUs, which points do not use
+    **QUIET,
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # keeps raw logs of killed workers and nodes out of the progress line
     "GRPC_VERBOSITY": "NONE",  # the same for gRPC
     "RAY_grpc_client_keepalive_time_ms": "10000",  # notice a silent node within seconds, not minutes
@@ -40,6 +40,7 @@ _ENVIRONMENT = {
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has one core
 _MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")
 _HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
+_TOKEN = Path("~/.ray/auth_token")
 _NO_TOKEN = (
     "authentication failed: this cluster asks for a token. Set RAY_AUTH_MODE=token, and have the cluster's token in"
     " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
@@ -75,8 +76,10 @@ class RayLauncher:
         check_answers(self._address, "--address")
         for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
             if name not in os.environ:  # Ray reads these at import and at its start
-                os.environ[name] = value
-                self._stack.callback(os.environ.pop, name, None)
+                self._set(name, value)
+        if self._address == LOCAL:
+            for name, value in LOOPBACK_ALONE.items():
+                self._set(name, value)
         import ray
 
         # Whatever its settings, Ray prints news of nodes and workers on standard output, which is for results.
@@ -85,7 +88,8 @@ class RayLauncher:
             with raw_logs_dropped():
                 if _HOST_PORT.fullmatch(self._address):
                     _check_token(self._address)
-                ray.init(address=self._address, **self._init_arguments())
+                with _owner_alone():
+                    ray.init(address=self._address, **self._init_arguments())
         except Exception as error:  # of whatever kind: there is no cluster to run on
             ray.shutdown()
             self._stack.close()
@@ -93,6 +97,15 @@ class RayLauncher:
         # max_retries=0: the backlog hands lost points out again. Ray would retry a point that lacks memory for ever.
         self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
         return self
+
+    def _set(self, name: str, value: str) -> None:
+        """Set an environment variable until the launcher is left."""
+        before = os.environ.get(name)
+        os.environ[name] = value
+        if before is None:
+            self._stack.callback(os.environ.pop, name, None)
+        else:
+            self._stack.callback(os.environ.__setitem__, name, before)
 
     def __exit__(self, *error: object) -> None:
         import ray
@@ -212,6 +225,19 @@ class _Traces:
         """Drop a trace that no unfinished point needs."""
         if self._backlog.unfinished(identity) == 0:
             self._refs.pop(identity, None)
+
+
+@contextmanager
+def _owner_alone() -> Iterator[None]:
+    """Within this block new files and sockets, such as the token and the logs of a cluster, are their owner's alone.
+    A token that Ray left readable by all users of the machine is closed to them."""
+    before = os.umask(0o077)
+    try:
+        with suppress(OSError):
+            _TOKEN.expanduser().chmod(0o600)
+        yield
+    finally:
+        os.umask(before)
 
 
 def _check_token(address: str) -> None:

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
+from configs.command_line import Parser
 from configs.compose import CONFIG_DIR, Composer
 from configs.groups import only_checked_loaders
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
@@ -25,18 +26,16 @@ from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_
 from configs.texts import TextSettings
 from sim_core.errors import SimError
 from sim_core.limits import allowed, taken_from
+from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
 from sweep.single.show import show
 
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 HYDRAS_RESOLVERS = ("hydra", "now", "python_version")  # that Hydra's own settings use
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
-# Read when packages are imported. Ray: send no statistics, and do not warn about GPUs, which runs do not use. numpy: no
-# threads for linear algebra, which runs do not use either (0.06 s of the 0.8 s of CPU time of a short run).
-ENVIRONMENT = {
-    **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
-    **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-}
+# Read when packages are imported. numpy: no threads for linear algebra, which runs do not use (0.06 s of the 0.8 s of
+# CPU time of a short run).
+ENVIRONMENT = {**QUIET, **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
 
 
 def main() -> int:
@@ -50,6 +49,7 @@ def main() -> int:
 
 
 def _run() -> int:
+    Parser(prog="python -m sim_core", parents=[get_args_parser()], add_help=False).parse_args()  # Hydra's own says less
     warnings.showwarning = _show_warning
     # Our settings of Hydra's Ray launcher have its name and extend its own, which Hydra 1.1 deprecated.
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
@@ -60,9 +60,11 @@ def _run() -> int:
     texts = TextSettings(CONFIG_DIR)
     sys.argv[1:] = [texts.as_written(argument) for argument in sys.argv[1:]]  # Hydra reads its overrides there
     try:
-        for argument in sys.argv[1:]:
-            if argument.lstrip("+").startswith(RAY_ADDRESS):
-                check_answers(argument.partition("=")[2], RAY_ADDRESS.rstrip("="))
+        addresses = [typed.partition("=")[2] for typed in sys.argv[1:] if typed.lstrip("+").startswith(RAY_ADDRESS)]
+        for address in addresses:
+            check_answers(address, RAY_ADDRESS.rstrip("="))
+        if not addresses:  # hydra/launcher=ray starts a cluster of its own
+            os.environ.update(LOOPBACK_ALONE)
         named = resolvers_in(sys.argv[1:])
         with _hydras_own(named), mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job(tuple(named)))()

@@ -179,6 +179,10 @@ class Journal:
                 warnings.warn(text, JournalWarning, stacklevel=3)
         return {}
 
+    def point_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the experiment says of each point that was asked for, by key."""
+        return self._facts
+
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
         facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(POINT_FACTS, {})

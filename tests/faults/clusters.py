@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,6 +74,25 @@ def descendants(pid: int) -> dict[int, str]:
                 line = (Path("/proc") / str(child) / "cmdline").read_bytes()
                 below[child] = line.replace(b"\0", b" ").decode(errors="replace")
     return below
+
+
+def listening_hosts(processes: Iterable[int]) -> set[str]:
+    """The addresses at which these processes take TCP connections; all interfaces are `0.0.0.0` or `::`."""
+    host_of: dict[str, str] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A":  # LISTEN
+                words = bytes.fromhex(columns[1].partition(":")[0])  # of four bytes each, the lowest byte first
+                address = ip_address(b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4)))
+                mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+                host_of[f"socket:[{columns[9]}]"] = str(mapped or address)
+    hosts: set[str] = set()
+    for pid in processes:
+        with suppress(OSError):  # it ended meanwhile
+            files = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+            hosts.update(host_of[file] for file in files if file in host_of)
+    return hosts
 
 
 class Node:

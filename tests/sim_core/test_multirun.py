@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from configs.compose import CONFIG_DIR
+from tests.faults.clusters import descendants, listening_hosts
 from tests.forked import run_module
 
 ROOT = CONFIG_DIR.parent
@@ -78,9 +80,15 @@ def test_joblib_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_ray_on_this_machine_gives_what_one_process_gives(here: Path, tmp_path: Path) -> None:
-    done = start(tmp_path, "--multirun", "seed=0,1", *EVALUATED, "hydra/launcher=ray")
-    check_two_seeds(tmp_path, done)
+    before, hosts = set(descendants(os.getpid())), set[str]()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(start, tmp_path, "--multirun", "seed=0,1", *EVALUATED, "hydra/launcher=ray")
+        while not run.done():
+            hosts |= listening_hosts(descendants(os.getpid()).keys() - before)
+            time.sleep(0.2)
+    check_two_seeds(tmp_path, run.result())
     assert detailed(tmp_path) == detailed(here)
+    assert hosts == {"127.0.0.1"}
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
 from sync.results.journal import Journal
-from tests.faults.clusters import descendants, free_port, wait_for
+from tests.faults.clusters import descendants, free_port, listening_hosts, wait_for
 from tests.sweep.points import points_of
 from traces.workload import TraceRef
 
@@ -100,6 +100,17 @@ def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:
     assert len(set(killed)) == 2
     assert [o.status for o in outcomes] == ["completed"] * len(points)
     assert sorted(o.key for o in outcomes) == sorted(p.key for p in points)
+
+
+def test_a_sweep_on_a_ray_of_its_own_listens_on_loopback_alone(
+    long: str, write_experiment: Writer, tmp_path: Path, start_sweep: Start
+) -> None:
+    process = start_sweep(write_experiment(long), tmp_path / "results", "--jobs", "1")
+    wait_for(lambda: len(finished_entries(tmp_path / "results")) >= 1, "finished point")
+    parts = descendants(process.pid)
+    assert any("gcs_server" in line for line in parts.values())
+    assert any(line.startswith("ray::_run") for line in parts.values())
+    assert listening_hosts([process.pid, *parts]) == {"127.0.0.1"}
 
 
 def test_a_killed_driver_loses_and_doubles_nothing(

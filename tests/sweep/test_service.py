@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -167,3 +169,26 @@ def test_handlers_of_signals_are_given_back(number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
         assert interrupts.requested
     assert signal.getsignal(number) == before
+
+
+IN_C_CODE = """
+import hashlib
+from sweep.launch.interrupt import Interrupts
+with Interrupts():
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # as the start of Ray does, it runs no handler for long
+"""
+
+
+def test_a_second_signal_ends_the_process_while_the_first_still_waits_for_its_handler() -> None:
+    command = [sys.executable, "-c", IN_C_CODE]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process.send_signal(number)
+            _, complaints = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert complaints == "interrupted; finished points are kept, and the same command goes on from there\n"

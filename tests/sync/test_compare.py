@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sync.analysis.compare import PHASES, compare_runs, phase_times, profile, spent
-from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
+from sync.analysis.compare_words import as_json, figure_table, paragraph, seconds, time_table
 from sync.results.slo import Slo
 from tests.sync.report.made import failed, requests, run, stopped
 
@@ -74,10 +74,11 @@ def test_a_run_within_the_slo_beats_one_that_is_not_and_the_words_say_where_the_
         "quick 4P+2T conv 8 rps beats slow 4P+2T conv 8 rps: it is within the SLO, the other is not ("
     )
     p90 = [row for row in time_table(found).rows if row[0] in ("decode", "preempted", "E2E")]
-    less = {row[0]: row[6] for row in p90}
-    assert f"{less['decode'].lstrip('-')} less decode" in text
-    assert f"{less['preempted'].lstrip('-')} less preempted" in text
-    assert f"Around p90 of E2E its requests take {p90[-1][4]} against {p90[-1][5]}" in text
+    less = {row[0]: seconds(-float(row[6])) for row in p90}
+    assert f"{less['decode']} less decode" in text
+    assert f"{less['preempted']} less preempted" in text
+    quick, slow = (seconds(float(cell)) for cell in p90[-1][4:6])
+    assert f"Around p90 of E2E its requests take {quick} against {slow}" in text
 
 
 def test_over_the_same_requests_the_mean_difference_is_that_of_each_of_them():

@@ -164,6 +164,7 @@ class MlflowSink:
     def _find_experiment(self, sweep: SweepInfo) -> str:
         experiment = self._store.make_experiment(sweep.name)
         wanted = fields.experiment_tags() | {fields.SLO_TAG: fields.slo_text(sweep.slo)}
+        wanted |= {fields.PLAN_TAG: text} if (text := fields.plan_text(sweep)) else {}
         if fields.NOTE_TAG not in experiment.tags:
             text = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
             wanted[fields.NOTE_TAG] = self._scrub(text)

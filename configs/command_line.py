@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sim_core.errors import choices, nearest, shown
+from configs.names import check_value
+from sim_core.errors import SpecError, choices, nearest, shown
+
+
+def folder(text: str) -> Path:
+    """A folder that an option names. ArgumentTypeError for a name that a screen cannot show as it is."""
+    try:
+        check_value(text, "")
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: {error.reason}") from error
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, without the usage in front of it; exit status 2. So do its subcommands."""
+
+    _typed: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
         """End the process with the message as one line."""
@@ -24,6 +38,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
+        self._typed = list(sys.argv[1:] if args is None else args)
         parsed: argparse.Namespace
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -47,9 +62,18 @@ class Parser(argparse.ArgumentParser):
         close = nearest(name, self._option_string_actions)
         self.error(f"{name}: no such option" + (f"; did you mean {close}?" if close else ""))
 
+    def _has_option(self, text: str) -> bool:
+        name = text.partition("=")[0]
+        return any(option.startswith(name) for option in self._option_string_actions)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Called by argparse with each value of an argument that has choices."""
         allowed: Iterable[Any] | None = action.choices
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices and value in self._typed:
+            # The value of an unknown option in front of the command is taken for the command.
+            in_front = [text for text in self._typed[: self._typed.index(value)] if text.startswith("-")]
+            if unknown := [text for text in in_front if not self._has_option(text)]:
+                self._refuse(unknown)
         if allowed is not None and value not in allowed:
             raise argparse.ArgumentError(action, f"no such choice: {value!r}{choices(value, map(str, allowed))}")
 

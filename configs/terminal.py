@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TypeAlias
 
 from rich.cells import cell_len
@@ -23,6 +25,7 @@ from sim_core.errors import shown
 
 PLAIN_WIDTH = 80  # characters in a line where neither COLUMNS nor a terminal says it
 LEAST_WIDTH, MOST_WIDTH = 20, 10_000
+_HEIGHT = 25  # lines; no more than progress bars need
 _GAP = "  "  # between columns
 _MOST_LINES = 3  # that a cell is continued over before columns are left out
 _UNKNOWN = "-"
@@ -32,20 +35,21 @@ Cell: TypeAlias = str | Text
 
 def console(*, error: bool = False) -> Console:
     """Standard output, or the error stream, without colours for numbers, in the width that the module's text says."""
-    made = Console(stderr=error, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=error, highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH, height=_HEIGHT)
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdecimal() and len(columns) < 9 and int(columns) > 0:
         made.width = min(max(int(columns), LEAST_WIDTH), MOST_WIDTH)
-    elif not made.is_terminal:
-        made.width = PLAIN_WIDTH
+    elif made.is_terminal:
+        with suppress(OSError, ValueError):  # a terminal that does not tell its size
+            made.width = max(os.get_terminal_size(made.file.fileno()).columns, LEAST_WIDTH)
     return made
 
 
 def say(screen: Console, text: Cell, style: str = "") -> None:
     """Print sentences, continued in the next line between words."""
-    words = _clean(text)
+    words = prose(text, screen.width)
     words.stylize(style)
-    screen.print(_joined(_wrapped(words, screen.width)), soft_wrap=True)
+    screen.print(words, soft_wrap=True)
 
 
 def say_whole(screen: Console, text: Cell, style: str = "") -> None:
@@ -53,6 +57,16 @@ def say_whole(screen: Console, text: Cell, style: str = "") -> None:
     line = _clean(text)
     line.stylize(style)
     screen.print(line, soft_wrap=True)
+
+
+def prose(text: Cell, width: int) -> Text:
+    """Sentences in lines of at most `width` characters."""
+    return _joined(_wrapped(_clean(text), width))
+
+
+def lines(*parts: Cell) -> Text:
+    """A cell with a line for each part, escaped."""
+    return _joined([_clean(part) for part in parts])
 
 
 def figure(value: float | None, unit: str = "") -> str:
@@ -73,15 +87,17 @@ def figure(value: float | None, unit: str = "") -> str:
 class Column:
     """A column with the cells of all rows. A text is shown in one line, escaped; a rich Text may have lines of its own.
 
-    `right`: figures, aligned to the right. `whole`: its cells are never continued in a further line. `spare`: columns
-    with a number above 0 may be left out where the screen is too narrow, those with the largest number first.
+    `right`: figures, aligned to the right. `spare`: columns with a number above 0 may be left out where the screen is
+    too narrow, those with the largest number first. `whole`: columns are left out before these cells are continued in
+    a further line. `most`: cells that are longer are continued in any case.
     """
 
-    head: str
+    head: Cell
     cells: Sequence[Cell]
     right: bool = False
-    whole: bool = False
     spare: int = 0
+    whole: bool = False
+    most: int = MOST_WIDTH
 
     @cached_property
     def texts(self) -> list[Text]:
@@ -89,25 +105,44 @@ class Column:
         return [_clean(cell) for cell in self.cells]
 
     @cached_property
-    def widest_cell(self) -> int:
-        """The width in which no cell is continued in a further line."""
-        return max(map(_longest_line, self.texts), default=0)
+    def title(self) -> Text:
+        """The head, clean as the cells are."""
+        return _clean(self.head)
 
-    @cached_property
-    def widest(self) -> int:
-        """The width in which neither a cell nor the head is continued in a further line."""
-        return max(_longest_line(_clean(self.head)), self.widest_cell)
+    def in_words(self, row: int) -> str:
+        """The cell of a row with the head in front of it, in one line."""
+        return f"{_in_one_line(self.title).plain}: {_in_one_line(self.texts[row]).plain}"
 
     @cached_property
     def narrowest(self) -> int:
         """The width below which a word would break."""
-        cells = map(_longest_line if self.whole else _longest_word, self.texts)
-        return max([_longest_word(_clean(self.head)), *cells])
+        return max(map(_longest_word, (self.title, *self.texts)))
+
+    @cached_property
+    def widest_cell(self) -> int:
+        """The width in which no cell is continued in a further line, unless it is longer than `most`."""
+        longest = max(map(_longest_line, self.texts), default=0)
+        return max(self.narrowest, min(longest, self.most))
+
+    @cached_property
+    def widest(self) -> int:
+        """The width in which neither a cell nor the head is continued in a further line."""
+        return max(_longest_line(self.title), self.widest_cell)
 
     @cached_property
     def narrow(self) -> int:
         """A width in which no cell takes more than some lines."""
         return max(self.narrowest, math.ceil(self.widest_cell / _MOST_LINES))
+
+    @cached_property
+    def wished(self) -> int:
+        """The width below which columns are left out first."""
+        return self.widest_cell if self.whole else self.narrow
+
+
+def fits(columns: Sequence[Column], width: int) -> bool:
+    """Whether there is room for all columns without continuing a cell or a head in a further line."""
+    return _total([column.widest for column in columns]) <= width
 
 
 def draw(
@@ -122,20 +157,22 @@ def draw(
     """The columns side by side, as lines of at most `width` characters, with a line that names the columns for which
     there is no room. Rows count from 0: a line is free after those in `ends`, those in `dim` are dim, and `gap` lines
     are free between all. `more` says where the columns that were left out are to be had, too, as `--format csv`."""
-    kept = list(range(len(columns)))
-    while _total([columns[place].narrow for place in kept]) > width and any(columns[place].spare for place in kept):
-        kept.remove(max(kept, key=lambda place: (columns[place].spare, place)))
+    for asked in (attrgetter("wished"), attrgetter("narrow")):
+        kept = list(range(len(columns)))
+        while _total([asked(columns[place]) for place in kept]) > width and any(columns[p].spare for p in kept):
+            kept.remove(max(kept, key=lambda place: (columns[place].spare, place)))
+        if _total([asked(columns[place]) for place in kept]) <= width:
+            break
     chosen = [columns[place] for place in kept]
     if _total([column.narrowest for column in chosen]) > width:
         return _joined(_paragraphs(columns, width))
-    lines = _table(chosen, _widths(chosen, width), ends, dim, gap)
-    left_out = [column.head for place, column in enumerate(columns) if place not in kept]
-    if left_out:
-        needed = _total([column.narrow for column in columns])
+    drawn = _table(chosen, _widths(chosen, width), ends, dim, gap)
+    if left_out := [_in_one_line(column.title).plain for place, column in enumerate(columns) if place not in kept]:
+        needed = _total([column.wished for column in columns])
         also = f", as does {more}" if more else ""
         note = f"No room for: {', '.join(left_out)}. COLUMNS={needed} or a wider terminal shows all{also}."
-        lines = [*lines, *_wrapped(_clean(note), width)]
-    return _joined(lines)
+        drawn += _wrapped(_clean(note), width)
+    return _joined(drawn)
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -148,9 +185,10 @@ def _widths(columns: Sequence[Column], width: int) -> list[int]:
     widest = [column.widest for column in columns]
     if _total(widest) <= width:
         return widest
-    least = [column.narrow for column in columns]
-    if _total(least) > width:
-        least = [column.narrowest for column in columns]
+    least = next(
+        (sizes for name in ("wished", "narrow") if _total(sizes := [getattr(c, name) for c in columns]) <= width),
+        [column.narrowest for column in columns],
+    )
     asked = [max(0, column.widest_cell - low) for column, low in zip(columns, least, strict=True)]
     room = min(width - _total(least), sum(asked))
     return [low + room * more // max(1, sum(asked)) for low, more in zip(least, asked, strict=True)]
@@ -159,18 +197,18 @@ def _widths(columns: Sequence[Column], width: int) -> list[int]:
 def _table(
     columns: Sequence[Column], widths: Sequence[int], ends: Collection[int], dim: Collection[int], gap: int
 ) -> list[Text]:
-    heads = [_clean(column.head) for column in columns]
-    lines = [*_row(heads, columns, widths, at_bottom=True), Text("─" * _total(widths))]
+    heads = _row([column.title for column in columns], columns, widths, at_bottom=True)
+    drawn = [*heads, Text("─" * _total(widths))]
     count = len(columns[0].cells) if columns else 0
     for number in range(count):
         row = _row([column.texts[number] for column in columns], columns, widths)
         if number in dim:
             for line in row:
                 line.stylize("dim")
-        lines += row
+        drawn += row
         if number < count - 1:
-            lines += [Text()] * max(gap, int(number in ends))
-    return lines
+            drawn += [Text()] * max(gap, int(number in ends))
+    return drawn
 
 
 def _row(
@@ -179,33 +217,36 @@ def _row(
     """The lines of a row; cells of fewer lines stand at the top, or at the bottom."""
     wrapped = [_wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
     height = max(map(len, wrapped), default=0)
-    lines = [Text() for _ in range(height)]
+    drawn = [Text() for _ in range(height)]
     for parts, column, width in zip(wrapped, columns, widths, strict=True):
         free = [Text()] * (height - len(parts))
-        for line, part in zip(lines, [*free, *parts] if at_bottom else [*parts, *free], strict=True):
+        for line, part in zip(drawn, [*free, *parts] if at_bottom else [*parts, *free], strict=True):
             if column is not columns[0]:
                 line.append(_GAP)
-            padding = " " * (width - cell_len(part.plain))
-            line.append_text(Text(padding) + part if column.right else part + padding)
-    for line in lines:
+            padding = Text(" " * (width - cell_len(part.plain)))
+            line.append_text(padding + part if column.right else part + padding)
+    for line in drawn:
         line.rstrip()
-    return lines
+    return drawn
 
 
 def _paragraphs(columns: Sequence[Column], width: int) -> list[Text]:
     """Each row as a paragraph, for screens that are too narrow for a table: its first cell, then the others, each with
     its head."""
-    lines: list[Text] = []
+    drawn: list[Text] = []
     for cells in zip(*(column.texts for column in columns), strict=True):
-        lines += _wrapped(_in_one_line(cells[0]), width)
-        rest = [Text(f"{shown(column.head)}: ").append_text(_in_one_line(cell)) if column.head else _in_one_line(cell)
-                for column, cell in zip(columns[1:], cells[1:], strict=True)]  # fmt: skip
-        lines += [Text("  ") + line for line in _wrapped(Text("; ").join(rest), width - 2)]
-    return lines
+        drawn += _wrapped(_in_one_line(cells[0]), width)
+        parts = []
+        for column, cell in zip(columns[1:], cells[1:], strict=True):
+            head = _in_one_line(column.title)
+            parts.append(Text(": ").join([head, _in_one_line(cell)]) if head else _in_one_line(cell))
+        drawn += [Text("  ") + line for line in _wrapped(Text("; ").join(parts), width - 2)]
+    return drawn
 
 
 def _in_one_line(text: Text) -> Text:
-    return Text(", ").join(line for line in text.split("\n") if line.plain.strip())
+    """The lines of a head or a cell beside each other."""
+    return Text(" ").join(line for line in text.split("\n") if line.plain.strip())
 
 
 def _clean(cell: Cell) -> Text:
@@ -219,23 +260,19 @@ def _clean(cell: Cell) -> Text:
 
 def _wrapped(text: Text, width: int) -> list[Text]:
     """The lines of a text, continued between words; a word that is longer than `width` has a line of its own."""
-    lines: list[Text] = []
+    drawn: list[Text] = []
     for line in text.split("\n", allow_blank=True):
-        if cell_len(line.plain) <= width:
-            lines.append(line)
-            continue
         breaks, start, used = [], 0, 0
         for word in _words(line.plain):
-            size = cell_len(word.rstrip(" "))
-            if used and used + size > width:
+            if used and used + cell_len(word.rstrip(" ")) > width:
                 breaks.append(start)
                 used = 0
             used += cell_len(word)
             start += len(word)
-        for part in line.divide(breaks):
-            part.rstrip()
-            lines.append(part)
-    return lines
+        drawn += line.divide(breaks)
+    for line in drawn:
+        line.rstrip()
+    return drawn
 
 
 def _words(line: str) -> Iterator[str]:
@@ -260,5 +297,5 @@ def _longest_word(text: Text) -> int:
     return max((cell_len(word) for word in text.plain.split()), default=0)
 
 
-def _joined(lines: Sequence[Text]) -> Text:
-    return Text("\n").join(lines)
+def _joined(drawn: Sequence[Text]) -> Text:
+    return Text("\n").join(drawn)

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from math import nan
 from pathlib import Path
 
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import say, say_whole
-from sweep.experiment.naming import axis_labels, machines_text, shell_text, varied_axes
+from configs.terminal import PLAIN_WIDTH, Column, draw, prose, say, say_whole
+from sim_core.errors import shown
+from sweep.experiment.naming import axis_labels, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
-from sweep.table import table_of_rows
 from sync.analysis.answers import answers, bare_sentences
 from sync.analysis.terms import caveats, terms_lines
 from sync.results.grouping import grouped
 from sync.results.outcome import SweepInfo
 from sync.results.plan import Plan
+from sync.results.point_id import SHOWN_OF_A_KEY, cluster_text
 from sync.results.sweep import RESULTS
 
 MOST_LISTED = 200  # points that are listed one by one
@@ -29,15 +29,16 @@ _SHORT_S = 3.0
 _LONGER = 3.0  # times as long as a request takes where more arrive than are served: docs/performance.md, "Growth"
 
 
-def preview(points: Sequence[Point], total: int) -> Group:
-    """What would run and about how long it takes: a row for each point, or for each system if there are many points."""
-    parts: list[Table | Text]
+def preview(points: Sequence[Point], total: int, width: int = PLAIN_WIDTH) -> Text:
+    """What would run and about how long it takes, in lines of `width` characters: a row for each point, or for each
+    system if there are many points."""
     if len(points) <= MOST_LISTED:
-        parts = [_points_table(points)]
+        parts = [draw(_points_columns(points), width, more="--format json")]
     else:
-        parts = [_systems_table(points), Text("(--format json lists the points)")]
-    shown = f" of {total}" if total != len(points) else ""
-    return Group(*parts, Text(estimate_text(points)), Text(f"{len(points)}{shown} points; nothing was started"))
+        parts = [draw(_systems_columns(points), width), prose("(--format json lists the points)", width)]
+    of_total = f" of {total}" if total != len(points) else ""
+    last = [estimate_text(points), f"{len(points)}{of_total} points; nothing was started"]
+    return Text("\n").join([*parts, *(prose(line, width) for line in last)])
 
 
 def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
@@ -129,29 +130,36 @@ def _listed(outcomes: Sequence[Outcome], label: tuple[str, str], reason: Callabl
     word, style = label
     text = Text()
     for outcome in outcomes[:MOST_FAILURES]:
-        text.append(f"{word} ", style).append(f"{outcome.name}: {reason(outcome)}\n")
+        text.append(f"{word} ", style).append(f"{shown(outcome.name)}: {shown(reason(outcome))}\n")
     if len(outcomes) > MOST_FAILURES:
         text.append(f"and {len(outcomes) - MOST_FAILURES} more\n")
     return text
 
 
-def _points_table(points: Sequence[Point]) -> Table:
-    rows = [
-        (str(p.index), p.name, machines_text(p.machines), f"{p.cost:.2f}", f"{p.power:g}", p.trace.filename, p.key[:12])
-        for p in points
+def _points_columns(points: Sequence[Point]) -> list[Column]:
+    return [
+        Column("#", [str(point.index) for point in points], right=True),
+        Column("point", [point.name for point in points], whole=True),
+        Column("machines", [cluster_text(point.machines, point.roles) for point in points], spare=2, whole=True),
+        Column("$/h", [f"{point.cost:.2f}" for point in points], right=True, spare=1),
+        Column("power weight", [f"{point.power:g}" for point in points], right=True, spare=3),
+        Column("trace", [point.trace.filename for point in points], spare=4, whole=True),
+        Column("key", [point.key[:SHOWN_OF_A_KEY] for point in points]),
     ]
-    widths = {"point": 80, "machines": 40, "trace": 40, "key": 12}
-    return table_of_rows("#|point|machines|$/h|power|trace|key", rows, widths)
 
 
-def _systems_table(points: Sequence[Point]) -> Table:
-    rows = []
-    for members in grouped(points, lambda point: point.system):
-        counts = f"{len(members):,}", f"{sum(point.requests for point in members):,}"
-        cost = _span_text([point.cost for point in members], ".2f")
-        power = _span_text([point.power for point in members], "g")
-        rows.append((members[0].system, *counts, cost, power, _varied_text(members)))
-    return table_of_rows("system|points|requests|$/h|power|varied", rows, {"system": 40, "varied": 100})
+def _systems_columns(points: Sequence[Point]) -> list[Column]:
+    groups = grouped(points, lambda point: point.system)
+    return [
+        Column("system", [members[0].system for members in groups]),
+        Column("points", [f"{len(members):,}" for members in groups], right=True),
+        Column("requests", [f"{sum(point.requests for point in members):,}" for members in groups], right=True),
+        Column("$/h", [_span_text([p.cost for p in members], ".2f") for members in groups], right=True, whole=True),
+        Column(
+            "power weight", [_span_text([p.power for p in members], "g") for members in groups], right=True, spare=1
+        ),
+        Column("varied", [_varied_text(members) for members in groups]),
+    ]
 
 
 def _varied_text(points: Sequence[Point]) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from configs.terminal import say
+from configs.terminal import console, lines, say
 from sim_core import Code
-from sim_core.errors import SimError, SpecError
+from sim_core.errors import SimError, SpecError, shown
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment, same_experiment
@@ -35,12 +35,12 @@ from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
-from sweep.table import output_console
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
 from sync.results.privacy import scrub
+from sync.results.run_names import named
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
@@ -48,7 +48,6 @@ from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
-MOST_CANDIDATES = 10  # points that are listed if the start of a key fits several
 JSON_FIELDS = (
     *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
     *("machines", "roles", "cost", "power", "rate", "trace"),
@@ -63,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
+        warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
         try:
             return _run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
-            screen.print(f"error: {error}", markup=False)
+            screen.print(lines(*f"error: {error}".splitlines()))
             return EXIT_FAILED
         except SimError as error:
             screen.print(f"error: {' '.join(str(error).split())}", markup=False)
@@ -78,19 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def select_point(points: Sequence[Point], which: str) -> Point:
-    """The point with this number, or the only one whose key starts so. Raises SpecError for none, or several."""
-    if which.isdecimal() and int(which) < len(points):
-        return points[int(which)]
-    matching = [point for point in points if which and point.key.startswith(which.lower())]
-    if len(matching) == 1:
-        return matching[0]
-    if not matching:
-        reason = f"no point has this number or key (there are {len(points)}; --dry-run lists them)"
-        raise SpecError(reason, key="--point", value=which)
-    listed = [f"{point.key[:12]} {point.name}" for point in matching[:MOST_CANDIDATES]]
-    more = [f"and {len(matching) - MOST_CANDIDATES} more"] if len(matching) > MOST_CANDIDATES else []
-    reason = f"{len(matching)} points have a key that starts so: {'; '.join(listed + more)}"
-    raise SpecError(reason, key="--point", value=which)
+    """The point that the text names: by its name, its number, or the start of its key (`sync.results.run_names`).
+    Raises SpecError for none, or several."""
+    return named(which, points, "--point", "--dry-run")
 
 
 def points_json(points: Sequence[Point]) -> str:
@@ -117,7 +106,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         if arguments.format == "json":
             print(points_json(points))
         else:
-            output_console().print(preview(points, grid.total))
+            screen = console()
+            screen.print(preview(points, grid.total, screen.width), soft_wrap=True)
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results / experiment.name, root, screen)
@@ -205,7 +195,7 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
         target = target.relative_to(Path.cwd())  # easier to read
     overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]
     command = ["python", "-m", "sim_core", *overrides]
-    screen.print(f"{point.name}\n{shell_text(command)}", markup=False)
+    screen.print(f"{shown(point.name)}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
@@ -213,27 +203,27 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
 
 def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
     """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it."""
-    console = output_console()
+    screen = console()
     outcomes = ended.outcomes
-    print_answer(outcomes, info, arguments.results, console, plan)
+    print_answer(outcomes, info, arguments.results, screen, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
     for part in (
         standing_still_text(outcomes),
         cut_text(outcomes),
-        results_table(outcomes, console, info.slo) if completed else None,
+        results_table(outcomes, screen, info.slo) if completed else None,
         stopped_text(outcomes),
         failures_text(outcomes, typed),
     ):
         if part:
-            console.print(part)
+            screen.print(part, soft_wrap=True)
     reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
     unstable = f", {stopped} stopped as unstable" if stopped else ""
     failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
     count = len(outcomes) + ended.missing
     of_total = f" ({count} of {info.points} points)" if count != info.points else ""
-    console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
@@ -244,10 +234,10 @@ def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Na
         screen.print("interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
         screen.print(
-            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error});"
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({shown(delivery.error)});"
             " they are kept, and the same command delivers them",
             markup=False,
         )
     if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
-        output_console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True, markup=False)
+        console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True)

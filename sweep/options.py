@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from configs.command_line import Parser
+from configs.command_line import Parser, folder
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\
@@ -86,7 +86,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sink", default="mlflow", metavar="NAME", help=f"one of: {', '.join(SINKS)} (default: mlflow)")
     group.add_argument(
         "--results",
-        type=lambda text: Path(text).absolute(),
+        type=lambda text: folder(text).absolute(),
         default=Path("results").absolute(),
         metavar="DIR",
         help="the folder of results (default: results)",

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sim_core.errors import shown
 from sweep.tally import Tally, duration_text
 
 T = TypeVar("T")
@@ -53,8 +54,8 @@ class ProgressView:
         parts = [tally.counts_text(), f"{tally.speed_text()}, {tally.left_text()}"]
         if tally.slowest and tally.slowest[0][0] >= _WORTH_A_WORD_S:
             seconds, name = tally.slowest[0]
-            parts.append(f"slowest {duration_text(seconds)}: {name}")
-        return [*parts, trouble] if (trouble := self._trouble()) else parts
+            parts.append(f"slowest {duration_text(seconds)}: {shown(name)}")
+        return [*parts, shown(trouble)] if (trouble := self._trouble()) else parts
 
     def _drawing(self) -> Group:
         """A bar with the counts, and below it one line for each other part, cut where the screen ends."""

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from rich.console import Console, Group
-from rich.measure import Measurement
+from rich.console import Console
 from rich.text import Text
 
-from sweep.experiment.naming import axis_labels, machines_text, varied_axes
+from configs.terminal import Column, draw, fits, lines, prose
+from sweep.experiment.naming import axis_labels, varied_axes
 from sweep.experiment.point import Outcome
-from sweep.table import Column, table_of
 from sync.analysis.standing import repetitions
 from sync.results.grouping import grouped
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
-from sync.results.point_id import rate_text
+from sync.results.point_id import SHOWN_OF_A_KEY, cluster_text, rate_text
 from sync.results.slo import UNITS, Slo
 from sync.results.statistics import mean
 from sync.results.verdict import Verdict, verdict
 
 _WIDEST_VALUE = 24  # characters of an axis' value in one line
 _NAME_WIDTHS = (40, 28, 20, 14)  # characters of the first column where it holds all that says which point a row is
+_LABEL = 5  # characters of a metric's name in front of its figures
 _NO_VALUE = "-"  # of an axis that a system does not have
 _UNSERVED = ("rejected", "unfinished")
 _DECIMALS = {"seconds": 3, "slowdown": 2}
@@ -51,26 +51,36 @@ class _Row:
 
     @property
     def machines(self) -> str:
-        return "" if self.of_seeds else machines_text(self.outcome.machines)
+        return "" if self.of_seeds else cluster_text(self.outcome.machines, self.outcome.roles)
+
+    @property
+    def key(self) -> str:
+        """The start of the key, by which `python -m sync compare` finds the run."""
+        return "" if self.of_seeds else self.outcome.key[:SHOWN_OF_A_KEY]
 
 
-_Layout = tuple[list[str], list[Column], int]  # lines above the table, its columns, and the gap between rows
+@dataclass(frozen=True)
+class _Layout:
+    """A table's columns, the lines above and below it, and the gap between its rows."""
+
+    columns: list[Column]
+    above: Sequence[str] = ()
+    below: Sequence[str] = ()
+    gap: int = 0
 
 
-def results_table(outcomes: Sequence[Outcome], console: Console, slo: Slo) -> Group:
+def results_table(outcomes: Sequence[Outcome], screen: Console, slo: Slo) -> Text:
     """A row for each completed point, judged by `slo`, with the axes that were varied; for repetitions with several
-    seeds the mean, lowest and highest figures. The layout is the fullest one that the console is wide enough for."""
+    seeds the mean, lowest and highest figures. The layout is the fullest one that the screen is wide enough for."""
     rows = [row for members in repetitions(outcomes) for row in _rows(members, slo)]
     systems = [row.outcome.system for row in rows]
     ends = {number for number, (system, following) in enumerate(pairwise(systems)) if system != following}
     dim = {number for number, row in enumerate(rows) if row.of_seeds}
-    unlimited = console.options.update(width=1000, max_width=1000)
-    for above, columns, gap in _layouts(rows):
-        table = table_of(columns, ends=ends, dim=dim, gap=gap)
-        shown = Group(*map(Text, above), table)
-        if Measurement.get(console, unlimited, table).maximum <= console.width:
-            break
-    return shown
+    layouts = list(_layouts(rows))
+    layout = next((layout for layout in layouts if fits(layout.columns, screen.width)), layouts[-1])
+    table = draw(layout.columns, screen.width, ends=ends, dim=dim, gap=layout.gap)
+    above, below = ([prose(line, screen.width) for line in part] for part in (layout.above, layout.below))
+    return Text("\n").join([*above, table, *below])
 
 
 def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
@@ -92,9 +102,7 @@ def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
 
 def shown_axes(outcomes: Sequence[Outcome]) -> list[str]:
     """The axes that need a column: those that vary among points that are equal in all other columns."""
-    groups = grouped(
-        outcomes, lambda outcome: (outcome.system, machines_text(outcome.machines), outcome.cost, _rate(outcome))
-    )
+    groups = grouped(outcomes, lambda o: (o.system, cluster_text(o.machines, o.roles), o.cost, _rate(o)))
     needed = {axis for group in groups for axis in varied_axes([outcome.axes for outcome in group])} - {"seed"}
     return [axis for axis in varied_axes([outcome.axes for outcome in outcomes]) if axis in needed]
 
@@ -120,21 +128,22 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
         above = [f"{system}: {machines}" for system, machines in pairs]
         columns = columns[:1]
     columns += _axis_columns(outcomes)
-    columns.append(Column("$/h\npower", [f"{o.cost:.0f} {o.power:.0f}" for o in outcomes], right=True))
+    columns.append(Column("$/h", [f"{outcome.cost:.0f}" for outcome in outcomes], right=True))
+    columns.append(Column(lines("power", "weight"), [f"{outcome.power:.0f}" for outcome in outcomes], right=True))
     if stated and len(outcomes) > 1:
-        same = [column for column in columns if len(set(column.cells)) == 1]
-        above += [f"{column.header}: {column.cells[0]}".replace("\n", ", ") for column in same]
-        columns = [column for column in columns if column not in same]
-    columns.append(Column("rate\n1/s", [_rate(outcome) for outcome in outcomes], right=True))
+        above += [column.in_words(0) for column in columns if len(set(column.cells)) == 1]
+        columns = [column for column in columns if len(set(column.cells)) > 1]
+    columns.append(Column(lines("rate", "1/s"), [_rate(outcome) for outcome in outcomes], right=True))
     for metric in METRICS:
-        header = f"{metric.upper()} p50/p90/p99\nseconds"
-        columns.append(Column(header, [_figures_text(row, metric, "seconds") for row in rows], right=True))
-        columns.append(Column("\nslowdown", [_figures_text(row, metric, "slowdown") for row in rows], right=True))
-    columns.append(Column("in\nSLO", [_verdict(row) for row in rows], right=True))
+        head = lines(f"{metric.upper()} p50/p90/p99", "seconds")
+        columns.append(Column(head, [_figures_text(row, metric, "seconds") for row in rows], right=True))
+        columns.append(Column("slowdown", [_figures_text(row, metric, "slowdown") for row in rows], right=True))
+    columns.append(Column(lines("in", "SLO"), [_verdict(row) for row in rows], right=True))
     if any(outcome.unserved for outcome in outcomes):
         cells = [_unserved_text(outcome, "/") for outcome in outcomes]
-        columns.append(Column("\n".join(_UNSERVED), cells, right=True))
-    return above, columns, 0
+        columns.append(Column(lines(*_UNSERVED), cells, right=True))
+    columns.append(Column("key", [row.key for row in rows]))
+    return _Layout(columns, above)
 
 
 def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -> _Layout:
@@ -143,20 +152,25 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
     axes = _axis_columns(outcomes)
     names = []
     for number, row in enumerate(rows):
-        varied = [f"{axis.header}={axis.cells[number]}" for axis in axes if axis.cells[number] != _NO_VALUE]
+        varied = [f"{axis.head}={axis.cells[number]}" for axis in axes if axis.cells[number] != _NO_VALUE]
         trace = [row.outcome.trace] if row.outcome.rate is None else []
-        names.append("\n".join([row.system, row.machines, " ".join(varied + trace)]).rstrip())
+        names.append(lines(*filter(None, (row.system, row.machines, " ".join(varied + trace), row.key))))
     columns = [
-        Column("system\nmachines", names, width=name_width),
-        Column("rate\n1/s", ["-" if o.rate is None else rate_text(o.rate) for o in outcomes], right=True),
-        Column("$/h\npower", [f"{o.cost:.0f}\n{o.power:.0f}" for o in outcomes], right=True),
-        Column("in\nSLO", [_verdict(row) for row in rows], right=True),
+        Column(lines("system", "machines", "key"), names, most=name_width),
+        Column(lines("rate", "1/s"), ["-" if o.rate is None else rate_text(o.rate) for o in outcomes], right=True),
         Column(
-            "     p50/p90/p99\n     seconds, slowdown" if slowdowns else "     p99\n     seconds",
-            [_figures(row, slowdowns) for row in rows],
+            lines("$/h", "power", "weight"), [lines(f"{o.cost:.0f}", f"{o.power:.0f}") for o in outcomes], right=True
         ),
+        Column(lines("in", "SLO"), [_verdict(row) for row in rows], right=True),
+        Column(_figures_head(slowdowns), [_figures(row, slowdowns) for row in rows]),
     ]
-    return [], columns, 1
+    missing = "No room for p50, p90 and slowdowns: COLUMNS=80 or a wider terminal shows them."
+    return _Layout(columns, below=[] if slowdowns else [missing], gap=1)
+
+
+def _figures_head(slowdowns: bool) -> Text:
+    words = ("p50/p90/p99", "seconds, slowdown") if slowdowns else ("p99", "seconds")
+    return lines(*(f"{'':{_LABEL}}{word}" for word in words))
 
 
 def _axis_columns(outcomes: Sequence[Outcome]) -> list[Column]:
@@ -166,7 +180,7 @@ def _axis_columns(outcomes: Sequence[Outcome]) -> list[Column]:
             label,
             [_value(outcome.axes[axis]) if axis in outcome.axes else _NO_VALUE for outcome in outcomes],
             right=all(isinstance(outcome.axes.get(axis, 0), int | float) for outcome in outcomes),
-            width=_WIDEST_VALUE,
+            most=_WIDEST_VALUE,
         )
         for axis, label in zip(axes, axis_labels(axes), strict=True)
     ]
@@ -178,9 +192,9 @@ def _figures(row: _Row, slowdowns: bool) -> Text:
         if slowdowns:
             seconds = _figures_text(row, metric, "seconds")
             seconds.pad_right(max(0, 17 - len(seconds)))
-            lines.append(Text(f"{metric.upper():4} ") + seconds + " " + _figures_text(row, metric, "slowdown"))
+            lines.append(Text(f"{metric.upper():{_LABEL}}") + seconds + " " + _figures_text(row, metric, "slowdown"))
         else:
-            lines.append(Text(f"{metric.upper():4} {_number(row.outcome.summary.get(f'{metric}/p99_s'), 3)}"))
+            lines.append(Text(f"{metric.upper():{_LABEL}}{_number(row.outcome.summary.get(f'{metric}/p99_s'), 3)}"))
     if row.outcome.unserved:
         counts = _unserved_text(row.outcome, " rejected, ") + " unfinished"
         lines.append(counts if slowdowns else Text("unserved", "red"))

@@ -6,10 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from configs.command_line import Parser
-from sim_core.errors import SimError, SpecError
+from configs.command_line import Parser, folder
+from sim_core.errors import SimError, SpecError, shown
 from sync.commands import COMMANDS
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
@@ -20,7 +19,7 @@ _EXAMPLES = """examples:
   python -m sync show quickstart                      the runs of one sweep, in a table
   python -m sync answers quickstart                   the highest rates within the SLO, and the cheapest clusters
   python -m sync report quickstart                    the same in words and figures, as one HTML file
-  python -m sync compare 7f84ff 0190a3                why one run beats another
+  python -m sync compare quickstart:18 6              why one run beats another, here by the numbers of points
   python -m sync export quickstart --to mine          runs and requests as CSV, Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    whether MLflow has each point of the journal, once
   python -m sync replay quickstart                    make MLflow equal to the journal
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SimError, OSError) as error:  # such as a server that does not answer, or a full disk
         if isinstance(error, OSError) and error.filename and error.strerror:
             error = SimError(f"{error.filename}: {error.strerror}")
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {shown(one_line(error))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -57,7 +56,7 @@ def _parser() -> Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of results (default: %(default)s)")
+    parser.add_argument("--results", type=folder, default=RESULTS, help="the folder of results (default: %(default)s)")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)

@@ -46,7 +46,7 @@ def skeleton(tmp_path: Path) -> Path:
         "sweep/command.py": "import sweep.service",
         "sweep/__main__.py": "import sweep.command",
         **dict.fromkeys(("sweep/closing.py", "sweep/options.py", "sweep/progress.py", "sweep/results_table.py"), ""),
-        **dict.fromkeys(("sweep/status.py", "sweep/table.py", "sweep/tally.py"), ""),
+        **dict.fromkeys(("sweep/status.py", "sweep/tally.py"), ""),
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from configs.command_line import Parser
-from sim_core.errors import SimError
+from sim_core.errors import SimError, shown
 from traces.commands import COMMANDS
 from traces.reader import spoken
 from traces.recipe import DEFAULT_DURATION_S
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = 0
         except OSError as error:  # such as a folder without permission to read it
             place = f"{error.filename}: " if error.filename else ""
-            print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+            print(f"error: {shown(f'{place}{error.strerror or error}')}", file=sys.stderr)
             status = 2
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             status = 130
     for warning in caught:
-        print(spoken(warning.message), file=sys.stderr)
+        print(shown(spoken(warning.message)), file=sys.stderr)
     return status
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.machines import read_machines
+from configs.names import check_name, check_value
 from sim_core.errors import SimError, SpecError, TraceError
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
-from sweep.experiment.file import Experiment, System
+from sweep.experiment.file import Experiment, System, errors_named
 from sweep.experiment.grammar import MOST_POINTS, outside_references, override_values, parse_override, substitute
 from sweep.experiment.naming import NamedIn, distinct_points, named_points, unnamed_axes, with_axes
 from sweep.experiment.point import Point
@@ -31,6 +32,7 @@ from sweep.experiment.written import plain
 from sync.results.point_id import rate_of_number
 
 _TRACE, _FOLDER, _RATE = "trace.filename", "trace.dir", "${rate}"
+_KINDS = {"axes": "an axis", "variables": "a variable"}
 OnBuilt = Callable[[int, int], None]  # called with the number of points that are built, and of all
 
 
@@ -49,6 +51,7 @@ class Grid:
         check_names(experiment, names)
         # Overrides may make parts of the file useless: trace.filename=mine those that name a trace.
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
+        _check_texts(experiment)
         check_names(experiment, names)
         axes = {system.name: merged(experiment, system)[2] for system in experiment.systems}
         self.rates = {name: _numbers(own.get("rate", ())) for name, own in axes.items()}
@@ -70,6 +73,7 @@ class Grid:
         for choice in islice(_choices(experiment, self._builder.names), wanted):
             try:
                 point = replace(self._builder.point(len(points), choice), slo=experiment.slo)
+                _check_trace(point)
             except SimError as error:
                 raise _placed(error, experiment, choice.system, choice.axes, choice.workload is not None) from error
             if choice.system not in unnamed:
@@ -133,6 +137,23 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
         else:
             experiment = _set_everywhere(experiment, key, values[0])
     return experiment
+
+
+def _check_texts(experiment: Experiment) -> None:
+    """Raise SpecError for a name or a value of an axis or a variable that a screen cannot show as it is."""
+    parts: list[tuple[str, Experiment | System]] = [("", experiment)]
+    for place, part in [*parts, *((f"systems.{system.name}.", system) for system in experiment.systems)]:
+        for kind in ("axes", "variables"):
+            for name, value in getattr(part, kind).items():
+                with errors_named(experiment.source):
+                    check_name(name, f"{place}{kind}", f"the name of {_KINDS[kind]}")
+                    check_value(value, f"{place}{kind}.{name}")
+
+
+def _check_trace(point: Point) -> None:
+    """Raise SpecError for a workload that has a name which a screen cannot show as it is."""
+    for text, key in ((point.trace.filename, _TRACE), (point.workload, "workload"), (point.trace.dir, _FOLDER)):
+        check_name(text, key, "the name of a workload or a folder")
 
 
 def _unknown(key: str, parts: Sequence[Experiment | System], names: Names) -> str:

@@ -47,11 +47,6 @@ def machines_by_role(spec: SimSpec) -> dict[str, dict[str, int]]:
     return {}
 
 
-def machines_text(machines: Mapping[str, int]) -> str:
-    """`30 H100+21 A100`."""
-    return "+".join(f"{count} {short_sku(sku)}" for sku, count in machines.items())
-
-
 def unnamed_axes(axes: Mapping[str, Sequence[Any]], build: Callable[[Mapping[str, Any]], Point]) -> NamedIn:
     """The axes of a system that change its points, but not their facts. `build` makes the point of one value an axis.
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sim_core.errors import shown
 from sweep.single.job import EndedRun
 from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN
 
@@ -31,17 +32,18 @@ def _print(runs: Sequence[EndedRun], is_multirun: bool) -> None:
         print(CONSTANTS_WARNING_OF_A_RUN)
     for number, run in enumerate(runs):
         own = " ".join(override for override in run.overrides if override not in shared)
-        label = f"#{number} {own}: " if is_multirun else ""
+        label = f"#{number} {shown(own)}: " if is_multirun else ""
         for warning in run.warnings:
-            print(f"warning: {label}{warning}", file=sys.stderr)
+            print(f"warning: {label}{shown(warning)}", file=sys.stderr)
         for note in run.notes:
-            print(f"note: {label}{note}", file=sys.stderr)
+            print(f"note: {label}{shown(note)}", file=sys.stderr)
         if run.bug:
             print(f"{label}{run.bug}".rstrip(), file=sys.stderr)
         elif run.error:
             print(f"error: {label}{run.error}", file=sys.stderr)
         else:
-            print(f"{label}{run.line}; {_relative(run.folder)}" if is_multirun else run.text)
+            text = f"{label}{run.line}; {_relative(run.folder)}" if is_multirun else run.text
+            print("\n".join(map(shown, text.split("\n"))))
 
 
 def _deliver(runs: Sequence[EndedRun]) -> bool:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from configs.terminal import figure
 from sync.analysis.compare import PERCENTS, PHASES, Profile, RunComparison, half_width
 from sync.analysis.texts import Table, joined
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
+from sync.results.point_id import cluster_text
 
 WORDS: Mapping[str, str] = {
     "queue": "waiting for the prompt",
@@ -30,9 +32,7 @@ _ATTRIBUTION = (
 
 def seconds(value: float) -> str:
     """Seconds with three significant digits, `-` for NaN."""
-    if math.isnan(value):
-        return "-"
-    return f"{value:.3g} s" if abs(value) < 1000 else f"{value:,.0f} s"
+    return figure(value, " s")
 
 
 def share(value: float) -> str:
@@ -41,7 +41,7 @@ def share(value: float) -> str:
 
 
 def _slowdown(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3g}×"
+    return figure(value, "×")
 
 
 def paragraph(found: RunComparison) -> str:
@@ -168,11 +168,11 @@ def time_table(found: RunComparison) -> Table:
         cells = [name]
         for number in range(len(PERCENTS)):
             a, b = (_time_in(run, number, name) for run in (found.better, found.worse))
-            difference = "0 s" if a == b else f"{'+' if a > b else ''}{seconds(a - b)}"
-            cells += [seconds(a), seconds(b), difference]
+            cells += [figure(a), figure(b), f"{'+' if a > b else ''}{figure(a - b)}"]
         rows.append(tuple(cells))
-    heads = [f"p{percent:g} {side}" for percent in PERCENTS for side in ("A", "B", "A-B")]
-    return Table(_ATTRIBUTION, ("", *heads), tuple(rows), has_total=True)
+    heads = [f"p{percent:g} {side} (s)" for percent in PERCENTS for side in ("A", "B", "A-B")]
+    differences = tuple(range(3, len(heads) + 1, 3))  # a screen without room for all can do without these
+    return Table(_ATTRIBUTION, ("phase", *heads), tuple(rows), has_total=True, spare=differences)
 
 
 def _time_in(run: Profile, number: int, name: str) -> float:
@@ -186,23 +186,25 @@ def figure_table(found: RunComparison) -> Table:
     runs = found.better, found.worse
     rows: list[tuple[str, ...]] = [("verdict", *(run.judged.text for run in runs))]
     for metric in METRICS:
-        for unit, form, title in (("s", seconds, "p50 p90 p99"), ("slowdown", _slowdown, "slowdown")):
+        for unit, title in (("s", "(s)"), ("slowdown", "slowdown (×)")):
             names = [f"{metric}/{percentile}_{unit}" for percentile in SLOWDOWN_PERCENTILES]
-            rows.append((f"{metric.upper()} {title}", *(" ".join(form(run.figure(n)) for n in names) for run in runs)))
-    rows += [(head, *map(text, runs)) for head, text in _FIGURES.items()]
-    return Table("", ("", "A", "B"), tuple(rows), frozenset({0, 1, 2}))
+            cells = (" ".join(figure(run.figure(name)) for name in names) for run in runs)
+            rows.append((f"{metric.upper()} {' '.join(SLOWDOWN_PERCENTILES)} {title}", *cells))
+    rows += [row for head, text in _FIGURES.items() if set((row := (head, *map(text, runs)))[1:]) != {"-"}]
+    return Table("", ("figure", "A", "B"), tuple(rows), frozenset({0, 1, 2}))
 
 
 _FIGURES: Mapping[str, Callable[[Profile], str]] = {
     "requests completed, unserved": lambda run: f"{run.completed:,}, {int(run.outcome.unserved):,}",
     "preemptions a request": lambda run: "-" if math.isnan(run.preemptions) else f"{run.preemptions:.2g}",
-    "machines": lambda run: joined([f"{count} {sku}" for sku, count in run.outcome.machines.items()]),
+    "machines": lambda run: cluster_text(run.outcome.machines, run.outcome.roles),
     "machines busy": lambda run: _by_role(run, "utilisation") if run.roles else share(run.figure("utilisation/mean")),
     "KV memory, most": lambda run: (
         _by_role(run, "memory_peak") if run.roles else share(run.figure("memory/peak_fraction"))
     ),
-    "$ an hour": lambda run: f"{run.outcome.cost:,.2f}",
-    "power weight": lambda run: f"{run.outcome.power:g}",
+    "cost ($/h)": lambda run: f"{run.outcome.cost:,.2f}",
+    "power (weight)": lambda run: f"{run.outcome.power:g}",
+    "power (kW by nameplate)": lambda run: figure(run.outcome.watts / 1000) if run.outcome.watts else "-",
 }
 
 

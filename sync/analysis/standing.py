@@ -6,20 +6,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sync.results import point_id
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
-from sync.results.point_id import rate_text
 from sync.results.slo import WITHIN
 from sync.results.verdict import FAILED, Verdict
 
 
 def name_by_rate(outcome: Outcome) -> str:
-    """The point's name with its rate in front, as `24/s splitwise-ha 6P+4T conv`: MLflow's lists and legends cut off
-    the end."""
-    if outcome.rate is None:
-        return outcome.name
-    seed = f" seed {outcome.seed}" if "seed" in outcome.axes else ""
-    return f"{rate_text(outcome.rate)}/s {outcome.design} {outcome.workload}{seed}"
+    """The run's name with its rate in front, as MLflow's lists show it."""
+    return point_id.name_by_rate(outcome.point_id, outcome.name, with_seed="seed" in outcome.axes)
 
 
 def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:

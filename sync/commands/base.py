@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
+from configs.command_line import folder
 from configs.terminal import Column, console, draw
-from sim_core.errors import SpecError
+from sim_core.errors import SpecError, shown
 from sync.analysis.texts import Table
 from sync.load import SOURCES, load_sweep
-from sync.results.sweep import Sweep
+from sync.results.sweep import AnyOf, Sweep
 
 T = TypeVar("T")
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -31,34 +33,50 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _condition(text: str) -> tuple[str, list[object]]:
+class _Conditions(argparse.Action):
+    """Collects the conditions of `--where`, also of several; one that names a column again is refused."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *values: Any) -> None:
+        known = dict(getattr(namespace, self.dest))
+        for text in values[0]:
+            name, allowed = _condition(text)
+            if name in known:
+                reason = f"{shown(name)} has a condition already; write {shown(name)}=VALUE,VALUE to allow several"
+                raise SpecError(reason, key="--where", value=text)
+            known[name] = allowed
+        setattr(namespace, self.dest, list(known.items()))
+
+
+def _condition(text: str) -> tuple[str, AnyOf]:
     """A condition for `Sweep.where`; a number matches however it is written (8, 8.0)."""
     name, _, values = text.partition("=")
     if not name or not values:
         raise SpecError("is not COLUMN=VALUE", key="--where", value=text)
-    return name, [reading for value in values.split(",") for reading in _readings(value)]
+    return name, AnyOf(values, [reading for value in values.split(",") for reading in _readings(value)])
 
 
 def _readings(text: str) -> list[object]:
     readings: list[object] = [text]
     for read in (int, float):
-        try:
+        with suppress(ValueError):
             readings.append(read(text))
-        except ValueError:
-            continue
     return readings + ([text == "true"] if text in ("true", "false") else [])
 
 
 # The arguments and options that several subcommands have. `read_sweep` follows SWEEP, --source, --all and --slo.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "name": {"metavar": "SWEEP", "help": "the sweep's name; `python -m sync list` has them"},
+    "runs": {
+        "nargs": "*", "metavar": "RUN",
+        "help": "only these runs: names as any table shows them, numbers, or beginnings of keys (default: all)",
+    },
     "--slo": {"type": Path, "metavar": "FILE", "help": "limits in place of the experiment's, or the paper's"},
     "--rate": {
         "type": _rate, "metavar": "R", "help": "the rate that the cheapest clusters have to carry, in requests/s"
     },
     "--where": {
-        "type": _condition, "nargs": "+", "default": [], "metavar": "COLUMN=VALUE",
-        "help": "only runs with this, such as system=splitwise-ha rate=8,16",
+        "action": _Conditions, "nargs": "+", "default": [], "metavar": "COLUMN=VALUE",
+        "help": "only runs with this, such as system=splitwise-ha rate=8,16; `show SWEEP --columns` lists the columns",
     },
     "--all": {"action": "store_true", "help": "count also finished points that the experiment no longer has"},
     "--source": {
@@ -86,7 +104,7 @@ def add_command(
     )
     parser.set_defaults(run=run)
     # Also behind the command's name; SUPPRESS, so that it does not undo what stands in front of it.
-    parser.add_argument("--results", type=Path, default=argparse.SUPPRESS, help="the folder of results")
+    parser.add_argument("--results", type=folder, default=argparse.SUPPRESS, help="the folder of results")
     for option in options:
         parser.add_argument(option, **_OPTIONS[option])
     return parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from configs.terminal import console, say
 from sim_core.errors import SpecError
@@ -14,16 +13,18 @@ from sync.commands.base import Subparsers, add_command, print_table
 from sync.commands.runs import find_run
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
+from sync.results.point_id import SHOWN_OF_A_KEY
 from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
 from sync.results.sweep import Sweep
 
 _EXAMPLES = """runs:
-  a name, a key or the beginning of one (`python -m sync show SWEEP` lists them); with SWEEP: in front, of that sweep
+  a name as any table or MLflow shows it, the number of a point, or the beginning of a key; with SWEEP: in front, of
+  that sweep. `python -m sync show SWEEP` lists names and keys, `python -m sweep FILE --dry-run` also numbers.
 examples:
-  python -m sync compare 7f84ff 0190a3
   python -m sync compare 'quickstart:splitwise-ha 6P+4T conv 24 rps' 'baseline-h100 8xH100 conv 24 rps'
-  python -m sync compare quickstart:7f84ff mine:0190a3 --format json
+  python -m sync compare 'quickstart:24/s splitwise-ha 6P+4T conv' '24/s baseline-h100 8xH100 conv'
+  python -m sync compare quickstart:18 quickstart:6 --format json
 """
 
 
@@ -43,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     slo = read_slo(arguments.slo) if arguments.slo else first[0].slo
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
-        print(text, file=sys.stderr)
+        say(console(error=True), text)
     found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo)
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
@@ -55,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
             say(screen, note)
     screen.print()
     for letter, run in (("A", found.better), ("B", found.worse)):
-        say(screen, f"{letter}: {run.outcome.name}")
+        say(screen, f"{letter}: {run.outcome.name} (key {run.outcome.key[:SHOWN_OF_A_KEY]})")
     times = time_table(found)
     screen.print()
     print_table(screen, times, more="--format json")

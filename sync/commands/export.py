@@ -9,20 +9,25 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.terminal import console, say
 from sim_core.errors import SimError, SpecError
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, watched
+from sync.commands.runs import chosen_runs
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
+from sync.results.spreadsheet import safe_frame
 from sync.results.sweep import Sweep, sound_table
 
 _FORMATS = ("csv", "parquet", "splitwisesim")
 _EXAMPLES = """formats:
-  csv           runs.csv with a row for each run, and requests/RUN.csv with a row for each request
+  csv           runs.csv with a row for each run, and requests/RUN.csv with a row for each request; a text that
+                begins like a formula of a spreadsheet (= + - @) has a ' in front of it
   parquet       the same as Parquet
   splitwisesim  runs.csv, and for each run summary.csv, detailed/0.csv and so on, as a single run writes them
 examples:
   python -m sync export quickstart --to mine
+  python -m sync export quickstart 'splitwise-ha 6P+4T conv 24 rps' --to mine
   python -m sync export quickstart --to mine --format splitwisesim --where system=splitwise-ha rate=24
 """
 
@@ -30,7 +35,7 @@ examples:
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "write a sweep's runs and requests as CSV, Parquet or SplitwiseSim's files"
-    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES, ("name", "--slo", "--where", *READING))
+    parser = add_command(subparsers, "export", _run, summary, _EXAMPLES, ("name", "runs", "--slo", "--where", *READING))
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is not there yet")
     parser.add_argument("--format", choices=_FORMATS, default="csv", help="default: %(default)s")
 
@@ -40,14 +45,16 @@ def _run(arguments: argparse.Namespace) -> int:
     if target.exists():
         raise SpecError("is there already; name a new folder", key="--to", value=str(target))
     sweep = read_sweep(arguments)
-    outcomes = sweep.where(**dict(arguments.where))
+    outcomes = chosen_runs(sweep, arguments)
     try:
         left = _write(sweep, outcomes, arguments.format, target)
     except OSError as error:
         if error.errno is None or error.filename:  # ConnectionError; an error that names its file
             raise
         raise SimError(f"--to={str(target)!r}: cannot be written: {error.strerror}") from error
-    print("\n".join([f"{len(outcomes)} runs{left} in {target}", *left_out(sweep)]))
+    runs = "1 run" if len(outcomes) == 1 else f"{len(outcomes):,} runs"
+    for line in (f"{runs}{left} in {target}", *left_out(sweep)):
+        say(console(), line)
     return 0
 
 
@@ -62,7 +69,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
         if form == "parquet":
             runs.to_parquet(folder / "runs.parquet", index=False)
         else:
-            runs.to_csv(folder / "runs.csv", index=False)
+            safe_frame(runs).to_csv(folder / "runs.csv", index=False)
         without = 0
         for outcome in watched(outcomes, "exporting"):
             table = sweep.source.requests_file(outcome.key)
@@ -91,4 +98,4 @@ def _write_requests(outcome: Outcome, table: Path, form: str, folder: Path) -> N
     else:
         import pandas as pd
 
-        pd.read_parquet(table).to_csv(target, index=False)
+        safe_frame(pd.read_parquet(table)).to_csv(target, index=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from configs.terminal import Column, console, draw
+from configs.terminal import Column, console, draw, say
 from sync.commands.base import Subparsers, add_command
 from sync.load import list_sweeps, load_sweep
+from sync.results.privacy import one_line
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
 
@@ -31,9 +32,9 @@ def _run(arguments: argparse.Namespace) -> int:
         sources = {name: find_mlflow_source(arguments.results, name) for name in names if name not in shown}
         shown |= {f"{name} (in MLflow)": Sweep(name, source) for name, source in sources.items() if source is not None}
     except OSError as error:  # what is below --results is listed also where the server does not answer
-        print(f"warning: {error}: sweeps that are there alone are not listed", file=sys.stderr)
+        print(f"warning: {one_line(error)}: sweeps that are there alone are not listed", file=sys.stderr)
     if not shown:
-        print(f"no sweeps in {arguments.results}")
+        say(console(), f"no sweeps in {arguments.results}")
         return 0
     counts = zip(*map(_counts, shown.values()), strict=True)
     columns = [Column(head, cells, right=True, spare=rank) for (head, rank), cells in zip(_HEADS, counts, strict=True)]

@@ -9,11 +9,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sim_core.errors import SpecError
+from configs.terminal import console, say
+from sim_core.errors import SpecError, shown
 from sync.commands.base import Subparsers, add_command, watched
+from sync.commands.runs import run_of
 from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
+from sync.results.point_id import SHOWN_OF_A_KEY
 from sync.results.sweep import Sweep
 from sync.tracking.differences import (
     Differences,
@@ -46,11 +49,11 @@ def add_parser(subparsers: Subparsers) -> None:
     summary = "compare journal and MLflow point by point and change nothing; exit status 1 where they differ"
     epilog = "`python -m sync replay SWEEP` takes the same options and delivers what is missing."
     run = partial(_make_equal, dry_run=True)
-    verify = add_command(subparsers, "verify", run, summary, epilog, ("name", "--slo"))
+    verify = add_command(subparsers, "verify", run, summary, epilog, ("name", "runs", "--slo"))
     verify.add_argument("--prune", action="store_true", help="also list what `replay --prune` removes")
     summary = "make MLflow equal to the journal: deliver what is missing, judge by the SLO, and say what was done"
     run = partial(_make_equal, dry_run=False)
-    replay = add_command(subparsers, "replay", run, summary, _EPILOG, ("name", "--slo"))
+    replay = add_command(subparsers, "replay", run, summary, _EPILOG, ("name", "runs", "--slo"))
     text = "also remove what is superfluous, see below; `verify --prune` lists it"
     replay.add_argument("--prune", action="store_true", help=text)
     replay.add_argument("--sink", default="mlflow", help=argparse.SUPPRESS)
@@ -70,12 +73,16 @@ def _refuse_prune(arguments: argparse.Namespace) -> int:
 def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
     """Compare, and unless it is a `dry_run` deliver and remove; the exit status: 1 where differences are left."""
     results, name = arguments.results, arguments.name
+    if arguments.prune and arguments.runs:
+        raise SpecError("is for whole sweeps: leave out the runs", key="--prune", value=True)
     if arguments.prune and name not in sweeps_in(results):  # nothing to compare with
         store, runs = stored_runs(results, name)
         if runs:
             _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
             return 0
     sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
+    if arguments.runs:
+        sweep = sweep.only([run_of(sweep, text).key for text in arguments.runs])
     if dry_run:
         return 0 if _compare(arguments, sweep, dry_run).same else 1
     sink, info = make_sink(arguments.sink, results), sweep.source.info()
@@ -85,9 +92,9 @@ def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
         before = _compare(arguments, sweep, dry_run)
         sink.open(replace(info, slo=sweep.slo))
         _deliver(sweep, journal, sink)
-    after = find_differences(sweep, *stored_runs(results, name), results, tables=arguments.tables)
+    after = _differences(arguments, sweep, *stored_runs(results, name))
     mended = len(before.differing.keys() - after.reasons().keys())
-    print(f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
+    say(console(), f"{len(set(before.missing) - set(after.missing))} points delivered, {mended} brought up to date")
     _tell(after, sweep)
     return 0 if after.same else 1
 
@@ -95,7 +102,7 @@ def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
 def _compare(arguments: argparse.Namespace, sweep: Sweep, dry_run: bool) -> Differences:
     """Compare MLflow with the journal, and with --prune remove what is superfluous; a dry run tells both."""
     store, runs = stored_runs(arguments.results, sweep.name)
-    found = find_differences(sweep, store, runs, arguments.results, tables=arguments.tables)
+    found = _differences(arguments, sweep, store, runs)
     if dry_run:
         _tell(found, sweep)
     if arguments.prune:
@@ -105,12 +112,24 @@ def _compare(arguments: argparse.Namespace, sweep: Sweep, dry_run: bool) -> Diff
     return found
 
 
+def _differences(
+    arguments: argparse.Namespace, sweep: Sweep, store: MlflowStore, runs: Sequence[StoredRun]
+) -> Differences:
+    """What is not alike, of the runs that the arguments name, or of all."""
+    found = find_differences(sweep, store, runs, arguments.results, tables=arguments.tables)
+    if arguments.runs:
+        found.remnants = [key for key in found.remnants if key in sweep.outcomes]
+    return found
+
+
 def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
     """Write every outcome to the sink, which leaves what it has; say which outcomes cannot be read."""
     for key in watched(list(sweep.outcomes), "delivering"):
         outcome = journal.whole(key)
         if outcome is None:
-            print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
+            print(
+                f"warning: {key[:SHOWN_OF_A_KEY]} in the journal is torn: the next start runs it again", file=sys.stderr
+            )
         else:
             sink.write(outcome)
     sink.close()
@@ -122,24 +141,25 @@ def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Pat
     counts = f"{len(files)} files ({size_mb:.1f} MB) and {len(surplus)} runs in MLflow"
     if dry_run:
         for path in files:
-            print(f"  {path}")
+            print(f"  {shown(path)}")
         for run in surplus:
-            print(f"  MLflow run {run.run_id} {run.name}")
-        print(f"{counts} could go: `replay --prune` removes them")
+            print(f"  MLflow run {shown(run.run_id)} {shown(run.name)}")
+        say(console(), f"{counts} could go: `replay --prune` removes them")
         return
     for run in watched(surplus, "deleting runs"):
         with store.plain_errors():
             store.delete_run(run.run_id)
     remove_files(files)
-    print(f"{counts} removed")
+    say(console(), f"{counts} removed")
 
 
 def _tell(found: Differences, sweep: Sweep) -> None:
     """Print the counts, and name the points that are not alike."""
-    print(found)
+    screen = console()
+    say(screen, str(found))
     reasons = found.reasons()
     for key, reason in list(reasons.items())[:_MOST]:
         name = sweep.finished[key].name if key in sweep.finished else "not in the journal"
-        print(f"  {key[:10]} {name}: {reason}")
+        say(screen, f"  {key[:SHOWN_OF_A_KEY]} {name}: {reason}")
     if len(reasons) > _MOST:
         print(f"  and {len(reasons) - _MOST} more")

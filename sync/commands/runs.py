@@ -1,18 +1,18 @@
-"""Finding the run that a text names: by its name or the beginning of its key, in one sweep or in any."""
+"""Finding the run that a text names, in one sweep or in any; the rule is in `sync.results.run_names`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from sim_core.errors import SpecError, nearest
+from sim_core.errors import SpecError, shown
 from sync.load import list_sweeps, load_sweep
 from sync.results.outcome import Outcome
-from sync.results.point_id import point_text
+from sync.results.run_names import lists_of, matching, named, the_one
 from sync.results.sweep import Sweep
 
 Found = tuple[Sweep, Outcome]
-_SHORTEST_KEY = 4
 
 
 def find_run(results: Path, text: str, source: str | None = None, near: Sweep | None = None) -> Found:
@@ -31,38 +31,29 @@ def find_run(results: Path, text: str, source: str | None = None, near: Sweep | 
         sweep = load_sweep(name, results, source, everything=True)
         return sweep, run_of(sweep, rest)
     if not searched:
-        raise SpecError(f"no results in {results}; of another store, write SWEEP:RUN", key="RUN", value=text)
-    outcome = _one([outcome for _, outcome in found], text, searched)
+        reason = f"no results in {shown(results)}; of another store, write SWEEP:RUN"
+        raise SpecError(reason, key="RUN", value=text)
+    known = [outcome for sweep in searched for outcome in sweep.outcomes.values()]
+    outcome = the_one(text, [outcome for _, outcome in found], known, "RUN", "python -m sync show SWEEP")
     return next((sweep, run) for sweep, run in found if run.key == outcome.key)
 
 
-def _search(sweeps: Iterable[Sweep], text: str) -> list[Found]:
-    return [(sweep, outcome) for sweep in sweeps for outcome in _matching(sweep, text)]
-
-
-def _matching(sweep: Sweep, text: str) -> list[Outcome]:
-    """The runs with this name; else the repetition with the lowest seed of those that have it in common; else those
-    whose key begins so."""
-    outcomes = sweep.outcomes.values()
-    named = [outcome for outcome in outcomes if outcome.name == text]
-    if repeated := [outcome for outcome in outcomes if point_text(outcome.point_id) == text]:
-        named = named or [min(repeated, key=lambda outcome: outcome.seed)]
-    by_key = [outcome for outcome in outcomes if len(text) >= _SHORTEST_KEY and outcome.key.startswith(text)]
-    return named or by_key
+def _search(sweeps: Sequence[Sweep], text: str) -> list[Found]:
+    """Runs that the experiments have now come before those that they had."""
+    now = [(sweep, outcome) for sweep in sweeps for outcome in matching(text, sweep.current.values())]
+    return now or [(sweep, outcome) for sweep in sweeps for outcome in matching(text, sweep.outcomes.values())]
 
 
 def run_of(sweep: Sweep, text: str, key: str = "RUN") -> Outcome:
-    """The run of one sweep that `text` names: by its name, or by the beginning of its key. Raises SpecError."""
-    return _one(_matching(sweep, text), text, [sweep], key)
+    """The run of one sweep that `text` names. Raises SpecError when it names none or several."""
+    found = _search([sweep], text)
+    known = list(sweep.outcomes.values())
+    return the_one(text, [outcome for _, outcome in found], known, key, lists_of(sweep.name))
 
 
-def _one(matching: list[Outcome], text: str, searched: list[Sweep], key: str = "RUN") -> Outcome:
-    keys = dict.fromkeys(outcome.key for outcome in matching)
-    if len(keys) == 1:
-        return matching[0]
-    if keys:
-        keys_text = ", ".join(f"{outcome.key[:10]} {outcome.name}" for outcome in matching[:3])
-        raise SpecError(f"{len(keys)} runs have it ({keys_text}, ...): write more of the key", key=key, value=text)
-    close = nearest(text, [outcome.name for sweep in searched for outcome in sweep.outcomes.values()])
-    hint = f"; did you mean {close!r}?" if close else ""
-    raise SpecError(f"no run has this name or key{hint} (`python -m sync show SWEEP` lists them)", key=key, value=text)
+def chosen_runs(sweep: Sweep, arguments: argparse.Namespace) -> list[Outcome]:
+    """The runs of a sweep that the arguments `runs` and `--where` choose. Raises SpecError for a run or a column that
+    it does not have, and where no run is left."""
+    chosen = sweep.where(**dict(arguments.where)) if arguments.where or not arguments.runs else sweep.outcomes.values()
+    runs = (named(text, chosen, "RUN", lists_of(sweep.name)) for text in arguments.runs)
+    return list({run.key: run for run in runs}.values()) if arguments.runs else list(chosen)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 
 from configs.terminal import Column, console, draw, figure, say
+from sim_core.errors import shown
 from sync.analysis.standing import repetitions, together
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
+from sync.commands.runs import chosen_runs
+from sync.results.frame import runs_frame
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
-from sync.results.point_id import point_text
+from sync.results.point_id import SHOWN_OF_A_KEY, point_text
 from sync.results.slo import Slo
+from sync.results.spreadsheet import safe_frame
 from sync.results.statistics import mean
+from sync.results.sweep import Sweep
 from sync.results.verdict import verdict
 
 # The figures by their heads; with each how soon its column may be left out.
@@ -25,6 +31,7 @@ _SHOWN = {
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
+  python -m sync show quickstart 16 18          the runs of two points, by number (or name, or key)
   python -m sync show quickstart --slo my_slo.yaml     judged by other limits (`answers --help`)
   python -m sync show quickstart --all          also points of the experiment as it was before it was changed
   python -m sync show quickstart --each         a row for each run, also where runs differ by seed alone
@@ -34,15 +41,33 @@ _EXAMPLES = """examples:
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
     summary = "show the runs of one sweep: times in seconds, what is too slow, and means over seeds"
-    parser = add_command(subparsers, "show", _run, summary, _EXAMPLES, ("name", "--slo", "--where", *READING))
+    options = ("name", "runs", "--slo", "--where", *READING)
+    parser = add_command(subparsers, "show", _run, summary, _EXAMPLES, options)
     parser.add_argument("--each", action="store_true", help="a row for each run, also where they differ by seed alone")
+    parser.add_argument("--columns", action="store_true", help="list the columns that --where and --format csv have")
+    text = "csv and json have a row for each run and all columns; default: %(default)s"
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help=text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     sweep = read_sweep(arguments)
-    chosen = sweep.where(**dict(arguments.where)) if arguments.where else sweep.outcomes.values()
+    chosen = chosen_runs(sweep, arguments)
+    if arguments.columns or arguments.format != "table":
+        frame = runs_frame(map(sweep.with_goodput, chosen), sweep.slo)
+        if arguments.columns:
+            print("\n".join(map(shown, frame.columns)))
+        elif arguments.format == "csv":
+            safe_frame(frame).to_csv(sys.stdout, index=False)
+        else:
+            print(frame.to_json(orient="records", indent=1, double_precision=15))
+        return 0
+    _print(sweep, chosen, arguments.each)
+    return 0
+
+
+def _print(sweep: Sweep, chosen: Sequence[Outcome], each: bool) -> None:
     ordered = sorted(chosen, key=lambda outcome: outcome.index)
-    groups = [[outcome] for outcome in ordered] if arguments.each else repetitions(ordered)
+    groups = [[outcome] for outcome in ordered] if each else repetitions(ordered)
     several = any(len(members) > 1 for members in groups)
     screen = console()
     screen.print(draw(_columns(groups, sweep.slo, several), screen.width, more="--format csv"), soft_wrap=True)
@@ -50,14 +75,13 @@ def _run(arguments: argparse.Namespace) -> int:
         say(screen, "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.")
     for line in left_out(sweep):
         say(screen, line)
-    return 0
 
 
 def _columns(groups: Sequence[Sequence[Outcome]], slo: Slo, several: bool) -> list[Column]:
     """A row for each group. Of the times the medians may be left out, before others."""
     columns = [
         Column("run", [_name(members) for members in groups]),
-        Column("key", [members[0].key[:10] for members in groups]),
+        Column("key", [members[0].key[:SHOWN_OF_A_KEY] for members in groups]),
         Column("verdict", [_verdict_text(members, slo) for members in groups]),
     ]
     if several:

@@ -13,6 +13,7 @@ import numpy as np
 from sim_core.errors import OutputError
 from sim_core.whole_file import replacing
 from sync.results.measure import MeasuredRun, Numbers, ascending
+from sync.results.spreadsheet import cell
 from sync.results.statistics import geometric_mean, mean, percentile, standard_deviation
 
 GENERATIVE_LLM = 2  # SplitwiseSim's request_type
@@ -131,6 +132,6 @@ def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) 
             writer = csv.writer(text)
             writer.writerow(header)
             # NaN, "did not happen", is an empty field
-            writer.writerows(["" if value != value else value for value in row] for row in rows)
+            writer.writerows(["" if value != value else cell(value) for value in row] for row in rows)
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", source=str(path)) from error

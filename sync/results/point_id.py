@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Roles = Mapping[str, Mapping[str, int]]  # role (`prompt`, `token`) -> SKU -> machines
+SHOWN_OF_A_KEY = 10  # characters of a key in tables; every command takes the start of a key
 RATE_DIGITS = 12  # significant ones: 0.1 * 3 is the rate 0.3
 
 
@@ -41,7 +42,24 @@ def point_text(point_id: PointId) -> str:
     return f"{point_id.design} {point_id.workload}{rate}"
 
 
+def name_by_rate(point_id: PointId, name: str, *, with_seed: bool = False) -> str:
+    """The point's name with its rate in front, as `24/s splitwise-ha 6P+4T conv`: MLflow's lists and legends cut off
+    the end. `name`, where the workload has no rate."""
+    if point_id.rate is None:
+        return name
+    seed = f" seed {point_id.seed}" if with_seed else ""
+    return f"{rate_text(point_id.rate)}/s {point_id.design} {point_id.workload}{seed}"
+
+
 def short_sku(sku: str) -> str:
     """`H100` for `dgx-h100`, `H100cap` for `dgx-h100-pcap`."""
     head, *rest = sku.removeprefix("dgx-").split("-")
     return head.upper() + "".join(part.replace("pcap", "cap") for part in rest)
+
+
+def cluster_text(machines: Mapping[str, int], roles: Roles) -> str:
+    """`17 A100`; of machines with roles also which do what: `6 H100 prompt + 4 A100 token`."""
+    parts = [(count, sku, role) for role, counts in roles.items() for sku, count in counts.items() if count]
+    if parts:
+        return " + ".join(f"{count} {short_sku(sku)} {role}" for count, sku, role in parts)
+    return "+".join(f"{count} {short_sku(sku)}" for sku, count in machines.items())

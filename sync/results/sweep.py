@@ -6,22 +6,21 @@ the experiment no longer has count with `load_sweep(..., everything=True)`.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, reduce
-from itertools import islice
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, choices, nearest
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.plan import Plan
 from sync.results.privacy import one_line
+from sync.results.run_names import lists_of, named
 from sync.results.slo import PAPER, Slo
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 RESULTS = Path("results")
-_FEW = 3  # of the runs, named in an error
 # Columns of a run that `requests_where` adds to its requests.
 _OF_A_RUN = {
     **dict.fromkeys(("key", "name", "system", "design", "workload"), "string"),
@@ -38,6 +36,15 @@ _OF_A_RUN = {
 
 
 _LISTS = (list, tuple, set, frozenset, range)  # a condition with one of these allows several values
+_MOST_VALUES = 10  # of a column, named in an error
+
+
+class AnyOf(list[object]):
+    """A condition as it was typed, and all values that the text may mean: 8 is a text, a whole number and a number."""
+
+    def __init__(self, text: str, values: Iterable[object]) -> None:
+        super().__init__(values)
+        self.text = text
 
 
 class Source(Protocol):
@@ -78,7 +85,12 @@ class Sweep:
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes that count, by key, without their tables of requests: of each finished point that the experiment
         has now (all where the source does not tell, or with `everything`) the newest."""
-        asked_for = frozenset() if self._everything else self.source.asked_for()
+        return self._newest if self._everything else self.current
+
+    @cached_property
+    def current(self) -> dict[str, Outcome]:
+        """Of each finished point that the experiment has now the newest outcome, by key."""
+        asked_for = self.source.asked_for()
         return {key: outcome for key, outcome in self._newest.items() if not asked_for or key in asked_for}
 
     @cached_property
@@ -88,6 +100,12 @@ class Sweep:
         points = grouped(self.finished.values(), lambda outcome: (outcome.system, outcome.point_id, outcome.trace))
         newest = (max(runs, key=lambda run: (run.key in last, run.started_at, run.key)) for runs in points)
         return {outcome.key: outcome for outcome in newest}
+
+    def only(self, keys: Collection[str]) -> Sweep:
+        """The same sweep, of whose runs these alone count."""
+        part = Sweep(self.name, self.source, everything=self._everything, slo=self.slo)
+        part.outcomes = {key: outcome for key, outcome in self.outcomes.items() if key in keys}
+        return part
 
     @property
     def superseded(self) -> int:
@@ -129,8 +147,8 @@ class Sweep:
         return by_slo(outcome, self.slo, path.read_bytes() if path else b"")
 
     def requests(self, key: str) -> pd.DataFrame:
-        """A row for each request of the run whose key starts with `key`. Raises SpecError when no run or several do, or
-        when the run left no table."""
+        """A row for each request of the run that `key` names (see `one`). Raises SpecError when no run or several have
+        the name, or when the run left no table."""
         import pandas as pd
 
         outcome = self.one(key)
@@ -140,17 +158,20 @@ class Sweep:
         with sound_table(outcome, path):
             return pd.read_parquet(path)
 
+    def _no_column(self, name: str, columns: Iterable[str]) -> str:
+        """Why there is no such column, with the nearest one."""
+        known = [known for column in columns for known in (column, column.removeprefix("axis/"))]
+        close = nearest(name, known)
+        hint = f"; did you mean {close!r}?" if close else ""
+        return f"no such column of the runs{hint} (`{lists_of(self.name)} --columns` lists them)"
+
     def _beside(self) -> str:
         return f" ({self.left_out:,} that the experiment no longer has are left out)" if self.left_out else ""
 
     def one(self, key: str) -> Outcome:
-        """The run whose key starts with `key`. Raises SpecError when no run or several do."""
-        matching = [known for known in self.outcomes if known.startswith(key)]
-        if len(matching) != 1:
-            reason = f"several runs have it{_some(matching)}" if matching else f"no run has it{_some(self.outcomes)}"
-            advice = f"{reason}; `python -m sync show {shlex.quote(self.name)}` lists them all"
-            raise SpecError(advice, key="key", value=key)
-        return self.outcomes[matching[0]]
+        """The run that the text names: by its name, its point's number, or the start of its key
+        (`sync.results.run_names`). Raises SpecError when it names none or several."""
+        return named(key, self.outcomes.values(), "key", lists_of(self.name))
 
     def requests_where(self, **conditions: object) -> ds.Dataset:
         """The requests of all runs that meet the conditions, as one Arrow dataset that reads only what is asked of it.
@@ -185,25 +206,30 @@ class Sweep:
         # Counting goodput by other limits reads all tables of requests, so only conditions on goodput have it done.
         on_goodput = any(PREFIX in name or "/good_" in name for name in conditions)
         runs = self.runs if on_goodput else runs_frame(self.outcomes.values(), self.slo)
+        if runs.empty and not conditions:
+            raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
         for name, wanted in conditions.items():
             column = next((c for c in (name, f"axis/{name}") if c in runs), None)
             if column is None:
-                raise SpecError(f"no such column of the runs{choices(name, runs.columns)}", key="column", value=name)
-            runs = runs[runs[column].isin(wanted if isinstance(wanted, _LISTS) else [wanted])]
-        if runs.empty:
-            if not conditions:
-                raise SpecError(f"no run of it is finished{self._beside()}", key="sweep", value=self.name)
-            text = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
-            raise SpecError(f"no run meets these conditions{self._beside()}", key="where", value=text)
+                raise SpecError(self._no_column(name, runs.columns), key="where", value=name)
+            met = runs[runs[column].isin(wanted if isinstance(wanted, _LISTS) else [wanted])]
+            if met.empty:
+                typed = ", ".join(f"{key}={_condition_text(value)}" for key, value in conditions.items())
+                values = dict.fromkeys(map(_condition_text, runs[column].dropna()))
+                known = choices(_condition_text(wanted), values) if 0 < len(values) <= _MOST_VALUES else ""
+                hint = f": {name} is none of these{known}" if known else ""
+                raise SpecError(f"no run meets these conditions{hint}{self._beside()}", key="where", value=typed)
+            runs = met
         return [self.outcomes[key] for key in runs["key"]]
 
 
-def _some(keys: Collection[str]) -> str:
-    """A few of the keys, shortened as people type them."""
-    if not keys:
-        return ""
-    more = f" and {len(keys) - _FEW:,} more" if len(keys) > _FEW else ""
-    return f" ({', '.join(key[:10] for key in islice(keys, _FEW))}{more})"
+def _condition_text(value: object) -> str:
+    """A condition's value as one would type it."""
+    if isinstance(value, AnyOf):
+        return value.text
+    if isinstance(value, _LISTS):
+        return ",".join(map(_condition_text, value))
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

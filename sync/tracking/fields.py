@@ -21,6 +21,7 @@ from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_besid
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
+from sync.results.spreadsheet import cell
 from sync.results.verdict import verdict
 from sync.tracking.page import LONGEST_TAG, RATE_METRIC, SERVED_METRIC, SUPERSEDED_TAG, run_note, saved_view
 
@@ -258,7 +259,7 @@ def _csv(columns: Mapping[str, Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerows(map(cell, row) for row in zip(*columns.values(), strict=True))
     return text.getvalue().encode() if any(columns.values()) else b""
 
 

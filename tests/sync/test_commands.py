@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import fcntl
 import hashlib
+import io
 import json
 import socket
 from array import array
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
@@ -320,13 +324,88 @@ def test_an_export_of_some_runs_is_of_those(outcome, journal, run, tmp_path):
 
 @pytest.mark.parametrize(
     ("where", "reason"),
-    [("sytem=a", "did you mean 'system'"), ("system", "is not COLUMN=VALUE"), ("rate=99", "no run")],
+    [
+        ("sytem=a", "did you mean 'system'? (`python -m sync show 'quick start' --columns` lists them)"),
+        ("system", "is not COLUMN=VALUE"),
+        ("rate=99", "where='rate=99': no run meets these conditions: rate is none of these (one of: 1)"),
+        ("system=splitwise-hb", "did you mean 'splitwise-ha'?"),
+    ],
 )
 def test_a_condition_that_cannot_be_met_is_one_line_and_status_2(where, reason, outcome, journal, run, tmp_path):
     journal(outcome(1))
     status, told = run("export", "quick start", "--to", tmp_path / "mine", "--where", where)
     assert (status, told.count("\n")) == (2, 1)
     assert reason in told
+
+
+def test_a_condition_on_a_column_that_has_one_is_refused_and_not_forgotten(outcome, journal, run):
+    journal(outcome(1), outcome(2))
+    status, told = run("show", "quick start", "--where", "rate=1", "--where", "rate=2")
+    assert (status, told.count("\n"), "write rate=VALUE,VALUE" in told) == (2, 1, True)
+    status, told = run("show", "quick start", "--where", "rate=1,2", "--where", "system=splitwise-ha", "seed=7")
+    assert (status, outcome(2).name in told) == (0, True)
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1")
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_spreadsheet_takes_no_text_of_an_export_for_a_formula(formula, outcome, journal, run, tmp_path):
+    table = pa.table({"request_id": [1, 2], "ttft_s": [-0.5, 1.5], formula: [formula, "-3"]})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    odd = {"name": formula, "system": formula, "axes": {"x": formula, formula: -4}, "error": formula, "cost": -1.5}
+    journal(outcome(1, **odd, requests_parquet=sink.getvalue()), outcome(2, axes={"x": "-7", formula: 5}))
+    assert run("export", "quick start", "--to", tmp_path / "mine")[0] == 0
+    files = [tmp_path / "mine" / "runs.csv", *(tmp_path / "mine" / "requests").iterdir()]
+    assert len(files) == 3
+    for file in files:
+        for row in csv.reader(file.open(newline="")):
+            assert [cell for cell in row if cell[:1] in "=+@\t\r\n＝" and cell] == []
+            assert all(cell.replace(".", "").isdigit() for cell in (cell[1:] for cell in row if cell[:1] == "-"))
+    runs = pd.read_csv(files[0])
+    assert runs["name"][0] == f"'{formula}".replace("\t", "\\t").replace("\r", "\\r")
+    assert (runs["cost"][0], runs["axis/x"][1]) == (-1.5, "-7"), "numbers stay numbers"
+
+
+def test_show_prints_csv_without_formulas_and_control_signs(outcome, journal, run):
+    journal(outcome(1, name="=1+1", system="\x1b[31m"))
+    status, told = run("show", "quick start", "--format", "csv")
+    assert (status, told.splitlines()[1].startswith("'=1+1,\\x1b[31m,")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["show", "quick start"], ["answers", "quick start"], ["compare", "0", "1"]]
+)
+def test_names_from_a_journal_are_neither_markup_nor_commands_of_a_screen(command, outcome, journal, run):
+    odd = "[/nope] \x1b]0;title\x07 [red]x\u202e"
+    system = {"system": odd, "design": odd, "workload": odd}
+    journal(outcome(1, name=odd, index=0, **system), outcome(2, index=1, status="failed", error=odd, **system))
+    status, told = run(*command)
+    assert status == 0
+    assert told.replace("\n", "").isprintable()
+    assert command == ["list"] or "[/nope]" in told
+
+
+def test_runs_are_chosen_by_any_of_their_names(outcome, journal, run, tmp_path):
+    journal(outcome(1), outcome(2), outcome(3))
+    chosen = [outcome(1).name, "3/s splitwise-ha 3P+2T conv"]
+    _, told = run("show", "quick start", *chosen)
+    assert [outcome(number).name in told for number in (1, 2, 3)] == [True, False, True]
+    assert run("export", "quick start", *chosen, "--to", tmp_path / "mine")[0] == 0
+    assert pd.read_csv(tmp_path / "mine" / "runs.csv")["index"].tolist() == [1, 3]
+    status, told = run("show", "quick start", "splitwise-ha 3P+2T conv 4 rps")
+    assert (status, "did you mean 'splitwise-ha 3P+2T conv" in told, told.count("\n")) == (2, True, 1)
+
+
+def test_replay_of_some_runs_delivers_those_alone(results, sweep, outcome, journal, run):
+    journal(outcome(1), outcome(2), outcome(3))
+    status, told = run("replay", "quick start", "2", "3/s splitwise-ha 3P+2T conv")
+    assert (status, "2 points delivered" in told) == (0, True)
+    assert "2 of 2 points are in MLflow" in run("verify", "quick start", "2", "3")[1]
+    assert run("verify", "quick start", "1")[0] == 1
+    status, told = run("replay", "quick start", "2", "--prune")
+    assert (status, "is for whole sweeps" in told) == (2, True)
 
 
 @pytest.mark.parametrize("form", ["csv", "splitwisesim"])

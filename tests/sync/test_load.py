@@ -186,9 +186,10 @@ def test_an_error_about_a_key_names_a_few_runs_and_how_to_list_them_all(results,
     journal(results, *(outcome(n) for n in range(1, 2001)))
     with pytest.raises(SpecError) as found:
         load_sweep("quick start", results).requests("e")
+    some = ", ".join(f"0000000000 splitwise-ha 3P+2T conv {number} rps" for number in (1, 2, 3))
     assert str(found.value) == (
-        "key='e': no run has it (0000000000, 0000000000, 0000000000 and 1,997 more);"
-        " `python -m sync show 'quick start'` lists them all"
+        f"key='e': no run has this name or key; there are {some} and 1,997 more"
+        " (`python -m sync show 'quick start'` lists them)"
     )
 
 

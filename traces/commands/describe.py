@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from configs.terminal import console, draw
+from configs.terminal import say as say_in_lines
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
 from traces.commands.shared import Subparsers, add_command, add_reading, no_such_file, read_with_progress, say, seed
@@ -63,15 +63,18 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         sys.stdout.write(json.dumps(facts, indent=2, allow_nan=False) + "\n")
     else:
-        console = Console()
+        screen = console()
         if unit:
-            console.print(f"time unit: {unit.text()}", soft_wrap=True, highlight=False)
-        for table in describe.tables(facts):
-            console.print(table)
+            say_in_lines(screen, f"time unit: {unit.text()}")
+        for number, table in enumerate(describe.tables(facts)):
+            if number or unit:
+                screen.print()
+            say_in_lines(screen, table.title, style="bold")
+            screen.print(draw(table.columns, screen.width, more="--json"), soft_wrap=True)
     if options.png:
-        from traces.picture import draw
+        from traces import picture
 
-        draw(trace, Path(options.png))
+        picture.draw(trace, Path(options.png))
         say(f"picture in {options.png}")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import DownloadColumn, TransferSpeedColumn
-from rich.table import Column, Table
 
+from configs.terminal import Column, console, draw
 from traces.commands.shared import Subparsers, add_command, bar, say
 from traces.download import catalogue, default_folder, download, published
 
@@ -35,10 +34,11 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> None:
     """Downloads a trace, or lists all."""
     if options.name is None:
-        table = Table(Column("NAME", no_wrap=True), "what", "licence", "to be cited", title="Public traces")
-        for file in catalogue():
-            table.add_row(file.name, file.what, file.licence, file.cite)
-        Console().print(table)
+        heads = {"NAME": "name", "what": "what", "licence": "licence", "to be cited": "cite"}
+        files = list(catalogue())
+        screen = console()
+        columns = [Column(head, [getattr(file, field) for file in files]) for head, field in heads.items()]
+        screen.print(draw(columns, screen.width, gap=1), soft_wrap=True)
         return
     file = published(options.name)
     folder = Path(options.dir).expanduser() if options.dir else default_folder()

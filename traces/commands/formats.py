@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Column, Table
-
+from configs.terminal import Column, console, draw, say
 from traces.commands.shared import Subparsers, add_command
+
+if TYPE_CHECKING:
+    from traces.formats.base import About
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -19,12 +21,18 @@ def run(options: argparse.Namespace) -> None:
     """Prints the table."""
     from traces.formats import FORMATS
 
-    columns = [Column(head, overflow="fold") for head in ("what it is", "recognised by", "kept too")]
-    table = Table(Column("--format", no_wrap=True), *columns, title="Formats")
-    for known in FORMATS:
-        about = known.about
-        description = f"{about.title}. {about.publisher}. {about.licence}"
-        recognised = about.recognised_by + (f"; times in {about.times.text()}" if about.times.unit else "")
-        table.add_row(about.name, description, recognised, about.kept or "-", end_section=True)
-    table.caption = "Each may be packed as .gz or .zst. Only Parquet and SplitwiseSim's CSV can be written."
-    Console().print(table)
+    abouts = [known.about for known in FORMATS]
+    columns = [
+        Column("--format", [about.name for about in abouts]),
+        Column("what it is", [f"{about.title}. {about.publisher}. {about.licence}" for about in abouts]),
+        Column("recognised by", [_recognised(about) for about in abouts]),
+        Column("kept too", [about.kept or "-" for about in abouts]),
+    ]
+    screen = console()
+    screen.print(draw(columns, screen.width, gap=1), soft_wrap=True)
+    screen.print()
+    say(screen, "Each may be packed as .gz or .zst. Only Parquet and SplitwiseSim's CSV can be written.")
+
+
+def _recognised(about: About) -> str:
+    return about.recognised_by + (f"; times in {about.times.text()}" if about.times.unit else "")

@@ -10,7 +10,6 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -22,7 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from sim_core.errors import TraceError, nearest
+from configs.terminal import console, say_whole
+from sim_core.errors import TraceError, nearest, shown
 from traces.time_unit import AUTO, UNITS
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second, which --help and errors in arguments do not need
@@ -128,7 +128,7 @@ def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
         raise TraceError("is a folder" if S_ISDIR(status.st_mode) else "is no regular file", source=name)
     how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output, options.time_unit)
     with bar(DownloadColumn()) as progress:
-        task = progress.add_task(f"reading {escape(path.name)}", total=status.st_size)
+        task = progress.add_task(f"reading {escape(shown(path.name))}", total=status.st_size)
         watch = partial(progress.wrap_file, task_id=task)
         return open_trace(TraceFile(path, watch=watch), how)
 
@@ -157,7 +157,7 @@ def write(
 
 def _watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
     with bar(TaskProgressColumn()) as progress:
-        task = progress.add_task(f"writing {escape(path.name)}", total=len(opened))
+        task = progress.add_task(f"writing {escape(shown(path.name))}", total=len(opened))
         for batch in opened.batches():
             yield batch
             progress.advance(task, batch.num_rows)
@@ -165,11 +165,11 @@ def _watched(opened: OpenTrace, path: Path) -> Iterator[RecordBatch]:
 
 def bar(*amounts: ProgressColumn) -> Progress:
     """A progress bar on the error stream, if that is a terminal; `amounts` are columns that say how much is done."""
-    console = Console(stderr=True)
+    screen = console(error=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def say(message: str) -> None:
     """Prints a line for the user on the error stream."""
-    Console(stderr=True, highlight=False).print(escape(message), soft_wrap=True)
+    say_whole(console(error=True), message)

@@ -73,6 +73,8 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     rows = sorted(normalised(workload), key=lambda row: (-(row.configuration.carries or 0.0), row.configuration.cost))
     if len(workload.systems) < 2 or not rows:
         return None
+    seeds = max(row.configuration.seeds for row in rows)
+    ties = {answer.system: len(answer.highest_ties) for answer in workload.systems}
     cells: list[tuple[str, ...]] = [
         (
             row.configuration.design,
@@ -82,19 +84,20 @@ def highest(workload: WorkloadAnswer) -> Table | None:
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
             figure(row.configuration.requests_per_dollar),
             figure(row.configuration.requests_per_kwh),
-            f"{row.configuration.seeds}",
+            f"{row.configuration.seeds}" if seeds > 1 else "-",
+            f"{ties[row.system]} more" if ties[row.system] else "-",
         )
         for row in rows
     ]
     for answer in workload.systems:
         if answer.highest is None:
             none = "none" if carries_none(workload, answer) else "open"
-            cells.append((_counted(answer), none, *["-"] * 6))
+            cells.append((_counted(answer), none, *["-"] * 7))
     title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
     title += "; requests served per $ and per kWh"
     draws = "kW" if workload.draws_by == "watts" else "weight"
-    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds")
-    return Table(title, heads, tuple(cells), spare=(7, 6, 5), names=_FIRST).known()
+    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
+    return Table(title, heads, tuple(cells), spare=(6, 5, 4), names=_FIRST).known()
 
 
 def then(workload: WorkloadAnswer) -> Table | None:

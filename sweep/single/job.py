@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import shutil
-import sys
 import time
 import traceback
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +59,7 @@ class Job:
         self._resolvers = resolvers
 
     def __call__(self, cfg: DictConfig) -> EndedRun:
-        """Do the run. Raises nothing, since other runs must go on, and prints nothing but that times are constants: a
+        """Do the run. Raises nothing, since other runs must go on. Among several runs it prints nothing, since a
         launcher may be on another machine."""
         with warnings.catch_warnings(record=True) as caught:
             try:
@@ -136,10 +135,11 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...] = ()) -> EndedRun:
 
 
 def _say_constants(spec: SimSpec) -> None:
-    """Say before the run, of several the first, where iteration times are no hardware's."""
-    hydra = HydraConfig.get()
-    if are_constants([spec.performance.policy]) and (hydra.mode == RunMode.RUN or hydra.job.num == 0):
-        print(CONSTANTS_WARNING_OF_A_RUN, file=sys.stderr, flush=True)
+    """Say before the run, and so in front of its summary, where iteration times are no hardware's. Among several runs
+    their list says it."""
+    if are_constants([spec.performance.policy]) and HydraConfig.get().mode == RunMode.RUN:
+        with suppress(BrokenPipeError):  # `... | head` may be gone; `show` meets it, too
+            print(CONSTANTS_WARNING_OF_A_RUN)
 
 
 def _tracking(config: dict[str, Any]) -> tuple[str, str] | None:

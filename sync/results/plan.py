@@ -30,7 +30,7 @@ class Plan:
     def never_run(self, run: Iterable[Design]) -> list[Design]:
         """The designs none of whose points was run; a system whose designs are not known stands for them, with an empty
         design and workload."""
-        ran = list(run)
+        ran = set(run)
         designs = [design for design in self.designs if design not in ran]
         named = {system for system, _, _ in (*ran, *designs)}
         return designs + [(system, "", "") for system in self.systems if system not in named]

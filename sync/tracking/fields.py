@@ -36,6 +36,7 @@ from sync.tracking.page import (
 
 SLO_TAG = "slo"  # of a run and of an experiment: the limits that verdicts are by, as JSON
 WITHIN_METRIC = "slo/within"
+PLAN_TAG = "sweep.plan"  # of an experiment: how many points it has, and its systems with their rates, as JSON
 NOTE_TAG = "mlflow.note.content"
 # Metrics that depend on the SLO begin so; another SLO may have other ones.
 JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
@@ -139,6 +140,15 @@ def judged_metrics(outcome: Outcome, slo: Slo) -> dict[str, float]:
 def slo_text(slo: Slo) -> str:
     """The limits as JSON, one text for equal limits."""
     return json.dumps(slo.as_plain(), separators=(",", ":"))
+
+
+def plan_text(sweep: SweepInfo) -> str:
+    """What a sweep plans, as JSON; without its systems where there is no room for them. Empty for single runs."""
+    if not sweep.points:
+        return ""
+    systems = {name: list(rates) for name, rates in sweep.systems.items()}
+    text = json.dumps({"points": sweep.points, "systems": systems}, separators=(",", ":"))
+    return text if len(text) <= LONGEST_TAG else json.dumps({"points": sweep.points, "systems": {}})
 
 
 def fact_tags(outcome: Outcome) -> dict[str, str]:

@@ -16,6 +16,7 @@ from sync.results.entry import NOT_SOUND, has_table, parse_entry, reason_of, sou
 from sync.results.inside import read_inside, refuse_links
 from sync.results.journal import JournalWarning
 from sync.results.outcome import Outcome
+from sync.results.plan import Plan, plan_of
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
 from sync.results.slo_file import parse_slo
@@ -51,7 +52,8 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
         return None
     with store.plain_errors():
         slo = _slo(experiment.tags.get(fields.SLO_TAG, ""))
-        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo)
+        plan = _plan(experiment.tags.get(fields.PLAN_TAG, ""))
+        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo, plan)
     if unusable := source.unusable():
         warnings.warn(unusable_text(f"{name} in MLflow", unusable), JournalWarning, stacklevel=2)
     if not source.outcomes() and source.without_file:
@@ -64,9 +66,16 @@ class MlflowSource:
     """The runs of one experiment that are over, by the key of their point; of several the one that did not fail, and of
     these the latest."""
 
-    def __init__(self, store: MlflowStore, runs: Iterable[StoredRun], cache: Path, slo: Slo | None = None) -> None:
+    def __init__(
+        self,
+        store: MlflowStore,
+        runs: Iterable[StoredRun],
+        cache: Path,
+        slo: Slo | None = None,
+        plan: Plan | None = None,
+    ) -> None:
         """Reads the outcomes of `runs`. What has to be fetched from elsewhere is kept below `cache`."""
-        self._store, self._cache, self._slo = store, cache, slo
+        self._store, self._cache, self._slo, self._plan = store, cache, slo, plan
         self._runs: dict[str, StoredRun] = {}  # by key, as all of these
         self._outcomes: dict[str, Outcome] = {}
         self._have_table: set[str] = set()
@@ -133,8 +142,9 @@ class MlflowSource:
     def info(self) -> None:
         """See `Source`. MLflow has not kept it."""
 
-    def plan(self) -> None:
-        """See `Source`. MLflow has not kept it."""
+    def plan(self) -> Plan | None:
+        """See `Source`: that of the last start that delivered anything."""
+        return self._plan
 
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
@@ -170,6 +180,15 @@ def _former_entry(run: StoredRun) -> dict[str, Any] | None:
     left_out: dict[str, Any] = {"overrides": [], "axes": {}, "machines": {}, "config_yaml": ""}
     elsewhere = {"error": run.tags.get("error"), "summary": summary | figures, "status": FINAL[run.status]}
     return {"parquet_bytes": int(has_table), "outcome": left_out | values | elsewhere}
+
+
+def _plan(text: str) -> Plan | None:
+    """The inverse of `fields.plan_text`; None for a text that holds no plan."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        values = json.loads(text)
+        systems = {str(name): [float(rate) for rate in rates] for name, rates in values["systems"].items()}
+        return plan_of(int(values["points"]), systems, ())
+    return None
 
 
 def _slo(text: str) -> Slo | None:

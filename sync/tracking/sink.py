@@ -187,6 +187,7 @@ class MlflowSink:
     def _find_experiment(self, sweep: SweepInfo) -> str:
         experiment = self._store.make_experiment(sweep.name)
         wanted = fields.experiment_tags() | {fields.SLO_TAG: fields.slo_text(sweep.slo)}
+        wanted |= {fields.PLAN_TAG: text} if (text := fields.plan_text(sweep)) else {}
         if fields.NOTE_TAG not in experiment.tags:
             wanted[fields.NOTE_TAG] = note(sweep, experiment.experiment_id, [], 0)  # until `close` knows more
         for name, value in wanted.items():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from configs.command_line import Parser
 from configs.compose import CONFIG_DIR, Composer
 from configs.multirun import runs_of
 from configs.resolvers import register_resolvers
@@ -48,13 +49,14 @@ class Parsed(Exception):
 @pytest.fixture
 def only_parse(monkeypatch: pytest.MonkeyPatch) -> None:
     """The programs stop once they have parsed their arguments."""
-    for name in ("parse_args", "parse_intermixed_args"):
-        parse = getattr(argparse.ArgumentParser, name)
+    names = ("parse_args", "parse_intermixed_args")
+    for kind, name in [(kind, name) for kind in (argparse.ArgumentParser, Parser) for name in names]:
+        parse = getattr(kind, name)
 
         def parse_and_stop(parser: argparse.ArgumentParser, *arguments: Any, parse: Any = parse, **named: Any) -> None:
             raise Parsed(parse(parser, *arguments, **named))
 
-        monkeypatch.setattr(argparse.ArgumentParser, name, parse_and_stop)
+        monkeypatch.setattr(kind, name, parse_and_stop)
 
 
 @pytest.mark.usefixtures("only_parse")

@@ -38,8 +38,11 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 def result_lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The printed lines without those in which Hydra lists the runs that it starts."""
-    return [line for line in done.stdout.splitlines() if "][HYDRA]" not in line]
+    """The printed lines of the runs, without those in which Hydra lists the runs that it starts. In front of them
+    stands that their times are constants."""
+    first, *lines = [line for line in done.stdout.splitlines() if "][HYDRA]" not in line]
+    assert "constants for testing and no hardware's" in first
+    return lines
 
 
 def detailed(folder: Path) -> dict[str, bytes]:

@@ -216,3 +216,12 @@ def test_a_refused_run_leaves_no_folder_but_takes_none_with_results_away(tmp_pat
     assert results
     assert start("seed=1", "cluster.servers.0.count=-1") == 2
     assert set(tmp_path.rglob("*.csv")) == results
+
+
+@pytest.mark.parametrize(("model", "says_so"), [("constant", True), ("db", False)])
+def test_a_run_with_constant_times_says_so_first(tmp_path: Path, model: str, says_so: bool) -> None:
+    done = run(tmp_path, *BASELINE[:4], "start_state=baseline", "trace.filename=test_trace",
+               f"performance_model={model}")  # fmt: skip
+    first = done.stdout.splitlines()[0]
+    assert ("constants for testing and no hardware's" in first and "performance_model=db" in first) == says_so
+    assert done.stderr == ""

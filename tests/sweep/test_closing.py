@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,8 @@ from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, project_root
+from sync.__main__ import main as show
+from sync.analysis.iteration_times import CONSTANTS_WARNING
 from sync.results.outcome import SweepInfo
 
 INFO = SweepInfo("tiny", "", "id", "name: tiny\n", 1, "python -m sweep tiny.yaml")
@@ -64,6 +67,45 @@ def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(
         assert capture.get().splitlines()[-1] == f"more: python -m sync{place} answers tiny"
 
 
+def test_a_limited_sweep_begins_its_answer_with_how_much_is_done(
+    tiny: str, write_experiment: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tiny.replace("rate: 1, 2, 3, 4", "rate: 4, 3, 2, 1") + "  two-h100:\n" + tiny.split("one-h100:\n")[1]
+    text = text[::-1].replace("servers.1.count: 1"[::-1], "servers.1.count: 2"[::-1], 1)[::-1]
+    text += "slo: {seconds: {ttft: {p99: 100}}}\n"
+    results = tmp_path / "results"
+    arguments = [str(write_experiment(text)), "--local", "--sink", "none", "--results", str(results), "--limit", "2"]
+    assert main(arguments) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(
+        "Partial: 2 of 8 points are done; nothing is said of the others. one-h100 is within the SLO"
+    )
+    assert "one-h100 has no result yet at 1 and 2." in printed
+    assert printed.index("Partial") < printed.index("one-h100 1 H100")  # the answer stands before the table
+    assert "Model: bloom-176b; iteration times: measured on machines" in printed
+    assert "$38.08 an hour (Patel et al., Splitwise, ISCA 2024), 10.2 kW (NVIDIA DGX H100 data sheet)" in printed
+    assert show(["--results", str(results), "answers", "tiny"]) == 0
+    assert re.search(r"two-h100 +not run", capsys.readouterr().out)
+    assert main(arguments[:-2]) == 0
+    assert "Partial" not in capsys.readouterr().out
+
+
+def test_a_sweep_with_constant_times_says_so_before_it_runs_and_first_in_its_answer(
+    tiny: str, write_experiment: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write_experiment(tiny.replace("  performance_model: db\n", "").replace("1, 2, 3, 4", "1")))
+    assert main([path, "--dry-run", "--format", "json"]) == 0
+    dry = capsys.readouterr()
+    assert dry.err.startswith("Iteration times are constants for testing")
+    assert json.loads(dry.out)
+    assert main([path, "--local", "--sink", "none", "--results", str(tmp_path / "results")]) == 0
+    done = capsys.readouterr()
+    for text in (done.err, done.out):
+        assert " ".join(text.split()).startswith(CONSTANTS_WARNING)
+    assert show(["--results", str(tmp_path / "results"), "answers", "tiny"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).startswith(CONSTANTS_WARNING)
+
+
 def test_a_sweep_ends_with_its_answer_by_the_experiments_slo(
     tiny: str, write_experiment: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,4 +116,4 @@ def test_a_sweep_ends_with_its_answer_by_the_experiments_slo(
     ):
         arguments = [str(write_experiment(text)), "--local", "--sink", "none", "--results", str(tmp_path / "results")]
         assert main(arguments) == 0
-        assert told in capsys.readouterr().out
+        assert told in " ".join(capsys.readouterr().out.split())

@@ -94,6 +94,16 @@ def test_ties_for_the_cheapest_are_named(run: Make) -> None:
     assert table is not None and "(tie with 2 more designs)" in table.rows[0][-1]
 
 
+def test_ties_are_told_for_a_load_without_a_rate(run: Make) -> None:
+    made = [run("a", None, label=name, axes={"scheduler": name}, cost=cost) for name, cost in
+            (("jsq", 9.0), ("random", 9.0), ("mixed_pool", 10.0))]  # fmt: skip
+    assert sentences(answers(made)) == [
+        "To serve mine within the SLO by one seed, a jsq mine costs least ($9.00 an hour), as does a random, and draws"
+        " least (power weight 50.0), as do a random and a mixed_pool."
+    ]
+    assert [row[0] for row in ranked(answers(made).workloads[0]).rows] == ["1", "1", "3"]
+
+
 def test_designs_that_equal_one_of_the_front_are_named_beside_it(run: Make) -> None:
     runs = [
         *ladder(run, "a", {10: True}, label="q", cost=10.0),

@@ -105,7 +105,8 @@ class SystemAnswer:
     """The best configurations of a system under a workload, None where there is none. `highest` carries most (of equals
     the cheapest, then the one of least power, then the one with the most room below the limits); `cheapest` and
     `least_power` carry the rate asked for. `configurations` counts the candidates. `cheapest_ties` and
-    `least_power_ties` name the designs that cost, or draw, as little."""
+    `least_power_ties` name the designs that cost, or draw, as little, `highest_ties` those that carry as much and cost
+    the same."""
 
     system: str
     highest: Configuration | None
@@ -114,6 +115,7 @@ class SystemAnswer:
     configurations: int
     cheapest_ties: tuple[str, ...] = ()
     least_power_ties: tuple[str, ...] = ()
+    highest_ties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -182,19 +182,23 @@ def _system(members: Sequence[Configuration], rate: float | None, draws_by: Draw
     def by_power(member: Configuration) -> tuple[float, ...]:
         return drawn(member, draws_by), member.cost, member.machine_count, _room(member)
 
-    def ties(best: Configuration | None, figure: Callable[[Configuration], float]) -> tuple[str, ...]:
-        return tuple(m.design for m in good if best is not None and m is not best and figure(m) == figure(best))
+    def ties(
+        best: Configuration | None, figure: Callable[[Configuration], object], among: Sequence[Configuration] = good
+    ) -> tuple[str, ...]:
+        return tuple(m.design for m in among if best is not None and m is not best and figure(m) == figure(best))
 
     holding = [member for member in members if member.holds]
+    highest = min(holding, key=lambda member: order(member, draws_by), default=None)
     cheapest, least = min(good, key=by_cost, default=None), min(good, key=by_power, default=None)
     return SystemAnswer(
         system=members[0].system,
-        highest=min(holding, key=lambda member: order(member, draws_by), default=None),
+        highest=highest,
         cheapest=cheapest,
         least_power=least,
         configurations=len(members),
         cheapest_ties=ties(cheapest, lambda member: member.cost),
         least_power_ties=ties(least, lambda member: drawn(member, draws_by)),
+        highest_ties=ties(highest, lambda member: (member.carries, member.cost), holding),
     )
 
 

@@ -73,6 +73,8 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     rows = sorted(normalised(workload), key=lambda row: (-(row.configuration.carries or 0.0), row.configuration.cost))
     if len(workload.systems) < 2 or not rows:
         return None
+    seeds = max(row.configuration.seeds for row in rows)
+    ties = {answer.system: len(answer.highest_ties) for answer in workload.systems}
     cells: list[tuple[str, ...]] = [
         (
             row.configuration.design,
@@ -82,32 +84,40 @@ def highest(workload: WorkloadAnswer) -> Table | None:
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
             figure(row.configuration.requests_per_dollar),
             figure(row.configuration.requests_per_kwh),
-            f"{row.configuration.seeds}",
+            f"{row.configuration.seeds}" if seeds > 1 else "-",
+            f"{ties[row.system]} more" if ties[row.system] else "-",
         )
         for row in rows
     ]
     for answer in workload.systems:
         if answer.highest is None:
             none = "none" if carries_none(workload, answer) else "open"
-            cells.append((_counted(answer), none, *["-"] * 6))
+            cells.append((_counted(answer), none, *["-"] * 7))
     title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
     title += "; requests served per $ and per kWh"
     draws = "kW" if workload.draws_by == "watts" else "weight"
-    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds")
-    return Table(title, heads, tuple(cells), spare=(7, 6, 5), names=_FIRST).known()
+    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
+    return Table(title, heads, tuple(cells), spare=(6, 5, 4), names=_FIRST).known()
 
 
 def then(workload: WorkloadAnswer) -> Table | None:
     """Of each system what ended the rates of the design that carries most; where none does, of the largest."""
     rows = []
     for answer in workload.systems:
-        design = answer.highest or workload.largest(answer.system)
+        design = answer.highest or _stands_for(workload, answer)
         text = then_text(design)
         if text != "-" and (len(workload.rates) > 1 or design.then is not None or design.missing):
             rows.append((design.design, text))
     title = f"{workload.workload}: what happens at the next rate, of the best design of each system"
     heads = "design", "at the next rate"
     return Table(title, heads, tuple(rows), frozenset({0, 1}), names=_FIRST) if rows else None
+
+
+def _stands_for(workload: WorkloadAnswer, answer: SystemAnswer) -> Configuration:
+    """The design that stands for a system of which none is known to carry a rate: of open ones the one that is within
+    the SLO at the highest rate, else the largest."""
+    members = [member for member in workload.configurations if member.system == answer.system and member.above]
+    return max(members, key=lambda member: member.above[-1], default=workload.largest(answer.system))
 
 
 def then_text(design: Configuration) -> str:
@@ -122,9 +132,8 @@ def then_text(design: Configuration) -> str:
     if not_run:
         text += f"{'; ' if text else ''}no result yet at {listed(not_run)}/s"
     if design.above:
-        lower = "" if design.then is None and not design.carries else " again"
-        where = "lower rates have no result" if design.state == "open" else "not counted"
-        text += f" (within{lower} at {listed([rate_text(rate) for rate in design.above])}/s, {where})"
+        within = f"at {listed([rate_text(rate) for rate in design.above])}/s"
+        text += f" (within {within})" if design.state == "open" else f" (within again {within}, not counted)"
     return text.strip() or "-"
 
 

@@ -44,9 +44,10 @@ def sentence(workload: WorkloadAnswer) -> str:
     if not holding:
         return _nothing_carried(workload)
     rated = [configuration for configuration in holding if configuration.carries is not None]
+    if not rated and sum(member.holds for member in workload.configurations) > 1:
+        return _carried_for_least(workload, None)
     if not rated:
-        named = _some([configuration.name for configuration in holding])
-        return f"{_within(workload)}{seeds_text(holding)}: {named}."
+        return f"{_within(workload)}{seeds_text(holding)}: {holding[0].name}."
     planned = {*workload.rates, *(rate for member in workload.configurations for rate in member.missing)}
     if len(planned) == 1 and len(workload.configurations) > 1:
         return _carried_for_least(workload, workload.rates[0])
@@ -56,7 +57,7 @@ def sentence(workload: WorkloadAnswer) -> str:
     text = f"{_within(workload)}{_terms(workload)},{seeds_text(rated)}, {named_in(workload, best)} carries"
     text += f" {least}{rate_text(best.carries or 0.0)} requests/s"
     if equals:
-        names = _some([named_in(workload, other) for other in equals])
+        names = _some([named_in(workload, other) for other in equals[: _MOST_NAMED + 1]], len(equals))
         text += f" (as {'does' if len(equals) == 1 else 'do'} {names})"
     text += _compared(workload, best, equals) + _next(workload, best)
     return text + _choice(workload, best, equals) + _near(workload, best)
@@ -86,11 +87,11 @@ def _within(workload: WorkloadAnswer) -> str:
     return "Within the SLO so far" if workload.is_open else "Within the SLO"
 
 
-def _some(names: Sequence[str]) -> str:
-    """The names; of many the first, and how many more."""
-    if len(names) <= _MOST_NAMED + 1:
+def _some(names: Sequence[str], count: int) -> str:
+    """The first of `count` names, and how many more there are."""
+    if count <= _MOST_NAMED + 1:
         return joined(names)
-    return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
+    return f"{', '.join(names[:_MOST_NAMED])} and {count - _MOST_NAMED} more"
 
 
 def _nothing_carried(workload: WorkloadAnswer) -> str:
@@ -128,34 +129,36 @@ def _open_text(workload: WorkloadAnswer, by: str) -> str:
     return f"No run so far is within the SLO{by}{at}{lower}"
 
 
-def _carried_for_least(workload: WorkloadAnswer, rate: float) -> str:
-    """The answer to one rate: which design carries it for least money, and which with least power."""
+def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
+    """The answer to one rate (None: to a load without a rate): which design carries it for least money, and which with
+    least power."""
     pairs = [(a.cheapest, a.least_power) for a in workload.systems if a.cheapest is not None and a.least_power]
-    at, by = rate_text(rate), workload.draws_by
-    if rate not in workload.rates:
+    by = workload.draws_by
+    load = f"serve {workload.workload}" if rate is None else f"carry {rate_text(rate)} requests/s"
+    if rate is not None and rate not in workload.rates:
         there = listed([rate_text(run) for run in workload.rates]) or "none"
-        return f"No run is at {at} requests/s, and nothing is interpolated; the rates there are: {there}."
+        return f"No run is at {rate_text(rate)} requests/s, and nothing is interpolated; the rates there are: {there}."
     if not pairs:
         run = "No design that was run" if workload.is_open else "No design"
-        return f"{run} is known to carry {at} requests/s within the SLO{seeds_text(workload.configurations)}."
+        return f"{run} is known to {load} within the SLO{seeds_text(workload.configurations)}."
     cheapest = min((pair[0] for pair in pairs), key=lambda member: (member.cost, drawn(member, by)))
     least = min((pair[1] for pair in pairs), key=lambda member: (drawn(member, by), member.cost))
     cost = _multiple(workload, "cheapest", "cost", cheapest.system)
     power = _multiple(workload, "least_power", by, least.system)
     seeds = seeds_text([member for pair in pairs for member in pair])
     so_far = " so far" if workload.is_open else ""
-    text = f"To carry {at} requests/s within the SLO{so_far}{seeds}, {cheapest.name} costs least "
+    text = f"To {load} within the SLO{so_far}{seeds}, {cheapest.name} costs least "
     text += f"(${cheapest.cost:,.2f} an hour{cost}){_ties(workload, rate, cheapest, 'cost')}"
     also = ", and" if least.name == cheapest.name else f"; {least.name}"
     text += f"{also} draws least ({draw_text(least, by)}{power}){_ties(workload, rate, least, by)}."
     return text + _near(workload, cheapest)
 
 
-def _ties(workload: WorkloadAnswer, rate: float, best: Configuration, figure_name: str) -> str:
+def _ties(workload: WorkloadAnswer, rate: float | None, best: Configuration, figure_name: str) -> str:
     """`, as do B and C`: the other designs that carry the rate and cost, or draw, as little."""
     good = [member for member in workload.configurations if member.meets(rate) and member is not best]
     names = [member.design for member in good if getattr(member, figure_name) == getattr(best, figure_name)]
-    return f", as {'does' if len(names) == 1 else 'do'} {_some(names)}" if names else ""
+    return f", as {'does' if len(names) == 1 else 'do'} {_some(names, len(names))}" if names else ""
 
 
 def _multiple(workload: WorkloadAnswer, which: Which, name: str, system: str) -> str:

@@ -1,6 +1,8 @@
-"""Files from strangers, mutated: each is used or refused in one line, soon, in little memory, with nothing written elsewhere.
+"""Mutated files are used or refused in one line, soon, in little memory, with nothing written elsewhere.
 
-FUZZ_SEED=1000000 FUZZ_CASES=20000 pytest tests/fuzz   tries others, and more; a fault names the seed that makes it again
+    FUZZ_SEED=1000000 FUZZ_CASES=20000 pytest tests/fuzz   tries others, and more
+
+A fault names its seed: `python -m tests.fuzz.child KIND SEED 1` makes it again.
 """
 
 from __future__ import annotations

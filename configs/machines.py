@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.bounded import read_json
 from sim_core.errors import SpecError, choices
 
 MACHINES_FILE = "data/machines.json"
@@ -14,26 +14,33 @@ MACHINES_FILE = "data/machines.json"
 
 @dataclass(frozen=True)
 class MachineFigures:
-    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown)."""
+    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown). `source`
+    says in few words where price and weight are from, `watts_source` where the watts are."""
 
     dollars_per_hour: float
     power_weight: float
     watts: float = 0.0
+    source: str = ""
+    watts_source: str = ""
 
 
 def read_machines(root: Path) -> dict[str, MachineFigures]:
     """The figures by SKU, from the file below `root`. Raises SpecError."""
     path = root / MACHINES_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, MACHINES_FILE)
         return {
             sku: MachineFigures(
-                float(entry["dollars_per_hour"]), float(entry["power_weight"]), float(entry.get("watts", 0.0))
+                float(entry["dollars_per_hour"]),
+                float(entry["power_weight"]),
+                float(entry.get("watts", 0.0)),
+                str(entry.get("cited_as", entry.get("source", ""))),
+                str(entry.get("watts_cited_as", entry.get("watts_source", ""))),
             )
             for sku, entry in content.items()
             if isinstance(entry, dict) and "dollars_per_hour" in entry
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"cannot be read: {error}", source=MACHINES_FILE) from error
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from configs.bounded import read_yaml
 from sim_core.errors import SpecError
 
 # The keys whose values are folders of entries, by group of the configuration.
@@ -58,8 +58,9 @@ class RepoReader:
 
 def _entry(file: Path, source: str) -> dict[str, Any]:
     try:
-        entry = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
+        content = read_yaml(file, source)
+        entry = OmegaConf.to_container(OmegaConf.create(content), resolve=True) if isinstance(content, dict) else None
+    except (OmegaConfBaseException, RecursionError) as error:
         raise SpecError(" ".join(str(error).split()), source=source) from error
     if not isinstance(entry, dict) or not entry or not all(isinstance(name, str) for name in entry):
         raise SpecError("must be a mapping of names to values", source=source)

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep
+
+from configs.bounded import read_yaml
+from sim_core.errors import SpecError
 
 MOST_LISTED = 10_000  # values of a range that are written out
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
@@ -172,8 +174,8 @@ def _in_quotes(text: str) -> str:
 
 def _content(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(file, str(file))
+    except SpecError:
         return None  # composing it reports the error
 
 

@@ -11,14 +11,17 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file that replaces `path` when the block ends without an error, and is removed otherwise. Raises OSError.
 
-    Concurrent writers do not disturb each other. `durable`: the contents survive a crash of the machine.
+    Concurrent writers do not disturb each other. `durable`: the contents survive a crash of the machine. `mode`: the
+    file's permissions, less those that the process's umask takes. A link at `path` is replaced, and not followed.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with partial.open("xb") as file:
+        # O_EXCL: a new file, and never one that a link leads to
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(partial, flags, mode), "wb") as file:
             yield file
             if durable:
                 file.flush()

@@ -11,13 +11,16 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from configs.terminal import say, say_whole
 from sweep.experiment.naming import axis_labels, machines_text, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sweep.table import table_of_rows
-from sync.analysis.answers import answers, sentences
+from sync.analysis.answers import answers, bare_sentences
+from sync.analysis.terms import caveats, terms_lines
 from sync.results.grouping import grouped
-from sync.results.slo import Slo
+from sync.results.outcome import SweepInfo
+from sync.results.plan import Plan
 from sync.results.sweep import RESULTS
 
 MOST_LISTED = 200  # points that are listed one by one
@@ -52,14 +55,22 @@ def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
     return f"{requests:,} requests: an estimated {_range_text(least_s)} of CPU time{on_cores}"
 
 
-def print_answer(outcomes: Sequence[Outcome], slo: Slo, name: str, results: Path, console: Console) -> None:
-    """Print the rates that designs carry within the SLO, a sentence a workload, and the command that shows more;
-    nothing if nothing was measured. `results` is the folder of results."""
+def print_answer(
+    outcomes: Sequence[Outcome], info: SweepInfo, results: Path, console: Console, plan: Plan | None = None
+) -> None:
+    """Print what outcomes of a sweep answer: first what limits the answer, then a sentence a workload, what it stands
+    on, and the command that shows more; nothing if nothing was measured. `results` is the folder of results, `plan`
+    what the sweep plans."""
     if any(outcome.summary for outcome in outcomes):
-        console.print(Text("\n".join(sentences(answers(outcomes, slo)))), style="bold", soft_wrap=True)
+        found = answers(outcomes, info.slo, plan=plan, figures=info.machines)
+        for caveat in caveats(found.terms):
+            say(console, caveat, style="bold yellow")
+        for sentence in bare_sentences(found):
+            say(console, sentence, style="bold")
+        for line in terms_lines(found.terms):
+            say(console, line)
         place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
-        command = shell_text(["python", "-m", "sync", *place, "answers", name])
-        console.print(f"more: {command}", soft_wrap=True, markup=False)
+        say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
 
 
 def stopped_text(outcomes: Sequence[Outcome]) -> Text:

@@ -11,16 +11,19 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from configs.terminal import say
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
+from sim_core.limits import allowed
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
-from sweep.experiment.file import Experiment, read_experiment, same_experiment
+from sweep.experiment.file import read_experiment, same_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
@@ -34,8 +37,10 @@ from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
 from sweep.table import output_console
+from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
+from sync.results.plan import Plan, plan_of
 from sync.results.privacy import scrub
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
@@ -58,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status_command(typed[1:])
     arguments = parse_arguments(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), allowed(arguments.allow):
         warnings.showwarning = lambda message, *_: screen.print(spoken(message), markup=False)
         try:
             return _run(arguments, screen, typed)
@@ -107,6 +112,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         points = _under_former_keys(points, Journal(arguments.results / experiment.name), grid.code, screen)
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
+    if are_constants(point.performance_model for point in points):
+        say(screen, CONSTANTS_WARNING, style="bold yellow")
     if arguments.dry_run:
         if arguments.format == "json":
             print(points_json(points))
@@ -123,9 +130,11 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         points=grid.total,
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
         slo=experiment.slo,
+        systems=grid.rates,
+        machines={sku: asdict(grid.figures[sku]) for sku in sorted({sku for p in points for sku in p.machines})},
     )
     ended, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(ended, experiment, grid.total, arguments)
+    _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
     _show_troubles(ended, delivery, arguments, screen)
     if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
@@ -203,16 +212,18 @@ def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
     return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
 
 
-def _show_results(ended: EndedSweep, experiment: Experiment, total: int, arguments: argparse.Namespace) -> None:
+def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
+    """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it."""
     console = output_console()
     outcomes = ended.outcomes
+    print_answer(outcomes, info, arguments.results, console, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
     for part in (
         standing_still_text(outcomes),
         cut_text(outcomes),
-        results_table(outcomes, console, experiment.slo) if completed else None,
+        results_table(outcomes, console, info.slo) if completed else None,
         stopped_text(outcomes),
         failures_text(outcomes, typed),
     ):
@@ -222,9 +233,8 @@ def _show_results(ended: EndedSweep, experiment: Experiment, total: int, argumen
     unstable = f", {stopped} stopped as unstable" if stopped else ""
     failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
     count = len(outcomes) + ended.missing
-    of_total = f" ({count} of {total} points)" if count != total else ""
+    of_total = f" ({count} of {info.points} points)" if count != info.points else ""
     console.print(f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
-    print_answer(outcomes, experiment.slo, experiment.name, arguments.results, console)
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:

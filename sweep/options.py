@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
+from configs.command_line import Parser
+from sim_core.limits import add_option
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\
@@ -17,13 +18,6 @@ Finished points are kept below --results and not run again.
 `python -m sweep status` shows how the sweeps below --results are doing, also those that are running.
 Exit status: 0 all points completed, 1 some failed, 2 bad input, 130 interrupted.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line, without the usage in front of it; exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} ({self.prog} --help lists the options)\n")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -90,6 +84,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
         help="the Ray cluster to join (auto: find it); by default (local) one is started on this machine and stopped",
     )
     group.add_argument("--jobs", type=_positive, metavar="N", help="run N points at once (default: one a core)")
+    add_option(group)
     group.add_argument("--sink", default="mlflow", metavar="NAME", help=f"one of: {', '.join(SINKS)} (default: mlflow)")
     group.add_argument(
         "--results",

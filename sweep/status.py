@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from configs.command_line import Parser
 from sim_core.errors import SpecError, choices
-from sweep.options import Parser
 from sweep.table import output_console, table_of_rows
 from sweep.tally import SLOWEST, duration_text
 from sync.results.journal import Journal
@@ -84,4 +84,3 @@ def _speed(status: Mapping[str, Any]) -> str:
     except (KeyError, ValueError, TypeError):
         age = ""
     return str(status.get("speed", "-")).replace(", ", "\n") + left + age
-

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sim_core.errors import SimError, SpecError
+from configs.command_line import Parser
+from sim_core.errors import SimError, SpecError, shown
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 from sync.commands import COMMANDS
+from sync.results.journal import JournalWarning
 from sync.results.privacy import one_line
 from sync.results.sweep import RESULTS
 
@@ -30,9 +36,24 @@ In Python: from sync import load_sweep; load_sweep("quickstart").runs
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 1 for a failure or a difference, 2 for a mistake of the user."""
+    with warnings.catch_warnings():
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        return _run(argv)
+
+
+def _show_warning(others: Any, message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Say in one line which files of a journal cannot be used; leave other warnings to `others`."""
+    if issubclass(category, JournalWarning):
+        print(f"warning: {shown(message)}", file=sys.stderr)
+    else:
+        others(message, category, *place)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with allowed(raised_by(arguments)):
+            return int(arguments.run(arguments))
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -49,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m sync",
         description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,
@@ -60,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(parser, subparsers.choices.values())
     return parser
 
 

@@ -8,7 +8,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from configs.command_line import Parser
 from sim_core.errors import SimError
+from sim_core.limits import add_option_everywhere, allowed, raised_by
 from traces.commands import COMMANDS
 from traces.reader import spoken
 from traces.recipe import DEFAULT_DURATION_S
@@ -24,9 +26,9 @@ EXAMPLES = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of the command line, with all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m traces",
         description=f"Generates, reads, converts and describes workloads. Named ones are {FORM}; "
         f"WORKLOAD is {' or '.join(workload_names())}; "
@@ -37,13 +39,14 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
+    add_option_everywhere(top, subparsers.choices.values())
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. The exit status is 0, or 2 when a trace cannot be made, read or written."""
     options = parser().parse_args(arguments)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, allowed(raised_by(options)):
         warnings.simplefilter("always")
         try:
             options.run(options)

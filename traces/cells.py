@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from sim_core.limits import limits
 from traces.time_unit import DECIMALS, NAMES
 
 MAX_INT = 2**63 - 1
@@ -13,6 +14,19 @@ LEAST = {"request_id": 0, "application_id": 0, "batch_size": 1, "prompt_tokens":
 DEFAULT = {"application_id": 0, "batch_size": 1}
 INEXACT = "is too large to be exact as a fraction; write it as a whole number"
 QUOTE_LENGTH = 60  # characters of a value in a message
+
+
+LATEST_S = 1e11  # the year 5138 in Unix time; a larger number is not in seconds
+
+
+def too_late(first_s: float, last_s: float) -> str:
+    """Why a trace cannot have its first and last arrival at these times; empty if it can."""
+    if last_s > LATEST_S:
+        reason = f"times start at {first_s:.4g} s" if first_s > LATEST_S else f"{last_s:.16g} s is too late"
+        return f"{reason}, beyond the year 5000: say their unit, --time-unit ms (in a run: trace.time_unit=ms)"
+    if last_s - first_s > limits().span_s:
+        return limits().too_much("span_s", f"{last_s - first_s:,.0f}", "s after the first arrival")
+    return ""
 
 
 class BadCell(Exception):

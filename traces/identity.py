@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
+from sim_core.errors import TraceError
+from sim_core.limits import limits
+from sim_core.regular_file import open_regular
 from traces.time_unit import AUTO
 from traces.unreadable import packing, text_start
 
@@ -16,7 +20,10 @@ def file_identity(path: Path, *, source: str = "", time_unit: str = AUTO) -> str
 
     Rows are read only to find out the unit. OSError when the file cannot be read; TraceError if it is not clear.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limits().trace_bytes:
+            raise TraceError(limits().too_much("trace_bytes", size, "bytes"), source=source or str(path))
         head = file.read(LEAST_BYTES)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,8 +9,10 @@ from operator import le
 from pathlib import Path
 from typing import Any
 
+from sim_core.limits import limits
+from sim_core.regular_file import open_regular
 from sim_core.trace import Trace
-from traces.cells import DEFAULT, LEAST
+from traces.cells import DEFAULT, LEAST, too_late
 from traces.writer import GENERATIVE_LLM
 
 SMALL_BYTES = 1_500_000  # above this size Arrow is quicker, its import included
@@ -25,9 +27,11 @@ def read_small(path: Path, name: str) -> Trace | None:
     None for any other file (larger, packed, quoted, unsorted or faulty): traces.reading reads it or explains the fault.
     """
     try:
-        if path.stat().st_size > SMALL_BYTES:
+        with open_regular(path) as file:
+            content = file.read(SMALL_BYTES + 1)
+        if len(content) > SMALL_BYTES:
             return None
-        cells = _columns(path.read_bytes().decode("ascii"))
+        cells = _columns(content.decode("ascii"))
         numbers: dict[str, Any] = {column: array("q", map(int, cells[RENAMED.get(column, column)])) for column in LEAST}
         arrival_s = array("d", map(float, cells["arrival_timestamp"]))
     except (OSError, ValueError, KeyError, OverflowError):
@@ -39,6 +43,9 @@ def read_small(path: Path, name: str) -> Trace | None:
         return None
     if arrival_s[0] < 0.0 or not all(map(le, arrival_s, arrival_s[1:])):
         return None
+    tokens = max(max(numbers["prompt_tokens"]), max(numbers["output_tokens"]))
+    if tokens > limits().tokens or too_late(arrival_s[0], arrival_s[-1]):
+        return None
     return Trace(name=name, arrival_s=arrival_s, **numbers)
 
 
@@ -46,6 +53,8 @@ def _columns(text: str) -> dict[str, Sequence[str]]:
     """The cells by column; ValueError if the text is no plain table."""
     if '"' in text or "\0" in text or "_" in text.partition("\n")[2]:
         raise ValueError("quoted, or with underscores, which int() takes")
+    if text.partition("\n")[0].count(",") >= limits().columns:
+        raise ValueError("too many columns")
     header, *rows = [line.split(",") for line in text.replace("\r\n", "\n").split("\n") if line]
     if len(set(header)) != len(header):
         raise ValueError("a column is there twice")

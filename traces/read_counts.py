@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sim_core.errors import TraceError
+from sim_core.limits import limits
 from traces.time_unit import TimeUnit
 
 ZERO_OUTPUT = ("drop", "keep", "error")
@@ -32,6 +33,7 @@ class ReadCounts:
     zero_output: str = "error"
     time_unit: TimeUnit | None = None  # if the user named it or the file showed it; None: the format's own
     rows: int = 0  # read so far
+    blank_lines: int = 0
     zero_output_rows: int = 0
     late_rows: int = 0  # earlier than the row before
     first_late: str = ""
@@ -54,6 +56,12 @@ class ReadCounts:
             self.left_out[column].count += 1
         else:
             self.left_out[column] = LeftOut(1, row, reason)
+
+    def blank(self, count: int) -> None:
+        """Counts blank lines, which are no rows of a trace. TraceError for too many: they take time and say nothing."""
+        self.blank_lines += count
+        if self.blank_lines > limits().blank_lines:
+            raise self.error(limits().more_than("blank_lines", "blank lines"))
 
     def late(self, count: int, first: str) -> None:
         """Counts rows out of order; `first` describes the first of them."""

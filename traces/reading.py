@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from traces.bounds import Watch, check_times
 from traces.cells import DEFAULT, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About, Assumed, ReadAgain
@@ -173,7 +174,9 @@ def _surely_fit(observed: Observed, counts: ReadCounts, unit: str) -> bool:
 
 def _rows(found: TraceFormat, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> SortedRows:
     rows, order, last_id, ids_ascend = SortedRows(), _Order(found, counts), -1, True
+    watch = Watch(source.room(), found.sizes, counts)
     for batch in found.read(source, counts, assumed):
+        batch = watch.passed(batch)
         if not batch.num_rows:
             continue
         order.follow(batch)
@@ -186,6 +189,7 @@ def _rows(found: TraceFormat, source: TraceFile, counts: ReadCounts, assumed: As
         out = counts.rows_left_out + counts.zero_output_rows
         reason = f"all {out:,} were left out" if out else "only a header"
         raise counts.error(f"there are no requests, {reason}")
+    check_times(rows, found, counts, assumed)
     if counts.late_rows:
         rows.sort()
     if not ids_ascend:

@@ -21,8 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
+from configs.bounded import read_yaml
 from sim_core.errors import SpecError, TraceError
 from sim_core.section import Section
 from sim_core.trace import Trace
@@ -38,7 +37,6 @@ from traces.sizes import workload_names
 from traces.time_unit import AUTO
 
 SUFFIX = ".yaml"
-MAX_BYTES = 1 << 20
 MAX_APPLICATIONS = 1000
 MAX_BATCH_SIZE = 1 << 20
 MAX_ID = 1_000_000_000
@@ -61,13 +59,9 @@ def read_recipe(
     """
     source = source or str(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TraceError("is too large for a recipe", source=source)
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
-    except OSError as error:
-        raise TraceError(f"cannot be read: {error.strerror}", source=source) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TraceError(f"is not YAML: {' '.join(str(error).split())}", source=source) from error
+        values = read_yaml(path, source, references=False)
+    except SpecError as error:
+        raise TraceError(str(error)) from error
     try:
         return parse(values, opener(path.parent, read_trace, confined=confined, time_unit=time_unit))
     except SpecError as error:
@@ -171,22 +165,3 @@ def _duration(top: Section, applications: tuple[RequestStream, ...]) -> float | 
                 stacklevel=3,
             )
     return duration_s
-
-
-class _Strict(yaml.SafeLoader):
-    """Refuses keys given twice, of which YAML would silently take the last, and references.
-
-    A few lines of references to references can stand for more values than memory holds.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"a reference (*) in line {self.line + 1}; write it out")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        names = [key.value for key, _ in node.value]
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise yaml.YAMLError(f"{name!r} is there twice in line {node.value[place][0].start_mark.line + 1}")
-        return {str(key): value for key, value in super().construct_mapping(node, deep=deep).items()}

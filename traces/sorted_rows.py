@@ -33,6 +33,11 @@ class SortedRows:
         self.rows += batch.num_rows
         self._batches.append(batch)
 
+    def row_of_last(self) -> int:
+        """The number of the row with the latest arrival; to be asked before `sort`."""
+        batch = next(batch for batch in self._batches if batch["arrival"].to_numpy().max().item() == self.last)
+        return int(batch["row"][int(batch["arrival"].to_numpy().argmax())].as_py())
+
     def sort(self) -> None:
         """Called once, after the last row was added, unless the rows came in order."""
         parts = {name: [batch[name] for batch in self._batches] for name in self._batches[0].schema.names}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
 AT = "@"  # load@70: the recipe load.yaml at 70 requests a second
-LATEST_START_S = 1e11  # of a trace in Unix time; a larger number is not in seconds
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -76,11 +75,7 @@ def _load(ref: TraceRef, path: Path | None) -> Trace:
     if path is None or path.suffix == RECIPE:
         return _recipe(ref, path).generate(ref.seed, ref.filename)
     _warn_of_newer_recipe(ref, path)
-    trace = read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
-    if ref.time_unit == AUTO and len(trace) and trace.first_arrival_s > LATEST_START_S:
-        reason = f"times start at {trace.first_arrival_s:.4g} s, beyond the year 5000: say their unit, --time-unit ms"
-        raise TraceError(f"{reason} (in a run: trace.time_unit=ms)", source=_shown(ref, path))
-    return trace
+    return read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
 
 
 def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:

@@ -8,15 +8,19 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim_core.errors import SpecError, SpecWarning, choices
+from sim_core.errors import MOST_SHOWN, SpecError, SpecWarning, choices, one_line
+from sim_core.limits import limits
 from sim_core.performance.base import CurveKey, Needs
 from sim_core.performance.plausible import MOST_FALL, plausible
+from sim_core.regular_file import read_bytes
 from sim_core.section import Section
 from sim_core.spec import CurveSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_COUNT = 10**9  # of tokens, sequences and GPUs of one measurement
+MOST_TIME = 10**9  # of one iteration, in the unit of its column
 _KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
 _MEDIANS = (*_KEY_COLUMNS, "batch_tokens", "prompt_time_s", "token_time_s")
 _RUNS = (*_KEY_COLUMNS, "prompt_size", "batch_size", "prompt_time", "token_time")  # times in ms
@@ -29,23 +33,26 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
     prompt_size, batch_size, prompt_time, token_time (ms, a row a measured run), of which it takes the median at
     each prompt_size * batch_size.
     """
-    import csv  # here, as `median` below: not needed at every start
+    import csv  # these here, as `median` below: not needed at every start
+    from io import StringIO
 
     points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            are_runs = "prompt_time" in columns
-            for name in _RUNS if are_runs else _MEDIANS:
-                if name not in columns:
-                    raise SpecError(f"column {name!r} is missing{choices(name, columns)}", source=source)
-            for number, row in enumerate(reader, 1):
-                try:
-                    key, batch_tokens, times = _run(row) if are_runs else _median(row)
-                except ValueError as error:
-                    raise SpecError(f"row {number}: {error}", source=source) from error
-                points[key][batch_tokens].append(times)
+        text = read_bytes(path, "table_bytes").decode("utf-8-sig")
+        reader = csv.DictReader(StringIO(text, newline=""))
+        columns = reader.fieldnames or ()
+        if len(columns) > limits().columns:
+            raise SpecError(limits().too_much("columns", len(columns), "columns in its first line"), source=source)
+        are_runs = "prompt_time" in columns
+        for name in _RUNS if are_runs else _MEDIANS:
+            if name not in columns:
+                raise SpecError(f"column {name!r} is missing{choices(name, columns)}", source=source)
+        for number, row in enumerate(reader, 1):
+            try:
+                key, batch_tokens, times = _run(row) if are_runs else _median(row)
+            except ValueError as error:
+                raise SpecError(f"row {number}: {error}", source=source) from error
+            points[key][batch_tokens].append(times)
     except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else f"it is no CSV text in UTF-8 ({error})"
         raise SpecError(f"cannot be read: {reason}", key="performance_model.db_path", value=source) from error
@@ -114,7 +121,9 @@ def _time(row: dict[str, str], column: str) -> float:
     except (TypeError, ValueError):
         value = 0.0
     if not 0.0 < value < inf:
-        raise ValueError(f"{column}={row[column]!r}: must be a number above 0")
+        raise ValueError(f"{column}={_cell(row, column)}: must be a number above 0")
+    if value > MOST_TIME:
+        raise ValueError(f"{column}={_cell(row, column)}: must be at most {MOST_TIME:,}")
     return value
 
 
@@ -124,8 +133,14 @@ def _count(row: dict[str, str], column: str) -> int:
     except (TypeError, ValueError):
         value = 0
     if value < 1:
-        raise ValueError(f"{column}={row[column]!r}: must be a whole number of at least 1")
+        raise ValueError(f"{column}={_cell(row, column)}: must be a whole number of at least 1")
+    if value > MOST_COUNT:
+        raise ValueError(f"{column}={_cell(row, column)}: must be at most {MOST_COUNT:,}")
     return value
+
+
+def _cell(row: dict[str, str], column: str) -> str:
+    return one_line(repr(row[column]), MOST_SHOWN)
 
 
 def _curve(key: CurveKey, by_tokens: dict[int, list[tuple[float, float]]], source: str) -> CurveSpec:

@@ -31,6 +31,7 @@ _TEXTS = {
     "watts": "{:g} W",
     "count": "{:g} machines",
 }
+OWN_FIGURES = "the experiment's own `machines`"  # where figures are from that an experiment gives
 _EPSILON = 1e-9  # of a machine: an amount that was typed in may be too small by this, because of rounding
 
 
@@ -127,14 +128,24 @@ def with_figures(
     changed = dict(figures)
     for sku, own in changes.items():
         if sku in changed:
-            changed[sku] = replace(changed[sku], **own)
+            changed[sku] = _with_own(changed[sku], own)
             continue
         missing = [name for name in ("dollars_per_hour", "power_weight") if name not in own]
         if missing:
             reason = f"{MACHINES_FILE} does not know this machine{choices(sku, figures)}; a new one needs {missing[0]}"
             raise SpecError(reason, key=f"machines.{sku}")
-        changed[sku] = MachineFigures(**own)
+        changed[sku] = _with_own(MachineFigures(0.0, 0.0), own)
     return changed
+
+
+def _with_own(figures: MachineFigures, own: Mapping[str, float]) -> MachineFigures:
+    """The figures with those that the experiment gives itself, and says so of their source."""
+    changes: dict[str, Any] = dict(own)
+    if own.keys() - {"watts"}:
+        changes["source"] = OWN_FIGURES
+    if "watts" in own:
+        changes["watts_source"] = OWN_FIGURES
+    return replace(figures, **changes)
 
 
 def _count(value: object, key: str) -> int:

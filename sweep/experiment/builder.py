@@ -19,7 +19,7 @@ from sim_core.spec import CurveSpec
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
-from sweep.experiment.point import Point, content_key
+from sweep.experiment.point import Point, arrivals_span_s, content_key, horizon_of
 from sweep.experiment.resolver import Resolver
 from sweep.experiment.variables import Names
 from sync.results.code import deciding_code
@@ -45,6 +45,7 @@ class _TraceFacts:
     workload: str
     rate: float | None
     requests: int
+    arriving_s: float | None = None
     applications: frozenset[int] = frozenset({0})  # the applications that its requests ask for
 
 
@@ -101,6 +102,7 @@ class Builder:
             rate=rate,
             config=config,
             requests=trace.requests,
+            horizon_s=horizon_of(trace.arriving_s, spec),
             **cluster.fields,
         )
 
@@ -157,12 +159,14 @@ class Builder:
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
                 about = int(recipe.rate_per_s * (recipe.duration_s or 0.0))
-                self._traces[ref] = _TraceFacts(identity, name, rate_of_number(recipe.rate_per_s), about)
+                named_rate, arriving_s = rate_of_number(recipe.rate_per_s), recipe.duration_s
+                self._traces[ref] = _TraceFacts(identity, name, named_rate, about, arriving_s)
             else:
                 trace, rate = workload.load(ref, self._root), workload.rate_per_s(ref, self._root)
                 rate = None if rate is None else rate_of_number(rate)
                 applications = frozenset(trace.application_id)
-                self._traces[ref] = _TraceFacts(identity, name, rate, len(trace), applications)
+                arriving_s = arrivals_span_s(trace)
+                self._traces[ref] = _TraceFacts(identity, name, rate, len(trace), arriving_s, applications)
         return self._traces[ref]
 
 

@@ -28,17 +28,20 @@ from sweep.experiment.variables import (
     work_out,
 )
 from sweep.experiment.written import plain
+from sync.results.point_id import rate_of_number
 
 _TRACE, _FOLDER, _RATE = "trace.filename", "trace.dir", "${rate}"
 OnBuilt = Callable[[int, int], None]  # called with the number of points that are built, and of all
 
 
 class Grid:
-    """An experiment with the overrides `extra` on top: `total` points, counted before the first is built."""
+    """An experiment with the overrides `extra` on top: `total` points, counted before the first is built. `rates` are
+    the values of each system's axis `rate`, `figures` what machines cost and draw."""
 
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
         figures = figures_for(experiment, read_machines(root))
+        self.figures = figures
         self._builder = Builder(root, figures)
         self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         names = self._builder.names
@@ -47,7 +50,9 @@ class Grid:
         # Overrides may make parts of the file useless: trace.filename=mine those that name a trace.
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
         check_names(experiment, names)
-        self.total = sum(prod(map(len, merged(experiment, system)[2].values())) for system in experiment.systems)
+        axes = {system.name: merged(experiment, system)[2] for system in experiment.systems}
+        self.rates = {name: _numbers(own.get("rate", ())) for name, own in axes.items()}
+        self.total = sum(prod(map(len, own.values())) for own in axes.values())
 
     def points(self, limit: int | None = None, on_built: OnBuilt = lambda ready, total: None) -> list[Point]:
         """The points, or the first `limit` of them; `on_built` is called after each.
@@ -88,6 +93,11 @@ class Grid:
     def _several_seeds(self) -> bool:
         axes = (merged(self.experiment, system)[2] for system in self.experiment.systems)
         return any(len(own.get("seed", ())) > 1 for own in axes)
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    """The values of an axis that are rates."""
+    return [rate_of_number(number) for value in values if (number := positive_number(plain(value))) is not None]
 
 
 def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Point]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 
+from configs.bounded import read_text as read_file_text
 from configs.compose import CONFIG_DIR
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
@@ -87,12 +88,12 @@ def read_experiment(path: Path) -> Experiment:
     """Read an experiment file. Raises SpecError for a missing file, bad YAML, and an unknown, missing or bad entry."""
     source = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file_text(path, source)
     except FileNotFoundError as error:
         files = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         raise SpecError(f"no such experiment file{choices(path.name, files)}", source=source) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read: {error}", source=source) from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
     return parse_experiment(text, source, (path.parent, project_root() / "configs"))
 
 

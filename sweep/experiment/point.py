@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sim_core import SimSpec, content_key
+from sim_core import SimSpec, Trace, content_key
 from sync.results.outcome import FACTS_OF_A_POINT, Outcome, SweepInfo
 from sync.results.point_id import PointId, Roles
 from sync.results.slo import PAPER, Slo
@@ -19,7 +19,7 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 # The fields that a point and its outcome have in common.
 _FIELDS_OF_BOTH = (
     *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
-    *("cost", "power", "watts", "rate", "trace_identity"),
+    *("cost", "power", "watts", "rate", "trace_identity", "model", "performance_model", "horizon_s"),
 )
 
 
@@ -31,6 +31,7 @@ class Point:
     point is (`PointId`); `name` is displayed. `machines` counts machines by SKU, `roles` by role and SKU (empty: they
     have no roles); `cost` is in dollars an hour, `power` in power weights, `watts` in W by nameplate. `config` is the
     resolved configuration as plain values. `requests` is the length of the trace, an estimate if it is generated.
+    `horizon_s` is the time over which requests arrive (None: not known).
     Goodput is counted by the limits of `slo`.
     """
 
@@ -54,6 +55,17 @@ class Point:
     watts: float = 0.0
     roles: Roles = field(default_factory=dict)
     slo: Slo = PAPER
+    horizon_s: float | None = None
+
+    @property
+    def model(self) -> str:
+        """The language model that is served; of several applications all of them."""
+        return " and ".join(dict.fromkeys(application.model.name for application in self.spec.applications))
+
+    @property
+    def performance_model(self) -> str:
+        """Where iteration times come from: an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
+        return self.spec.performance.policy
 
     @property
     def point_id(self) -> PointId:
@@ -81,6 +93,18 @@ def facts_of(point: Point) -> dict[str, Any]:
     """The facts of a point that readers of results need, as the experiment has them now; plain values."""
     described = describing_fields(point)
     return {name: described[name] for name in FACTS_OF_A_POINT}
+
+
+def arrivals_span_s(trace: Trace) -> float:
+    """The time from the first arrival to the last, in s."""
+    return trace.arrival_s[-1] - trace.arrival_s[0] if len(trace) else 0.0
+
+
+def horizon_of(arriving_s: float | None, spec: SimSpec) -> float | None:
+    """The time over which requests arrive that the run takes in: it may end before the trace does."""
+    if arriving_s is None or spec.end_time_s is None:
+        return arriving_s
+    return min(arriving_s, spec.end_time_s)
 
 
 def project_root() -> Path:

@@ -15,16 +15,12 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
+from configs.bounded import SIGNS, check_keys, check_tag, composed, flattened
 from sim_core.errors import SpecError
 
-MOST_LEVELS = 50  # of nested lists and mappings
-MOST_NODES = 1_000_000  # a few aliases of aliases could make more values than memory holds
 MOST_BITS = 1023  # of a whole number, which a float can still hold
-_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
-_SIGNS = ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge")  # = and <<, which are texts if they are values
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _NUMBER = re.compile(r"[\w.+-]+")
 
@@ -52,21 +48,15 @@ class YamlText:
 
 
 def read_text(text: str, source: str) -> YamlText:
-    """Read a YAML text; `${...}` stays as it is. Raises SpecError for bad YAML, a key that occurs twice, and more than
-    `MOST_LEVELS` levels."""
+    """Read a YAML text; `${...}` stays as it is. Raises SpecError for bad YAML, a key that occurs twice, and what is
+    beyond a limit of `sim_core.limits`."""
+    loader, node = composed(text, source)
+    if node is None:
+        return YamlText({}, {})
     try:
-        loader: Any = get_yaml_loader()(text)
-        node = loader.get_single_node()
-        if node is None:
-            return YamlText({}, {})
-        return _Reader(loader, source).read(node, 0)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{source}, line {mark.line + 1}" if mark else source
-        reason = getattr(error, "problem", None) or error
-        raise SpecError(f"not YAML: {first_line(reason)}", source=place) from error
-    except RecursionError as error:
-        raise SpecError(f"cannot be read: more than {MOST_LEVELS} levels", source=source) from error
+        return _Reader(loader, source).read(node)
+    finally:
+        loader.dispose()
 
 
 def noted(value: Any, written: Any, *, in_quotes: bool = False) -> Any:
@@ -135,47 +125,35 @@ def first_line(error: object) -> str:
 
 
 class _Reader:
-    """Makes both trees of a node. Raises SpecError, and YAMLError for a key that occurs twice."""
+    """Makes both trees of a node. Raises SpecError."""
 
     def __init__(self, loader: Any, source: str) -> None:
         self._loader = loader
         self._source = source
-        self._nodes = 0
+        self._checked: set[str] = set()  # texts whose references have been looked at
 
-    def read(self, node: yaml.Node, level: int) -> YamlText:
-        """The trees of a node `level` levels below the top."""
-        self._nodes += 1
-        if level > MOST_LEVELS or self._nodes > MOST_NODES:
-            most = f"{MOST_LEVELS} levels" if level > MOST_LEVELS else f"{MOST_NODES} values"
-            raise self._error(f"more than {most}", node)
-        if node.tag not in _TAGS and node.tag not in _SIGNS:
-            raise self._error(f"a value of the kind {node.tag.rpartition(':')[2]!r} has no meaning here", node)
+    def read(self, node: yaml.Node) -> YamlText:
+        """The trees of a node."""
+        check_tag(node, self._source)
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, level)
+            return self._mapping(node)
         if isinstance(node, yaml.SequenceNode):
-            parts = [self.read(item, level + 1) for item in node.value]
+            parts = [self.read(item) for item in node.value]
             return YamlText([part.values for part in parts], [part.written for part in parts])
         assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, level: int) -> YamlText:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise self._error("a name is a text", key)
-            if key.value in seen:
-                reason = f"found duplicate key {key.value}"
-                raise yaml.constructor.ConstructorError(None, None, reason, key.start_mark)
-            seen.add(key.value)
-        self._loader.flatten_mapping(node)  # inserts what `<<` names in front, so that the mapping's own keys win
-        parts = {key.value: self.read(value, level + 1) for key, value in node.value}
+    def _mapping(self, node: yaml.MappingNode) -> YamlText:
+        check_keys(node, self._source)
+        flattened(self._loader, node, self._source)
+        parts = {key.value: self.read(value) for key, value in node.value}
         values = {name: part.values for name, part in parts.items()}
         return YamlText(values, {name: part.written for name, part in parts.items()})
 
     def _scalar(self, node: yaml.ScalarNode) -> YamlText:
         text = str(node.value)
-        if node.tag in _SIGNS or node.tag.endswith(":str"):
-            if "${" in text:
+        if node.tag in SIGNS or node.tag.endswith(":str"):
+            if "${" in text and text not in self._checked:
                 self._check_references(text, node)
             return YamlText(text, text)
         try:
@@ -191,6 +169,7 @@ class _Reader:
             OmegaConf.create({"text": text})
         except OmegaConfBaseException as error:
             raise self._error(first_line(error), node) from error
+        self._checked.add(text)
 
     def _error(self, reason: str, node: yaml.Node) -> SpecError:
         line = f", line {node.start_mark.line + 1}" if node.start_mark else ""

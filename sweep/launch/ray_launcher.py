@@ -15,6 +15,7 @@ from typing import Any, Self
 from configs.address import check_answers
 from sim_core import Trace, __version__
 from sim_core.errors import SimError, SpecError
+from sim_core.limits import carried
 from sweep.experiment.point import Outcome, Point, failed_outcome, project_root
 from sweep.launch.backlog import Backlog
 from sweep.launch.base import LauncherError
@@ -169,7 +170,8 @@ class RayLauncher:
     def _init_arguments(self) -> dict[str, Any]:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
         if self._address != LOCAL:
-            shipped = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED, "env_vars": _ONE_THREAD}
+            shipped: dict[str, Any] = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED}
+            shipped["env_vars"] = _ONE_THREAD | carried()
             return {**quiet, "runtime_env": shipped}
         return {
             **quiet,

@@ -20,6 +20,7 @@ from configs.compose import CONFIG_DIR, Composer, register_resolvers
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.texts import TextSettings
 from sim_core.errors import SimError
+from sim_core.limits import allowed, taken_from
 from sweep.single.job import Job
 from sweep.single.show import show
 
@@ -35,6 +36,15 @@ ENVIRONMENT = {
 
 def main() -> int:
     """Run the command line. The exit status is 2 for mistakes of the user, each told in one line, and 1 for bugs."""
+    try:
+        sys.argv[1:], raised = taken_from(sys.argv[1:])  # Hydra knows no --allow
+    except SimError as error:
+        return _refused(error)
+    with allowed(raised):
+        return _run()
+
+
+def _run() -> int:
     warnings.showwarning = _show_warning
     # Our settings of Hydra's Ray launcher have its name and extend its own, which Hydra 1.1 deprecated.
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import sys
 import time
 import traceback
 import warnings
@@ -21,6 +22,8 @@ from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
 from sim_core.simulation import Simulation
+from sim_core.spec import SimSpec
+from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN, are_constants
 from sync.files.perfetto.options import options_from_config, power_from_config
 from traces import workload
 from traces.reader import TraceNote
@@ -38,6 +41,7 @@ class EndedRun:
     folder: str = ""
     line: str = ""  # the summary of a run among several
     text: str = ""  # the summary of a run alone
+    has_constants: bool = False  # iteration times are no hardware's
     error: str = ""  # a mistake of the user, in one line
     bug: str = ""  # a traceback
     overrides: tuple[str, ...] = ()
@@ -51,7 +55,8 @@ class Job:
     """The function that Hydra calls for each run, in this process or in one of a launcher's."""
 
     def __call__(self, cfg: DictConfig) -> EndedRun:
-        """Do the run. Raises and prints nothing: a launcher may be on another machine, and other runs must go on."""
+        """Do the run. Raises nothing, since other runs must go on, and prints nothing but that times are constants: a
+        launcher may be on another machine."""
         with warnings.catch_warnings(record=True) as caught:
             try:
                 ended = run(cfg)
@@ -90,6 +95,7 @@ def run(cfg: DictConfig) -> EndedRun:
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
     simulation = Simulation(spec)
+    _say_constants(spec)
     # only here: these load numpy, which a run that is refused does not need
     from sweep.single.summary import one_line_summary, text_summary
     from sync.files.splitwisesim import write_outputs
@@ -117,9 +123,17 @@ def run(cfg: DictConfig) -> EndedRun:
         folder=str(folder),
         line=one_line_summary(result),
         text=text_summary(spec, trace, result, cpu_s, str(folder)),
+        has_constants=are_constants([spec.performance.policy]),
         tracking=tracking,
         outcome=outcome,
     )
+
+
+def _say_constants(spec: SimSpec) -> None:
+    """Say before the run, of several the first, where iteration times are no hardware's."""
+    hydra = HydraConfig.get()
+    if are_constants([spec.performance.policy]) and (hydra.mode == RunMode.RUN or hydra.job.num == 0):
+        print(CONSTANTS_WARNING_OF_A_RUN, file=sys.stderr, flush=True)
 
 
 def _tracking(config: dict[str, Any]) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from sim_core import SimSpec, Trace, content_key
-from sweep.experiment.point import Point, project_root
+from sweep.experiment.point import Point, arrivals_span_s, horizon_of, project_root
 from sweep.launch.worker import finished_outcome
 from sync.results.code import deciding_code
 from sync.results.measure import MeasuredRun
@@ -59,6 +59,7 @@ def single_outcome(
         watts=provisioned_watts(machines, figures),
         rate=workload.rate_per_s(ref, root),
         config=config,
+        horizon_s=horizon_of(arrivals_span_s(trace), spec),
     )
     outcome = finished_outcome(point, trace, result)
     return replace(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.single.job import EndedRun
+from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN
 
 
 def show(runs: Sequence[EndedRun], is_multirun: bool) -> int:
@@ -26,6 +27,8 @@ def show(runs: Sequence[EndedRun], is_multirun: bool) -> int:
 def _print(runs: Sequence[EndedRun], is_multirun: bool) -> None:
     """Print each run, in a multirun with its number and the overrides that not all runs share."""
     shared = set(runs[0].overrides).intersection(*(run.overrides for run in runs)) if len(runs) > 1 else set()
+    if is_multirun and any(run.has_constants for run in runs):
+        print(CONSTANTS_WARNING_OF_A_RUN)
     for number, run in enumerate(runs):
         own = " ".join(override for override in run.overrides if override not in shared)
         label = f"#{number} {own}: " if is_multirun else ""

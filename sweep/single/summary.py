@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
 from sim_core.trace import Trace
+from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN, are_constants
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
 from sync.results.verdict import judge
@@ -19,7 +20,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
     application = spec.applications[0]
-    lines = [] if result.standstill is None else _standstill(result.standstill, len(trace), result.first_arrival_s)
+    lines = [CONSTANTS_WARNING_OF_A_RUN] if are_constants([spec.performance.policy]) else []
+    if result.standstill is not None:
+        lines += _standstill(result.standstill, len(trace), result.first_arrival_s)
     lines += [cut_text(result)] if result.cut_at_s is not None else []
     lines.append(f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}")
     lines.append(f"requests   {_counts(result)} of {len(trace)}")

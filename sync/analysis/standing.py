@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync.results.grouping import grouped
@@ -86,7 +86,7 @@ def together(judged: Iterable[tuple[int, Verdict]], rate: float | None = None) -
 @dataclass(frozen=True)
 class Standing:
     """The verdict on one run and what the run belongs to. `rate` is in requests a second (None: the workload has no
-    rate), `cost` in dollars an hour, `color` is what the design is drawn in."""
+    rate), `cost` in dollars an hour, `color` is what the design is drawn in, `system` is the design's."""
 
     design: str
     rate: float | None
@@ -95,37 +95,55 @@ class Standing:
     cost: float
     color: str = ""
     seed: int = 0
+    system: str = ""
 
 
 @dataclass(frozen=True)
 class DesignStanding:
     """What the verdicts on a design's runs say together. `best` is the highest rate up to which all runs are within the
     SLO (None: there is none), `worse` is the standing at the first rate that is not carried (None: all are).
-    `seeds` is the smallest number of seeds that a rate was run with."""
+    `seeds` is the smallest number of seeds that a rate was run with. `missing` are rates that are planned and have no
+    result, since they were not run or failed: no higher rate counts as the best."""
 
     design: str
     cost: float
     best: float | None
     worse: RateStanding | None
     seeds: int
+    missing: tuple[float, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether the design serves anything within the SLO."""
-        return self.best is not None or self.worse is None
+        """Whether the design is known to serve anything within the SLO."""
+        return self.best is not None or (self.worse is None and not self.missing)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open what the design serves, since the rates that decide have no result."""
+        if self.holds or self.worse is None or self.worse.verdict == FAILED:
+            return not self.holds
+        return bool(self.missing) and self.missing[0] < (self.worse.rate or 0.0)
 
 
-def rank(standings: Iterable[Standing]) -> list[DesignStanding]:
-    """The designs, the highest rate within the SLO first, at equal rates the cheapest."""
-    designs = [_of_design(members) for members in grouped(standings, lambda standing: standing.design)]
-    return sorted(designs, key=lambda d: (not d.holds, -(d.best or 0.0), d.cost, d.design))
+def rank(standings: Iterable[Standing], rates: Mapping[str, Sequence[float]] | None = None) -> list[DesignStanding]:
+    """The designs, the highest rate within the SLO first, at equal rates the cheapest, then those of which it is open.
+    `rates` are those that are planned, by system."""
+    planned = rates or {}
+    groups = grouped(standings, lambda standing: standing.design)
+    designs = [_of_design(members, planned.get(members[0].system, ())) for members in groups]
+    return sorted(designs, key=lambda d: (not d.holds, not d.is_open, -(d.best or 0.0), d.cost, d.design))
 
 
-def _of_design(runs: Sequence[Standing]) -> DesignStanding:
+def _of_design(runs: Sequence[Standing], planned: Sequence[float]) -> DesignStanding:
     by_rate = [
         together(((run.seed, Verdict(run.within, run.verdict)) for run in members), members[0].rate)
         for members in grouped(runs, lambda run: run.rate)
     ]
     carried, worse = ladder(by_rate)
+    run = {standing.rate for standing in by_rate if standing.rate is not None}
+    failed = {s.rate for s in by_rate if s.verdict == FAILED and s.rate is not None}
+    missing = sorted(failed | (set(planned) - run if run <= set(planned) else set()))
+    carried = [standing for standing in carried if not missing or (standing.rate or 0.0) < missing[0]]
     best = carried[-1].rate if carried else None
-    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, min(standing.seeds for standing in by_rate))
+    seeds = min(standing.seeds for standing in by_rate)
+    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, seeds, tuple(missing))

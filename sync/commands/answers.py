@@ -7,18 +7,22 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from configs.terminal import console, say
 from sync.analysis.answers import (
-    OF_A_LIMIT,
     Configuration,
     SweepAnswers,
-    answers,
+    answers_of,
+    bare_sentences,
+    check_rate,
     counts,
     normalised,
+    notes,
     sentence,
     sentences,
     tables,
 )
 from sync.analysis.answers.build import Which
+from sync.analysis.terms import caveats, terms_lines
 from sync.commands import base
 from sync.results.sweep import Sweep
 
@@ -44,8 +48,9 @@ def add_parser(subparsers: base.Subparsers) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     sweep = base.read_sweep(arguments)
-    outcomes = sweep.where(**dict(arguments.where)) if arguments.where else list(sweep.outcomes.values())
-    found = answers(outcomes, sweep.slo, arguments.rate)
+    outcomes = sweep.where(**dict(arguments.where)) if arguments.where else None
+    found = answers_of(sweep, arguments.rate, outcomes)
+    check_rate(found, arguments.rate)
     if arguments.format == "json":
         print(answers_json(sweep, found))
     elif arguments.format == "markdown":
@@ -57,45 +62,58 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
     """The answers as JSON, for programs."""
+    start = " ".join(caveats(found.terms))
     workloads = [
         {
             **_values(workload),
-            "sentence": sentence(workload),
+            "sentence": f"{start} {sentence(workload)}".strip(),
             "normalised": {which: normalised(workload, which) for which in get_args(Which)},
         }
         for workload in found.workloads
     ]
     left = {"left_out": sweep.left_out, "superseded": sweep.superseded}
-    values = {**_values(found), **left, "sweep": sweep.name, "sentences": sentences(found), "workloads": workloads}
+    said = {"sentences": sentences(found), "caveats": caveats(found.terms), "terms_lines": terms_lines(found.terms)}
+    values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads}
     return json.dumps(values, indent=1, allow_nan=False, default=_values)
 
 
 def _values(answer: Any) -> dict[str, Any]:
-    """The fields of an answer by name; of a configuration also its rates and seeds."""
+    """The fields of an answer by name; of a configuration also its rates, its seeds and its state."""
     if not is_dataclass(answer):
         raise TypeError(f"no part of an answer: {answer!r}")
-    beside = {"rates": answer.rates, "seeds": answer.seeds} if isinstance(answer, Configuration) else {}
+    beside: dict[str, Any] = {}
+    if isinstance(answer, Configuration):
+        beside = {"rates": answer.rates, "seeds": answer.seeds, "state": answer.state}
     return {field.name: getattr(answer, field.name) for field in fields(answer)} | beside
 
 
 def answers_markdown(sweep: Sweep, found: SweepAnswers) -> str:
     """The answers as Markdown, for a document."""
-    parts = []
+    parts = [f"> {' '.join(caveats(found.terms))}"] if caveats(found.terms) else []
+    parts += [f"> {text}" for text in bare_sentences(found)]
     for workload in found.workloads:
-        parts += [f"> {sentence(workload)}", *(table.markdown() for table in tables(workload))]
+        parts += [table.markdown() for table in tables(workload, most=None)]
     return "\n\n".join([*parts, *_last_lines(sweep, found)])
 
 
 def _print(sweep: Sweep, found: SweepAnswers) -> None:
-    console = base.output_console()
+    screen = console()
+    for caveat in caveats(found.terms):
+        say(screen, caveat, style="bold yellow")
     for workload in found.workloads:
-        console.print(f"{workload.workload}: {sentence(workload)}", markup=False, soft_wrap=True)
+        say(screen, f"{workload.workload}: {sentence(workload)}", style="bold")
+    for workload in found.workloads:
         for table in tables(workload):
-            console.print(table.title, style="bold", markup=False, soft_wrap=True)
-            console.print(base.rich_table(table))
+            screen.print()
+            say(screen, table.title, style="bold")
+            base.print_table(screen, table, more="--format markdown")
+    screen.print()
     for line in _last_lines(sweep, found):
-        console.print(line, markup=False, soft_wrap=True)
+        say(screen, line)
 
 
 def _last_lines(sweep: Sweep, found: SweepAnswers) -> list[str]:
-    return [f"SLO: {found.slo.told()}; and every request served. {OF_A_LIMIT}", counts(found), *base.left_out(sweep)]
+    """What the answer stands on, what the tables' words mean, and which points do not count."""
+    not_run = [f"Workloads of which nothing was run: {', '.join(found.not_run)}."] if found.not_run else []
+    lines = [*terms_lines(found.terms), *not_run, *notes(found), counts(found)]
+    return [*lines, *base.left_out(sweep, missing=False)]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
-from rich.table import Table as RichTable
 
+from configs.terminal import Column, console, draw
 from sim_core.errors import SpecError
 from sync.analysis.texts import Table
 from sync.load import SOURCES, load_sweep
@@ -88,6 +85,8 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
+    # Also behind the command's name; SUPPRESS, so that it does not undo what stands in front of it.
+    parser.add_argument("--results", type=Path, default=argparse.SUPPRESS, help="the folder of results")
     for option in options:
         parser.add_argument(option, **_OPTIONS[option])
     return parser
@@ -98,38 +97,37 @@ def read_sweep(arguments: argparse.Namespace) -> Sweep:
     return load_sweep(arguments.name, arguments.results, arguments.source, everything=arguments.all, slo=arguments.slo)
 
 
-def left_out(sweep: Sweep, also: str = "--all counts them in") -> list[str]:
-    """Which points of the sweep do not count, one line for each reason; `also` says how to have them counted."""
+def left_out(sweep: Sweep, also: str = "--all counts them in", *, missing: bool = True) -> list[str]:
+    """Which points of the sweep do not count, one line for each reason; `also` says how to have them counted. Without
+    `missing` the points without a result are not mentioned."""
     lines = []
     if sweep.left_out:
         points = "1 finished point is" if sweep.left_out == 1 else f"{sweep.left_out:,} finished points are"
         lines.append(f"{points} left out: the experiment, as it was last started, does not have them ({also}).")
-    info = sweep.source.info()
-    missing = 0 if info is None else info.points - len(sweep.outcomes)
-    if missing > 0:
-        points = "1 point of the experiment has" if missing == 1 else f"{missing:,} points of the experiment have"
+    open_points = 0 if sweep.plan is None else sweep.plan.points - len(sweep.outcomes)
+    if missing and open_points > 0:
+        points = (
+            "1 point of the experiment has" if open_points == 1 else f"{open_points:,} points of the experiment have"
+        )
         lines.append(f"{points} no result yet: nothing is said of them.")
     if sweep.superseded:
         lines.append(f"{sweep.superseded:,} superseded by newer runs of the same points are left out.")
     return lines
 
 
-def output_console() -> Console:
-    """Standard output; wide enough for whole lines where it is no terminal."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+def print_table(screen: Console, table: Table, more: str = "") -> None:
+    """Print the table without its title, in the width of the screen: words to the left, figures to the right. `more`
+    says where columns are to be had for which there is no room, as `--format markdown`."""
+    cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.heads)
+    columns = [
+        Column(head, own, place not in table.words, whole=place in table.names, spare=table.spare_rank(place))
+        for place, (head, own) in enumerate(zip(table.heads, cells, strict=True))
+    ]
+    ends = {len(table.rows) - 2} if table.has_total else set()
+    screen.print(draw(columns, screen.width, ends=ends, more=more), soft_wrap=True)
 
 
-def rich_table(table: Table) -> RichTable:
-    """The table without its title, as rich draws it: words to the left, figures to the right."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, head in enumerate(table.heads):
-        drawn.add_column(escape(head), justify="left" if number in table.words else "right", overflow="fold")
-    for number, row in enumerate(table.rows, 1):
-        drawn.add_row(*map(escape, row), end_section=table.has_total and number == len(table.rows) - 1)
-    return drawn
-
-
-def shown(items: Sequence[T], what: str) -> Iterable[T]:
+def watched(items: Sequence[T], what: str) -> Iterable[T]:
     """The items, with a bar of progress while standard error is a terminal."""
-    console = Console(stderr=True)
-    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
+    screen = console(error=True)
+    return track(items, what, console=screen, transient=True, disable=not screen.is_terminal)

@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 
+from configs.terminal import console, say
 from sim_core.errors import SpecError
 from sync.analysis.compare import Profile, compare_runs, profile
 from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
-from sync.commands.base import Subparsers, add_command, output_console, rich_table
+from sync.commands.base import Subparsers, add_command, print_table
 from sync.commands.runs import find_run
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
@@ -47,16 +48,20 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(as_json(found), indent=1, allow_nan=False))
         return 0
-    console = output_console()
-    console.print(paragraph(found), markup=False)
+    screen = console()
+    say(screen, paragraph(found))
     for sweep, outcome in (first, second):
         if note := _seed_note(sweep, outcome):
-            console.print(note, markup=False, soft_wrap=True)
-    console.print(f"\nA: {found.better.outcome.name}\nB: {found.worse.outcome.name}", markup=False)
+            say(screen, note)
+    screen.print()
+    for letter, run in (("A", found.better), ("B", found.worse)):
+        say(screen, f"{letter}: {run.outcome.name}")
     times = time_table(found)
-    console.print(rich_table(times))
-    console.print(times.title, markup=False)
-    console.print(rich_table(figure_table(found)))
+    screen.print()
+    print_table(screen, times, more="--format json")
+    say(screen, times.title)
+    screen.print()
+    print_table(screen, figure_table(found), more="--format json")
     return 0
 
 

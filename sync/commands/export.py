@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sim_core.errors import SimError, SpecError
-from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, shown
+from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, watched
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
 from sync.results.outcome import Outcome
@@ -64,7 +64,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
         else:
             runs.to_csv(folder / "runs.csv", index=False)
         without = 0
-        for outcome in shown(outcomes, "exporting"):
+        for outcome in watched(outcomes, "exporting"):
             table = sweep.source.requests_file(outcome.key)
             if table is None:
                 without += 1

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.markup import escape
-from rich.table import Table
-
-from sync.commands.base import Subparsers, add_command, output_console
+from configs.terminal import Column, console, draw
+from sync.commands.base import Subparsers, add_command
 from sync.load import list_sweeps, load_sweep
 from sync.results.sweep import Sweep
 from sync.tracking.read import experiments_in_mlflow, find_mlflow_source
 
 _LEGEND = """`not served` counts the requests of all runs that were rejected or left unfinished; `superseded` the runs
 of points that newer code has run again; `left out` points that the changed experiment no longer has."""
+
+# The heads of the counts of runs; with each how soon its column may be left out (0: never).
+_HEADS = (("completed", 0), ("stopped", 0), ("failed", 0), ("not served", 1), ("superseded", 3), ("left out", 2))
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -34,10 +35,10 @@ def _run(arguments: argparse.Namespace) -> int:
     if not shown:
         print(f"no sweeps in {arguments.results}")
         return 0
-    table = Table("sweep", "completed", "stopped", "failed", "not served", "superseded", "left out")
-    for title, sweep in shown.items():
-        table.add_row(escape(title), *_counts(sweep))
-    output_console().print(table)
+    counts = zip(*map(_counts, shown.values()), strict=True)
+    columns = [Column(head, cells, right=True, spare=rank) for (head, rank), cells in zip(_HEADS, counts, strict=True)]
+    screen = console()
+    screen.print(draw([Column("sweep", list(shown)), *columns], screen.width), soft_wrap=True)
     return 0
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sim_core.errors import SpecError
-from sync.commands.base import Subparsers, add_command, shown
+from sync.commands.base import Subparsers, add_command, watched
 from sync.load import load_sweep
 from sync.results.journal import Journal, sweeps_in
 from sync.results.outcome import ResultSink
@@ -107,7 +107,7 @@ def _compare(arguments: argparse.Namespace, sweep: Sweep, dry_run: bool) -> Diff
 
 def _deliver(sweep: Sweep, journal: Journal, sink: ResultSink) -> None:
     """Write every outcome to the sink, which leaves what it has; say which outcomes cannot be read."""
-    for key in shown(list(sweep.outcomes), "delivering"):
+    for key in watched(list(sweep.outcomes), "delivering"):
         outcome = journal.whole(key)
         if outcome is None:
             print(f"warning: {key[:10]} in the journal is torn: the next start runs it again", file=sys.stderr)
@@ -127,7 +127,7 @@ def _prune(store: MlflowStore, surplus: Sequence[StoredRun], files: Sequence[Pat
             print(f"  MLflow run {run.run_id} {run.name}")
         print(f"{counts} could go: `replay --prune` removes them")
         return
-    for run in shown(surplus, "deleting runs"):
+    for run in watched(surplus, "deleting runs"):
         with store.plain_errors():
             store.delete_run(run.run_id)
     remove_files(files)

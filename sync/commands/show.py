@@ -6,18 +6,22 @@ import argparse
 import math
 from collections.abc import Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
+from configs.terminal import Column, console, draw, figure, say
 from sync.analysis.standing import repetitions, together
-from sync.commands.base import READING, Subparsers, add_command, left_out, output_console, read_sweep
+from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
+from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
 from sync.results.point_id import point_text
 from sync.results.slo import Slo
 from sync.results.statistics import mean
 from sync.results.verdict import verdict
 
-_SHOWN = ("ttft/p50_s", "ttft/p99_s", "tbt/p50_s", "tbt/p99_s", "e2e/p50_s", "e2e/p99_s")
+# The figures by their heads; with each how soon its column may be left out.
+_SHOWN = {
+    f"{metric.upper()} {percentile} (s)": (f"{metric}/{percentile}_s", rank)
+    for metric in METRICS
+    for percentile, rank in (("p50", 3), ("p99", 2))
+}
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
@@ -40,18 +44,28 @@ def _run(arguments: argparse.Namespace) -> int:
     ordered = sorted(chosen, key=lambda outcome: outcome.index)
     groups = [[outcome] for outcome in ordered] if arguments.each else repetitions(ordered)
     several = any(len(members) > 1 for members in groups)
-    table = Table("key", "run", *(["seeds"] if several else []), "verdict", *_SHOWN)
-    for members in groups:
-        seeds = [f"{len(members)}"] if several else []
-        table.add_row(*map(escape, (members[0].key[:10], _name(members), *seeds, *_figures(members, sweep.slo))))
-    console = output_console()
-    console.print(table)
+    screen = console()
+    screen.print(draw(_columns(groups, sweep.slo, several), screen.width, more="--format csv"), soft_wrap=True)
     if several:
-        note = "Of several seeds: the mean, and the lowest to the highest; --each lists the runs."
-        console.print(note, soft_wrap=True)
+        say(screen, "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.")
     for line in left_out(sweep):
-        console.print(line, soft_wrap=True)
+        say(screen, line)
     return 0
+
+
+def _columns(groups: Sequence[Sequence[Outcome]], slo: Slo, several: bool) -> list[Column]:
+    """A row for each group. Of the times the medians may be left out, before others."""
+    columns = [
+        Column("run", [_name(members) for members in groups]),
+        Column("key", [members[0].key[:10] for members in groups]),
+        Column("verdict", [_verdict_text(members, slo) for members in groups]),
+    ]
+    if several:
+        columns.insert(2, Column("seeds", [f"{len(members)}" for members in groups], right=True, spare=1))
+    return columns + [
+        Column(head, [_spread(members, name) for members in groups], right=True, spare=rank)
+        for head, (name, rank) in _SHOWN.items()
+    ]
 
 
 def _name(members: Sequence[Outcome]) -> str:
@@ -59,18 +73,20 @@ def _name(members: Sequence[Outcome]) -> str:
     return members[0].name if len(members) == 1 else point_text(members[0].point_id)
 
 
-def _figures(members: Sequence[Outcome], slo: Slo) -> list[str]:
-    verdict_text = together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
+def _verdict_text(members: Sequence[Outcome], slo: Slo) -> str:
     errors = [outcome.error for outcome in members if outcome.status == "failed"]
     if len(errors) == len(members):
-        return [f"failed: {(errors[0] or '').partition(chr(10))[0]}"]
-    measured = [outcome.summary for outcome in members if outcome.status != "failed"]
-    return [verdict_text, *(_spread([summary.get(name, math.nan) for summary in measured]) for name in _SHOWN)]
+        return f"failed: {(errors[0] or '').partition(chr(10))[0]}"
+    return together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
 
 
-def _spread(values: Sequence[float]) -> str:
-    """The mean, for several values also the lowest and highest; `-` where one was not measured."""
-    if not all(map(math.isfinite, values)):
+def _spread(members: Sequence[Outcome], name: str) -> str:
+    """The mean of a figure, for several values also the lowest and highest; `-` where one was not measured."""
+    values = [outcome.summary.get(name, math.nan) for outcome in members if outcome.status != "failed"]
+    if not values or not all(map(math.isfinite, values)):
         return "-"
-    middle = mean(values)
-    return f"{middle:.4g}" if len(values) == 1 else f"{middle:.4g} ({min(values):.4g} to {max(values):.4g})"
+    return (
+        figure(mean(values))
+        if len(values) == 1
+        else f"{figure(mean(values))} ({figure(min(values))} to {figure(max(values))})"
+    )

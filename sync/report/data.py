@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers
+from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.results.curves import Derived
@@ -48,7 +48,9 @@ class Run(RunRow):
 def _judged(outcome: Outcome, slo: Slo) -> Run:
     judged = verdict(outcome, slo)
     design = f"{outcome.design} {outcome.workload}"
-    standing = Standing(design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed)
+    standing = Standing(
+        design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed, system=outcome.system
+    )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
     return Run(outcome.name, standing, {**outcome.summary, **bought}, outcome)
 
@@ -71,7 +73,7 @@ class ReportData:
     @cached_property
     def answers(self) -> SweepAnswers:
         """What the sweep answers."""
-        return answers(self.sweep.outcomes.values(), self.sweep.slo, self.rate)
+        return answers_of(self.sweep, self.rate)
 
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from configs.bounded import parse_yaml
 from sync.results.point_id import rate_of_number, short_sku
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Axes that are no settings of a design: the rate, the seed, what is served, and the machines.
 _OTHER_AXES = ("rate", "seed", "workload", "trace.filename", "prompt_machines", "token_machines", "machines")
 
 
 def facts_of_former(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a former outcome lacks; empty for one that has them."""
+    """The fields that a former outcome lacks; empty for one that has them. Raises SpecError for settings that are no
+    YAML, and KeyError, TypeError or AttributeError for others than a run has."""
     if "design" in values and "workload" in values:
         return {}
     roles, rate = _roles(values), values["rate"]
@@ -71,7 +70,7 @@ def _roles(values: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 def _start_state(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of the start state, from the configuration where it was kept, else from the overrides."""
-    config = yaml.load(values.get("config_yaml") or "", _LOADER)
+    config = parse_yaml(values.get("config_yaml") or "", "config_yaml")
     if isinstance(config, dict) and isinstance(config.get("start_state"), dict):
         return dict(config["start_state"])
     found: dict[str, Any] = {}
@@ -82,5 +81,5 @@ def _start_state(values: Mapping[str, Any]) -> dict[str, Any]:
             section = found
             for part in sections:
                 section = section.setdefault(part, {})
-            section[last] = yaml.load(text, _LOADER)
+            section[last] = parse_yaml(text, name)
     return found

@@ -11,14 +11,15 @@ writes it.
 
 Files appear whole or not at all: they are written under another name, synced to disk and renamed. The entry comes last
 and holds the SHA-256 of the table and of the outcome, so an entry counts only if both are as they were written.
+
+A journal may come from somebody else. Each value is checked (`sync.results.checks`), no link is followed
+(`sync.results.inside`), and what cannot be used is said in a JournalWarning, with the file, the field and the reason.
+Before anything is written, the environment's secrets are taken out of it (`sync.results.privacy`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,25 +27,42 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, BinaryIO, Self
 
-from sim_core.errors import SimError, SpecError
-from sim_core.whole_file import replacing
-from sync.results.entry import FORMAT, NOT_SOUND, checked_table, entry_bytes, json_bytes, sound_outcome
+from sim_core.errors import OutputError, SimError, SpecError
+from sync.results.entry import (
+    FORMAT,
+    NOT_SOUND,
+    checked_table,
+    entry_bytes,
+    json_bytes,
+    parse_entry,
+    reason_of,
+    sound_outcome,
+    unusable_text,
+)
+from sync.results.inside import is_file, make_folder, open_inside, read_inside, refuse_links, replacing_inside
+from sync.results.lock import hold_lock, lock_holder
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.plan import Plan, joined_systems, plan_of
+from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
+from sync.results.sweep_file import EARLIER_PLAN, POINT_FACTS, read_status_file, read_sweep_file
 
 PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
-_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
-_ATTEMPTS, _PAUSE_S = 4, 0.1
+# The fields of an outcome that may hold a secret of the environment. Digests and times are none.
+_TEXTS = (
+    *("name", "system", "design", "workload", "trace", "overrides", "axes", "error", "config_yaml", "version"),
+    *("model", "performance_model"),
+)
 
 
 class JournalError(SimError):
-    """The journal cannot be used: another process is writing to it, or the disk does not take it."""
+    """The journal cannot be used: another process is writing to it, the disk does not take it, or it is a link."""
 
 
 class JournalWarning(UserWarning):
-    """An entry that is not what was once written; its point is run again."""
+    """Files of a journal that are not what was once written; the points of such entries are run again."""
 
 
 class Journal:
@@ -54,29 +72,27 @@ class Journal:
         """`place` is a key of `PLACES`; what is in `local` is only read."""
         self.folder = folder
         self._entries, self._tables = (folder / name for name in PLACES[place])
-        self._lock: IO[str]  # open while the journal is entered
+        self._unusable: dict[str, str] | None = None  # as `outcomes` has found them
+        self._lock: BinaryIO  # open while the journal is entered
+        self._scrubber = Scrubber(os.environ)
 
     # -- the lock ----------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         """Take the lock. Raises JournalError when another process has it, or when the folder cannot be written."""
         with _plain_errors(self.folder):
-            self._entries.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a+", encoding="utf-8")  # held until __exit__
-        try:
-            _lock(lock)
-        except OSError as error:
-            lock.close()
+            self._refuse_links(self._entries)
+            make_folder(self._entries)
+            lock = hold_lock(self.folder / "lock")  # until __exit__
+        if lock is None:
             raise JournalError(
                 f"{self.folder}: another sweep (process {self.holder() or 'unknown'}) is writing here;"
                 " wait for it, or choose another --results folder"
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+            )
         self._lock = lock
         for path in [*self.folder.glob("*.tmp"), *self._entries.glob("*.tmp")]:  # writes that broke off
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # such as a folder of that name, which is no write of ours
+                path.unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,18 +100,13 @@ class Journal:
 
     def holder(self) -> str | None:
         """The process that holds the lock at this moment; None: nobody does."""
-        with suppress(OSError), (self.folder / "lock").open("r", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return lock.read().strip() or "unknown"
-        return None
+        return lock_holder(self.folder / "lock")
 
     # -- the sweep ---------------------------------------------------------------------------------------------
 
     def has_sweep(self) -> bool:
-        """Whether the facts of a sweep are kept."""
-        return (self.folder / "sweep.json").exists()
+        """Whether the facts of a sweep are kept, in whatever state."""
+        return os.path.lexists(self.folder / "sweep.json")
 
     def write_sweep(
         self, info: SweepInfo, keys: Sequence[str], facts: Mapping[str, Any], is_same: Callable[[str, str], bool]
@@ -103,11 +114,15 @@ class Journal:
         """Keep the facts of the sweep under way, and which other points earlier starts of the same experiment asked
         for. `facts` describe the points by key as the experiment has them now: readers take these, and not those of
         the start that ran a point. `is_same` tells whether two texts are the same experiment. Raises JournalError."""
-        is_known = is_same(str(self._sweep.get("experiment_text")), info.experiment_text)
+        own = self._scrubber.without_secrets(info.to_json_dict())
+        is_known = is_same(str(self._sweep.get("experiment_text")), own["experiment_text"])
         earlier = sorted(self.asked_for() - set(keys)) if is_known else []
         known = {key: self._facts[key] for key in earlier if key in self._facts}
-        contents = {"format": FORMAT, **info.to_json_dict(), "keys": list(keys), "earlier_keys": earlier}
-        self._write(self.folder / "sweep.json", json_bytes({**contents, _FACTS: {**known, **facts}}))
+        contents = {"format": FORMAT, **own, "keys": list(keys), "earlier_keys": earlier}
+        if is_known and (before := self.plan()) is not None:
+            contents[EARLIER_PLAN] = {"points": before.points, "systems": joined_systems([before.systems])}
+        described = {**known, **self._scrubber.without_secrets(dict(facts))}
+        self._write(self.folder / "sweep.json", json_bytes({**contents, POINT_FACTS: described}))
         self.__dict__.pop("_sweep", None)  # read anew
 
     def info(self) -> SweepInfo | None:
@@ -116,6 +131,18 @@ class Journal:
             return SweepInfo.from_json_dict(self._sweep)
         except (SpecError, ValueError):
             return None
+
+    def plan(self) -> Plan | None:
+        """What the experiment plans, over all starts of it; None where the folder does not say."""
+        info, facts, earlier = self.info(), self._facts, self._sweep.get(EARLIER_PLAN, {})
+        if info is None or not info.points:
+            return None
+        with suppress(*NOT_SOUND):
+            points = max(info.points, int(earlier.get("points", 0)))
+            systems = joined_systems([earlier.get("systems", {}), info.systems])
+            known = [facts[key] for key in self.asked_for() if key in facts]
+            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
+        return None
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""
@@ -131,23 +158,33 @@ class Journal:
 
     @cached_property
     def _sweep(self) -> Mapping[str, Any]:
-        """The contents of sweep.json; of that of the former sink where it is not there, torn or of another form."""
-        paths = (self.folder / "sweep.json", self.folder / "local" / "sweep.json")
-        return next((contents for path in paths if (contents := _contents(path)) and _is_of_a_sweep(contents)), {})
+        """The contents of sweep.json; of that of the former sink where it is not there. Empty, with a JournalWarning,
+        where its contents cannot be used."""
+        for path in (self.folder / "sweep.json", self.folder / "local" / "sweep.json"):
+            self._refuse_links(path.parent)
+            try:
+                if contents := read_sweep_file(path):
+                    return contents
+            except NOT_SOUND as error:
+                text = f"{path}: cannot be used, so its limits and its points are not known: {reason_of(error)}"
+                warnings.warn(text, JournalWarning, stacklevel=3)
+        return {}
 
     @property
     def _facts(self) -> Mapping[str, Mapping[str, Any]]:
-        facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(_FACTS, {})
+        facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(POINT_FACTS, {})
         return facts
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
-        with suppress(OSError), replacing(self.folder / "status.json", durable=False) as file:
+        with suppress(OSError), replacing_inside(self.folder / "status.json", durable=False) as file:
             file.write(json_bytes(status))
 
     def status(self) -> dict[str, Any]:
-        """The latest status that was kept; empty where there is none."""
-        return _contents(self.folder / "status.json")
+        """The latest status that was kept; empty where there is none that can be used."""
+        with suppress(*NOT_SOUND):
+            return read_status_file(self.folder / "status.json")
+        return {}
 
     def set_aside(self) -> None:
         """Start over without deleting: move what is kept to a folder of its own. Raises JournalError."""
@@ -155,47 +192,53 @@ class Journal:
             return
         place = self.folder / "earlier" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
         with _plain_errors(place):
-            place.mkdir(parents=True)
+            self._refuse_links(place)
+            make_folder(place)
             with suppress(FileNotFoundError):
                 (self.folder / "sweep.json").rename(place / "sweep.json")
             self._entries.rename(place / "points")
-            self._entries.mkdir()
+            make_folder(self._entries)
         self.__dict__.pop("_sweep", None)
 
     # -- outcomes ----------------------------------------------------------------------------------------------
 
-    def write(self, outcome: Outcome) -> None:
-        """Keep an outcome; returns once it is safe. Raises JournalError, such as for a full disk."""
-        if outcome.requests_parquet:
+    def write(self, outcome: Outcome) -> Outcome:
+        """Keep an outcome without the environment's secrets; returns it as it is kept, once it is safe. Raises
+        JournalError, such as for a full disk."""
+        texts = {name: self._scrubber.without_secrets(getattr(outcome, name)) for name in _TEXTS}
+        kept = replace(outcome, **texts)
+        if kept.requests_parquet:
             # its name need not be safe before the entry's is: an entry without its table does not count
-            self._write(self._tables / f"{outcome.key}.parquet", outcome.requests_parquet, last=False)
-        entry = entry_bytes(outcome.to_json_dict(), outcome.requests_parquet)
-        self._write(self._entries / f"{outcome.key}.json", entry)
+            self._write(self._tables / f"{kept.key}.parquet", kept.requests_parquet, last=False)
+        self._write(self._entries / f"{kept.key}.json", entry_bytes(kept.to_json_dict(), kept.requests_parquet))
+        return kept
 
     def read(self, key: str, *, table: bool = True) -> Outcome | None:
         """The outcome of a point that need not be run again, or None: it was never finished, its entry is not sound
         any more or of a former format (a JournalWarning says so). Without `table` its table is checked as well, but not
         kept in memory."""
+        self._check_places()
         path = self._entries / f"{key}.json"
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         try:
-            return self._with_table(_current(_json(path)), key, table)
+            return self._with_table(_current(_entry(path)), key, table)
         except NOT_SOUND as error:
-            warnings.warn(f"{path}: ignored, and its point run again: {error}", JournalWarning, stacklevel=2)
+            text = f"{path}: ignored, and its point run again: {reason_of(error)}"
+            warnings.warn(text, JournalWarning, stacklevel=2)
             return None
 
     def figures(self, key: str) -> Outcome | None:
         """As `read`, whatever became of the table, and without a warning."""
         with suppress(*NOT_SOUND):
-            return sound_outcome(_current(_json(self._entries / f"{key}.json")), key)
+            return sound_outcome(_current(_entry(self._entries / f"{key}.json")), key)
         return None
 
     def whole(self, key: str) -> Outcome | None:
         """An outcome of any format with its table, as the experiment describes its point now; None where either is not
         the one that was written."""
         with suppress(*NOT_SOUND):
-            outcome = self._with_table(_json(self._entries / f"{key}.json"), key)
+            outcome = self._with_table(_entry(self._entries / f"{key}.json"), key)
             return outcome.with_facts(self._facts.get(key, {}))
         return None
 
@@ -205,13 +248,28 @@ class Journal:
 
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes of all sound entries of any format, by key, without their tables, as the experiment describes
-        their points now. Raises OSError for a folder that may not be read: it is not an empty one."""
-        facts, found = self._facts, {}
-        for path in sorted(self._entries.iterdir()) if self._entries.exists() else ():
-            if path.suffix == ".json":
-                with suppress(*NOT_SOUND):
-                    found[path.stem] = sound_outcome(_json(path), path.stem).with_facts(facts.get(path.stem, {}))
+        their points now. A JournalWarning counts the entries that cannot be used, and says why of the first. Raises
+        OSError for a folder that may not be read: it is not an empty one."""
+        self._check_places()
+        facts, found, self._unusable = self._facts, {}, {}
+        names = sorted(path.name for path in self._entries.iterdir()) if self._entries.exists() else []
+        for name in names:
+            key, dot, ending = name.rpartition(".")
+            if dot + ending == ".json":
+                try:
+                    outcome = sound_outcome(_entry(self._entries / name), key)
+                    found[key] = outcome.with_facts(facts[key]) if key in facts else outcome
+                except NOT_SOUND as error:
+                    self._unusable[name] = reason_of(error)
+        if self._unusable:
+            warnings.warn(unusable_text(self.folder, self._unusable), JournalWarning, stacklevel=2)
         return found
+
+    def unusable(self) -> Mapping[str, str]:
+        """The names of the entries that `outcomes` has left out, with the reason."""
+        if self._unusable is None:
+            self.outcomes()
+        return self._unusable or {}
 
     def keys(self) -> frozenset[str]:
         """The keys of all entries, sound or not; none where there is no journal."""
@@ -220,13 +278,30 @@ class Journal:
         return frozenset()
 
     def requests_file(self, key: str) -> Path | None:
-        """The table of requests under a key; None where there is none."""
+        """The table of requests under a key; None where there is none. Raises OSError for one that is a link, or no
+        regular file."""
         path = self._tables / f"{key}.parquet"
-        return path if path.exists() else None
+        if not os.path.lexists(path):
+            return None
+        if not is_file(path):
+            open_inside(path).close()  # raises, and says why
+        return path
+
+    def _check_places(self) -> None:
+        """Raise JournalError where a folder that entries and tables are in is a link."""
+        for place in {self._entries, self._tables}:
+            self._refuse_links(place)
+
+    def _refuse_links(self, place: Path) -> None:
+        try:
+            refuse_links(place, self.folder.parent)
+        except OutputError as error:
+            raise JournalError(str(error)) from error
 
     def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:
         with _plain_errors(path, "; what was finished before is safe, the same command goes on from there"):
-            with replacing(path) as file:
+            self._refuse_links(path.parent)
+            with replacing_inside(path) as file:
                 file.write(content)
             if last:
                 _sync_folder(path.parent)
@@ -257,16 +332,6 @@ def _has_entries(folder: Path) -> bool:
         return False
 
 
-def _lock(file: IO[str]) -> None:
-    """Lock it, or raise OSError. Not at the first refusal: `Journal.holder` asks by trying."""
-    for _ in range(_ATTEMPTS - 1):
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(_PAUSE_S)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _current(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """The entry. Raises ValueError for one of a former format."""
     if entry["format"] != FORMAT:
@@ -274,26 +339,8 @@ def _current(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return entry
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_bytes())
-
-
-def _is_of_a_sweep(contents: Mapping[str, Any]) -> bool:
-    """Whether the contents of a sweep.json have the form in which they are written: somebody may have edited them."""
-    lists, facts = (contents.get(name, []) for name in ("keys", "earlier_keys")), contents.get(_FACTS, {})
-    return (
-        all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in lists)
-        and isinstance(facts, dict)
-        and all(isinstance(values, dict) for values in facts.values())
-    )
-
-
-def _contents(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none."""
-    with suppress(OSError, ValueError):
-        if isinstance(contents := _json(path), dict):
-            return contents
-    return {}
+def _entry(path: Path) -> dict[str, Any]:
+    return parse_entry(read_inside(path, "entry_bytes"))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,22 +6,72 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
 from sim_core.errors import SpecError
+from sim_core.spec import PROMPT, TOKEN
+from sync.results import checks
 from sync.results.former import facts_of_former
+from sync.results.metrics import METRICS
 from sync.results.point_id import PointId, Roles
-from sync.results.slo import PAPER, Slo
+from sync.results.slo import PAPER, UNITS, Slo
 from sync.results.slo_file import parse_slo, slo_of_text
 
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
-FACTS_OF_A_POINT = ("name", "system", "index", "design", "workload", "rate", "roles")
+FACTS_OF_A_POINT = (
+    *("name", "system", "index", "design", "workload", "rate", "roles"),
+    *("seed", "trace", "model", "performance_model", "horizon_s"),
+)
 Status = Literal["completed", "stopped", "failed"]
+_STATUSES: tuple[str, ...] = get_args(Status)
+_GAINED = ("slo", "systems", "machines")  # fields of a sweep that older results lack
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+# An override is an argument of a command: no option, and no setting of Hydra, which may name code and files.
+_OVERRIDE = r"[+~]{0,2}(?!hydra\b)\w[^\x00-\x1f\ud800-\udfff=]*(=[^\x00\ud800-\udfff]*)?"
+_NAME = checks.text(1, checks.MOST_NAME)
+_AMOUNT = checks.number(0.0, checks.MOST_FIGURE)
+_MACHINES = checks.mapping(_NAME, checks.whole(0, 10**9))
+# What the value of each field is in JSON; docs/results-folder.md lists it.
+FIELDS: Mapping[str, checks.Check] = {
+    **dict.fromkeys(("name", "system"), _NAME),
+    **dict.fromkeys(("design", "workload", "trace"), checks.text(0, checks.MOST_NAME)),
+    "key": checks.form(_KEY.pattern, "a content key: letters, digits, - and _"),
+    "index": checks.whole(0, checks.MOST_COUNT),
+    "overrides": checks.each(checks.form(_OVERRIDE, "KEY=VALUE, of a key that is none of Hydra's own")),
+    "axes": checks.mapping(_NAME, checks.plain),
+    "machines": _MACHINES,
+    **dict.fromkeys(("cost", "power", "watts"), _AMOUNT),
+    "rate": checks.optional(_AMOUNT),
+    "trace_identity": checks.text(0, checks.MOST_NAME),
+    "seed": checks.whole(-(2**63), 2**63 - 1),
+    "status": checks.one_of(*_STATUSES),
+    "error": checks.optional(checks.text()),
+    "summary": checks.pairs,  # `checks.figures` makes numbers of it
+    "config_yaml": checks.text(),
+    **dict.fromkeys(("cpu_s", "wall_s"), checks.number(0.0, checks.MOST_S)),
+    "started_at": checks.moment,
+    "version": checks.text(0, 100),
+    "git_commit": checks.optional(checks.form("[0-9a-f]{7,64}", "a commit: 7 to 64 of the signs 0-9 and a-f")),
+    "roles": checks.mapping(checks.one_of(PROMPT, TOKEN), _MACHINES),
+    "model": checks.text(0, checks.MOST_NAME),
+    "performance_model": checks.text(0, checks.MOST_NAME),
+    "horizon_s": checks.optional(checks.number(0.0, checks.MOST_S)),
+    "goodput_limits": checks.mapping(
+        checks.one_of(*(f"{metric}_{unit}" for unit, _ in UNITS.values() for metric in METRICS)), _AMOUNT
+    ),
+}
+FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
+    "name": checks.form(_SWEEP_NAME.pattern, "a sweep's name: letters, digits, spaces and . _ -"),
+    "sweep_id": _NAME,
+    **dict.fromkeys(("description", "experiment_text", "command"), checks.text()),
+    "points": checks.whole(0, checks.MOST_COUNT),
+    "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
+    "machines": checks.mapping(_NAME, checks.mapping(_NAME, checks.plain)),
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +81,11 @@ class Outcome:
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
     the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
     machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
-    (0: unknown). `started_at` is an ISO 8601 time in UTC. `summary` holds what was measured; its figures of goodput
-    count requests within `goodput_limits` (by column of the requests). A failed point has an `error` and an empty
-    `summary`; one stopped as unstable has counts and the time of the stop, but no figures of requests.
+    (0: unknown). `started_at` is an ISO 8601 time in UTC. `model` names the language model, `performance_model` where
+    iteration times come from, `horizon_s` is the time over which requests arrive (empty, None: older results do not
+    tell). `summary` holds what was measured; its figures of goodput count requests within `goodput_limits` (by column
+    of the requests). A failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the
+    time of the stop, but no figures of requests.
     """
 
     name: str
@@ -64,11 +116,14 @@ class Outcome:
     watts: float = 0.0
     roles: Roles = field(default_factory=dict)
     goodput_limits: dict[str, float] = field(default_factory=PAPER.of_each_request)
+    model: str = ""
+    performance_model: str = ""
+    horizon_s: float | None = None
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
             raise ValueError(f"not a content key: {self.key!r}")
-        if self.status not in get_args(Status):
+        if self.status not in _STATUSES:
             raise ValueError(f"not a status: {self.status!r}")
 
     @property
@@ -95,26 +150,40 @@ class Outcome:
     @classmethod
     def from_json_dict(cls, values: Mapping[str, Any], requests_parquet: bytes = b"") -> Outcome:
         """The inverse of `to_json_dict`, with the Parquet bytes; also for former outcomes (`sync.results.former`).
-        Raises ValueError where a field is missing, unknown or invalid."""
+        Raises ValueError where a field is missing, unknown or invalid, SpecError for settings that are no YAML."""
         try:
-            plain = {**values, **facts_of_former(values), "overrides": tuple(values["overrides"])}
-            plain["summary"] = {name: float(v) for name, v in plain["summary"].items() if not name.startswith("slo/")}
+            checks.check_fields(values, FIELDS)
+            if missing := _REQUIRED - values.keys():
+                raise checks.BadField("is missing", key=min(missing))
+            facts = facts_of_former(values)
+            checks.check_fields(facts, FIELDS)
+            plain = {**values, **facts, "overrides": tuple(values["overrides"])}
+            plain["summary"] = checks.figures("summary", values["summary"])
             return cls(**plain, requests_parquet=requests_parquet)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an outcome: {error}") from error
 
 
+_MAY_BE_MISSING = {"design", "workload"}  # in former outcomes
+_REQUIRED = {f.name for f in fields(Outcome) if f.default is f.default_factory} - _MAY_BE_MISSING
+
+
 def checksum(outcome: Mapping[str, Any]) -> str:
     """The SHA-256 of an outcome's JSON values, whatever their layout. It shows a figure that was edited by hand."""
-    text = json.dumps(outcome, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(outcome).encode()).hexdigest()
+
+
+# JSON values are trees: looking for circles in them would take a tenth of the time.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 @dataclass(frozen=True)
 class SweepInfo:
     """The sweep that outcomes belong to. `name` is the experiment's, `points` the number of its points (0: single
     runs). `sweep_id` is the same for every start of the same expanded experiment, `command` is the line that started
-    it, `slo` are the limits that the experiment sets."""
+    it, `slo` are the limits that the experiment sets. `systems` are all of its systems, each with the values of its
+    axis `rate`; `machines` has by machine type the figures that cost and power were worked out from, and their sources
+    (`configs.machines.MachineFigures`). Both are empty where older results do not tell."""
 
     name: str
     description: str
@@ -123,6 +192,8 @@ class SweepInfo:
     points: int
     command: str
     slo: Slo = PAPER
+    systems: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _SWEEP_NAME.fullmatch(self.name):
@@ -138,7 +209,9 @@ class SweepInfo:
         """The inverse of `to_json_dict`; unknown entries are ignored, and an SLO that was not kept is taken from the
         experiment's text. Raises ValueError for values that are no sweep's."""
         try:
-            known = {f.name: values[f.name] for f in fields(cls) if f.name != "slo"}
+            checks.check_fields(values, FIELDS_OF_A_SWEEP, may_have_others=True)
+            known = {f.name: values[f.name] for f in fields(cls) if f.name not in _GAINED}
+            known |= {name: values[name] for name in ("systems", "machines") if name in values}
             source = f"{values['name']}'s experiment"
             if "slo" in values:
                 return cls(**known, slo=parse_slo(values["slo"], source, "slo"))

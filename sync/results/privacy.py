@@ -1,10 +1,15 @@
-"""Removes passwords, tokens and the path of the home folder from every text that is delivered or shown."""
+"""Removes passwords and tokens from every text that is kept, delivered or shown, and the path of the home folder from
+those that are delivered or shown.
+
+A journal keeps paths as they are: a run is made again from them, and a journal is readable by its owner alone.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote
 
 MASK = "***"
@@ -12,7 +17,12 @@ MASK = "***"
 _PASSWORD = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@'\"]*):(?P<secret>[^\s'\"]*)@")
 _TOKEN_AS_USER = re.compile(r"(?P<start>https?://)(?P<secret>[^\s:/@'\"]+)@", re.IGNORECASE)
 _IN_QUERY = re.compile(r"(?P<start>[?&;][\w-]*(?:password|passwd|token|secret|signature)[\w-]*=)[^&\s'\"#;]+", re.I)
-_SECRET_VARIABLE = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|CREDENTIALS?)(_|$)", re.IGNORECASE)
+# DB_PASSWORD, MYSQL_PWD, GH_PAT; not PWD and OLDPWD, which are the working folder
+_SECRET_VARIABLE = re.compile(
+    r"(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|(ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY|CREDENTIALS?)(_|$)"
+    r"|(^|_)(PAT|PASS)(_|$)|_PWD$",
+    re.IGNORECASE,
+)
 _SHORTEST_SECRET = 6  # shorter values of such variables ("true", "1") are ordinary words, too
 
 
@@ -42,10 +52,23 @@ class Scrubber:
 
     def __call__(self, text: str) -> str:
         """`text` without passwords, without the environment's secrets, and with `~` for the home folder."""
+        clean = self.masked(text)
+        return self._home.sub("~", clean) if self._home else clean
+
+    def masked(self, text: str) -> str:
+        """`text` without passwords and without the environment's secrets."""
         clean = mask_uri(text)
         for secret in self._secrets:
             clean = clean.replace(secret, MASK)
-        return self._home.sub("~", clean) if self._home else clean
+        return clean
+
+    def without_secrets(self, value: Any) -> Any:
+        """A value of texts, lists and mappings, in which each text but the names is `masked`."""
+        if isinstance(value, str):
+            return self.masked(value)
+        if isinstance(value, Mapping):
+            return {name: self.without_secrets(part) for name, part in value.items()}
+        return type(value)(map(self.without_secrets, value)) if isinstance(value, list | tuple) else value
 
 
 def scrub(text: str) -> str:

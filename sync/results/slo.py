@@ -73,9 +73,16 @@ class Slo:
 
     def tightest(self, summary: Mapping[str, float]) -> float | None:
         """The largest ratio of a run's figure to its limit; None where a figure was not measured."""
+        found = self.tightest_limit(summary)
+        return None if found is None else found[0]
+
+    def tightest_limit(self, summary: Mapping[str, float]) -> tuple[float, Limit] | None:
+        """The largest ratio of a run's figure to its limit, and that limit, of equals the first; None where a figure
+        was not measured."""
         limits = [limit for limit in self.limits() if not limit.is_void(summary)]
-        shares = [summary.get(limit.figure, nan) / limit.largest for limit in limits]
-        return max(shares) if shares and all(map(isfinite, shares)) else None
+        shares = [(summary.get(limit.figure, nan) / limit.largest, limit) for limit in limits]
+        known = bool(shares) and all(isfinite(share) for share, _ in shares)
+        return max(shares, key=lambda pair: pair[0]) if known else None
 
     def of_each_request(self) -> dict[str, float]:
         """The limits of a single request, by column of the requests (`ttft_slowdown`, `e2e_s`): those of each metric's

@@ -16,8 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from configs.bounded import parse_yaml, read_text
 from sim_core.errors import SpecError, choices
 from sync.results.metrics import METRICS
 from sync.results.slo import PAPER, UNITS, Slo
@@ -27,23 +26,19 @@ def read_slo(path: Path) -> Slo:
     """The SLO in a file. Raises SpecError for a file that is missing or not YAML, an unknown key, and a bad limit."""
     source = str(path)
     try:
-        return parse_slo(yaml.load(path.read_text(encoding="utf-8"), _StrictLoader), source)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{source}, line {mark.line + 1}" if mark else source
-        raise SpecError(f"not YAML: {getattr(error, 'problem', None) or 'cannot be read'}", source=place) from error
+        return parse_slo(parse_yaml(read_text(path, source), source), source)
     except FileNotFoundError as error:
         names = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         raise SpecError(f"no such file of limits{choices(path.name, names)}", source=source) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=source) from error
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror or error}", source=source) from error
 
 
 def slo_of_text(text: str, source: str) -> Slo:
     """The SLO in the text of an experiment file. Raises SpecError."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        content = parse_yaml(text, source)
+    except SpecError:
         return PAPER  # no sweep could have been started with this text
     return slo_of_experiment(content if isinstance(content, dict) else {}, source)
 
@@ -102,14 +97,3 @@ def _limit(value: object, key: str, source: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
         raise SpecError("a limit is a number above 0", key=key, value=value, source=source)
     return float(value)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that is there twice; YAML's own reader would take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [name.value for name, _ in node.value]
-        for place, (name, _) in enumerate(node.value):
-            if name.value in names[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"{name.value} is there twice", name.start_mark)
-        return super().construct_mapping(node, deep)

@@ -7,19 +7,20 @@ the experiment no longer has count with `load_sweep(..., everything=True)`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, reduce
 from itertools import islice
 from operator import and_
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim_core.errors import SpecError, choices
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, must_be_counted
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.plan import Plan
 from sync.results.privacy import one_line
 from sync.results.slo import PAPER, Slo
 
@@ -56,6 +57,9 @@ class Source(Protocol):
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the source does not tell."""
+
+    def plan(self) -> Plan | None:
+        """What the experiment plans; None where the source does not tell."""
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the source does not tell."""
@@ -94,6 +98,18 @@ class Sweep:
     def left_out(self) -> int:
         """The number of finished points that do not count, since the experiment no longer has them."""
         return len(self._newest) - len(self.outcomes)
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """What the experiment plans, as far as its source tells; None with `everything`, which is more than it."""
+        return None if self._everything else self.source.plan()
+
+    @cached_property
+    def machines(self) -> Mapping[str, Mapping[str, Any]]:
+        """By machine type the figures that cost and power were worked out from, with their sources; empty where the
+        source does not tell."""
+        info = self.source.info()
+        return {} if info is None else info.machines
 
     @cached_property
     def finished(self) -> dict[str, Outcome]:

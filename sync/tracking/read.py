@@ -110,6 +110,9 @@ class MlflowSource:
     def info(self) -> None:
         """See `Source`. MLflow has not kept it."""
 
+    def plan(self) -> None:
+        """See `Source`. MLflow has not kept it."""
+
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo

@@ -63,6 +63,7 @@ class StoredRun:
             verdict=self.tags.get("verdict", ""),
             cost=self.metrics.get(fields.COST_METRIC, 0.0),
             color=self.tags.get(fields.COLOR_TAG, ""),
+            system=self.tags.get("system", ""),
             seed=int(seed) if (seed := self.tags.get("seed", "")).isdecimal() else 0,
         )
 

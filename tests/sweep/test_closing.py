@@ -13,7 +13,9 @@ from sweep.command import main
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, project_root
-from sync.results.slo_file import PAPER
+from sync.results.outcome import SweepInfo
+
+INFO = SweepInfo("tiny", "", "id", "name: tiny\n", 1, "python -m sweep tiny.yaml")
 
 
 @pytest.fixture
@@ -49,8 +51,8 @@ def test_the_estimate_grows_with_the_requests_and_shrinks_with_the_cores(points:
 def test_nothing_is_answered_where_nothing_was_measured(outcome: Outcome) -> None:
     console = Console(width=160)
     with console.capture() as capture:
-        print_answer([], PAPER, "tiny", Path("results"), console)
-        print_answer([replace(outcome, status="failed", summary={})], PAPER, "tiny", Path("results"), console)
+        print_answer([], INFO, Path("results"), console)
+        print_answer([replace(outcome, status="failed", summary={})], INFO, Path("results"), console)
     assert capture.get() == ""
 
 
@@ -58,7 +60,7 @@ def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(
     console = Console(width=160)
     for folder, place in ((Path("results").absolute(), ""), (Path("/tmp/others"), " --results /tmp/others")):
         with console.capture() as capture:
-            print_answer([outcome], PAPER, "tiny", folder, console)
+            print_answer([outcome], INFO, folder, console)
         assert capture.get().splitlines()[-1] == f"more: python -m sync{place} answers tiny"
 
 

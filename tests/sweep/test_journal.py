@@ -252,7 +252,7 @@ def test_a_writer_killed_at_any_step_leaves_an_entry_whole_or_absent(tmp_path: P
                 return real(*arguments, **named)
             return call
         with Journal(folder) as journal:
-            Path.open, os.fsync, Path.replace = dying(Path.open), dying(os.fsync), dying(Path.replace)
+            os.fdopen, os.fsync, Path.replace = dying(os.fdopen), dying(os.fsync), dying(Path.replace)
             journal.write(outcome)
         """
     )

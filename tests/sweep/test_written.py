@@ -148,12 +148,14 @@ def test_a_text_that_cannot_be_read_is_one_line(text: str, said: str) -> None:
 
 def test_aliases_of_aliases_are_not_multiplied_out() -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
-    with pytest.raises(SpecError, match="more than 1000000 values"):
+    with pytest.raises(
+        SpecError, match="over 10\\^11 values, each reference .* at most 100,000 .--allow values=NUMBER"
+    ):
         read_text(f"a0: &a0 [1]\n{levels}", "x.yaml")
 
 
-def test_a_number_that_python_cannot_write_is_a_text() -> None:
-    read = read_text(f"a: {'9' * 5000}\nb: 0x{'f' * 5000}\nc: 0b_", "x.yaml")
+def test_a_number_that_no_float_can_hold_is_a_text() -> None:
+    read = read_text(f"a: {'9' * 400}\nb: 0x{'f' * 390}\nc: 0b_", "x.yaml")
     assert read.values == read.written
 
 

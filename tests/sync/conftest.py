@@ -65,9 +65,31 @@ def outcome() -> OutcomeMaker:
             "wall_s": 2.0,
             "started_at": "2026-01-02T03:04:05+00:00",
             "version": "0.1.0",
-            "git_commit": "abc123",
+            "git_commit": "abc1234",
         }
         return Outcome(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture
+def run(outcome: OutcomeMaker) -> OutcomeMaker:
+    """OutcomeMakers the run of a system at a rate: within the SLO or not, or `status`."""
+    made = iter(range(10_000))
+
+    def make(system: str, rate: float | None, within: bool = True, **changes: Any) -> Outcome:
+        number = next(made)
+        label = changes.pop("label", "3P+2T")
+        workload = changes.get("workload", "conv" if rate is not None else "mine")
+        fields: dict[str, Any] = {
+            "name": f"{system} {label} {workload} {rate}", "system": system, "design": f"{system} {label}",
+            "workload": workload, "rate": rate, "cost": 100.0, "power": 50.0, "trace": f"rr_{workload}_{rate}_2min",
+            "trace_identity": f"of seed {changes.get('seed', 7)}",
+            "summary": summary() if within else summary("ttft_p99"), "axes": {}, "machines": {"dgx-h100": 4},
+        }  # fmt: skip
+        if changes.get("status") == "failed":
+            changes["summary"] = {}
+        return outcome(number, **(fields | changes))
 
     return make
 

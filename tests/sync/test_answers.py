@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,36 +13,8 @@ from sync.analysis.answers.words import shown
 from sync.analysis.standing import RateStanding
 from sync.results.outcome import SweepInfo
 from sync.results.slo import Slo
-from tests.summaries import summary
+from tests.sync.runs import Make, ladder
 from tests.sync.stores import keep
-
-Make = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(outcome: Make) -> Make:
-    """Makes the run of a system at a rate: within the SLO or not, or `status`."""
-    made = iter(range(10_000))
-
-    def make(system: str, rate: float | None, within: bool = True, **changes: Any) -> Outcome:
-        number = next(made)
-        label = changes.pop("label", "3P+2T")
-        workload = changes.get("workload", "conv" if rate is not None else "mine")
-        fields: dict[str, Any] = {
-            "name": f"{system} {label} {workload} {rate}", "system": system, "design": f"{system} {label}",
-            "workload": workload, "rate": rate, "cost": 100.0, "power": 50.0, "trace": f"rr_{workload}_{rate}_2min",
-            "trace_identity": f"of seed {changes.get('seed', 7)}",
-            "summary": summary() if within else summary("ttft_p99"), "axes": {}, "machines": {"dgx-h100": 4},
-        }  # fmt: skip
-        if changes.get("status") == "failed":
-            changes["summary"] = {}
-        return outcome(number, **(fields | changes))
-
-    return make
-
-
-def ladder(run: Make, system: str, held: dict[float, bool], **changes: Any) -> list[Outcome]:
-    return [run(system, rate, within, **changes) for rate, within in held.items()]
 
 
 def test_a_configuration_carries_the_highest_rate_up_to_which_all_are_within(run: Make) -> None:
@@ -53,7 +23,7 @@ def test_a_configuration_carries_the_highest_rate_up_to_which_all_are_within(run
     (configuration,) = workload.configurations
     assert (configuration.carries, configuration.above) == (10, (30,))
     assert configuration.then == RateStanding(20, seeds=1, within=0, verdict="too slow: TTFT p99")
-    assert "at 20 it is too slow: TTFT p99." in sentence(workload)
+    assert "at 20 a is too slow: TTFT p99." in sentence(workload)
 
 
 def test_a_failed_or_stopped_point_ends_the_ladder(run: Make) -> None:
@@ -186,7 +156,8 @@ def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
     ]
     assert sentences(answers(runs)) == [
         "To carry 70 requests/s within the SLO by one seed, splitwise-ha 1P+3T conv costs least ($150.00 an hour,"
-        " 0.75 times Baseline-A100's); splitwise-ha 3P+1T conv draws least (power 45.0, 0.50 times Baseline-A100's)."
+        " 0.75 times Baseline-A100's); splitwise-ha 3P+1T conv draws least (power weight 45.0, 0.50 times"
+        " Baseline-A100's)."
     ]
 
 
@@ -201,11 +172,11 @@ def test_the_answer_says_when_no_design_is_within_the_slo_and_when_there_is_one_
         "No design is within the SLO by one seed, not even at 10 requests/s, the lowest rate that was run."
     ]
     assert sentences(answers(ladder(run, "a", {10: True, 20: False}))) == [
-        "Within the SLO, by one seed, a carries 10 requests/s; at 20 it is too slow: TTFT p99."
+        "Within the SLO, by one seed, a carries 10 requests/s; at 20 a is too slow: TTFT p99."
     ]
     assert sentences(answers([run("a", 10, status="failed", error="boom")])) == [
-        "No design is within the SLO by one seed, not even at 10 requests/s, the lowest rate that was run;"
-        " points that failed: 1."
+        "Partial: 0 of 1 point is done, 1 failed; nothing is said of the others. No point has a result; points that"
+        " failed: 1."
     ]
     assert answers([]).workloads == ()
 
@@ -254,11 +225,12 @@ def test_the_answers_as_markdown_are_tables_with_as_many_cells_in_each_line(
     assert main(["--results", str(tmp_path), "answers", "mine", "--format", "markdown"]) == 0
     found = capsys.readouterr().out
     assert found.startswith(
+        "> Partial: 3 of 4 points are done; nothing is said of the others.\n\n"
         "> Within the SLO at equal cost and power and count, by one seed, a|b carries at least 20 requests/s, 2"
     )
-    lines = [line for line in found.splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in lines} == {lines[0].count("|")}
-    assert r"| a\|b 1P+3T | 20/s | 2.00× | 1 |" in lines[2]
+    tables = [part.splitlines() for part in found.split("\n\n") if part.startswith("|")]
+    assert all({line.replace("\\|", "").count("|") for line in lines} == {lines[0].count("|")} for lines in tables)
+    assert r"| 1 | a\|b 1P+3T | ≥ 20 | 50.0% | TTFT p50 | 100 | 50.0 |" in tables[0]
 
 
 def test_the_command_prints_tables_json_and_one_line_for_mistakes(

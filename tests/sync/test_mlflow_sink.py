@@ -86,8 +86,8 @@ def test_a_run_says_how_to_make_it_again(sink, results, outcome):
     (run,) = in_mlflow(results)
     command = "python -m sim_core applications.0.scheduler=mixed_pool cluster.servers.0.count=3 +extra=1"
     assert run.tags["reproduce"] == command
-    assert run.files["reproduce.sh"].decode() == f"# git checkout abc123\n{command}\n"
-    assert "git checkout abc123\npython -m sim_core \\\n" in run.tags["mlflow.note.content"]
+    assert run.files["reproduce.sh"].decode() == f"# git checkout abc1234\n{command}\n"
+    assert "git checkout abc1234\npython -m sim_core \\\n" in run.tags["mlflow.note.content"]
 
 
 def test_a_run_has_its_trace_as_a_data_set_with_its_digest(sink, results, outcome):
@@ -136,7 +136,7 @@ def test_a_run_is_flat_and_tagged_with_sweep_key_commit_and_version(sink, result
         "point.name": "splitwise-ha 3P+2T conv 1 rps",
         "verdict": "within SLO",
         "version": "0.1.0",
-        "mlflow.source.git.commit": "abc123",
+        "mlflow.source.git.commit": "abc1234",
         "mlflow.source.name": "python -m sweep experiments/quickstart.yaml",
         "mlflow.source.type": "LOCAL",
     }

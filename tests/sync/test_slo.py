@@ -40,7 +40,7 @@ def test_a_file_says_slowdowns_and_seconds_in_any_part(tmp_path: Path) -> None:
         ("seconds: {ttft: {p99: -1}}", "seconds.ttft.p99=-1: a limit is a number above 0"),
         ("seconds: {ttft: {p99: .nan}}", "a limit is a number above 0"),
         ("seconds: {ttft: {p99: yes}}", "a limit is a number above 0"),
-        ("seconds: {ttft: {p99: 1, p99: 2}}", "line 1: not YAML: p99 is there twice"),
+        ("seconds: {ttft: {p99: 1, p99: 2}}", "line 1: not YAML: found duplicate key p99"),
         ("seconds: {ttft: [", "not YAML"),
     ],
 )

@@ -86,6 +86,11 @@ class TraceFormat(Protocol):
         ...
 
     @property
+    def sizes(self) -> tuple[str, str]:
+        """The names that such files give the columns of prompts and of outputs."""
+        ...
+
+    @property
     def required(self) -> Sequence[str]:
         """The columns that must be there."""
         ...

@@ -11,16 +11,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from sim_core.errors import choices
+from sim_core.limits import limits
 from traces.cells import LEAST, integer
 from traces.cells import seconds as exact_seconds
 from traces.formats.base import SECONDS, About, Assumed, Example, Kind, requests
 from traces.read_counts import ReadCounts
-from traces.trace_file import TraceFile
+from traces.trace_file import HEAD_BYTES, TraceFile
 
-BLOCK_BYTES = 1 << 21
+MOST_RAGGED = 1000  # rows of another width in a block, after which reading stops
 MAX_NAME, MAX_NAMES = 60, 30  # characters, columns, in a message
 
 
@@ -114,6 +116,11 @@ class CsvFormat:
         """As TraceFormat."""
         return self.source("arrival")
 
+    @property
+    def sizes(self) -> tuple[str, str]:
+        """As TraceFormat."""
+        return self.source("prompt_tokens"), self.source("output_tokens")
+
     def source(self, target: str) -> str:
         return next(column.source for column in self.columns if column.target == target)
 
@@ -132,6 +139,7 @@ class CsvFormat:
         if not head:
             raise counts.error("the file is empty")
         header = first_line(head)
+        _check_width(head, header, counts)
         with source.open() as stream:
             if not header:
                 codecs.getincrementaldecoder("utf-8")().decode(head.split(b"\n", 1)[0])  # or an error that names it
@@ -140,8 +148,7 @@ class CsvFormat:
                 for numbers, block, ragged in _blocks(stream, len(header), counts):
                     yield self._batch(numbers, block, ragged, places, counts, assumed)
             except pa.ArrowInvalid as error:
-                reason = str(error).splitlines()[0]
-                raise counts.error(f"is not CSV after row {counts.rows}: {reason}") from error
+                raise counts.error(_why_no_csv(str(error), counts)) from error
 
     def _batch(
         self,
@@ -153,6 +160,7 @@ class CsvFormat:
         assumed: Assumed,
     ) -> pa.RecordBatch:
         """The requests of a block. `numbers` are its rows' numbers; `ragged` the rows of another width, and why."""
+        numbers, block = _without_blank_lines(numbers, block, places["arrival"], counts)
         arrays: dict[str, Any] = {"row": numbers}
         wrong = {number: (reason, "") for number, reason in ragged.items()}
         for column in self.columns:
@@ -167,7 +175,7 @@ class CsvFormat:
             kind, least = self._kind(column, counts, assumed)
             arrays[column.target], reasons = kind.converted(cells, least)
             for place, reason in reasons.items():
-                wrong.setdefault(int(numbers[place]), (reason if _filled(block, place) else "", column.source))
+                wrong.setdefault(int(numbers[place]), (reason, column.source))
         arrays.pop("", None)  # columns that are only checked
         return requests(arrays, wrong, counts, self.source("prompt_tokens"))
 
@@ -181,9 +189,35 @@ class CsvFormat:
         return column.kind, column.least
 
 
-def _filled(block: pa.RecordBatch, place: int) -> bool:
-    """Whether any cell of the row has text: Arrow gives a blank line as a row of empty cells."""
-    return any(column[place].as_py() for column in block.columns)
+def _check_width(head: bytes, header: list[str], counts: ReadCounts) -> None:
+    """TraceError for too many columns, and for a first line that is longer than `head`."""
+    if len(header) > limits().columns:
+        raise counts.error(limits().too_much("columns", len(header), "columns in its first line"))
+    if len(head) >= HEAD_BYTES and b"\n" not in head:
+        raise counts.error(f"its first line has more than {HEAD_BYTES:,} bytes; it must have the names of the columns")
+
+
+def _without_blank_lines(
+    numbers: Any, block: pa.RecordBatch, place: int, counts: ReadCounts
+) -> tuple[Any, pa.RecordBatch]:
+    """The rows that have text in any cell: Arrow gives a blank line as a row of empty cells. `place` is a column that
+    sound rows have text in."""
+    if not block.num_rows or pc.min(pc.binary_length(block[place])).as_py():
+        return numbers, block
+    filled = np.zeros(block.num_rows, bool)
+    for column in block.columns:
+        filled |= pc.binary_length(column).to_numpy() > 0
+    counts.blank(block.num_rows - int(filled.sum()))
+    return numbers[filled], block.filter(pa.array(filled))
+
+
+def _why_no_csv(reason: str, counts: ReadCounts) -> str:
+    """The reason in a message, from Arrow's own."""
+    bounds = limits()
+    if "straddling object" in reason or "could not skip initial" in reason.lower():
+        more = bounds.more_than("line_bytes", "bytes")
+        return f"the row after row {counts.rows} has {more}; a quotation mark may be open"
+    return f"is not CSV after row {counts.rows}: {reason.splitlines()[0]}"
 
 
 def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[Any, pa.RecordBatch, dict[int, str]]]:
@@ -195,13 +229,14 @@ def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[
 
     def set_aside(row: Any) -> str:
         ragged[row.number - 1] = f"{row.actual_columns} cells under a header of {width}"
-        return "skip"
+        # the first is an error when its block is complete, unless bad rows are left out
+        return "skip" if counts.skip_bad_rows or len(ragged) < MOST_RAGGED else "error"
 
-    names = [str(place) for place in range(width)]
+    names, block_bytes = [str(place) for place in range(width)], limits().line_bytes
     try:
         reader = pa.csv.open_csv(
-            pa.PythonFile(_Utf8(stream), mode="r"),
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+            pa.PythonFile(_Lines(stream, counts, block_bytes), mode="r"),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=block_bytes, column_names=names, skip_rows=1),
             # blank lines are rows, so that rows keep their numbers
             parse_options=pa.csv.ParseOptions(
                 newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=set_aside
@@ -215,7 +250,7 @@ def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[
             return
         raise
     with reader:
-        for block in reader:
+        for block in _until_ragged(reader, ragged, counts):
             numbers = np.arange(counts.rows + 1, counts.rows + 1 + block.num_rows + len(ragged))
             numbers = numbers[~np.isin(numbers, list(ragged))][: block.num_rows]
             counts.rows = int(numbers[-1]) if len(numbers) else counts.rows
@@ -230,16 +265,34 @@ def _blocks(stream: BinaryIO, width: int, counts: ReadCounts) -> Iterator[tuple[
         )
 
 
-class _Utf8:
-    """A stream for Arrow that raises UnicodeDecodeError at the first byte that is not UTF-8."""
+def _until_ragged(reader: Any, ragged: dict[int, str], counts: ReadCounts) -> Iterator[pa.RecordBatch]:
+    """The reader's blocks. TraceError for the first row of another width where reading stopped for too many of them."""
+    try:
+        yield from reader
+    except pa.ArrowInvalid:
+        if counts.skip_bad_rows or len(ragged) < MOST_RAGGED:
+            raise
+        number = min(ragged)
+        raise counts.error(ragged[number], number) from None
+
+
+class _Lines:
+    """A stream for Arrow that raises UnicodeDecodeError at the first byte that is not UTF-8, and TraceError in a line
+    that is too long."""
 
     closed = False
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, counts: ReadCounts, longest_bytes: int) -> None:
         self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8")()
+        self._counts, self._longest_bytes, self._open_bytes = counts, longest_bytes, 0
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
+        end = data.rfind(b"\n")
+        self._open_bytes = len(data) - end if end >= 0 else self._open_bytes + len(data)  # of a line without its end
+        if self._open_bytes > 2 * self._longest_bytes:
+            more = limits().more_than("line_bytes", "bytes")
+            raise self._counts.error(f"the row after row {self._counts.rows} has {more}; a quotation mark may be open")
         if not data.isascii() or self._decoder.getstate()[0]:
             self._decoder.decode(data, not data)
         return data

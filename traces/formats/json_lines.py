@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from sim_core.errors import choices
+from sim_core.limits import limits
 from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell, quoted
 from traces.formats import hash_ids
 from traces.formats.base import About, Assumed, Example, ReadAgain, with_tokens
@@ -23,8 +24,8 @@ from traces.trace_file import TraceFile
 from traces.unreadable import not_utf8, text_start
 
 _KEY = re.compile(rb'"([A-Za-z_]+)"\s*:')
-CHUNK_ROWS = 1 << 12
-MAX_LINE_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 19
+MAX_NAME, MAX_NAMES = 60, 30  # characters, keys, in a message
 LATEST = {unit: MAX_INT // unit_ns for unit, unit_ns in UNIT_NS.items()}  # of the times that fit
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -53,6 +54,11 @@ class JsonLinesFormat:
     refused: tuple[tuple[str, str], ...] = ()  # keys of requests that no trace can hold, and why
 
     @property
+    def sizes(self) -> tuple[str, str]:
+        """As TraceFormat."""
+        return self.prompt, self.output
+
+    @property
     def required(self) -> list[str]:
         """Keys that must be there."""
         return [self.arrival, self.prompt, self.output]
@@ -65,9 +71,8 @@ class JsonLinesFormat:
     def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
         with source.open() as stream:
-            lines = iter(lambda: stream.readline(MAX_LINE_BYTES), b"")
-            while chunk := list(islice(lines, CHUNK_ROWS)):
-                yield self._batch(chunk, counts, assumed)
+            for lines in _lines(stream, counts):
+                yield self._batch(lines, counts, assumed)
         if not counts.rows:
             raise counts.error("the file is empty")
 
@@ -76,6 +81,9 @@ class JsonLinesFormat:
         kept: dict[str, list[Any]] = {part.key: [] for part in self.kept}
         for line in lines:
             counts.rows += 1
+            if not line or line.isspace():
+                counts.blank(1)
+                continue
             request = self._request(line, counts, assumed)
             if request is not None:
                 for name, number in request[0].items():
@@ -91,11 +99,11 @@ class JsonLinesFormat:
     def _request(
         self, line: bytes, counts: ReadCounts, assumed: Assumed
     ) -> tuple[dict[str, int], dict[str, Any]] | None:
-        """The numbers of a line and all its fields; None for a blank or bad line."""
+        """The numbers of a line and all its fields; None for a bad line."""
         key = ""
         try:
             text = line.decode("utf-8-sig" if counts.rows == 1 else "utf-8").strip()
-            if not text:
+            if not text:  # the byte-order mark alone
                 return None
             fields = _object(text)
             for key, reason in self.refused:
@@ -112,10 +120,28 @@ class JsonLinesFormat:
         except UnicodeDecodeError as error:
             counts.bad_row(counts.rows, not_utf8(error))
             return None
-        except (ValueError, RecursionError) as error:
-            counts.bad_row(counts.rows, f"is not a JSON object: {error}")
+        except RecursionError:
+            counts.bad_row(counts.rows, "is not a JSON object that can be read: it has hundreds of levels")
+            return None
+        except ValueError as error:
+            reason = "a number has thousands of digits" if "integer string conversion" in str(error) else str(error)
+            counts.bad_row(counts.rows, f"is not a JSON object: {reason}")
             return None
         return numbers, fields
+
+
+def _lines(stream: BinaryIO, counts: ReadCounts) -> Iterator[list[bytes]]:
+    """The lines, some at a time. TraceError for one that is too long, before it is read whole."""
+    most, rest = limits().line_bytes, b""
+    while block := stream.read(BLOCK_BYTES):
+        lines = (rest + block if rest else block).split(b"\n")
+        rest = lines.pop()
+        if lines:
+            yield lines
+        if len(rest) > most:
+            raise counts.error(f"the line has {limits().more_than('line_bytes', 'bytes')}", counts.rows + 1)
+    if rest:
+        yield [rest]
 
 
 def _kept_array(part: Kept, values: list[Any], rows: Any, counts: ReadCounts, _: Assumed) -> pa.Array:
@@ -216,5 +242,6 @@ def _whole(fields: dict[str, Any], key: str, least: int) -> int:
 
 def _value(fields: dict[str, Any], key: str) -> Any:
     if key not in fields:
-        raise BadCell(f"the key is missing{choices(key, fields)}")
+        names = [name for name in islice(fields, MAX_NAMES) if name.isprintable() and len(name) <= MAX_NAME]
+        raise BadCell(f"the key is missing{choices(key, names)}")
     return fields[key]

@@ -8,7 +8,7 @@ numbers may be written as floats (pandas does so in a column with a gap): 3.0 is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,14 @@ import pyarrow.parquet as pq
 from sim_core.errors import choices
 from traces.cells import DEFAULT, LEAST, MAX_EXACT_FLOAT, integer, seconds
 from traces.formats.base import WHOLE, About, Assumed, Example, Kind, requests, seconds_column
+from traces.formats.parquet_contents import check_contents, check_texts
 from traces.read_counts import ReadCounts
+from traces.room import Room
 from traces.time_unit import Times
 from traces.trace_file import TraceFile
 
 BATCH_ROWS = 1 << 16
+BLOCK_BYTES = 1 << 20
 MAGIC = b"PAR1"
 REQUIRED = ("arrival_s", "prompt_tokens", "output_tokens")
 
@@ -42,6 +45,7 @@ class ParquetFormat:
         zero_output="error",
     )
     arrival = "arrival_s"
+    sizes = ("prompt_tokens", "output_tokens")
     required = REQUIRED
 
     @property
@@ -68,16 +72,27 @@ class ParquetFormat:
         """As TraceFormat."""
         with source.open() as stream:
             # the table of contents is at the file's end: a packed file has to be unpacked whole
-            file = stream if stream.seekable() else pa.BufferReader(stream.read())
+            file = stream if stream.seekable() else pa.BufferReader(_whole(stream))
             try:
                 with pq.ParquetFile(file) as parquet:
                     _check_columns(parquet.schema_arrow, counts)
+                    room = Room(source.label, source.path.stat().st_size)
+                    if texts := check_contents(parquet.metadata, room, counts):
+                        check_texts(file, texts, room)
                     for batch in parquet.iter_batches(BATCH_ROWS):
                         yield _checked(batch, counts)
             except (pa.ArrowException, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 raise counts.error(f"is no sound Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    """All bytes of a stream, in pieces: it ends as soon as there are too many of them."""
+    content = bytearray()
+    while block := stream.read(BLOCK_BYTES):
+        content += block
+    return bytes(content)
 
 
 def _check_columns(schema: pa.Schema, counts: ReadCounts) -> None:

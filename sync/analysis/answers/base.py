@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from sync.analysis.standing import RateStanding
+from sync.analysis.terms import Terms
 from sync.results.slo import Slo
+from sync.results.verdict import FAILED
+
+State = Literal["carries", "none", "open"]
+DrawsBy = Literal["watts", "power"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,11 @@ class Configuration:
     rate say that is not carried (None: all are). `above`: the rates beyond that at which all seeds are within the SLO.
     `failed`: the rates of which a run failed; `failed_runs` counts these runs. `holds`: whether anything is within the
     SLO, which may have no rate. `requests_per_dollar`, `requests_per_kwh`: completed, at the highest rate carried.
-    `tightest`: the largest share of a limit there; 1 is at the limit. None: not known.
+    `tightest`: the largest share of a limit there; 1 is at the limit. None: not known. `limit` is that limit.
+    `missing`: the rates that are planned and have no result, since they were not run or failed. `lowest`: what
+    `tightest` and `limit` are at the lowest rate that has a result. `axes`: the settings that make the configuration,
+    as far as the experiment varies them. `attainment`: the share of requests within the limits, where the configuration
+    was run at one rate.
     """
 
     name: str
@@ -40,6 +50,33 @@ class Configuration:
     requests_per_dollar: float | None
     requests_per_kwh: float | None
     tightest: float | None = None
+    limit: str | None = None
+    missing: tuple[float, ...] = ()
+    lowest: tuple[float, str] | None = None
+    axes: Mapping[str, object] = field(default_factory=dict)
+    attainment: float | None = None
+
+    @property
+    def state(self) -> State:
+        """Whether it carries a rate (or the load, which has no rate), none, or whether that is open, since a point that
+        decides it has no result."""
+        if self.holds:
+            return "carries"
+        judged = [s for s in self.at if s.verdict != FAILED]
+        missed = [s.rate or 0.0 for s in judged if not s.carried]
+        decided = bool(missed) and (not self.missing or min(missed) < min(self.missing))
+        return "none" if decided else "open"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the rate that it carries would stay as it is if all that is planned had a result."""
+        missed = [s.rate or 0.0 for s in self.at if s.verdict != FAILED and not s.carried]
+        return self.state != "open" and all(missed and min(missed) < rate for rate in self.missing)
+
+    @property
+    def may_carry_more(self) -> bool:
+        """Whether it may carry more than `carries`: no higher rate was run, or the next one has no result."""
+        return self.carries is not None and (not self.is_decided or self.carries == max(self.rates))
 
     @property
     def machine_count(self) -> int:
@@ -59,21 +96,57 @@ class Configuration:
         return min(counted, default=0)
 
     def meets(self, rate: float | None) -> bool:
-        """Whether it carries `rate` (None: whether it holds anything)."""
-        return self.holds if rate is None else self.carries is not None and self.carries >= rate
+        """Whether it carries `rate`, which was run (None: whether it holds anything). Nothing is interpolated."""
+        return self.holds if rate is None else rate in self.rates and self.carries is not None and self.carries >= rate
 
 
 @dataclass(frozen=True)
 class SystemAnswer:
     """The best configurations of a system under a workload, None where there is none. `highest` carries most (of equals
     the cheapest, then the one of least power, then the one with the most room below the limits); `cheapest` and
-    `least_power` carry the rate asked for. `configurations` counts the candidates."""
+    `least_power` carry the rate asked for. `configurations` counts the candidates. `cheapest_ties` and
+    `least_power_ties` name the designs that cost, or draw, as little."""
 
     system: str
     highest: Configuration | None
     cheapest: Configuration | None
     least_power: Configuration | None
     configurations: int
+    cheapest_ties: tuple[str, ...] = ()
+    least_power_ties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A design in the order of `WorkloadAnswer.ranking`. Designs of one `place` are a tie: they carry the same rate and
+    cost the same. Only those that carry something have a place. `at_least`: it may carry more. `share` of the limit
+    `limit` is taken at `rate`: the rate that it carries, else the lowest that was run."""
+
+    place: int | None
+    design: str
+    state: State
+    carries: float | None
+    at_least: bool
+    rate: float | None
+    share: float | None
+    limit: str | None
+    cost: float
+    power: float
+    watts: float
+
+
+@dataclass(frozen=True)
+class AxisEffect:
+    """How much an axis matters: designs that are equal in all other axes are compared, and of each comparison the
+    spread, the highest less the lowest figure. The figure is the carried rate in requests a second, or where all runs
+    are at one rate the attainment; `unit` says which."""
+
+    axis: str
+    values: tuple[str, ...]
+    comparisons: int
+    mean: float
+    largest: float
+    unit: Literal["requests/s", "attainment"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +159,7 @@ class Normalised:
     machines: float | None
     cost: float | None
     power: float | None
+    watts: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +167,10 @@ class WorkloadAnswer:
     """The answers under one workload. `rate` is what `cheapest` and `least_power` carry: the rate asked for, else the
     highest that all systems carry which carry any. `front`: no other configuration costs less, draws less and carries
     more. `reference` is the system that tables are normalised to: of those that carry anything Baseline-A100, else the
-    first baseline, else the first system."""
+    first baseline, else the first system. `asked`: whether `rate` was asked for. `draws_by`: what designs are compared
+    by where they draw power, watts where those of all are known. `ranking`: all designs, the best first. `axes`: the
+    axes that matter most first. `not_run`: designs that are planned, of which no point was run; `open_systems` are
+    their systems."""
 
     workload: str
     rate: float | None
@@ -101,6 +178,22 @@ class WorkloadAnswer:
     front: tuple[Configuration, ...]
     configurations: tuple[Configuration, ...]
     reference: str
+    asked: bool = False
+    draws_by: DrawsBy = "power"
+    ranking: tuple[Ranked, ...] = ()
+    axes: tuple[AxisEffect, ...] = ()
+    not_run: tuple[str, ...] = ()
+    open_systems: tuple[str, ...] = ()
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rates that were run, ascending."""
+        return tuple(sorted({rate for configuration in self.configurations for rate in configuration.rates}))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a point that is planned has no result."""
+        return bool(self.not_run) or any(c.missing or c.state == "open" for c in self.configurations)
 
     def largest(self, system: str) -> Configuration:
         """The largest configuration of a system: it stands for a system that holds nothing."""
@@ -111,7 +204,8 @@ class WorkloadAnswer:
 @dataclass(frozen=True)
 class SweepAnswers:
     """The answers of a sweep, by workload in the order of its points. `runs` counts all runs, `failed` and `stopped`
-    those that failed or were stopped as unstable; `rejected` and `unfinished` count requests over all runs."""
+    those that failed or were stopped as unstable; `rejected` and `unfinished` count requests over all runs. `terms`:
+    what the answers stand on. `not_run`: workloads that are planned, of which no point has a result."""
 
     slo: Slo
     workloads: tuple[WorkloadAnswer, ...]
@@ -120,3 +214,5 @@ class SweepAnswers:
     stopped: int
     rejected: int
     unfinished: int
+    terms: Terms
+    not_run: tuple[str, ...] = ()

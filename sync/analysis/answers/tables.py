@@ -1,71 +1,160 @@
-"""The answers as tables: the terminal, Markdown and the report show these."""
+"""The answers as tables: the terminal, Markdown and the report show these. Each fits a line of 80 characters where a
+design's name has no more than about 24."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from sync.analysis.answers.base import Configuration, Normalised, SweepAnswers, SystemAnswer, WorkloadAnswer
+from configs.terminal import figure
+from sync.analysis.answers.base import Configuration, Ranked, SweepAnswers, SystemAnswer, WorkloadAnswer
 from sync.analysis.answers.build import normalised
-from sync.analysis.texts import Table, number
+from sync.analysis.answers.ranking import SYSTEM, drawn
+from sync.analysis.answers.words import carries_none, share_text
+from sync.analysis.terms import listed
+from sync.analysis.texts import Table, joined, number
 from sync.results.point_id import rate_text
 
-OF_A_LIMIT = "Of a limit: the largest share of a limit that a design takes at the highest rate that it carries."
-
-
-def tables(workload: WorkloadAnswer) -> list[Table]:
-    """All tables of a workload that have something to say."""
-    return [table for table in (highest(workload), least(workload), front(workload)) if table is not None]
-
-
-_HIGHEST: Sequence[tuple[str, Callable[[Normalised], str]]] = (
-    ("design", lambda row: row.configuration.design),
-    ("carries", lambda row: number(row.configuration.carries, "{:g}/s", "yes")),
-    ("", lambda row: number(row.rate, "{:.2f}×")),
-    ("seeds", lambda row: f"{row.configuration.seeds}"),
-    ("of a limit", lambda row: number(row.configuration.tightest, "{:.0%}")),
-    ("$/h", lambda row: f"{row.configuration.cost:,.2f}"),
-    ("", lambda row: number(row.cost, "{:.2f}×")),
-    ("power", lambda row: f"{row.configuration.power:,.1f}"),
-    ("", lambda row: number(row.power, "{:.2f}×")),
-    ("requests/$", lambda row: number(row.configuration.requests_per_dollar, "{:,.0f}")),
-    ("requests/kWh", lambda row: number(row.configuration.requests_per_kwh, "{:,.0f}")),
-    ("then", lambda row: _then(row.configuration)),
+OF_A_LIMIT = (
+    "Of limit: the largest share of a limit that a design takes at the highest rate that the design carries; of a"
+    " design that carries none, at its lowest rate."
 )
+WEIGHT_NOTE = "Weight: the machines' power weights of the Splitwise paper, which have no unit; watts are not known."
+EFFECT_NOTE = (
+    "Designs that are equal in all other axes are compared; of each comparison the change is the highest less the"
+    " lowest figure. A system stands with the best of its own axes."
+)
+MOST_RANKED = 50  # designs in a table for people
+_FIRST = frozenset({0})  # the column that has the names of designs
+_MOST_VALUES = 4  # of an axis, listed one by one
 
 
-def highest(workload: WorkloadAnswer) -> Table:
-    """Of each system the design that carries most, the highest rate first, in multiples of the reference's figures."""
+def tables(workload: WorkloadAnswer, most: int | None = MOST_RANKED) -> list[Table]:
+    """All tables of a workload that have something to say; at most `most` designs are ranked."""
+    made = (
+        least(workload) if workload.asked else None,
+        ranked(workload, most),
+        highest(workload),
+        then(workload),
+        None if workload.asked else least(workload),
+        front(workload),
+        axes(workload),
+    )
+    return [table for table in made if table is not None]
+
+
+def ranked(workload: WorkloadAnswer, most: int | None = MOST_RANKED) -> Table:
+    """Every design, the best first, then the designs that were not run."""
+    shown = workload.ranking[:most]
+    rows = [_ranked(row, workload) for row in shown]
+    rows += [("-", design, "not run", *["-"] * 4) for design in workload.not_run]
+    count = len(workload.ranking)
+    which = f"the first {len(shown):,} of {count:,} designs" if len(shown) < count else "every design"
+    title = f"{workload.workload}: {which}, the highest rate within the SLO first, of equals the cheapest"
+    places = [row.place for row in shown if row.place is not None]
+    title += " (equal places are ties)" if len(set(places)) < len(places) else ""
+    heads = ("place", "design", "requests/s", "of limit", "limit", "$/h", _draw_head(workload))
+    return Table(title, heads, tuple(rows), frozenset({1, 4}), spare=(6, 5), names=frozenset({1}))
+
+
+def _ranked(row: Ranked, workload: WorkloadAnswer) -> tuple[str, ...]:
+    carried = "yes" if row.carries is None else f"{'≥ ' if row.at_least else ''}{rate_text(row.carries)}"
+    carries = {"carries": carried, "none": "none", "open": "open"}
+    share = share_text(row.share)
+    if row.state != "carries" and row.share is not None and row.rate is not None:
+        share = f"{share} at {rate_text(row.rate)}"
+    draws = row.watts / 1000.0 if workload.draws_by == "watts" else row.power
+    place = "-" if row.place is None else f"{row.place}"
+    return place, row.design, carries[row.state], share, row.limit or "-", figure(row.cost), figure(draws)
+
+
+def highest(workload: WorkloadAnswer) -> Table | None:
+    """Of each system the design that carries most, the highest rate first, in multiples of the reference's figures;
+    None where there is nothing to compare."""
     rows = sorted(normalised(workload), key=lambda row: (-(row.configuration.carries or 0.0), row.configuration.cost))
-    cells = [tuple(cell(row) for _, cell in _HIGHEST) for row in rows]
+    if len(workload.systems) < 2 or not rows:
+        return None
+    cells: list[tuple[str, ...]] = [
+        (
+            row.configuration.design,
+            _carried(row.configuration),
+            number(row.rate, "{:.2f}×"),
+            number(row.cost, "{:.2f}×"),
+            number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
+            figure(row.configuration.requests_per_dollar),
+            figure(row.configuration.requests_per_kwh),
+            f"{row.configuration.seeds}",
+        )
+        for row in rows
+    ]
     for answer in workload.systems:
         if answer.highest is None:
-            cells.append((_counted(answer), "none", *["-"] * (len(_HIGHEST) - 3), _why_none(workload, answer)))
-    title = f"{workload.workload}: the highest rate within the SLO, and multiples of {workload.reference}'s"
-    words = frozenset({0, len(_HIGHEST) - 1})
-    return Table(title, tuple(head for head, _ in _HIGHEST), tuple(cells), words).known()
+            none = "none" if carries_none(workload, answer) else "open"
+            cells.append((_counted(answer), none, *["-"] * 6))
+    title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
+    title += "; requests served per $ and per kWh"
+    draws = "kW" if workload.draws_by == "watts" else "weight"
+    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds")
+    return Table(title, heads, tuple(cells), spare=(7, 6, 5), names=_FIRST).known()
+
+
+def then(workload: WorkloadAnswer) -> Table | None:
+    """Of each system what ended the rates of the design that carries most; where none does, of the largest."""
+    rows = []
+    for answer in workload.systems:
+        design = answer.highest or workload.largest(answer.system)
+        text = then_text(design)
+        if text != "-" and (len(workload.rates) > 1 or design.then is not None or design.missing):
+            rows.append((design.design, text))
+    title = f"{workload.workload}: what happens at the next rate, of the best design of each system"
+    heads = "design", "at the next rate"
+    return Table(title, heads, tuple(rows), frozenset({0, 1}), names=_FIRST) if rows else None
+
+
+def then_text(design: Configuration) -> str:
+    """What ended the rates of a design: the next rate's verdict, and rates that have no result."""
+    text = ""
+    if design.then is not None:
+        rate = design.then.rate
+        text = design.then.text if rate is None else f"{rate_text(rate)}/s: {design.then.text}"
+    not_run = [rate_text(rate) for rate in design.missing if rate not in design.failed]
+    if design.then is None and design.carries is not None and not any(r > design.carries for r in design.missing):
+        text = "no higher rate was run"
+    if not_run:
+        text += f"{'; ' if text else ''}no result yet at {listed(not_run)}/s"
+    if design.above:
+        lower = "" if design.then is None and not design.carries else " again"
+        where = "lower rates have no result" if design.state == "open" else "not counted"
+        text += f" (within{lower} at {listed([rate_text(rate) for rate in design.above])}/s, {where})"
+    return text.strip() or "-"
 
 
 def least(workload: WorkloadAnswer) -> Table | None:
     """Of each system the cheapest design that carries the rate asked for, and the one of least power, in multiples of
-    the reference's; None where no system has a choice, or none carries the rate."""
-    choice = any(answer.configurations > 1 for answer in workload.systems)
+    the reference's; None where no system has a choice and no rate was asked for, or none carries the rate."""
+    choice = workload.asked or any(answer.configurations > 1 for answer in workload.systems)
     if workload.rate is None or not choice or not any(answer.cheapest for answer in workload.systems):
         return None
     costs = {row.system: row.cost for row in normalised(workload, "cheapest")}
-    powers = {row.system: row.power for row in normalised(workload, "least_power")}
+    draws = {row.system: getattr(row, workload.draws_by) for row in normalised(workload, "least_power")}
     cells: list[tuple[str, ...]] = []
-    for answer in workload.systems:
-        cost, power = (number(multiples.get(answer.system), "{:.2f}×") for multiples in (costs, powers))
+    for answer in sorted(workload.systems, key=_cost_of_cheapest):
+        cost, power = (number(multiples.get(answer.system), "{:.2f}×") for multiples in (costs, draws))
+        tied, drawing = _tied(answer.cheapest_ties), _tied(answer.least_power_ties)
         if answer.cheapest is None or answer.least_power is None:
-            cells.append((_counted(answer), *["-"] * 4, "none carries it"))
+            none = "no design is known to carry it" if workload.is_open else "no design carries it"
+            cells.append((_counted(answer), *["-"] * 4, none))
+        elif answer.configurations == 1:
+            cells.append(_choice(workload, answer.cheapest, cost, power, ""))
         elif answer.cheapest == answer.least_power:
-            cells.append(_choice(answer.cheapest, cost, power, "costs and draws least"))
+            cells.append(_choice(workload, answer.cheapest, cost, power, f"costs and draws least{tied or drawing}"))
         else:
-            cells.append(_choice(answer.cheapest, cost, "-", "costs least"))
-            cells.append(_choice(answer.least_power, "-", power, "draws least"))
-    rate = rate_text(workload.rate)
-    title = f"{workload.workload}: to carry {rate} requests/s within the SLO, and multiples of {workload.reference}'s"
-    return Table(title, ("design", "$/h", "", "power", "", "which"), tuple(cells), frozenset({0, 5})).known()
+            cells.append(_choice(workload, answer.cheapest, cost, "-", f"costs least{tied}"))
+            cells.append(_choice(workload, answer.least_power, "-", power, f"draws least{drawing}"))
+    title = f"{workload.workload}: the cheapest design of each system to carry {rate_text(workload.rate)} requests/s"
+    title += " within the SLO, and the one that draws least"
+    title += f"; multiples of {workload.reference}'s" if costs.get(workload.reference) else ""
+    heads = ("design", "$/h", "$/h ×", _draw_head(workload), f"{_draw_head(workload)} ×", "which")
+    return Table(title, heads, tuple(cells), frozenset({0, 5}), spare=(4, 2), names=_FIRST).known()
 
 
 def front(workload: WorkloadAnswer) -> Table | None:
@@ -73,11 +162,59 @@ def front(workload: WorkloadAnswer) -> Table | None:
     if len(workload.front) < 2:
         return None
     cells = tuple(
-        (design.design, f"{design.cost:,.2f}", f"{design.power:,.1f}", number(design.carries, "{:g}/s", "yes"))
-        for design in workload.front
+        (d.design, _carried(d), figure(d.cost), _draw(workload, d), _front_ties(workload, d)) for d in workload.front
     )
     title = f"{workload.workload}: no other design costs less, draws less and carries more than each of these"
-    return Table(title, ("design", "$/h", "power", "carries"), cells)
+    heads = ("design", "requests/s", "$/h", _draw_head(workload), "tie with")
+    return Table(title, heads, cells, names=_FIRST).known()
+
+
+def _front_ties(workload: WorkloadAnswer, member: Configuration) -> str:
+    """The designs that equal one of the front in cost, power and rate."""
+    own = member.cost, drawn(member, workload.draws_by), member.carries
+    ties = [
+        other.design
+        for other in workload.configurations
+        if other.holds and other is not member and (other.cost, drawn(other, workload.draws_by), other.carries) == own
+    ]
+    return listed(ties) or "-"
+
+
+def axes(workload: WorkloadAnswer) -> Table | None:
+    """How much each axis matters; None where nothing varies but the system."""
+    if not has_axes(workload):
+        return None
+    is_rate = workload.axes[0].unit == "requests/s"
+    cells = []
+    for effect in workload.axes:
+        values = effect.values
+        span = f"{values[0]} to {values[-1]} ({len(values)})" if len(values) > _MOST_VALUES else ", ".join(values)
+        mean, largest = ((f"{v:.3g}" if is_rate else f"{100 * v:.3g}") for v in (effect.mean, effect.largest))
+        cells.append((effect.axis, mean, largest, f"{effect.comparisons:,}", span))
+    what = "the carried rate, requests/s" if is_rate else "the share of requests within the limits, % points"
+    title = f"{workload.workload}: {_which_axis(workload)}; by how much each axis changes {what}"
+    return Table(title, ("axis", "mean", "most", "compared", "values"), tuple(cells), frozenset({0, 4}))
+
+
+def _which_axis(workload: WorkloadAnswer) -> str:
+    """`scheduler matters most`; a tie is told as one."""
+    largest = workload.axes[0].mean
+    first = [effect.axis for effect in workload.axes if effect.mean == largest]
+    if largest == 0:
+        return "no axis makes a difference"
+    return f"the axis {first[0]} matters most" if len(first) == 1 else f"the axes {joined(first)} matter most (a tie)"
+
+
+def has_axes(workload: WorkloadAnswer) -> bool:
+    """Whether designs differ in an axis, and not in their system alone."""
+    return any(effect.axis != SYSTEM for effect in workload.axes)
+
+
+def notes(answers: SweepAnswers) -> list[str]:
+    """What the tables' words mean."""
+    found = [OF_A_LIMIT]
+    found += [WEIGHT_NOTE] if any(workload.draws_by == "power" for workload in answers.workloads) else []
+    return found + ([EFFECT_NOTE] if any(map(has_axes, answers.workloads)) else [])
 
 
 def counts(answers: SweepAnswers) -> str:
@@ -96,26 +233,35 @@ def _counts(pairs: Iterable[tuple[str, int]], between: str = ", ") -> str:
     return between.join(f"{count:,} {word}" for word, count in pairs if count)
 
 
+def _carried(design: Configuration) -> str:
+    """`24`; `≥ 24` where it may carry more; `yes` for a load without a rate."""
+    if design.carries is None:
+        return "yes"
+    return f"{'≥ ' if design.may_carry_more else ''}{rate_text(design.carries)}"
+
+
 def _counted(answer: SystemAnswer) -> str:
     return f"{answer.system} (of {answer.configurations})"
 
 
-def _choice(design: Configuration, cost: str, power: str, which: str) -> tuple[str, ...]:
+def _cost_of_cheapest(answer: SystemAnswer) -> float:
+    return float("inf") if answer.cheapest is None else answer.cheapest.cost
+
+
+def _tied(names: Sequence[str]) -> str:
+    return f" (tie with {names[0] if len(names) == 1 else f'{len(names)} more designs'})" if names else ""
+
+
+def _draw_head(workload: WorkloadAnswer) -> str:
+    return "kW" if workload.draws_by == "watts" else "weight"
+
+
+def _draw(workload: WorkloadAnswer, member: Configuration) -> str:
+    value = drawn(member, workload.draws_by)
+    return figure(value / 1000.0 if workload.draws_by == "watts" else value)
+
+
+def _choice(workload: WorkloadAnswer, design: Configuration, cost: str, power: str, which: str) -> tuple[str, ...]:
     machines = ", ".join(f"{count} {sku}" for sku, count in design.machines.items())
-    return design.design, f"{design.cost:,.2f}", cost, f"{design.power:,.1f}", power, f"{which}: {machines}"
-
-
-def _then(design: Configuration) -> str:
-    """What ended the ladder of rates of a design."""
-    then = design.then
-    if then is None:
-        return "no higher rate was run" if design.carries is not None else "-"
-    above = ", ".join(map(rate_text, design.above))
-    text = then.text if then.rate is None else f"{rate_text(then.rate)}/s: {then.text}"
-    return f"{text} (within again at {above}/s, not counted)" if above else text
-
-
-def _why_none(workload: WorkloadAnswer, answer: SystemAnswer) -> str:
-    """What is in the way of the largest design of a system that holds nothing."""
-    largest = workload.largest(answer.system)
-    return _then(largest) if answer.configurations == 1 else f"{largest.design} at {_then(largest)}"
+    words = f"{which}: {machines}" if which else machines
+    return design.design, figure(design.cost), cost, _draw(workload, design), power, words

@@ -133,6 +133,12 @@ class Memory:
     def last_started(self) -> frozenset[str]:
         return frozenset()
 
+    def plan(self) -> None:
+        return None
+
+    def info(self) -> None:
+        return None
+
     def asked_for(self) -> frozenset[str]:
         return frozenset()
 

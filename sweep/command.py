@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from configs.stored import own_settings
 from configs.terminal import say
 from sim_core import Code
 from sim_core.errors import SimError, SpecError
@@ -38,6 +39,7 @@ from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_
 from sweep.status import STATUS, status_command
 from sweep.table import output_console
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
+from sync.results.inside import refuse_links, refuse_links_below
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
@@ -121,7 +123,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
             output_console().print(preview(points, grid.total))
         return 0
     if arguments.debug:
-        return _debug(points[0], arguments.results / experiment.name, root, screen)
+        return _debug(points[0], arguments.results, experiment.name, root, screen)
     info = SweepInfo(
         name=experiment.name,
         description=experiment.description,
@@ -199,17 +201,23 @@ def _read_again(journal: Journal, point: Point) -> Outcome:
     return renamed(outcome, point)
 
 
-def _debug(point: Point, folder: Path, root: Path, screen: Console) -> int:
-    """Run the point as a single run of its own, which can write what every instance did."""
-    target = folder / "debug" / point.key[:12]
+def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) -> int:
+    """Run the point as a single run of its own, which can write what every instance did. It writes below `results`
+    alone: the point's settings are ours, and no link in the results, which may be somebody else's, is followed."""
+    target = results / name / "debug" / point.key[:12]
+    refuse_links(target, results)
+    refuse_links_below(target)
     if target.is_relative_to(Path.cwd()):
         target = target.relative_to(Path.cwd())  # easier to read
-    overrides = [*point.overrides, "debug=True", to_override("hydra.run.dir", str(target))]
+    overrides = [*own_settings(point.overrides), "debug=True", to_override("hydra.run.dir", str(target))]
     command = ["python", "-m", "sim_core", *overrides]
     screen.print(f"{point.name}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
-    return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
+    try:
+        return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
+    except OSError as error:  # such as more text than a command line takes
+        raise SpecError(f"the run cannot be started: {error.strerror}", key="--debug") from error
 
 
 def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:

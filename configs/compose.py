@@ -7,7 +7,7 @@ it up in its table.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from configs.arithmetic import evaluate
 from configs.explain import explain, unresolved
+from configs.folders import Inside
 from configs.groups import group_options, only_checked_loaders
 from configs.repos import RepoReader
+from configs.resolvers import only_our_resolvers, register_resolvers
 from configs.texts import TextSettings
 from sim_core.errors import SpecError
 
@@ -34,21 +35,15 @@ CONFIG_DIR: Path = Path(__file__).resolve().parent
 _NOT_OF_THE_RUN = ("output_dir", "hydra")
 
 
-def register_resolvers() -> None:
-    """Make `${eval:'...'}` (arithmetic) and `${project_root:}` (the folder with the packages) available in
-    configurations. May be called again."""
-    OmegaConf.register_new_resolver("eval", evaluate, replace=True)
-    OmegaConf.register_new_resolver("project_root", lambda: str(CONFIG_DIR.parent), replace=True)
-
-
 def compose(overrides: Sequence[str]) -> DictConfig:
     """config.yaml with the overrides applied and with its interpolations. Raises SpecError."""
     return Composer().compose(overrides)
 
 
-def resolve(cfg: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain values: interpolations are resolved, repositories read. Raises SpecError."""
-    return Composer().resolve(cfg)
+def resolve(cfg: DictConfig, resolvers: Collection[str] = ()) -> dict[str, Any]:
+    """A composed configuration as plain values: interpolations are resolved, repositories read. Raises SpecError.
+    `resolvers` are known beside ours."""
+    return Composer(resolvers=resolvers).resolve(cfg)
 
 
 class Composer:
@@ -58,42 +53,43 @@ class Composer:
     configuration are read once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inside: Inside | None = None, resolvers: Collection[str] = ()) -> None:
+        """With `inside`, folders of repositories are read only where it accepts them: for settings from a file.
+        `resolvers` are known beside ours: those that the person at the command line wrote there."""
         register_resolvers()
+        self._also = tuple(resolvers)
         self._loader = config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
         self.texts = TextSettings(CONFIG_DIR)
         self._parsed: dict[str, Override] = {}
         self._is_group: dict[str, bool] = {}
         self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._repos = RepoReader(CONFIG_DIR.parent)
+        self._repos = RepoReader(CONFIG_DIR.parent, inside)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The same as the function `compose`."""
         overrides = [self.texts.as_written(text) for text in overrides]
-        try:
-            groups, values = self._split(overrides)
-            if values is None:
-                return self._load(overrides)
-            cfg = copy.deepcopy(self._base(groups))
-            for override in values:
-                _patch(cfg, override)
-            return cfg
-        except Exception as error:  # Hydra answers odd input with exceptions of any kind
-            raise self._explained(error, overrides) from error
+        with only_our_resolvers(self._also):
+            try:
+                groups, values = self._split(overrides)
+                if values is None:
+                    return self._load(overrides)
+                cfg = copy.deepcopy(self._base(groups))
+                for override in values:
+                    _patch(cfg, override)
+                return cfg
+            except Exception as error:  # Hydra answers odd input with exceptions of any kind
+                raise self._explained(error, overrides) from error
 
     def resolve(self, cfg: DictConfig) -> dict[str, Any]:
         """The same as the function `resolve`."""
         resolved: dict[str, Any] = {}
         try:
-            for name in cfg:
-                if name not in _NOT_OF_THE_RUN:
-                    value = cfg[name]
-                    is_node = OmegaConf.is_config(value)
-                    resolved[str(name)] = (
-                        OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if is_node else value
-                    )
-        except OmegaConfBaseException as error:
+            with only_our_resolvers(self._also):
+                for name in cfg:
+                    if name not in _NOT_OF_THE_RUN:
+                        resolved[str(name)] = _plain(cfg[name])
+        except (OmegaConfBaseException, RecursionError) as error:
             raise unresolved(error) from error
         self._repos.inline(resolved)
         return resolved
@@ -161,6 +157,10 @@ def config_loader() -> ConfigLoader:
             return GlobalHydra.instance().config_loader()
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if OmegaConf.is_config(value) else value
 
 
 def _is_hydra(key: str) -> bool:

@@ -9,10 +9,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, UnsupportedInterpolationType
 
 from configs.groups import check_choice, group_options
-from sim_core.errors import SpecError, nearest
+from sim_core.errors import MOST_SHOWN, SpecError, nearest, one_line
 
 
 def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
@@ -21,26 +21,35 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
     parser = OverridesParser.create(config_loader=loader)
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
-            return SpecError(f"cannot read the override {text!r}: write it as key=value")
+            return SpecError(f"cannot read the override {_short(text)}: write it as key=value")
         try:
             override = parser.parse_override(text)
         except Exception as cause:  # Hydra answers odd input with exceptions of any kind
-            return SpecError(f"cannot read the override {text!r}: {_one_line(cause)}")
+            return SpecError(f"cannot read the override {_short(text)}: {one_line(_one_line(cause), MOST_SHOWN)}")
         if not override.key_or_group:
-            return SpecError(f"cannot read the override {text!r}: it has no key")
+            return SpecError(f"cannot read the override {_short(text)}: it has no key")
         problem = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
         if problem:
             return problem
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("a value has too many levels of lists and mappings, or of references")
     placed = (e for e in _causes(error) if isinstance(e, OmegaConfBaseException) and e.full_key)
     first = next(placed, None)
     return unresolved(first) if first else SpecError(_one_line(error))
 
 
-def unresolved(error: OmegaConfBaseException) -> SpecError:
+def unresolved(error: OmegaConfBaseException | RecursionError) -> SpecError:
     """The error to show instead of OmegaConf's own, about a value or its interpolation."""
+    if any(isinstance(cause, RecursionError) for cause in _causes(error)):
+        return SpecError("references ${...} lead to references, and on, too many times")
+    assert isinstance(error, OmegaConfBaseException)
     key = (error.full_key or "").replace("[", ".").replace("]", "")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return SpecError("unknown key", key=key)
+    if isinstance(error, UnsupportedInterpolationType):
+        name = (str(error.msg).splitlines() or [""])[0].rpartition(" ")[2]
+        reason = f"${{{name}:...}} is not read here; ${{...}} names a setting or a variable, or is ${{eval:'...'}}"
+        return SpecError(reason, key=key)
     reasons = (cause.reason for cause in _causes(error) if isinstance(cause, SpecError))
     return SpecError(next(reasons, None) or str(error.msg or error).splitlines()[0], key=key)
 
@@ -139,6 +148,10 @@ def _text(override: Override) -> str | None:
     _, equals, text = (override.input_line or "").partition("=")
     value = override.value() if equals else None
     return value.text if isinstance(value, QuotedString) else text if equals else None
+
+
+def _short(text: str) -> str:
+    return one_line(repr(text), MOST_SHOWN)
 
 
 def _one_line(error: BaseException) -> str:

@@ -10,6 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.bounded import read_yaml
+from configs.explain import unresolved
+from configs.folders import Inside
+from configs.resolvers import only_our_resolvers
 from sim_core.errors import SpecError
 
 # The keys whose values are folders of entries, by group of the configuration.
@@ -21,10 +24,11 @@ REPOSITORIES = {
 
 
 class RepoReader:
-    """Reads each folder once. Paths are relative to `root`, or absolute."""
+    """Reads each folder once. Paths are relative to `root`, or absolute; with `inside`, only files that it accepts."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inside: Inside | None = None) -> None:
         self._root = root
+        self._inside = inside
         self._read: dict[str, dict[str, Any]] = {}
 
     def inline(self, resolved: dict[str, Any]) -> None:
@@ -45,6 +49,7 @@ class RepoReader:
         return copy.deepcopy(self._read[folder])
 
     def _files(self, folder: str, key: str) -> list[Path]:
+        self._check(self._root / folder, key, folder, folder)
         try:
             files = sorted(p for p in (self._root / folder).iterdir() if p.suffix in (".yaml", ".yml"))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: no folder has such a name
@@ -53,15 +58,23 @@ class RepoReader:
             raise SpecError(f"cannot be read: {error.strerror}", key=key, value=folder) from error
         if not files:
             raise SpecError("the folder holds no YAML file", key=key, value=folder)
+        for file in files:
+            self._check(file, key, f"{folder}/{file.name}", folder)
         return files
+
+    def _check(self, path: Path, key: str, value: str, folder: str) -> None:
+        if self._inside is not None:
+            self._inside.check(path, key=key, value=value, option=f"{key}={folder}")
 
 
 def _entry(file: Path, source: str) -> dict[str, Any]:
-    try:
-        content = read_yaml(file, source)
-        entry = OmegaConf.to_container(OmegaConf.create(content), resolve=True) if isinstance(content, dict) else None
-    except (OmegaConfBaseException, RecursionError) as error:
-        raise SpecError(" ".join(str(error).split()), source=source) from error
-    if not isinstance(entry, dict) or not entry or not all(isinstance(name, str) for name in entry):
+    content = read_yaml(file, source)
+    if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise SpecError("must be a mapping of names to values", source=source)
+    try:
+        with only_our_resolvers():
+            entry: Any = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        problem = unresolved(error)
+        raise SpecError(problem.reason, key=problem.key, source=source) from error
     return {str(name): value for name, value in entry.items()}

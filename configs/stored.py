@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from configs.compose import CONFIG_DIR, config_loader
 from configs.groups import check_choice, group_options
 from configs.texts import TextSettings
-from sim_core.errors import SpecError, one_line
+from sim_core.errors import SpecError
 
 # Settings of `python -m sim_core` that neither a sweep nor a file has, and what to do instead.
 SINGLE_RUNS = {
@@ -48,7 +48,8 @@ def own_settings(overrides: Iterable[object]) -> list[str]:
         checked.append((text, override))
     parameters = any(override.key_or_group == PARAMETERS_OF for _, override in checked)
     for text, override in checked:
-        check_own_key(override, settings, parameters=parameters)
+        check_key(override.key_or_group, override.package)
+        check_known(override.key_or_group, settings, parameters=parameters)
         if override.is_sweep_override():
             raise SpecError("one value is needed here, not several", key=override.key_or_group, value=text)
         options = group_options(loader, override.key_or_group)
@@ -57,15 +58,18 @@ def own_settings(overrides: Iterable[object]) -> list[str]:
     return [text for text, _ in checked]
 
 
-def check_own_key(override: Override, settings: TextSettings, *, parameters: bool) -> None:
-    """Raise SpecError if a file may not have this override. `parameters`: whether a file of `configs/experiment` is
-    chosen, whose parameters (`+sweep=3`) may be set."""
-    key = override.key_or_group
-    if override.package is not None:
+def check_key(key: str, package: str | None) -> None:
+    """Raise SpecError for a key that only a command line of single runs may have."""
+    if package is not None:
         reason = "a package is for Hydra's own command line; leave out what follows the @"
-        raise SpecError(reason, key=f"{key}@{override.package}")
+        raise SpecError(reason, key=f"{key}@{package}")
     first = key.replace("/", ".").split(".")[0]
     if first in SINGLE_RUNS:
         raise SpecError(SINGLE_RUNS[first], key=key)
+
+
+def check_known(key: str, settings: TextSettings, *, parameters: bool) -> None:
+    """Raise SpecError for a key that is no setting. `parameters`: whether a file of `configs/experiment` is chosen,
+    whose parameters (`+sweep=3`) may be set."""
     if not key or not (settings.is_setting(key) or (parameters and key.isidentifier())):
-        raise SpecError("is no setting of a run", key=one_line(key, 100) or "an empty key")
+        raise SpecError("is no setting of a run", key=key or "an empty key")

@@ -33,6 +33,7 @@ class TextSettings:
         self._folder = folder
         self._parser: OverridesParser | None = None
         self._known: dict[str, frozenset[str]] = {}  # by group; "" is config.yaml's own
+        self._settings: frozenset[str] | None = None  # the names at the top
         self._is_text: dict[str, bool] = {}
         self._quoted: dict[tuple[str, str], str] = {}
 
@@ -54,10 +55,13 @@ class TextSettings:
 
     def is_setting(self, key: str) -> bool:
         """Whether `key` begins with the name of a group, or of a setting of config.yaml."""
-        first = re.split(r"[./@]", key.lstrip("+~"))[0]
-        own = _content(self._folder / "config.yaml")
-        has_choices = self._is_group(first) and any((self._folder / first).glob("*.yaml"))
-        return has_choices or (isinstance(own, dict) and first in own.keys() - {"defaults", "hydra"})
+        if self._settings is None:
+            own = _content(self._folder / "config.yaml")
+            groups = {file.parent.name for file in self._folder.glob("*/*.yaml")}
+            self._settings = frozenset(
+                groups | (own.keys() - {"defaults", "hydra"} if isinstance(own, dict) else set())
+            )
+        return re.split(r"[./@]", key.lstrip("+~"))[0] in self._settings
 
     def as_written(self, override: str) -> str:
         """The override `key=value`, with the value that `in_quotes` returns."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.compose import Composer
+from configs.folders import Inside
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from sim_core import SimSpec, spec_from_config
-from sim_core.errors import TraceError
+from sim_core.errors import SpecError, TraceError
 from sim_core.performance.base import CurveKey
 from sim_core.performance.measurements import read_curves
 from sim_core.simulation import Simulation
@@ -61,11 +62,13 @@ class _ClusterFacts:
 
 
 class Builder:
-    """Builds points. `root` is the folder in which files are looked up, `figures` say what machines cost and draw."""
+    """Builds points. `root` is the folder in which files are looked up, `figures` say what machines cost and draw; with
+    `inside`, files are read only where it accepts them."""
 
-    def __init__(self, root: Path, figures: Mapping[str, MachineFigures]) -> None:
+    def __init__(self, root: Path, figures: Mapping[str, MachineFigures], inside: Inside | None = None) -> None:
         self._root = root
-        composer = Composer()
+        self._inside = inside
+        composer = Composer(inside)
         self._resolver = Resolver(composer)
         self._figures = figures
         self._traces: dict[TraceRef, _TraceFacts] = {}
@@ -135,6 +138,8 @@ class Builder:
 
     def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:
         if path not in self._curves:
+            if self._inside is not None:
+                self._inside.check(path, key="performance_model.db_path", value=source)
             self._curves[path] = read_curves(path, source)
         return self._curves[path]
 
@@ -155,6 +160,7 @@ class Builder:
     def _trace(self, ref: TraceRef) -> _TraceFacts:
         """The facts of a trace. A trace file is read whole, so that its errors show before anything runs."""
         if ref not in self._traces:
+            self._check_place(ref)
             identity, name = workload.identity(ref, self._root), workload.workload_name(ref, self._root)
             if workload.find(ref, self._root) is None:
                 recipe = named.parse(ref.filename, ref.seed)
@@ -168,6 +174,17 @@ class Builder:
                 arriving_s = arrivals_span_s(trace)
                 self._traces[ref] = _TraceFacts(identity, name, rate, len(trace), arriving_s, applications)
         return self._traces[ref]
+
+    def _check_place(self, ref: TraceRef) -> None:
+        """Raise SpecError for a trace that is not where this experiment may read, also by a link."""
+        if self._inside is None:
+            return
+        try:
+            self._inside.check(self._root / Path(ref.dir).expanduser(), key="trace.dir", value=ref.dir)
+        except RuntimeError as error:  # `~` of somebody who has no home here
+            raise SpecError("no such folder", key="trace.dir", value=ref.dir) from error
+        if (path := workload.find(ref, self._root)) is not None:
+            self._inside.check(path, key="trace.filename", value=ref.filename, option=f"trace.dir={ref.dir}")
 
 
 def _rate_and_workload(choice: Choice, trace: _TraceFacts) -> tuple[float | None, str]:

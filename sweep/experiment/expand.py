@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+from configs.folders import Inside
 from configs.machines import read_machines
-from configs.stored import SINGLE_RUNS
+from configs.stored import SINGLE_RUNS, check_key
 from sim_core.errors import SimError, SpecError, TraceError
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.design import check_bought, check_given, figures_for, with_designs
 from sweep.experiment.file import Experiment, System
-from sweep.experiment.grammar import MOST_POINTS, outside_references, override_values, parse_override, substitute
+from sweep.experiment.grammar import (
+    MOST_POINTS,
+    check_size,
+    outside_references,
+    override_values,
+    parse_override,
+    substitute,
+)
 from sweep.experiment.naming import NamedIn, distinct_points, named_points, unnamed_axes, with_axes
 from sweep.experiment.point import Point
 from sweep.experiment.variables import (
     Names,
     check_names,
+    key_and_package,
     merged,
     near_name,
-    refuse_settings_of_single_runs,
     without_unused,
     work_out,
 )
@@ -41,8 +50,10 @@ class Grid:
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
         figures = figures_for(experiment, read_machines(root))
+        folders = experiment.folders
+        inside = None if folders is None else Inside.of((root, *folders), _values(extra), root)
+        self._builder = Builder(root, figures, inside)
         self.figures = figures
-        self._builder = Builder(root, figures)
         self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         names = self._builder.names
         experiment = with_designs(experiment, figures)
@@ -105,6 +116,13 @@ def expand(experiment: Experiment, extra: Sequence[str], root: Path) -> list[Poi
     return Grid(experiment, extra, root).points()
 
 
+def _values(extra: Sequence[str]) -> Iterator[object]:
+    """The values in overrides of the command line; `with_extra` reports those that cannot be read."""
+    for text in extra:
+        with suppress(SpecError):
+            yield from override_values(parse_override(text), text)
+
+
 def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Experiment:
     """The experiment with overrides from the command line: `rate=10,20` takes the place of an axis of that name
     wherever there is one (or else of a variable), `seed=0,1` adds an axis, the others are settings of every point.
@@ -114,10 +132,10 @@ def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Ex
     for text in extra:
         override = parse_override(names.texts.as_written(text))
         key = override.input_line.split("=", 1)[0].strip() if override.input_line else text
+        check_key(*key_and_package(key))
         if override.is_delete():
             experiment = _set_everywhere(experiment, key, None)
             continue
-        refuse_settings_of_single_runs([key])
         values = override_values(override, key)
         if not values:
             raise SpecError("an axis without values makes an empty grid", key=key, value=override.get_value_string())
@@ -160,15 +178,21 @@ def _choice(experiment: Experiment, system: System, axes: dict[str, Any], names:
         check_given(system, variable_axes)
         scope = work_out(variables, variable_axes)
         check_bought(system, scope)
-        is_text = names.texts.is_text
         return Choice(
             system=system.name,
             axes={name: plain(value) for name, value in axes.items()},
-            settings={key: plain(substitute(value, scope, key, is_text)) for key, value in overrides.items()},
+            settings={key: _setting(key, value, scope, names) for key, value in overrides.items()},
             workload=without_rate,
         )
     except SpecError as error:
         raise _placed(error, experiment, system.name, axes, without_rate is not None) from error
+
+
+def _setting(key: str, value: object, scope: Mapping[str, Any], names: Names) -> Any:
+    replaced = substitute(value, scope, key, names.texts.is_text)
+    if isinstance(replaced, list | dict):
+        check_size(replaced, key)
+    return plain(replaced)
 
 
 def _without_rate(

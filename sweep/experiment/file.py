@@ -69,7 +69,8 @@ class System:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment file says. `source` names the file in errors, `text` is its content."""
+    """What an experiment file says. `source` names the file in errors, `text` is its content; files that it names may
+    be below one of `folders`, besides the project; None: anywhere."""
 
     name: str
     systems: tuple[System, ...]
@@ -82,6 +83,7 @@ class Experiment:
     budget: Budget | None = None
     machines: dict[str, dict[str, float]] = field(default_factory=dict)
     slo: Slo = PAPER
+    folders: tuple[Path, ...] | None = None
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -97,9 +99,9 @@ def read_experiment(path: Path) -> Experiment:
     return parse_experiment(text, source, (path.parent, project_root() / "configs"))
 
 
-def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Experiment:
-    """The experiment in a YAML text; files that it names are below one of `folders`. Raises SpecError as
-    `read_experiment` does."""
+def parse_experiment(text: str, source: str, folders: Sequence[Path] | None = None) -> Experiment:
+    """The experiment in a YAML text; files that it names are below one of `folders`, or the project. Without `folders`
+    the text is the caller's own, and its settings may name any file. Raises SpecError as `read_experiment` does."""
     with errors_named(source):
         both = read_text(text, source)
         content = _mapping(both.values, "the file", EXPERIMENT_KEYS)
@@ -110,7 +112,7 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Ex
         if not systems:
             raise SpecError("missing; name at least one system", key="systems")
         limits = content.get("slo")
-        slo = slo_of_experiment(content, source, folders)
+        slo = slo_of_experiment(content, source, folders or ())
         texts = TextSettings(CONFIG_DIR)
         return Experiment(
             name=name,
@@ -120,6 +122,7 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] = ()) -> Ex
             text=with_limits(text, slo) if isinstance(limits, str) else text,
             budget=parse_budget(content.get("budget")),
             slo=slo,
+            folders=None if folders is None else tuple(folders),
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(both, "", texts),
         )

@@ -21,12 +21,14 @@ from hydra.core.override_parser.types import (
 from omegaconf import OmegaConf
 
 from configs.arithmetic import evaluate
-from configs.compose import register_resolvers
+from configs.resolvers import only_our_resolvers
 from configs.texts import TextSettings, elements, is_plainly_text
 from sim_core.errors import SpecError
+from sim_core.limits import limits
 from sweep.experiment.written import as_text, first_line, noted, texts_in
 
 MOST_POINTS = 200_000  # of a grid, and values of an axis
+SHORT = 1000  # characters of a text that is within all limits
 
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}")
 _ROOT = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
@@ -137,17 +139,45 @@ def substitute(
         name = whole[1]
         return as_text(variables[name], name, key) if is_text(key) else variables[name]
     is_sum = "${eval" in value.replace(" ", "")
+    length = len(value)
 
     def text_of(found: re.Match[str]) -> str:
+        nonlocal length
         name = found[1]
         if name not in variables:
             return found[0]
-        return str(variables[name]) if is_sum else as_text(variables[name], name, key)
+        text = str(variables[name]) if is_sum else as_text(variables[name], name, key)
+        length += len(text)
+        if length > SHORT:
+            _check_most("characters", length, "characters with its ${...} replaced", key)
+        return text
 
     text = _VARIABLE.sub(text_of, value)
+    if len(text) > SHORT:
+        _check_most("references", text.count("${"), "references ${...}", key)
     if "${" not in text or _NOT_EVAL.search(text):
         return text  # the other references are to the configuration, which Hydra resolves
     return _evaluate(text, key)
+
+
+def check_size(value: object, key: str) -> None:
+    """Raise SpecError for a value of too many values: lists that name others twice, and so on, would fill memory."""
+    left, values, characters = [value], 0, 0
+    while left:
+        part = left.pop()
+        values += 1
+        characters += len(part) if isinstance(part, str) else 0
+        _check_most("values", values, "values with its ${...} replaced", key)
+        _check_most("characters", characters, "characters with its ${...} replaced", key)
+        if isinstance(part, Mapping):
+            left.extend(part.values())
+        elif isinstance(part, list | tuple):
+            left.extend(part)
+
+
+def _check_most(limit: str, found: int, what: str, key: str) -> None:
+    if found > getattr(limits(), limit):
+        raise SpecError(limits().too_much(limit, found, what), key=key)
 
 
 def _evaluate(text: str, key: str) -> Any:
@@ -156,9 +186,9 @@ def _evaluate(text: str, key: str) -> Any:
             return evaluate(plain[1])
         except SpecError as error:
             raise SpecError(error.reason, key=key, value=text) from error
-    register_resolvers()
     try:
-        return OmegaConf.create({"value": text})["value"]
+        with only_our_resolvers():
+            return OmegaConf.create({"value": text})["value"]
     except Exception as error:  # a resolver may raise anything
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SpecError):

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from configs.compose import Composer
+from configs.resolvers import only_our_resolvers
 
 _LEAF_KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)+|seed", re.ASCII)
 _WORD = re.compile(r"\w+")
@@ -99,7 +100,8 @@ class _Template:
             return patched
         with contextlib.suppress(_NotPlain):
             return _with_references(patched, section, patched)
-        return OmegaConf.to_container(OmegaConf.create({section: patched})[section], resolve=True)
+        with only_our_resolvers():
+            return OmegaConf.to_container(OmegaConf.create({section: patched})[section], resolve=True)
 
 
 class _NotPlain(Exception):

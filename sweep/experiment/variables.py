@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from configs.compose import CONFIG_DIR
-from configs.stored import SINGLE_RUNS
+from configs.stored import MOST_OVERRIDES, PARAMETERS_OF, check_key, check_known
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
-from sweep.experiment.file import Experiment, System
-from sweep.experiment.grammar import references, substitute
+from sweep.experiment.file import Experiment, System, errors_named
+from sweep.experiment.grammar import check_size, parse_override, references, substitute
+
+_PLAIN_KEY = re.compile(r"(\+{0,2}|~)[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+MOST_STEPS = 100  # from a variable to one that it refers to, and on
 
 
 class Names:
@@ -36,11 +39,28 @@ def check_names(experiment: Experiment, names: Names) -> None:
         raise SpecError(f"no system uses ${{{name}}}", key=f"variables.{name}", source=experiment.source)
 
 
-def refuse_settings_of_single_runs(keys: Iterable[str], source: str = "") -> None:
-    """Raise SpecError for the first setting that a sweep does not have."""
-    for key in keys:
-        if reason := SINGLE_RUNS.get(re.split(r"[./@:]", key.lstrip("+~"))[0]):
-            raise SpecError(reason, key=key, source=source)
+def check_own_keys(keys: Collection[str], names: Names, source: str = "") -> None:
+    """Raise SpecError for the first key that a file may not set: what a sweep does not have, Hydra's own settings, and
+    what is no setting. A name that is no setting may be a variable."""
+    parameters = any(key.lstrip("+") == PARAMETERS_OF for key in keys)
+    with errors_named(source):
+        if len(keys) > MOST_OVERRIDES:
+            raise SpecError(f"{len(keys)} settings of a run are more than {MOST_OVERRIDES}", key="overrides")
+        for key in keys:
+            own, package = key_and_package(key)
+            check_key(own, package)
+            if not own or key.startswith("+"):  # composing reports other unknown keys, with the nearest
+                check_known(own, names.texts, parameters=parameters)
+
+
+def key_and_package(text: str) -> tuple[str, str | None]:
+    """The key of an override without signs such as `+`, and its package, as Hydra's grammar reads them."""
+    if text.isidentifier() or _PLAIN_KEY.fullmatch(text):
+        return text.lstrip("+~"), None
+    if "=" in text:
+        raise SpecError("a key has no =", key=text)
+    override = parse_override(text if text.startswith("~") else f"{text}=1")
+    return override.key_or_group, override.package
 
 
 def merged(experiment: Experiment, system: System) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -72,10 +92,16 @@ def work_out(variables: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str,
     def visit(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
             raise SpecError(f"refers to itself: {' -> '.join((*trail, name))}", key=f"variables.{name}")
+        if len(trail) > MOST_STEPS:
+            raise SpecError(
+                f"refers to another variable, that to another, over {MOST_STEPS} times", key=f"variables.{trail[0]}"
+            )
         for other in references(variables[name]):
             if other in variables and other not in done:
                 visit(other, (*trail, name))
         done[name] = substitute(variables[name], done, f"variables.{name}")
+        if isinstance(done[name], list | dict):
+            check_size(done[name], f"variables.{name}")
 
     for name in variables:
         if name not in done:
@@ -87,7 +113,7 @@ def _check_system(experiment: Experiment, system: System, names: Names) -> set[s
     """The variables that a system uses. Raises SpecError for a wrong name."""
     overrides, variables, axes = merged(experiment, system)
     place = f"systems.{system.name}"
-    refuse_settings_of_single_runs([*overrides, *axes], experiment.source)
+    check_own_keys([*overrides, *axes], names, experiment.source)
     for name in variables:
         if names.is_setting(name):
             reason = "is a setting of the configuration; set it under overrides, or choose another name"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -16,8 +18,10 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
-from configs.compose import CONFIG_DIR, Composer, register_resolvers
+from configs.compose import CONFIG_DIR, Composer
+from configs.groups import only_checked_loaders
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
+from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_in
 from configs.texts import TextSettings
 from sim_core.errors import SimError
 from sim_core.limits import allowed, taken_from
@@ -25,6 +29,7 @@ from sweep.single.job import Job
 from sweep.single.show import show
 
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
+HYDRAS_RESOLVERS = ("hydra", "now", "python_version")  # that Hydra's own settings use
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
 # Read when packages are imported. Ray: send no statistics, and do not warn about GPUs, which runs do not use. numpy: no
 # threads for linear algebra, which runs do not use either (0.06 s of the 0.8 s of CPU time of a short run).
@@ -58,14 +63,26 @@ def _run() -> int:
         for argument in sys.argv[1:]:
             if argument.lstrip("+").startswith(RAY_ADDRESS):
                 check_answers(argument.partition("=")[2], RAY_ADDRESS.rstrip("="))
-        with mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
-            hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job())()
+        named = resolvers_in(sys.argv[1:])
+        with _hydras_own(named), mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
+            hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job(tuple(named)))()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         return _refused(error)
     is_multirun = any(job.hydra_cfg is not None and job.hydra_cfg.hydra.mode == RunMode.MULTIRUN for job in returns)
     return show([job.return_value for job in returns], is_multirun)
+
+
+@contextmanager
+def _hydras_own(named: set[str]) -> Iterator[None]:
+    """Within this block Hydra reads only files that a group has, and resolves `${now:...}` and what it needs besides.
+    All resolvers of OmegaConf are there if the command line has settings of Hydra's own, as launchers need some."""
+    with ExitStack() as stack:
+        stack.enter_context(only_checked_loaders())
+        if not any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:]):
+            stack.enter_context(only_our_resolvers({*HYDRAS_RESOLVERS, *named}))
+        yield
 
 
 def _refused(error: Exception) -> int:
@@ -96,7 +113,7 @@ def _mistake() -> str | None:
     Hydra answers odd input with exceptions of any kind, so each run is composed here once more to find the mistake.
     """
     overrides = get_args_parser().parse_args().overrides
-    composer = Composer()
+    composer = Composer(resolvers=resolvers_in(overrides))
     try:
         runs = _runs_of(overrides)
         for run_overrides in runs:

@@ -17,7 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from configs.compose import CONFIG_DIR, register_resolvers, resolve
+from configs.compose import CONFIG_DIR, resolve
+from configs.resolvers import register_resolvers
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
@@ -52,14 +53,18 @@ class EndedRun:
 
 
 class Job:
-    """The function that Hydra calls for each run, in this process or in one of a launcher's."""
+    """The function that Hydra calls for each run, in this process or in one of a launcher's. `resolvers` are those that
+    the command line names, and may use beside ours."""
+
+    def __init__(self, resolvers: tuple[str, ...] = ()) -> None:
+        self._resolvers = resolvers
 
     def __call__(self, cfg: DictConfig) -> EndedRun:
         """Do the run. Raises nothing, since other runs must go on, and prints nothing but that times are constants: a
         launcher may be on another machine."""
         with warnings.catch_warnings(record=True) as caught:
             try:
-                ended = run(cfg)
+                ended = run(cfg, self._resolvers)
             except SimError as error:
                 if isinstance(error, InvariantError):
                     ended = EndedRun(bug=traceback.format_exc())
@@ -76,18 +81,19 @@ class Job:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Unpickling in another process registers the resolvers, which even the output folder's name may need."""
-        return _unpickled_job, ()
+        return _unpickled_job, (self._resolvers,)
 
 
-def _unpickled_job() -> Job:
+def _unpickled_job(resolvers: tuple[str, ...]) -> Job:
     register_resolvers()
-    return Job()
+    return Job(resolvers)
 
 
-def run(cfg: DictConfig) -> EndedRun:
-    """Simulate what `cfg` says and write SplitwiseSim's files into Hydra's output folder. Raises SimError."""
+def run(cfg: DictConfig, resolvers: tuple[str, ...] = ()) -> EndedRun:
+    """Simulate what `cfg` says and write SplitwiseSim's files into Hydra's output folder. Raises SimError. `resolvers`
+    are known beside ours."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    config = resolve(cfg)
+    config = resolve(cfg, resolvers)
     spec = spec_from_config(config, ROOT)
     ref = workload.ref_from_config(config, spec.seed)
     tracking = _tracking(config)

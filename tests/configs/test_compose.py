@@ -12,7 +12,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from configs.compose import CONFIG_DIR, Composer, compose, register_resolvers, resolve
+from configs.compose import CONFIG_DIR, Composer, compose, resolve
+from configs.resolvers import register_resolvers
 from sim_core.errors import SpecError
 
 # As in its example scripts: baseline, split over one kind of machine, over two kinds, over capped machines.

@@ -6,8 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 
-from configs.compose import CONFIG_DIR, register_resolvers
+from configs.compose import CONFIG_DIR
 from configs.multirun import mode_looked_for_where_it_may_be
+from configs.resolvers import register_resolvers
 
 LOOKS = Hydra.get_mode
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from configs.compose import CONFIG_DIR, Composer, register_resolvers
+from configs.compose import CONFIG_DIR, Composer
 from configs.multirun import runs_of
+from configs.resolvers import register_resolvers
 from sim_core import spec_from_config
 from sweep.command import main as sweep
 from sync.__main__ import main as sync

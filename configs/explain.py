@@ -12,7 +12,7 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, UnsupportedInterpolationType
 
 from configs.groups import check_choice, group_options
-from sim_core.errors import SpecError, nearest
+from sim_core.errors import MOST_SHOWN, SpecError, nearest, one_line
 
 
 def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, base: DictConfig | None) -> SpecError:
@@ -21,13 +21,13 @@ def explain(error: Exception, overrides: Sequence[str], loader: ConfigLoader, ba
     parser = OverridesParser.create(config_loader=loader)
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
-            return SpecError(f"cannot read the override {text!r}: write it as key=value")
+            return SpecError(f"cannot read the override {_short(text)}: write it as key=value")
         try:
             override = parser.parse_override(text)
         except Exception as cause:  # Hydra answers odd input with exceptions of any kind
-            return SpecError(f"cannot read the override {text!r}: {_one_line(cause)}")
+            return SpecError(f"cannot read the override {_short(text)}: {one_line(_one_line(cause), MOST_SHOWN)}")
         if not override.key_or_group:
-            return SpecError(f"cannot read the override {text!r}: it has no key")
+            return SpecError(f"cannot read the override {_short(text)}: it has no key")
         problem = _group_problem(override, loader) or (base is not None and _key_problem(override, base, loader))
         if problem:
             return problem
@@ -148,6 +148,10 @@ def _text(override: Override) -> str | None:
     _, equals, text = (override.input_line or "").partition("=")
     value = override.value() if equals else None
     return value.text if isinstance(value, QuotedString) else text if equals else None
+
+
+def _short(text: str) -> str:
+    return one_line(repr(text), MOST_SHOWN)
 
 
 def _one_line(error: BaseException) -> str:

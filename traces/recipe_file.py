@@ -89,7 +89,8 @@ def _path(folder: Path, name: str, confined: bool) -> Path:
     if not name.isprintable():
         raise TraceError("is no file's name", source=repr(name))
     path = Path(os.path.normpath(folder / Path(name).expanduser()))
-    if confined and not path.is_relative_to(os.path.normpath(folder)):
+    inside = path.is_relative_to(os.path.normpath(folder)) and path.resolve().is_relative_to(folder.resolve())
+    if confined and not inside:  # a link may lead out, too
         raise TraceError("a recipe may only name files in its own folder", source=name)
     return path
 

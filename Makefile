@@ -53,14 +53,20 @@ browser: $(READY)
 	    echo '!!! NOT CHECKED: what MLflow shows in a browser. No Chromium is installed (Debian: apt install chromium).' >&2; \
 	fi
 
-# Prints a line for each 20 packages that pip has fetched, what pip says if it fails, and ends as pip does.
+# Shows how many packages pip has fetched, and from its first error on what pip says; ends as pip does.
 PACKAGES = $(shell grep -o '^[A-Za-z0-9._-]*==' requirements.lock)
 define SHOW_PROGRESS
-/^pip ended: / { status = $$3; exit status }
-/^(Collecting|Processing) / { if (++count % 20 == 0) print "  " count " of $(words $(PACKAGES)) packages fetched" }
-/^Installing collected packages/ { print "  all fetched; unpacking them takes a minute or more" }
-/^(ERROR|error)/ || failed { failed = 1; print | "cat >&2" }
-{ fflush() }
+count=0
+while read -r line; do
+    case "$$failed$$line" in
+    "pip ended: "* | "failed pip ended: "*) exit "$${line##* }" ;;
+    Collecting\ * | Processing\ *)
+        count=$$((count + 1))
+        test $$((count % 20)) -ne 0 || echo "  $$count of $(words $(PACKAGES)) packages fetched" ;;
+    "Installing collected packages"*) echo "  all fetched; unpacking them takes a minute or more" ;;
+    ERROR* | failed*) failed="failed "; echo "$$line" >&2 ;;
+    esac
+done
 endef
 export SHOW_PROGRESS
 
@@ -73,7 +79,7 @@ $(READY): requirements.lock
 	@echo 'Installing $(words $(PACKAGES)) locked packages into $(VENV): 1.3 GB, some minutes, once'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --use-pep517 --require-hashes \
-	    -r requirements.lock 2>&1; echo "pip ended: $$?"; } | awk "$$SHOW_PROGRESS"
+	    -r requirements.lock 2>&1; echo "pip ended: $$?"; } | sh -c "$$SHOW_PROGRESS"
 	@touch $@
 
 clean:

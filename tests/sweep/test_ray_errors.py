@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import ray
@@ -13,7 +15,7 @@ from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Point, project_root
 from sweep.launch.backlog import Backlog
 from sweep.launch.base import LauncherError
-from sweep.launch.ray_launcher import RayLauncher
+from sweep.launch.ray_launcher import RayLauncher, _owner_alone
 
 
 @pytest.fixture
@@ -83,3 +85,20 @@ def test_a_point_that_is_always_lost_is_one_failed_outcome_in_the_end(
     (outcome,) = launcher._fetch(None, backlog.next_task(1), backlog)
     assert (outcome.status, outcome.key, len(backlog)) == ("failed", point.key, 0)
     assert (outcome.error or "").startswith(type(error).__name__)
+
+
+def test_what_ray_makes_while_it_starts_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("a" * 40)
+    token.chmod(0o644)  # as Ray makes it
+    before = os.umask(0o022)
+    try:
+        with _owner_alone():
+            (tmp_path / "log").touch()
+        (tmp_path / "later").touch()
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in (".ray/auth_token", "log", "later")]
+    assert modes == [0o600, 0o600, 0o644]

@@ -225,10 +225,12 @@ def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) 
 
 
 def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
-    """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it."""
+    """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it. A
+    single point answers nothing of its experiment: its figures alone are shown."""
     screen = console()
     outcomes = ended.outcomes
-    print_answer(outcomes, info, arguments.results, screen, plan)
+    if arguments.point is None:
+        print_answer(outcomes, info, arguments.results, screen, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]

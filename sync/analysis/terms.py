@@ -19,7 +19,7 @@ from sync.results.point_id import rate_text
 from sync.results.slo import Slo
 
 NOT_RECORDED = "not recorded"
-_MOST_LISTED = 6  # rates, seeds or names that are listed one by one
+MOST_LISTED = 6  # rates, seeds or names that are listed one by one
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def duration_text(seconds: float) -> str:
 
 def _workload_text(terms: Terms) -> str:
     """`conv, requests arrive over 2 min, at 8, 16, 24 and 32 requests/s, one seed (0)`."""
-    horizons = joined([duration_text(seconds) for seconds in terms.horizons_s][:_MOST_LISTED])
+    horizons = joined([duration_text(seconds) for seconds in terms.horizons_s][:MOST_LISTED])
     parts = [
         joined(terms.workloads) or NOT_RECORDED,
         f"requests arrive over {horizons}" if horizons else f"horizon {NOT_RECORDED}",
@@ -151,4 +151,4 @@ def _workload_text(terms: Terms) -> str:
 
 def listed(values: Sequence[str]) -> str:
     """`8, 16 and 24`; of many `30 to 90 (13 values)`."""
-    return joined(values) if len(values) <= _MOST_LISTED else f"{values[0]} to {values[-1]} ({len(values)} values)"
+    return joined(values) if len(values) <= MOST_LISTED else f"{values[0]} to {values[-1]} ({len(values)} values)"

@@ -37,9 +37,7 @@ def test_every_model_has_a_configuration_file() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_prompts_and_tokens_of_a_request_alone_take_time_and_the_same_each_time(
-    name: str, composer: Composer
-) -> None:
+def test_prompts_and_tokens_of_a_request_alone_take_time_and_the_same_each_time(name: str, composer: Composer) -> None:
     spec = spec_of(composer, name)
     trace = worlds.trace([(1e6 * row, tokens, 3) for row, tokens in enumerate(PROMPTS)])  # each finds nobody there
     first, second = (measured(spec, trace).requests for _ in range(2))

@@ -124,7 +124,10 @@ def test_one_point_is_run_again_by_number_or_by_key(
         assert [p["key"] for p in json.loads(capsys.readouterr().out)] == [key]
     for keys in (1, 4):  # one point leaves what is known of the sweep as it was, if anything is
         assert tiny_run("--point", "2", "--sink", "none") == 0
-        assert "1 completed, 0 failed, 0 not run" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "1 completed, 0 failed, 0 not run (1 of 4 points)" in printed
+        assert key[:10] in printed
+        assert not any(word in printed for word in ("Partial", "within the SLO", "Points:", "python -m sync answers"))
         assert len(json.loads((tmp_path / "results" / "tiny" / "sweep.json").read_text())["keys"]) == keys
         tiny_run("--local", "--sink", "none")
         capsys.readouterr()

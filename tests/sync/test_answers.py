@@ -155,8 +155,8 @@ def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
         run("splitwise-ha", 70, False, label="1P+1T", cost=10.0, power=5.0),
     ]
     assert sentences(answers(runs)) == [
-        "To carry 70 requests/s within the SLO by one seed, splitwise-ha 1P+3T conv costs least ($150.00 an hour,"
-        " 0.75 times Baseline-A100's); splitwise-ha 3P+1T conv draws least (power weight 45.0, 0.50 times"
+        "To carry 70 requests/s within the SLO by one seed, Splitwise-HA 1P+3T costs least ($150.00 an hour,"
+        " 0.75 times Baseline-A100's); Splitwise-HA 3P+1T draws least (power weight 45.0, 0.50 times"
         " Baseline-A100's)."
     ]
 

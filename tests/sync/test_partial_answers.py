@@ -13,7 +13,7 @@ from sync import Outcome
 from sync.__main__ import main
 from sync.analysis.answers import answers, sentences
 from sync.analysis.answers.base import SweepAnswers
-from sync.analysis.answers.tables import highest, ranked, then
+from sync.analysis.answers.tables import axes, highest, ranked, then
 from sync.analysis.standing import Standing, rank
 from sync.analysis.terms import caveats
 from sync.results.journal import Journal
@@ -42,6 +42,20 @@ def test_no_rate_counts_as_carried_above_one_that_was_not_run(run: Make) -> None
         " requests/s; a has no result yet at 12 and 20."
     ]
     assert cells(found) == {"a 3P+2T": "open"}
+
+
+def test_which_axis_matters_is_told_as_so_far_while_points_are_open(run: Make) -> None:
+    runs = [
+        outcome
+        for name, held in (("p", True), ("q", False))
+        for outcome in ladder(run, "a", {10: True, 20: held}, label=name, axes={"scheduler": name})
+    ]
+    titles = []
+    for designs in (("a p", "a q", "a r"), ("a p", "a q")):
+        table = axes(answers(runs, plan=planned(2 * len(designs), 10, 20, systems=designs)).workloads[0])
+        assert table is not None
+        titles.append(table.title.partition(";")[0])
+    assert titles == ["conv: the axis scheduler matters most so far", "conv: the axis scheduler matters most"]
 
 
 def test_designs_that_miss_a_high_rate_are_not_said_to_miss_the_lower_ones(run: Make) -> None:
@@ -114,7 +128,7 @@ def test_points_that_failed_count_as_open(run: Make) -> None:
 def test_at_one_rate_the_cheapest_so_far_is_told_as_such(run: Make) -> None:
     runs = [run("a", 70, cost=150.0), run("b", 70, False, cost=10.0)]
     found = answers(runs, plan=planned(3, 70, systems=("a 3P+2T", "b 3P+2T", "c 3P+2T")))
-    assert "To carry 70 requests/s within the SLO so far by one seed, a 3P+2T conv costs least" in sentences(found)[0]
+    assert "To carry 70 requests/s within the SLO so far by one seed, a 3P+2T costs least" in sentences(found)[0]
 
 
 def test_a_choice_of_the_runs_does_not_make_the_others_open(run: Make) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from sim_core.errors import SpecError
 from sync import Outcome
 from sync.__main__ import main
-from sync.analysis.answers import answers, sentences, tables
+from sync.analysis.answers import answers, check_rate, counts, sentence, sentences, tables
 from sync.analysis.answers.base import AxisEffect
 from sync.analysis.answers.tables import axes, front, least, ranked
 from sync.analysis.answers.words import share_text
 from sync.results.outcome import SweepInfo
+from sync.results.plan import Plan
 from sync.results.slo import Slo
 from tests.sync.runs import Make, ladder
 from tests.sync.stores import keep
@@ -86,7 +88,7 @@ def test_ties_for_the_cheapest_are_named(run: Make) -> None:
     made = of_schedulers(run, {"jsq": 1.9, "random": 1.0, "mixed_pool": 1.5})
     (workload,) = answers(made, TTFT).workloads
     (text,) = sentences(answers(made, TTFT))
-    assert "a 3P+2T scheduler=random conv costs least ($100.00 an hour), as do" in text
+    assert "a 3P+2T scheduler=random costs least ($100.00 an hour), as do" in text
     assert ", as do a 3P+2T scheduler=jsq and a 3P+2T scheduler=mixed_pool" in text
     (system,) = workload.systems
     assert system.cheapest_ties == ("a 3P+2T scheduler=jsq", "a 3P+2T scheduler=mixed_pool")
@@ -98,7 +100,7 @@ def test_ties_are_told_for_a_load_without_a_rate(run: Make) -> None:
     made = [run("a", None, label=name, axes={"scheduler": name}, cost=cost) for name, cost in
             (("jsq", 9.0), ("random", 9.0), ("mixed_pool", 10.0))]  # fmt: skip
     assert sentences(answers(made)) == [
-        "To serve mine within the SLO by one seed, a jsq mine costs least ($9.00 an hour), as does a random, and draws"
+        "To serve mine within the SLO by one seed, a jsq costs least ($9.00 an hour), as does a random, and draws"
         " least (power weight 50.0), as do a random and a mixed_pool."
     ]
     assert [row[0] for row in ranked(answers(made).workloads[0]).rows] == ["1", "1", "3"]
@@ -207,7 +209,7 @@ def test_a_rate_that_was_run_is_answered_first_and_one_that_was_not_is_refused_w
     command = ["--results", str(tmp_path), "answers", "mine", "--rate"]
     assert main([*command, "16"]) == 0
     printed = capsys.readouterr().out.replace("\n", " ")
-    assert printed.startswith("conv: To carry 16 requests/s within the SLO by one seed, a 3P+2T conv costs least")
+    assert printed.startswith("conv: To carry 16 requests/s within the SLO by one seed, a 3P+2T costs least")
     assert printed.index("the cheapest design of each system to carry 16 requests/s") < printed.index("every design")
     assert "no design carries it" in printed
     for rate in ("12", "23"):
@@ -216,6 +218,34 @@ def test_a_rate_that_was_run_is_answered_first_and_one_that_was_not_is_refused_w
             f"error: --rate='{rate}': no run is at this rate, and nothing is interpolated; there are runs at 8, 16 and"
             " 24 requests/s\n"
         )
+
+
+def test_of_many_rates_the_nearest_are_named_and_a_planned_rate_is_not_said_to_be_none(run: Make) -> None:
+    plan = Plan(8, {("a", "a 3P+2T", "conv"): frozenset(range(10, 18))}, {"a": tuple(range(10, 18))})
+    found = answers(ladder(run, "a", dict.fromkeys(range(10, 17), True)), plan=plan)
+    with pytest.raises(SpecError, match=r"at 10 to 16 \(7 values\) requests/s, the nearest 12 and 13$"):
+        check_rate(found, 12.5)
+    with pytest.raises(SpecError, match=r"no point at this rate is done yet; .*, the nearest 16$"):
+        check_rate(found, 17)
+
+
+def test_how_near_a_limit_is_is_told_at_the_rate_asked_for_alone(run: Make) -> None:
+    runs = [run("a", rate, summary=timed(1.99)) for rate in (10, 20)]
+    assert sentence(answers(runs, TTFT, rate=20).workloads[0]).endswith(
+        " a 3P+2T is at 99.5% of its limit of TTFT p99 at 20 requests/s."
+    )
+    assert "of its limit" not in sentence(answers(runs, TTFT, rate=10).workloads[0])
+
+
+def test_the_names_of_designs_stand_left_in_the_front(run: Make) -> None:
+    equal = [*ladder(run, "a", {10: True}, label="q", cost=10.0), *ladder(run, "a", {10: True}, label="u", cost=10.0)]
+    table = front(answers([*equal, *ladder(run, "a", {10: True, 20: True}, cost=20.0)]).workloads[0])
+    assert table is not None
+    assert [table.heads[place] for place in sorted(table.words)] == ["design", "tie with"]
+
+
+def test_one_point_is_counted_as_one(run: Make) -> None:
+    assert counts(answers([run("a", 10)])).startswith("1 point: 1 completed.")
 
 
 def test_a_design_that_was_not_run_at_a_rate_is_not_said_to_carry_it(run: Make) -> None:

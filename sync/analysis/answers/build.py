@@ -18,7 +18,8 @@ from sync.analysis.answers.base import (
 )
 from sync.analysis.answers.configurations import configuration
 from sync.analysis.answers.ranking import axis_effects, by_system, drawn, order, ranking
-from sync.analysis.terms import Terms, listed, terms_of
+from sync.analysis.terms import MOST_LISTED, Terms, listed, terms_of
+from sync.analysis.texts import joined
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
 from sync.results.plan import Design, Plan
@@ -70,12 +71,19 @@ def answers_of(sweep: Sweep, rate: float | None = None, outcomes: Iterable[Outco
 
 
 def check_rate(found: SweepAnswers, rate: float | None) -> None:
-    """Raise SpecError for a rate at which nothing was run."""
+    """Raise SpecError for a rate at which nothing was run; it names the rates that were."""
     rates = sorted({run for workload in found.workloads for run in workload.rates})
-    if rate is not None and rates and rate not in rates:
-        there = listed([rate_text(run) for run in rates])
-        reason = f"no run is at this rate, and nothing is interpolated; there are runs at {there} requests/s"
-        raise SpecError(reason, key="--rate", value=rate_text(rate))
+    if rate is None or not rates or rate in rates:
+        return
+    configurations = [member for workload in found.workloads for member in workload.configurations]
+    if any(rate in member.missing for member in configurations):
+        reason = "no point at this rate is done yet"
+    else:
+        reason = "no run is at this rate, and nothing is interpolated"
+    near = [*[run for run in rates if run < rate][-1:], *[run for run in rates if run > rate][:1]]
+    nearest = f", the nearest {joined([rate_text(run) for run in near])}" if len(rates) > MOST_LISTED else ""
+    reason += f"; there are runs at {listed([rate_text(run) for run in rates])} requests/s{nearest}"
+    raise SpecError(reason, key="--rate", value=rate_text(rate))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ OF_A_LIMIT = (
 WEIGHT_NOTE = "Weight: the machines' power weights of the Splitwise paper, which have no unit; watts are not known."
 EFFECT_NOTE = (
     "Designs that are equal in all other axes are compared; of each comparison the change is the highest less the"
-    " lowest figure. A system stands with the best of its own axes."
+    " lowest figure; a design that carries none of the rates that were run counts with 0. A system stands with the best"
+    " of its own axes."
 )
 MOST_RANKED = 50  # designs in a table for people
 _FIRST = frozenset({0})  # the column that has the names of designs
@@ -175,7 +176,7 @@ def front(workload: WorkloadAnswer) -> Table | None:
     )
     title = f"{workload.workload}: no other design costs less, draws less and carries more than each of these"
     heads = ("design", "requests/s", "$/h", _draw_head(workload), "tie with")
-    return Table(title, heads, cells, names=_FIRST).known()
+    return Table(title, heads, cells, frozenset({0, 4}), names=_FIRST).known()
 
 
 def _front_ties(workload: WorkloadAnswer, member: Configuration) -> str:
@@ -206,12 +207,15 @@ def axes(workload: WorkloadAnswer) -> Table | None:
 
 
 def _which_axis(workload: WorkloadAnswer) -> str:
-    """`scheduler matters most`; a tie is told as one."""
+    """`the axis scheduler matters most`; a tie is told as one, and that rates are open."""
+    so_far = " so far" if workload.is_open else ""
     largest = workload.axes[0].mean
     first = [effect.axis for effect in workload.axes if effect.mean == largest]
     if largest == 0:
-        return "no axis makes a difference"
-    return f"the axis {first[0]} matters most" if len(first) == 1 else f"the axes {joined(first)} matter most (a tie)"
+        return f"no axis makes a difference{so_far}"
+    if len(first) == 1:
+        return f"the axis {first[0]} matters most{so_far}"
+    return f"the axes {joined(first)} matter most{so_far} (a tie)"
 
 
 def has_axes(workload: WorkloadAnswer) -> bool:
@@ -230,7 +234,8 @@ def counts(answers: SweepAnswers) -> str:
     """How many points there are, how they ended, and how many requests were not served, in a line."""
     completed = answers.runs - answers.stopped - answers.failed
     ended = {"completed": completed, "stopped as unstable": answers.stopped, "failed": answers.failed}
-    line = f"{answers.runs:,} points: {_counts(ended.items()) or 'none finished'}."
+    points = "1 point" if answers.runs == 1 else f"{answers.runs:,} points"
+    line = f"{points}: {_counts(ended.items()) or 'none finished'}."
     if not answers.runs:
         return line
     unserved = _counts((("rejected", answers.rejected), ("unfinished", answers.unfinished)), " and ")

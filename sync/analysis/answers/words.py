@@ -60,14 +60,19 @@ def sentence(workload: WorkloadAnswer) -> str:
         names = _some([named_in(workload, other) for other in equals[: _MOST_NAMED + 1]], len(equals))
         text += f" (as {'does' if len(equals) == 1 else 'do'} {names})"
     text += _compared(workload, best, equals) + _next(workload, best)
-    return text + _choice(workload, best, equals) + _near(workload, best)
+    return text + _choice(workload, best, equals) + _near(best, named_in(workload, best))
 
 
 def named_in(workload: WorkloadAnswer, member: Configuration) -> str:
     """`Splitwise-HA`; where the system has several designs `Splitwise-HA 6P+4T`."""
     alone = sum(other.system == member.system for other in workload.configurations) == 1
+    return shown(member.system) if alone else full_name(member)
+
+
+def full_name(member: Configuration) -> str:
+    """`Splitwise-HA 6P+4T`: the name in sentences about how many machines there have to be."""
     label = member.design.removeprefix(member.system).strip()
-    return shown(member.system) if alone or not label else f"{shown(member.system)} {label}"
+    return f"{shown(member.system)} {label}".strip()
 
 
 def draw_text(member: Configuration, draws_by: DrawsBy) -> str:
@@ -136,8 +141,8 @@ def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
     by = workload.draws_by
     load = f"serve {workload.workload}" if rate is None else f"carry {rate_text(rate)} requests/s"
     if rate is not None and rate not in workload.rates:
-        there = listed([rate_text(run) for run in workload.rates]) or "none"
-        return f"No run is at {rate_text(rate)} requests/s, and nothing is interpolated; the rates there are: {there}."
+        rates = listed([rate_text(run) for run in workload.rates]) or "none"
+        return f"No run is at {rate_text(rate)} requests/s, and nothing is interpolated; rates that were run: {rates}."
     if not pairs:
         run = "No design that was run" if workload.is_open else "No design"
         return f"{run} is known to {load} within the SLO{seeds_text(workload.configurations)}."
@@ -147,17 +152,18 @@ def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
     power = _multiple(workload, "least_power", by, least.system)
     seeds = seeds_text([member for pair in pairs for member in pair])
     so_far = " so far" if workload.is_open else ""
-    text = f"To {load} within the SLO{so_far}{seeds}, {cheapest.name} costs least "
+    text = f"To {load} within the SLO{so_far}{seeds}, {full_name(cheapest)} costs least "
     text += f"(${cheapest.cost:,.2f} an hour{cost}){_ties(workload, rate, cheapest, 'cost')}"
-    also = ", and" if least.name == cheapest.name else f"; {least.name}"
+    also = ", and" if least.name == cheapest.name else f"; {full_name(least)}"
     text += f"{also} draws least ({draw_text(least, by)}{power}){_ties(workload, rate, least, by)}."
-    return text + _near(workload, cheapest)
+    return text + (_near(cheapest, full_name(cheapest)) if rate in (None, cheapest.carries) else "")
 
 
 def _ties(workload: WorkloadAnswer, rate: float | None, best: Configuration, figure_name: str) -> str:
     """`, as do B and C`: the other designs that carry the rate and cost, or draw, as little."""
     good = [member for member in workload.configurations if member.meets(rate) and member is not best]
-    names = [member.design for member in good if getattr(member, figure_name) == getattr(best, figure_name)]
+    equals = [member for member in good if getattr(member, figure_name) == getattr(best, figure_name)]
+    names = [full_name(member) for member in equals]
     return f", as {'does' if len(names) == 1 else 'do'} {_some(names, len(names))}" if names else ""
 
 
@@ -245,12 +251,12 @@ def _choice(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Conf
     return f" These designs are a tie in rate, cost and power; {name} has the most room below its limits."
 
 
-def _near(workload: WorkloadAnswer, best: Configuration) -> str:
+def _near(best: Configuration, name: str) -> str:
     """How near the best design is to a limit, where it is near."""
     if best.tightest is None or best.limit is None or best.tightest < NEAR:
         return ""
     at = f" at {rate_text(best.carries)} requests/s" if best.carries is not None else ""
-    return f" {named_in(workload, best)} is at {share_text(best.tightest)} of its limit of {best.limit}{at}."
+    return f" {name} is at {share_text(best.tightest)} of its limit of {best.limit}{at}."
 
 
 def seeds_text(configurations: Sequence[Configuration]) -> str:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import TypeAlias
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from sim_core.errors import shown
+from configs.wrapping import Cell, clean, in_one_line, joined, longest_line, longest_word, wrapped
 
 PLAIN_WIDTH = 80  # characters in a line where neither COLUMNS nor a terminal says it
 LEAST_WIDTH, MOST_WIDTH = 20, 10_000
@@ -29,8 +28,6 @@ _HEIGHT = 25  # lines; no more than progress bars need
 _GAP = "  "  # between columns
 _MOST_LINES = 3  # that a cell is continued over before columns are left out
 _UNKNOWN = "-"
-
-Cell: TypeAlias = str | Text
 
 
 def console(*, error: bool = False) -> Console:
@@ -52,21 +49,26 @@ def say(screen: Console, text: Cell, style: str = "") -> None:
     screen.print(words, soft_wrap=True)
 
 
+def tell(screen: Console, text: str, style: str = "") -> None:
+    """Print a message: on a terminal it is continued between words, elsewhere, as in a log, it stays one line."""
+    (say if screen.is_terminal else say_whole)(screen, text, style)
+
+
 def say_whole(screen: Console, text: Cell, style: str = "") -> None:
     """Print a line that people copy, such as a command: however long it is, it stays one line."""
-    line = _clean(text)
+    line = clean(text)
     line.stylize(style)
     screen.print(line, soft_wrap=True)
 
 
 def prose(text: Cell, width: int) -> Text:
     """Sentences in lines of at most `width` characters."""
-    return _joined(_wrapped(_clean(text), width))
+    return joined(wrapped(clean(text), width))
 
 
 def lines(*parts: Cell) -> Text:
     """A cell with a line for each part, escaped."""
-    return _joined([_clean(part) for part in parts])
+    return joined([clean(part) for part in parts])
 
 
 def figure(value: float | None, unit: str = "") -> str:
@@ -102,32 +104,32 @@ class Column:
     @cached_property
     def texts(self) -> list[Text]:
         """The cells, clean of everything that a screen takes for a command."""
-        return [_clean(cell) for cell in self.cells]
+        return [clean(cell) for cell in self.cells]
 
     @cached_property
     def title(self) -> Text:
         """The head, clean as the cells are."""
-        return _clean(self.head)
+        return clean(self.head)
 
     def in_words(self, row: int) -> str:
         """The cell of a row with the head in front of it, in one line."""
-        return f"{_in_one_line(self.title).plain}: {_in_one_line(self.texts[row]).plain}"
+        return f"{in_one_line(self.title).plain}: {in_one_line(self.texts[row]).plain}"
 
     @cached_property
     def narrowest(self) -> int:
         """The width below which a word would break."""
-        return max(map(_longest_word, (self.title, *self.texts)))
+        return max(map(longest_word, (self.title, *self.texts)))
 
     @cached_property
     def widest_cell(self) -> int:
         """The width in which no cell is continued in a further line, unless it is longer than `most`."""
-        longest = max(map(_longest_line, self.texts), default=0)
+        longest = max(map(longest_line, self.texts), default=0)
         return max(self.narrowest, min(longest, self.most))
 
     @cached_property
     def widest(self) -> int:
         """The width in which neither a cell nor the head is continued in a further line."""
-        return max(_longest_line(self.title), self.widest_cell)
+        return max(longest_line(self.title), self.widest_cell)
 
     @cached_property
     def narrow(self) -> int:
@@ -142,7 +144,12 @@ class Column:
 
 def fits(columns: Sequence[Column], width: int) -> bool:
     """Whether there is room for all columns without continuing a cell or a head in a further line."""
-    return _total([column.widest for column in columns]) <= width
+    return room(columns) <= width
+
+
+def room(columns: Sequence[Column]) -> int:
+    """The width in which no cell and no head of a table is continued in a further line."""
+    return _total([column.widest for column in columns])
 
 
 def draw(
@@ -165,14 +172,14 @@ def draw(
             break
     chosen = [columns[place] for place in kept]
     if _total([column.narrowest for column in chosen]) > width:
-        return _joined(_paragraphs(columns, width))
+        return joined(_paragraphs(columns, width))
     drawn = _table(chosen, _widths(chosen, width), ends, dim, gap)
-    if left_out := [_in_one_line(column.title).plain for place, column in enumerate(columns) if place not in kept]:
+    if left_out := [in_one_line(column.title).plain for place, column in enumerate(columns) if place not in kept]:
         needed = _total([column.wished for column in columns])
         also = f", as does {more}" if more else ""
         note = f"No room for: {', '.join(left_out)}. COLUMNS={needed} or a wider terminal shows all{also}."
-        drawn += _wrapped(_clean(note), width)
-    return _joined(drawn)
+        drawn += wrapped(clean(note), width)
+    return joined(drawn)
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -215,10 +222,10 @@ def _row(
     cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int], *, at_bottom: bool = False
 ) -> list[Text]:
     """The lines of a row; cells of fewer lines stand at the top, or at the bottom."""
-    wrapped = [_wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
-    height = max(map(len, wrapped), default=0)
+    parts_of_cells = [wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    height = max(map(len, parts_of_cells), default=0)
     drawn = [Text() for _ in range(height)]
-    for parts, column, width in zip(wrapped, columns, widths, strict=True):
+    for parts, column, width in zip(parts_of_cells, columns, widths, strict=True):
         free = [Text()] * (height - len(parts))
         for line, part in zip(drawn, [*free, *parts] if at_bottom else [*parts, *free], strict=True):
             if column is not columns[0]:
@@ -235,67 +242,10 @@ def _paragraphs(columns: Sequence[Column], width: int) -> list[Text]:
     its head."""
     drawn: list[Text] = []
     for cells in zip(*(column.texts for column in columns), strict=True):
-        drawn += _wrapped(_in_one_line(cells[0]), width)
+        drawn += wrapped(in_one_line(cells[0]), width)
         parts = []
         for column, cell in zip(columns[1:], cells[1:], strict=True):
-            head = _in_one_line(column.title)
-            parts.append(Text(": ").join([head, _in_one_line(cell)]) if head else _in_one_line(cell))
-        drawn += [Text("  ") + line for line in _wrapped(Text("; ").join(parts), width - 2)]
+            head = in_one_line(column.title)
+            parts.append(Text(": ").join([head, in_one_line(cell)]) if head else in_one_line(cell))
+        drawn += [Text("  ") + line for line in wrapped(Text("; ").join(parts), width - 2)]
     return drawn
-
-
-def _in_one_line(text: Text) -> Text:
-    """The lines of a head or a cell beside each other."""
-    return Text(" ").join(line for line in text.split("\n") if line.plain.strip())
-
-
-def _clean(cell: Cell) -> Text:
-    """The cell as a Text of its own, which has no sign but those that a screen shows, and line breaks of ours."""
-    if isinstance(cell, str):
-        return Text(shown(cell))
-    if cell.plain.replace("\n", "").isprintable():
-        return cell.copy()
-    return Text("\n".join(map(shown, cell.plain.split("\n"))), style=cell.style)
-
-
-def _wrapped(text: Text, width: int) -> list[Text]:
-    """The lines of a text, continued between words; a word that is longer than `width` has a line of its own."""
-    drawn: list[Text] = []
-    for line in text.split("\n", allow_blank=True):
-        breaks, start, used = [], 0, 0
-        for word in _words(line.plain):
-            if used and used + cell_len(word.rstrip(" ")) > width:
-                breaks.append(start)
-                used = 0
-            used += cell_len(word)
-            start += len(word)
-        drawn += line.divide(breaks)
-    for line in drawn:
-        line.rstrip()
-    return drawn
-
-
-def _words(line: str) -> Iterator[str]:
-    """The words, each with the spaces behind it; spaces in front belong to the first."""
-    start = end = 0
-    while end < len(line):
-        while end < len(line) and line[end] == " ":
-            end += 1
-        while end < len(line) and line[end] != " ":
-            end += 1
-        while end < len(line) and line[end] == " ":
-            end += 1
-        yield line[start:end]
-        start = end
-
-
-def _longest_line(text: Text) -> int:
-    return max(map(cell_len, text.plain.split("\n")))
-
-
-def _longest_word(text: Text) -> int:
-    return max((cell_len(word) for word in text.plain.split()), default=0)
-
-
-def _joined(drawn: Sequence[Text]) -> Text:
-    return Text("\n").join(drawn)

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.stored import own_settings
-from configs.terminal import console, lines, say
+from configs.terminal import console, lines, say, say_whole, tell
 from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
@@ -70,17 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status_command(typed)
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with warnings.catch_warnings(), allowed(arguments.allow):
-        warnings.showwarning = lambda message, *_: screen.print(shown(spoken(message)), markup=False)
+        warnings.showwarning = lambda message, *_: tell(screen, spoken(message))
         try:
             return _run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
             screen.print(lines(*f"error: {error}".splitlines()))
             return EXIT_FAILED
         except SimError as error:
-            screen.print(f"error: {' '.join(str(error).split())}", markup=False)
+            tell(screen, f"error: {' '.join(str(error).split())}")
             return EXIT_BAD_INPUT
         except KeyboardInterrupt:
-            screen.print("interrupted before anything ran")
+            tell(screen, "interrupted before anything ran")
             return EXIT_INTERRUPTED
 
 
@@ -102,7 +102,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
     file = find_experiment(arguments.experiment, root, (STATUS,))
     if file != arguments.experiment:
-        screen.print(f"experiment: {shown(file)}", markup=False)
+        say_whole(screen, f"experiment: {file}")
     experiment = read_experiment(file)
     grid = Grid(experiment, arguments.overrides, root)
     with Preparation(screen) as preparation:
@@ -111,11 +111,11 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         journal = Journal(arguments.results / experiment.name)
         points = _under_former_keys(points, journal, grid.code, screen)
         if arguments.point is None and (warning := warning_of(journal, points, experiment.text)):
-            screen.print(f"warning: {shown(warning)}", markup=False)
+            tell(screen, f"warning: {warning}")
     if arguments.point is not None:
         points = [select_point(points, arguments.point)]
     if are_constants(point.performance_model for point in points):
-        say(screen, CONSTANTS_WARNING, style="bold yellow")
+        tell(screen, CONSTANTS_WARNING, style="bold yellow")
     if arguments.dry_run:
         if arguments.format == "json":
             print(points_json(points))
@@ -148,7 +148,7 @@ def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, sc
     with Preparation(screen, "looking for points that an earlier version finished") as preparation:
         resumed = under_former_keys(points, journal, lambda: FormerKeys(code), preparation.over)
     for reason, count in resumed.again.items():
-        screen.print(f"finished by an earlier version and run again: {count}, because {reason}", markup=False)
+        tell(screen, f"finished by an earlier version and run again: {count}, because {reason}")
     return resumed.points
 
 
@@ -170,7 +170,7 @@ def _sweep(
                 read = finished_before(preparation.over(points), journal, retry_failed=arguments.retry_failed)
                 known = list(read)
         if len(known) == len(points) and arguments.sink != "none":
-            screen.print(f"nothing is left to run; {shown(arguments.sink)} gets what it lacks")
+            tell(screen, f"nothing is left to run; {arguments.sink} gets what it lacks")
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
@@ -254,14 +254,14 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
     """Why the sweep is not complete or its results are not delivered; else where MLflow has them."""
     if ended.given_up:
-        screen.print(f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
+        tell(screen, f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
     elif ended.missing:
-        screen.print("interrupted; finished points are kept, and the same command goes on from there")
+        tell(screen, "interrupted; finished points are kept, and the same command goes on from there")
     if delivery.undelivered:
-        screen.print(
-            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({shown(delivery.error)});"
-            " they are kept, and the same command delivers them",
-            markup=False,
+        tell(
+            screen,
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error}); they are"
+            " kept, and the same command delivers them",
         )
     if arguments.sink == "mlflow" and ended.outcomes:
         command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))

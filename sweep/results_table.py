@@ -11,7 +11,7 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import Column, draw, figure, fits, lines, prose
+from configs.terminal import Column, draw, figure, fits, lines, prose, room
 from sweep.experiment.naming import axis_labels, varied_axes
 from sweep.experiment.point import Outcome
 from sync.analysis.standing import repetitions
@@ -164,8 +164,11 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
         Column(lines("in", "SLO"), [_verdict(row) for row in rows], right=True),
         Column(_figures_head(slowdowns), [_figures(row, slowdowns) for row in rows]),
     ]
-    missing = "No room for p50, p90 and slowdowns: COLUMNS=80 or a wider terminal shows them."
-    return _Layout(columns, below=[] if slowdowns else [missing], gap=1)
+    below = []
+    if not slowdowns:
+        needed = room(_stacked(rows, name_width=name_width).columns)
+        below = [f"No room for p50, p90 and slowdowns: COLUMNS={needed} or a wider terminal shows them."]
+    return _Layout(columns, below=below, gap=1)
 
 
 def _power(outcomes: Sequence[Outcome]) -> tuple[tuple[str, ...], list[str]]:

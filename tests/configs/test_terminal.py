@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import PLAIN_WIDTH, Column, console, draw, figure, fits, lines, prose, say, say_whole
+from configs.terminal import PLAIN_WIDTH, Column, console, draw, figure, fits, lines, prose, say, say_whole, tell
 
 NAME = "splitwise-ha 6P+4T conv 24 rps"
 KEY = "42a820720a81827132f7475914fd1dbe90702d96b4f811877caea87e38c849da"
@@ -149,3 +149,15 @@ def test_at_any_width_every_word_is_whole_and_no_line_is_too_long(
 def test_prose_goes_on_between_words() -> None:
     assert prose("one two three four", 9).plain == "one two\nthree\nfour"
     assert lines("a\nb", "c").plain == "a\\nb\nc"
+
+
+def test_a_message_goes_on_between_words_on_a_terminal_and_is_one_line_in_a_log() -> None:
+    message = "warning: a file of the experiment has a name that is long"
+    printed = []
+    for is_terminal in (True, False):
+        screen = Console(width=20, force_terminal=is_terminal, color_system=None)
+        with screen.capture() as captured:
+            tell(screen, message)
+        printed.append(captured.get())
+    assert max(map(len, printed[0].splitlines())) <= 20 and printed[0].split() == message.split()
+    assert printed[1] == message + "\n"

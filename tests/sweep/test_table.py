@@ -136,3 +136,11 @@ def test_what_is_the_same_in_all_rows_stands_above_where_there_is_no_room(widest
     assert printed[0] == "system: baseline"
     assert printed[1] == "machines: 25 H100cap+15 H100"
     assert "baseline" not in "\n".join(printed[1:])
+
+
+def test_the_width_that_a_narrow_table_asks_for_shows_all_figures(widest: Outcome) -> None:
+    named, other = (replace(widest, name=value, design=value, axes={"scheduler": value}) for value in ("a" * 30, "b"))
+    note = " ".join(lines([named, other], 80)).partition("No room for p50, p90 and slowdowns: COLUMNS=")[2]
+    needed = int(note.split()[0])
+    assert "No room" in "\n".join(lines([named, other], needed - 1))
+    assert "No room" not in "\n".join(lines([named, other], needed))

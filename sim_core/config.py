@@ -58,9 +58,7 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(
-            top.section("performance_model"), root, measured, servers, applications, start_states
-        ),
+        performance=_performance(top.section("performance_model"), root, measured, servers, applications, start_states),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
@@ -82,7 +80,7 @@ def _end_time(top: Section) -> float | None:
 
 def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
     repo = top.section("hardware_repo")
-    processors, skus = repo.value("processors"), repo.value("skus")
+    processors, skus = repo.mapping("processors"), repo.mapping("skus")
     cluster = top.section("cluster")
     cluster.ignore("power_budget", "interconnects")
     groups: list[ServerGroupSpec] = []
@@ -138,8 +136,8 @@ def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
         application = ApplicationSpec(
             application_id=entry.integer("application_id", 0),
             model=_model(entry, models),
-            scheduler=_scheduler(entry, repo.value("schedulers")),
-            spin_up_s=_spin_up(entry, repo.value("allocators")),
+            scheduler=_scheduler(entry, repo.mapping("schedulers")),
+            spin_up_s=_spin_up(entry, repo.mapping("allocators")),
         )
         entry.done()
         if application.application_id in {a.application_id for a in applications}:
@@ -151,7 +149,7 @@ def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
 
 
 def _model(entry: Section, models: Section) -> ModelSpec:
-    architectures, sizes = models.value("architectures"), models.value("sizes")
+    architectures, sizes = models.mapping("architectures"), models.mapping("sizes")
     name = entry.text("model_architecture", architectures)
     size_name = entry.text("model_size", sizes)
     shape = Section(architectures[name], f"model_repo.architectures.{name}")
@@ -222,7 +220,7 @@ def _allocator(entry: Section, allocators: Mapping[str, Any]) -> Section:
 
 def _run_overheads(top: Section) -> dict[int, float]:
     """By application, the overhead `run` of its allocator: seconds on top of an iteration."""
-    allocators = top.section("orchestrator_repo").value("allocators")
+    allocators = top.section("orchestrator_repo").mapping("allocators")
     overheads = {}
     for entry in top.sections("applications"):
         delays = _allocator(entry, allocators).section("instance_overheads")
@@ -267,7 +265,7 @@ def _start_state(state: Section, run_s: Mapping[int, float], servers: tuple[Serv
     taken: tuple[tuple[str, int], ...] | None = None
     if state.has("machines"):
         counts = state.section("machines")
-        taken = tuple((str(sku), counts.integer(str(sku), 0)) for sku in state.value("machines"))
+        taken = tuple((str(sku), counts.integer(str(sku), 0)) for sku in state.mapping("machines"))
     overhead_s = run_s.get(application_id, 0.0)
     reading = Reading(StartStateSpec(kind, application_id, taken), lambda part: _instance(part, overhead_s), servers)
     spec = START_STATES[kind].read(state, reading)

@@ -42,6 +42,13 @@ class Section:
         """An error about the value of `key`."""
         return SpecError(reason, key=self.path(key), value=self._values.get(key))
 
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """What is described below `key`, by name."""
+        value = self.value(key)
+        if not isinstance(value, Mapping):
+            raise self.error(key, "must be a mapping of names to values")
+        return value
+
     def section(self, key: str) -> Section:
         """The mapping below `key`."""
         return Section(self.value(key), self.path(key))

@@ -140,3 +140,15 @@ def test_a_name_that_a_file_has_without_quotes_is_one_line_that_says_so(
     config = with_value(composer.resolved([]), where, 20240510)
     with pytest.raises(SpecError, match=rf"{'.'.join(where)}=20240510: must be a name; .* needs quotes"):
         workload.ref_from_config(config, 0)
+
+
+@pytest.mark.parametrize("repo", [
+    "hardware_repo.skus", "hardware_repo.processors", "model_repo.architectures", "model_repo.sizes",
+    "orchestrator_repo.schedulers", "orchestrator_repo.allocators",
+])  # fmt: skip
+@pytest.mark.parametrize("value", [True, 5, "dgx-a100", []])
+def test_a_repository_that_is_no_mapping_is_one_line(repo: str, value: object, composer: Composer) -> None:
+    config = with_value(composer.resolved(WORLDS["one pool, constant times"]), tuple(repo.split(".")), value)
+    with pytest.raises(SpecError) as refused:
+        spec_from_config(config, ROOT)
+    assert str(refused.value) == f"{repo}={value!r}: must be a mapping of names to values"

@@ -99,7 +99,7 @@ def test_verify_without_a_store_misses_everything_and_makes_none(tmp_path, resul
 
 
 def test_replay_delivers_what_is_missing_and_nothing_twice(results, sweep, outcome, journal, run):
-    made = journal(*map(outcome, range(5)))
+    made = journal(*map(outcome, range(1, 6)))
     deliver(results, sweep, made[1], made[3])
     assert run("verify", "quick start")[0] == 1
     before = {stored.key: stored for stored in in_mlflow(results)}
@@ -165,7 +165,7 @@ def client_and_runs(results):
 
 
 def test_verify_names_each_point_that_is_not_alike_and_why(results, sweep, outcome, journal, run):
-    made = journal(*map(outcome, range(5)))
+    made = journal(*map(outcome, range(1, 6)))
     deliver(results, sweep, *made[:4])
     client, experiment, runs = client_and_runs(results)
     client.log_metric(runs[made[0].key].info.run_id, "ttft/p99_s", 9.0)  # by hand

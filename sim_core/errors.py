@@ -15,6 +15,7 @@ one line where a run differs from what its configuration seems to say.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite, nan
 
 MOST_SHOWN = 200  # characters of a value, or a key, in a message
 MOST_TEXT = 3000  # of a message
@@ -48,11 +49,26 @@ def shown(text: object) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that is most like `name`, or None."""
+    """The valid name that is most like `name`, or None; of numbers the one that is next to it."""
     from difflib import get_close_matches  # only an error needs it
 
-    matches = get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
+    names = [str(v) for v in valid]
+    if names and (wanted := _finite(name)) is not None:
+        distances = {v: abs(number - wanted) for v in names if (number := _finite(v)) is not None}
+        if len(distances) == len(set(names)):
+            return min(distances, key=distances.__getitem__)
+    matches = get_close_matches(str(name), names, n=1, cutoff=0.5)
     return matches[0] if matches else None
+
+
+def _finite(text: object) -> float | None:
+    """The finite number that a text of ordinary length writes, or None."""
+    written = str(text)
+    try:
+        number = float(written) if len(written) <= MOST_SHOWN else nan
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def choices(name: object, valid: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from sim_core.errors import SpecError, choices
@@ -48,6 +49,9 @@ def load_sweep(
             return Sweep(name, found, everything=everything, slo=limits)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
+    sweep, _, run = name.partition(":")
+    if run and sweep in known:
+        hint = f"; `compare` alone takes SWEEP:RUN, here the run stands behind the sweep: {sweep} {shlex.quote(run)}"
     where = results if source is None else f"{source} ({results})"
     raise SpecError(f"no results of that sweep in {where}{hint}", key="sweep", value=name)
 

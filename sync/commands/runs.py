@@ -30,6 +30,10 @@ def find_run(results: Path, text: str, source: str | None = None, near: Sweep | 
     if colon and not found:
         sweep = load_sweep(name, results, source, everything=True)
         return sweep, run_of(sweep, rest)
+    if not found and text in names:
+        raise SpecError(
+            f"is a sweep; name one of its runs: {shown(text)}:RUN ({lists_of(text)})", key="RUN", value=text
+        )
     if not searched:
         reason = f"no results in {shown(results)}; of another store, write SWEEP:RUN"
         raise SpecError(reason, key="RUN", value=text)

@@ -7,6 +7,7 @@ their seed, the part of the name that they have in common names the one with the
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from sync.results.point_id import SHOWN_OF_A_KEY, PointId, name_by_rate, point_t
 
 NO_RUN, NO_POINT = "no run has this name or key", "no point has this number, name or key"
 _MOST_NAMED = 3  # in an error
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _MOST_DIGITS = 9  # of a number of a point
 
 
@@ -101,11 +103,23 @@ def _nearest(text: str, known: Sequence[Named]) -> str:
         for name in full_names(run):
             names.setdefault(_plain(name), run)
     close = [name for name in names if begin and name.startswith(begin)]
+    close += _with_near_numbers(begin, names)
     close += get_close_matches(begin, names, n=_MOST_NAMED, cutoff=0.5)
     runs = list({names[name].key: names[name] for name in close}.values())[:_MOST_NAMED]
     if runs:
         return f"; did you mean {' or '.join(repr(shown(run.name)) for run in runs)}?"
     return f"; there are {_some(known)}" if known else ""
+
+
+def _with_near_numbers(text: str, names: Iterable[str]) -> list[str]:
+    """The names that differ from the text in numbers alone, such as the rate, those with the nearest numbers first."""
+    wanted = list(map(float, _NUMBER.findall(text)))
+    alike = [name for name in names if _NUMBER.sub("#", name) == _NUMBER.sub("#", text)] if wanted else []
+
+    def distance(name: str) -> float:
+        return sum(abs(float(own) - asked) for own, asked in zip(_NUMBER.findall(name), wanted, strict=False))
+
+    return sorted(alike, key=distance)
 
 
 def _some(runs: Sequence[Named]) -> str:

@@ -251,6 +251,14 @@ def test_copies_of_files_that_a_server_has_are_removed_when_told(results, sweep,
     assert len(stored.requests(outcome(1).key)) == 4
 
 
+def test_a_sweep_where_a_run_belongs_and_a_run_where_a_sweep_belongs_are_told(results, outcome, journal, run):
+    journal(outcome(1), outcome(2))
+    status, told = run("compare", "quick start", "1")
+    assert status == 2 and "RUN='quick start': is a sweep; name one of its runs: quick start:RUN" in told
+    status, told = run("show", "quick start:a b")
+    assert status == 2 and "here the run stands behind the sweep: quick start 'a b'" in told
+
+
 def test_replay_of_an_unknown_sweep_names_the_nearest(results, outcome, journal, run):
     journal(outcome(1))
     status, told = run("replay", "quik start", "--prune")

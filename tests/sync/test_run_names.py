@@ -87,3 +87,14 @@ def test_what_names_several_runs_is_answered_with_them(outcome: Maker) -> None:
         SpecError, match=r"several runs have it \(2\): ab11111111 .* 1 rps, ab22222222 .* 2 rps; write more of it"
     ):
         named("ab", two, "RUN", LISTS)
+
+
+def test_a_rate_that_was_not_run_is_answered_with_the_nearest_rates(outcome: Maker) -> None:
+    known = [outcome(n, name=f"splitwise-ha 3P+2T conv {rate} rps") for n, rate in enumerate((29, 8, 16, 24, 31))]
+    with pytest.raises(SpecError) as refused:
+        named("splitwise-ha 3P+2T conv 23 rps", known, "RUN", LISTS)
+    names = [f"'splitwise-ha 3P+2T conv {rate} rps'" for rate in (24, 29, 16)]
+    assert f"; did you mean {' or '.join(names)}? (" in str(refused.value)
+    for odd in ("#1", "1#", "##", "9" * 400, "1e309"):
+        with pytest.raises(SpecError, match="no run has this name"):
+            named(odd, [outcome(1, name="1#"), outcome(2, name="##")] if odd == "#1" else known, "RUN", LISTS)

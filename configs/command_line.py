@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, NoReturn
 
 from configs.names import check_value
@@ -19,6 +21,18 @@ def folder(text: str) -> Path:
     except SpecError as error:
         raise argparse.ArgumentTypeError(f"{shown(text)}: {error.reason}") from error
     return Path(text)
+
+
+class HelpText(argparse.HelpFormatter):
+    """Continues sentences between words in the width of the screen. Lines that are indented, such as examples that
+    people copy, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = []
+        for stays, group in groupby(text.splitlines(), lambda line: not line or line.startswith(" ")):
+            prose = [] if stays else wrap(" ".join(group), width, break_long_words=False, break_on_hyphens=False)
+            parts += [f"{indent}{line}" for line in (group if stays else prose)]
+        return "\n".join(parts)
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,6 +89,16 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{unknown[0]!r}: one argument too many")
         close = nearest(name, self._option_string_actions)
         self.error(f"{name}: no such option" + (f"; did you mean {close}?" if close else ""))
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:  # type: ignore[override,unused-ignore]
+        """Called by argparse with each value of an argument; its own words for a wrong number are for programmers."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            if action.type not in (int, float):
+                raise
+            kind = "a whole number" if action.type is int else "a number"
+            raise argparse.ArgumentError(action, f"{shown(arg_string)} is not {kind}") from error
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Called by argparse with each value of an argument that has choices."""

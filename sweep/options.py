@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from configs.command_line import Parser, folder
+from configs.command_line import HelpText, Parser, folder
 from sim_core.limits import add_option
 from sync.tracking.sinks import SINKS
 
@@ -44,7 +44,7 @@ def _parser() -> Parser:
         usage="%(prog)s EXPERIMENT [options] [override ...]",
         description="Run every point of an experiment, on all cores, and show the results side by side.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     what = "a file, or a name such as quickstart"
     parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT", help=what)

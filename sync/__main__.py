@@ -1,6 +1,5 @@
 """Command line: `python -m sync --help`. What each command does is in sync/commands."""
 
-import argparse
 import os
 import sys
 import warnings
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from configs.command_line import Parser, folder
+from configs.command_line import HelpText, Parser, folder
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import add_option_everywhere, allowed, raised_by
@@ -75,7 +74,7 @@ def _parser() -> Parser:
         prog="python -m sync",
         description="Shows, exports and compares the results of sweeps, and keeps MLflow equal to them.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.add_argument("--results", type=folder, default=RESULTS, help="the folder of results (default: %(default)s)")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")

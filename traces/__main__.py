@@ -1,12 +1,11 @@
 """The command line `python -m traces`; each command has a module in traces/commands."""
 
-import argparse
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from configs.command_line import Parser
+from configs.command_line import HelpText, Parser
 from sim_core.environment import told_what_is_missing
 from sim_core.errors import SimError, shown
 from sim_core.limits import add_option_everywhere, allowed, raised_by
@@ -35,7 +34,7 @@ def parser() -> Parser:
         f"WORKLOAD is {' or '.join(workload_names())}; "
         f"{DEFAULT_DURATION_S:g} s unless the name says otherwise.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

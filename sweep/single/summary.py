@@ -78,17 +78,22 @@ def _figures(summary: dict[str, float]) -> list[str]:
     """How long requests took, whether that is within the SLO, and how much was served."""
     served = (
         f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
-        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s; instances busy "
-        f"{summary['utilisation/mean']:.0%}, KV memory at most {summary['memory/peak_fraction']:.0%} full"
+        f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s"
     )
-    return [*_times(summary), f"SLO        {_verdict(summary)}", served]
+    used = (
+        f"instances  busy {summary['utilisation/mean']:.0%} of the time, "
+        f"KV memory at most {summary['memory/peak_fraction']:.0%} full"
+    )
+    return [*_times(summary), f"SLO        {_verdict(summary)}", served, used]
 
 
 def _verdict(summary: dict[str, float]) -> str:
     """Whether the run is within the paper's SLO, and if not, why."""
     verdict = judge(summary)
     remark = " (every output is one token: no TBT to judge)" if verdict.without_tbt else ""
-    return f"within the SLO{remark}" if verdict.within else f"NOT within the SLO: {verdict.text}{remark}"
+    return (
+        f"within the paper's SLO{remark}" if verdict.within else f"NOT within the paper's SLO: {verdict.text}{remark}"
+    )
 
 
 def _standstill(standstill: Standstill, requests: int, first_arrival_s: float) -> list[str]:
@@ -116,12 +121,12 @@ def _named(standstill: Standstill) -> str:
 
 def _times(summary: dict[str, float]) -> list[str]:
     header = "".join(f"{name:>10}" for name in _PERCENTILES)
-    lines = [f"{'':10}{header}        slowdown " + "  ".join(_PERCENTILES)]
+    lines = [f"{'':10}{header}  slowdown" + "".join(f"{name:>10}" for name in _PERCENTILES)]
     for metric, label in _LABELS.items():
         if f"{metric}/p50_s" in summary:
             line = f"{label:10}" + "".join(f"{summary[f'{metric}/{name}_s']:>9.3f}s" for name in _PERCENTILES)
             if metric in METRICS and f"{metric}/p50_slowdown" in summary:
                 slowdowns = (summary[f"{metric}/{name}_slowdown"] for name in _PERCENTILES)
-                line += "       " + "".join(f"{slowdown:>9.2f}x" for slowdown in slowdowns)
+                line += f"{'':10}" + "".join(f"{slowdown:>9.2f}x" for slowdown in slowdowns)
             lines.append(line)
     return lines

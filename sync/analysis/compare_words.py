@@ -152,8 +152,17 @@ def _by_role(run: Profile, figure: str) -> str:
 
 def _price(a: Profile, b: Profile) -> str:
     cost = _against(a.outcome.cost, b.outcome.cost, "costs ${:,.2f} an hour against ${:,.2f}", "costs as much")
-    words = "draws {:g} against {:g} by the machines' weights"
-    return f"It {cost} and {_against(a.outcome.power, b.outcome.power, words, 'draws as much')}."
+    if a.outcome.watts and b.outcome.watts:
+        draws = _against(a.outcome.watts, b.outcome.watts, _kilowatts(a, b), "draws as much")
+    else:
+        words = "draws {:g} against {:g} by the machines' power weights"
+        draws = _against(a.outcome.power, b.outcome.power, words, "draws as much")
+    return f"It {cost} and {draws}."
+
+
+def _kilowatts(a: Profile, b: Profile) -> str:
+    mine, others = (figure(run.outcome.watts / 1000.0) for run in (a, b))
+    return f"draws {mine} kW against {others} kW by nameplate"
 
 
 def _against(value: float, other: float, words: str, same: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from configs.command_line import folder
+from configs.command_line import HelpText, folder
 from configs.terminal import Column, console, draw
 from sim_core.errors import SpecError, shown
 from sync.analysis.texts import Table
@@ -100,7 +100,7 @@ def add_command(
         help=summary,
         description=f"{summary[:1].upper()}{summary[1:]}.",
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.set_defaults(run=run)
     # Also behind the command's name; SUPPRESS, so that it does not undo what stands in front of it.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from configs.command_line import Parser, folder
+from configs.command_line import HelpText, Parser, folder
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         show = commands.add_parser("show")
         show.add_argument("name")
         show.add_argument("--format", choices=("csv", "json"))
+        show.add_argument("--port", type=int)
         with pytest.raises(SystemExit) as end:
             top.parse_args(arguments)
         assert end.value.code == 2
@@ -37,6 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         (["shwo", "a"], "no such choice: 'shwo'; did you mean 'show'? (one of: show)"),
         (["show", "a", "--fromat", "csv"], "--fromat: no such option; did you mean --format?"),
         (["show", "a", "--format=jsn"], "no such choice: 'jsn'; did you mean 'json'? (one of: csv, json)"),
+        (["show", "a", "--port", "x\x1b"], "argument --port: x\\x1b is not a whole number (python -m x show --help"),
         (["show", "a", "b"], "'b': one argument too many (python -m x show --help lists the options)"),
         (["--reslts", "a", "show", "a"], "--reslts: no such option; did you mean --results?"),
         (["show", "a", "--zzz=\x1b[31m"], "--zzz: no such option (python -m x show --help"),
@@ -65,3 +67,14 @@ def test_an_unknown_option_between_arguments_is_answered_with_the_nearest(capsys
     with pytest.raises(SystemExit):
         parser.parse_intermixed_args(["a", "--dryrun", "b"])
     assert "--dryrun: no such option; did you mean --dry-run?" in capsys.readouterr().err
+
+
+def test_help_is_no_wider_than_the_screen_but_for_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    sentence, example = " ".join(["word"] * 40), "  python -m x " + "a" * 70
+    epilog = f"examples:\n{example}\n{sentence}\n{sentence}\n\n{sentence}"
+    parser = Parser(prog="x", description=sentence, epilog=epilog, formatter_class=HelpText)
+    lines = parser.format_help().splitlines()
+    assert [line for line in lines if len(line) > 60] == [example]
+    assert lines[lines.index("examples:") + 1] == example
+    assert sum(line.count("word") for line in lines) == 160

@@ -161,6 +161,16 @@ def test_a_run_within_what_was_measured_says_0_and_nothing_in_its_text() -> None
     assert "measured" not in text_summary(spec, trace, result, 1.0, "")
 
 
+def test_the_summary_of_a_run_is_no_wider_than_80_columns_and_figures_stand_below_their_heads() -> None:
+    spec, trace = spec_of(), one_by_one([1, 128, 32768])
+    lines = text_summary(spec, trace, measured(spec, trace), 1.0, "out").splitlines()
+    assert max(map(len, lines)) <= 80
+    head, ttft = lines[2], lines[3]
+    ends = [end for end in range(1, len(head) + 1) if head[:end].endswith(("p50", "p90", "p99"))]
+    assert [ttft[end - 1] for end in ends] == ["s"] * 3 + ["x"] * 3
+    assert any(line.startswith("SLO ") and "the paper's SLO" in line for line in lines)
+
+
 def test_without_measurements_there_is_no_such_figure() -> None:
     assert "measured/iterations_beyond" not in measured(worlds.spec(), worlds.trace([(0.0, 4, 3)])).summary
 

@@ -125,6 +125,9 @@ def test_machines_are_told_by_role_and_prices_by_how_much():
     assert "Its machines are busy 60% (prompt) and 90% (token) of the time" in text
     assert "their KV memory is at most 30% (prompt) and 100% (token) full" in text
     assert "It costs $90.00 an hour against $100.00 (10% less) and draws as much." in text
+    second = run("b", 8.0, 2.0, cost=100.0, watts=20400.0)
+    drawn = compared(run("a", 8.0, cost=90.0, watts=10200.0), second, instances=INSTANCES)
+    assert " and draws 10.2 kW against 20.4 kW by nameplate (50% less)." in paragraph(drawn)
     assert ("machines busy", "60% (prompt) and 90% (token)", "60% (prompt) and 90% (token)") in figure_table(
         compared(first, second, instances=INSTANCES)
     ).rows

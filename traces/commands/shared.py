@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from configs.command_line import HelpText
 from configs.terminal import console, say_whole
 from sim_core.errors import TraceError, nearest, shown
 from traces.time_unit import AUTO, UNITS
@@ -47,7 +48,7 @@ def add_command(
         help=summary,
         description=description or None,
         epilog=examples or None,
-        formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
+        formatter_class=HelpText,
     )
     parser.set_defaults(run=run)
     return parser

@@ -114,7 +114,6 @@ class MlflowStore:
             location = None if is_server(self._uri) else (self._artifacts / name).as_uri()
             if location is not None:
                 refuse_links(self._artifacts / name, self._results)
-                make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
             return Experiment(str(self._client.create_experiment(name, artifact_location=location)), name, {})
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -181,6 +180,8 @@ class MlflowStore:
             reason = f"MLflow's database has files of this run there, and not below {short_path(self._artifacts)}"
             advice = "nothing is written there (without mlflow.db, `python -m sync replay` makes a new database)"
             raise OutputError(f"{reason}: {advice}", source=str(place))
+        refuse_links(self._artifacts, self._results)
+        make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
         for name in names:
             if (place / name).is_symlink():
                 raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
@@ -275,7 +276,6 @@ def initialise_sqlite(path: Path, artifacts: Path) -> None:
         if path.exists():  # another process has made it
             return
         # Made in a folder of its own and moved: an interrupted migration must not be taken for a store.
-        make_folder(artifacts)  # for its owner alone
         with tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent) as folder:
             new = Path(folder, path.name)
             store: Any = SqlAlchemyStore(sqlite_uri(new), artifacts.as_uri())

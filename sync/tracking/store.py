@@ -187,6 +187,8 @@ class MlflowStore:
             reason = f"MLflow's database has files of this run there, and not below {short_path(self._artifacts)}"
             advice = "nothing is written there (without mlflow.db, `python -m sync replay` makes a new database)"
             raise OutputError(f"{reason}: {advice}", source=str(place))
+        refuse_links(self._artifacts, self._results)
+        make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
         for name in names:
             if (place / name).is_symlink():
                 raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))

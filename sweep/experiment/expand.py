@@ -58,6 +58,7 @@ class Grid:
         self.figures = figures
         self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         names = self._builder.names
+        _check_texts(experiment)
         experiment = with_designs(experiment, figures)
         check_names(experiment, names)
         # Overrides may make parts of the file useless: trace.filename=mine those that name a trace.
@@ -124,7 +125,9 @@ def _values(extra: Sequence[str]) -> Iterator[object]:
     """The values in overrides of the command line; `with_extra` reports those that cannot be read."""
     for text in extra:
         with suppress(SpecError):
-            yield from override_values(parse_override(text), text)
+            override = parse_override(text)
+            if not override.is_delete():
+                yield from override_values(override, text)
 
 
 def with_extra(experiment: Experiment, extra: Sequence[str], names: Names) -> Experiment:

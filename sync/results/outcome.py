@@ -35,7 +35,6 @@ _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 _OVERRIDE = r"[+~]{0,2}(?!hydra\b)\w[^\x00-\x1f\ud800-\udfff=]*(=[^\x00\ud800-\udfff]*)?"
 _NAME = checks.text(1, checks.MOST_NAME)
 _AMOUNT = checks.number(0.0, checks.MOST_FIGURE)
-_RATE = checks.number(1e-12, checks.MOST_FIGURE)  # above 0
 _MACHINES = checks.mapping(_NAME, checks.whole(0, 10**9))
 # What the value of each field is in JSON; docs/results-folder.md lists it.
 FIELDS: Mapping[str, checks.Check] = {
@@ -47,7 +46,7 @@ FIELDS: Mapping[str, checks.Check] = {
     "axes": checks.mapping(_NAME, checks.plain),
     "machines": _MACHINES,
     **dict.fromkeys(("cost", "power", "watts"), _AMOUNT),
-    "rate": checks.optional(_RATE),
+    "rate": checks.optional(_AMOUNT),
     "trace_identity": checks.text(0, checks.MOST_NAME),
     "seed": checks.whole(-(2**63), 2**63 - 1),
     "status": checks.one_of(*_STATUSES),
@@ -73,7 +72,7 @@ FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "command": checks.command,
     "points": checks.whole(0, checks.MOST_COUNT),
     "starts": checks.each(checks.text()),
-    "systems": checks.mapping(_NAME, checks.each(_RATE)),
+    "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
     "machines": checks.mapping(_NAME, checks.mapping(_NAME, checks.plain)),
 }
 

@@ -192,7 +192,7 @@ def _check(outcome: Outcome) -> None:
         value = getattr(outcome, name)
         _believe(isinstance(value, str) and "\0" not in value and len(value) <= MOST_NAME, f"{name} {value!r:.80}")
     _believe(outcome.git_commit is None or _COMMIT.fullmatch(outcome.git_commit), f"git_commit {outcome.git_commit!r}")
-    _believe(outcome.rate is None or (_is_amount(outcome.rate) and outcome.rate > 0), f"rate {outcome.rate!r}")
+    _believe(outcome.rate is None or _is_amount(outcome.rate), f"rate {outcome.rate!r}")
     counts = [*outcome.machines.values(), *(n for skus in outcome.roles.values() for n in skus.values())]
     _believe(all(type(count) is int and 0 <= count <= 10**9 for count in counts), f"machines {counts}")
     _believe(type(outcome.index) is int and outcome.index >= 0, f"index {outcome.index!r}")

@@ -71,7 +71,7 @@ def test_every_source_and_every_command_says_the_same_with_and_without_another_s
         ask("export", "tiny", "--to", str(folder), *options)
         assert (folder / "runs.csv").read_text().count("within SLO") == sum(expected.values())
         ask("report", "tiny", "--sink", "none", "--detail", "none", "--out", str(folder / "report"), *options)
-        page = (folder / "report" / "report.html").read_text()
+        page = (folder / "report" / ("report-paper.html" if options else "report.html")).read_text()
         assert page.count(">within SLO<") == sum(expected.values())
 
 

@@ -30,10 +30,17 @@ def test_an_outcome_survives_pickling(outcome):
 
 
 @pytest.mark.parametrize(
-    "change", [{"status": "odd"}, {"unknown": 1}, {"summary": None}, {"overrides": None}, {"key": "../escape"}]
+    ("change", "reason"),
+    [
+        ({"status": "odd"}, r"status='odd': unknown .one of: completed, stopped, failed"),
+        ({"unknown": 1}, "unknown: unknown field"),
+        ({"summary": None}, "summary=null: must be `name: value` pairs"),
+        ({"overrides": None}, "overrides=null: must be a list"),
+        ({"key": "../escape"}, r"key='\.\./escape': must be a content key"),
+    ],
 )
-def test_what_is_no_outcome_is_refused(outcome, change):
-    with pytest.raises(ValueError, match="not a"):
+def test_what_is_no_outcome_is_refused(outcome, change, reason):
+    with pytest.raises(ValueError, match=reason):
         Outcome.from_json_dict(outcome().to_json_dict() | change)
 
 

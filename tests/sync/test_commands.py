@@ -335,7 +335,7 @@ def test_an_export_of_some_runs_is_of_those(outcome, journal, run, tmp_path):
     [
         ("sytem=a", "did you mean 'system'? (`python -m sync show 'quick start' --columns` lists them)"),
         ("system", "is not COLUMN=VALUE"),
-        ("rate=99", "where='rate=99': no run meets these conditions: rate is none of these (one of: 1)"),
+        ("rate=99", "where='rate=99': no run meets these conditions: rate is none of these; did you mean '1'? (one of: 1)"),
         ("system=splitwise-hb", "did you mean 'splitwise-ha'?"),
     ],
 )

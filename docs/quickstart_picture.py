@@ -8,38 +8,33 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 # Python looks for imports in the folder of this script, not in the project's folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sync import load_sweep
-from sync.results.slo import SLO_LIMITS
+from sim_core.environment import told_what_is_missing
+from sim_core.errors import SpecError
+
+with told_what_is_missing():
+    from matplotlib.figure import Figure
+
+    from sync import load_sweep
+    from sync.report.style import styles
+    from sync.results.slo import SLO_LIMITS
 
 TITLES = {"ttft": "time to first token", "tbt": "time between tokens", "e2e": "end to end"}
-# Okabe and Ito's colours, which the colour-blind can tell apart. Markers and dashes distinguish the lines in grey.
-STYLES = {
-    "baseline-a100": ("#999999", "s", ":"),
-    "baseline-h100": ("#000000", "o", ":"),
-    "splitwise-aa": ("#56B4E9", "s", "-"),
-    "splitwise-hh": ("#D55E00", "v", "--"),
-    "splitwise-ha": ("#009E73", "D", "-"),
-    "splitwise-hhcap": ("#E69F00", "^", "--"),
-}
 
 
 def main(file: Path) -> None:
-    """Draw the picture into `file`."""
+    """Draw the picture into `file`, with the colours and markers of the report."""
     runs = load_sweep("quickstart").runs.sort_values("rate")
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
     for panel, (metric, title) in zip(panels, TITLES.items(), strict=True):
         limit = SLO_LIMITS[metric]["p90"]
-        for system, (colour, marker, dashes) in STYLES.items():
+        for system, style in styles(runs["system"]).items():
             rows = runs[runs["system"] == system]
-            panel.plot(rows["rate"], rows[f"{metric}/p90_slowdown"], dashes, color=colour, marker=marker, label=system)
+            look = {**style.line, "markersize": style.size + 2}
+            panel.plot(rows["rate"], rows[f"{metric}/p90_slowdown"], label=system, **look)
         panel.axhline(limit, color="0.4", linewidth=1)
         panel.annotate(f"SLO: {limit:g}x", (runs["rate"].min(), limit), textcoords="offset points", xytext=(0, 4),
                        color="0.3", fontsize=9)  # fmt: skip
@@ -51,4 +46,7 @@ def main(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("quickstart.png"))
+    try:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("quickstart.png"))
+    except SpecError as error:  # such as no results of the demo yet
+        sys.exit(f"error: {error}")

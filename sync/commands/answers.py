@@ -29,9 +29,9 @@ from sync.results.sweep import Sweep
 _EXAMPLES = """examples:
   python -m sync answers quickstart                              the clusters that carry most within the SLO
   python -m sync answers quickstart --rate 16                    the cheapest and least-power clusters for 16 requests/s
-  python -m sync answers quickstart --slo my_slo.yaml            judged by the limits in a file
-  python -m sync answers isocost --where workload=conv --format json
-  python -m sync answers isocost --format markdown > isocost.md  for a document
+  python -m sync answers quickstart --slo experiments/slo/paper.yaml     judged by the limits in a file
+  python -m sync answers quickstart --where rate=8,16 --format json
+  python -m sync answers quickstart --format markdown > answer.md       for a document
 A file of limits, any part of which may be left out:
   slowdown: {ttft: {p50: 2, p90: 3, p99: 6}, tbt: {p50: 1.25}}   times as long as the request alone on a DGX-A100
   seconds: {ttft: {p99: 1.0}, e2e: {p95: 20}}

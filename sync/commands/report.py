@@ -27,8 +27,8 @@ _EXAMPLES = """examples:
   python -m sync report quickstart --format html png pdf        the figures as files, too
   python -m sync report quickstart --detail 'splitwise-ha 6P+4T conv 16 rps' --out mine
                                                                 the batches and the timeline of that run
-  python -m sync report quickstart --slo my_slo.yaml            judged by other limits: report-my_slo.html
-  python -m sync report quickstart --rate 16                    the cheapest clusters, and maps of counts, at that rate
+  python -m sync report quickstart --slo experiments/slo/paper.yaml   judged by a file's limits: report-paper.html
+  python -m sync report how-many --rate 16                      the cheapest clusters, and maps of counts, at that rate
 The page needs no other file and no network: send it, print it, open it anywhere. One run is simulated again, since a
 sweep does not keep the batches and the timeline of its runs; `--detail none` leaves these figures out.
 """

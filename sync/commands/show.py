@@ -32,7 +32,7 @@ _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
   python -m sync show quickstart 16 18          the runs of two points, by number (or name, or key)
-  python -m sync show quickstart --slo my_slo.yaml     judged by other limits (`answers --help`)
+  python -m sync show quickstart --slo experiments/slo/paper.yaml   judged by a file's limits (`answers --help`)
   python -m sync show quickstart --all          also points of the experiment as it was before it was changed
   python -m sync show quickstart --each         a row for each run, also where runs differ by seed alone
 """

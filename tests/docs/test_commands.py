@@ -16,6 +16,7 @@ from configs.multirun import runs_of
 from configs.resolvers import register_resolvers
 from sim_core import spec_from_config
 from sweep.command import main as sweep
+from sweep.experiment.find import find_experiment
 from sync.__main__ import main as sync
 from sync.commands import COMMANDS as SYNC_COMMANDS
 from sync.tracking.sinks import SINKS
@@ -35,7 +36,7 @@ SWEEPS = sorted(
     }
 )
 # Ray's and Hydra's own options, which sentences mention without the command.
-OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun)")
+OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun|node-ip-address|disable-usage-stats|block)")
 
 
 class Parsed(Exception):
@@ -93,7 +94,7 @@ def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None
 def test_the_experiment_and_the_overrides_of_a_documented_sweep_fit(
     words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = ROOT / words[0]
+    file = find_experiment(Path(words[0]), ROOT) if Path(words[0]).suffix == "" else ROOT / words[0]
     if words[0] == "my-first.yaml":
         (text,) = [block for block in blocks(ROOT / "README.md", "yaml") if block.startswith("name: my-first\n")]
         file = tmp_path / words[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,14 +60,14 @@ def test_describe_takes_a_name_a_sample_or_a_file(name: str, capsys: pytest.Capt
 
 def test_describe_counts_right(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "test_trace"])
-    cells = {tuple(part.strip() for part in line.split("│")[1:-1]) for line in capsys.readouterr().out.splitlines()}
+    cells = {tuple(re.split(r"\s{2,}", line.strip())) for line in capsys.readouterr().out.splitlines()}
     assert {
         ("requests", "3"),
         ("first arrival (s)", "1.000"),
         ("last arrival (s)", "4.000"),
-        ("requests per second", "0.67"),  # three arrivals, two gaps, three seconds
-        ("tokens in per second", "1,820.44"),
-        ("tokens out per second", "12.44"),
+        ("requests per second", "0.667"),  # three arrivals, two gaps, three seconds
+        ("tokens in per second", "1,820"),
+        ("tokens out per second", "12.4"),
         ("prompt", "8,192", "2,730.7", "2,048", "2,048", "4,096", "4,096", "4,096", "4,096"),
         ("output", "56", "18.7", "8", "16", "32", "32", "32", "32"),
     } <= cells
@@ -75,8 +76,8 @@ def test_describe_counts_right(capsys: pytest.CaptureFixture[str]) -> None:
 def test_describe_of_a_single_request_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
     Path("one.csv").write_text("request_id,arrival_timestamp,prompt_size,token_size\n0,5,10,2\n")
     assert main(["describe", "one.csv"]) == 0
-    assert "│ requests per second " in (shown := capsys.readouterr().out)
-    assert any(line.rstrip(" │").endswith(" -") for line in shown.splitlines() if "requests per second" in line)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("requests per second "))
+    assert line.split()[-1] == "-"
 
 
 def test_describe_says_that_it_sorted(capsys: pytest.CaptureFixture[str]) -> None:

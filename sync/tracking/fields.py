@@ -42,7 +42,7 @@ FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
-# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions an outcome itself, as JSON.
+# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON.
 # The interface hides tags that begin so.
 OUTCOME_TAG = "mlflow.outcome"
 # Tags that the experiment decides, also after a run was written.

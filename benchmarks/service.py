@@ -102,8 +102,9 @@ def _loops_cpu_s(points: Sequence[Point]) -> float:
     for point in points:
         trace = workload.load(point.trace, ROOT)
         simulation = Simulation(point.spec)
-        arrivals, stop = Arrivals(simulation, trace), EarlyStop(
-            point.spec, trace, simulation.engine, simulation.in_cluster
+        arrivals, stop = (
+            Arrivals(simulation, trace),
+            EarlyStop(point.spec, trace, simulation.engine, simulation.in_cluster),
         )
         gc.disable()
         began_s = time.process_time()

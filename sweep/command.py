@@ -24,7 +24,7 @@ from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
 from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
-from sweep.experiment.file import read_experiment, same_experiment
+from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
@@ -125,7 +125,18 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results, experiment.name, root, screen)
-    info = SweepInfo(
+    info = _info_of(experiment, grid, points, argv)
+    ended, delivery = _sweep(points, info, sink, arguments, screen)
+    _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
+    _show_troubles(ended, delivery, arguments, screen)
+    if ended.interrupted and ended.missing:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if ended.failed else 0
+
+
+def _info_of(experiment: Experiment, grid: Grid, points: Sequence[Point], argv: Sequence[str]) -> SweepInfo:
+    """What the sweep is, for its results."""
+    return SweepInfo(
         name=experiment.name,
         description=experiment.description,
         sweep_id=sweep_id(grid.experiment),
@@ -136,12 +147,6 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         systems=grid.rates,
         machines={sku: asdict(grid.figures[sku]) for sku in sorted({sku for p in points for sku in p.machines})},
     )
-    ended, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
-    _show_troubles(ended, delivery, arguments, screen)
-    if ended.interrupted and ended.missing:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if ended.failed else 0
 
 
 def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:

@@ -47,10 +47,10 @@ def figures_for(experiment: Experiment, figures: Mapping[str, MachineFigures]) -
         return with_figures(figures, experiment.machines)
 
 
-def check_given(system: System, given: Mapping[str, Any]) -> None:
-    """Raise SpecError for an impossible number of machines; `given` are the values of the axes."""
+def check_given(system: System, values: Mapping[str, Any]) -> None:
+    """Raise SpecError for an impossible number of machines; `values` are those of the axes."""
     for name in (MACHINES, PROMPT, TOKEN):
-        count = given.get(name, 1)
+        count = values.get(name, 1)
         if system.design is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise SpecError("must be a whole number of machines, at least 1", key=name, value=count)
 

@@ -161,8 +161,8 @@ def _price(a: Profile, b: Profile) -> str:
 
 
 def _kilowatts(a: Profile, b: Profile) -> str:
-    mine, others = (figure(run.outcome.watts / 1000.0) for run in (a, b))
-    return f"draws {mine} kW against {others} kW by nameplate"
+    first, second = (figure(run.outcome.watts / 1000.0) for run in (a, b))
+    return f"draws {first} kW against {second} kW by nameplate"
 
 
 def _against(value: float, other: float, words: str, same: str) -> str:

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Collection
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
+from configs.terminal import console
 from sim_core.errors import SpecError, shown
 from sync.analysis.answers import check_rate
 from sync.commands import base
@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
     data = ReportData(sweep, arguments.rate)
     check_rate(data.answers, arguments.rate)
     detail = _detail(sweep, data, arguments.detail)
-    with Console(stderr=True).status("reading") as status:
+    with console(error=True).status("reading") as status:
         if isinstance(detail, Run):
             status.update(Text(f"running {shown(detail.name)} again"))
             data.iterations = again(detail.outcome, data.requests_of(detail))

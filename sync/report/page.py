@@ -52,13 +52,7 @@ def report_files(
     files: dict[str, bytes] = {}
     page = page_file(limits)
     with printed():
-        figures: list[Plot | Missing] = []
-        first: list[Plot] = []
-        for name, make in FIGURES.items():
-            say(name)
-            made = make(data)
-            figures += made
-            first += [figure for figure in made if isinstance(figure, Plot) and name in _FIRST]
+        figures, first = _drawn(data, say)
         say("page")
         plots = [figure for figure in figures if isinstance(figure, Plot)]
         if "html" in formats:
@@ -83,6 +77,18 @@ def report_files(
                 name = picture_file(plot.name, form, files, page)
                 files[name] = picture(plot.figure, form, mark_of(data.sweep.name, page))
     return files
+
+
+def _drawn(data: ReportData, say: Callable[[str], None]) -> tuple[list[Plot | Missing], list[Plot]]:
+    """All figures, and those that stand at the top of the page."""
+    figures: list[Plot | Missing] = []
+    first: list[Plot] = []
+    for name, make in FIGURES.items():
+        say(name)
+        made = make(data)
+        figures += made
+        first += [figure for figure in made if isinstance(figure, Plot) and name in _FIRST]
+    return figures, first
 
 
 def _embedded(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:

@@ -234,8 +234,11 @@ class Sweep:
             if met.empty:
                 typed = ", ".join(f"{key}={_condition_text(value)}" for key, value in conditions.items())
                 values = dict.fromkeys(map(_condition_text, runs[column].dropna()))
-                known = choices(_condition_text(wanted), values) if 0 < len(values) <= _MOST_VALUES else ""
-                hint = f": {name} is none of these{known}" if known else ""
+                hint = ""
+                if 0 < len(values) <= _MOST_VALUES:
+                    hint = f": {name} is none of these{choices(_condition_text(wanted), values)}"
+                elif close := nearest(_condition_text(wanted), values):
+                    hint = f"; did you mean {name}={close}?"
                 raise SpecError(f"no run meets these conditions{hint}{self._beside()}", key="where", value=typed)
             runs = met
         return [self.outcomes[key] for key in runs["key"]]

@@ -15,7 +15,7 @@ from sync.results.outcome import Outcome
 from sync.results.slo import Slo
 from sync.results.sweep import Source, Sweep
 from sync.results.verdict import verdict
-from sync.tracking import fields
+from sync.tracking import artifacts, fields
 from sync.tracking.read import CACHE, MlflowSource, cache_folder, find_experiment
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import MlflowStore
@@ -111,7 +111,7 @@ def _measured_otherwise(outcome: Outcome, run: StoredRun, stored: MlflowSource) 
         return f"{FINAL[run.status]} in MLflow, {outcome.status} in the journal"
     kept = stored.outcomes().get(outcome.key)
     if kept is None:
-        return f"its {fields.OUTCOME_FILE} in MLflow cannot be read"
+        return f"its {artifacts.OUTCOME_FILE} in MLflow cannot be read"
     wanted, theirs = _finite(outcome.summary), _finite(kept.summary)
     odd = {name for name in wanted.keys() | theirs.keys() if wanted.get(name) != theirs.get(name)}
     odd |= {name for name in wanted.keys() & run.metrics.keys() if wanted[name] != run.metrics[name]}

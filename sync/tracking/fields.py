@@ -1,28 +1,23 @@
-"""An outcome as parameters, metrics, tags and files of an MLflow run, without secrets. Does not import mlflow."""
+"""An outcome as parameters, metrics and tags of an MLflow run, without secrets. Does not import mlflow."""
 
 from __future__ import annotations
 
-import csv
 import getpass
 import hashlib
-import io
 import json
 import math
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
-from sync.results.entry import entry_bytes
 from sync.results.figures import provisioned
 from sync.results.outcome import Outcome, SweepInfo, checksum
-from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
-from sync.results.spreadsheet import cell
 from sync.results.verdict import verdict
+from sync.tracking.artifacts import outcome_values, reproduce, scrubbed
 from sync.tracking.page import (
     COST_TAG,
     LONGEST_TAG,
@@ -47,10 +42,9 @@ FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
-# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON. The
-# interface hides tags that begin so.
+# The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON.
+# The interface hides tags that begin so.
 OUTCOME_TAG = "mlflow.outcome"
-OUTCOME_FILE = "outcome.json"
 # Tags that the experiment decides, also after a run was written.
 CHANGING_TAGS = {
     "verdict",
@@ -65,8 +59,6 @@ CHANGING_TAGS = {
     "E2E",
     "point.name",
 }
-REQUESTS_FILE, _SUMMARY_FILE = "requests.parquet", "summary.parquet"
-FILES_OF_FIGURES = (OUTCOME_FILE, _SUMMARY_FILE)
 COST_METRIC, _POWER, _CPU, _WALL = "cost/dollars_per_hour", "power/weight", "run/cpu_s", "run/wall_s"
 NOT_IN_SUMMARY = {  # metrics of ours beside it
     *(COST_METRIC, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
@@ -76,7 +68,7 @@ NOT_IN_SUMMARY = {  # metrics of ours beside it
 MACHINES_PARAM = "machines."  # and the machine type
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")
 _LONGEST_DIGEST = 36
-# Figures of the summary that nobody compares between runs: they are no metrics, and in `OUTCOME_FILE` alone.
+# Figures of the summary that nobody compares between runs: they are no metrics, and in `artifacts.OUTCOME_FILE` alone.
 _NO_KEY_FIGURE = re.compile(r"(^|/)(run/events|\w+/(p95|max)_s)$")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 _IN_QUOTES = re.compile(r"'([^'\\]*)'")  # as an override has a name that looks like a number
@@ -211,27 +203,9 @@ def tags(
     return {k: _cut(scrub(v), LONGEST_TAG) for k, v in values.items() if v}
 
 
-def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
-    """The command that makes the run again, in a checkout of its commit."""
-    return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
-
-
-def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
-    """The outcome's values as they are kept in `OUTCOME_FILE`; its configuration is a file of its own."""
-    return {name: _scrubbed(value, scrub) for name, value in outcome.to_json_dict().items()} | {"config_yaml": ""}
-
-
 def _json(value: object, scrub: Scrubber) -> str:
     """JSON of a value, scrubbed first: a secret that JSON has escaped would not be recognised."""
-    return json.dumps(_scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
-
-
-def _scrubbed(value: object, scrub: Scrubber) -> object:
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {str(name): _scrubbed(part, scrub) for name, part in value.items()}
-    return [_scrubbed(part, scrub) for part in value] if isinstance(value, (list, tuple)) else value
+    return json.dumps(scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
 
 
 def curve_points(derived: Derived) -> list[tuple[str, float, int]]:
@@ -265,31 +239,6 @@ def experiment_tags() -> dict[str, str]:
     """The tags that are the same for every experiment: its saved view, and its kind, by which older servers would show
     traces of language models."""
     return {**dict([saved_view()]), "mlflow.experimentKind": "custom_model_development"}
-
-
-def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
-    """The artifacts by name; those of `FILES_OF_FIGURES` hold goodput, which depends on the SLO."""
-    commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
-    contents = {
-        REQUESTS_FILE: outcome.requests_parquet,
-        OUTCOME_FILE: entry_bytes(outcome_values(outcome, scrub), outcome.requests_parquet),
-        "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
-        "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
-        _SUMMARY_FILE: encode_figures(outcome.summary) if outcome.summary else b"",
-        "config.yaml": scrub(outcome.config_yaml).encode(),
-        "reproduce.sh": scrub(f"{commit}{reproduce(outcome, scrub)}\n").encode(),
-        "error.txt": scrub(outcome.error or "").encode(),
-    }
-    return {name: content for name, content in contents.items() if content}
-
-
-def _csv(columns: Mapping[str, Sequence[object]]) -> bytes:
-    """A table that the interface shows; nothing where there are no rows."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(map(cell, row) for row in zip(*columns.values(), strict=True))
-    return text.getvalue().encode() if any(columns.values()) else b""
 
 
 def start_ms(outcome: Outcome) -> int:

@@ -20,7 +20,7 @@ from sync.results.plan import Plan, plan_of
 from sync.results.privacy import mask_uri
 from sync.results.slo import Slo
 from sync.results.slo_file import parse_slo
-from sync.tracking import fields
+from sync.tracking import artifacts, fields
 from sync.tracking.runs import FINAL, StoredRun
 from sync.tracking.store import Experiment, MlflowStore
 
@@ -104,14 +104,14 @@ class MlflowSource:
             return None
         try:
             kept = cache_folder(self._cache.parent, run) / f"outcome-{digest}.json"
-            file = self._store.file(run, fields.OUTCOME_FILE, kept)
+            file = self._store.file(run, artifacts.OUTCOME_FILE, kept)
         except FileNotFoundError:
             self.without_file.append(run)
             return None
         try:
             return parse_entry(read_inside(file, "entry_bytes"))
         except NOT_SOUND as error:
-            self._unusable[f"run {run.run_id}"] = f"{fields.OUTCOME_FILE}: {reason_of(error)}"
+            self._unusable[f"run {run.run_id}"] = f"{artifacts.OUTCOME_FILE}: {reason_of(error)}"
             return None
 
     def outcomes(self) -> dict[str, Outcome]:
@@ -124,8 +124,8 @@ class MlflowSource:
             return None
         run = self._runs[key]
         with self._store.plain_errors():
-            kept = cache_folder(self._cache.parent, run) / fields.REQUESTS_FILE
-            return self._store.file(run, fields.REQUESTS_FILE, kept)
+            kept = cache_folder(self._cache.parent, run) / artifacts.REQUESTS_FILE
+            return self._store.file(run, artifacts.REQUESTS_FILE, kept)
 
     def unusable(self) -> Mapping[str, str]:
         """See `Source`: by the id of the run."""

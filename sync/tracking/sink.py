@@ -22,7 +22,7 @@ from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
-from sync.tracking import fields
+from sync.tracking import artifacts, fields
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.markdown import plain
 from sync.tracking.page import (
@@ -158,9 +158,9 @@ class MlflowSink:
             self._store.delete_run(run.run_id)
             return replacement
         changed = {name: value for name, value in metrics.items() if run.metrics.get(name) != value}
-        files = fields.files(outcome, self._scrub)
+        files = artifacts.files(outcome, self._scrub)
         # before the tags, of which one names the file by its digest: who finds the tag finds this file
-        self._store.log_files(run, {name: files[name] for name in fields.FILES_OF_FIGURES if name in files})
+        self._store.log_files(run, {name: files[name] for name in artifacts.FILES_OF_FIGURES if name in files})
         points = [(name, value, 0) for name, value in changed.items()]
         texts = {name: value for name, value in tags.items() if name in fields.CHANGING_TAGS}
         now = round(time.time() * 1000)  # MLflow shows the latest value of a metric
@@ -207,7 +207,7 @@ class MlflowSink:
         name = self._scrub(name_by_rate(outcome))
         run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        self._store.log_files(run, fields.files(outcome, self._scrub))
+        self._store.log_files(run, artifacts.files(outcome, self._scrub))
         self._store.log_input(run.run_id, fields.dataset(outcome, derived, self._scrub))
         params = fields.params(outcome, self._scrub)
         self._store.log(run.run_id, points, params, {}, end)

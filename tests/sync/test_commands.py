@@ -251,6 +251,13 @@ def test_copies_of_files_that_a_server_has_are_removed_when_told(results, sweep,
     assert len(stored.requests(outcome(1).key)) == 4
 
 
+def test_of_a_column_of_many_values_the_nearest_is_named(results, outcome, journal, run):
+    journal(*(outcome(number, rate=float(number)) for number in range(1, 13)))
+    assert run("show", "quick start", "--where", "rate=7.6") == (
+        2, "error: where='rate=7.6': no run meets these conditions; did you mean rate=8?\n"
+    )  # fmt: skip
+
+
 def test_a_sweep_where_a_run_belongs_and_a_run_where_a_sweep_belongs_are_told(results, outcome, journal, run):
     journal(outcome(1), outcome(2))
     status, told = run("compare", "quick start", "1")
@@ -335,7 +342,7 @@ def test_an_export_of_some_runs_is_of_those(outcome, journal, run, tmp_path):
     [
         ("sytem=a", "did you mean 'system'? (`python -m sync show 'quick start' --columns` lists them)"),
         ("system", "is not COLUMN=VALUE"),
-        ("rate=99", "where='rate=99': no run meets these conditions: rate is none of these; did you mean '1'? (one of: 1)"),
+        ("rate=99", "where='rate=99': no run meets these conditions: rate is none of these; did you mean '1'?"),
         ("system=splitwise-hb", "did you mean 'splitwise-ha'?"),
     ],
 )

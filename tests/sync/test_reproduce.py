@@ -18,7 +18,7 @@ from sync.commands.export import folder_name
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.outcome import SweepInfo
 from sync.results.privacy import Scrubber
-from sync.tracking.fields import files, reproduce
+from sync.tracking.artifacts import files, reproduce
 
 ROOT = Path(__file__).parents[2]
 ODD = (

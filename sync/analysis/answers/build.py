@@ -110,8 +110,8 @@ class _Open:
 
     def workloads(self, run: Iterable[str]) -> tuple[str, ...]:
         """The workloads that were not run."""
-        there = {*run, ""}
-        return tuple(dict.fromkeys(own for _, _, own in self.never_run if own not in there))
+        known = {*run, ""}
+        return tuple(dict.fromkeys(own for _, _, own in self.never_run if own not in known))
 
     @property
     def points(self) -> int:

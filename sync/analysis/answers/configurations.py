@@ -19,11 +19,7 @@ _NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename")  # axes
 
 def configuration(runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = ()) -> Configuration:
     """What the runs of one design under one workload say; `not_run` are further rates that are planned for it."""
-    by_rate = [
-        together(((run.seed, verdict(run, slo)) for run in draws(members)), members[0].rate)
-        for members in grouped(runs, lambda run: run.rate)
-    ]
-    at = tuple(sorted(by_rate, key=lambda standing: standing.rate or 0.0))
+    at = _standings(runs, slo)
     failed = {standing.rate for standing in at if standing.verdict == FAILED}
     missing = tuple(sorted({*not_run, *(rate for rate in failed if rate is not None)}))
     carried, then = ladder(at)
@@ -60,6 +56,15 @@ def configuration(runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = 
         axes=_axes(runs),
         attainment=_attainment(runs, slo),
     )
+
+
+def _standings(runs: Sequence[Outcome], slo: Slo) -> tuple[RateStanding, ...]:
+    """What the runs at each rate say, ascending."""
+    by_rate = [
+        together(((run.seed, verdict(run, slo)) for run in draws(members)), members[0].rate)
+        for members in grouped(runs, lambda run: run.rate)
+    ]
+    return tuple(sorted(by_rate, key=lambda standing: standing.rate or 0.0))
 
 
 def _above(at: Sequence[RateStanding], carried: Sequence[RateStanding]) -> tuple[float, ...]:

@@ -149,7 +149,7 @@ def test_a_text_that_cannot_be_read_is_one_line(text: str, said: str) -> None:
 def test_aliases_of_aliases_are_not_multiplied_out() -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
     with pytest.raises(
-        SpecError, match="234,567,901,246 values, each reference .* at most 100,000 .--allow values=NUMBER"
+        SpecError, match=r"234,567,901,246 values, each reference .* at most 100,000 .--allow values=NUMBER"
     ):
         read_text(f"a0: &a0 [1]\n{levels}", "x.yaml")
 

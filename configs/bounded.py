@@ -22,7 +22,6 @@ YAML_TAG = "tag:yaml.org,2002:"
 KINDS = frozenset(f"{YAML_TAG}{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map"))
 SIGNS = (f"{YAML_TAG}value", f"{YAML_TAG}merge")  # = and <<, which are texts if they are values
 MOST_QUOTED = 60  # characters of a key in a message
-_MOST_BITS = 1023  # of a whole number; a float holds numbers up to 2^1024
 _LEVELS = "levels of lists and mappings"
 _NUMBERS = (f"{YAML_TAG}int", f"{YAML_TAG}float")
 _TAG_LINE = re.compile(r"^%TAG\b", re.MULTILINE)
@@ -108,7 +107,7 @@ def parse_json(text: str | bytes, source: str) -> Any:
         if len(digits) > bounds.digits:
             reason = bounds.too_much("digits", len(digits), "digits in a number")
             raise SpecError(f"cannot be read: {reason}", source=source)
-        return _countable(int(digits), source)
+        return int(digits)
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
@@ -290,19 +289,11 @@ def scalar(loader: Any, node: yaml.Node, source: str) -> Any:
     if node.tag in SIGNS:
         return node.value
     try:
-        value = loader.construct_object(node)
+        return loader.construct_object(node)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError) as error:  # such as !!int x
         kind = node.tag.rpartition(":")[2]
         text = one_line(repr(node.value), MOST_QUOTED)
         raise SpecError(f"not YAML: {text} is no {kind}", source=_place(node, source)) from error
-    return _countable(value, _place(node, source)) if isinstance(value, int) else value
-
-
-def _countable(value: int, source: str) -> int:
-    """A whole number that a float can hold, as arithmetic with it needs. Raises SpecError for a larger one."""
-    if value.bit_length() > _MOST_BITS:
-        raise SpecError("cannot be read: a number has at most 308 digits before its point", source=source)
-    return value
 
 
 def _place(node: yaml.Node, source: str) -> str:

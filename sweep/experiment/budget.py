@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from math import isfinite
 from typing import Any
 
 from configs.arithmetic import evaluate
@@ -32,6 +31,7 @@ _TEXTS = {
     "count": "{:g} machines",
 }
 OWN_FIGURES = "the experiment's own `machines`"  # where figures are from that an experiment gives
+_MOST = 1e18  # of an amount, which is a float later
 _EPSILON = 1e-9  # of a machine: an amount that was typed in may be too small by this, because of rounding
 
 
@@ -155,6 +155,6 @@ def _count(value: object, key: str) -> int:
 
 
 def _positive(value: object, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
         raise SpecError("must be a number above 0", key=key, value=value)
     return value

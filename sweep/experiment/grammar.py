@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from math import ceil, isfinite
+from math import ceil, inf
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -209,7 +209,7 @@ def _range_values(sweep: RangeSweep) -> tuple[Any, ...]:
 def _check_range(sweep: RangeSweep, key: str, text: str) -> None:
     """Raise SpecError for a range without an end, or with more values than there may be points."""
     numbers = (sweep.start, sweep.stop, sweep.step)
-    if not all(number is not None and isfinite(number) for number in numbers):
+    if not all(number is not None and abs(number) < inf for number in numbers):  # isfinite() refuses large integers
         raise SpecError("a range goes from a number to a number", key=key, value=text)
     start, stop, step = (Decimal(repr(number)) for number in numbers)
     if step == 0:

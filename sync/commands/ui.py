@@ -8,7 +8,7 @@ import socket
 from sim_core.errors import SpecError
 from sync.commands.base import Subparsers, add_command
 from sync.results.privacy import mask_uri
-from sync.tracking.address import PORT, is_server, local_address, tracking_uri, ui_lines
+from sync.tracking.address import DATABASE, PORT, is_server, local_address, sqlite_uri, tracking_uri, ui_lines
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -27,16 +27,19 @@ def _run(arguments: argparse.Namespace) -> int:
     _refuse_unusable(arguments.port)
     from sync.tracking.page import page
     from sync.tracking.read import experiments_in_mlflow
+    from sync.tracking.received import check_places
     from sync.tracking.serve import serve
 
-    address = local_address(arguments.port)
+    address, artifacts = local_address(arguments.port), (arguments.results / "mlartifacts").absolute()
     print(f"starting MLflow's interface of {mask_uri(uri)}; this takes some seconds", flush=True)
     pages = [
         f"  {experiment.name}: {address}{page(experiment.experiment_id)}"
         for experiment in experiments_in_mlflow(arguments.results)
     ]
     ready = "\n".join([f"ready on {address} (Ctrl-C ends it)", *pages])
-    serve(uri, (arguments.results / "mlartifacts").absolute(), arguments.port, lambda: print(ready, flush=True))
+    if uri == sqlite_uri(arguments.results / DATABASE):  # it may have come with the results
+        check_places(arguments.results / DATABASE, artifacts)
+    serve(uri, artifacts, arguments.port, lambda: print(ready, flush=True))
     return 0
 
 

@@ -32,6 +32,12 @@ _COUNTS = (
 _COMMANDS = (["python", "-m", "sweep"], ["python", "-m", "sim_core"])
 _SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction")
 _OF_AN_APPLICATION = re.compile(r"application_\d+/")
+_PERCENTILES = tuple(
+    (f"{metric}/{lower}_{unit}", f"{metric}/{higher}_{unit}")
+    for metric in ("ttft", "tbt", "e2e")
+    for unit in ("s", "slowdown")
+    for lower, higher in (("p50", "p90"), ("p90", "p99"))
+)
 _MOST_SHARE = 1.01  # rounding, and the shares that former versions counted otherwise
 
 
@@ -199,6 +205,7 @@ def figures(key: str, values: object) -> dict[str, float]:
             found[name] = _figure(f"{key}.{name}", value, low, high, is_count)
     if len(found) > _MOST_FIGURES:
         raise BadField(f"has {len(found):,} figures, more than {_MOST_FIGURES:,}", key=key)
+    _check_order(key, found)
     return found
 
 
@@ -216,10 +223,24 @@ def _figure(key: str, value: object, low: float, high: float, is_count: bool) ->
     """A figure that is a whole number, or `nan`, `inf` or `-inf`, which no count is. Raises BadField for another."""
     if type(value) is int and low <= value <= high:
         return float(value)
-    if not is_count and type(value) is str and value in NON_FINITE:
+    if not is_count and type(value) is str and value in NON_FINITE and _may_be(value, key, low, high):
         return NON_FINITE[value]
     what = f"a count, up to {high:,}" if is_count else f"a number from {low:g} to {high:g}"
     raise BadField(f"must be {what}", key=key, value=_told(value))
+
+
+def _may_be(value: str, key: str, low: float, high: float) -> bool:
+    """Whether a figure can be `nan` (of no requests), `inf` or `-inf`; those of the run itself are always known."""
+    if key.startswith("summary.run/"):
+        return False
+    return value == "nan" or (high > _MOST_SHARE if value == "inf" else low < LEAST_S)
+
+
+def _check_order(key: str, found: Mapping[str, float]) -> None:
+    """Raise BadField where a percentile is below one of fewer requests."""
+    for lower, higher in _PERCENTILES:
+        if found.get(higher, inf) < found.get(lower, -inf) * (1 - 1e-9) - 1e-9:  # rounding may part equal ones
+            raise BadField(f"is below {lower}={found[lower]:g}", key=f"{key}.{higher}", value=found[higher])
 
 
 @lru_cache(maxsize=4096)

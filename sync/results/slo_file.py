@@ -12,12 +12,12 @@ docs/metrics.md says when a run is within an SLO, and when a single request is g
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from configs.bounded import parse_yaml, read_text
 from sim_core.errors import SpecError, choices
+from sync.results.checks import MOST_FIGURE
 from sync.results.metrics import METRICS
 from sync.results.slo import PAPER, UNITS, Slo
 
@@ -94,6 +94,6 @@ def _lines(raw: object, allowed: tuple[str, ...], source: str, key: str) -> list
 
 
 def _limit(value: object, key: str, source: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_FIGURE:
         raise SpecError("a limit is a number above 0", key=key, value=value, source=source)
     return float(value)

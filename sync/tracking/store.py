@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from sim_core.errors import OutputError
 from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links
 from sync.results.privacy import mask_uri
-from sync.tracking.address import VARIABLE, is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
+from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
+from sync.tracking.received import check_database, file_to_read, place_to_write
 from sync.tracking.runs import StoredRun
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ class MlflowStore:
     def connect(self, *, make: bool) -> bool:
         """Open the store; whether there is one. An SQLite file that is not there is made only with `make`."""
         path = sqlite_path(self._uri)
-        if path is not None and self._is_in_results and path.is_symlink():
-            reason = "is a symbolic link; inside a results folder links are not followed"
-            raise OutputError(f"{reason} ({VARIABLE} may name the database)", source=str(short_path(path)))
+        if path is not None and self._is_in_results:
+            check_database(path)
         if path is not None and not path.exists():
             if not make:
                 return False
@@ -162,44 +162,43 @@ class MlflowStore:
     def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
         """Write artifacts by name, in place of those of the same names. Raises OutputError where a database, which may
         have come with the results, would have them written elsewhere than below these."""
-        self._make_place(run, contents)
+        address = self._place(run, contents)
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
                 _new_file(Path(folder, name), content)  # MLflow keeps the modes
             # MLflow's client would first read the whole run.
-            get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
+            get_artifact_repository(address, self._uri).log_artifacts(folder)
 
-    def _make_place(self, run: StoredRun, names: Iterable[str]) -> None:
-        """Make the folder of a run's files, where it is on this machine, for its owner alone."""
-        if not self._keeps_here(run.artifact_uri):
-            return
+    def _place(self, run: StoredRun, names: Iterable[str]) -> str:
+        """The address for a run's files; where that is a folder on this machine, it is made for its owner alone."""
+        if self._is_in_results:
+            place = place_to_write(run.artifact_uri, self._artifacts)
+            refuse_links(self._artifacts, self._results)
+            make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
+            for name in names:
+                if (place / name).is_symlink():
+                    raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
+        elif self._keeps_here(run.artifact_uri):
+            place = self._local(run)
+        else:
+            return run.artifact_uri
+        make_folder(place)
+        return place.as_uri()
+
+    def _local(self, run: StoredRun) -> Path:
         from mlflow.utils.file_utils import local_file_uri_to_path
 
-        place = Path(local_file_uri_to_path(run.artifact_uri))
-        if self._is_in_results:
-            self._refuse_elsewhere(place, names)
-        make_folder(place)
-
-    def _refuse_elsewhere(self, place: Path, names: Iterable[str]) -> None:
-        if not place.resolve().is_relative_to(self._artifacts.resolve()):
-            reason = f"MLflow's database has files of this run there, and not below {short_path(self._artifacts)}"
-            advice = "nothing is written there (without mlflow.db, `python -m sync replay` makes a new database)"
-            raise OutputError(f"{reason}: {advice}", source=str(place))
-        refuse_links(self._artifacts, self._results)
-        make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
-        for name in names:
-            if (place / name).is_symlink():
-                raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
+        return Path(local_file_uri_to_path(run.artifact_uri))
 
     def file(self, run: StoredRun, name: str, kept: Path) -> Path:
         """An artifact as a file: where the store keeps it, if that is this machine, else at `kept`, where it is fetched
         to unless it is there already. Raises FileNotFoundError where the run has no such artifact."""
+        if self._is_in_results:
+            return file_to_read(run.artifact_uri, name, self._artifacts)
         if self._keeps_here(run.artifact_uri):
-            from mlflow.utils.file_utils import local_file_uri_to_path
-
-            path = Path(local_file_uri_to_path(run.artifact_uri), name)
+            path = self._local(run) / name
             if not path.exists():
                 raise FileNotFoundError(f"{run.artifact_uri} has no {name}")
             return path

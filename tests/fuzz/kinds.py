@@ -200,7 +200,7 @@ def _check(outcome: Outcome) -> None:
     for name, value in outcome.summary.items():
         _believe(type(value) is float, f"{name} {value!r}")
         if name.startswith("run/"):
-            _believe(math.isfinite(value) and value >= 0, f"{name} {value!r}")
+            _believe(math.isfinite(value) and (value >= 0 or "growth" in name), f"{name} {value!r}")
 
 
 def _believe(is_possible: object, what: str) -> None:

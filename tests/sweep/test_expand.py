@@ -373,3 +373,7 @@ def test_a_rate_that_is_none_is_named_with_what_it_must_be(tiny: str, rate: str,
 
 def test_limits_that_are_a_number_are_not_taken_for_a_file(tiny: str) -> None:
     assert error_of(f"{tiny}slo: 3\n") == "x.yaml: slo=3: expected `name: value` lines, of slowdown, seconds"
+
+
+def test_a_range_with_an_end_beyond_any_float_is_refused_in_a_line(tiny):
+    assert "x.yaml: axes.rate='range(1, 1000" in error_of(tiny.replace("1, 2, 3, 4", f"range(1, 1{'0' * 390})"))

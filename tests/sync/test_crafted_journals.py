@@ -106,6 +106,12 @@ FIELDS: list[tuple[str, Any, str]] = [
     ("summary", {"application_1/run/completed": "inf"}, "summary.application_1/run/completed='inf': must be a"),
     ("summary", {"goodput/attainment": 7.0}, "summary.goodput/attainment=7.0: must be a number from 0 to 1.01"),
     ("summary", {"run/stable": 0.5}, "summary.run/stable=0.5: must be a count"),
+    ("summary", {"run/end_s": "-inf"}, "summary.run/end_s='-inf': must be a number"),
+    ("summary", {"run/backlog_growth_per_s": "nan"}, "summary.run/backlog_growth_per_s='nan': must be a number"),
+    ("summary", {"ttft/p99_s": "-inf"}, "summary.ttft/p99_s='-inf': must be a number"),
+    ("summary", {"goodput/attainment": "inf"}, "summary.goodput/attainment='inf': must be a number"),
+    ("summary", {"ttft/p50_s": 3.0, "ttft/p90_s": 2.0}, "summary.ttft/p90_s=2.0: is below ttft/p50_s=3"),
+    ("summary", {"e2e/p90_slowdown": 3.0, "e2e/p99_slowdown": 2.0}, "summary.e2e/p99_slowdown=2.0: is below e2e/p90_"),
     ("summary", {"x" * 20_000: 1.0}, "must have 1 to 10,000 characters"),
     ("summary", {"a": {"b": 1}}, "summary.a={'b': 1}: must be a number"),
     ("config_yaml", None, "config_yaml=null: must be a text"),
@@ -170,12 +176,12 @@ def test_a_text_that_is_no_entry_is_named_and_the_other_entries_are_read(
 def test_of_many_entries_that_cannot_be_used_the_first_is_named_and_all_are_counted(
     tmp_path: Path, outcome: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for number in range(5):
-        put(tmp_path, "x", outcome(number).to_json_dict() | ({"cost": -1} if number else {}))
+    for number in range(1, 6):
+        put(tmp_path, "x", outcome(number).to_json_dict() | ({"cost": -1} if number > 1 else {}))
     assert main(["--results", str(tmp_path), "show", "x"]) == 0
     output, errors = capsys.readouterr()
     assert "4 entries cannot be used and do not count." in output
-    assert f"warning: 4 entries of {tmp_path}/x cannot be used: {1:064x}.json: cost=-1: must be" in errors
+    assert f"warning: 4 entries of {tmp_path}/x cannot be used: {2:064x}.json: cost=-1: must be" in errors
     assert errors.count("\n") == 1 and "(and 3 more)" in errors
 
 

@@ -38,6 +38,7 @@ def test_a_file_says_slowdowns_and_seconds_in_any_part(tmp_path: Path) -> None:
         ("slowdown: {tft: {p99: 6}}", "slowdown.tft: unknown key; did you mean 'ttft'?"),
         ("slowdown: {ttft: {p95: 6}}", "slowdown.ttft.p95: unknown key"),
         ("seconds: {ttft: {p99: -1}}", "seconds.ttft.p99=-1: a limit is a number above 0"),
+        ("seconds: {ttft: {p99: 1" + "0" * 390 + "}}", "a limit is a number above 0"),
         ("seconds: {ttft: {p99: .nan}}", "a limit is a number above 0"),
         ("seconds: {ttft: {p99: yes}}", "a limit is a number above 0"),
         ("seconds: {ttft: {p99: 1, p99: 2}}", "line 1: not YAML: found duplicate key p99"),

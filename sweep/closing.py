@@ -58,20 +58,26 @@ def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
 
 def print_answer(
     outcomes: Sequence[Outcome], info: SweepInfo, results: Path, console: Console, plan: Plan | None = None
-) -> None:
+) -> Callable[[], None]:
     """Print what outcomes of a sweep answer: first what limits the answer, then a sentence a workload, what it stands
     on, and the command that shows more; nothing if nothing was measured. `results` is the folder of results, `plan`
-    what the sweep plans."""
-    if any(outcome.summary for outcome in outcomes):
-        found = answers(outcomes, info.slo, plan=plan, figures=info.machines)
+    what the sweep plans. Returns a function that prints the sentences again, for the end of a long table."""
+    if not any(outcome.summary for outcome in outcomes):
+        return lambda: None
+    found = answers(outcomes, info.slo, plan=plan, figures=info.machines)
+
+    def print_sentences() -> None:
         for caveat in caveats(found.terms):
             say(console, caveat, style="bold yellow")
         for sentence in bare_sentences(found):
             say(console, sentence, style="bold")
-        for line in terms_lines(found.terms):
-            say(console, line)
-        place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
-        say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
+
+    print_sentences()
+    for line in terms_lines(found.terms):
+        say(console, line)
+    place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
+    say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
+    return print_sentences
 
 
 def stopped_text(outcomes: Sequence[Outcome]) -> Text:

@@ -52,6 +52,7 @@ from sync.tracking.writer import Delivery, SinkWriter
 from traces.reader import spoken
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+MOST_IN_SIGHT = 12  # runs; a longer table moves the answer in front of it off the screen
 COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
 JSON_FIELDS = (
     *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
@@ -230,12 +231,13 @@ def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) 
 
 
 def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
-    """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it. A
-    single point answers nothing of its experiment: its figures alone are shown."""
+    """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it; the
+    answer again below a long table. A single point answers nothing of its experiment: its figures alone are shown."""
     screen = console()
     outcomes = ended.outcomes
+    answer_again = None
     if arguments.point is None:
-        print_answer(outcomes, info, arguments.results, screen, plan)
+        answer_again = print_answer(outcomes, info, arguments.results, screen, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
@@ -254,6 +256,8 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     count = len(outcomes) + ended.missing
     of_total = f" ({count} of {info.points} points)" if count != info.points else ""
     say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    if answer_again is not None and len(outcomes) > MOST_IN_SIGHT:
+        answer_again()
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:

@@ -16,7 +16,7 @@ from sync.commands.base import READING, Subparsers, add_command, left_out, read_
 from sync.commands.runs import chosen_runs
 from sync.files.of_outcome import write_splitwisesim
 from sync.results.frame import runs_frame
-from sync.results.inside import read_inside, refuse_links
+from sync.results.inside import FOLDER_MODE, read_inside, refuse_links
 from sync.results.outcome import Outcome
 from sync.results.parquet import open_table, read_requests
 from sync.results.spreadsheet import safe_frame
@@ -68,7 +68,7 @@ def _write(sweep: Sweep, outcomes: Sequence[Outcome], form: str, target: Path) -
     # Made in a folder of its own and renamed: an interrupted export must not be taken for a whole one.
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
         folder = Path(aside) / "export"
-        folder.mkdir()
+        folder.mkdir(FOLDER_MODE)  # for its owner alone, as the results are
         runs = runs_frame(map(sweep.with_goodput, outcomes), sweep.slo)
         if form == "parquet":
             runs.to_parquet(folder / "runs.parquet", index=False)

@@ -134,6 +134,8 @@ def test_references_in_one_another_are_counted(text: str, levels: int) -> None:
         ("[" * 100_000, "f: cannot be read: more than 50 levels"),
         ('{"a": ' * 60 + "1" + "}" * 60, "60 levels"),
         ("[" + "9" * 5000 + "]", "f: cannot be read: 5,000 digits in a number; at most 400 (--allow digits=NUMBER"),
+        pytest.param("[" + "[]," * 2_000_001 + "0]", "f: cannot be read: 2,000,002 lists and mappings", id="lists"),
+        pytest.param(b"[" + b"1," * 8_000_001 + b"0]", "f: cannot be read: 8,000,001 values; at most", id="values"),
         ('{"a": 1, "b": 2, "a": 3}', "f: the key 'a' is there twice"),
         ("{", "f: not JSON"),
         ("", "f: not JSON"),

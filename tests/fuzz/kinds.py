@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 import random
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -16,14 +20,18 @@ import yaml
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core.errors import SpecError
+from sim_core.performance.measurements import read_curves
 from sim_core.trace import Trace
 from sweep.command import main
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
+from sweep.status import status_command
+from sync.__main__ import main as sync
 from sync.analysis.answers import answers, sentences, tables
 from sync.load import load_sweep
 from sync.results.entry import json_bytes
-from sync.results.outcome import Outcome, checksum
+from sync.results.journal import Journal
+from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.slo_file import read_slo
 from tests.fuzz.mutate import mutated, mutated_value
 from tests.traces.examples import SAMPLES
@@ -31,6 +39,8 @@ from traces import TraceRef, load, read_file
 
 LATEST_ARRIVAL_S = 1e12
 MOST_TOKENS = 2**53
+MEASURED_CSV = (CONFIG_DIR.parent / "data" / "performance_curves.csv").read_bytes()[:3000].rpartition(b"\n")[0]
+CASES_A_COMMAND = 10  # of a journal's cases one in so many also goes through the commands
 MOST_NAME = 10_000  # names may hold any sign that UTF-8 has: screens and pages get them escaped
 EXPERIMENT = """\
 name: fuzzed
@@ -75,6 +85,14 @@ overrides: {performance_model: db, trace.filename: "rr_conv_${rate}_10s", cluste
 axes: {rate: "1, 2"}
 systems: {one: {}}
 """
+STATUS = {
+    "at": "2026-01-31T12:00:00+00:00",
+    "elapsed_s": 5.5,
+    "left_s": 60.0,
+    "left": 2,
+    "running": 1,
+    "speed": "9 runs/min",
+}
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
@@ -123,6 +141,12 @@ def _experiment(path: Path) -> None:
         _believe(_is_amount(point.cost) and _is_amount(point.power), f"cost {point.cost}, power {point.power}")
 
 
+def _curves(path: Path) -> None:
+    for curve in read_curves(path, path.name).values():
+        times = (*curve.prompt_s, *curve.token_s)
+        _believe(all(0 < time_s < math.inf for time_s in times), f"times {times}")
+
+
 def _trace(path: Path) -> None:
     _sound(read_file(path))
 
@@ -149,7 +173,8 @@ class _Journal:
         assert status == 0
         self._file = min(self._results.glob(f"fuzzed/{target}"))
         self._content = self._file.read_bytes()
-        self._points = len(list(self._results.glob("fuzzed/points/*.json")))
+        keys = sorted(path.stem for path in self._results.glob("fuzzed/points/*.json"))
+        self._points, self._pair = len(keys), [f"fuzzed:{key}" for key in keys[:2]]
 
     def use(self, rng: random.Random) -> None:
         self._file.write_bytes(self._mutated(rng))
@@ -161,8 +186,18 @@ class _Journal:
         assert len(sweep.runs) == len(sweep.outcomes)
         for key in sweep.outcomes:
             sweep.requests(key)
+        if rng.randrange(CASES_A_COMMAND) == 0:
+            self._commands()
         if len(sweep.outcomes) < self._points:
             raise SpecError("an entry was left out")
+
+    def _commands(self) -> None:
+        results, folder = ["--results", str(self._results)], self._results.parent / "exported"
+        for command in (["show", "fuzzed", "--format", "json"], ["answers", "fuzzed"], ["compare", *self._pair]):
+            _printed(sync, [*results, *command, "--source", "journal"])
+        _printed(sync, [*results, "export", "fuzzed", "--to", str(folder), "--source", "journal"])
+        shutil.rmtree(folder, ignore_errors=True)
+        _printed(status_command, results)
 
     def _mutated(self, rng: random.Random) -> bytes:
         content = self._content
@@ -178,6 +213,40 @@ class _Journal:
             return json_bytes({**values, "outcome_sha256": checksum(values["outcome"])})
         except (ValueError, UnicodeError):  # numbers that JSON does not have
             return _json(values)
+
+
+class _Status:
+    """What a sweep under way has noted last, mutated: its journal is locked, so `sweep status` shows it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._results = folder / "results"
+        self._journal = Journal(self._results / "fuzzed")
+        self._journal.__enter__()
+        info = SweepInfo("fuzzed", "", "1", "name: fuzzed", 3, "python -m sweep fuzzed.yaml")
+        self._journal.write_sweep(info, ["a", "b", "c"], {}, lambda *_: True)
+        self._file = self._results / "fuzzed" / "status.json"
+
+    def use(self, rng: random.Random) -> None:
+        content = json_bytes(STATUS)
+        is_text = rng.random() < 0.5
+        self._file.write_bytes(mutated(content, rng) if is_text else _json(mutated_value(STATUS, rng)))
+        for form in ("table", "json"):
+            assert "fuzzed" in _printed(status_command, ["--results", str(self._results), "--format", form])
+        if not self._journal.status():
+            raise SpecError("the status was left out")
+
+
+def _printed(command: Callable[[list[str]], int], arguments: list[str]) -> str:
+    """What a command prints; only text, and no secret of the environment."""
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
+        status = command(arguments)
+    text = output.getvalue()
+    _believe(status in (0, 1, 2), f"exit status {status}")
+    odd = {sign for sign in text.replace("\n", "") if not sign.isprintable()}
+    _believe(not odd, f"{arguments[2:4]} prints {sorted(odd)}")
+    _believe(os.environ.get("MY_SECRET_TOKEN", "\0") not in text, f"{arguments[2:4]} prints a secret")
+    return text
 
 
 def _json(value: object) -> bytes:
@@ -217,6 +286,8 @@ def _kinds() -> dict[str, Callable[[Path], Kind]]:
         "experiment": _Experiment,
         "recipe": lambda folder: _Text(folder, RECIPE.encode(), "fuzzed.yaml", _recipe),
         "slo": lambda folder: _Text(folder, SLO.encode(), "fuzzed.yaml", read_slo),
+        "config csv": lambda folder: _Text(folder, MEASURED_CSV, "fuzzed.csv", _curves),
+        "status": _Status,
         "journal entry": lambda folder: _Journal(folder, "points/*.json"),
         "journal table": lambda folder: _Journal(folder, "points/*.parquet"),
         "journal sweep": lambda folder: _Journal(folder, "sweep.json"),

@@ -223,6 +223,11 @@ def test_an_export_does_not_go_through_a_link_in_the_results(
     assert LINK in capsys.readouterr().err
 
 
+def test_an_export_is_readable_by_its_owner_alone(received: Path, tmp_path: Path, open_umask: None) -> None:
+    assert main(["--results", str(received), "export", "x", "--to", str(tmp_path / "mine")]) == 0
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o700
+
+
 def test_a_received_database_does_not_make_the_sink_write_elsewhere(
     results: Path, sweep: Any, outcome: Maker, target: Path
 ) -> None:

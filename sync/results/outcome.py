@@ -65,6 +65,17 @@ FIELDS: Mapping[str, checks.Check] = {
         checks.one_of(*(f"{metric}_{unit}" for unit, _ in UNITS.values() for metric in METRICS)), _AMOUNT
     ),
 }
+_FIGURES_OF_A_MACHINE: Mapping[str, checks.Check] = {
+    **dict.fromkeys(("dollars_per_hour", "power_weight", "watts"), _AMOUNT),
+    **dict.fromkeys(("source", "watts_source"), checks.text(0, checks.MOST_NAME)),
+}
+
+
+def _figures_of_a_machine(key: str, value: object) -> None:
+    checks.mapping(_NAME, checks.plain)(key, value)
+    checks.check_fields(value, _FIGURES_OF_A_MACHINE, may_have_others=True)
+
+
 FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "name": checks.form(_SWEEP_NAME.pattern, "a sweep's name: letters, digits, spaces and . _ -"),
     "sweep_id": _NAME,
@@ -73,7 +84,7 @@ FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "points": checks.whole(0, checks.MOST_COUNT),
     "starts": checks.each(checks.text()),
     "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
-    "machines": checks.mapping(_NAME, checks.mapping(_NAME, checks.plain)),
+    "machines": checks.mapping(_NAME, _figures_of_a_machine),
 }
 
 

@@ -40,7 +40,7 @@ from traces import TraceRef, load, read_file
 LATEST_ARRIVAL_S = 1e12
 MOST_TOKENS = 2**53
 MEASURED_CSV = (CONFIG_DIR.parent / "data" / "performance_curves.csv").read_bytes()[:3000].rpartition(b"\n")[0]
-CASES_A_COMMAND = 10  # of a journal's cases one in so many also goes through the commands
+CASES_A_COMMAND = 20  # of a journal's cases one in so many also goes through the commands
 MOST_NAME = 10_000  # names may hold any sign that UTF-8 has: screens and pages get them escaped
 EXPERIMENT = """\
 name: fuzzed

@@ -200,6 +200,9 @@ SWEEP_FILES: list[tuple[Values, str]] = [
     ({"point_facts": {"a": {"rate": float("nan")}}}, "point_facts.a.rate=nan: must be a number"),
     ({"point_facts": {"a": {"name": None}}}, "point_facts.a.name=null: must be a text"),
     ({"point_facts": {"a": {"roles": {"prompt": 3}}}}, "point_facts.a.roles.prompt=3: must be"),
+    ({"machines": {"h": {"watts": "many"}}}, "machines.h.watts='many': must be a number"),
+    ({"machines": {"h": {"dollars_per_hour": -1}}}, "machines.h.dollars_per_hour=-1: must be a number from 0"),
+    ({"machines": {"h": {"source": 3}}}, "machines.h.source=3: must be a text"),
     ({"format": -1}, "format=-1: must be a whole number"),
 ]
 

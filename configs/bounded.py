@@ -22,7 +22,7 @@ YAML_TAG = "tag:yaml.org,2002:"
 KINDS = frozenset(f"{YAML_TAG}{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map"))
 SIGNS = (f"{YAML_TAG}value", f"{YAML_TAG}merge")  # = and <<, which are texts if they are values
 MOST_QUOTED = 60  # characters of a key in a message
-_MOST_OF_JSON = {"lists and mappings": ("[{", 2_000_000), "values": (",", 8_000_000)}  # what memory they take differs
+_COUNTED = {"json_lists": ("[{", "lists and mappings"), "json_values": (",", "values")}  # by limit: signs, and words
 _LEVELS = "levels of lists and mappings"
 _NUMBERS = (f"{YAML_TAG}int", f"{YAML_TAG}float")
 _TAG_LINE = re.compile(r"^%TAG\b", re.MULTILINE)
@@ -135,11 +135,12 @@ def parse_json(text: str | bytes, source: str) -> Any:
 def _check_counts(text: str | bytes, source: str) -> None:
     """SpecError for a JSON text with more values than memory should hold: an empty list takes 2 bytes here, 70 there.
     Signs within texts count, too."""
-    for what, (signs, most) in _MOST_OF_JSON.items():
-        if len(text) > most:
+    bounds = limits()
+    for name, (signs, what) in _COUNTED.items():
+        if len(text) > getattr(bounds, name):
             found = sum(text.count(sign) if isinstance(text, str) else text.count(sign.encode()) for sign in signs)
-            if found > most:
-                raise SpecError(f"cannot be read: {found:,} {what}; at most {most:,}", source=source)
+            if found > getattr(bounds, name):
+                raise SpecError(f"cannot be read: {bounds.too_much(name, found, what)}", source=source)
 
 
 def _levels(value: Any) -> int:

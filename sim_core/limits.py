@@ -30,6 +30,8 @@ class Limits:
 
     yaml_bytes: int = 1 << 20  # of a YAML file, such as an experiment, a recipe or limits of an SLO
     json_bytes: int = 1 << 26  # of a JSON file
+    json_values: int = 8_000_000  # of a JSON file: the values in its lists and mappings
+    json_lists: int = 2_000_000  # of a JSON file: its lists and mappings
     entry_bytes: int = 1 << 22  # of an entry of a journal: the settings and figures of one run
     requests_bytes: int = 1 << 32  # of a run's table of requests in a folder of results
     table_bytes: int = 1 << 24  # of a CSV file of measured times

@@ -61,13 +61,25 @@ class RateStanding:
         return f"{self.within} of {self.seeds} seeds {WITHIN}, else {self.verdict}"
 
 
-def ladder(standings: Iterable[RateStanding]) -> tuple[list[RateStanding], RateStanding | None]:
-    """The standings at rates up to which all are carried, the lowest rate first, and the first that is not carried
-    (None: all are)."""
+def ladder(
+    standings: Iterable[RateStanding], not_run: Iterable[float] = ()
+) -> tuple[list[RateStanding], RateStanding | None, tuple[float, ...]]:
+    """The standings at rates up to which all are carried, the lowest rate first; the first that is not carried (None:
+    all are); and the rates that have no result, ascending: those that are planned and were `not_run`, and those that
+    failed. No rate above one without a result counts as carried."""
     ordered = sorted(standings, key=lambda standing: (standing.rate or 0.0, standing.carried))
     worse = next((standing for standing in ordered if not standing.carried), None)
-    limit = math.inf if worse is None else worse.rate or 0.0
-    return [standing for standing in ordered if standing.rate is not None and standing.rate < limit], worse
+    failed = {standing.rate for standing in ordered if standing.verdict == FAILED and standing.rate is not None}
+    missing = tuple(sorted(failed.union(not_run)))
+    limit = min([math.inf if worse is None else worse.rate or 0.0, *missing[:1]])
+    carried = [standing for standing in ordered if standing.rate is not None and standing.rate < limit]
+    return carried, worse, missing
+
+
+def decides(worse: RateStanding | None, missing: Sequence[float]) -> bool:
+    """Whether the first standing that is not carried settles what is carried, whatever the `missing` rates give: it was
+    measured, at a lower rate than all of these."""
+    return worse is not None and worse.verdict != FAILED and all((worse.rate or 0.0) < rate for rate in missing)
 
 
 def together(judged: Iterable[tuple[int, Verdict]], rate: float | None = None) -> RateStanding:
@@ -116,9 +128,7 @@ class DesignStanding:
     @property
     def is_open(self) -> bool:
         """Whether it is open what the design serves, since the rates that decide have no result."""
-        if self.holds or self.worse is None or self.worse.verdict == FAILED:
-            return not self.holds
-        return bool(self.missing) and self.missing[0] < (self.worse.rate or 0.0)
+        return not self.holds and not decides(self.worse, self.missing)
 
 
 def rank(standings: Iterable[Standing], rates: Mapping[str, Sequence[float]] | None = None) -> list[DesignStanding]:
@@ -135,11 +145,8 @@ def _of_design(runs: Sequence[Standing], planned: Sequence[float]) -> DesignStan
         together(((run.seed, Verdict(run.within, run.verdict)) for run in members), members[0].rate)
         for members in grouped(runs, lambda run: run.rate)
     ]
-    carried, worse = ladder(by_rate)
     run = {standing.rate for standing in by_rate if standing.rate is not None}
-    failed = {s.rate for s in by_rate if s.verdict == FAILED and s.rate is not None}
-    missing = sorted(failed | (set(planned) - run if run <= set(planned) else set()))
-    carried = [standing for standing in carried if not missing or (standing.rate or 0.0) < missing[0]]
+    carried, worse, missing = ladder(by_rate, set(planned) - run if run <= set(planned) else ())
     best = carried[-1].rate if carried else None
     seeds = min(standing.seeds for standing in by_rate)
-    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, seeds, tuple(missing))
+    return DesignStanding(runs[0].design, runs[-1].cost, best, worse, seeds, missing)

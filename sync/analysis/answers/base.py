@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sync.analysis.standing import RateStanding
+from sync.analysis.standing import RateStanding, decides
 from sync.analysis.terms import Terms
 from sync.results.slo import Slo
-from sync.results.verdict import FAILED
 
 State = Literal["carries", "none", "open"]
 DrawsBy = Literal["watts", "power"]
@@ -62,16 +61,12 @@ class Configuration:
         decides it has no result."""
         if self.holds:
             return "carries"
-        judged = [s for s in self.at if s.verdict != FAILED]
-        missed = [s.rate or 0.0 for s in judged if not s.carried]
-        decided = bool(missed) and (not self.missing or min(missed) < min(self.missing))
-        return "none" if decided else "open"
+        return "none" if decides(self.then, self.missing) else "open"
 
     @property
     def is_decided(self) -> bool:
         """Whether the rate that it carries would stay as it is if all that is planned had a result."""
-        missed = [s.rate or 0.0 for s in self.at if s.verdict != FAILED and not s.carried]
-        return self.state != "open" and all(missed and min(missed) < rate for rate in self.missing)
+        return self.state != "open" and (not self.missing or decides(self.then, self.missing))
 
     @property
     def may_carry_more(self) -> bool:

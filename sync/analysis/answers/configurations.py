@@ -12,7 +12,7 @@ from sync.results.goodput import PREFIX, must_be_counted
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
 from sync.results.slo import Slo
-from sync.results.verdict import FAILED, verdict
+from sync.results.verdict import verdict
 
 _NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename")  # axes
 
@@ -20,11 +20,7 @@ _NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename")  # axes
 def configuration(runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = ()) -> Configuration:
     """What the runs of one design under one workload say; `not_run` are further rates that are planned for it."""
     at = _standings(runs, slo)
-    failed = {standing.rate for standing in at if standing.verdict == FAILED}
-    missing = tuple(sorted({*not_run, *(rate for rate in failed if rate is not None)}))
-    carried, then = ladder(at)
-    if missing:
-        carried = [standing for standing in carried if (standing.rate or 0.0) < missing[0]]
+    carried, then, missing = ladder(at, not_run)
     carries = carried[-1].rate if carried else None
     best = [run for run in runs if run.rate == carries] if carried else []
     without_rate = all(run.rate is None for run in runs)

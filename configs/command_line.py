@@ -53,18 +53,13 @@ class Parser(argparse.ArgumentParser):
         typed = list(sys.argv[1:] if args is None else args)
         if self._subparsers is not None:
             self._refuse_in_front_of_command(typed)
-        self._refuse_any(self.parse_known_args(typed)[1])
-        parsed: argparse.Namespace = super().parse_args(typed, namespace)
-        return parsed
+        return self._known_alone(*self.parse_known_args(typed, namespace))
 
     def parse_intermixed_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; an unknown argument is answered with the nearest option."""
-        typed = list(sys.argv[1:] if args is None else args)
-        self._refuse_any(self.parse_known_intermixed_args(typed)[1])
-        parsed: argparse.Namespace = super().parse_intermixed_args(typed, namespace)
-        return parsed
+        return self._known_alone(*self.parse_known_intermixed_args(args, namespace))
 
     def _refuse_in_front_of_command(self, arguments: Sequence[str]) -> None:
         """Refuse an unknown option in front of the command; argparse would take the option's value for the command."""
@@ -79,9 +74,8 @@ class Parser(argparse.ArgumentParser):
             if known[0].nargs != 0 and not value:
                 next(left, None)
 
-    def _refuse_any(self, unknown: Sequence[str]) -> None:
-        if unknown:
-            self._refuse(unknown)
+    def _known_alone(self, parsed: argparse.Namespace, unknown: Sequence[str]) -> argparse.Namespace:
+        return self._refuse(unknown) if unknown else parsed
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         name = unknown[0].partition("=")[0]

@@ -82,27 +82,24 @@ class MlflowSink:
         if sweep is None or self._runs is None or not self._description_is_old:
             return
         with self._store.plain_errors():
-            current = self._counting(sweep)
-            terms, unserved = terms_of_runs(current, sweep, self._planned(sweep)), _unserved(current)
-            report_id, full = self._report(sweep, current, terms, unserved) if sweep.points else ("", "")
+            journal = Journal(self._results / sweep.name)  # reads its sweep.json once
+            current = self._counting(sweep, journal)
+            terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
+            started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
+            report_id, full = self._report(started, current, terms, unserved) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
             left = self._runs.superseded
             text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, **links)
             self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, text)
         self._description_is_old = False
 
-    def _counting(self, sweep: SweepInfo) -> list[StoredRun]:
+    def _counting(self, sweep: SweepInfo, journal: Journal) -> list[StoredRun]:
         """The runs that the description is about: current ones that are judged by the experiment's present limits, of
         points that the experiment has (all, where the journal does not tell)."""
-        asked_for = Journal(self._results / sweep.name).asked_for()
+        asked_for = journal.asked_for()
         judged = [run for run in self._runs.current() if run.slo == fields.slo_text(sweep.slo)] if self._runs else []
         known = [run for run in judged if run.key in asked_for]
         return known or judged
-
-    def _planned(self, sweep: SweepInfo) -> int | None:
-        """How many points the experiment has; None: that is not known, or the runs are single ones."""
-        plan = Journal(self._results / sweep.name).plan()
-        return (plan.points if plan is not None else sweep.points) or None
 
     def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], terms: Terms, unserved: str) -> tuple[str, str]:
         """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
@@ -117,9 +114,7 @@ class MlflowSink:
         tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: report_note(plain(answer), full)}
         self._store.log(report.run_id, [], {}, tags, now)
         rows = [run.row for run in current]
-        kept = Journal(self._results / sweep.name).info()
-        started = sweep if kept is None else replace(sweep, starts=kept.starts)
-        self._store.log_files(report, sweep_files(started, rows, answer, terms_lines(terms)))
+        self._store.log_files(report, sweep_files(sweep, rows, answer, terms_lines(terms)))
         self._store.end_run(report.run_id, "FINISHED", now)
         return report.run_id, full
 
@@ -214,6 +209,12 @@ class MlflowSink:
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.end_run(run.run_id, status, end)
         return replace(run, status=status, tags=tags, metrics=metrics, params=params)
+
+
+def _planned(sweep: SweepInfo, journal: Journal) -> int | None:
+    """How many points the experiment has; None: that is not known, or the runs are single ones."""
+    plan = journal.plan()
+    return (plan.points if plan is not None else sweep.points) or None
 
 
 def _unserved(runs: Sequence[StoredRun]) -> str:

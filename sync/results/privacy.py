@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -64,11 +64,16 @@ class Scrubber:
 
     def without_secrets(self, value: Any) -> Any:
         """A value of texts, lists and mappings, in which each text but the names is `masked`."""
-        if isinstance(value, str):
-            return self.masked(value)
-        if isinstance(value, Mapping):
-            return {name: self.without_secrets(part) for name, part in value.items()}
-        return type(value)(map(self.without_secrets, value)) if isinstance(value, list | tuple) else value
+        return in_texts(self.masked, value)
+
+
+def in_texts(change: Callable[[str], str], value: Any) -> Any:
+    """A value of texts, lists and mappings, in which each text but the names is changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: in_texts(change, part) for name, part in value.items()}
+    return type(value)(in_texts(change, part) for part in value) if isinstance(value, list | tuple) else value
 
 
 def scrub(text: str) -> str:

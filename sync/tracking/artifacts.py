@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sync.results.entry import entry_bytes
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
-from sync.results.privacy import Scrubber
+from sync.results.privacy import Scrubber, in_texts
 from sync.results.spreadsheet import cell
 
 OUTCOME_FILE = "outcome.json"
@@ -50,13 +50,4 @@ def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
 
 def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
     """The outcome's values as they are kept in `OUTCOME_FILE`; its configuration is a file of its own."""
-    return {name: scrubbed(value, scrub) for name, value in outcome.to_json_dict().items()} | {"config_yaml": ""}
-
-
-def scrubbed(value: object, scrub: Scrubber) -> object:
-    """The value with all texts in it scrubbed."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {str(name): scrubbed(part, scrub) for name, part in value.items()}
-    return [scrubbed(part, scrub) for part in value] if isinstance(value, (list, tuple)) else value
+    return {**in_texts(scrub, outcome.to_json_dict()), "config_yaml": ""}

@@ -14,10 +14,10 @@ from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_word
 from sync.results.figures import provisioned
 from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.point_id import rate_text
-from sync.results.privacy import Scrubber
+from sync.results.privacy import Scrubber, in_texts
 from sync.results.slo import Slo
 from sync.results.verdict import verdict
-from sync.tracking.artifacts import outcome_values, reproduce, scrubbed
+from sync.tracking.artifacts import outcome_values, reproduce
 from sync.tracking.page import (
     COST_TAG,
     LONGEST_TAG,
@@ -205,7 +205,7 @@ def tags(
 
 def _json(value: object, scrub: Scrubber) -> str:
     """JSON of a value, scrubbed first: a secret that JSON has escaped would not be recognised."""
-    return json.dumps(scrubbed(value, scrub), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(in_texts(scrub, value), ensure_ascii=False, separators=(",", ":"))
 
 
 def curve_points(derived: Derived) -> list[tuple[str, float, int]]:

@@ -15,7 +15,7 @@ from sim_core.errors import shown
 from sweep.experiment.naming import axis_labels, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
-from sync.analysis.answers import answers, bare_sentences
+from sync.analysis.answers import SweepAnswers, answers, bare_sentences
 from sync.analysis.terms import caveats, terms_lines
 from sync.results.grouping import grouped
 from sync.results.outcome import SweepInfo
@@ -58,26 +58,26 @@ def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
 
 def print_answer(
     outcomes: Sequence[Outcome], info: SweepInfo, results: Path, console: Console, plan: Plan | None = None
-) -> Callable[[], None]:
-    """Print what outcomes of a sweep answer: first what limits the answer, then a sentence a workload, what it stands
-    on, and the command that shows more; nothing if nothing was measured. `results` is the folder of results, `plan`
-    what the sweep plans. Returns a function that prints the sentences again, for the end of a long table."""
+) -> SweepAnswers | None:
+    """Print what outcomes of a sweep answer, what the answer stands on, and the command that shows more; nothing if
+    nothing was measured. `results` is the folder of results, `plan` what the sweep plans. Returns the answer."""
     if not any(outcome.summary for outcome in outcomes):
-        return lambda: None
+        return None
     found = answers(outcomes, info.slo, plan=plan, figures=info.machines)
-
-    def print_sentences() -> None:
-        for caveat in caveats(found.terms):
-            say(console, caveat, style="bold yellow")
-        for sentence in bare_sentences(found):
-            say(console, sentence, style="bold")
-
-    print_sentences()
+    print_sentences(found, console)
     for line in terms_lines(found.terms):
         say(console, line)
     place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
     say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
-    return print_sentences
+    return found
+
+
+def print_sentences(found: SweepAnswers, console: Console) -> None:
+    """Print what limits an answer, then a sentence a workload."""
+    for caveat in caveats(found.terms):
+        say(console, caveat, style="bold yellow")
+    for sentence in bare_sentences(found):
+        say(console, sentence, style="bold")
 
 
 def stopped_text(outcomes: Sequence[Outcome]) -> Text:

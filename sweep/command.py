@@ -22,7 +22,15 @@ from configs.terminal import console, lines, say, say_whole, tell
 from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
-from sweep.closing import cut_text, failures_text, preview, print_answer, standing_still_text, stopped_text
+from sweep.closing import (
+    cut_text,
+    failures_text,
+    preview,
+    print_answer,
+    print_sentences,
+    standing_still_text,
+    stopped_text,
+)
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.find import find_experiment
@@ -235,9 +243,9 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     answer again below a long table. A single point answers nothing of its experiment: its figures alone are shown."""
     screen = console()
     outcomes = ended.outcomes
-    answer_again = None
+    found = None
     if arguments.point is None:
-        answer_again = print_answer(outcomes, info, arguments.results, screen, plan)
+        found = print_answer(outcomes, info, arguments.results, screen, plan)
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     stopped = sum(outcome.status == "stopped" for outcome in outcomes)
     typed = [str(arguments.experiment), *arguments.overrides]
@@ -256,8 +264,8 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     count = len(outcomes) + ended.missing
     of_total = f" ({count} of {info.points} points)" if count != info.points else ""
     say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
-    if answer_again is not None and len(outcomes) > MOST_IN_SIGHT:
-        answer_again()
+    if found is not None and len(outcomes) > MOST_IN_SIGHT:
+        print_sentences(found, screen)
 
 
 def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:

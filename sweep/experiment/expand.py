@@ -63,7 +63,7 @@ class Grid:
         check_names(experiment, names)
         # Overrides may make parts of the file useless: trace.filename=mine those that name a trace.
         self.experiment = experiment = without_unused(with_extra(experiment, extra, names), names)
-        _check_texts(experiment)
+        _check_texts(experiment)  # the command line may have added some
         check_names(experiment, names)
         axes = {system.name: merged(experiment, system)[2] for system in experiment.systems}
         self.rates = {name: _numbers(own.get("rate", ())) for name, own in axes.items()}

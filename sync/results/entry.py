@@ -6,13 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from errno import EINVAL
 from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SpecError
-from sim_core.limits import limits
-from sim_core.regular_file import TooLarge
+from sim_core.regular_file import check_size
 from sync.results import checks
 from sync.results.inside import open_inside
 from sync.results.outcome import Outcome, checksum
@@ -76,8 +74,7 @@ def checked_table(entry: Mapping[str, Any], path: Path | None, wanted: bool = Tr
         raise ValueError("its table is missing")
     with open_inside(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > limits().requests_bytes:
-            raise TooLarge(EINVAL, limits().too_much("requests_bytes", size, "bytes"), str(path))
+        check_size(path, size, "requests_bytes")
         if size != entry.get("parquet_bytes", size) and digest is not None:
             raise ValueError(f"its table has {size:,} bytes, and {entry['parquet_bytes']:,} were written")
         if digest is not None and hashlib.file_digest(file, "sha256").hexdigest() != digest:

@@ -17,44 +17,31 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import BinaryIO
 
 from sim_core.errors import OutputError
-from sim_core.limits import limits
-from sim_core.regular_file import IrregularFile, TooLarge, not_regular
+from sim_core.regular_file import IrregularFile, not_regular, open_descriptor, read_bytes
 from sim_core.whole_file import replacing
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 _LINK = "is a symbolic link; inside a results folder links are not followed (--results itself may be one)"
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a named pipe would wait for a writer
 
 
 def read_inside(path: Path, limit: str) -> bytes:
     """All bytes of a regular file. Raises OSError, also for a link, and for a file that has more bytes than the limit
     of `sim_core.limits` called `limit`."""
-    most = getattr(limits(), limit)
-    descriptor, size = _opened(path, _READ)
-    try:
-        if size > most:
-            raise TooLarge(EINVAL, limits().too_much(limit, size, "bytes"), str(path))
-        content = os.read(descriptor, size + 1)
-        if len(content) == size:
-            return content
-        parts = [content]  # a file that grows, or a read in parts
-        while sum(map(len, parts)) <= most and (more := os.read(descriptor, 1 << 20)):
-            parts.append(more)
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)
+    with _no_link(path):
+        return read_bytes(path, limit, os.O_RDONLY | os.O_NOFOLLOW)
 
 
 def open_inside(path: Path) -> BufferedReader:
     """A regular file, opened for reading. Raises OSError, also for a link."""
-    return os.fdopen(_opened(path, _READ)[0], "rb")
+    with _no_link(path):
+        return os.fdopen(open_descriptor(path, os.O_RDONLY | os.O_NOFOLLOW)[0], "rb")
 
 
 def open_lock(path: Path) -> BinaryIO:
     """A file to lock, which is made where it is not there, opened for reading and writing. Raises OSError for a link of
     any kind: what is written into it would be written elsewhere, too."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor, _ = _opened(path, flags)
+    with _no_link(path):
+        descriptor, _ = open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
     if os.fstat(descriptor).st_nlink > 1:
         os.close(descriptor)
         raise IrregularFile(EINVAL, "is a hard link: the same file has another name elsewhere; remove it", str(path))
@@ -116,18 +103,12 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _opened(path: Path, flags: int) -> tuple[int, int]:
-    """The descriptor of a regular file, and its size."""
+@contextmanager
+def _no_link(path: Path) -> Iterator[None]:
+    """Within this block an error says so where the path is a link."""
     try:
-        descriptor = os.open(path, flags, FILE_MODE)
+        yield
     except OSError as error:
-        if error.errno == ELOOP and path.is_symlink():
+        if path.is_symlink():
             raise IrregularFile(ELOOP, _LINK, str(path)) from error
-        if reason := not_regular(path):  # such as a socket, or a folder to write to
-            raise IrregularFile(EINVAL, reason, str(path)) from error
         raise
-    status = os.fstat(descriptor)
-    if S_ISREG(status.st_mode):
-        return descriptor, status.st_size
-    os.close(descriptor)
-    raise IrregularFile(EINVAL, not_regular(path), str(path))

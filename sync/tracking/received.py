@@ -57,7 +57,7 @@ def check_places(path: Path, artifacts: Path) -> None:
         for table, column in _PLACES.items():
             found = database.execute(f"SELECT DISTINCT {column} FROM {table}") if table in tables else ()
             for (address,) in found:
-                if address and not address.startswith(_SERVED) and place_to_read(str(address), artifacts) is None:
+                if address and not str(address).startswith(_SERVED) and place_to_read(str(address), artifacts) is None:
                     reason = f"has files of runs at {address}, and not below {short_path(artifacts)}: it is not served"
                     raise OutputError(reason, source=str(short_path(path)))
 

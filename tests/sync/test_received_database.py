@@ -130,5 +130,5 @@ def test_the_interface_serves_no_files_from_elsewhere(results: Path, sweep: Any,
 def test_a_place_that_is_no_text_is_refused_in_a_line(results: Path, sweep: Any, outcome: Maker) -> None:
     deliver(results, sweep, outcome(1))
     changed(results, "UPDATE runs SET artifact_uri = x'2f657463'")
-    with pytest.raises(OutputError, match="has files of runs at .*etc.*: it is not served"):
+    with pytest.raises(OutputError, match=r"has files of runs at .*etc.*: it is not served"):
         check_places(results / "mlflow.db", results / "mlartifacts")

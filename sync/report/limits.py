@@ -39,7 +39,7 @@ def served(runs: Iterable[RunRow]) -> bool:
 def share(runs: Sequence[RunRow], limit: Limit) -> float:
     """The largest share of a limit that one of the runs takes; 1 is at the limit. NaN where a run has not measured the
     figure; 0 where the limit is void (see `Limit.is_void`)."""
-    shares = [0.0 if limit.is_void(run.figures) else run.figure(limit.figure) / limit.largest for run in runs]
+    shares = [0.0 if limit.is_void(run.figures) else limit.share(run.figures) for run in runs]
     return nan if any(map(isnan, shares)) else max(shares, default=nan)
 
 

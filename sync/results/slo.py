@@ -52,6 +52,10 @@ class Limit:
         """`TTFT p99`."""
         return f"{self.metric.upper()} {self.percentile}"
 
+    def share(self, summary: Mapping[str, float]) -> float:
+        """What a run takes of the limit; 1 is at the limit. NaN where the figure was not measured."""
+        return summary.get(self.figure, nan) / self.largest
+
     def is_void(self, summary: Mapping[str, float]) -> bool:
         """Whether the limit is on the time between tokens, and no completed request has two tokens."""
         return self.metric == "tbt" and summary.get("run/completed", 0.0) > 0 and "tbt/mean_s" not in summary
@@ -80,7 +84,7 @@ class Slo:
         """The largest ratio of a run's figure to its limit, and that limit, of equals the first; None where a figure
         was not measured."""
         limits = [limit for limit in self.limits() if not limit.is_void(summary)]
-        shares = [(summary.get(limit.figure, nan) / limit.largest, limit) for limit in limits]
+        shares = [(limit.share(summary), limit) for limit in limits]
         known = bool(shares) and all(isfinite(share) for share, _ in shares)
         return max(shares, key=lambda pair: pair[0]) if known else None
 

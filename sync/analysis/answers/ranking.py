@@ -14,8 +14,8 @@ SYSTEM = "system"
 _ORDER = {"carries": 0, "open": 1, "none": 2}  # by state
 
 
-def drawn(member: Configuration, draws_by: DrawsBy) -> float:
-    """What a configuration draws: W by nameplate, or the paper's weight."""
+def drawn(member: Configuration | Ranked, draws_by: DrawsBy) -> float:
+    """What a design draws: W by nameplate, or the paper's weight."""
     return member.watts if draws_by == "watts" else member.power
 
 

@@ -58,14 +58,12 @@ def ranked(workload: WorkloadAnswer, most: int | None = MOST_RANKED) -> Table:
 
 
 def _ranked(row: Ranked, workload: WorkloadAnswer) -> tuple[str, ...]:
-    carried = "yes" if row.carries is None else f"{'≥ ' if row.at_least else ''}{rate_text(row.carries)}"
-    carries = {"carries": carried, "none": "none", "open": "open"}
+    carried = _carried(row.carries, row.at_least) if row.state == "carries" else row.state
     share = share_text(row.share)
     if row.state != "carries" and row.share is not None and row.rate is not None:
         share = f"{share} at {rate_text(row.rate)}"
-    draws = row.watts / 1000.0 if workload.draws_by == "watts" else row.power
     place = "-" if row.place is None else f"{row.place}"
-    return place, row.design, carries[row.state], share, row.limit or "-", figure(row.cost), figure(draws)
+    return place, row.design, carried, share, row.limit or "-", figure(row.cost), _draw(workload, row)
 
 
 def highest(workload: WorkloadAnswer) -> Table | None:
@@ -79,7 +77,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     cells: list[tuple[str, ...]] = [
         (
             row.configuration.design,
-            _carried(row.configuration),
+            _carried(row.configuration.carries, row.configuration.may_carry_more),
             number(row.rate, "{:.2f}×"),
             number(row.cost, "{:.2f}×"),
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
@@ -96,7 +94,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
             cells.append((_counted(answer), none, *["-"] * 7))
     title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
     title += "; requests served per $ and per kWh"
-    draws = "kW" if workload.draws_by == "watts" else "weight"
+    draws = _draw_head(workload)
     heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
     return Table(title, heads, tuple(cells), spare=(6, 5, 4), names=_FIRST).known()
 
@@ -172,7 +170,14 @@ def front(workload: WorkloadAnswer) -> Table | None:
     if len(workload.front) < 2:
         return None
     cells = tuple(
-        (d.design, _carried(d), figure(d.cost), _draw(workload, d), _front_ties(workload, d)) for d in workload.front
+        (
+            d.design,
+            _carried(d.carries, d.may_carry_more),
+            figure(d.cost),
+            _draw(workload, d),
+            _front_ties(workload, d),
+        )
+        for d in workload.front
     )
     title = f"{workload.workload}: no other design costs less, draws less and carries more than each of these"
     heads = ("design", "requests/s", "$/h", _draw_head(workload), "tie with")
@@ -247,11 +252,9 @@ def _counts(pairs: Iterable[tuple[str, int]], between: str = ", ") -> str:
     return between.join(f"{count:,} {word}" for word, count in pairs if count)
 
 
-def _carried(design: Configuration) -> str:
-    """`24`; `≥ 24` where it may carry more; `yes` for a load without a rate."""
-    if design.carries is None:
-        return "yes"
-    return f"{'≥ ' if design.may_carry_more else ''}{rate_text(design.carries)}"
+def _carried(rate: float | None, at_least: bool) -> str:
+    """`24`; `≥ 24` where it may be more; `yes` for a load without a rate."""
+    return "yes" if rate is None else f"{'≥ ' if at_least else ''}{rate_text(rate)}"
 
 
 def _counted(answer: SystemAnswer) -> str:
@@ -270,7 +273,7 @@ def _draw_head(workload: WorkloadAnswer) -> str:
     return "kW" if workload.draws_by == "watts" else "weight"
 
 
-def _draw(workload: WorkloadAnswer, member: Configuration) -> str:
+def _draw(workload: WorkloadAnswer, member: Configuration | Ranked) -> str:
     value = drawn(member, workload.draws_by)
     return figure(value / 1000.0 if workload.draws_by == "watts" else value)
 

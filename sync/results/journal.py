@@ -1,5 +1,5 @@
-"""The journal of a sweep: every finished point on disk, before anything else hears of it. This module alone reads and
-writes it.
+"""The journal of a sweep: every finished point on disk, before anything else hears of it. It is read and written
+through this module alone.
 
     FOLDER/sweep.json                   the sweep's facts, the keys of its points and what the experiment says of each
     FOLDER/points/KEY.json              an entry: one outcome without its table of requests
@@ -29,7 +29,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from sim_core.errors import OutputError, SimError, SpecError
+from sim_core.errors import OutputError, SimError
 from sim_core.regular_file import IrregularFile
 from sync.results.entry import (
     FORMAT,
@@ -45,13 +45,12 @@ from sync.results.entry import (
 from sync.results.inside import is_file, make_folder, open_inside, read_inside, refuse_links, replacing_inside
 from sync.results.lock import hold_lock, lock_holder
 from sync.results.outcome import Outcome, SweepInfo
-from sync.results.plan import Plan, joined_systems, plan_of
+from sync.results.plan import Plan
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
-from sync.results.sweep_file import EARLIER_PLAN, POINT_FACTS, read_status_file, read_sweep_file
+from sync.results.sweep_file import SweepFile, read_status_file, read_sweep_file
 
 PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/requests")}  # of entries and of tables
-_MOST_STARTS = 100  # whose commands are kept
 # The fields of an outcome that may hold a secret of the environment. Digests and times are none.
 _TEXTS = (
     *("name", "system", "design", "workload", "trace", "overrides", "axes", "error", "config_yaml", "version"),
@@ -117,41 +116,17 @@ class Journal:
         starts of the same experiment asked for. `facts` describe the points by key as the experiment has them now:
         readers take these, and not those of the start that ran a point. `is_same` tells whether two texts are the same
         experiment. Raises JournalError."""
-        own = self._scrubber.without_secrets(replace(info, starts=self._starts(info.command)).to_json_dict())
-        is_known = is_same(str(self._sweep.get("experiment_text")), own["experiment_text"])
-        earlier = sorted(self.asked_for() - set(keys)) if is_known else []
-        known = {key: self._facts[key] for key in earlier if key in self._facts}
-        contents = {"format": FORMAT, **own, "keys": list(keys), "earlier_keys": earlier}
-        if is_known and (before := self.plan()) is not None:
-            contents[EARLIER_PLAN] = {"points": before.points, "systems": joined_systems([before.systems])}
-        described = {**known, **self._scrubber.without_secrets(dict(facts))}
-        self._write(self.folder / "sweep.json", json_bytes({**contents, POINT_FACTS: described}))
+        contents = self._sweep.after(info, keys, facts, is_same, self._scrubber)
+        self._write(self.folder / "sweep.json", json_bytes(contents))
         self.__dict__.pop("_sweep", None)  # read anew
-
-    def _starts(self, command: str) -> tuple[str, ...]:
-        """The different commands of the starts that are kept, the oldest first, and `command` as the last."""
-        before = self.info()
-        known = () if before is None else before.starts or (before.command,)
-        return (*[start for start in known if start != command][-_MOST_STARTS:], command)
 
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""
-        try:
-            return SweepInfo.from_json_dict(self._sweep)
-        except (SpecError, ValueError):
-            return None
+        return self._sweep.info()
 
     def plan(self) -> Plan | None:
         """What the experiment plans, over all starts of it; None where the folder does not say."""
-        info, facts, earlier = self.info(), self._facts, self._sweep.get(EARLIER_PLAN, {})
-        if info is None or not info.points:
-            return None
-        with suppress(*NOT_SOUND):
-            points = max(info.points, int(earlier.get("points", 0)))
-            systems = joined_systems([earlier.get("systems", {}), info.systems])
-            known = [facts[key] for key in self.asked_for() if key in facts]
-            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
-        return None
+        return self._sweep.plan()
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""
@@ -159,34 +134,29 @@ class Journal:
 
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for."""
-        return frozenset(self._sweep.get("keys", ()))
+        return self._sweep.last_started()
 
     def asked_for(self) -> frozenset[str]:
         """The keys of the points that the last start asked for, and starts before it of the same experiment."""
-        return self.last_started().union(self._sweep.get("earlier_keys", ()))
+        return self._sweep.asked_for()
 
     @cached_property
-    def _sweep(self) -> Mapping[str, Any]:
+    def _sweep(self) -> SweepFile:
         """The contents of sweep.json; of that of the former sink where it is not there. Empty, with a JournalWarning,
         where its contents cannot be used."""
         for path in (self.folder / "sweep.json", self.folder / "local" / "sweep.json"):
             self._refuse_links(path.parent)
             try:
                 if contents := read_sweep_file(path):
-                    return contents
+                    return SweepFile(contents)
             except NOT_SOUND as error:
                 text = f"{path}: cannot be used, so its limits and its points are not known: {reason_of(error)}"
                 warnings.warn(text, JournalWarning, stacklevel=3)
-        return {}
+        return SweepFile({})
 
     def point_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """What the experiment says of each point that was asked for, by key."""
-        return self._facts
-
-    @property
-    def _facts(self) -> Mapping[str, Mapping[str, Any]]:
-        facts: Mapping[str, Mapping[str, Any]] = self._sweep.get(POINT_FACTS, {})
-        return facts
+        return self._sweep.point_facts()
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
@@ -252,7 +222,7 @@ class Journal:
         the one that was written."""
         with suppress(*NOT_SOUND):
             outcome = self._with_table(_entry(self._entries / f"{key}.json"), key)
-            return outcome.with_facts(self._facts.get(key, {}))
+            return outcome.with_facts(self.point_facts().get(key, {}))
         return None
 
     def _with_table(self, entry: Mapping[str, Any], key: str, table: bool = True) -> Outcome:
@@ -264,7 +234,7 @@ class Journal:
         their points now. A JournalWarning counts the entries that cannot be used, and says why of the first. Raises
         OSError for a folder that may not be read: it is not an empty one."""
         self._check_places()
-        facts, found, self._unusable = self._facts, {}, {}
+        facts, found, self._unusable = self.point_facts(), {}, {}
         names = sorted(path.name for path in self._entries.iterdir()) if self._entries.exists() else []
         for name in names:
             key, dot, ending = name.rpartition(".")

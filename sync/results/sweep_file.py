@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from configs.bounded import parse_json
 from sim_core.errors import SpecError
 from sync.results import checks
+from sync.results.entry import FORMAT, NOT_SOUND
 from sync.results.inside import read_inside
-from sync.results.outcome import FACTS_OF_A_POINT, FIELDS, FIELDS_OF_A_SWEEP
+from sync.results.outcome import FACTS_OF_A_POINT, FIELDS, FIELDS_OF_A_SWEEP, SweepInfo
+from sync.results.plan import Plan, joined_systems, plan_of
+from sync.results.privacy import Scrubber
 from sync.results.slo_file import parse_slo, slo_of_text
 
-POINT_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
-EARLIER_PLAN = "earlier_plan"  # in sweep.json: points and systems of earlier starts of the same experiment
+_POINT_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
+_EARLIER_PLAN = "earlier_plan"  # in sweep.json: points and systems of earlier starts of the same experiment
+_MOST_STARTS = 100  # whose commands are kept
 _FACTS = {name: FIELDS[name] for name in FACTS_OF_A_POINT}
 _STATUS: Mapping[str, checks.Check] = {
     "at": checks.moment,
@@ -42,9 +48,72 @@ _OF_A_SWEEP: Mapping[str, checks.Check] = {
     **FIELDS_OF_A_SWEEP,
     "format": checks.whole(0, 1000),
     **dict.fromkeys(("keys", "earlier_keys"), checks.each(FIELDS["key"])),
-    POINT_FACTS: checks.mapping(FIELDS["key"], _facts),
-    EARLIER_PLAN: _earlier_plan,
+    _POINT_FACTS: checks.mapping(FIELDS["key"], _facts),
+    _EARLIER_PLAN: _earlier_plan,
 }
+
+
+class SweepFile:
+    """The contents of a sweep.json, as `read_sweep_file` returns them; empty contents say nothing."""
+
+    def __init__(self, contents: Mapping[str, Any]) -> None:
+        self._contents = contents
+
+    def info(self) -> SweepInfo | None:
+        """What the last start of the sweep was."""
+        try:
+            return SweepInfo.from_json_dict(self._contents)
+        except (SpecError, ValueError):
+            return None
+
+    def plan(self) -> Plan | None:
+        """What the experiment plans, over all starts of it."""
+        info, facts, earlier = self.info(), self.point_facts(), self._contents.get(_EARLIER_PLAN, {})
+        if info is None or not info.points:
+            return None
+        with suppress(*NOT_SOUND):
+            points = max(info.points, int(earlier.get("points", 0)))
+            systems = joined_systems([earlier.get("systems", {}), info.systems])
+            known = [facts[key] for key in self.asked_for() if key in facts]
+            return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
+        return None
+
+    def last_started(self) -> frozenset[str]:
+        """The keys of the points that the last start asked for."""
+        return frozenset(self._contents.get("keys", ()))
+
+    def asked_for(self) -> frozenset[str]:
+        """The keys of the points that the last start asked for, and starts before it of the same experiment."""
+        return self.last_started().union(self._contents.get("earlier_keys", ()))
+
+    def point_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the experiment says of each point that was asked for, by key."""
+        facts: Mapping[str, Mapping[str, Any]] = self._contents.get(_POINT_FACTS, {})
+        return facts
+
+    def after(
+        self,
+        info: SweepInfo,
+        keys: Sequence[str],
+        facts: Mapping[str, Any],
+        is_same: Callable[[str, str], bool],
+        scrubber: Scrubber,
+    ) -> dict[str, Any]:
+        """The contents after one more start; see `Journal.write_sweep`."""
+        own = scrubber.without_secrets(replace(info, starts=self._starts(info.command)).to_json_dict())
+        is_known = is_same(str(self._contents.get("experiment_text")), own["experiment_text"])
+        earlier = sorted(self.asked_for() - set(keys)) if is_known else []
+        known = {key: self.point_facts()[key] for key in earlier if key in self.point_facts()}
+        contents = {"format": FORMAT, **own, "keys": list(keys), "earlier_keys": earlier}
+        if is_known and (before := self.plan()) is not None:
+            contents[_EARLIER_PLAN] = {"points": before.points, "systems": joined_systems([before.systems])}
+        return {**contents, _POINT_FACTS: {**known, **scrubber.without_secrets(dict(facts))}}
+
+    def _starts(self, command: str) -> tuple[str, ...]:
+        """The different commands of the starts that are kept, the oldest first, and `command` as the last."""
+        before = self.info()
+        known = () if before is None else before.starts or (before.command,)
+        return (*[start for start in known if start != command][-_MOST_STARTS:], command)
 
 
 def read_sweep_file(path: Path) -> dict[str, Any]:

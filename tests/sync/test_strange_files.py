@@ -48,6 +48,13 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
+def instead(path: Path, make: Callable[[Path], object]) -> Path:
+    """The path, with what `make` makes there in place of the file."""
+    path.unlink()
+    make(path)
+    return path
+
+
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_a_lock_that_is_a_link_is_refused_and_its_target_stays(received: Path, target: Path, link: Any) -> None:
     lock = received / "x" / "lock"
@@ -119,9 +126,7 @@ def test_what_is_set_aside_does_not_leave_through_a_link(received: Path, tmp_pat
 def test_an_entry_that_is_no_file_is_named_and_the_other_is_read(
     received: Path, outcome: Maker, make: Callable[[Path], object], kind: str
 ) -> None:
-    path = received / "x" / "points" / f"{outcome(1).key}.json"
-    path.unlink()
-    make(path)
+    path = instead(received / "x" / "points" / f"{outcome(1).key}.json", make)
     with pytest.warns(JournalWarning, match=f"1 entry of .*x cannot be used: {path.name}: .*{kind}"):
         assert set(Journal(received / "x").outcomes()) == {outcome(2).key}
     with pytest.warns(JournalWarning, match=kind):
@@ -132,9 +137,7 @@ def test_an_entry_that_is_no_file_is_named_and_the_other_is_read(
 def test_a_table_that_is_no_file_is_refused_at_once(
     received: Path, outcome: Maker, make: Callable[[Path], object], kind: str
 ) -> None:
-    path = received / "x" / "points" / f"{outcome(1).key}.parquet"
-    path.unlink()
-    make(path)
+    instead(received / "x" / "points" / f"{outcome(1).key}.parquet", make)
     with pytest.warns(JournalWarning, match=kind):
         assert Journal(received / "x").read(outcome(1).key) is None
     with pytest.raises(OSError, match=kind):

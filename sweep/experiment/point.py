@@ -20,6 +20,7 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 _FIELDS_OF_BOTH = (
     *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
     *("cost", "power", "watts", "rate", "trace_identity", "model", "performance_model", "horizon_s"),
+    "asked",
 )
 
 
@@ -32,7 +33,7 @@ class Point:
     have no roles); `cost` is in dollars an hour, `power` in power weights, `watts` in W by nameplate. `config` is the
     resolved configuration as plain values. `requests` is the length of the trace, an estimate if it is generated.
     `horizon_s` is the time over which requests arrive (None: not known).
-    Goodput is counted by the limits of `slo`.
+    Goodput, and requests beyond limits, are counted by `slo`. `asked` says what a planner wants to know of the run.
     """
 
     index: int
@@ -56,6 +57,7 @@ class Point:
     roles: Roles = field(default_factory=dict)
     slo: Slo = PAPER
     horizon_s: float | None = None
+    asked: str = ""
 
     @property
     def model(self) -> str:

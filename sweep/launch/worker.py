@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from sim_core import Trace, __version__, simulate
 from sim_core.errors import SpecWarning
 from sweep.experiment.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.launch.time_limit import time_limit
+from sync.results.counts import all_beyond, counted
 from sync.results.figures import run_figures
 from sync.results.measure import MeasuredRun, measure
 from sync.results.parquet import encode_requests
@@ -53,9 +55,21 @@ def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome
         status="completed" if result.stopped_s is None else "stopped",
         summary={name: float(value) for name, value in (result.summary | run_figures(result, point.slo)).items()},
         requests_parquet=encode_requests(result, point.spec, trace),
+        counts=_counts(point, trace, result),
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
         version=__version__,
     )
+
+
+def _counts(point: Point, trace: Trace, result: MeasuredRun) -> dict[str, list[int]]:
+    """The requests beyond each limit of the point's SLO; none where it is not known how long requests arrive."""
+    limits = tuple(point.slo.limits())
+    if point.horizon_s is None:
+        return {}
+    if result.stopped_s is not None:
+        return all_beyond(np.asarray(trace.arrival_s), point.horizon_s, limits)
+    unserved_s = np.array(result.unserved["arrival_s"], dtype=np.float64)
+    return counted(result.requests, unserved_s, result.first_arrival_s, point.horizon_s, limits)
 
 
 @cache

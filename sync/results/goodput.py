@@ -1,4 +1,5 @@
-"""Goodput by another SLO than the one that a run was measured with, counted in the run's table of requests."""
+"""Goodput, and requests beyond limits, by another SLO than the one that a run was measured with: counted in the run's
+table of requests."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sync.results.counts import REQUESTS, beyond_of, column_of, counted, has_counts
 from sync.results.figures import Arriving, goodput
 from sync.results.outcome import Outcome
 from sync.results.parquet import UNSERVED, column_names, read_beside, read_requests
@@ -28,6 +30,32 @@ def by_slo(outcome: Outcome, slo: Slo, table: bytes = b"") -> Outcome:
     summary = {name: value for name, value in outcome.summary.items() if not name.startswith(PREFIX)}
     summary |= {name: value for name, value in counted.items() if name.startswith(PREFIX)}
     return replace(outcome, summary=summary, goodput_limits=slo.of_each_request())
+
+
+def lacks_counts(outcome: Outcome, slo: Slo) -> bool:
+    """Whether the outcome's counts are by other limits than those of `slo`, or missing."""
+    return outcome.status != "failed" and not has_counts(outcome.counts, slo.limits())
+
+
+def with_counts(outcome: Outcome, slo: Slo, table: bytes = b"") -> Outcome:
+    """The outcome with the counts of `sync.results.counts` by `slo`, from `table` where it lacks them. Where they
+    cannot be had, since there is no table or older code left other columns, it has none."""
+    if not lacks_counts(outcome, slo):
+        return outcome
+    limits = tuple(slo.limits())
+    if outcome.status == "stopped":
+        row = outcome.counts.get(REQUESTS)
+        rows = {} if row is None else {name: row for lim in limits for name in (column_of(lim), beyond_of(lim))}
+        return replace(outcome, counts={} if row is None else {REQUESTS: list(row)} | rows)
+    parquet = table or outcome.requests_parquet
+    names = {"arrival_s", *map(column_of, limits)}
+    if not parquet or outcome.horizon_s is None or not names <= set(column_names(parquet)):
+        return replace(outcome, counts={})
+    read = read_requests(parquet, names, outcome.summary.get("run/completed"))
+    columns = {name: read[name].to_numpy().astype(np.float64) for name in names}
+    unserved_s = np.array(read_beside(parquet, UNSERVED).get("arrival_s", []), dtype=np.float64)
+    first_s = Arriving.of({}, columns["arrival_s"], unserved_s).first_s
+    return replace(outcome, counts=counted(columns, unserved_s, first_s, outcome.horizon_s, limits))
 
 
 def _counted(outcome: Outcome, parquet: bytes, slo: Slo) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sim_core.errors import SpecError, choices, nearest
 from sync.results.frame import runs_frame
-from sync.results.goodput import PREFIX, by_slo, must_be_counted
+from sync.results.goodput import PREFIX, by_slo, lacks_counts, must_be_counted, with_counts
 from sync.results.grouping import grouped
 from sync.results.inside import read_inside
 from sync.results.outcome import Outcome, SweepInfo
@@ -160,6 +160,17 @@ class Sweep:
             return by_slo(outcome, self.slo)
         with sound_table(outcome, path):
             return by_slo(outcome, self.slo, read_inside(path, "requests_bytes"))
+
+    def with_counts(self, outcome: Outcome) -> Outcome:
+        """An outcome of the sweep with its requests beyond each limit of the sweep's `slo` (`sync.results.counts`),
+        counted in its table where its run did not count them."""
+        if not lacks_counts(outcome, self.slo):
+            return outcome
+        path = None if outcome.status == "stopped" else self.source.requests_file(outcome.key)
+        if path is None:
+            return with_counts(outcome, self.slo)
+        with sound_table(outcome, path):
+            return with_counts(outcome, self.slo, read_inside(path, "requests_bytes"))
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row for each request of the run that `key` names (see `one`). Raises SpecError when no run or several have

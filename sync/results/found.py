@@ -64,7 +64,17 @@ class Longer:
 @dataclass(frozen=True)
 class More:
     """What a tenth more load costs: the cheapest cluster that carries `rate`, as an estimate from a few seeds.
-    `is_in_proportion`: it was not searched, but worked out in proportion to the load.
+    `is_in_proportion`: it was not searched, but worked out in proportion to the load."""
+
+    rate: float
+    cost: float
+    design: str
+    seeds: int
+    is_in_proportion: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
     """Of `pruned` clusters that were not probed, since they are below one that fails, `probed` were probed after all;
     `violations` are those that would have carried the load."""
 

@@ -65,9 +65,9 @@ class Sample:
             shares: npt.NDArray[np.float64] = self.beyond.sum(0) / may_be
         return shares
 
-    def first(self, seeds: int) -> Sample:
-        """The first repetitions alone; requests that were not served are not told apart."""
-        return Sample(self.limits, self.requests[:seeds], self.beyond[:seeds], self.unserved)
+    def only(self, row: int) -> Sample:
+        """One repetition alone; requests that were not served are left out."""
+        return Sample(self.limits, self.requests[row : row + 1], self.beyond[row : row + 1])
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,16 @@ def _is_void(limit: Limit, runs: Iterable[Outcome]) -> bool:
     return limit.metric == "tbt" and all(limit.is_void(run.summary) for run in runs)
 
 
-def judge_sample(sample: Sample, confidence: float = CONFIDENCE, level: float | None = None) -> Judgement:
-    """What a sample says at a confidence. `level` is the error that each of the two claims may have, the one of
-    "within" and the one of "beyond" (default: half of what the confidence leaves).
+def judge_sample(
+    sample: Sample, confidence: float = CONFIDENCE, *, within: float | None = None, beyond: float | None = None
+) -> Judgement:
+    """What a sample says at a confidence. `within` and `beyond` are the errors that these two claims may have (default:
+    half of what the confidence leaves); whoever makes several claims shares the error out among them.
 
     All limits have to be within, so each is tested at the whole level; one that is beyond is enough, so each is tested
     at its part of the level. Requests that were not served are beyond all limits, whatever the statistic says.
     """
-    level = (1.0 - confidence) / 2.0 if level is None else level
+    within, beyond = ((1.0 - confidence) / 2.0 if level is None else level for level in (within, beyond))
     seeds, limits = len(sample), len(sample.limits)
     shares = sample.shares()
     if not np.isfinite(shares).all():  # a limit whose figure was not measured is never within
@@ -148,9 +150,9 @@ def judge_sample(sample: Sample, confidence: float = CONFIDENCE, level: float | 
         state = "beyond"
     elif seeds == 1:
         state = "within" if share <= 1.0 else "beyond"
-    elif t_within <= -quantile(1.0 - level, seeds - 1):
+    elif t_within <= -quantile(1.0 - within, seeds - 1):
         state = "within"
-    elif t_beyond >= quantile(1.0 - level / limits, seeds - 1):
+    elif t_beyond >= quantile(1.0 - beyond / limits, seeds - 1):
         state = "beyond"
     return Judgement(state, seeds, share, limit, low, high, t_within, t_beyond, sample.unserved)
 

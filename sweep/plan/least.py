@@ -1,0 +1,265 @@
+"""The search for the cluster of a space that carries the load for the least price.
+
+1. Coarse, with a few repetitions a probe: larger clusters are tried until one is likely to carry the load, and its
+   numbers of machines are lowered in turn. Then each cheaper cluster that no other cheaper one exceeds (the frontier)
+   is tried; one that carries the load is lowered in turn, and its price is the new one.
+2. The decision: the cheapest that is likely to carry the load has to pass by Student's t; else the next one by price.
+3. The certificate: every cluster of the frontier below the price fails, each with its part of the error. What lies
+   below a failing cluster is taken to fail, too. A cluster that is not decided is named, and those just below it are
+   tried in its place.
+4. The audit: a part of the clusters that were taken to fail is probed after all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil, log
+
+from sweep.plan.evidence import Probe, ProbeFailed, View
+from sweep.plan.frontier import Frontiers, maximal
+from sweep.plan.probing import Decision, coarse, decide
+from sweep.plan.question import Measure, Question
+from sweep.plan.space import Cluster
+
+AUDITED, LEAST_AUDITED = 0.05, 20
+_AT_BOUND = 0.75  # the share of its bound that a first cluster is guessed to carry
+_GROWTH = 1.3  # of the first clusters that are tried
+
+
+@dataclass(frozen=True)
+class LeastAnswer:
+    """`winner` is the decision on the cheapest cluster that carries the load (None: there is none that is known).
+    `decisions` rule out cheaper ones, `undecided` are cheaper ones that are not decided. `inferred` counts those that
+    were taken to fail, `audited` are coarse looks at some of them, `violations` those that would carry the load."""
+
+    winner: Decision | None
+    decisions: tuple[Decision, ...]
+    undecided: tuple[Decision, ...]
+    inferred: int = 0
+    audited: int = 0
+    violations: tuple[Cluster, ...] = ()
+    why_open: str = ""
+
+
+@dataclass
+class LeastSearch:
+    """The search over the clusters of a view's space, at the given load or at `rate`."""
+
+    view: View
+    question: Question
+    rate: float | None = None
+    _coarse: dict[Cluster, bool] = field(default_factory=dict)
+    _fails: list[Cluster] = field(default_factory=list)  # by coarse looks or decisions
+    _decided: dict[Cluster, Decision] = field(default_factory=dict)
+
+    def run(self) -> LeastAnswer:
+        """Search."""
+        price = self._price
+        best = self._first()
+        best = None if best is None else self._improved(best)
+        winner, passed_over = self._winner(best)
+        limit = None if winner is None else price(winner.probe.cluster)
+        decisions, undecided, cheaper = self._certified(limit)
+        if cheaper is not None:
+            winner = cheaper
+            limit = price(cheaper.probe.cluster)
+        known = {decision.probe.cluster: decision for decision in (*passed_over, *decisions, *undecided)}
+        kept = [d for d in known.values() if limit is None or price(d.probe.cluster) < limit]
+        left = [decision for decision in kept if decision.state != "beyond"]
+        failed = [decision for decision in kept if decision.state == "beyond"]
+        inferred, audited, violations = self._audited(limit, failed)
+        why = "" if not left else "cheaper clusters are not decided"
+        if winner is None and left:
+            why = "no cluster passes for certain, and some do not fail for certain"
+        if violations:
+            why = "a cluster that was taken to fail, since a larger one does, would carry the load"
+        return LeastAnswer(winner, tuple(failed), tuple(left), inferred, audited, violations, why)
+
+    # -- coarse --------------------------------------------------------------------------------------------------
+
+    def _price(self, cluster: Cluster) -> float:
+        return cluster.price(self.question.measure)
+
+    def _below(self, price: float | None) -> tuple[Measure, float] | None:
+        return None if price is None else (self.question.measure, price)
+
+    @property
+    def _frontiers(self) -> Frontiers:
+        return self.view.evidence.frontiers
+
+    def _probe(self, cluster: Cluster) -> Probe:
+        return Probe(cluster, self.rate)
+
+    def _carries(self, cluster: Cluster, why: str) -> bool:
+        """Whether a cluster is likely to carry the load. One below a cluster that is not is taken not to, too."""
+        if cluster not in self._coarse:
+            if any(cluster.is_within(other) for other in self._fails):
+                return False
+            try:
+                self._coarse[cluster] = coarse(self.view, self._probe(cluster), why) <= 0.0
+            except ProbeFailed:
+                self._coarse[cluster] = False
+            if not self._coarse[cluster]:
+                self._fails = [*(other for other in self._fails if not other.is_within(cluster)), cluster]
+        return self._coarse[cluster]
+
+    def _first(self) -> Cluster | None:
+        """A first cluster that is likely to carry the load; None where not even the largest ones do."""
+        for family in self._frontiers.families:
+            for cluster in self._growing(family):
+                if self._carries(cluster, "bracket"):
+                    return self._lowered(cluster)
+        return None
+
+    def _growing(self, family: int) -> Iterator[Cluster]:
+        """Clusters of a family from a guess upwards to the largest; the parts of the roles stay alike."""
+        space = self.view.evidence.space
+        largest = self._frontiers.largest(family, None)
+        load = self.rate if self.rate is not None else space.load
+        top = max(largest, key=lambda cluster: (space.bound_per_s(cluster) or 0.0, -self._price(cluster)))
+        bound = space.bound_per_s(top)
+        part = load / (_AT_BOUND * bound) if bound and load else 1.0 / max(top.sizes, default=1)
+        tried: set[tuple[int, ...]] = set()
+        while part < 1.0:
+            cluster = self._frontiers.part_of(top, part)
+            if cluster.sizes not in tried:
+                tried.add(cluster.sizes)
+                yield cluster
+            part *= _GROWTH
+        yield from largest
+
+    def _lowered(self, cluster: Cluster) -> Cluster:
+        """The cluster with as few machines as it likely needs: each number in turn is lowered by halving."""
+        counts = self.view.evidence.space.families[cluster.family].counts
+        for place in reversed(range(len(cluster.sizes))):
+            options = [count for count in counts[place] if count <= cluster.sizes[place]]
+            fails, carries = -1, len(options) - 1
+            while carries - fails > 1:
+                middle = (fails + carries) // 2
+                smaller = self._frontiers.with_count(cluster, place, options[middle])
+                if smaller is not None and self._carries(smaller, "bracket"):
+                    carries = middle
+                else:
+                    fails = middle
+            cluster = self._frontiers.with_count(cluster, place, options[carries]) or cluster
+            self.view.bracket(None, self._price(cluster))
+        return cluster
+
+    def _improved(self, best: Cluster) -> Cluster:
+        """The cheapest cluster that is likely to carry the load."""
+        while (cheaper := self._cheaper(best)) is not None:
+            best = self._lowered(cheaper)
+        return best
+
+    def _cheaper(self, best: Cluster) -> Cluster | None:
+        """A cheaper cluster that is likely to carry the load, those most like the best one first."""
+        open_ones = self._open_frontier(self._price(best), lambda cluster: False)
+        for cluster in sorted(open_ones, key=lambda cluster: _distance(cluster, best)):
+            if self._carries(cluster, "frontier"):
+                return cluster
+        return None
+
+    def _open_frontier(self, price: float | None, is_passed_over: Callable[[Cluster], bool]) -> list[Cluster]:
+        """The clusters cheaper than `price` that no other such one exceeds, without those below one that fails."""
+        found: list[Cluster] = []
+        for family in self._frontiers.families:
+            largest: Sequence[Cluster] = self._frontiers.largest(family, self._below(price))
+            while any(map(is_passed_over, largest)):
+                smaller = [p for c in largest if is_passed_over(c) for p in self._frontiers.predecessors(c)]
+                kept = [cluster for cluster in largest if not is_passed_over(cluster)]
+                largest = maximal([*kept, *smaller])
+            found += [c for c in largest if not any(c.is_within(other) for other in self._fails)]
+        return found
+
+    # -- the decision --------------------------------------------------------------------------------------------
+
+    def _decide(self, cluster: Cluster, why: str, parts: int) -> Decision:
+        """The decision on a cluster; one that does not pass is taken not to carry the load from now on."""
+        if cluster not in self._decided:
+            level = self.question.level
+            decision = decide(self.view, self._probe(cluster), self.question, why, within=level, beyond=level / parts)
+            self._decided[cluster] = decision
+            self._coarse[cluster] = decision.state == "within"
+            if decision.state == "beyond" and cluster not in self._fails:
+                self._fails.append(cluster)
+        return self._decided[cluster]
+
+    def _winner(self, best: Cluster | None) -> tuple[Decision | None, list[Decision]]:
+        """The first cluster by price, from the likely best on, that passes; and those before it that did not."""
+        passed_over: list[Decision] = []
+        if best is None:
+            return None, passed_over
+        for cluster in self._ascending(best):
+            if not self._carries(cluster, "next by price"):
+                continue
+            decision = self._decide(cluster, "decision", 1)
+            if decision.state == "within":
+                return decision, passed_over
+            passed_over.append(decision)
+        return None, passed_over
+
+    def _ascending(self, best: Cluster) -> Iterator[Cluster]:
+        """The best cluster, then all that cost as much or more, by price; of one price those most like it first."""
+        yield best
+
+        def key(cluster: Cluster) -> tuple[float, ...]:
+            return self._price(cluster), _distance(cluster, best)
+
+        for cluster in self._frontiers.ascending((self.question.measure, self._price(best)), key):
+            if cluster != best:
+                yield cluster
+
+    # -- the certificate -----------------------------------------------------------------------------------------
+
+    def _certified(self, price: float | None) -> tuple[list[Decision], list[Decision], Decision | None]:
+        """The decisions on the frontier below a price: those that fail, those that are not decided, and the cheapest
+        cluster that turned out to pass after all."""
+        cheaper: Decision | None = None
+        undecided: dict[Cluster, Decision] = {}
+        decisions: dict[Cluster, Decision] = {}
+        coarse_fails, self._fails = self._fails, [c for c, d in self._decided.items() if d.state == "beyond"]
+        parts = max(1, len(self._open_frontier(price, lambda cluster: False)))
+        while open_ones := self._open_frontier(price, lambda cluster: cluster in undecided):
+            likeliest = sorted(open_ones, key=lambda c: (c in coarse_fails, self._price(c), c.family, c.sizes))
+            for cluster in likeliest:
+                self.view.need(self._probe(cluster), 2, "certificate")
+            for cluster in likeliest:
+                decision = self._decide(cluster, "certificate", parts)
+                if decision.state == "within":
+                    cheaper, price = decision, self._price(cluster)
+                    break
+                (decisions if decision.state == "beyond" else undecided)[cluster] = decision
+        return list(decisions.values()), list(undecided.values()), cheaper
+
+    def _audited(self, price: float | None, failed: Sequence[Decision]) -> tuple[int, int, tuple[Cluster, ...]]:
+        """How many clusters were taken to fail, how many of these were probed after all, and those that would carry the
+        load, by coarse looks."""
+        space, probed = self.view.evidence.space, set(self._decided)
+        tops = [decision.probe.cluster for decision in failed]
+        inferred = [
+            cluster
+            for family in self._frontiers.families
+            for cluster in self._frontiers.members(family, self._below(price))
+            if cluster not in probed and any(cluster.is_within(top) for top in tops)
+        ]
+        count = min(len(inferred), max(LEAST_AUDITED, ceil(AUDITED * len(inferred))))
+        drawn = random.Random(f"{space.system} {space.workload}").sample(inferred, count)
+        for cluster in drawn:
+            self.view.need(self._probe(cluster), 2, "audit")
+        violations = [cluster for cluster in drawn if self._audit(cluster)]
+        return len(inferred), count, tuple(violations)
+
+    def _audit(self, cluster: Cluster) -> bool:
+        try:
+            return coarse(self.view, self._probe(cluster), "audit") <= 0.0
+        except ProbeFailed:
+            return False
+
+
+def _distance(cluster: Cluster, other: Cluster) -> float:
+    """How unlike two clusters are: the largest ratio of their numbers of machines in a role."""
+    if cluster.family != other.family:
+        return log(1e6)
+    return max((abs(log(a / b)) for a, b in zip(cluster.sizes, other.sizes, strict=True)), default=0.0)

@@ -1,0 +1,297 @@
+"""The search for the highest rate that a cluster of a space carries.
+
+1. Coarse: the candidate with the highest bound is bracketed by doubling and halved in the logarithm of the rate, with a
+   few repetitions a rate. Each other candidate is tried one step above the best so far; if it is within the limits
+   there, it is bracketed in turn and becomes the best.
+2. The interval of the best: L is the greatest rate up to which all limits are within, U the least at which one is
+   beyond, both by Student's t. Repetitions at the rates around are doubled until the interval is narrow enough.
+3. The certificate: each other candidate fails at U, its part of the error being its own. One that does not gets an
+   interval of its own, and the answer spans both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+from math import exp, log
+
+from sweep.plan.evidence import Probe, View, log_share
+from sweep.plan.probing import Decision, coarse, decide, looks
+from sweep.plan.question import Question
+from sweep.plan.rates import HIGHEST, LOWEST, Rates
+from sweep.plan.space import Cluster, Space
+from sync.analysis.repetitions import Judgement
+
+_LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
+_ABOVE_BOUND = 2.0  # times the bound: no cluster can carry it
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The interval of a cluster's rates, as numbers on the grid: it carries `low` (None: no rate), and not `high`
+    (None: no rate is known that it does not carry). `estimate` is in requests a second. `at_low`, `at_high`: what is
+    known there."""
+
+    cluster: Cluster
+    low: int | None
+    high: int | None
+    estimate: float
+    seeds: int
+    at_low: Judgement | None = None
+    at_high: Judgement | None = None
+
+
+@dataclass(frozen=True)
+class MostAnswer:
+    """The best candidate's `capacity`, and the rate `high` that no candidate carries. `rivals` are other candidates
+    that may carry as much, `decisions` rule the others out."""
+
+    capacity: Capacity
+    high: int | None
+    rivals: tuple[Capacity, ...]
+    decisions: tuple[Decision, ...]
+    pruned: tuple[Cluster, ...]
+    why_open: str = ""
+
+
+class MostSearch:
+    """The search over the clusters of a view's space. `run` returns the answer, or a provisional one where the view
+    had to guess."""
+
+    def __init__(self, view: View, question: Question) -> None:
+        self._view, self._question = view, question
+        self.rates = Rates.for_width(question.width)
+        self._shares: dict[Probe, float] = {}  # logarithms, by coarse looks
+        self._floor, self._ceiling = self._ends(view.evidence.space)
+
+    def run(self) -> MostAnswer:
+        """Search."""
+        candidates, pruned = candidates_of(self._view.evidence.space)
+        best, k = self._race(candidates)
+        if k is None:
+            return self._none(best, candidates, pruned)
+        capacity = self._interval(best, k)
+        rivals: list[Capacity] = []
+        decisions: list[Decision] = []
+        for other in (other for other in candidates if other != best):
+            decision = self._against(other, capacity, len(candidates))
+            if decision.state == "beyond":
+                decisions.append(decision)
+                continue
+            found = self._interval(other, self._climb(other, self.rates.number(decision.probe.rate or 1.0)))
+            if (found.low or self._floor) > (capacity.low or self._floor):
+                capacity, found = found, capacity
+            rivals.append(found)
+        return self._answer(capacity, rivals, decisions, pruned)
+
+    # -- coarse --------------------------------------------------------------------------------------------------
+
+    def _ends(self, space: Space) -> tuple[int, int]:
+        """The lowest and the highest rate that are tried."""
+        lowest = LOWEST if not space.horizon_s else max(LOWEST, _LEAST_REQUESTS / space.horizon_s)
+        return self.rates.number(lowest) + 1, self.rates.number(HIGHEST)
+
+    def _probe(self, cluster: Cluster, k: int) -> Probe:
+        return Probe(cluster, self.rates[k])
+
+    def _coarse(self, cluster: Cluster, k: int, why: str) -> bool:
+        probe = self._probe(cluster, k)
+        self._shares[probe] = coarse(self._view, probe, why)
+        return self._shares[probe] <= 0.0
+
+    def _race(self, candidates: Sequence[Cluster]) -> tuple[Cluster, int | None]:
+        """The best candidate by coarse looks, and the greatest rate that it is likely to carry (None: none)."""
+        best, *others = candidates
+        k = self._first(best)
+        for other in others:
+            above = self._floor if k is None else k + 1
+            if self._coarse(other, above, "race"):
+                best, k = other, self._climb(other, above)
+                self._view.bracket(self.rates[k], None)
+        return best, k
+
+    def _first(self, cluster: Cluster) -> int | None:
+        """The greatest rate that the first candidate is likely to carry, from a guess; None if not even the lowest."""
+        space = self._view.evidence.space
+        bound = space.bound_per_s(cluster)
+        guess = 0.75 * bound if bound else 1.0
+        k = min(max(self.rates.number(guess), self._floor), self._ceiling)
+        if self._coarse(cluster, k, "bracket"):
+            return self._climb(cluster, k)
+        step = self.rates.octave
+        fails = k
+        while fails > self._floor:
+            below = max(self._floor, fails - step)
+            if self._coarse(cluster, below, "bracket"):
+                return self._halve(cluster, below, fails)
+            fails, step = below, 2 * step
+        return None
+
+    def _climb(self, cluster: Cluster, k: int) -> int:
+        """The greatest rate that a cluster is likely to carry, `k` being one that it does."""
+        step = self.rates.octave if k == self._floor else max(2, self.rates.octave // 4)
+        while k < self._ceiling:
+            above = min(self._ceiling, k + step)
+            if not self._coarse(cluster, above, "bracket"):
+                return self._halve(cluster, k, above)
+            k, step = above, 2 * step
+        return k
+
+    def _halve(self, cluster: Cluster, carries: int, fails: int) -> int:
+        while fails - carries > 1:
+            self._view.bracket(self.rates[carries], self.rates[fails])
+            middle = self._between(cluster, carries, fails)
+            if self._coarse(cluster, middle, "bracket"):
+                carries = middle
+            else:
+                fails = middle
+        return carries
+
+    def _between(self, cluster: Cluster, carries: int, fails: int) -> int:
+        """Where the share is likely to cross the limit, kept off the ends of the bracket."""
+        low, high = (self._shares[self._probe(cluster, k)] for k in (carries, fails))
+        part = 0.5 if high <= low else min(max(-low / (high - low), 0.25), 0.75)
+        return min(max(carries + round(part * (fails - carries)), carries + 1), fails - 1)
+
+    # -- the interval --------------------------------------------------------------------------------------------
+
+    def _interval(self, cluster: Cluster, k: int) -> Capacity:
+        """The interval of the cluster's capacity, which is likely near `k`."""
+        counts = looks(self._question)
+        for seeds in counts:
+            low = self._greatest_within(cluster, k, seeds)
+            high = self._least_beyond(cluster, (low or self._floor - 1) + 1, seeds)
+            if low is None and high is not None:
+                k = self._floor
+            elif low is not None and high is not None:
+                self._view.bracket(self.rates[low], self.rates[high])
+                if self.rates[high] / self.rates[low] - 1.0 <= self._question.width + 1e-9:
+                    break
+                k = low
+            elif high is None:
+                break
+        at_low = None if low is None else self._judge(cluster, low, seeds)
+        at_high = None if high is None else self._judge(cluster, high, seeds)
+        return Capacity(cluster, low, high, self._estimate(cluster, low, high, seeds), seeds, at_low, at_high)
+
+    def _judge(self, cluster: Cluster, k: int, seeds: int) -> Judgement:
+        level = self._question.level
+        return self._view.judge(self._probe(cluster, k), seeds, "interval", within=level, beyond=level)
+
+    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
+        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
+        strides = _strides()
+        while self._judge(cluster, k, seeds).state != "within":
+            if k == self._floor:
+                return None
+            k = max(self._floor, k - next(strides))
+        while k < self._ceiling and self._judge(cluster, k + 1, seeds).state == "within":
+            k += 1
+        return k
+
+    def _least_beyond(self, cluster: Cluster, k: int, seeds: int) -> int | None:
+        """The least rate from `k` on that is beyond the limits; after some rates, strides grow, and the least one is
+        found by halving the last stride."""
+        strides, before = _strides(), k - 1
+        while self._judge(cluster, k, seeds).state != "beyond":
+            if k == self._ceiling:
+                return None
+            before, k = k, min(self._ceiling, k + next(strides))
+        while k - before > 1:
+            middle = (before + k) // 2
+            if self._judge(cluster, middle, seeds).state == "beyond":
+                k = middle
+            else:
+                before = middle
+        return k
+
+    def _estimate(self, cluster: Cluster, low: int | None, high: int | None, seeds: int) -> float:
+        """Where the share of all repetitions crosses the limit, between the ends of the interval."""
+        if low is None:
+            return 0.0
+        pairs = [
+            (self.rates[k], log_share(self._view.sample(self._probe(cluster, k), seeds, "interval")))
+            for k in range(low, (low if high is None else high) + 1)
+        ]
+        for (rate, share), (above, beyond) in pairwise(pairs):
+            if share <= 0.0 < beyond:
+                return rate * exp(log(above / rate) * -share / (beyond - share))
+        return max((rate for rate, share in pairs if share <= 0.0), default=pairs[0][0])
+
+    # -- the certificate -----------------------------------------------------------------------------------------
+
+    def _against(self, other: Cluster, capacity: Capacity, candidates: int) -> Decision:
+        """Whether a candidate fails where the best one does."""
+        k = self._ceiling if capacity.high is None else capacity.high
+        level = self._question.level
+        probe = self._probe(other, k)
+        return decide(self._view, probe, self._question, "certificate", within=level, beyond=level / candidates)
+
+    def _answer(
+        self, capacity: Capacity, rivals: Sequence[Capacity], decisions: Sequence[Decision], pruned: Sequence[Cluster]
+    ) -> MostAnswer:
+        ends = [capacity.high, *(rival.high for rival in rivals)]
+        high = None if None in ends else max(end for end in ends if end is not None)
+        why_open = ""
+        if capacity.low is None:
+            why_open = "no rate is within the limits for certain"
+        elif high is None:
+            why_open = f"no rate up to {self.rates[self._ceiling]:g} requests/s is too much"
+        elif self.rates[high] / self.rates[capacity.low] - 1.0 > self._question.width + 1e-9:
+            why_open = (
+                f"{capacity.seeds} seeds leave the interval wider than {self._question.width:.3g} of its lower end"
+            )
+        return MostAnswer(capacity, high, tuple(rivals), tuple(decisions), tuple(pruned), why_open)
+
+    def _none(self, best: Cluster, candidates: Sequence[Cluster], pruned: Sequence[Cluster]) -> MostAnswer:
+        """The answer where no candidate is likely to carry even the lowest rate: each fails there, or it stays open."""
+        level = self._question.level
+        decisions = [
+            decide(
+                self._view,
+                self._probe(cluster, self._floor),
+                self._question,
+                "certificate",
+                within=level,
+                beyond=level / len(candidates),
+            )
+            for cluster in candidates
+        ]
+        nothing = Capacity(best, None, self._floor, 0.0, 0)
+        answer = MostAnswer(nothing, self._floor, (), tuple(decisions), tuple(pruned))
+        if any(decision.state != "beyond" for decision in decisions):
+            return replace(answer, why_open=f"the lowest rate, {self.rates[self._floor]:g} requests/s, is not decided")
+        return answer
+
+
+def _strides() -> Iterator[int]:
+    """1, 1, 1, 1, 2, 4, 8, ...: where a limit is far, its rate is looked for in strides that grow."""
+    yield from (1, 1, 1)
+    yield from (1 << n for n in count())
+
+
+def candidates_of(space: Space) -> tuple[list[Cluster], list[Cluster]]:
+    """The clusters of a space that no other one of their family exceeds, the one with the highest bound first, and the
+    others, which carry no more than these."""
+    largest: list[Cluster] = []
+    smaller: list[Cluster] = []
+    for cluster in _clusters(space):
+        (smaller if any(_exceeds(space, cluster)) else largest).append(cluster)
+    largest.sort(key=lambda cluster: -(space.bound_per_s(cluster) or 0.0))
+    return largest, smaller
+
+
+def _clusters(space: Space) -> Iterator[Cluster]:
+    for number, family in enumerate(space.families):
+        for sizes in family.sizes():
+            yield space.cluster(number, sizes)
+
+
+def _exceeds(space: Space, cluster: Cluster) -> Iterator[bool]:
+    """Whether other clusters of the family have as many machines in each role, and more in one."""
+    family = space.families[cluster.family]
+    if family.listed is not None:
+        yield from (sizes != cluster.sizes and all(map(int.__le__, cluster.sizes, sizes)) for sizes in family.listed)
+    else:
+        yield from (size < counts[-1] for size, counts in zip(cluster.sizes, family.counts, strict=True))

@@ -1,0 +1,118 @@
+"""The steps that both searches are made of: a coarse look at a probe, and a decision about one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+from sweep.plan.evidence import Probe, ProbeFailed, View, log_share
+from sweep.plan.question import Question
+from sync.analysis.repetitions import FEW, Judgement, State
+from sync.results.found import Checked, Verdict
+from sync.results.point_id import Roles
+
+HOPELESS = 8.0  # times what is allowed: two repetitions that are beyond a limit by so much fail without a test
+COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
+_VERDICTS: dict[State, Verdict] = {"within": "carries", "beyond": "fails", "undecided": "undecided"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a probe. `judgement` is None where a run of it failed, for the reason `failure`."""
+
+    probe: Probe
+    state: State
+    seeds: int
+    judgement: Judgement | None
+    is_hopeless: bool = False
+    failure: str = ""
+
+
+def looks(question: Question) -> tuple[int, ...]:
+    """The numbers of repetitions after which a decision is looked for: 8, 16, 32, 64."""
+    counts = [FEW]
+    while counts[-1] < question.seeds:
+        counts.append(min(2 * counts[-1], question.seeds))
+    return tuple(counts)
+
+
+def coarse(view: View, probe: Probe, why: str) -> float:
+    """The logarithm of what a few repetitions together take of the tightest limit: up to 0 the probe is likely within
+    all limits."""
+    for seeds in COARSE:
+        sample = view.sample(probe, seeds, why)
+        sides = {log_share(sample.only(seed)) <= 0.0 for seed in range(len(sample))}
+        if len(sides) == 1:
+            break
+    return log_share(sample)
+
+
+def is_hopeless(view: View, probe: Probe, why: str) -> bool:
+    """Whether the first two repetitions are both beyond a limit by far."""
+    sample = view.sample(probe, 2, why)
+    return all(log_share(sample.only(seed)) >= log(HOPELESS) for seed in range(len(sample)))
+
+
+def decide(view: View, probe: Probe, question: Question, why: str, *, within: float, beyond: float) -> Decision:
+    """Whether a probe is within the limits, with errors `within` and `beyond` of the two claims over all looks; after
+    the last look undecided. A probe of which a run failed is undecided."""
+    counts = looks(question)
+    try:
+        if is_hopeless(view, probe, why):
+            judgement = view.judge(probe, 2, why)
+            return Decision(probe, "beyond", 2, judgement, is_hopeless=True)
+        for seeds in counts:
+            judgement = view.judge(probe, seeds, why, within=within / len(counts), beyond=beyond / len(counts))
+            if judgement.state != "undecided":
+                break
+    except ProbeFailed as error:
+        return Decision(probe, "undecided", 0, None, failure=error.reason)
+    return Decision(probe, judgement.state, judgement.seeds, judgement)
+
+
+def checked(view: View, decision: Decision) -> Checked:
+    """A decision as a line of the certificate."""
+    facts = facts_of(view, decision.probe)
+    judgement = decision.judgement
+    if judgement is None:
+        return Checked(**facts, seeds=0, verdict="undecided", limit=f"a run failed: {decision.failure}"[:200])
+    statistic = judgement.t_within if judgement.state == "within" else judgement.t_beyond
+    return Checked(
+        **facts,
+        seeds=judgement.seeds,
+        verdict=_VERDICTS[decision.state],
+        share=_finite(judgement.share),
+        limit="" if judgement.limit is None else judgement.limit.told(),
+        t=None if decision.is_hopeless else _finite(statistic),
+        short_of=shortage(view, decision),
+    )
+
+
+def shortage(view: View, decision: Decision) -> str:
+    """What the cluster of a failing probe lacks."""
+    from sync.analysis.shortage import short_of
+
+    run = view.evidence.runs(decision.probe).get(0)
+    if decision.state == "within" or run is None or decision.judgement is None or decision.judgement.limit is None:
+        return ""
+    return short_of(run, decision.judgement.limit.metric)
+
+
+def facts_of(view: View, probe: Probe) -> dict[str, Any]:
+    """The facts of the probe's cluster that a line of the certificate has."""
+    point = view.evidence.space.point(probe.cluster, probe.rate, 0, probe.longer)
+    roles: Roles = point.roles
+    return {
+        "design": point.design,
+        "machines": dict(point.machines),
+        "roles": roles,
+        "cost": point.cost,
+        "power": point.power,
+        "watts": point.watts,
+        "rate": point.rate,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < 1e18 else None

@@ -56,7 +56,7 @@ class ProbeFailed(Exception):
         self.probe, self.reason = probe, reason
 
 
-class _Enough(Exception):
+class Enough(Exception):
     """As many runs are wanted as there is room for."""
 
 
@@ -133,12 +133,13 @@ class View:
         return self._guess(probe, seeds)
 
     def need(self, probe: Probe, seeds: int, why: str) -> None:
-        """Note that a sample will be asked for, whatever the samples that are asked for in between give."""
+        """Note that a sample will be asked for, whatever the samples that are asked for in between give. Raises Enough
+        where there is no more room."""
         runs = self.evidence.runs(probe)
         for seed in range(seeds if self.evidence.space.has_draws else 1):
             if seed not in runs and (probe, seed) not in self._asked:
                 if len(self.wanted) >= self.room:
-                    raise _Enough
+                    raise Enough
                 self._asked.add((probe, seed))
                 self.wanted.append(Wanted(probe, seed, why, self.is_certain))
 

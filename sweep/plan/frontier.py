@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import product
+from math import ceil
 
 from sweep.plan.question import Measure
 from sweep.plan.space import Cluster, Space
@@ -79,9 +80,9 @@ class Frontiers:
         )
 
     def ascending(self, limit: Below, key: Callable[[Cluster], tuple[float, ...]]) -> Iterator[Cluster]:
-        """The clusters of all families that are not below the price, the least `key` first; it begins with the price."""
+        """The clusters of all families that are not below the price, the least `key`, which begins with it, first."""
         waiting: list[tuple[tuple[float, ...], int, tuple[int, ...], int, Cluster]] = []
-        rows: list[tuple[int, tuple[int, ...], Sequence[int]]] = []
+        rows: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         for family in self.families:
             own = self._space.families[family]
             if own.listed is not None or not own.counts:
@@ -91,7 +92,7 @@ class Frontiers:
             *outer, inner = own.counts
             for head in product(*outer):
                 number = self._cheaper_ones(family, head, inner, limit)
-                rows.append((family, head, inner))
+                rows.append((head, inner))
                 if number < len(inner):
                     cluster = self.cluster(family, (*head, inner[number]))
                     waiting.append((key(cluster), family, cluster.sizes, len(rows) - 1, cluster))
@@ -100,7 +101,7 @@ class Frontiers:
             _, family, sizes, row, cluster = heappop(waiting)
             yield cluster
             if row >= 0:
-                _, head, inner = rows[row]
+                head, inner = rows[row]
                 number = bisect_right(inner, sizes[-1])
                 if number < len(inner):
                     dearer = self.cluster(family, (*head, inner[number]))
@@ -135,6 +136,16 @@ class Frontiers:
         for count, counts in zip(cluster.sizes, own.counts, strict=True):
             place = min(bisect_left(counts, part * count), bisect_right(counts, count) - 1)
             sizes.append(counts[place])
+        return self.cluster(cluster.family, tuple(sizes))
+
+    def grown(self, cluster: Cluster, factor: float) -> Cluster:
+        """The cluster with about `factor` times as many machines in each role, as far as the family goes."""
+        own = self._space.families[cluster.family]
+        if own.listed is not None:
+            return cluster
+        sizes = []
+        for count, counts in zip(cluster.sizes, own.counts, strict=True):
+            sizes.append(counts[min(bisect_left(counts, ceil(factor * count)), len(counts) - 1)])
         return self.cluster(cluster.family, tuple(sizes))
 
 

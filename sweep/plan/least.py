@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil, log
+from math import ceil, inf, log
 
 from sweep.plan.evidence import Probe, ProbeFailed, View
 from sweep.plan.frontier import Frontiers, maximal
@@ -26,6 +26,7 @@ from sweep.plan.space import Cluster
 AUDITED, LEAST_AUDITED = 0.05, 20
 _AT_BOUND = 0.75  # the share of its bound that a first cluster is guessed to carry
 _GROWTH = 1.3  # of the first clusters that are tried
+_GROWTH_STEP, _MOST_GROWN = 1.15, 6  # of clusters that are tried for a tenth more load
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ class LeastAnswer:
 
 @dataclass
 class LeastSearch:
-    """The search over the clusters of a view's space, at the given load or at `rate`."""
+    """The search over the clusters of a view's space, at the given load or at `rate`; with `reach` no cheaper clusters
+    are tried that are less like the best one."""
 
     view: View
     question: Question
     rate: float | None = None
+    reach: float = inf
     _coarse: dict[Cluster, bool] = field(default_factory=dict)
     _fails: list[Cluster] = field(default_factory=list)  # by coarse looks or decisions
     _decided: dict[Cluster, Decision] = field(default_factory=dict)
@@ -76,6 +79,17 @@ class LeastSearch:
         if violations:
             why = "a cluster that was taken to fail, since a larger one does, would carry the load"
         return LeastAnswer(winner, tuple(failed), tuple(left), inferred, audited, violations, why)
+
+    def likely_from(self, cluster: Cluster) -> Cluster | None:
+        """The cheapest cluster that is likely to carry the load, looked for from a cluster that may be too small."""
+        for _ in range(_MOST_GROWN):
+            if self._carries(cluster, "a tenth more"):
+                return self._improved(self._lowered(cluster))
+            larger = self._frontiers.grown(cluster, _GROWTH_STEP)
+            if larger == cluster:
+                break
+            cluster = larger
+        return None
 
     # -- coarse --------------------------------------------------------------------------------------------------
 
@@ -157,7 +171,7 @@ class LeastSearch:
         """A cheaper cluster that is likely to carry the load, those most like the best one first."""
         open_ones = self._open_frontier(self._price(best), lambda cluster: False)
         for cluster in sorted(open_ones, key=lambda cluster: _distance(cluster, best)):
-            if self._carries(cluster, "frontier"):
+            if _distance(cluster, best) <= self.reach and self._carries(cluster, "frontier"):
                 return cluster
         return None
 

@@ -60,6 +60,24 @@ class Enough(Exception):
     """As many runs are wanted as there is room for."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """The logarithm of what repetitions take of their tightest limit: of all `together`, and of `each`."""
+
+    together: float
+    each: tuple[float, ...]
+
+    @classmethod
+    def at(cls, sample: Sample) -> Look:
+        """The shares of a sample."""
+        return cls(log_share(sample), tuple(log_share(sample.only(row)) for row in range(len(sample))))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all repetitions are on one side of the limit."""
+        return all(share <= 0.0 for share in self.each) or all(share > 0.0 for share in self.each)
+
+
 class Evidence:
     """The outcomes of the probes of a space, by seed, each with counts by `slo`."""
 
@@ -67,6 +85,7 @@ class Evidence:
         self.space, self.slo, self.frontiers = space, slo, Frontiers(space)
         self._runs: dict[Probe, dict[int, Outcome]] = {}
         self._samples: dict[tuple[Probe, int, tuple[int, int]], Sample | None] = {}
+        self._looks: dict[tuple[Probe, int, tuple[int, int]], Look] = {}
         self._judged: dict[tuple[Probe, int, float | None, float | None], Judgement] = {}
 
     def add(self, probe: Probe, seed: int, outcome: Outcome) -> None:
@@ -90,6 +109,13 @@ class Evidence:
                 return None
             self._samples[cache_key] = sample_of([runs[seed] for seed in range(seeds)], self.slo, window)
         return self._samples[cache_key]
+
+    def look(self, probe: Probe, sample: Sample, window: tuple[int, int]) -> Look:
+        """The shares of a known sample of a probe, worked out once."""
+        cache_key = probe, len(sample), window
+        if cache_key not in self._looks:
+            self._looks[cache_key] = Look.at(sample)
+        return self._looks[cache_key]
 
     def judge(self, probe: Probe, sample: Sample, within: float | None, beyond: float | None) -> Judgement:
         """`judge_sample` of a known sample of a probe, worked out once."""
@@ -151,6 +177,13 @@ class View:
         if self.evidence.sample(probe, len(sample)) is sample:
             return self.evidence.judge(probe, sample, within, beyond)
         return judge_sample(sample, within=within, beyond=beyond)
+
+    def look(self, probe: Probe, seeds: int, why: str, window: tuple[int, int] = WINDOW) -> Look:
+        """The shares of the first `seeds` repetitions of a probe; see `sample`."""
+        sample = self.sample(probe, seeds, why, window)
+        if self.evidence.sample(probe, len(sample), window) is sample:
+            return self.evidence.look(probe, sample, window)
+        return Look.at(sample)
 
     def bracket(self, low: float | None, high: float | None) -> None:
         """Note the bracket of the answer, as far as it is known for certain."""

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from sim_core.errors import SimError
-from sweep.plan.evidence import Probe, ProbeFailed, View, log_share
+from sweep.plan.evidence import Probe, ProbeFailed, View
 from sweep.plan.least import AUDITED, LEAST_AUDITED, LeastAnswer, LeastSearch
 from sweep.plan.most import Capacity, MostAnswer, MostSearch
 from sweep.plan.probing import Decision, checked, coarse, facts_of
@@ -228,11 +228,9 @@ class Explained:
             return None
         probe = replace(probe, longer=LONGER)
         try:
-            for seeds in _LONGER_SEEDS:
-                sample = self.view.sample(probe, seeds, "longer horizon", LAST_THIRD)
-                sides = {log_share(sample.only(seed)) <= 0.0 for seed in range(len(sample))}
-                if len(sides) == 1:
-                    break
+            few, more = _LONGER_SEEDS
+            seeds = few if self.view.look(probe, few, "longer horizon", LAST_THIRD).agrees else more
+            sample = self.view.sample(probe, seeds, "longer horizon", LAST_THIRD)
         except ProbeFailed:
             return None
         judgement = judge_sample(sample)

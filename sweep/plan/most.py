@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from math import exp, log
 
-from sweep.plan.evidence import Probe, View, log_share
-from sweep.plan.probing import Decision, coarse, decide, looks
+from sweep.plan.evidence import Probe, ProbeFailed, View
+from sweep.plan.probing import Decision, coarse, decide, is_hopeless, looks
 from sweep.plan.question import Question
 from sweep.plan.rates import HIGHEST, LOWEST, Rates
 from sweep.plan.space import Cluster, Space
@@ -63,6 +63,7 @@ class MostSearch:
         self._view, self._question = view, question
         self.rates = Rates.for_width(question.width)
         self._shares: dict[Probe, float] = {}  # logarithms, by coarse looks
+        self._raced: dict[Cluster, int] = {}  # the rates at which candidates were held against the best one
         self._floor, self._ceiling = self._ends(view.evidence.space)
 
     def run(self) -> MostAnswer:
@@ -105,7 +106,8 @@ class MostSearch:
         best, *others = candidates
         k = self._first(best)
         for other in others:
-            above = self._floor if k is None else k + 1
+            above = self._floor if k is None else min(k + 1, self._ceiling)
+            self._raced[other] = above
             if self._coarse(other, above, "race"):
                 best, k = other, self._climb(other, above)
                 self._view.bracket(self.rates[k], None)
@@ -173,6 +175,7 @@ class MostSearch:
                 break
         at_low = None if low is None else self._judge(cluster, low, seeds)
         at_high = None if high is None else self._judge(cluster, high, seeds)
+        seeds = seeds if self._view.evidence.space.has_draws else 1
         return Capacity(cluster, low, high, self._estimate(cluster, low, high, seeds), seeds, at_low, at_high)
 
     def _judge(self, cluster: Cluster, k: int, seeds: int) -> Judgement:
@@ -211,7 +214,7 @@ class MostSearch:
         if low is None:
             return 0.0
         pairs = [
-            (self.rates[k], log_share(self._view.sample(self._probe(cluster, k), seeds, "interval")))
+            (self.rates[k], self._view.look(self._probe(cluster, k), seeds, "interval").together)
             for k in range(low, (low if high is None else high) + 1)
         ]
         for (rate, share), (above, beyond) in pairwise(pairs):
@@ -222,11 +225,20 @@ class MostSearch:
     # -- the certificate -----------------------------------------------------------------------------------------
 
     def _against(self, other: Cluster, capacity: Capacity, candidates: int) -> Decision:
-        """Whether a candidate fails where the best one does."""
-        k = self._ceiling if capacity.high is None else capacity.high
+        """Whether a candidate fails where the best one does, or at a lower rate."""
+        high = self._ceiling if capacity.high is None else capacity.high
         level = self._question.level
+        k = self._raced.get(other, high)
+        if k > high or not self._is_hopeless(other, k):
+            k = high
         probe = self._probe(other, k)
         return decide(self._view, probe, self._question, "certificate", within=level, beyond=level / candidates)
+
+    def _is_hopeless(self, cluster: Cluster, k: int) -> bool:
+        try:
+            return is_hopeless(self._view, self._probe(cluster, k), "race")
+        except ProbeFailed:
+            return False
 
     def _answer(
         self, capacity: Capacity, rivals: Sequence[Capacity], decisions: Sequence[Decision], pruned: Sequence[Cluster]
@@ -272,13 +284,15 @@ def _strides() -> Iterator[int]:
 
 
 def candidates_of(space: Space) -> tuple[list[Cluster], list[Cluster]]:
-    """The clusters of a space that no other one of their family exceeds, the one with the highest bound first, and the
-    others, which carry no more than these."""
+    """The clusters of a space that no other one of their family exceeds, and the others, which carry no more than
+    these. The one with the highest bound is first, of equals that in the middle of its family."""
     largest: list[Cluster] = []
     smaller: list[Cluster] = []
     for cluster in _clusters(space):
         (smaller if any(_exceeds(space, cluster)) else largest).append(cluster)
-    largest.sort(key=lambda cluster: -(space.bound_per_s(cluster) or 0.0))
+    middle = len(largest) / 2
+    off = {cluster: abs(place - middle) for place, cluster in enumerate(largest)}
+    largest.sort(key=lambda cluster: (-(space.bound_per_s(cluster) or 0.0), off[cluster]))
     return largest, smaller
 
 

@@ -7,6 +7,7 @@ needed for certain goes first, over all searches in turn; then what the searches
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, zip_longest
 from math import ceil
@@ -70,10 +71,8 @@ class Search:
         self._view = view = View(self.evidence, room)
         explained = Explained(view, self._question)
         found: Found | None = None
-        try:
+        with suppress(Enough):
             found = explained.found()
-        except Enough:
-            pass
         self.is_done = found is not None and view.is_certain
         self.found = found if found is not None and self.is_done else explained.start()
         self._open = {(wanted.probe, wanted.seed): wanted for wanted in view.wanted}

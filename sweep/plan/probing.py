@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from sweep.plan.evidence import Probe, ProbeFailed, View, log_share
+from sweep.plan.evidence import Probe, ProbeFailed, View
 from sweep.plan.question import Question
 from sync.analysis.repetitions import FEW, Judgement, State
 from sync.results.found import Checked, Verdict
@@ -40,18 +40,15 @@ def looks(question: Question) -> tuple[int, ...]:
 def coarse(view: View, probe: Probe, why: str) -> float:
     """The logarithm of what a few repetitions together take of the tightest limit: up to 0 the probe is likely within
     all limits."""
-    for seeds in COARSE:
-        sample = view.sample(probe, seeds, why)
-        sides = {log_share(sample.only(seed)) <= 0.0 for seed in range(len(sample))}
-        if len(sides) == 1:
-            break
-    return log_share(sample)
+    look = view.look(probe, COARSE[0], why)
+    if not look.agrees:
+        look = view.look(probe, COARSE[1], why)
+    return look.together
 
 
 def is_hopeless(view: View, probe: Probe, why: str) -> bool:
     """Whether the first two repetitions are both beyond a limit by far."""
-    sample = view.sample(probe, 2, why)
-    return all(log_share(sample.only(seed)) >= log(HOPELESS) for seed in range(len(sample)))
+    return min(view.look(probe, 2, why).each) >= log(HOPELESS)
 
 
 def decide(view: View, probe: Probe, question: Question, why: str, *, within: float, beyond: float) -> Decision:

@@ -1,0 +1,236 @@
+"""What the searches find, in worlds whose answers are known."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sweep.experiment.point import Outcome, Point, failed_outcome
+from sweep.plan.planner import Planner
+from sweep.plan.question import Question
+from sweep.plan.space import Family
+from sync.results.found import Found
+from tests.sweep.plan.worlds import LEAST, MOST, ONE_LIMIT, World, answered, counts_of
+
+SPLITS = tuple((prompts, (1520 - 38 * prompts) // 18) for prompts in range(3, 40, 3))
+
+
+def capacity(sizes: tuple[int, ...]) -> float:
+    """Prompts or decodes are short."""
+    return min(6.0 * sizes[0], 4.5 * sizes[-1])
+
+
+def machines(*counts: int) -> tuple[Family, ...]:
+    return (Family({}, (counts,)),)
+
+
+def found_in(world: World, question: Question, at_once: int = 6) -> Found:
+    planner = Planner(question, [world], ONE_LIMIT)
+    answered(planner, world.outcome, at_once=at_once)
+    assert planner.is_done
+    (found,) = planner.plan().found
+    return found
+
+
+def test_the_interval_of_one_cluster_holds_its_capacity() -> None:
+    found = found_in(World(lambda sizes: 2.7 * sizes[0], machines(3), spread=0.1), MOST)
+    assert found.decided
+    assert found.rate is not None and found.rate.high is not None
+    assert found.rate.low <= 8.1 <= found.rate.high <= 1.0301 * found.rate.low
+    assert found.rate.low <= found.rate.estimate <= found.rate.high
+    assert found.binding == "TTFT p90"
+    assert found.horizon_s == 600.0
+
+
+@pytest.mark.parametrize("question", [MOST, LEAST])
+def test_the_answer_does_not_depend_on_how_many_runs_are_made_at_once(question: Question) -> None:
+    load = None if question is MOST else 70.0
+    families = (Family({}, (), SPLITS),) if question is MOST else (Family({}, counts_of(range(2, 30, 2), range(2, 50, 2))),)
+    world = World(capacity, families, load=load)
+    assert found_in(world, question, at_once=1) == found_in(world, question, at_once=6)
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_the_answer_does_not_depend_on_the_order_of_outcomes(order: int) -> None:
+    world = World(capacity, (Family({}, (), SPLITS),))
+    planner, draw = Planner(MOST, [world], ONE_LIMIT), random.Random(order)
+    while not planner.is_done:
+        points = list(planner.wanted(12))
+        for point in draw.sample(points, k=draw.randint(min(1, len(points)), len(points))):
+            planner.took(world.outcome(point))
+    assert planner.plan().found == (found_in(world, MOST),)
+
+
+def test_the_best_split_is_found_and_all_others_fail() -> None:
+    found = found_in(World(capacity, (Family({}, (), SPLITS),), spread=0.05), MOST)
+    best = max(map(capacity, SPLITS))
+    assert found.rate is not None and found.rate.high is not None
+    assert found.rate.low <= best <= found.rate.high
+    assert len(found.certificate) == len(SPLITS) - 1
+    assert {line.verdict for line in found.certificate} <= {"fails", "undecided"}
+
+
+def test_a_search_that_was_interrupted_ends_with_the_same_answer_and_runs_nothing_twice() -> None:
+    world = World(capacity, (Family({}, counts_of(range(2, 30, 2), range(2, 50, 2))),), load=70.0)
+    first = Planner(LEAST, [world], ONE_LIMIT)
+    kept: dict[str, Outcome] = {}
+    for _ in range(40):
+        point = first.wanted(4)[0]
+        kept[point.key] = world.outcome(point)
+        first.took(kept[point.key])
+    second = Planner(LEAST, [world], ONE_LIMIT)
+    runs: list[str] = []
+
+    def outcome(point: Point) -> Outcome:
+        if point.key not in kept:
+            runs.append(point.key)
+        return kept.get(point.key) or world.outcome(point)
+
+    answered(second, outcome)
+    assert second.plan().found == (found_in(world, LEAST),)
+    assert len(runs) == len(set(runs))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_cheapest_cluster_is_that_of_full_enumeration(seed: int) -> None:
+    draw = random.Random(seed)
+    prompt, token = draw.uniform(3.0, 8.0), draw.uniform(3.0, 8.0)
+
+    def capacity(sizes: tuple[int, ...]) -> float:
+        return min(prompt * sizes[0], token * sizes[1]) + 0.05 * sum(sizes)
+
+    world = World(capacity, (Family({}, counts_of(range(1, 25), range(1, 25))),), load=61.0, spread=0.02, slope=40.0)
+    clusters = [world.cluster(0, sizes) for sizes in world.families[0].sizes()]
+    best = min(cluster.cost for cluster in clusters if capacity(cluster.sizes) >= 61.0)
+    found = found_in(world, LEAST)
+    if found.decided:
+        assert found.value == best
+    else:
+        assert min(line.cost for line in found.undecided) <= best <= (found.value or 1e9)
+
+
+def test_of_equal_prices_every_split_is_tried() -> None:
+    def capacity(sizes: tuple[int, ...]) -> float:
+        return 100.0 if sizes == (3, 2) else 30.0 if sum(sizes) <= 5 else 90.0
+
+    families = (Family({}, counts_of(range(1, 8), range(1, 8))),)
+    found = found_in(World(capacity, families, load=70.0, spread=0.02), Question("least", "machines"))
+    assert (found.design, found.value) == ("world 3+2", 5.0)
+
+
+def test_where_no_cluster_carries_the_load_the_answer_is_none() -> None:
+    found = found_in(World(lambda sizes: 1.0 * sizes[0], machines(1, 2, 4, 8), load=70.0), LEAST)
+    assert (found.none, found.decided, found.value, found.undecided) == (True, True, None, ())
+    assert found.binding == "TTFT p90"
+
+
+def test_where_no_rate_is_carried_the_answer_is_none() -> None:
+    found = found_in(World(lambda sizes: 1e-6, machines(3)), MOST)
+    assert (found.none, found.decided) == (True, True)
+    assert found.rate is not None and found.rate.low == 0.0
+
+
+def test_where_every_rate_is_carried_the_search_ends_and_says_so() -> None:
+    found = found_in(World(lambda sizes: 1e12, machines(3)), MOST)
+    assert not found.decided and not found.none
+    assert "no rate up to" in found.why_open
+    assert found.rate is not None and found.rate.high is None
+
+
+def test_where_the_smallest_cluster_carries_the_load_it_is_the_answer() -> None:
+    found = found_in(World(lambda sizes: 1000.0 * sizes[0], machines(1, 2, 3), load=70.0), LEAST)
+    assert (found.decided, found.design, found.next) == (True, "world 1", ())
+
+
+def test_a_cluster_that_seeds_do_not_decide_is_named() -> None:
+    world = World(
+        lambda sizes: 70.0 if sizes[0] == 7 else 10.0 * sizes[0], machines(*range(1, 12)), load=70.0, spread=0.8
+    )
+    found = found_in(world, replace(LEAST, seeds=16))
+    if not found.decided:
+        assert [line.design for line in found.undecided] == ["world 7"]
+        assert found.value is not None and found.value > 7 * 38
+
+
+def test_a_failed_run_leaves_its_cluster_open_and_the_reason_is_told() -> None:
+    world = World(lambda sizes: 10.0 * sizes[0], machines(*range(1, 12)), load=70.0, spread=0.02)
+
+    def outcome(point: Point) -> Outcome:
+        if point.axes["sizes"] == (7,):
+            return failed_outcome(point, "MemoryError: too much", version="1")
+        return world.outcome(point)
+
+    planner = Planner(LEAST, [world], ONE_LIMIT)
+    answered(planner, outcome)
+    (found,) = planner.plan().found
+    assert not found.decided
+    assert (found.design, [line.design for line in found.undecided]) == ("world 8", ["world 7"])
+    assert "MemoryError" in found.undecided[0].limit
+
+
+def test_a_written_trace_has_an_answer_without_an_interval() -> None:
+    world = World(lambda sizes: 8.1, machines(3), has_draws=False, spread=0.0)
+    found = found_in(world, MOST)
+    assert found.rate is not None and found.rate.high is not None
+    assert found.rate.low <= 8.1 <= found.rate.high
+    assert found.seeds == 1 and not found.decided
+    assert "no interval" in found.why_open
+
+
+def test_a_smaller_cluster_that_carries_more_is_a_violation_that_the_audit_reports() -> None:
+    def capacity(sizes: tuple[int, ...]) -> float:
+        return 200.0 if sizes[0] == 5 else 6.0 * sizes[0]
+
+    found = found_in(
+        World(capacity, machines(*range(4, 20)), load=70.0, spread=0.02, bound=lambda sizes: 8.0 * sizes[0]), LEAST
+    )
+    assert found.audit is not None and found.audit.violations
+    assert not found.decided
+
+
+def test_a_longer_horizon_that_does_not_hold_is_told() -> None:
+    world = World(lambda sizes: 8.1, machines(3), spread=0.02)
+
+    def outcome(point: Point) -> Outcome:
+        made = world.outcome(point)
+        if point.axes["longer"] == 1:
+            return made
+        (beyond,) = (name for name in made.counts if ">" in name)
+        return replace(made, counts={**made.counts, beyond: [0] * 20 + [500] * 10})
+
+    planner = Planner(MOST, [world], ONE_LIMIT)
+    answered(planner, outcome)
+    (found,) = planner.plan().found
+    assert found.holds_longer is False
+    assert found.longer is not None
+    assert (found.longer.horizon_s, found.longer.share) == (3600.0, pytest.approx(5.0))
+
+
+def test_a_workload_that_cannot_be_longer_leaves_the_horizon_open() -> None:
+    assert found_in(World(lambda sizes: 8.1, machines(3), lasts=False), MOST).holds_longer is None
+
+
+def test_unserved_requests_fail_a_cluster_whatever_the_times_are() -> None:
+    world = World(lambda sizes: 10.0 * sizes[0], machines(*range(1, 12)), load=70.0, spread=0.02)
+
+    def outcome(point: Point) -> Outcome:
+        made = world.outcome(point)
+        sizes: Any = point.axes["sizes"]
+        return replace(made, summary={**made.summary, "run/rejected": 1.0}) if sizes[0] < 9 else made
+
+    planner = Planner(LEAST, [world], ONE_LIMIT)
+    answered(planner, outcome)
+    (found,) = planner.plan().found
+    assert found.design == "world 9"
+
+
+def test_runs_of_points_that_were_not_needed_are_counted_as_wasted() -> None:
+    world = World(capacity, (Family({}, (), SPLITS),))
+    planner = Planner(MOST, [world], ONE_LIMIT)
+    runs = answered(planner, world.outcome, room=40, at_once=40)
+    plan = planner.plan()
+    assert plan.runs == runs
+    assert plan.wasted == runs - plan.found[0].runs > 0

@@ -92,6 +92,13 @@ def rate_per_s(ref: TraceRef, root: Path) -> float | None:
     return _recipe(ref, path).rate_per_s if path is None or path.suffix == RECIPE else None
 
 
+def duration_s(ref: TraceRef, root: Path) -> float | None:
+    """The time, s, over which a generated trace has arrivals by its recipe; None for a written one, and where arrivals
+    end by themselves. TraceError as `load`."""
+    path = find(ref, root)
+    return _recipe(ref, path).duration_s if path is None or path.suffix == RECIPE else None
+
+
 def workload_name(ref: TraceRef, root: Path) -> str:
     """The workload's name without rate and duration: `conv` for a named one, else the recipe's or the file's name.
     TraceError as `load`."""

@@ -45,13 +45,13 @@ class ProgressView:
     def update(self) -> None:
         """Call this when the tally has changed: without a terminal it prints a line if the last one is old enough."""
         now_s = time.monotonic()
-        if self._live is None and (self._tally.left == 0 or now_s - self._printed_s >= _LINE_EVERY_S):
+        if self._live is None and (self._tally.has_ended or now_s - self._printed_s >= _LINE_EVERY_S):
             self._printed_s = now_s
             self._console.print(f"runs {', '.join(self._parts())}", highlight=False, markup=False)
 
     def _parts(self) -> list[str]:
         tally = self._tally
-        parts = [tally.counts_text(), f"{tally.speed_text()}, {tally.left_text()}"]
+        parts = [shown(part) for part in tally.parts()]
         if tally.slowest and tally.slowest[0][0] >= _WORTH_A_WORD_S:
             seconds, name = tally.slowest[0]
             parts.append(f"slowest {duration_text(seconds)}: {shown(name)}")

@@ -1,16 +1,19 @@
-"""A sweep from end to end: the points go to the launcher, each outcome to the journal and then to the sink."""
+"""A sweep from end to end: the points go to the launcher, each outcome to the journal and then to the sink.
+
+`Sweeping` runs points that are all known when it starts; `sweep.planned` those that a planner decides on meanwhile.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sweep.experiment.file import Experiment
 from sweep.experiment.point import Outcome, Point, facts_of
@@ -35,16 +38,26 @@ class Writer(Protocol):
     def submit_key(self, key: str) -> None: ...
 
 
+class Keeper(Protocol):
+    """What the service needs of `sync.results.journal.Journal`."""
+
+    def write(self, outcome: Outcome) -> Outcome: ...
+
+    def note_status(self, status: Mapping[str, Any]) -> None: ...
+
+
 @dataclass(frozen=True)
 class EndedSweep:
     """What became of a sweep. `outcomes` are in the order of the points and without their tables. `reused` counts those
-    of earlier starts, `missing` the points without an outcome; `given_up` is true if too many points failed."""
+    of earlier starts, `missing` the points without an outcome; `given_up` is true if too many points failed. `cut_off`
+    counts runs that were under way and not needed any more when the sweep ended."""
 
     outcomes: tuple[Outcome, ...]
     reused: int
     missing: int
     interrupted: bool
     given_up: bool = False
+    cut_off: int = 0
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -71,7 +84,7 @@ class Sweeping:
     """Runs points and keeps their outcomes. After `max_failures` failed points the sweep ends; None: it does not."""
 
     launcher: Launcher
-    journal: Journal
+    journal: Keeper
     writer: Writer
     interrupts: Interrupts
     max_failures: int | None = None
@@ -83,49 +96,55 @@ class Sweeping:
         writer. Raises what the journal and the start of the launcher raise; a point that fails has a failed outcome."""
         done = {outcome.key: outcome for outcome in known}
         todo = [point for point in points if point.key not in done]
-        given_up = False
-        with _both_started(self.writer, self.launcher if todo else None):
+        tally = Tally(todo, lambda: self.launcher.running)
+        with self.started(with_launcher=bool(todo)):
             for outcome in known:
                 self.writer.submit_key(outcome.key)
             if todo:
-                given_up = self._run(todo, done, view)
-        outcomes = tuple(done[point.key] for point in points if point.key in done)
-        return EndedSweep(outcomes, len(known), len(points) - len(outcomes), self.interrupts.requested, given_up)
+                with closing(self.outcomes(Backlog.of(todo), tally, view)) as outcomes:
+                    done.update((outcome.key, outcome) for outcome in outcomes)
+        kept = tuple(done[point.key] for point in points if point.key in done)
+        given_up = self.has_too_many(tally) and tally.left > 0
+        return EndedSweep(kept, len(known), len(points) - len(kept), self.interrupts.requested, given_up)
 
-    def _run(self, todo: Sequence[Point], done: dict[str, Outcome], view: Callable[[Tally], ProgressView]) -> bool:
-        """Run the points and add their outcomes to `done`; returns whether too many points failed."""
+    def outcomes(
+        self, backlog: Backlog, tally: Tally, view: Callable[[Tally], ProgressView]
+    ) -> Generator[Outcome, None, None]:
+        """Run the points of a backlog, which may grow meanwhile; yield each outcome, without its table, once it is kept
+        and counted. Ends after too many failures, and when the tally has ended."""
         commit = git_commit(Path(__file__).parent)
-        tally = Tally(todo, lambda: self.launcher.running)
         noted_s = 0.0
         self.journal.note_status(tally.status())
-        outcomes = self.launcher.outcomes(Backlog.of(todo), self.interrupts)
-        with view(tally) as progress, closing(outcomes):
-            for finished in outcomes:
-                outcome = self.journal.write(replace(finished, git_commit=commit))
-                self.writer.submit(outcome)
-                done[outcome.key] = replace(outcome, requests_parquet=b"", config_yaml="")
-                tally.add(outcome)
+        with view(tally) as progress, closing(self.launcher.outcomes(backlog, self.interrupts)) as finished:
+            for outcome in finished:
+                kept = self.journal.write(replace(outcome, git_commit=commit))
+                self.writer.submit(kept)
+                tally.add(kept)
+                yield replace(kept, requests_parquet=b"", config_yaml="")
                 progress.update()
                 if tally.elapsed_s - noted_s > _NOTE_EVERY_S:
                     noted_s = tally.elapsed_s
                     self.journal.note_status(tally.status())
-                if self.max_failures is not None and tally.failed >= self.max_failures:
-                    return tally.left > 0
-        return False
+                if tally.has_ended or self.has_too_many(tally):
+                    return
 
+    def has_too_many(self, tally: Tally) -> bool:
+        """Whether too many points have failed."""
+        return self.max_failures is not None and tally.failed >= self.max_failures
 
-@contextmanager
-def _both_started(writer: Writer, launcher: Launcher | None) -> Iterator[None]:
-    """Start the writer and the launcher at the same time: each takes seconds."""
-    with ThreadPoolExecutor(1, thread_name_prefix="sink-start") as pool:
-        opening = pool.submit(writer.start)
-        if launcher is None:
-            opening.result()
-            yield
-            return
-        with launcher:
-            opening.result()
-            yield
+    @contextmanager
+    def started(self, *, with_launcher: bool) -> Iterator[None]:
+        """Start the writer and the launcher at the same time, since each takes seconds; stop the launcher at the end.
+        Without points to run the launcher is not started."""
+        with ThreadPoolExecutor(1, thread_name_prefix="sink-start") as pool:
+            opening = pool.submit(self.writer.start)
+            if not with_launcher:
+                opening.result()
+                yield
+                return
+            with self.launcher:
+                opening.result()
+                yield
 
 
 def sweep_id(experiment: Experiment) -> str:

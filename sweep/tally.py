@@ -11,15 +11,18 @@ from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 
 SLOWEST = 3  # how many of the slowest points are kept
+MOST_SEARCHES = 6  # that are shown
 
 
 class Tally:
     """Counts the outcomes of `points`. `running` tells how many points are being run at this moment."""
 
+    total: int | None  # of the points; None: it is not known
+
     def __init__(
         self, points: Sequence[Point], running: Callable[[], int], now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self.total = len(points)
+        self.total = self._count = len(points)
         self.done = self.failed = 0
         self.slowest: list[tuple[float, str]] = []  # seconds and name, the slowest first
         self._running, self._now_s = running, now_s
@@ -44,7 +47,12 @@ class Tally:
     @property
     def left(self) -> int:
         """Points without an outcome."""
-        return self.total - self.done
+        return self._count - self.done
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more outcomes are to come."""
+        return self.left == 0
 
     @property
     def elapsed_s(self) -> float:
@@ -58,7 +66,7 @@ class Tally:
 
     def counts_text(self) -> str:
         """`30/240 done, 2 running, 0 failed`."""
-        return f"{self.done}/{self.total} done, {self.running} running, {self.failed} failed"
+        return f"{self.done}/{self._count} done, {self.running} running, {self.failed} failed"
 
     def speed_text(self) -> str:
         """`120 runs/min, 91,000 requests/s`."""
@@ -74,6 +82,10 @@ class Tally:
         end = datetime.now().astimezone() + timedelta(seconds=self.left_s)
         return f"left {self.left}, until about {end:%H:%M:%S} ({duration_text(self.left_s)})"
 
+    def parts(self) -> list[str]:
+        """What there is to say of the sweep: the counts, then how fast it is and what is left."""
+        return [self.counts_text(), f"{self.speed_text()}, {self.left_text()}"]
+
     def status(self) -> dict[str, Any]:
         """Plain values for `Journal.note_status`."""
         return {
@@ -84,6 +96,53 @@ class Tally:
             "running": self.running,
             "speed": self.speed_text(),
         }
+
+
+class PlannedTally(Tally):
+    """Counts outcomes of points that a planner wants one after the other: how many there will be is not known.
+
+    Its attributes are set from outside, after each outcome. `reused` counts outcomes of earlier starts, `unneeded` runs
+    that were made ahead and then not needed. `searches` has a line for each search that is under way.
+    """
+
+    def __init__(self, running: Callable[[], int], now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__((), running, now_s)
+        self.total = None
+        self.reused = self.unneeded = 0
+        self.searches: Sequence[str] = ()
+        self.is_done = False
+
+    @property
+    def running(self) -> int:
+        """See `Tally`."""
+        return self._running()
+
+    @property
+    def left(self) -> int:
+        """Not known: 0."""
+        return 0
+
+    @property
+    def has_ended(self) -> bool:
+        """See `Tally`."""
+        return self.is_done
+
+    def counts_text(self) -> str:
+        """`30 done, 2 running, 0 failed`; what earlier starts did and what was not needed is said where it happened."""
+        reused = f" and {self.reused} before" if self.reused else ""
+        unneeded = f", {self.unneeded} not needed" if self.unneeded else ""
+        return f"{self.done} done{reused}, {self.running} running, {self.failed} failed{unneeded}"
+
+    def parts(self) -> list[str]:
+        """See `Tally`; below it the searches."""
+        more = len(self.searches) - MOST_SEARCHES
+        others = [f"and {more} more searches"] if more > 0 else []
+        return [self.counts_text(), self.speed_text(), *self.searches[:MOST_SEARCHES], *others]
+
+    def status(self) -> dict[str, Any]:
+        """See `Tally`."""
+        unknown = {"left": None, "left_s": None}
+        return super().status() | unknown | {"searches": list(self.searches[:MOST_SEARCHES])}
 
 
 def simulated_requests(outcome: Outcome) -> int:

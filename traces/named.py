@@ -8,6 +8,7 @@ the beginning of a longer one, and request n has the same sizes at every rate.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from sim_core.errors import TraceError, choices
@@ -16,7 +17,7 @@ from traces.arrivals.base import NS_PER_S, RATES_PER_S
 from traces.arrivals.poisson import Poisson
 from traces.distributions.quantiles import Quantiles
 from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, MAX_REQUESTS, Independent, Recipe, RequestStream
-from traces.sizes import FIGURES_DIR, FORM, NUMBER, read_workload, workload_names
+from traces.sizes import FIGURES_DIR, FORM, NUMBER, PREFIX, read_workload, workload_names
 
 GENERATOR_VERSION = 1  # increase it whenever the same name and seed would give another trace
 _NAME = re.compile(rf"rr_(?P<workload>[^_]+)_(?P<rate>{NUMBER})(?:_(?P<length>{NUMBER})(?P<unit>min|s))?")
@@ -42,6 +43,14 @@ def parse(name: str, seed: int, figures: Path = FIGURES_DIR) -> Recipe:
     }
     pairs = Independent(Quantiles(sizes["prompt"]), Quantiles(sizes["output"]))
     return Recipe((RequestStream(0, process, pairs),), duration_s, name_facts=facts)
+
+
+def longer(name: str, times: int) -> str | None:
+    """The name of the same workload over `times` as many seconds; None for what is no name of a workload."""
+    if (match := _NAME.fullmatch(name)) is None:
+        return None
+    length, unit = match["length"] or f"{DEFAULT_DURATION_S:g}", match["unit"] or "s"
+    return f"{PREFIX}{match['workload']}_{match['rate']}_{Decimal(length) * times:f}{unit}"
 
 
 def spelled(name: str, figures: Path = FIGURES_DIR) -> tuple[str, float, float]:

@@ -1,5 +1,5 @@
 """The trace that a run's configuration names: a written file, a recipe, or a named workload. The latter two are
-generated when they are loaded."""
+generated when they are loaded; a file or a recipe with a rate behind its name, as in load@70, is brought to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The first that exists is read: a file that a person edits takes precedence over one converted from it.
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
-AT = "@"  # load@70: the recipe load.yaml at 70 requests a second
+AT = "@"  # load@70: the recipe load.yaml, or the file load.csv, at 70 requests a second
 MAX_NAMES = 8  # of files, in an error
 
 
@@ -56,9 +56,14 @@ def identity(ref: TraceRef, root: Path) -> str:
     if path is None or path.suffix == RECIPE:
         return _recipe(ref, path).digest(ref.seed)
     try:
-        return file_identity(path, source=_shown(ref, path), time_unit=ref.time_unit)
+        of_file = file_identity(path, source=_shown(ref, path), time_unit=ref.time_unit)
     except OSError as error:
         raise TraceError(f"cannot be read: {error.strerror}", source=_shown(ref)) from error
+    if (rate := _asked_rate(ref, path)) is None:
+        return of_file
+    from traces.scaled import identity_at_rate  # as in `_load`
+
+    return identity_at_rate(of_file, rate)
 
 
 def load(ref: TraceRef, root: Path) -> Trace:
@@ -75,7 +80,13 @@ def _load(ref: TraceRef, path: Path | None) -> Trace:
     if path is None or path.suffix == RECIPE:
         return _recipe(ref, path).generate(ref.seed, ref.filename)
     _warn_of_newer_recipe(ref, path)
-    return read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
+    rate = _asked_rate(ref, path)
+    trace = read_file(path, source=_shown(ref, path), name=ref.filename, time_unit=ref.time_unit)
+    if rate is None:
+        return trace
+    from traces.scaled import at_rate  # imports arrival processes, which other files do not need
+
+    return at_rate(trace, rate, _shown(ref, path))
 
 
 def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
@@ -86,10 +97,17 @@ def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
 
 
 def rate_per_s(ref: TraceRef, root: Path) -> float | None:
-    """The rate, requests a second, that a generated trace has by its recipe; None for a written one. TraceError as
-    `load`."""
+    """The rate, requests a second, that a generated trace has by its recipe, and a written one by its name; None for a
+    written one at its own rate. TraceError as `load`."""
     path = find(ref, root)
-    return _recipe(ref, path).rate_per_s if path is None or path.suffix == RECIPE else None
+    return _recipe(ref, path).rate_per_s if path is None or path.suffix == RECIPE else _asked_rate(ref, path)
+
+
+def duration_s(ref: TraceRef, root: Path) -> float | None:
+    """The time, s, over which a generated trace has arrivals by its recipe; None for a written one, and where arrivals
+    end by themselves. TraceError as `load`."""
+    path = find(ref, root)
+    return _recipe(ref, path).duration_s if path is None or path.suffix == RECIPE else None
 
 
 def workload_name(ref: TraceRef, root: Path) -> str:
@@ -99,9 +117,7 @@ def workload_name(ref: TraceRef, root: Path) -> str:
     if path is None:
         _recipe(ref, None)  # checks the name
         return ref.filename.removeprefix(PREFIX).partition("_")[0]
-    recipe_name, at, _ = ref.filename.rpartition(AT)
-    at_rate = path.suffix == RECIPE and at and path.name == f"{Path(recipe_name).name}{RECIPE}"
-    return recipe_name if at_rate else ref.filename
+    return ref.filename.rpartition(AT)[0] if _is_at_rate(ref, path) else ref.filename
 
 
 def find(ref: TraceRef, root: Path) -> Path | None:
@@ -115,9 +131,10 @@ def find(ref: TraceRef, root: Path) -> Path | None:
             path = folder / f"{ref.filename}{suffix}"
             if path.is_file():
                 return path
-        path = folder / f"{ref.filename.rpartition(AT)[0]}{RECIPE}"
-        if AT in ref.filename and path.is_file():
-            return path
+        for suffix in (RECIPE, *SUFFIXES):  # at another rate a recipe's trace is made anew, and a file's is scaled
+            path = folder / f"{ref.filename.rpartition(AT)[0]}{suffix}"
+            if AT in ref.filename and path.is_file():
+                return path
     except (OSError, RuntimeError) as error:  # such as a name too long, a forbidden folder, no home folder
         raise TraceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", source=_shown(ref)) from error
     if ref.filename.startswith(PREFIX):
@@ -142,18 +159,31 @@ def _recipe(ref: TraceRef, path: Path | None) -> Recipe:
         return _named(ref)
     from traces.recipe_file import read_recipe  # imports YAML, which other traces do not need
 
-    source = str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
+    source = _shown(ref, path)
     recipe = read_recipe(path, read_file, source=source, time_unit=ref.time_unit)
-    if path.stem == PurePosixPath(ref.filename).name:
+    if (rate := _asked_rate(ref, path)) is None:
         return recipe
+    try:
+        return recipe.at_rate(rate)
+    except SpecError as error:
+        raise TraceError(f"trace.filename={ref.filename!r}: {error}", source=source) from error
+
+
+def _is_at_rate(ref: TraceRef, path: Path) -> bool:
+    """Whether `ref` names the file `path`, and behind it a rate."""
+    name, at, _ = ref.filename.rpartition(AT)
+    return bool(at) and path.name.removeprefix(PurePosixPath(name).name) in (RECIPE, *SUFFIXES)
+
+
+def _asked_rate(ref: TraceRef, path: Path) -> float | None:
+    """The rate that `ref` names behind the name of the file `path`; None if it names none."""
+    if not _is_at_rate(ref, path):
+        return None
     rate = ref.filename.rpartition(AT)[2]
     if not re.fullmatch(NUMBER, rate) or not float(rate):
         reason = f"{rate!r} is not a rate in requests a second, such as 70"
-        raise TraceError(f"trace.filename={ref.filename!r}: {reason}", source=source)
-    try:
-        return recipe.at_rate(float(rate))
-    except SpecError as error:
-        raise TraceError(f"trace.filename={ref.filename!r}: {error}", source=source) from error
+        raise TraceError(f"trace.filename={ref.filename!r}: {reason}", source=_shown(ref, path))
+    return float(rate)
 
 
 def _named(ref: TraceRef) -> Recipe:
@@ -170,6 +200,8 @@ def _named(ref: TraceRef) -> Recipe:
 
 def _shown(ref: TraceRef, path: Path | None = None) -> str:
     """The file's name as the user wrote it: messages and stored results do not tell where the project is."""
+    if path is not None and _is_at_rate(ref, path):
+        return str(Path(ref.dir) / PurePosixPath(ref.filename).with_name(path.name))
     suffix = SUFFIXES[0] if path is None else path.name.removeprefix(PurePosixPath(ref.filename).name)
     return str(Path(ref.dir) / f"{ref.filename}{suffix}")
 

@@ -12,7 +12,8 @@
 An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) or a variable, used as `${rate}`.
 Instead of numbers of machines, an experiment can have a `budget` (see `sweep.experiment.budget`, also for `machines`)
 and a system a `design` (see `sweep.experiment.design`). `slo` sets other limits than the paper's, or names a file of
-limits (see `sync.results.slo_file`).
+limits (see `sync.results.slo_file`). With `find` the experiment is no grid: it asks for the highest rate or the
+cheapest cluster, which a search finds (see `sweep.experiment.question`).
 """
 
 from __future__ import annotations
@@ -34,11 +35,15 @@ from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.budget import Budget, parse_budget, parse_machines
 from sweep.experiment.grammar import axis_values
 from sweep.experiment.point import project_root
+from sweep.experiment.question import Question, parse_question
 from sweep.experiment.written import YamlText, noted, read_text, texts_in
 from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import slo_of_experiment
 
-EXPERIMENT_KEYS = ("name", "description", "budget", "machines", "slo", "overrides", "variables", "axes", "systems")
+EXPERIMENT_KEYS = (
+    *("name", "description", "find", "budget", "machines", "slo"),
+    *("overrides", "variables", "axes", "systems"),
+)
 SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")
 DESIGN_KEYS = ("baseline", "prompt", "token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -70,7 +75,8 @@ class System:
 @dataclass(frozen=True)
 class Experiment:
     """What an experiment file says. `source` names the file in errors, `text` is its content; files that it names may
-    be below one of `folders`, besides the project; None: anywhere."""
+    be below one of `folders`, besides the project; None: anywhere. `find` is what a search is to find; None: the
+    experiment is a grid."""
 
     name: str
     systems: tuple[System, ...]
@@ -83,6 +89,7 @@ class Experiment:
     budget: Budget | None = None
     machines: dict[str, dict[str, float]] = field(default_factory=dict)
     slo: Slo = PAPER
+    find: Question | None = None
     folders: tuple[Path, ...] | None = None
 
 
@@ -122,6 +129,7 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] | None = No
             text=with_limits(text, slo) if isinstance(limits, str) else text,
             budget=parse_budget(content.get("budget")),
             slo=slo,
+            find=parse_question(content.get("find")),
             folders=None if folders is None else tuple(folders),
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(both, "", texts),

@@ -161,6 +161,17 @@ def _used(
     return used, others
 
 
+def keys_using(name: str, overrides: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The overrides whose values depend on `${name}`, also by way of variables."""
+    reached, left = {name}, [name]
+    while left:
+        user = left.pop()
+        users = [other for other, value in variables.items() if other not in reached and user in references(value)]
+        reached.update(users)
+        left += users
+    return [key for key, value in overrides.items() if not reached.isdisjoint(references(value))]
+
+
 def near_name(name: str, known: Sequence[str]) -> str:
     """A hint at the nearest known name, empty if none is near."""
     close = nearest(name, known)

@@ -22,6 +22,10 @@ class Launcher(Protocol):
     def running(self) -> int:
         """How many points are being run at this moment."""
 
+    @property
+    def cores(self) -> int:
+        """How many points can be run at once; may change while points are run."""
+
     def __enter__(self) -> Self:
         """Start the backend. Raises SpecError when that is impossible, such as for an address that nobody answers."""
 

@@ -72,6 +72,11 @@ class RayLauncher:
         """See `Launcher`."""
         return min(len(self._pending), self._cores)
 
+    @property
+    def cores(self) -> int:
+        """See `Launcher`."""
+        return self._cores
+
     def __enter__(self) -> Self:
         check_answers(self._address, "--address")
         for name, value in (_ENVIRONMENT | _ONE_THREAD).items():
@@ -90,6 +95,7 @@ class RayLauncher:
                     _check_token(self._address)
                 with _owner_alone():
                     ray.init(address=self._address, **self._init_arguments())
+            self._wanted_tasks()  # counts the cores
         except Exception as error:  # of whatever kind: there is no cluster to run on
             ray.shutdown()
             self._stack.close()
@@ -144,9 +150,9 @@ class RayLauncher:
                 continue
             ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=_WAIT_S)
             for ref in ready:
-                for outcome in self._fetch(ref, self._pending.pop(ref), backlog):
-                    traces.release(outcome.trace_identity)
-                    yield outcome
+                outcomes = self._fetch(ref, self._pending.pop(ref), backlog)
+                traces.release()
+                yield from outcomes
 
     def _fetch(self, ref: Any, task: tuple[Point, ...], backlog: Backlog) -> list[Outcome]:
         """The outcomes of a task that has ended; none if it was lost and its points went back to the backlog."""
@@ -221,9 +227,9 @@ class _Traces:
                 return None
         return self._refs.get(identity)
 
-    def release(self, identity: str) -> None:
-        """Drop a trace that no unfinished point needs."""
-        if self._backlog.unfinished(identity) == 0:
+    def release(self) -> None:
+        """Drop the traces that no point needs any more."""
+        for identity in self._backlog.unneeded_traces():
             self._refs.pop(identity, None)
 
 

@@ -27,6 +27,11 @@ class SerialLauncher:
         """See `Launcher`."""
         return self._running
 
+    @property
+    def cores(self) -> int:
+        """See `Launcher`."""
+        return 1
+
     def __enter__(self) -> Self:
         return self
 
@@ -34,7 +39,7 @@ class SerialLauncher:
         self._running = 0
 
     def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
-        """See `Launcher`. Points run in the order in which they were added; an interrupt abandons the running one."""
+        """See `Launcher`. Points run in the order in which they wait; an interrupt abandons the running one."""
         while not interrupts.requested and not backlog.ended:
             if (point := backlog.next_point()) is None:
                 backlog.wait(_WAIT_S)

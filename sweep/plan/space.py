@@ -12,7 +12,7 @@ from itertools import product
 from typing import Protocol
 
 from sweep.experiment.point import Point
-from sweep.plan.question import Measure
+from sweep.experiment.question import Measure
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,10 @@ from sync.results.entry import (
     sound_outcome,
     unusable_text,
 )
+from sync.results.growing import GrowingSweep, Growth
 from sync.results.inside import is_file, make_folder, open_inside, read_inside, refuse_links, replacing_inside
 from sync.results.lock import hold_lock, lock_holder
-from sync.results.outcome import Outcome, SweepInfo
+from sync.results.outcome import Outcome, SweepInfo, is_key
 from sync.results.plan import Plan
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
@@ -120,13 +121,35 @@ class Journal:
         self._write(self.folder / "sweep.json", json_bytes(contents))
         self.__dict__.pop("_sweep", None)  # read anew
 
+    def growing(self, info: SweepInfo, is_same: Callable[[str, str], bool]) -> GrowingSweep:
+        """What keeps the facts of a sweep under way whose points are decided while it runs; `is_same` as above. Points
+        that earlier starts of the same experiment finished are kept as such."""
+        own = self._scrubber.without_secrets(info.experiment_text)
+        entries = frozenset(filter(is_key, self.keys()))
+        asked_for = self.asked_for() if self._sweep.is_of(own, is_same) else frozenset()
+        facts = self.point_facts()
+        earlier = {key: facts.get(key, {}) for key in sorted(asked_for & entries)}
+
+        def write(contents: Mapping[str, Any]) -> None:
+            self._write(self.folder / "sweep.json", json_bytes(contents))
+            self.__dict__.pop("_sweep", None)  # read anew
+
+        return GrowingSweep(
+            self._sweep.started(info), earlier, entries - asked_for, self._scrubber.without_secrets, write
+        )
+
+    def growth(self) -> Growth | None:
+        """How the sweep grows; None for one whose points were all known when it started."""
+        return self._sweep.growth
+
     def info(self) -> SweepInfo | None:
         """What the last start of the sweep was; None where the folder does not say."""
         return self._sweep.info()
 
     def plan(self) -> Plan | None:
         """What the experiment plans, over all starts of it; None where the folder does not say."""
-        return self._sweep.plan()
+        plan = self._sweep.plan()
+        return plan if plan is None else replace(plan, points=plan.points + len(self._unlisted()))
 
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the folder does not say."""
@@ -134,11 +157,18 @@ class Journal:
 
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start of the sweep asked for."""
-        return self._sweep.last_started()
+        return self._sweep.last_started() | self._unlisted()
 
     def asked_for(self) -> frozenset[str]:
         """The keys of the points that the last start asked for, and starts before it of the same experiment."""
-        return self._sweep.asked_for()
+        return self._sweep.asked_for() | self._unlisted()
+
+    def _unlisted(self) -> frozenset[str]:
+        """The keys of entries that a growing sweep, under way or killed, has made since it last wrote its keys."""
+        growth = self._sweep.growth
+        if growth is None or growth.is_done:
+            return frozenset()
+        return self.keys() - growth.others - self._sweep.asked_for()
 
     @cached_property
     def _sweep(self) -> SweepFile:

@@ -90,6 +90,11 @@ FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
 }
 
 
+def is_key(text: str) -> bool:
+    """Whether a text can be a content key, and so the name of an entry's file."""
+    return _KEY.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
@@ -141,7 +146,7 @@ class Outcome:
     asked: str = ""
 
     def __post_init__(self) -> None:
-        if not _KEY.fullmatch(self.key):
+        if not is_key(self.key):
             raise ValueError(f"not a content key: {self.key!r}")
         if self.status not in _STATUSES:
             raise ValueError(f"not a status: {self.status!r}")

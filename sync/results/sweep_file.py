@@ -1,4 +1,5 @@
-"""The files of a journal about its sweep as a whole: what it asked for (sweep.json), how it is doing (status.json)."""
+"""The files of a journal about its sweep as a whole: what it asked for (sweep.json), how it is doing (status.json).
+`sync.results.growing` has what a sweep.json holds more if its points are decided while the sweep runs."""
 
 from __future__ import annotations
 
@@ -12,21 +13,23 @@ from configs.bounded import parse_json
 from sim_core.errors import SpecError
 from sync.results import checks
 from sync.results.entry import FORMAT, NOT_SOUND
+from sync.results.growing import GROWTH, POINT_FACTS, Growth, check_growth, growth_of
 from sync.results.inside import read_inside
 from sync.results.outcome import FACTS_OF_A_POINT, FIELDS, FIELDS_OF_A_SWEEP, SweepInfo
 from sync.results.plan import Plan, joined_systems, plan_of
 from sync.results.privacy import Scrubber
 from sync.results.slo_file import parse_slo, slo_of_text
 
-_POINT_FACTS = "point_facts"  # in sweep.json: by key, what the experiment says of each point
 _EARLIER_PLAN = "earlier_plan"  # in sweep.json: points and systems of earlier starts of the same experiment
 _MOST_STARTS = 100  # whose commands are kept
 _FACTS = {name: FIELDS[name] for name in FACTS_OF_A_POINT}
 _STATUS: Mapping[str, checks.Check] = {
     "at": checks.moment,
     **dict.fromkeys(("elapsed_s", "left_s"), checks.optional(checks.number(0.0, checks.MOST_S))),
-    **dict.fromkeys(("left", "running"), checks.whole(0, checks.MOST_COUNT)),
+    "left": checks.optional(checks.whole(0, checks.MOST_COUNT)),
+    "running": checks.whole(0, checks.MOST_COUNT),
     "speed": checks.text(0, 200),
+    "searches": checks.each(checks.text(0, 1000)),
 }
 
 
@@ -48,8 +51,9 @@ _OF_A_SWEEP: Mapping[str, checks.Check] = {
     **FIELDS_OF_A_SWEEP,
     "format": checks.whole(0, 1000),
     **dict.fromkeys(("keys", "earlier_keys"), checks.each(FIELDS["key"])),
-    _POINT_FACTS: checks.mapping(FIELDS["key"], _facts),
+    POINT_FACTS: checks.mapping(FIELDS["key"], _facts),
     _EARLIER_PLAN: _earlier_plan,
+    GROWTH: check_growth,
 }
 
 
@@ -78,6 +82,11 @@ class SweepFile:
             return plan_of(points, systems, sorted(known, key=lambda fact: int(fact.get("index", 0))))
         return None
 
+    @property
+    def growth(self) -> Growth | None:
+        """How the sweep grows; None where its points were all known when it started."""
+        return growth_of(self._contents)
+
     def last_started(self) -> frozenset[str]:
         """The keys of the points that the last start asked for."""
         return frozenset(self._contents.get("keys", ()))
@@ -88,7 +97,7 @@ class SweepFile:
 
     def point_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """What the experiment says of each point that was asked for, by key."""
-        facts: Mapping[str, Mapping[str, Any]] = self._contents.get(_POINT_FACTS, {})
+        facts: Mapping[str, Mapping[str, Any]] = self._contents.get(POINT_FACTS, {})
         return facts
 
     def after(
@@ -100,14 +109,22 @@ class SweepFile:
         scrubber: Scrubber,
     ) -> dict[str, Any]:
         """The contents after one more start; see `Journal.write_sweep`."""
-        own = scrubber.without_secrets(replace(info, starts=self._starts(info.command)).to_json_dict())
-        is_known = is_same(str(self._contents.get("experiment_text")), own["experiment_text"])
+        own = scrubber.without_secrets(self.started(info).to_json_dict())
+        is_known = self.is_of(own["experiment_text"], is_same)
         earlier = sorted(self.asked_for() - set(keys)) if is_known else []
         known = {key: self.point_facts()[key] for key in earlier if key in self.point_facts()}
         contents = {"format": FORMAT, **own, "keys": list(keys), "earlier_keys": earlier}
         if is_known and (before := self.plan()) is not None:
             contents[_EARLIER_PLAN] = {"points": before.points, "systems": joined_systems([before.systems])}
-        return {**contents, _POINT_FACTS: {**known, **scrubber.without_secrets(dict(facts))}}
+        return {**contents, POINT_FACTS: {**known, **scrubber.without_secrets(dict(facts))}}
+
+    def is_of(self, experiment_text: str, is_same: Callable[[str, str], bool]) -> bool:
+        """Whether the sweep is that of an experiment; `is_same` tells whether two texts are the same experiment."""
+        return is_same(str(self._contents.get("experiment_text")), experiment_text)
+
+    def started(self, info: SweepInfo) -> SweepInfo:
+        """What one more start is, with the commands of all starts so far."""
+        return replace(info, starts=self._starts(info.command))
 
     def _starts(self, command: str) -> tuple[str, ...]:
         """The different commands of the starts that are kept, the oldest first, and `command` as the last."""

@@ -20,7 +20,7 @@ from sim_core.trace import Trace
 from tests.traces.other_processes import printed
 from traces.arrivals.base import NS_PER_S
 from traces.arrivals.poisson import Poisson
-from traces.named import parse, spelled
+from traces.named import longer, parse, spelled
 from traces.recipe import MAX_REQUESTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,3 +248,17 @@ def test_each_part_of_a_recipe_counts_in_its_digest(tmp_path: Path) -> None:
 def test_spellings_of_one_recipe_have_one_digest() -> None:
     spellings = ("rr_conv_70", "rr_conv_70.0", "rr_conv_070_10min", "rr_conv_70_600s")
     assert len({parse(name, 0).digest(0) for name in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "longer_name"),
+    [
+        ("rr_conv_8.16_600s", "rr_conv_8.16_3600s"),
+        ("rr_conv_70", "rr_conv_70_3600s"),
+        ("rr_code_0.5_2min", "rr_code_0.5_12min"),
+        ("rr_code_3_0.1s", "rr_code_3_0.6s"),
+        ("load@70", None),
+    ],
+)
+def test_a_longer_workload_has_the_same_rate_and_a_multiple_of_the_duration(name: str, longer_name: str | None) -> None:
+    assert longer(name, 6) == longer_name

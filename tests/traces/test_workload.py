@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sim_core.errors import TraceError
 from tests.traces.examples import SAMPLES
 from traces import TraceRef, TraceWarning, identity, load, read_csv, write_csv
-from traces.workload import SUFFIXES, check_filename
+from traces.workload import SUFFIXES, check_filename, duration_s, find, rate_per_s, workload_name
 from traces.writing import write_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +120,75 @@ def test_messages_do_not_tell_where_the_project_is(tmp_path: Path) -> None:
         with pytest.raises(TraceError) as caught:
             load(TraceRef(name, "./", 0), tmp_path)
         assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("fraction", ["1", "0.25", "40"])
+def test_a_file_at_a_rate_keeps_its_requests_and_has_that_mean_rate(fraction: str) -> None:
+    own, scaled = (load(TraceRef(name, "traces/samples", 0), ROOT) for name in ("test_trace", f"test_trace@{fraction}"))
+    assert scaled.arrival_s[0] == 0.0
+    assert scaled.arrival_s[-1] == pytest.approx(2 / float(fraction), abs=1e-9)
+    assert scaled.arrival_s[1] / scaled.arrival_s[2] == pytest.approx(2 / 3)  # the sample's times are 1, 3 and 4 s
+    assert scaled.prompt_tokens == own.prompt_tokens
+    assert scaled.output_tokens == own.output_tokens
+    assert scaled.request_id == own.request_id
+
+
+def test_the_identity_of_a_file_at_a_rate_follows_from_the_file_and_the_rate(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(SAMPLE.read_bytes())
+    at_five = identity(TraceRef("mine@5", ".", 0), tmp_path)
+    assert identity(TraceRef("mine@5.0", ".", 9), tmp_path) == at_five
+    assert identity(TraceRef("test_trace@5", "traces/samples", 0), ROOT) == at_five
+    assert (
+        len({at_five, identity(TraceRef("mine", ".", 0), tmp_path), identity(TraceRef("mine@6", ".", 0), tmp_path)})
+        == 3
+    )
+
+
+def test_a_file_at_a_rate_is_of_the_workload_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.csv").write_bytes(SAMPLE.read_bytes())
+    ref = TraceRef("sub/mine@2.5", ".", 0)
+    assert (workload_name(ref, tmp_path), rate_per_s(ref, tmp_path), duration_s(ref, tmp_path)) == (
+        "sub/mine",
+        2.5,
+        None,
+    )
+    assert find(ref, tmp_path) == tmp_path / "sub" / "mine.csv"
+
+
+def test_a_file_with_the_whole_name_comes_first_and_a_recipe_before_a_file_at_a_rate(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(SAMPLE.read_bytes())
+    (tmp_path / "mine.yaml").write_text("applications: [{workload: conv, arrivals: poisson:rate=2}]\nduration_s: 30\n")
+    ref = TraceRef("mine@5", ".", 0)
+    assert find(ref, tmp_path) == tmp_path / "mine.yaml"
+    assert duration_s(ref, tmp_path) == 30.0
+    (tmp_path / "mine@5.csv").write_bytes(SAMPLE.read_bytes())
+    assert find(ref, tmp_path) == tmp_path / "mine@5.csv"
+    assert rate_per_s(ref, tmp_path) is None
+    assert load(ref, tmp_path).arrival_s[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [
+        ("fast", "'fast' is not a rate in requests a second"),
+        ("0", "'0' is not a rate"),
+        ("-3", "'-3' is not a rate"),
+        ("1e3", "'1e3' is not a rate"),
+        ("0.0000001", "must be from 0.000001"),
+        ("9999999", "to 1,000,000 requests a second"),
+    ],
+)
+def test_what_is_no_rate_of_a_file_is_refused_in_one_line(rate: str, reason: str) -> None:
+    with pytest.raises(TraceError, match=reason) as caught:
+        load(TraceRef(f"test_trace@{rate}", "traces/samples", 0), ROOT)
+    assert "\n" not in str(caught.value)
+
+
+def test_requests_that_arrive_at_once_have_no_rate_that_could_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "burst.csv").write_text(HEADER + "0,4,5,6\n1,4,5,6\n")
+    with pytest.raises(TraceError, match=r"burst\.csv: has no rate that could be changed"):
+        load(TraceRef("burst@3", ".", 0), tmp_path)
 
 
 def test_a_misspelt_workload_says_that_there_is_no_such_file_either(tmp_path: Path) -> None:

@@ -53,9 +53,10 @@ def status_command(argv: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """How far a sweep is. The counts are of the journal's entries. `process` runs it (empty: none does); of its last
-    words are `running`, `speed`, `left_s` and `age_s`, which is how old they are (None: not known). `slowest`: seconds
-    and names of points."""
+    """How far a sweep is. The counts are of the journal's entries; `left` is None where a planner decides on points and
+    is not done, and `points` counts those that it has wanted. `process` runs the sweep (empty: none does); of its last
+    words are `running`, `speed`, `left_s`, `searches` and `age_s`, which is how old they are (None: not known).
+    `slowest`: seconds and names of points."""
 
     name: str
     points: int
@@ -63,13 +64,14 @@ class _Sweep:
     completed: int
     stopped: int
     failed: int
-    left: int
+    left: int | None
     slowest: list[tuple[float, str]]
     process: str = ""
     running: int | None = None
     speed: str | None = None
     left_s: float | None = None
     age_s: float | None = None
+    searches: Sequence[str] = ()
 
 
 def _read(results: Path, names: Sequence[str]) -> list[_Sweep]:
@@ -96,7 +98,7 @@ def _sweep(folder: Path) -> _Sweep:
     outcomes = {key: outcome for key, outcome in journal.outcomes().items() if key in keys}
     counts = Counter(outcome.status for outcome in outcomes.values())
     slowest = sorted(outcomes.values(), key=lambda outcome: -outcome.wall_s)[:SLOWEST]
-    holder = journal.holder()
+    holder, growth = journal.holder(), journal.growth()
     return _Sweep(
         name=folder.name,
         points=len(keys) if info is None else info.points,
@@ -104,7 +106,7 @@ def _sweep(folder: Path) -> _Sweep:
         completed=counts["completed"],
         stopped=counts["stopped"],
         failed=counts["failed"],
-        left=len(keys) - len(outcomes),
+        left=len(keys) - len(outcomes) if growth is None or growth.is_done else None,
         slowest=[(outcome.wall_s, outcome.name) for outcome in slowest],
         process=holder or "",
         **(_last_words(journal.status() or {}) if holder else {}),
@@ -113,7 +115,7 @@ def _sweep(folder: Path) -> _Sweep:
 
 def _last_words(status: Mapping[str, Any]) -> dict[str, Any]:
     """What the running sweep noted last, as far as it has the form that it should have."""
-    running, speed, left_s = (status.get(name) for name in ("running", "speed", "left_s"))
+    running, speed, left_s, searches = (status.get(name) for name in ("running", "speed", "left_s", "searches"))
     try:
         age_s = (datetime.now(UTC) - datetime.fromisoformat(status["at"])).total_seconds()
     except (KeyError, ValueError, TypeError):
@@ -123,6 +125,7 @@ def _last_words(status: Mapping[str, Any]) -> dict[str, Any]:
         "speed": speed if isinstance(speed, str) else None,
         "left_s": float(left_s) if isinstance(left_s, int | float) else None,
         "age_s": age_s,
+        "searches": searches if isinstance(searches, list) else [],
     }
 
 
@@ -134,7 +137,7 @@ def _columns(sweeps: Sequence[_Sweep]) -> list[Column]:
         Column("state", [_state(sweep) for sweep in sweeps]),
         *(Column(head, cells, right=True) for head, cells in numbers.items()),
         Column("running", ["-" if s.running is None else f"{s.running:,}" for s in sweeps], right=True),
-        Column("left", [f"{sweep.left:,}" for sweep in sweeps], right=True),
+        Column("left", ["-" if sweep.left is None else f"{sweep.left:,}" for sweep in sweeps], right=True),
         Column("speed", [_speed(sweep) for sweep in sweeps], spare=1),
         Column(
             "slowest points", [lines(*(f"{s:.1f} s {name}" for s, name in sweep.slowest)) for sweep in sweeps], spare=2
@@ -147,6 +150,7 @@ def _state(sweep: _Sweep) -> Text:
     parts = [f"runs (process {sweep.process})" if sweep.process else ended]
     if sweep.asked_for < sweep.points:  # because of --limit or --point
         parts.append(f"({sweep.asked_for:,} of {sweep.points:,} points asked for)")
+    parts.extend(sweep.searches)
     return lines(*parts)
 
 

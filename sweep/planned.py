@@ -153,6 +153,8 @@ class _PlannedRun:
         while earlier and not self._planner.is_done and not self._sweeping.interrupts.requested:
             wanted = self._planner.wanted(room)
             self._wanted = [point for point in wanted if point.key not in self._outcomes]
+            if self._planner.is_done:
+                break
             if not self._wanted:
                 raise RuntimeError("the planner is not done, and wants no point that has no outcome")
             self._points.update((point.key, point) for point in self._wanted)

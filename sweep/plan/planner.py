@@ -143,7 +143,7 @@ class Planner:
         others = _in_turn([[item for item in items if not item[1].is_certain] for items in lists])
         points: dict[str, Point] = {}
         for number, wanted in chain(certain, others):
-            if len(points) >= room:
+            if len(points) >= room and not wanted.is_certain:
                 break
             point = self._point(number, wanted)
             points.setdefault(point.key, point)

@@ -22,7 +22,9 @@ from sync.results.goodput import lacks_counts, with_counts
 from sync.results.growing import Facts
 from sync.results.journal import Journal, JournalError
 
-POINTS_A_CORE = 3  # that may be wanted at once: one that runs, one that waits in Ray, one that waits in the backlog
+# So many points a core the planner may fill up with likely ones: only cores that would be idle run points ahead. With 2
+# or 3 a core needed points would wait behind them in Ray, and a sweep on 16 cores would take up to a quarter longer.
+POINTS_A_CORE = 1
 _KEEP_EVERY_S = 5.0  # at least, between two writes of what is known so far
 _MOST_OF_TIME = 0.05  # that these writes may take
 
@@ -74,10 +76,13 @@ def run_planned(
     *,
     points_a_core: int = POINTS_A_CORE,
 ) -> EndedSweep:
-    """Run what `planner` wants until it is done. `read` gives the outcome of an earlier start, None where there is none
-    (`EarlierOutcomes.read`); it is asked once for each point. `points_a_core`: how many points may be wanted at once, a
-    core; 0: only those that are needed for certain. Raises what `Sweeping.run` and the planner raise; whatever happens,
-    finished points are kept, and readers count them."""
+    """Run what `planner` wants until it is done.
+
+    `read` gives the outcome of an earlier start, None where there is none (`EarlierOutcomes.read`); it is asked once
+    for each point. `points_a_core`: up to how many points a core, with those that run, the planner adds likely ones; 0:
+    only points that are needed are run. Raises what `Sweeping.run` and the planner raise; whatever happens, finished
+    points are kept, and readers count them. `missing` of the result counts points that are needed for certain.
+    """
     return _PlannedRun(sweeping, planner, read, keeping, points_a_core).run(view)
 
 
@@ -117,6 +122,7 @@ class _PlannedRun:
             with suppress(JournalError):  # the first error is the one to tell
                 self._keep_points()
             raise
+        self._wanted = [point for point in self._planner.wanted(0) if point.key not in self._outcomes]
         self._keep()
         outcomes = sorted(self._outcomes.values(), key=lambda outcome: (outcome.index, outcome.key))
         given_up = sweeping.has_too_many(self._tally) and not self._planner.is_done
@@ -159,7 +165,7 @@ class _PlannedRun:
                 raise RuntimeError("the planner is not done, and wants no point that has no outcome")
             self._points.update((point.key, point) for point in self._wanted)
             earlier = self._take_earlier()
-        if self._planner.is_done:
+        if self._planner.is_done:  # no point waits any more
             self._wanted = []
         self._tally.searches, self._tally.is_done = self._planner.brackets(), self._planner.is_done
 

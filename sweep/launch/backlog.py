@@ -73,9 +73,12 @@ class Backlog:
             return self._closed and not len(self)
 
     def add(self, points: Iterable[Point]) -> None:
-        """Add points, except those whose key was added before. Raises RuntimeError for new points when it is closed."""
+        """Add points, except those whose key was added before. Raises RuntimeError for new points when it is closed,
+        and for a backlog that points were offered to."""
         with self._changed:
             new = {point.key: point for point in points if point.key not in self._keys}
+            if new and self._is_offered:
+                raise RuntimeError("points were added to a backlog that points were offered to")
             if new and self._closed:
                 raise RuntimeError("points were added to a closed backlog")
             self._keys |= new.keys()

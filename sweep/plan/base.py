@@ -23,8 +23,8 @@ class Planning(Protocol):
     def wanted(self, room: int) -> Sequence[Point]:
         """The points that are wanted now, the most urgent first: all that are needed for certain, then the likeliest
         next ones, until there are `room` (there may be fewer; 0: only those that are needed). Points that run belong to
-        them, points whose outcome was taken do not: there is at least one unless `is_done`. Points that wait and are
-        not among them are not run."""
+        them, points whose outcome was taken do not. There is none exactly if `is_done`. Points that wait and are not
+        among them are not run."""
 
     def took(self, outcome: Outcome) -> None:
         """Take the outcome of a point, wanted or not; it may have failed. Each is taken once."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from sweep.launch.base import Launcher
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.serial import SerialLauncher
+from sync.results.journal import Journal
+from tests.sweep.fake_planner import Bisections, plan_with, rate_below
 from tests.sweep.points import points_of
 from traces.workload import TraceRef
 
@@ -88,3 +91,17 @@ def test_ctrl_c_ends_a_launcher_that_waits_for_points(make: Callable[[], Launche
         ctrl_c.join()
     assert interrupts.requested
     assert not backlog.ended
+
+
+@pytest.mark.slow
+def test_ray_runs_what_a_planner_wants_and_gives_up_what_runs_when_it_is_done(tiny: str, tmp_path: Path) -> None:
+    points = points_of(tiny, "rate=range(1,16)")
+    searches = {"even": [[point] for point in points[::2]], "odd": [[point] for point in points[1::2]]}
+    planner = Bisections(searches, rate_below(6.0))
+    with Journal(tmp_path / "planned") as journal:
+        ended = plan_with(planner, journal, tiny, RayLauncher(jobs=2))
+        again = Bisections(searches, rate_below(6.0))
+        plan_with(again, journal, tiny, SerialLauncher(ROOT))
+    assert planner.answers() == again.answers() == {"even": 2, "odd": 1}
+    assert {outcome.key for outcome in ended.outcomes} == planner.outcomes.keys() == journal.keys()
+    assert (ended.missing, ended.interrupted, len(ended.failed)) == (0, False, 0)

@@ -16,6 +16,7 @@ import pytest
 
 from sweep.experiment.file import same_experiment
 from sweep.experiment.point import Outcome, SweepInfo
+from sync.results.growing import Growth
 from sync.results.journal import Journal, JournalError, JournalWarning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,6 +218,41 @@ def test_points_of_an_earlier_start_are_kept_in_mind_while_the_experiment_asks_f
             journal.write_sweep(replace(info, experiment_text=next_text), ["b", "c"], {}, same_experiment)
     kept = json.loads((tmp_path / "sweep.json").read_text())
     assert (kept["keys"], kept["earlier_keys"]) == (["b", "c"], earlier)
+
+
+def facts_by_key(keys: str) -> dict[str, dict[str, object]]:
+    return {key: {"index": ord(key), "system": "s", "design": key, "workload": "w"} for key in keys}
+
+
+def keep(journal: Journal, outcome: Outcome, *keys: str) -> None:
+    for key in keys:
+        journal.write(replace(outcome, key=key))
+
+
+@pytest.mark.parametrize(("text", "earlier"), [("name: n\n# a comment", {"a"}), ("name: n\naxes: {rate: 2}", set())])
+def test_a_sweep_that_grows_has_the_points_that_are_finished_or_wanted_and_is_counted_whole_when_it_is_killed(
+    tmp_path: Path, outcome: Outcome, text: str, earlier: set[str]
+) -> None:
+    info = SweepInfo("n", "d", "n-1", "name: n", 0, "python -m sweep n.yaml")
+    with Journal(tmp_path) as journal:
+        keep(journal, outcome, "z")  # of another experiment
+        first = journal.growing(info, same_experiment)
+        first.write(facts_by_key("ab"), is_done=False)
+        keep(journal, outcome, "a")
+        second = journal.growing(replace(info, experiment_text=text), same_experiment)
+        second.write(facts_by_key("cd"), is_done=False)
+        keep(journal, outcome, "c", "e")  # the last was wanted after the keys were written
+        assert journal.last_started() == {"c", "d", "e"}
+        assert journal.asked_for() == {"c", "d", "e"} | earlier
+        plan = journal.plan()
+        assert plan is not None and plan.points == 3 + len(earlier)
+        second.write(facts_by_key("ce"), is_done=True)
+        keep(journal, outcome, "y")
+        assert journal.last_started() == {"c", "e"}, "the point that was not run is not asked for any more"
+        assert journal.asked_for() == {"c", "e"} | earlier
+        assert journal.point_facts() == facts_by_key("".join(sorted({"c", "e"} | earlier)))
+    kept = Journal(tmp_path)
+    assert (kept.growth(), (kept.info() or info).points) == (Growth(is_done=True, others=frozenset()), 2)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -144,3 +144,92 @@ def test_the_points_that_still_need_a_trace_are_counted(point: Point) -> None:
     for _ in range(MOST_LOST["worker"] + 1):
         backlog.lost(points[1:2], "worker")
     assert backlog.unfinished(point.trace_identity) == 1, "a point that is given up needs no trace"
+
+
+def keys(points: Iterable[Point]) -> list[str]:
+    return [point.key for point in points]
+
+
+def test_points_that_are_offered_are_handed_out_in_their_order_whatever_they_weigh(point: Point) -> None:
+    light, heavy = many(point, 3, 30), [replace(p, key=f"a{p.index}") for p in many(point, 2, 100_000)]
+    offered = [light[2], heavy[0], light[0], heavy[1], light[1]]
+    backlog = Backlog()
+    backlog.offer(offered)
+    assert list(tasks(backlog, 8)) == [(p,) for p in offered]
+    backlog = Backlog()
+    backlog.offer(offered)
+    assert [backlog.next_point() for _ in range(6)] == [*offered, None]
+
+
+def test_an_offer_withdraws_points_that_wait_and_brings_back_none_that_was_handed_out(point: Point) -> None:
+    first, second, third, fourth = points = many(point, 4, 30)
+    backlog = Backlog()
+    backlog.offer(points[:3])
+    assert backlog.next_task(8) == (first,)
+    backlog.offer([fourth, first, third])
+    assert len(backlog) == 2
+    assert backlog.next_task(8) == (fourth,)
+    backlog.took(first, 0.1)
+    backlog.offer([second, *points])  # the second was withdrawn before
+    assert list(tasks(backlog, 8)) == [(second,), (third,)]
+    backlog.offer([])
+    assert (len(backlog), backlog.next_point()) == (0, None)
+
+
+def test_short_points_that_are_offered_are_grouped_only_if_enough_wait_for_all_cores(point: Point) -> None:
+    points = many(point, 1000, 30)
+    backlog = Backlog()
+    backlog.offer(points)
+    made = list(tasks(backlog, 2))
+    assert keys(p for task in made for p in task) == keys(points)
+    assert len(made[0]) > 5
+    assert [len(task) for task in made[-8:]] == [1] * 8
+    backlog.offer([replace(p, key=f"b{p.index}") for p in points[:8]])
+    assert len(backlog.next_task(2)) == 1
+
+
+def test_a_lost_point_is_run_again_whether_or_not_it_is_offered(point: Point) -> None:
+    first, second = many(point, 2, 30)
+    backlog = Backlog()
+    backlog.offer([first, second])
+    backlog.lost(backlog.next_task(2), "worker")
+    backlog.offer([second, first])
+    assert list(tasks(backlog, 2)) == [(first,), (second,)], "the lost one waits once"
+    for _ in range(MOST_LOST["worker"] - 1):
+        assert backlog.lost([first], "worker") is None
+        assert backlog.next_task(2) == (first,)
+    assert backlog.lost([first], "worker") == first
+    backlog.offer([first])
+    assert backlog.next_task(2) == ()
+
+
+def test_traces_are_needed_no_more_once_their_points_are_finished_given_up_or_withdrawn(point: Point) -> None:
+    points = [replace(p, trace_identity=name) for p, name in zip(many(point, 4, 30), "aabc", strict=True)]
+    backlog = Backlog()
+    backlog.offer(points)
+    assert [backlog.unfinished(name) for name in "abc"] == [2, 1, 1]
+    assert backlog.next_task(8) == (points[0],)
+    backlog.took(points[0], 0.1)
+    assert backlog.unneeded_traces() == set()
+    backlog.offer(points[2:3])
+    assert backlog.unneeded_traces() == {"a", "c"}
+    assert backlog.unneeded_traces() == set(), "each is said once"
+    backlog.offer([])
+    backlog.offer(points)
+    assert backlog.unneeded_traces() == set(), "it is needed again"
+    assert [backlog.unfinished(name) for name in "abc"] == [1, 1, 1]
+
+
+def test_a_backlog_takes_either_offers_or_additions(point: Point) -> None:
+    first, second = many(point, 2, 30)
+    with pytest.raises(RuntimeError, match="added to"):
+        Backlog([first]).offer([second])
+    backlog = Backlog()
+    backlog.offer([first])
+    with pytest.raises(RuntimeError, match="offered"):
+        backlog.add([second])
+    backlog.close()
+    backlog.offer([first])
+    with pytest.raises(RuntimeError, match="closed"):
+        backlog.offer([second])
+    assert (backlog.next_point(), backlog.ended) == (first, True)

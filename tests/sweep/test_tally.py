@@ -10,7 +10,7 @@ from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, project_root
 from sweep.progress import ProgressView
-from sweep.tally import Tally, duration_text, simulated_requests
+from sweep.tally import MOST_SEARCHES, PlannedTally, Tally, duration_text, simulated_requests
 
 
 class Clock:
@@ -77,3 +77,38 @@ def test_requests_of_a_run_that_was_stopped_are_those_that_were_simulated(outcom
 )
 def test_durations_are_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
     assert duration_text(seconds) == told
+
+
+def planned(points: list[Point], outcome: Outcome) -> PlannedTally:
+    """Two outcomes of this start, three before, one of them not needed."""
+    clock = Clock()
+    tally = PlannedTally(lambda: 2, clock)
+    clock.now_s += 2.0
+    for point in points[:2]:
+        tally.add(done(point, outcome))
+    tally.reused, tally.unneeded = 3, 1
+    tally.searches = ["ha conv: 140 to 152 requests/s", "baseline conv: 20 to 60 requests/s"]
+    return tally
+
+
+def test_a_planned_sweep_has_no_total_and_names_its_searches(points: list[Point], outcome: Outcome) -> None:
+    tally = planned(points, outcome)
+    assert (tally.total, tally.has_ended) == (None, False)
+    assert tally.parts() == [
+        "2 done and 3 before, 2 running, 0 failed, 1 not needed",
+        "60 runs/min, 5 requests/s",
+        *tally.searches,
+    ]
+    status = tally.status()
+    assert (status["left"], status["left_s"], status["searches"]) == (None, None, tally.searches)
+    tally.searches = [f"search {number}" for number in range(MOST_SEARCHES + 2)]
+    assert tally.parts()[-2:] == [f"search {MOST_SEARCHES - 1}", "and 2 more searches"]
+
+
+def test_a_terminal_shows_each_search_in_a_line(points: list[Point], outcome: Outcome) -> None:
+    screen = io.StringIO()
+    with ProgressView(Console(file=screen, width=200, force_terminal=True), planned(points, outcome)) as view:
+        view.update()
+    lines = [line.strip() for line in screen.getvalue().splitlines()]
+    assert any(line.startswith("ha conv: 140 to 152 requests/s") for line in lines)
+    assert any(line.startswith("baseline conv: 20 to 60 requests/s") for line in lines)

@@ -204,6 +204,10 @@ SWEEP_FILES: list[tuple[Values, str]] = [
     ({"machines": {"h": {"dollars_per_hour": -1}}}, "machines.h.dollars_per_hour=-1: must be a number from 0"),
     ({"machines": {"h": {"source": 3}}}, "machines.h.source=3: must be a text"),
     ({"format": -1}, "format=-1: must be a whole number"),
+    ({"growth": True}, "growth=True: must be `name: value` pairs"),
+    ({"growth": {"is_done": 1, "others": []}}, "growth.is_done=1: must be true or false"),
+    ({"growth": {"is_done": False}}, "growth.others=null: must be a list"),
+    ({"growth": {"is_done": False, "others": ["../x"]}}, r"growth.others\[0\]='../x': must be a content key"),
 ]
 
 
@@ -219,7 +223,14 @@ def test_a_sweep_json_with_a_value_that_none_has_is_not_believed_and_says_why(
 
 @pytest.mark.parametrize(
     "status",
-    ['{"left_s": NaN, "speed": "1 run/min"}', '{"left_s": 1e999}', '{"running": "\\u001b[31m"}', '{"at": 5}', "[]"],
+    [
+        '{"searches": "many"}',
+        '{"left_s": NaN, "speed": "1 run/min"}',
+        '{"left_s": 1e999}',
+        '{"running": "\\u001b[31m"}',
+        '{"at": 5}',
+        "[]",
+    ],
 )
 def test_a_status_with_a_value_that_none_has_is_none(tmp_path: Path, status: str) -> None:
     (tmp_path / "status.json").write_text(status)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ class ClusterSpace:
     def bound_per_s(self, cluster: Cluster) -> float | None:
         """The rate that the cluster cannot exceed for long; None: not known."""
         return rate_bound(self.point(cluster, FIRST_RATE if self._searches else None, 0), self._source.root)
+
+    @property
+    def grid(self) -> Grid:
+        """What makes the points."""
+        return self._source.grid
+
+    @property
+    def first(self) -> Point:
+        """A point of the first cluster."""
+        return self._kinds[0].first
+
+    @property
+    def clusters(self) -> int:
+        """The number of clusters."""
+        families = self.families
+        return sum(prod(map(len, f.counts)) if f.listed is None else len(f.listed) for f in families)
 
     def extremes(self) -> Iterator[Cluster]:
         """Clusters that span the prices of the space: the smallest and the largest of each family."""

@@ -48,6 +48,7 @@ def checked_spaces(experiment: Experiment, extra: Sequence[str], root: Path, on_
     found = spaces(experiment, extra, root, on_built)
     for space in found:
         _refuse_unknown_slowdowns(experiment, space.first.spec)
+        _refuse_unknown_prices(experiment, space)
     return found
 
 
@@ -92,7 +93,7 @@ def search_preview(found: Sequence[ClusterSpace], question: Question, width: int
     clusters = sum(space.clusters for space in found)
     fixed = sum(not space.has_draws for space in found)
     last = [
-        f"seeds: at most; confidence: {100 * question.confidence:g}%; a search runs what it needs; nothing was started",
+        f"confidence {100 * question.confidence:g}%; a search runs what it needs, and nothing was started",
         f"{len(found)} search{'es' if len(found) != 1 else ''} over {clusters:,} clusters"
         " (--format json lists the points that would run first)",
     ]
@@ -126,3 +127,17 @@ def _refuse_unknown_slowdowns(experiment: Experiment, spec: SimSpec) -> None:
                 " give limits in seconds, such as slo: {seconds: {ttft: {p99: 2}}}"
             )
             raise SpecError(reason, key="slo.slowdown", source=experiment.source)
+
+
+def _refuse_unknown_prices(experiment: Experiment, space: ClusterSpace) -> None:
+    """Raise SpecError for a question about the least of a figure that is not known of a system's machines."""
+    question = experiment.find
+    if question is None or question.asks == "most":
+        return
+    for cluster in space.extremes():
+        if not cluster.price(question.measure) > 0.0:
+            skus = ", ".join(space.first.machines)
+            reason = f"the {question.measure} of {skus} are not known: give them under machines, such as"
+            reason += f" machines: {{{next(iter(space.first.machines), 'dgx-h100')}: {{watts: 10200}}}}"
+            source = f"{experiment.source}: system {space.system}".removeprefix(": ")
+            raise SpecError(reason, key="find.least", value=question.measure, source=source)

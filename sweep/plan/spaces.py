@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from sim_core.errors import SpecError
+from sim_core.errors import SpecError, TraceError
 from sweep.experiment.choices import TRACE
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, System
@@ -244,7 +244,13 @@ def _kind(
         return None
     first_rate = {} if RATE_AXIS in workload_values else {RATE_AXIS: FIRST_RATE}
     axes = {**workload_values, **values, **family.machine_axes(family.first), **first_rate, SEED: 0}
-    point = source.point(axes)
+    try:
+        point = source.point(axes)
+    except SpecError as error:
+        if not first_rate or not isinstance(error.__cause__, TraceError):
+            raise
+        hint = f"a search tries rates that it chooses itself, here {FIRST_RATE}"
+        raise SpecError(f"{error.reason}; {hint}", key=error.key, value=error.value, source=error.source) from error
     if first_rate and RATE_AXIS in source.axes and point.rate != FIRST_RATE:
         reason = f"its rate is {point.rate} where ${{rate}} is {FIRST_RATE}, so the highest rate cannot be searched"
         raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)

@@ -1,6 +1,45 @@
 """Sweeps: an experiment file becomes points, the points run on Ray or in this process, and every outcome is kept.
 
-The rooms: `experiment` reads the file and builds the points, checked before anything runs; `launch` runs them; `single`
-is the command line of single runs; `former` finds what earlier versions finished. The modules here are the command
-`python -m sweep`.
+The rooms: `experiment` reads the file and builds the points, checked before anything runs; `launch` runs them; `plan`
+searches where the experiment asks; `single` is the command line of single runs; `former` finds what earlier versions
+finished. The modules here are the command `python -m sweep`, and `plan` is for Python.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sweep.plan as _room  # noqa: F401 (first, so that no later import puts the package in the place of the function)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sweep.planning import Answer
+
+
+def plan(
+    experiment: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    sink: str = "none",
+    ray: bool = False,
+    jobs: int | None = None,
+    **words: Any,
+) -> Answer:
+    """Find the cluster that carries most, or the cheapest that carries a load.
+
+        sweep.plan(rate=40, workload="conv", least="cost").frame
+        sweep.plan(most="rate", budget="dgx-h100=40", designs="baseline-h100,splitwise-ha", slo="ttft.p99=1s").found
+        sweep.plan("experiments/isocost-find.yaml", overrides=["find.width=5%", "workload=conv"])
+
+    The question is an `experiment`, by its file or its name, or in the words of `python -m sweep plan`, whose options
+    are the keywords here. Runs are kept below `results` and not run again. They run in this process, one after the
+    other; with `ray`, or with `jobs` at once, on Ray. Raises `sim_core.errors.SimError` for a question that cannot be
+    answered.
+    """
+    from sweep.plan.ask import words_from
+    from sweep.planning import answered
+
+    return answered(experiment, words_from(words), list(overrides), results=results, sink=sink, ray=ray, jobs=jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import subprocess
@@ -36,12 +35,15 @@ from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
-from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, facts_of, project_root
+from sweep.experiment.overrides import with_find
+from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.former.keys import FormerKeys, under_former_keys
 from sweep.launch.base import Launcher, LauncherError
 from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
 from sweep.launch.serial import SerialLauncher
-from sweep.options import parse_arguments
+from sweep.options import PLAN, parse_arguments, parse_plan_arguments
+from sweep.planning import plan_command, search
+from sweep.points_json import points_json
 from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
@@ -62,10 +64,6 @@ from traces.reader import spoken
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 MOST_IN_SIGHT = 12  # runs; a longer table moves the answer in front of it off the screen
 COPY_OF_A_JOB = "working_dir_files"  # the folder where Ray unpacks what is shipped with a job
-JSON_FIELDS = (
-    *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
-    *("machines", "roles", "cost", "power", "rate", "trace"),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if argv is None else argv)
     if typed[:1] == [STATUS]:
         return status_command(typed[1:])
-    arguments = parse_arguments(typed)
+    arguments = parse_plan_arguments(typed[1:]) if typed[:1] == [PLAN] else parse_arguments(typed)
     if arguments.experiment == Path(STATUS) and not Path(STATUS).is_file():  # after options, such as --results
         typed.remove(STATUS)
         return status_command(typed)
@@ -81,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings(), allowed(arguments.allow):
         warnings.showwarning = lambda message, *_: tell(screen, spoken(message))
         try:
-            return _run(arguments, screen, typed)
+            _refuse_passing_results(arguments.results, project_root())
+            run = plan_command if typed[:1] == [PLAN] else _run
+            return run(arguments, screen, typed)
         except (JournalError, LauncherError) as error:
             screen.print(lines(*f"error: {error}".splitlines()))
             return EXIT_FAILED
@@ -99,21 +99,16 @@ def select_point(points: Sequence[Point], which: str) -> Point:
     return named(which, points, "--point", "--dry-run", NO_POINT)
 
 
-def points_json(points: Sequence[Point]) -> str:
-    """The points as JSON, for programs."""
-    described = [describing_fields(point) for point in points]
-    return json.dumps([{name: values[name] for name in JSON_FIELDS} for values in described], indent=1)
-
-
 def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) -> int:
     root = project_root()
-    _refuse_passing_results(arguments.results, root)
     sink = make_sink(arguments.sink, arguments.results)  # first, so that an unknown name is refused at once
-    file = find_experiment(arguments.experiment, root, (STATUS,))
+    file = find_experiment(arguments.experiment, root, (PLAN, STATUS))
     if file != arguments.experiment:
         say_whole(screen, f"experiment: {file}")
-    experiment = read_experiment(file)
-    grid = Grid(experiment, arguments.overrides, root)
+    experiment, overrides = with_find(read_experiment(file), arguments.overrides)
+    if experiment.find is not None:
+        return search(experiment, overrides, arguments, screen, sink, argv)
+    grid = Grid(experiment, overrides, root)
     with Preparation(screen) as preparation:
         points = grid.points(arguments.limit if arguments.point is None else None, preparation)
     if not arguments.fresh:

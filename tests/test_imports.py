@@ -48,7 +48,10 @@ def skeleton(tmp_path: Path) -> Path:
         "sweep/command.py": "import sweep.service",
         "sweep/__main__.py": "import sweep.command",
         **dict.fromkeys(("sweep/closing.py", "sweep/options.py", "sweep/progress.py", "sweep/results_table.py"), ""),
-        **dict.fromkeys(("sweep/status.py", "sweep/tally.py", "sweep/versions.py"), ""),
+        **dict.fromkeys(("sweep/status.py", "sweep/tally.py", "sweep/versions.py", "sweep/points_json.py"), ""),
+        "sweep/plan/planner.py": "import sweep.tally, sweep.experiment.point",
+        "sweep/questions.py": "import sweep.plan.planner",
+        "sweep/planning.py": "import sweep.questions, sweep.service",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -35,7 +35,7 @@ from sim_core.errors import SpecError, choices, nearest
 from sweep.experiment.budget import Budget, parse_budget, parse_machines
 from sweep.experiment.grammar import axis_values
 from sweep.experiment.point import project_root
-from sweep.experiment.question import Question, parse_question
+from sweep.experiment.question import MEASURES, Question, parse_question
 from sweep.experiment.written import YamlText, noted, read_text, texts_in
 from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import slo_of_experiment
@@ -151,12 +151,18 @@ def with_limits(text: str, slo: Slo) -> str:
 
 
 def same_experiment(text: str, other: str) -> bool:
-    """Whether two texts of experiments ask for the same points, perhaps with another description or SLO."""
+    """Whether two texts of experiments ask for the same points, perhaps with another description or SLO. Questions for
+    the same measure do, however sure and narrow their answers are to be: a finer search goes on from a coarser one."""
 
     def grid(content: str) -> object:
         read = read_text(content, "")
-        trees = (read.values, read.written)
-        return [{key: value for key, value in tree.items() if key not in ("description", "slo")} for tree in trees]
+        trees = []
+        for tree in (read.values, read.written):
+            kept = {key: value for key, value in tree.items() if key not in ("description", "slo")}
+            if isinstance(find := kept.get("find"), dict):
+                kept["find"] = {key: value for key, value in find.items() if key in MEASURES}
+            trees.append(kept)
+        return trees
 
     try:
         return grid(text) == grid(other)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from sim_core.errors import SpecError
+from sim_core.errors import SpecError, TraceError
 from sweep.experiment.choices import TRACE
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, System
@@ -134,6 +135,22 @@ class ClusterSpace:
         """The rate that the cluster cannot exceed for long; None: not known."""
         return rate_bound(self.point(cluster, FIRST_RATE if self._searches else None, 0), self._source.root)
 
+    @property
+    def grid(self) -> Grid:
+        """What makes the points."""
+        return self._source.grid
+
+    @property
+    def first(self) -> Point:
+        """A point of the first cluster."""
+        return self._kinds[0].first
+
+    @property
+    def clusters(self) -> int:
+        """The number of clusters."""
+        families = self.families
+        return sum(prod(map(len, f.counts)) if f.listed is None else len(f.listed) for f in families)
+
     def extremes(self) -> Iterator[Cluster]:
         """Clusters that span the prices of the space: the smallest and the largest of each family."""
         for number, family in enumerate(self.families):
@@ -227,7 +244,13 @@ def _kind(
         return None
     first_rate = {} if RATE_AXIS in workload_values else {RATE_AXIS: FIRST_RATE}
     axes = {**workload_values, **values, **family.machine_axes(family.first), **first_rate, SEED: 0}
-    point = source.point(axes)
+    try:
+        point = source.point(axes)
+    except SpecError as error:
+        if not first_rate or not isinstance(error.__cause__, TraceError):
+            raise
+        hint = f"a search tries rates that it chooses itself, here {FIRST_RATE}"
+        raise SpecError(f"{error.reason}; {hint}", key=error.key, value=error.value, source=error.source) from error
     if first_rate and RATE_AXIS in source.axes and point.rate != FIRST_RATE:
         reason = f"its rate is {point.rate} where ${{rate}} is {FIRST_RATE}, so the highest rate cannot be searched"
         raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)

@@ -31,7 +31,6 @@ from sync.results.sweep import Sweep
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
-_MULTIPLES = ("carries", "machine_count", "cost", "power", "watts")  # of a configuration, in multiples of another's
 
 
 def answers(
@@ -157,9 +156,18 @@ def normalised(workload: WorkloadAnswer, which: Which = "highest") -> tuple[Norm
         return None if reference is None or configuration is reference else rate_ratio(configuration, reference)
 
     return tuple(
-        Normalised(system, c, *(multiple(c, name) for name in _MULTIPLES), interval(c))
-        for system, c in chosen.items()
-        if c is not None
+        Normalised(
+            system=system,
+            configuration=own,
+            rate=multiple(own, "carries"),
+            machines=multiple(own, "machine_count"),
+            cost=multiple(own, "cost"),
+            power=multiple(own, "power"),
+            watts=multiple(own, "watts"),
+            rate_interval=interval(own),
+        )
+        for system, own in chosen.items()
+        if own is not None
     )
 
 

@@ -16,12 +16,14 @@ from sweep.experiment.naming import axis_labels, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sync.analysis.answers import SweepAnswers, answers, bare_sentences
+from sync.analysis.standing import Counted
 from sync.analysis.terms import caveats, terms_lines
 from sync.results.grouping import grouped
+from sync.results.journal import Journal
 from sync.results.outcome import SweepInfo
 from sync.results.plan import Plan
 from sync.results.point_id import SHOWN_OF_A_KEY, cluster_text
-from sync.results.sweep import RESULTS
+from sync.results.sweep import RESULTS, Sweep
 
 MOST_LISTED = 200  # points that are listed one by one
 MOST_FAILURES = 20  # failures that are listed one by one
@@ -63,13 +65,20 @@ def print_answer(
     nothing was measured. `results` is the folder of results, `plan` what the sweep plans. Returns the answer."""
     if not any(outcome.summary for outcome in outcomes):
         return None
-    found = answers(outcomes, info.slo, plan=plan, figures=info.machines)
+    counted = counting(info, results)
+    found = answers(outcomes, info.slo, plan=plan, figures=info.machines, counted=counted)
     print_sentences(found, console)
     for line in terms_lines(found.terms):
         say(console, line)
     place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
     say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
     return found
+
+
+def counting(info: SweepInfo, results: Path) -> Counted:
+    """Gives an outcome its requests beyond each limit of the sweep's SLO, from its table in the folder of results where
+    it was run with another SLO."""
+    return Sweep(info.name, Journal(results / info.name), slo=info.slo).with_counts
 
 
 def print_sentences(found: SweepAnswers, console: Console) -> None:

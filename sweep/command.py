@@ -22,6 +22,7 @@ from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
 from sweep.closing import (
+    counting,
     cut_text,
     failures_text,
     preview,
@@ -247,7 +248,7 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     for part in (
         standing_still_text(outcomes),
         cut_text(outcomes),
-        results_table(outcomes, screen, info.slo) if completed else None,
+        results_table(outcomes, screen, info.slo, counting(info, arguments.results)) if completed else None,
         stopped_text(outcomes),
         failures_text(outcomes, typed),
     ):

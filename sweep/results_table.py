@@ -14,7 +14,7 @@ from rich.text import Text
 from configs.terminal import Column, draw, figure, fits, lines, prose, room
 from sweep.experiment.naming import axis_labels, varied_axes
 from sweep.experiment.point import Outcome
-from sync.analysis.standing import repetitions
+from sync.analysis.standing import Counted, RateStanding, repetitions, standing_of
 from sync.results.grouping import grouped
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
 from sync.results.point_id import SHOWN_OF_A_KEY, cluster_text, rate_text
@@ -28,15 +28,23 @@ _LABEL = 5  # characters of a metric's name in front of its figures
 _NO_VALUE = "-"  # of an axis that a system does not have
 _UNSERVED = ("rejected", "unfinished")
 _DECIMALS = {"seconds": 3, "slowdown": 2}
+_VERDICTS = {
+    "within": ("yes", "green"),
+    "beyond": ("no", "red"),
+    "undecided": ("undecided", "yellow"),
+    "failed": ("no", "red"),
+}
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A completed point, judged. Of repetitions with other seeds the first row has the means and the verdicts of all
-    seeds; two more rows, labelled by `of_seeds`, have the lowest and the highest value of each figure."""
+    """A completed point, judged. Of repetitions with other seeds the first row has the means, the verdicts of all seeds
+    and what these say together (`standing`); two more rows, labelled by `of_seeds`, have the lowest and the highest
+    value of each figure."""
 
     outcome: Outcome
     verdicts: tuple[Verdict, ...] = ()
+    standing: RateStanding | None = None
     of_seeds: str = ""
 
     @cached_property
@@ -69,10 +77,11 @@ class _Layout:
     gap: int = 0
 
 
-def results_table(outcomes: Sequence[Outcome], screen: Console, slo: Slo) -> Text:
+def results_table(outcomes: Sequence[Outcome], screen: Console, slo: Slo, counted: Counted | None = None) -> Text:
     """A row for each completed point, judged by `slo`, with the axes that were varied; for repetitions with several
-    seeds the mean, lowest and highest figures. The layout is the fullest one that the screen is wide enough for."""
-    rows = [row for members in repetitions(outcomes) for row in _rows(members, slo)]
+    seeds the mean, lowest and highest figures, and what they say together. `counted` gives an outcome the counts that
+    it lacks. The layout is the fullest one that the screen is wide enough for."""
+    rows = [row for members in repetitions(outcomes) for row in _rows(members, slo, counted)]
     systems = [row.outcome.system for row in rows]
     ends = {number for number, (system, following) in enumerate(pairwise(systems)) if system != following}
     dim = {number for number, row in enumerate(rows) if row.of_seeds}
@@ -83,18 +92,18 @@ def results_table(outcomes: Sequence[Outcome], screen: Console, slo: Slo) -> Tex
     return Text("\n").join([*above, table, *below])
 
 
-def _rows(members: Sequence[Outcome], slo: Slo) -> Iterator[_Row]:
+def _rows(members: Sequence[Outcome], slo: Slo, counted: Counted | None) -> Iterator[_Row]:
     completed = [outcome for outcome in members if outcome.status == "completed"]
     if not completed:  # stopped and failed points are listed apart
         return
     verdicts = tuple(verdict(outcome, slo) for outcome in members)
-    first = completed[0]
+    first, standing = completed[0], standing_of(members, slo, counted)
     if len(completed) == 1:
-        yield _Row(first, verdicts)
+        yield _Row(first, verdicts, standing)
         return
     names = [name for name in first.summary if all(name in outcome.summary for outcome in completed)]
     values = {name: [outcome.summary[name] for outcome in completed] for name in names}
-    yield _Row(replace(first, summary={name: mean(figures) for name, figures in values.items()}), verdicts)
+    yield _Row(replace(first, summary={name: mean(figures) for name, figures in values.items()}), verdicts, standing)
     for word, choose in (("lowest", min), ("highest", max)):
         extreme = {name: choose(figures) for name, figures in values.items()}
         yield _Row(replace(first, summary=extreme), of_seeds=f"  {word} of {len(completed)} seeds")
@@ -216,12 +225,13 @@ def _rate(outcome: Outcome) -> str:
 
 
 def _verdict(row: _Row) -> Text:
-    """Yes or no; of several seeds how many are within the SLO."""
-    if row.of_seeds:
+    """Yes or no, by several seeds also `undecided`; where their counts are not known how many are within the SLO."""
+    if row.standing is None:
         return Text("")
-    within = sum(of_seed.within for of_seed in row.verdicts)
-    text = f"{within}/{len(row.verdicts)}" if len(row.verdicts) > 1 else "yes" if within else "no"
-    return Text(text, style="green" if within == len(row.verdicts) else "red")
+    word, style = _VERDICTS[row.standing.state]
+    if row.standing.seeds > 1 and row.standing.judgement is None:
+        word = f"{row.standing.within}/{row.standing.seeds}"
+    return Text(word, style=style)
 
 
 def _figures_text(row: _Row, metric: str, unit: str) -> Text:

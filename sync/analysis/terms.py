@@ -13,6 +13,8 @@ from typing import Any
 
 from configs.terminal import figure
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants, times_words
+from sync.analysis.repetitions import FEW
+from sync.analysis.seeds import TOO_FEW
 from sync.analysis.texts import joined
 from sync.results.outcome import Outcome
 from sync.results.point_id import rate_text
@@ -135,7 +137,7 @@ def duration_text(seconds: float) -> str:
 
 
 def _workload_text(terms: Terms) -> str:
-    """`conv, requests arrive over 2 min, at 8, 16, 24 and 32 requests/s, one seed (0)`."""
+    """`conv, requests arrive over 2 min, at 8, 16, 24 and 32 requests/s, one seed (0), so without an interval`."""
     horizons = joined([duration_text(seconds) for seconds in terms.horizons_s][:MOST_LISTED])
     parts = [
         joined(terms.workloads) or NOT_RECORDED,
@@ -145,7 +147,8 @@ def _workload_text(terms: Terms) -> str:
         parts.append(f"at {listed([rate_text(rate) for rate in terms.rates])} requests/s")
     if terms.seeds:
         seeds = listed([str(seed) for seed in terms.seeds])
-        parts.append(f"one seed ({seeds})" if len(terms.seeds) == 1 else f"seeds {seeds}")
+        few = f" ({TOO_FEW})" if len(terms.seeds) < FEW else ""
+        parts.append(f"one seed ({seeds}), so without an interval" if len(terms.seeds) == 1 else f"seeds {seeds}{few}")
     return ", ".join(parts)
 
 

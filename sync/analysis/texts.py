@@ -26,7 +26,12 @@ class Table:
 
     def known(self) -> Table:
         """The table without the columns of figures of which no row has any."""
-        kept = [n for n in range(len(self.heads)) if n in self.words or any(row[n] != "-" for row in self.rows)]
+        figures = (n for n in range(len(self.heads)) if n not in self.words)
+        return self.without(*(n for n in figures if all(row[n] == "-" for row in self.rows)))
+
+    def without(self, *columns: int) -> Table:
+        """The table without these columns."""
+        kept = [n for n in range(len(self.heads)) if n not in columns]
         words = frozenset(place for place, number in enumerate(kept) if number in self.words)
         rows = tuple(tuple(row[n] for n in kept) for row in self.rows)
         spare = tuple(kept.index(number) for number in self.spare if number in kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any, get_args
 
 from configs.terminal import console, say
@@ -22,6 +23,7 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
+from sync.analysis.standing import RateStanding
 from sync.analysis.terms import caveats, terms_lines
 from sync.commands import base
 from sync.results.sweep import Sweep
@@ -78,13 +80,29 @@ def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
 
 
 def _values(answer: Any) -> dict[str, Any]:
-    """The fields of an answer by name; of a configuration also its rates, its seeds and its state."""
+    """The fields of an answer by name; of a configuration also its rates, its seeds, its interval and its state."""
     if not is_dataclass(answer):
         raise TypeError(f"no part of an answer: {answer!r}")
+    if isinstance(answer, RateStanding):
+        return _standing_values(answer)
     beside: dict[str, Any] = {}
     if isinstance(answer, Configuration):
-        beside = {"rates": answer.rates, "seeds": answer.seeds, "state": answer.state}
+        beside = {"rates": answer.rates, "seeds": answer.seeds, "state": answer.state, "interval": answer.interval}
     return {field.name: getattr(answer, field.name) for field in fields(answer)} | beside
+
+
+def _standing_values(standing: RateStanding) -> dict[str, Any]:
+    """What the seeds at a rate say: `share` is what their requests take of the tightest limit, `low` and `high` are its
+    interval; null with one seed, and where counts are not known."""
+    judgement = standing.judgement
+    return {
+        **{name: getattr(standing, name) for name in ("rate", "seeds", "within", "verdict", "state", "text")},
+        "share": None if judgement is None or not isfinite(judgement.share) else judgement.share,
+        "low": None if judgement is None else judgement.low,
+        "high": None if judgement is None else judgement.high,
+        "limit": None if judgement is None or judgement.limit is None else judgement.limit.told(),
+        "enough_seeds": judgement is not None and judgement.is_sure,
+    }
 
 
 def answers_markdown(sweep: Sweep, found: SweepAnswers) -> str:

@@ -9,18 +9,16 @@ from collections.abc import Sequence
 
 from configs.terminal import Column, console, draw, figure, fits, lines, say
 from sim_core.errors import shown
-from sync.analysis.standing import repetitions, together
+from sync.analysis.standing import repetitions, standing_of
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
 from sync.commands.runs import chosen_runs
 from sync.results.frame import runs_frame
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
 from sync.results.point_id import SHOWN_OF_A_KEY, point_text
-from sync.results.slo import Slo
 from sync.results.spreadsheet import safe_frame
 from sync.results.statistics import mean
 from sync.results.sweep import Sweep
-from sync.results.verdict import verdict
 
 # The figures by their heads; with each how soon its column may be left out.
 _SHOWN = {
@@ -70,7 +68,7 @@ def _print(sweep: Sweep, chosen: Sequence[Outcome], each: bool) -> None:
     groups = [[outcome] for outcome in ordered] if each else repetitions(ordered)
     several = any(len(members) > 1 for members in groups)
     screen = console()
-    columns = _columns(groups, sweep.slo, several)
+    columns = _columns(groups, sweep, several)
     if not fits(columns, screen.width):
         columns = [_name_and_key(columns[0], columns[1]), *columns[2:]]
     screen.print(draw(columns, screen.width, more="--format csv"), soft_wrap=True)
@@ -80,12 +78,12 @@ def _print(sweep: Sweep, chosen: Sequence[Outcome], each: bool) -> None:
         say(screen, line)
 
 
-def _columns(groups: Sequence[Sequence[Outcome]], slo: Slo, several: bool) -> list[Column]:
+def _columns(groups: Sequence[Sequence[Outcome]], sweep: Sweep, several: bool) -> list[Column]:
     """A row for each group. Of the times the medians may be left out, before others."""
     columns = [
         Column("run", [_name(members) for members in groups]),
         Column("key", [members[0].key[:SHOWN_OF_A_KEY] for members in groups]),
-        Column("verdict", [_verdict_text(members, slo) for members in groups]),
+        Column("verdict", [_verdict_text(members, sweep) for members in groups]),
     ]
     if several:
         columns.insert(2, Column("seeds", [f"{len(members)}" for members in groups], right=True, spare=1))
@@ -106,11 +104,11 @@ def _name(members: Sequence[Outcome]) -> str:
     return members[0].name if len(members) == 1 else point_text(members[0].point_id)
 
 
-def _verdict_text(members: Sequence[Outcome], slo: Slo) -> str:
+def _verdict_text(members: Sequence[Outcome], sweep: Sweep) -> str:
     errors = [outcome.error for outcome in members if outcome.status == "failed"]
     if len(errors) == len(members):
         return f"failed: {(errors[0] or '').partition(chr(10))[0]}"
-    return together((outcome.seed, verdict(outcome, slo)) for outcome in members).text
+    return standing_of(members, sweep.slo, sweep.with_counts).text
 
 
 def _spread(members: Sequence[Outcome], name: str) -> str:

@@ -53,7 +53,15 @@ def _judged(outcome: Outcome, slo: Slo) -> Run:
     judged = verdict(outcome, slo)
     design = f"{outcome.design} {outcome.workload}"
     standing = Standing(
-        design, outcome.rate, judged.within, judged.text, outcome.cost, seed=outcome.seed, system=outcome.system
+        design=design,
+        rate=outcome.rate,
+        within=judged.within,
+        verdict=judged.text,
+        cost=outcome.cost,
+        seed=outcome.seed,
+        system=outcome.system,
+        outcome=outcome,
+        slo=slo,
     )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
     figures = {**outcome.summary, **bought}

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from configs.terminal import figure
 from sim_core.errors import shown
+from sync.analysis.repetitions import FEW
+from sync.analysis.seeds import CONFIDENCE_TEXT
 from sync.analysis.standing import DesignStanding, Standing, rank
 from sync.analysis.terms import Terms, caveats, listed, terms_lines
 from sync.report.page import REPORT_FILE
@@ -161,9 +163,20 @@ def _answer(designs: Sequence[DesignStanding], terms: Terms) -> tuple[str, list[
     if not any(design.holds for design in designs):
         known = "known to be " if terms.is_partial else ""
         return f"No design is {known}within the SLO.", []
-    by = " (by one seed)" if all(design.seeds == 1 for design in designs) else ""
-    lead = f"Most requests within the SLO{' so far' if terms.is_partial else ''}{by}:"
+    lead = f"Most requests within the SLO{' so far' if terms.is_partial else ''}{_by(designs)}:"
     return lead, [summary(designs, _MOST_SIGNS - len(lead))]
+
+
+def _by(designs: Sequence[DesignStanding]) -> str:
+    """` (one seed, no interval)`, ` (8 seeds, 95%)`: what the answer rests on; short, since it is in the line that is
+    visible first."""
+    counts = sorted({design.seeds for design in designs})
+    if counts == [1]:
+        return " (one seed, no interval)"
+    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    if not all(design.are_judged for design in designs):
+        return f" ({span} seeds, no interval)"
+    return f" ({span} seeds, {CONFIDENCE_TEXT if counts[0] >= FEW else 'too few to be sure'})"
 
 
 def note(
@@ -248,14 +261,24 @@ def summary(designs: Iterable[DesignStanding], most: int) -> str:
 def _table(designs: list[DesignStanding]) -> list[str]:
     lines = [f"| design |{_GAP}$/h |{_GAP}within the SLO up to |{_GAP}then |", "|:---|---:|:---|:---|"]
     for d in designs[:_MOST_DESIGNS]:
-        up_to = f"{rate_text(d.best)}/s" if d.best is not None else "yes" if d.holds else "open" if d.is_open else "-"
         then = "" if d.worse is None else d.worse.text
         then = then if d.worse is None or d.worse.rate is None else f"{rate_text(d.worse.rate)}/s {then}"
+        if d.beyond is not None and d.worse is not None and d.worse.state == "undecided":
+            then += f"; beyond at {rate_text(d.beyond)}/s"
         if d.missing:
             then = "; ".join(filter(None, [then, f"no result at {listed([rate_text(rate) for rate in d.missing])}/s"]))
-        lines.append(f"| {plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{up_to} |{_GAP}{plain(then)} |")
+        lines.append(f"| {plain(d.design)} |{_GAP}{d.cost:.2f} |{_GAP}{_up_to(d)} |{_GAP}{plain(then)} |")
     left = len(designs) - _MOST_DESIGNS
     return [*lines, f"| and {left} more | | | |"] if left > 0 else lines
+
+
+def _up_to(design: DesignStanding) -> str:
+    """The highest rate within the SLO, or why there is none."""
+    if design.best is not None:
+        return f"{rate_text(design.best)}/s"
+    if design.holds:
+        return "yes"
+    return "open" if design.is_open else "undecided" if design.is_undecided else "-"
 
 
 def _how(designs: list[DesignStanding], superseded: int) -> str:

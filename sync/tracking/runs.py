@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sync.analysis.standing import Standing
 from sync.analysis.terms import Terms
 from sync.report.data import RunRow
 from sync.report.style import STYLES
+from sync.results.grouping import grouped
 from sync.results.outcome import Outcome, SweepInfo
-from sync.results.slo import PAPER
+from sync.results.slo import PAPER, Slo
+from sync.results.sweep import Sweep
 from sync.tracking import fields
 from sync.tracking.page import RATE_METRIC, SUPERSEDED_TAG
 
@@ -22,7 +24,8 @@ _COLORS = tuple(style.color for style in STYLES)  # those of the report
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`."""
+    """A run as the store has it; `metrics` holds the last value of each, artifacts are below `artifact_uri`. See
+    `with_outcomes` for `outcome` and `judged_by`."""
 
     run_id: str
     name: str
@@ -32,6 +35,8 @@ class StoredRun:
     metrics: Mapping[str, float]
     artifact_uri: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    judged_by: Slo | None = None
 
     @property
     def key(self) -> str:
@@ -65,6 +70,8 @@ class StoredRun:
             color=self.tags.get(fields.COLOR_TAG, ""),
             system=self.tags.get("system", ""),
             seed=int(seed) if (seed := self.tags.get("seed", "")).isdecimal() else 0,
+            outcome=self.outcome,
+            slo=self.judged_by,
         )
 
     @property
@@ -80,6 +87,16 @@ class StoredRun:
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
         return self.status in FINAL and (self.status != "FAILED" or outcome.status == "failed")
+
+
+def with_outcomes(runs: Sequence[StoredRun], sweep: Sweep) -> list[StoredRun]:
+    """The runs, of which those that differ by seed alone have the outcome that the sweep's source has of them, with its
+    counts: the store does not have them, and several seeds are judged by them."""
+    groups = grouped(runs, lambda run: (run.standing.design, run.standing.rate))
+    repeated = {run.key for members in groups if len(members) > 1 for run in members}
+    outcomes = sweep.finished if repeated else {}
+    found = {key: sweep.with_counts(outcomes[key]) for key in repeated if key in outcomes}
+    return [replace(run, outcome=found.get(run.key), judged_by=sweep.slo) for run in runs]
 
 
 def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | None) -> Terms:

@@ -22,6 +22,7 @@ from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.privacy import Scrubber
+from sync.results.sweep import Sweep
 from sync.tracking import artifacts, fields
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.markdown import plain
@@ -36,7 +37,7 @@ from sync.tracking.page import (
     with_report_links,
 )
 from sync.tracking.read import find_experiment
-from sync.tracking.runs import FINAL, Runs, StoredRun, terms_of_runs
+from sync.tracking.runs import FINAL, Runs, StoredRun, terms_of_runs, with_outcomes
 from sync.tracking.store import MlflowStore
 
 
@@ -83,7 +84,7 @@ class MlflowSink:
             return
         with self._store.plain_errors():
             journal = Journal(self._results / sweep.name)  # reads its sweep.json once
-            current = self._counting(sweep, journal)
+            current = with_outcomes(self._counting(sweep, journal), Sweep(sweep.name, journal, slo=sweep.slo))
             terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
             started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
             report_id, full = self._report(started, current, terms, unserved) if sweep.points else ("", "")

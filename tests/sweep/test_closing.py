@@ -111,8 +111,16 @@ def test_a_sweep_ends_with_its_answer_by_the_experiments_slo(
 ) -> None:
     lax, strict = (f"{tiny}slo: {{seconds: {{ttft: {{p99: {limit}}}}}}}\n" for limit in (100, 1e-6))
     for text, told in (
-        (lax, "Within the SLO, by one seed, one-h100 carries at least 4 requests/s; no higher rate was run."),
-        (strict, "No design is within the SLO by one seed, not even at 1 requests/s, the lowest rate that was run."),
+        (
+            lax,
+            "Within the SLO, by one seed, so without an interval, one-h100 carries at least 4 requests/s; no higher"
+            " rate was run.",
+        ),
+        (
+            strict,
+            "No design is within the SLO by one seed, so without an interval, not even at 1 requests/s, the lowest"
+            " rate that was run.",
+        ),
     ):
         arguments = [str(write_experiment(text)), "--local", "--sink", "none", "--results", str(tmp_path / "results")]
         assert main(arguments) == 0

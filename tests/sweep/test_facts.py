@@ -101,7 +101,10 @@ def test_the_facts_arrive_in_every_table_and_the_answer_is_one_ladder(
     (configuration,) = workload.configurations
     assert [(at.rate, at.seeds) for at in configuration.at] == [(0.5, 2), (1.0, 2), (1.5, 2)]
     (sentence,) = sentences(answers(sweep.outcomes.values()))
-    assert sentence.startswith("Within the SLO, with all of 2 seeds, one-h100 carries at least 1.5 requests/s")
+    assert sentence.startswith(
+        "No design is known to be within the SLO by 2 seeds (95%, though fewer than 8 seeds promise too much); "
+        "undecided: one-h100 at 0.5 requests/s ("
+    )
 
 
 @pytest.mark.parametrize(

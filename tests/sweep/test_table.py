@@ -10,6 +10,7 @@ from sweep.experiment.naming import axis_labels
 from sweep.experiment.point import Outcome
 from sweep.results_table import results_table, shown_axes
 from sync.results.slo import PAPER
+from tests.sync.runs import counted
 
 PHASES, PERCENTILES = ("ttft", "tbt", "e2e"), ("p50", "p90", "p99")
 
@@ -144,3 +145,11 @@ def test_the_width_that_a_narrow_table_asks_for_shows_all_figures(widest: Outcom
     needed = int(note.split()[0])
     assert "No room" in "\n".join(lines([named, other], needed - 1))
     assert "No room" not in "\n".join(lines([named, other], needed))
+
+
+@pytest.mark.parametrize(("beyond", "word"), [((3, 4, 5), "yes"), ((2, 20, 9), "undecided"), ((20, 21, 22), "no")])
+def test_several_seeds_with_counts_are_judged_together(widest: Outcome, beyond: tuple[int, ...], word: str) -> None:
+    served = {name: 0.5 for name in widest.summary if name.endswith("slowdown")} | {"run/completed": 4.0}
+    runs = [counted(replace(widest, seed=seed, summary=served), count) for seed, count in enumerate(beyond)]
+    words = "\n".join(lines(runs, 160)).split()
+    assert [known for known in words if known in ("yes", "no", "undecided")] == [word]

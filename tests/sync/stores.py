@@ -31,6 +31,12 @@ def deliver(results: Path, sweep: SweepInfo, *outcomes: Outcome, sink: str = "ml
     return made.page()
 
 
+def experiment_tags(results: Path, name: str = "quick start") -> dict[str, str]:
+    """The tags of the experiment in MLflow."""
+    tags: dict[str, str] = MlflowClient(tracking_uri(results)).get_experiment_by_name(name).tags
+    return tags
+
+
 @dataclass(frozen=True)
 class Stored:
     """One delivered run as a reader sees it."""

@@ -37,7 +37,7 @@ def test_a_failed_or_stopped_point_ends_the_ladder(run: Make) -> None:
     assert (found.runs, found.failed, found.stopped) == (2, 0, 1)
 
 
-def test_a_rate_is_carried_when_all_of_its_seeds_carry_it_and_the_answer_says_how_many_do(run: Make) -> None:
+def test_without_counts_a_rate_is_carried_when_all_of_its_seeds_carry_it_and_the_answer_says_so(run: Make) -> None:
     held = {10: [True] * 3, 20: [True, False, True], 30: [False] * 3}
     runs = [run("a", rate, within, seed=seed) for rate, seeds in held.items() for seed, within in enumerate(seeds)]
     found = answers(runs)
@@ -45,8 +45,8 @@ def test_a_rate_is_carried_when_all_of_its_seeds_carry_it_and_the_answer_says_ho
     assert (configuration.carries, configuration.seeds) == (10, 3)
     assert configuration.then == RateStanding(20, seeds=3, within=2, verdict="too slow: TTFT p99")
     assert sentences(found) == [
-        "Within the SLO, with all of 3 seeds, a carries 10 requests/s; at 20 with 2 of 3 seeds only, else too slow:"
-        " TTFT p99."
+        "Within the SLO, with all of 3 seeds (counts not known, so without an interval), a carries 10 requests/s; at 20"
+        " with 2 of 3 seeds only, else too slow: TTFT p99."
     ]
 
 
@@ -142,7 +142,8 @@ def test_the_answer_in_words_names_terms_rate_and_multiples(run: Make) -> None:
     ]
     (text,) = sentences(answers(runs))
     assert text == (
-        "Within the SLO at equal cost, by one seed, Splitwise-HA carries at least 24 requests/s,"
+        "Within the SLO at equal cost, by one seed, so without an interval, Splitwise-HA carries at least 24"
+        " requests/s,"
         " 1.50 times Baseline-H100 (16) and 3.00 times Baseline-A100 (8); no higher rate was run."
     )
 
@@ -155,7 +156,8 @@ def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
         run("splitwise-ha", 70, False, label="1P+1T", cost=10.0, power=5.0),
     ]
     assert sentences(answers(runs)) == [
-        "To carry 70 requests/s within the SLO by one seed, Splitwise-HA 1P+3T costs least ($150.00 an hour,"
+        "To carry 70 requests/s within the SLO by one seed, so without an interval, Splitwise-HA 1P+3T costs least"
+        " ($150.00 an hour,"
         " 0.75 times Baseline-A100's); Splitwise-HA 3P+1T draws least (power weight 45.0, 0.50 times"
         " Baseline-A100's)."
     ]
@@ -163,16 +165,17 @@ def test_one_rate_asks_who_carries_it_for_least(run: Make) -> None:
 
 def test_one_run_alone_says_what_it_carries(run: Make) -> None:
     assert sentences(answers([run("a", 10)])) == [
-        "Within the SLO, by one seed, a carries at least 10 requests/s; no higher rate was run."
+        "Within the SLO, by one seed, so without an interval, a carries at least 10 requests/s; no higher rate was run."
     ]
 
 
 def test_the_answer_says_when_no_design_is_within_the_slo_and_when_there_is_one_design(run: Make) -> None:
     assert sentences(answers(ladder(run, "a", {10: False, 20: False}))) == [
-        "No design is within the SLO by one seed, not even at 10 requests/s, the lowest rate that was run."
+        "No design is within the SLO by one seed, so without an interval, not even at 10 requests/s, the lowest"
+        " rate that was run."
     ]
     assert sentences(answers(ladder(run, "a", {10: True, 20: False}))) == [
-        "Within the SLO, by one seed, a carries 10 requests/s; at 20 a is too slow: TTFT p99."
+        "Within the SLO, by one seed, so without an interval, a carries 10 requests/s; at 20 a is too slow: TTFT p99."
     ]
     assert sentences(answers([run("a", 10, status="failed", error="boom")])) == [
         "Partial: 0 of 1 point is done, 1 failed; nothing is said of the others. No point has a result; points that"
@@ -184,7 +187,7 @@ def test_the_answer_says_when_no_design_is_within_the_slo_and_when_there_is_one_
 def test_a_trace_without_a_rate_is_carried_or_not(run: Make) -> None:
     (workload,) = answers([run("a", None), run("b", None, False)]).workloads
     assert [answer.highest is not None for answer in workload.systems] == [True, False]
-    assert sentence(workload) == "Within the SLO by one seed: a 3P+2T mine."
+    assert sentence(workload) == "Within the SLO by one seed, so without an interval: a 3P+2T mine."
     assert [configuration.name for configuration in workload.front] == ["a 3P+2T mine"]
 
 
@@ -226,7 +229,8 @@ def test_the_answers_as_markdown_are_tables_with_as_many_cells_in_each_line(
     found = capsys.readouterr().out
     assert found.startswith(
         "> Partial: 3 of 4 points are done; nothing is said of the others.\n\n"
-        "> Within the SLO at equal cost and power and count, by one seed, a|b carries at least 20 requests/s, 2"
+        "> Within the SLO at equal cost and power and count, by one seed, so without an interval, a|b carries at"
+        " least 20 requests/s, 2"
     )
     tables = [part.splitlines() for part in found.split("\n\n") if part.startswith("|")]
     assert all({line.replace("\\|", "").count("|") for line in lines} == {lines[0].count("|")} for lines in tables)

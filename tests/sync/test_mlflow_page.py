@@ -71,7 +71,7 @@ def test_the_times_in_the_table_are_those_that_the_slo_limits_with_three_digits(
 def test_the_first_line_names_the_best_designs_and_fits_the_folded_description_and_the_second_links(sweep):
     first, _, second = note(sweep, "7", runs(5), 0).splitlines()[:3]
     assert first == (
-        "**Most requests within the SLO (by one seed):** design-000 8/s, design-001 8/s, design-002 8/s, 2 more."
+        "**Most requests within the SLO (one seed, no interval):** design-000 8/s, design-001 8/s, 3 more."
     )
     assert f"[table]({page('7')})" in second
     assert f"[charts]({page('7', charts=True)})" in second
@@ -80,14 +80,14 @@ def test_the_first_line_names_the_best_designs_and_fits_the_folded_description_a
 def test_of_designs_with_long_names_as_many_are_named_as_fit_into_the_first_line(sweep):
     standings = [Standing(f"{'long' * 8}-{number}", 8.0, True, WITHIN, 100.0) for number in range(3)]
     first = note(sweep, "7", standings, 0).splitlines()[0]
-    assert first == f"**Most requests within the SLO (by one seed):** {'long' * 8}-0 8/s, 2 more."
+    assert first == f"**Most requests within the SLO (one seed, no interval):** {'long' * 8}-0 8/s, 2 more."
 
 
 def test_an_answer_of_some_of_the_points_begins_with_their_number_and_claims_nothing_of_the_others(sweep):
     partial = Terms(sweep.slo, done=22, planned=150)
     start = "**Partial: 22 of 150 points are done; nothing is said of the others.** "
     assert note(sweep, "7", runs(1), 0, partial).startswith(
-        f"{start}**Most requests within the SLO so far (by one seed):** design-000 8/s."
+        f"{start}**Most requests within the SLO so far (one seed, no interval):** design-000 8/s."
     )
     assert note(sweep, "7", runs(2, SLOW), 0, partial).startswith(
         f"{start}**No design is known to be within the SLO.**"
@@ -115,7 +115,10 @@ def test_the_description_says_what_the_answer_stands_on(sweep):
     told = note(sweep, "7", runs(1), 0, terms)
     assert "\n- Model: bloom-176b; iteration times: measured on machines (performance&#95;model: db).\n" in told
     assert "\n- Machine dgx-h100: $38.08 an hour (Patel et al.), 10.2 kW (NVIDIA).\n" in told
-    assert "\n- Workload: conv, requests arrive over 2 min, at 8 and 16 requests/s, one seed (0).\n" in told
+    assert (
+        "\n- Workload: conv, requests arrive over 2 min, at 8 and 16 requests/s, one seed (0), so without an"
+        " interval.\n" in told
+    )
     assert "\n- SLO: TTFT p50 2x p90 3x p99 6x," in told
 
 

@@ -23,7 +23,7 @@ from sync.results.slo import Slo
 from sync.tracking.address import tracking_uri
 from sync.tracking.store import initialise_sqlite
 from tests.summaries import summary
-from tests.sync.stores import deliver, in_mlflow, keep
+from tests.sync.stores import deliver, experiment_tags, in_mlflow, keep
 
 ROOT = Path(__file__).parents[2]
 
@@ -186,10 +186,6 @@ def test_the_experiment_is_named_and_described_as_the_sweep_is_and_keeps_artifac
     assert experiment.artifact_location == (results / "mlartifacts" / "quick start").as_uri()
 
 
-def experiment_tags(results):
-    return MlflowClient(tracking_uri(results)).get_experiment_by_name("quick start").tags
-
-
 def test_the_page_names_the_saved_view_that_the_experiment_has(results, sweep):
     page = deliver(results, sweep)
     assert page.endswith("/runs?viewStateShareKey=designs&workflowType=machine_learning")
@@ -226,7 +222,7 @@ def test_the_description_tells_the_best_design_of_all_runs_there_are_also_of_ear
     deliver(results, sweep, outcome(1), outcome(2))
     deliver(results, sweep, outcome(3), outcome(4, summary=slow))
     told = experiment_tags(results)["mlflow.note.content"]
-    assert told.startswith("**Most requests within the SLO (by one seed):** splitwise-ha 3P+2T conv 3/s.")
+    assert told.startswith("**Most requests within the SLO (one seed, no interval):** splitwise-ha 3P+2T conv 3/s.")
     assert "4/s too slow: TTFT p90" in told
 
 

@@ -38,7 +38,8 @@ def test_no_rate_counts_as_carried_above_one_that_was_not_run(run: Make) -> None
     (configuration,) = found.workloads[0].configurations
     assert (configuration.carries, configuration.above, configuration.missing) == (None, (24, 28), (12, 20))
     assert sentences(found) == [
-        "Partial: 2 of 4 points are done; nothing is said of the others. a is within the SLO by one seed at 28"
+        "Partial: 2 of 4 points are done; nothing is said of the others. a is within the SLO by one seed, so"
+        " without an interval, at 28"
         " requests/s; a has no result yet at 12 and 20."
     ]
     assert cells(found) == {"a 3P+2T": "open"}
@@ -62,7 +63,8 @@ def test_designs_that_miss_a_high_rate_are_not_said_to_miss_the_lower_ones(run: 
     found = answers(ladder(run, "a", {28: False, 30: False}), plan=planned(10, 12, 28, 30))
     (text,) = sentences(found)
     assert text == (
-        "Partial: 2 of 10 points are done; nothing is said of the others. No run so far is within the SLO by one seed"
+        "Partial: 2 of 10 points are done; nothing is said of the others. No run so far is within the SLO by one"
+        " seed, so without an interval,"
         " at 28 and 30 requests/s; lower rates have no result yet."
     )
     assert "not even" not in text
@@ -72,14 +74,16 @@ def test_designs_that_miss_a_high_rate_are_not_said_to_miss_the_lower_ones(run: 
 def test_a_design_that_misses_its_lowest_rate_carries_none_whatever_else_is_open(run: Make) -> None:
     found = answers(ladder(run, "a", {12: False}), plan=planned(3, 12, 20, 28))
     assert found.workloads[0].configurations[0].state == "none"
-    assert sentences(found)[0].endswith("No design is within the SLO by one seed, not even at 12 requests/s, the lowest"
+    assert sentences(found)[0].endswith("No design is within the SLO by one seed, so without an interval, not even"
+        " at 12 requests/s, the lowest"
                                         " rate that was run.")  # fmt: skip
 
 
 def test_a_design_carries_at_least_a_rate_where_the_next_one_was_not_run(run: Make) -> None:
     found = answers(ladder(run, "a", {12: True, 20: True, 30: False}), plan=planned(4, 12, 20, 24, 30))
     assert sentences(found)[0].endswith(
-        "Within the SLO so far, by one seed, a carries at least 20 requests/s; at 24 a has no result yet."
+        "Within the SLO so far, by one seed, so without an interval, a carries at least 20 requests/s; at 24 a has"
+        " no result yet."
     )
     assert cells(found) == {"a 3P+2T": "≥ 20"}
     ((_, text),) = then(found.workloads[0]).rows  # type: ignore[union-attr]
@@ -120,7 +124,8 @@ def test_points_that_failed_count_as_open(run: Make) -> None:
     found = answers([run("a", 10, status="failed", error="boom"), run("a", 20)])
     assert found.workloads[0].configurations[0].state == "open"
     assert sentences(found) == [
-        "Partial: 1 of 2 points are done, 1 failed; nothing is said of the others. a is within the SLO by one seed at"
+        "Partial: 1 of 2 points are done, 1 failed; nothing is said of the others. a is within the SLO by one seed,"
+        " so without an interval, at"
         " 20 requests/s; a has no result yet at 10; points that failed: 1."
     ]
 
@@ -128,7 +133,10 @@ def test_points_that_failed_count_as_open(run: Make) -> None:
 def test_at_one_rate_the_cheapest_so_far_is_told_as_such(run: Make) -> None:
     runs = [run("a", 70, cost=150.0), run("b", 70, False, cost=10.0)]
     found = answers(runs, plan=planned(3, 70, systems=("a 3P+2T", "b 3P+2T", "c 3P+2T")))
-    assert "To carry 70 requests/s within the SLO so far by one seed, a 3P+2T costs least" in sentences(found)[0]
+    assert (
+        "To carry 70 requests/s within the SLO so far by one seed, so without an interval, a 3P+2T costs least"
+        in sentences(found)[0]
+    )
 
 
 def test_a_choice_of_the_runs_does_not_make_the_others_open(run: Make) -> None:
@@ -144,7 +152,9 @@ def test_a_choice_of_the_runs_does_not_make_the_others_open(run: Make) -> None:
 def test_a_whole_sweep_has_no_caveat(run: Make) -> None:
     found = answers(ladder(run, "a", {10: True, 20: False}), plan=planned(2, 10, 20))
     assert caveats(found.terms) == []
-    assert sentences(found)[0].startswith("Within the SLO, by one seed, a carries 10 requests/s")
+    assert sentences(found)[0].startswith(
+        "Within the SLO, by one seed, so without an interval, a carries 10 requests/s"
+    )
 
 
 def test_workloads_that_were_not_run_are_named(run: Make) -> None:

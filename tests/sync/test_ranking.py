@@ -100,7 +100,8 @@ def test_ties_are_told_for_a_load_without_a_rate(run: Make) -> None:
     made = [run("a", None, label=name, axes={"scheduler": name}, cost=cost) for name, cost in
             (("jsq", 9.0), ("random", 9.0), ("mixed_pool", 10.0))]  # fmt: skip
     assert sentences(answers(made)) == [
-        "To serve mine within the SLO by one seed, a jsq costs least ($9.00 an hour), as does a random, and draws"
+        "To serve mine within the SLO by one seed, so without an interval, a jsq costs least ($9.00 an hour), as"
+        " does a random, and draws"
         " least (power weight 50.0), as do a random and a mixed_pool."
     ]
     assert [row[0] for row in ranked(answers(made).workloads[0]).rows] == ["1", "1", "3"]
@@ -209,7 +210,9 @@ def test_a_rate_that_was_run_is_answered_first_and_one_that_was_not_is_refused_w
     command = ["--results", str(tmp_path), "answers", "mine", "--rate"]
     assert main([*command, "16"]) == 0
     printed = capsys.readouterr().out.replace("\n", " ")
-    assert printed.startswith("conv: To carry 16 requests/s within the SLO by one seed, a 3P+2T costs least")
+    assert printed.startswith(
+        "conv: To carry 16 requests/s within the SLO by one seed, so without an interval, a 3P+2T costs least"
+    )
     assert printed.index("the cheapest design of each system to carry 16 requests/s") < printed.index("every design")
     assert "no design carries it" in printed
     for rate in ("12", "23"):

@@ -18,7 +18,7 @@ def test_the_lines_name_model_times_machines_prices_workload_slo_and_points(run:
     assert terms_lines(terms_of(runs, Slo(seconds={"ttft": {"p99": 1.0}}), 3, FIGURES)) == [
         "Model: bloom-176b; iteration times: measured on machines (performance_model: db).",
         "Machine dgx-h100: $38.08 an hour (a paper), 10.2 kW (a sheet).",
-        "Workload: conv, requests arrive over 2 min, at 8 and 16 requests/s, one seed (7).",
+        "Workload: conv, requests arrive over 2 min, at 8 and 16 requests/s, one seed (7), so without an interval.",
         "SLO: TTFT p99 1 s; and every request served.",
         "Points: 2 of 3 done.",
     ]
@@ -28,7 +28,7 @@ def test_what_results_do_not_tell_is_not_recorded(run: Make) -> None:
     model, machine, workload, *_ = terms_lines(terms_of([run("a", 8)], PAPER))
     assert model == "Model: not recorded; iteration times: not recorded."
     assert machine == "Machine dgx-h100: price and watts not recorded."
-    assert workload == "Workload: conv, horizon not recorded, at 8 requests/s, one seed (7)."
+    assert workload == "Workload: conv, horizon not recorded, at 8 requests/s, one seed (7), so without an interval."
 
 
 def test_slowdowns_are_told_with_what_they_are_relative_to(run: Make) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sync.analysis.standing import RateStanding, decides
+from sync.analysis.repetitions import CONFIDENCE, Judgement, ratio
+from sync.analysis.standing import RateStanding, are_judged, decides, ends
 from sync.analysis.terms import Terms
 from sync.results.slo import Slo
 
-State = Literal["carries", "none", "open"]
+State = Literal["carries", "none", "undecided", "open"]
 DrawsBy = Literal["watts", "power"]
 
 
@@ -19,11 +20,14 @@ class Configuration:
     """A cluster under a workload. `cost` in dollars an hour, `power` in the machines' weights, `watts` by nameplate.
 
     `name`: design and workload. `at`: what the runs at each rate say, ascending. `carries`: the highest rate up to
-    which all runs are within the SLO, in requests a second (None: there is none). `then`: what the runs at the first
-    rate say that is not carried (None: all are). `above`: the rates beyond that at which all seeds are within the SLO.
+    which all rates are within the SLO, in requests a second (None: there is none). `then`: what the runs at the first
+    rate say that is not carried (None: all are). `above`: the rates beyond that which are within the SLO. `beyond`: the
+    lowest rate that is beyond the SLO (None: there is none), so that of the rates that were run `carries` and `beyond`
+    enclose the highest rate within the SLO. `undecided`: the rates between them at which the seeds do not tell.
     `failed`: the rates of which a run failed; `failed_runs` counts these runs. `holds`: whether anything is within the
     SLO, which may have no rate. `requests_per_dollar`, `requests_per_kwh`: completed, at the highest rate carried.
-    `tightest`: the largest share of a limit there; 1 is at the limit. None: not known. `limit` is that limit.
+    `tightest`: the largest share of a limit there; 1 is at the limit. None: not known. `limit` is that limit. Where
+    several seeds are judged by counts it is what their requests take of the limit, else the figure over the limit.
     `missing`: the rates that are planned and have no result, since they were not run or failed. `lowest`: what
     `tightest` and `limit` are at the lowest rate that has a result. `axes`: the settings that make the configuration,
     as far as the experiment varies them. `attainment`: the share of requests within the limits, where the configuration
@@ -54,24 +58,46 @@ class Configuration:
     lowest: tuple[float, str] | None = None
     axes: Mapping[str, object] = field(default_factory=dict)
     attainment: float | None = None
+    beyond: float | None = None
+    undecided: tuple[float, ...] = ()
 
     @property
     def state(self) -> State:
-        """Whether it carries a rate (or the load, which has no rate), none, or whether that is open, since a point that
-        decides it has no result."""
+        """Whether it carries a rate (or the load, which has no rate), none, or whether that is undecided with the seeds
+        that were run, or open, since a point that decides it has no result."""
         if self.holds:
             return "carries"
-        return "none" if decides(self.then, self.missing) else "open"
+        if decides(self.then, self.missing):
+            return "none"
+        return "undecided" if ends(self.then, self.missing) else "open"
 
     @property
     def is_decided(self) -> bool:
         """Whether the rate that it carries would stay as it is if all that is planned had a result."""
-        return self.state != "open" and (not self.missing or decides(self.then, self.missing))
+        return self.state != "open" and (not self.missing or ends(self.then, self.missing))
 
     @property
     def may_carry_more(self) -> bool:
-        """Whether it may carry more than `carries`: no higher rate was run, or the next one has no result."""
-        return self.carries is not None and (not self.is_decided or self.carries == max(self.rates))
+        """Whether it may carry more than `carries`: no higher rate was run, the next one has no result, or seeds do not
+        tell."""
+        if self.carries is None:
+            return False
+        is_undecided = self.then is not None and self.then.state == "undecided"
+        return is_undecided or not self.is_decided or self.carries == max(self.rates)
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What several seeds say by their counts at the rate that it carries; None without."""
+        return next((standing.judgement for standing in self.at if self.holds and standing.rate == self.carries), None)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """`carries` and `beyond`, where both are judged by several seeds: the interval of the highest rate within the
+        SLO. None with one seed, and without an upper end."""
+        judged = {standing.rate for standing in self.at if standing.judgement is not None}
+        if self.carries is None or self.beyond is None or not {self.carries, self.beyond} <= judged:
+            return None
+        return self.carries, self.beyond
 
     @property
     def machine_count(self) -> int:
@@ -86,9 +112,24 @@ class Configuration:
     @property
     def seeds(self) -> int:
         """The smallest number of seeds at a rate up to the first one not carried: what the answer rests on."""
+        return min((standing.seeds for standing in self._deciding), default=0)
+
+    @property
+    def are_judged(self) -> bool:
+        """Whether all rates with several seeds, up to the first one not carried, are judged by counts."""
+        return are_judged(self._deciding)
+
+    @property
+    def _deciding(self) -> list[RateStanding]:
         last = None if self.then is None else self.then.rate
-        counted = [s.seeds for s in self.at if last is None or s.rate is None or s.rate <= last]
-        return min(counted, default=0)
+        return [s for s in self.at if last is None or s.rate is None or s.rate <= last]
+
+    def may_carry(self, rate: float | None) -> bool:
+        """Whether the seeds leave it undecided if it carries `rate` (None: whether it holds anything)."""
+        if rate is None or self.meets(rate):
+            return rate is None and self.state == "undecided"
+        is_undecided = self.then is not None and self.then.state == "undecided" and ends(self.then, self.missing)
+        return is_undecided and rate in self.rates and (self.beyond is None or rate < self.beyond)
 
     def meets(self, rate: float | None) -> bool:
         """Whether it carries `rate`, which was run (None: whether it holds anything). Nothing is interpolated."""
@@ -117,7 +158,8 @@ class SystemAnswer:
 class Ranked:
     """A design in the order of `WorkloadAnswer.ranking`. Designs of one `place` are a tie: they carry the same rate and
     cost the same. Only those that carry something have a place. `at_least`: it may carry more. `share` of the limit
-    `limit` is taken at `rate`: the rate that it carries, else the lowest that was run."""
+    `limit` is taken at `rate`: the rate that it carries, else the lowest that was run; with several seeds `low` and
+    `high` are its interval. `less_than`: the upper end of `Configuration.interval`."""
 
     place: int | None
     design: str
@@ -130,6 +172,9 @@ class Ranked:
     cost: float
     power: float
     watts: float
+    less_than: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +193,8 @@ class AxisEffect:
 
 @dataclass(frozen=True)
 class Normalised:
-    """A configuration in multiples of the reference's figures; None where one of the two has none."""
+    """A configuration in multiples of the reference's figures; None where one of the two has none. `rate_interval` is
+    that of `rate` (None for the reference itself, and where one of the two has no interval)."""
 
     system: str
     configuration: Configuration
@@ -157,6 +203,14 @@ class Normalised:
     cost: float | None
     power: float | None
     watts: float | None = None
+    rate_interval: tuple[float, float] | None = None
+
+
+def rate_ratio(one: Configuration, other: Configuration) -> tuple[float, float] | None:
+    """The interval of the ratio of the rates that two configurations carry; None where one has no interval."""
+    if one.interval is None or other.interval is None or not other.interval[0]:
+        return None
+    return ratio(one.interval, other.interval)
 
 
 @dataclass(frozen=True)
@@ -202,7 +256,8 @@ class WorkloadAnswer:
 class SweepAnswers:
     """The answers of a sweep, by workload in the order of its points. `runs` counts all runs, `failed` and `stopped`
     those that failed or were stopped as unstable; `rejected` and `unfinished` count requests over all runs. `terms`:
-    what the answers stand on. `not_run`: workloads that are planned, of which no point has a result."""
+    what the answers stand on. `not_run`: workloads that are planned, of which no point has a result. `confidence`: at
+    which several seeds are judged."""
 
     slo: Slo
     workloads: tuple[WorkloadAnswer, ...]
@@ -213,3 +268,4 @@ class SweepAnswers:
     unfinished: int
     terms: Terms
     not_run: tuple[str, ...] = ()
+    confidence: float = CONFIDENCE

@@ -15,9 +15,11 @@ from sync.analysis.answers.base import (
     SweepAnswers,
     SystemAnswer,
     WorkloadAnswer,
+    rate_ratio,
 )
 from sync.analysis.answers.configurations import configuration
 from sync.analysis.answers.ranking import axis_effects, by_system, drawn, order, ranking
+from sync.analysis.standing import Counted
 from sync.analysis.terms import MOST_LISTED, Terms, listed, terms_of
 from sync.analysis.texts import joined
 from sync.results.grouping import grouped
@@ -29,7 +31,6 @@ from sync.results.sweep import Sweep
 
 REFERENCE = "baseline-a100"
 Which = Literal["highest", "cheapest", "least_power"]
-_MULTIPLES = ("carries", "machine_count", "cost", "power", "watts")  # of a configuration, in multiples of another's
 
 
 def answers(
@@ -40,11 +41,14 @@ def answers(
     plan: Plan | None = None,
     finished: Iterable[Outcome] | None = None,
     figures: Mapping[str, Mapping[str, Any]] | None = None,
+    counted: Counted | None = None,
 ) -> SweepAnswers:
     """What outcomes answer, by an SLO. `rate`: for the cheapest and the least-power clusters, see `WorkloadAnswer`.
 
     `plan` is what the experiment plans (None: the outcomes are all of it), `finished` are all outcomes of the sweep
-    where `outcomes` are a choice of them, `figures` are prices and watts of machines with their sources.
+    where `outcomes` are a choice of them, `figures` are prices and watts of machines with their sources. `counted`
+    gives an outcome counts by `slo` where it lacks them; it is called for rates with several seeds alone, since it
+    may read a table of requests.
     """
     ordered = sorted(outcomes, key=lambda outcome: (outcome.index, outcome.name))
     whole = ordered if finished is None else list(finished)
@@ -52,7 +56,7 @@ def answers(
     workloads = grouped(ordered, lambda outcome: outcome.workload)
     return SweepAnswers(
         slo=slo,
-        workloads=tuple(_workload(members, slo, rate, left) for members in workloads),
+        workloads=tuple(_workload(members, slo, rate, left, counted) for members in workloads),
         runs=len(ordered),
         failed=sum(outcome.status == "failed" for outcome in ordered),
         stopped=sum(outcome.status == "stopped" for outcome in ordered),
@@ -67,7 +71,8 @@ def answers_of(sweep: Sweep, rate: float | None = None, outcomes: Iterable[Outco
     """What a sweep answers, or a choice of its `outcomes`."""
     finished = list(sweep.outcomes.values())
     chosen = finished if outcomes is None else outcomes
-    return answers(chosen, sweep.slo, rate, plan=sweep.plan, finished=finished, figures=sweep.machines)
+    plan, figures = sweep.plan, sweep.machines
+    return answers(chosen, sweep.slo, rate, plan=plan, finished=finished, figures=figures, counted=sweep.with_counts)
 
 
 def check_rate(found: SweepAnswers, rate: float | None) -> None:
@@ -147,16 +152,30 @@ def normalised(workload: WorkloadAnswer, which: Which = "highest") -> tuple[Norm
         is_known = value is not None and unit and (value or name != "watts")
         return value / unit if is_known else None
 
+    def interval(configuration: Configuration) -> tuple[float, float] | None:
+        return None if reference is None or configuration is reference else rate_ratio(configuration, reference)
+
     return tuple(
-        Normalised(system, c, *(multiple(c, name) for name in _MULTIPLES))
-        for system, c in chosen.items()
-        if c is not None
+        Normalised(
+            system=system,
+            configuration=own,
+            rate=multiple(own, "carries"),
+            machines=multiple(own, "machine_count"),
+            cost=multiple(own, "cost"),
+            power=multiple(own, "power"),
+            watts=multiple(own, "watts"),
+            rate_interval=interval(own),
+        )
+        for system, own in chosen.items()
+        if own is not None
     )
 
 
-def _workload(runs: Sequence[Outcome], slo: Slo, rate: float | None, left: _Open) -> WorkloadAnswer:
+def _workload(
+    runs: Sequence[Outcome], slo: Slo, rate: float | None, left: _Open, counted: Counted | None
+) -> WorkloadAnswer:
     designs = grouped(runs, lambda run: (run.system, run.design))
-    configurations = [configuration(members, slo, left.rates(_design_of(members[0]))) for members in designs]
+    configurations = [configuration(members, slo, left.rates(_design_of(members[0])), counted) for members in designs]
     draws_by: DrawsBy = "watts" if all(member.watts > 0 for member in configurations) else "power"
     systems = by_system(configurations)
     asked = rate is not None

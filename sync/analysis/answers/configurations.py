@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from statistics import fmean
 
 from sync.analysis.answers.base import Configuration
-from sync.analysis.standing import RateStanding, draws, ladder, together
+from sync.analysis.standing import Counted, RateStanding, bracket, ladder, standing_of
 from sync.results.figures import provisioned
 from sync.results.goodput import PREFIX, must_be_counted
 from sync.results.grouping import grouped
 from sync.results.outcome import Outcome
 from sync.results.slo import Slo
-from sync.results.verdict import verdict
 
 _NOT_OF_A_DESIGN = ("rate", "seed", "workload", "trace.filename")  # axes
 
 
-def configuration(runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = ()) -> Configuration:
-    """What the runs of one design under one workload say; `not_run` are further rates that are planned for it."""
-    at = _standings(runs, slo)
+def configuration(
+    runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = (), counted: Counted | None = None
+) -> Configuration:
+    """What the runs of one design under one workload say; `not_run` are further rates that are planned for it,
+    `counted` gives outcomes the counts that they lack."""
+    at = _standings(runs, slo, counted)
     carried, then, missing = ladder(at, not_run)
     carries = carried[-1].rate if carried else None
     best = [run for run in runs if run.rate == carries] if carried else []
     without_rate = all(run.rate is None for run in runs)
-    tightest, limit = _tightest(best or (runs if without_rate else []), slo) or (None, None)
+    tightest, limit = _tightest(best or (runs if without_rate else []), slo, at) or (None, None)
+    beyond, undecided = bracket(at, carries)
     last = max(runs, key=lambda run: run.started_at)
     return Configuration(
         name=f"{last.design} {last.workload}",
@@ -48,18 +52,17 @@ def configuration(runs: Sequence[Outcome], slo: Slo, not_run: Iterable[float] = 
         tightest=tightest,
         limit=limit,
         missing=missing,
-        lowest=_lowest(runs, slo),
+        lowest=_lowest(runs, slo, at),
         axes=_axes(runs),
         attainment=_attainment(runs, slo),
+        beyond=beyond,
+        undecided=undecided,
     )
 
 
-def _standings(runs: Sequence[Outcome], slo: Slo) -> tuple[RateStanding, ...]:
+def _standings(runs: Sequence[Outcome], slo: Slo, counted: Counted | None) -> tuple[RateStanding, ...]:
     """What the runs at each rate say, ascending."""
-    by_rate = [
-        together(((run.seed, verdict(run, slo)) for run in draws(members)), members[0].rate)
-        for members in grouped(runs, lambda run: run.rate)
-    ]
+    by_rate = [standing_of(members, slo, counted) for members in grouped(runs, lambda run: run.rate)]
     return tuple(sorted(by_rate, key=lambda standing: standing.rate or 0.0))
 
 
@@ -73,8 +76,12 @@ def _mean_provisioned(runs: Sequence[Outcome], name: str) -> float | None:
     return fmean(values) if values else None
 
 
-def _tightest(runs: Sequence[Outcome], slo: Slo) -> tuple[float, str] | None:
-    """The largest share of a limit that any seed takes, and the limit; None where the share of one is not known."""
+def _tightest(runs: Sequence[Outcome], slo: Slo, at: Sequence[RateStanding]) -> tuple[float, str] | None:
+    """What the runs at one rate take of their tightest limit, and the limit: with several seeds by their counts, else
+    the largest share of a figure that any seed takes; None where one is not known."""
+    judgement = next((standing.judgement for standing in at if runs and standing.rate == runs[0].rate), None)
+    if judgement is not None and judgement.limit is not None:
+        return (judgement.share, judgement.limit.told()) if isfinite(judgement.share) else None
     found = [slo.tightest_limit(run.summary) for run in runs]
     known = [pair for pair in found if pair is not None]
     if not known or len(known) < len(found):
@@ -83,9 +90,9 @@ def _tightest(runs: Sequence[Outcome], slo: Slo) -> tuple[float, str] | None:
     return share, limit.told()
 
 
-def _lowest(runs: Sequence[Outcome], slo: Slo) -> tuple[float, str] | None:
+def _lowest(runs: Sequence[Outcome], slo: Slo, at: Sequence[RateStanding]) -> tuple[float, str] | None:
     rates = [run.rate or 0.0 for run in runs if run.status != "failed"]
-    return _tightest([run for run in runs if (run.rate or 0.0) == min(rates)], slo) if rates else None
+    return _tightest([run for run in runs if (run.rate or 0.0) == min(rates)], slo, at) if rates else None
 
 
 def _axes(runs: Sequence[Outcome]) -> Mapping[str, object]:

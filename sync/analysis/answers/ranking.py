@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import Literal
 
 from sync.analysis.answers.base import AxisEffect, Configuration, DrawsBy, Ranked
+from sync.analysis.repetitions import Judgement
 from sync.results.grouping import grouped
 
 SYSTEM = "system"
-_ORDER = {"carries": 0, "open": 1, "none": 2}  # by state
+_ORDER = {"carries": 0, "undecided": 1, "open": 2, "none": 3}  # by state
 
 
 def drawn(member: Configuration | Ranked, draws_by: DrawsBy) -> float:
@@ -40,6 +41,7 @@ def ranking(members: Sequence[Configuration], draws_by: DrawsBy) -> tuple[Ranked
             is_tie = before is not None and (before.carries, before.cost) == (member.carries, member.cost)
             place = found[-1].place if is_tie else number
         lowest = min(member.rates, default=None)
+        judgement = member.judgement if place else _at(member, lowest)
         share, limit = (member.tightest, member.limit) if place else member.lowest or (None, None)
         found.append(
             Ranked(
@@ -54,14 +56,21 @@ def ranking(members: Sequence[Configuration], draws_by: DrawsBy) -> tuple[Ranked
                 cost=member.cost,
                 power=member.power,
                 watts=member.watts,
+                less_than=None if member.interval is None else member.interval[1],
+                low=None if judgement is None else judgement.low,
+                high=None if judgement is None else judgement.high,
             )
         )
     return tuple(found)
 
 
+def _at(member: Configuration, rate: float | None) -> Judgement | None:
+    return next((standing.judgement for standing in member.at if standing.rate == rate), None)
+
+
 def axis_effects(members: Sequence[Configuration]) -> tuple[AxisEffect, ...]:
     """The axes in which configurations differ, the one that matters most first. Configurations of which a rate that
-    decides is open are left out."""
+    decides is open or undecided are left out."""
     one_rate = len({rate for member in members for rate in member.rates}) <= 1
     known = [member for member in members if _figure(member, one_rate) is not None]
     axes = list(dict.fromkeys(axis for member in known for axis in member.axes))
@@ -72,10 +81,11 @@ def axis_effects(members: Sequence[Configuration]) -> tuple[AxisEffect, ...]:
 
 
 def _figure(member: Configuration, one_rate: bool) -> float | None:
-    """What is compared: the carried rate (0 for none), or the attainment at the one rate; None where it is open."""
+    """What is compared: the carried rate (0 for none), or the attainment at the one rate; None where it is open, or
+    undecided whether there is any."""
     if one_rate:
         return member.attainment
-    return None if member.missing else member.carries or 0.0
+    return None if member.missing or member.state == "undecided" else member.carries or 0.0
 
 
 def _effect(members: Sequence[Configuration], axis: str, others: Sequence[str], one_rate: bool) -> AxisEffect | None:

@@ -10,6 +10,8 @@ from sync.analysis.answers.base import Configuration, Ranked, SweepAnswers, Syst
 from sync.analysis.answers.build import normalised
 from sync.analysis.answers.ranking import SYSTEM, drawn
 from sync.analysis.answers.words import carries_none, share_text
+from sync.analysis.seeds import CONFIDENCE_TEXT, NO_COUNTS_NOTE, ONE_NOTE, SEVERAL_NOTE, interval_words
+from sync.analysis.standing import are_judged
 from sync.analysis.terms import listed
 from sync.analysis.texts import Table, joined, number
 from sync.results.point_id import rate_text
@@ -47,23 +49,27 @@ def ranked(workload: WorkloadAnswer, most: int | None = MOST_RANKED) -> Table:
     """Every design, the best first, then the designs that were not run."""
     shown = workload.ranking[:most]
     rows = [_ranked(row, workload) for row in shown]
-    rows += [("-", design, "not run", *["-"] * 4) for design in workload.not_run]
+    rows += [("-", design, "not run", *["-"] * 5) for design in workload.not_run]
     count = len(workload.ranking)
     which = f"the first {len(shown):,} of {count:,} designs" if len(shown) < count else "every design"
     title = f"{workload.workload}: {which}, the highest rate within the SLO first, of equals the cheapest"
     places = [row.place for row in shown if row.place is not None]
     title += " (equal places are ties)" if len(set(places)) < len(places) else ""
-    heads = ("place", "design", "requests/s", "of limit", "limit", "$/h", _draw_head(workload))
-    return Table(title, heads, tuple(rows), frozenset({1, 4}), spare=(6, 5), names=frozenset({1}))
+    heads = ("place", "design", "requests/s", "less than", "of limit", "limit", "$/h", _draw_head(workload))
+    table = Table(title, heads, tuple(rows), frozenset({1, 5}), spare=(7, 6, 3), names=frozenset({1}))
+    return table if any(row.less_than is not None for row in shown) else table.without(3)
 
 
 def _ranked(row: Ranked, workload: WorkloadAnswer) -> tuple[str, ...]:
     carried = _carried(row.carries, row.at_least) if row.state == "carries" else row.state
     share = share_text(row.share)
+    if row.low is not None and row.share is not None:
+        share = f"{row.share:.2f} {interval_words(row.low, row.high)}"
     if row.state != "carries" and row.share is not None and row.rate is not None:
         share = f"{share} at {rate_text(row.rate)}"
     place = "-" if row.place is None else f"{row.place}"
-    return place, row.design, carried, share, row.limit or "-", figure(row.cost), _draw(workload, row)
+    less = "-" if row.less_than is None else rate_text(row.less_than)
+    return place, row.design, carried, less, share, row.limit or "-", figure(row.cost), _draw(workload, row)
 
 
 def highest(workload: WorkloadAnswer) -> Table | None:
@@ -78,7 +84,9 @@ def highest(workload: WorkloadAnswer) -> Table | None:
         (
             row.configuration.design,
             _carried(row.configuration.carries, row.configuration.may_carry_more),
+            number(None if (interval := row.configuration.interval) is None else interval[1], "{:g}"),
             number(row.rate, "{:.2f}×"),
+            "-" if row.rate_interval is None else interval_words(*row.rate_interval),
             number(row.cost, "{:.2f}×"),
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
             figure(row.configuration.requests_per_dollar),
@@ -90,13 +98,21 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     ]
     for answer in workload.systems:
         if answer.highest is None:
-            none = "none" if carries_none(workload, answer) else "open"
-            cells.append((_counted(answer), none, *["-"] * 7))
+            cells.append((_counted(answer), _none(workload, answer), *["-"] * 9))
     title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
     title += "; requests served per $ and per kWh"
     draws = _draw_head(workload)
-    heads = ("design", "requests/s", "rate ×", "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
-    return Table(title, heads, tuple(cells), spare=(6, 5, 4), names=_FIRST).known()
+    rates = ("requests/s", "less than", "rate ×", f"× {CONFIDENCE_TEXT}")
+    heads = ("design", *rates, "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
+    return Table(title, heads, tuple(cells), spare=(8, 7, 6, 2, 4), names=_FIRST).known()
+
+
+def _none(workload: WorkloadAnswer, answer: SystemAnswer) -> str:
+    """Why no design of a system stands for it: `none` carries a rate, `undecided`, or `open`."""
+    members = [member for member in workload.configurations if member.system == answer.system]
+    if carries_none(workload, answer):
+        return "none"
+    return "open" if any(member.state == "open" for member in members) else "undecided"
 
 
 def then(workload: WorkloadAnswer) -> Table | None:
@@ -125,6 +141,8 @@ def then_text(design: Configuration) -> str:
     if design.then is not None:
         rate = design.then.rate
         text = design.then.text if rate is None else f"{rate_text(rate)}/s: {design.then.text}"
+        if rate is not None and design.beyond is not None and design.beyond > rate:
+            text += f"; beyond at {rate_text(design.beyond)}/s" if design.then.state == "undecided" else ""
     not_run = [rate_text(rate) for rate in design.missing if rate not in design.failed]
     if design.then is None and design.carries is not None and not any(r > design.carries for r in design.missing):
         text = "no higher rate was run"
@@ -230,9 +248,18 @@ def has_axes(workload: WorkloadAnswer) -> bool:
 
 def notes(answers: SweepAnswers) -> list[str]:
     """What the tables' words mean."""
-    found = [OF_A_LIMIT]
+    found = [OF_A_LIMIT, *seeds_notes(answers)]
     found += [WEIGHT_NOTE] if any(workload.draws_by == "power" for workload in answers.workloads) else []
     return found + ([EFFECT_NOTE] if any(map(has_axes, answers.workloads)) else [])
+
+
+def seeds_notes(answers: SweepAnswers) -> list[str]:
+    """How seeds are judged, and what has no interval."""
+    standings = [at for workload in answers.workloads for member in workload.configurations for at in member.at]
+    several = [standing for standing in standings if standing.seeds > 1]
+    found = [ONE_NOTE] if len(several) < len(standings) else []
+    found += [SEVERAL_NOTE] if any(standing.judgement is not None for standing in several) else []
+    return found + ([] if are_judged(several) else [NO_COUNTS_NOTE])
 
 
 def counts(answers: SweepAnswers) -> str:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from configs.terminal import figure
-from sync.analysis.answers.base import Configuration, DrawsBy, SweepAnswers, SystemAnswer, WorkloadAnswer
+from sync.analysis.answers.base import Configuration, DrawsBy, SweepAnswers, SystemAnswer, WorkloadAnswer, rate_ratio
 from sync.analysis.answers.build import Which, normalised
 from sync.analysis.answers.ranking import drawn, order
+from sync.analysis.seeds import seeds_words, share_words
 from sync.analysis.terms import caveats, listed
 from sync.analysis.texts import joined
 from sync.results.point_id import rate_text
@@ -34,7 +35,8 @@ def bare_sentences(answers: SweepAnswers) -> list[str]:
 
 
 def sentence(workload: WorkloadAnswer) -> str:
-    """`Within the SLO at equal cost, by one seed, Splitwise-HA carries 24 requests/s, 1.50 times Baseline-H100 (16)`.
+    """`Within the SLO at equal cost, by 8 seeds (95%), Splitwise-HA carries 150 requests/s, less than 160; 1.30 times
+    [1.20, 1.39] Baseline-H100 (115); at 160 Splitwise-HA is beyond the SLO with 8 seeds: 1.35 of TTFT p90 [1.2, 1.5].`
 
     It says how many seeds it rests on: one seed is one draw of the load and does not show how far others would differ.
     """
@@ -56,6 +58,7 @@ def sentence(workload: WorkloadAnswer) -> str:
     least = "at least " if best.may_carry_more else ""
     text = f"{_within(workload)}{_terms(workload)},{seeds_text(rated)}, {named_in(workload, best)} carries"
     text += f" {least}{rate_text(best.carries or 0.0)} requests/s"
+    text += f", less than {rate_text(best.interval[1])}" if best.interval is not None else ""
     if equals:
         names = _some([named_in(workload, other) for other in equals[: _MOST_NAMED + 1]], len(equals))
         text += f" (as {'does' if len(equals) == 1 else 'do'} {names})"
@@ -100,13 +103,16 @@ def _some(names: Sequence[str], count: int) -> str:
 
 
 def _nothing_carried(workload: WorkloadAnswer) -> str:
-    """Why no design is known to carry a rate: none does, or what decides has no result."""
+    """Why no design is known to carry a rate: none does, seeds do not tell, or what decides has no result."""
     members = workload.configurations
     by, failed = seeds_text(members), sum(member.failed_runs for member in members)
-    also = f"; points that failed: {failed}" if failed else ""
+    also = _undecided(workload, [member for member in members if member.state == "undecided"])
+    also += f"; points that failed: {failed}" if failed else ""
     if any(member.state == "open" for member in members):
         return f"{_open_text(workload, by)}{also}."
     design = "No design that was run" if workload.not_run else "No design"
+    if any(member.state == "undecided" for member in members):
+        return f"{design} is known to be within the SLO{by}{also}."
     if not workload.rates:
         return f"{design} is within the SLO{by}{also}."
     lowest = min(workload.rates)
@@ -114,7 +120,9 @@ def _nothing_carried(workload: WorkloadAnswer) -> str:
         at = f"not even at {rate_text(lowest)} requests/s, the lowest rate that was run"
         return f"{design} is within the SLO{by}, {at}{also}."
     rates = listed([rate_text(rate) for rate in workload.rates])
-    return f"{design} is within the SLO{by} at any rate that the design was run at ({rates} requests/s){also}."
+    return (
+        f"{design} is within the SLO{_set_off(by)} at any rate that the design was run at ({rates} requests/s){also}."
+    )
 
 
 def _open_text(workload: WorkloadAnswer, by: str) -> str:
@@ -123,15 +131,32 @@ def _open_text(workload: WorkloadAnswer, by: str) -> str:
     if within:
         best = max(within, key=lambda member: member.above[-1])
         name, below = named_in(workload, best), [rate for rate in best.missing if rate < best.above[-1]]
-        text = f"{name} is within the SLO{by} at {rate_text(best.above[-1])} requests/s"
+        text = f"{name} is within the SLO{_set_off(by)} at {rate_text(best.above[-1])} requests/s"
         return f"{text}; {name} has no result yet at {listed([rate_text(rate) for rate in below])}"
-    judged = [s for member in workload.configurations for s in member.at if s.verdict != FAILED]
+    judged = [s for member in workload.configurations for s in member.at if s.state == "beyond"]
     if not judged:
-        return "No point has a result"
+        undecided = any(member.state == "undecided" for member in workload.configurations)
+        return f"No design is known to be within the SLO{by}" if undecided else "No point has a result"
     rates = sorted({standing.rate for standing in judged if standing.rate is not None})
     at = f" at {listed([rate_text(rate) for rate in rates])} requests/s" if rates else ""
     lower = "; lower rates have no result yet" if rates else ""
-    return f"No run so far is within the SLO{by}{at}{lower}"
+    return f"No run so far is within the SLO{_set_off(by) if at else by}{at}{lower}"
+
+
+def _set_off(by: str) -> str:
+    """` by one seed, so without an interval,`: in front of words that go on."""
+    return f"{by}," if "," in by and not by.endswith(")") else by
+
+
+def _undecided(workload: WorkloadAnswer, members: Sequence[Configuration]) -> str:
+    """`; undecided: Splitwise-HA at 10 requests/s (0.97 of TTFT p90 [0.80, 1.14] with 6 seeds)`."""
+    texts = []
+    for member in members:
+        if (then := member.then) is not None:
+            at = "" if then.rate is None else f" at {rate_text(then.rate)} requests/s"
+            share = "" if then.judgement is None else f"{share_words(then.judgement)} "
+            texts.append(f"{named_in(workload, member)}{at} ({share}with {then.seeds} seeds)")
+    return f"; undecided: {_some(texts[: _MOST_NAMED + 1], len(texts))}" if texts else ""
 
 
 def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
@@ -143,9 +168,11 @@ def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
     if rate is not None and rate not in workload.rates:
         rates = listed([rate_text(run) for run in workload.rates]) or "none"
         return f"No run is at {rate_text(rate)} requests/s, and nothing is interpolated; rates that were run: {rates}."
+    unsure = [member for member in workload.configurations if member.may_carry(rate)]
     if not pairs:
         run = "No design that was run" if workload.is_open else "No design"
-        return f"{run} is known to {load} within the SLO{seeds_text(workload.configurations)}."
+        also = _undecided(workload, unsure)
+        return f"{run} is known to {load} within the SLO{seeds_text(workload.configurations)}{also}."
     cheapest = min((pair[0] for pair in pairs), key=lambda member: (member.cost, drawn(member, by)))
     least = min((pair[1] for pair in pairs), key=lambda member: (drawn(member, by), member.cost))
     cost = _multiple(workload, "cheapest", "cost", cheapest.system)
@@ -155,7 +182,9 @@ def _carried_for_least(workload: WorkloadAnswer, rate: float | None) -> str:
     text = f"To {load} within the SLO{so_far}{seeds}, {full_name(cheapest)} costs least "
     text += f"(${cheapest.cost:,.2f} an hour{cost}){_ties(workload, rate, cheapest, 'cost')}"
     also = ", and" if least.name == cheapest.name else f"; {full_name(least)}"
-    text += f"{also} draws least ({draw_text(least, by)}{power}){_ties(workload, rate, least, by)}."
+    text += f"{also} draws least ({draw_text(least, by)}{power}){_ties(workload, rate, least, by)}"
+    cheaper = [member for member in unsure if member.cost < cheapest.cost]
+    text += f"{_undecided(workload, cheaper).replace('; undecided', '; cheaper, but undecided')}."
     return text + (_near(cheapest, full_name(cheapest)) if rate in (None, cheapest.carries) else "")
 
 
@@ -195,14 +224,21 @@ def _compared(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Co
     others = [answer for answer in workload.systems if answer.system not in named]
     baselines = [answer for answer in others if answer.system.lower().startswith("baseline")] or others
     known = [answer for answer in baselines if _is_decided(workload, answer)]
-    carried = {a.system: a.highest.carries for a in known if a.highest is not None and a.highest.carries}
+    carried = [answer.highest for answer in known if answer.highest is not None and answer.highest.carries]
     multiples = [
-        f"{(best.carries or 0.0) / rate:.2f} times {shown(system)} ({rate_text(rate)})"
-        for system, rate in sorted(carried.items(), key=lambda item: -item[1])
+        f"{(best.carries or 0.0) / (member.carries or 1.0):.2f} times{_interval(best, member)} {shown(member.system)}"
+        f" ({rate_text(member.carries or 0.0)})"
+        for member in sorted(carried, key=lambda member: -(member.carries or 0.0))
     ]
     none = [shown(answer.system) for answer in baselines if carries_none(workload, answer)]
-    text = f", {joined(multiples)}" if multiples else ""
+    text = f"{', ' if best.interval is None else '; '}{joined(multiples)}" if multiples else ""
     return text + (f"; {joined(none)} {'carries' if len(none) == 1 else 'carry'} none of the rates" if none else "")
+
+
+def _interval(best: Configuration, other: Configuration) -> str:
+    """` [1.20, 1.39]`: the interval of the ratio of their rates, where both have one."""
+    found = rate_ratio(best, other)
+    return "" if found is None else f" [{found[0]:.2f}, {found[1]:.2f}]"
 
 
 def _is_decided(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:
@@ -213,7 +249,8 @@ def _is_decided(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:
 
 def carries_none(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:
     """Whether results show of all designs of a system that they carry no rate."""
-    return answer.highest is None and _is_decided(workload, answer)
+    members = [member for member in workload.configurations if member.system == answer.system]
+    return _is_decided(workload, answer) and all(member.state == "none" for member in members)
 
 
 def _next(workload: WorkloadAnswer, best: Configuration) -> str:
@@ -226,6 +263,8 @@ def _next(workload: WorkloadAnswer, best: Configuration) -> str:
     if then is None or rate is None:
         return "; no higher rate was run."
     at = rate_text(rate)
+    if then.judgement is not None:
+        return f"; at {at} {name} is {then.text}."
     if then.seeds > 1 and not then.within:
         return f"; at {at} with none of {then.seeds} seeds: {then.verdict}."
     if then.seeds > 1:
@@ -256,17 +295,15 @@ def _near(best: Configuration, name: str) -> str:
     if best.tightest is None or best.limit is None or best.tightest < NEAR:
         return ""
     at = f" at {rate_text(best.carries)} requests/s" if best.carries is not None else ""
+    if best.judgement is not None and (words := share_words(best.judgement)):
+        return f" {name} takes {words}{at}."
     return f" {name} is at {share_text(best.tightest)} of its limit of {best.limit}{at}."
 
 
 def seeds_text(configurations: Sequence[Configuration]) -> str:
-    """` by one seed`, ` with all of 6 seeds`, ` with all of 1 to 6 seeds`: what an answer rests on."""
-    counts = sorted({configuration.seeds for configuration in configurations if configuration.seeds})
-    if not counts:
-        return ""
-    if counts == [1]:
-        return " by one seed"
-    return f" with all of {counts[0]} seeds" if len(counts) == 1 else f" with all of {counts[0]} to {counts[-1]} seeds"
+    """` by one seed, so without an interval`, ` by 8 seeds (95%)`: what an answer rests on."""
+    seeds = [configuration.seeds for configuration in configurations if configuration.seeds]
+    return seeds_words(seeds, are_judged=all(configuration.are_judged for configuration in configurations))
 
 
 def shown(system: str) -> str:

@@ -93,7 +93,7 @@ def test_the_table_lists_the_best_design_first_with_its_verdict(browser: Browser
     rows = [line for line in shown.splitlines() if re.fullmatch(r"\d+/s \S+ \S+ conv", line.strip())]
     assert rows[0] == "24/s splitwise-ha 6P+4T conv"
     assert len(rows) == 12  # the sweep's report is none of them
-    assert "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s" in shown
+    assert "Most requests within the SLO (one seed, no interval): splitwise-ha 6P+4T conv 24/s" in shown
     for column in ("verdict", "rate", "slo/served_per_s", "run/unfinished", "run/rejected"):
         assert column in shown
 
@@ -112,7 +112,7 @@ def test_price_rate_times_and_verdict_are_in_sight_and_the_folded_description_is
     assert [head for head in heads_in_sight(browser) if head not in ("Run Name", "Created")][:5] == wanted
     line = browser.evaluate(f"({FIRST_LINE}).map(e => [e.getBoundingClientRect().height, e.innerText])")
     assert [text for height, text in line if height < 30] == [
-        "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s, 5 more."
+        "Most requests within the SLO (one seed, no interval): splitwise-ha 6P+4T conv 24/s, 5 more."
     ]
 
 
@@ -191,5 +191,5 @@ def test_the_report_opens_from_the_description(browser: Browser, address: str, c
     # It is shown apart from the page, in a frame that may not touch it: this is what the frame was given.
     told = browser.evaluate("fetch(document.querySelector('iframe').src).then(answer => answer.text())")
     browser.picture(PICTURES / "report.png")
-    assert "Most requests within the SLO (by one seed): splitwise-ha 6P+4T conv 24/s" in told
+    assert "Most requests within the SLO (one seed, no interval): splitwise-ha 6P+4T conv 24/s" in told
     assert "data:image/png;base64," in told

@@ -135,7 +135,8 @@ def read_status_file(path: Path) -> dict[str, Any]:
     return contents
 
 
-def _object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The object that a file of JSON in a journal holds; empty where there is no file. Raises as `read_sweep_file`."""
     try:
         contents = parse_json(read_inside(path, "json_bytes"), "")
     except FileNotFoundError:

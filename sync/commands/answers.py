@@ -22,8 +22,11 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
+from sync.analysis.found import plan_values
 from sync.analysis.terms import caveats, terms_lines
 from sync.commands import base
+from sync.commands.found import found_markdown, found_of, print_found
+from sync.results.found import Plan
 from sync.results.sweep import Sweep
 
 _EXAMPLES = """examples:
@@ -51,17 +54,38 @@ def _run(arguments: argparse.Namespace) -> int:
     outcomes = sweep.where(**dict(arguments.where)) if arguments.where else None
     found = answers_of(sweep, arguments.rate, outcomes)
     check_rate(found, arguments.rate)
+    rate = None if arguments.format == "json" else arguments.rate  # JSON has both answers
+    plan, why_not = found_of(sweep, is_part=outcomes is not None, rate=rate)
     if arguments.format == "json":
-        print(answers_json(sweep, found))
+        print(answers_json(sweep, found, plan))
+    elif plan is not None:  # the probes' runs are at uneven rates: no ranking of theirs
+        _show_found(sweep, found, plan, arguments.format)
     elif arguments.format == "markdown":
-        print(answers_markdown(sweep, found))
+        print("\n\n".join([answers_markdown(sweep, found), *why_not]))
     else:
         _print(sweep, found)
+        for line in why_not:
+            say(console(), line)
     return 0
 
 
-def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
-    """The answers as JSON, for programs."""
+def _show_found(sweep: Sweep, found: SweepAnswers, plan: Plan, form: str) -> None:
+    """Print what the sweep's planner found, and what that stands on."""
+    lines = [*terms_lines(found.terms), counts(found), *base.left_out(sweep, missing=False)]
+    if form == "markdown":
+        start = [f"> {' '.join(caveats(found.terms))}"] if caveats(found.terms) else []
+        print("\n\n".join([*start, *found_markdown(plan), *lines]))
+        return
+    screen = console()
+    for caveat in caveats(found.terms):
+        say(screen, caveat, style="bold yellow")
+    print_found(plan, screen)
+    for line in lines:
+        say(screen, line)
+
+
+def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None) -> str:
+    """The answers as JSON, for programs; `plan` is what the sweep's planner found."""
     start = " ".join(caveats(found.terms))
     workloads = [
         {
@@ -73,7 +97,7 @@ def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
     ]
     left = {"left_out": sweep.left_out, "superseded": sweep.superseded}
     said = {"sentences": sentences(found), "caveats": caveats(found.terms), "terms_lines": terms_lines(found.terms)}
-    values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads}
+    values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads, **plan_values(plan)}
     return json.dumps(values, indent=1, allow_nan=False, default=_values)
 
 

@@ -14,6 +14,7 @@ from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
+from sync.results.found import Plan as FoundPlan
 from sync.results.grouping import grouped
 from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
@@ -74,6 +75,12 @@ class ReportData:
         """The runs in the order of the points."""
         outcomes = sorted(self.sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
         return [_judged(outcome, self.sweep.slo) for outcome in outcomes]
+
+    @cached_property
+    def found(self) -> FoundPlan | None:
+        """What the sweep's planner found; None for a sweep without a question, and with other limits or for one rate,
+        of which it does not tell."""
+        return None if self.rate is not None else self.sweep.found
 
     @cached_property
     def answers(self) -> SweepAnswers:

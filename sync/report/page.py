@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sync.analysis import found
 from sync.analysis.answers import counts, sentences, tables
 from sync.analysis.answers import notes as notes_of
 from sync.analysis.terms import slo_text, terms_lines
@@ -28,7 +29,7 @@ from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 
 __all__ = ["REPORT_FILE", "report_files", "sweep_files"]
-_FIRST = ("tightest", "slowdown")  # kinds of figures that stand in front of the tables
+_FIRST = ("frontier", "tightest", "slowdown")  # kinds of figures that stand in front of the tables
 _HOW_JUDGED = (
     "A run is within the SLO if it meets all limits and serves every request. A design carries the highest rate up to"
     " which all of its runs are within the SLO; rates that were not run are left open."
@@ -62,11 +63,11 @@ def report_files(
                 data.runs,
                 data.answers.slo,
                 limits=limits,
-                answers=sentences(data.answers),
+                answers=sentences(data.answers) if data.found is None else found.sentences(data.found),
                 terms=terms_lines(data.answers.terms),
-                deciding=[table for workload in data.workloads if (table := ends_table(data, workload)) is not None],
-                tables=[table for workload in data.answers.workloads for table in tables(workload)],
-                notes=[counts(data.answers), _HOW_JUDGED, *notes_of(data.answers), *notes],
+                deciding=_deciding(data),
+                tables=_tables(data),
+                notes=[*_notes(data), *notes],
                 first=_embedded(first),
                 images=_embedded([plot for plot in plots if plot not in first]),
                 missing=[figure for figure in figures if isinstance(figure, Missing)],
@@ -77,6 +78,25 @@ def report_files(
                 name = picture_file(plot.name, form, files, page)
                 files[name] = picture(plot.figure, form, mark_of(data.sweep.name, page))
     return files
+
+
+def _deciding(data: ReportData) -> list[Table]:
+    """The tables that stand with the answer."""
+    if data.found is not None:
+        return found.tables(data.found)
+    return [table for workload in data.workloads if (table := ends_table(data, workload)) is not None]
+
+
+def _tables(data: ReportData) -> list[Table]:
+    """The tables behind the first figures. Where a planner searched there are none: the rates of its runs are uneven,
+    so a ranking by them would mislead."""
+    return [] if data.found is not None else [t for workload in data.answers.workloads for t in tables(workload)]
+
+
+def _notes(data: ReportData) -> list[str]:
+    if data.found is not None:
+        return [*found.notes(data.found), counts(data.answers)]
+    return [counts(data.answers), _HOW_JUDGED, *notes_of(data.answers)]
 
 
 def _drawn(data: ReportData, say: Callable[[str], None]) -> tuple[list[Plot | Missing], list[Plot]]:

@@ -48,6 +48,9 @@ def most(system: str = "splitwise-ha", **changes: Any) -> Found:
         "certificate": (
             checked(24, 33, "fails", rate=150.0, share=1.3, limit="TTFT p99", t=9.5, short_of="prompts"),
             checked(26, 31, "undecided", rate=150.0, share=1.0, limit="TBT p90", seeds=64),
+            checked(26, 31, "carries", rate=145.0, share=0.8, limit="TBT p90", t=-5.0),
+            checked(20, 38, "fails", rate=120.0, share=9.0, limit="TTFT p99", seeds=2, short_of="prompts"),
+            checked(20, 38, "carries", rate=100.0, share=0.5, limit="TTFT p99", t=-9.0),
         ),
     }
     return Found(**(values | changes))
@@ -77,8 +80,10 @@ def least(**changes: Any) -> Found:
             checked(12, 15, "fails", share=1.4, limit="TBT p90", t=6.0, short_of="decodes"),
             checked(11, 17, "fails", share=3.2, limit="TTFT p99", short_of="prompts", seeds=2),
             *(checked(12, tokens, "inferred", below="splitwise-ha 12P+15T", seeds=0) for tokens in range(1, 15)),
+            *(checked(11, tokens, "inferred", below="splitwise-ha 11P+17T", seeds=0) for tokens in range(1, 17)),
+            checked(14, 14, "carries", share=0.9, limit="TTFT p99", t=-3.1),
         ),
-        "audit": Audit(14, 5),
+        "audit": Audit(30, 5),
     }
     return Found(**(values | changes))
 
@@ -95,7 +100,7 @@ def undecided() -> Found:
     """A cheapest cluster below which two are open."""
     two = (
         checked(11, 16, "undecided", share=0.987, limit="TTFT p99", seeds=64),
-        checked(12, 14, "open", seeds=0, share=None),
+        checked(13, 13, "open", seeds=0),
     )
     return least(decided=False, undecided=two, low=two[0].cost, why_open="no more than 64 seeds were asked for")
 

@@ -15,7 +15,7 @@ from sync.analysis.found.texts import full_name, has_cluster, price, price_of
 from sync.report.base import Missing, Plot
 from sync.report.data import ReportData
 from sync.report.style import legend_below, panels_of
-from sync.results.found import Checked, Found
+from sync.results.found import Checked, Found, Plan
 from sync.results.point_id import rate_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MARKS: Mapping[str, tuple[dict[str, Any], str]] = {
     "undecided": ({"marker": "D", "color": "#0072B2", "markerfacecolor": "white", "markersize": 5.0}, "not decided"),
     "carries": ({"marker": "o", "color": "#009E73", "markersize": 5.0}, "carries it"),
 }
-_ANSWER: Mapping[str, Any] = {"marker": "*", "color": "black", "markerfacecolor": "#F0E442", "markersize": 11.0}
+_ANSWER: Mapping[str, Any] = {"marker": "*", "color": "black", "markerfacecolor": "#F0E442"}
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,12 @@ class _Mark:
 def frontier(data: ReportData) -> Sequence[Plot | Missing]:
     """A figure for each workload and question of the sweep's planner, with a panel for each system; none for a sweep
     without a question."""
-    if data.found is None:
-        return []
-    return [_figure(answers) for answers in by_workload(data.found)]
+    return [] if data.found is None else frontiers(data.found)
+
+
+def frontiers(plan: Plan) -> list[Plot | Missing]:
+    """The figures of what a planner found; call within `style.printed`."""
+    return [_figure(answers) for answers in by_workload(plan)]
 
 
 def _figure(answers: Sequence[Found]) -> Plot | Missing:
@@ -109,9 +112,11 @@ def _counts(panel: Axes, found: Found) -> None:
     else:
         panel.set(xlabel="machines", yticks=[], ylim=(-1.0, 1.0))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.margins(0.08)
     if answer:
         _equal_price(panel, found, marks)
-        panel.plot([marks[-1].x], [marks[-1].y], linestyle="none", label="the answer", zorder=6, **_ANSWER)
+        panel.plot([marks[-1].x], [marks[-1].y], linestyle="none", label="the answer", zorder=6, markersize=11.0,
+                   **_ANSWER)  # fmt: skip
 
 
 def _equal_price(panel: Axes, found: Found, marks: Sequence[_Mark]) -> None:
@@ -145,9 +150,10 @@ def _rates(panel: Axes, found: Found) -> None:
     if answer and found.rate is not None:
         at = column[marks[-1].y, marks[-1].x]
         top = found.rate.estimate if found.rate.high is None else found.rate.high
-        panel.plot([at, at], [found.rate.low, top], color="black", linewidth=2.0, marker="_", markersize=9.0,
+        panel.plot([at, at], [found.rate.low, top], color="black", linewidth=2.0, marker="_", markersize=14.0,
                    zorder=5, label="interval of the best")  # fmt: skip
-        panel.plot([at], [found.rate.estimate], linestyle="none", label="its estimate", zorder=6, **_ANSWER)
+        panel.plot([at], [found.rate.estimate], linestyle="none", label="its estimate", zorder=6, markersize=7.0,
+                   **_ANSWER)  # fmt: skip
     is_split = _is_split([mark.checked for mark in marks])
     step = max(1, -(-len(order) // _MOST_LABELS))
     labels = [f"{y:g}+{x:g}" if is_split else f"{x:g}" for y, x in order]

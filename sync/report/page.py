@@ -21,9 +21,11 @@ from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, RunRow, best_first
 from sync.report.ends import ends_table
 from sync.report.files import REPORT_FILE, mark_of, page_file, picture_file
+from sync.report.frontier import frontiers
 from sync.report.runs_table import HEADS, run_lines
 from sync.report.slowdown import design_lines, slowdown_plot, title_of
 from sync.report.style import picture, printed
+from sync.results.found import Plan
 from sync.results.outcome import SweepInfo
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
@@ -115,10 +117,16 @@ def _embedded(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
     return [(plot, _address(picture(plot.figure, "svg"), "svg")) for plot in plots]
 
 
-def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Sequence[str] = ()) -> dict[str, bytes]:
-    """The files of a sweep's page in MLflow by name: the page, its figure, and all figures of the runs as a table.
-    `answer` is the page's first line, `terms` are the lines that say what it stands on. Secrets are scrubbed from the
-    page only."""
+def sweep_files(
+    sweep: SweepInfo,
+    runs: Sequence[RunRow],
+    answer: str,
+    terms: Sequence[str] = (),
+    searched: Plan | None = None,
+) -> dict[str, bytes]:
+    """The files of a sweep's page in MLflow by name: the page, its figures, and all figures of the runs as a table.
+    `answer` is the page's first line, `terms` are the lines that say what it stands on. Of a sweep with a question the
+    answer is `searched`, what its planner found. Secrets are scrubbed from the page only."""
     ordered = best_first(runs)
     files = {"runs.csv": _csv(ordered)}
     images = []
@@ -128,18 +136,33 @@ def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Se
             plot = slowdown_plot("slowdown", title_of(sweep.slo), lines, sweep.slo, which)
             files["slowdown.png"] = picture(plot.figure, "png")
         images = [(plot, _address(files["slowdown.png"], "png"))]
+    if searched is not None:
+        images = [*_searched(searched, files), *images]
     page = _page(
         sweep.name,
         sweep,
         runs,
         sweep.slo,
-        answers=[answer] if answer else [],
+        answers=found.sentences(searched) if searched is not None else [answer] if answer else [],
         terms=terms or [f"SLO: {slo_text(sweep.slo)}; and every request served."],
-        notes=[_HOW_JUDGED],
+        notes=[_HOW_JUDGED] if searched is None else found.notes(searched),
+        deciding=[] if searched is None else found.tables(searched),
         first=images,
         more="runs.csv has them all",
     )
     return {REPORT_FILE: page, **files}
+
+
+def _searched(plan: Plan, files: dict[str, bytes]) -> list[tuple[Plot, str]]:
+    """The figures of what a planner searched, with their addresses; their files are added to `files`."""
+    drawn = []
+    with printed():
+        for plot in frontiers(plan):
+            if isinstance(plot, Plot):
+                name = picture_file(plot.name, "png", files, REPORT_FILE)
+                files[name] = picture(plot.figure, "png")
+                drawn.append((plot, _address(files[name], "png")))
+    return drawn
 
 
 def _page(

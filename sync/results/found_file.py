@@ -5,22 +5,23 @@ the sweep's report in MLflow.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from sync.results.entry import json_bytes
 from sync.results.found import Plan
 from sync.results.outcome import SweepInfo
-from sync.results.privacy import Scrubber
+from sync.results.privacy import in_texts
 from sync.results.sweep_file import read_object
 
 FILE = "found.json"
 _EXPERIMENT = "experiment"
 
 
-def found_bytes(plan: Plan, info: SweepInfo | None, scrubber: Scrubber) -> bytes:
-    """The contents of the file, without secrets; `info` is the sweep as the journal keeps it. Raises BadField for a
-    plan that could not be read back."""
-    return json_bytes({_EXPERIMENT: _digest(info), **scrubber.without_secrets(plan.to_json_dict())})
+def found_bytes(plan: Plan, info: SweepInfo | None, scrub: Callable[[str], str]) -> bytes:
+    """The contents of the file, each text without secrets by `scrub`; `info` is the sweep as the journal keeps it.
+    Raises BadField for a plan that could not be read back."""
+    return json_bytes({_EXPERIMENT: _digest(info), **in_texts(scrub, plan.to_json_dict())})
 
 
 def read_found_file(path: Path) -> Plan | None:

@@ -166,7 +166,7 @@ class Journal:
         JournalError."""
         if not hasattr(self, "_lock") or self._lock.closed:
             raise RuntimeError("write_found outside of the journal's lock")
-        self._write(self.folder / FILE, found_bytes(plan, self.info(), self._scrubber))
+        self._write(self.folder / FILE, found_bytes(plan, self.info(), self._scrubber.masked))
 
     def found(self) -> FoundPlan | None:
         """What a planner found for the experiment as it is now; None where it has not said anything. A JournalWarning,

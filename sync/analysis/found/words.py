@@ -105,8 +105,8 @@ def _width(found: Found) -> str:
 
 def _others(found: Found) -> str:
     """What became of the other clusters of a design of which the best was searched."""
-    counts = Counter(checked.verdict for checked in found.certificate)
-    out, still = counts["fails"] + counts["inferred"], counts["undecided"] + counts["open"]
+    lower = {c.design for c in found.certificate if c.verdict in ("fails", "inferred")} - {found.design}
+    out, still = len(lower), len({c.design for c in found.certificate} - lower - {found.design})
     if not out and not still:
         return ""
     total = "The other cluster" if out + still == 1 else f"Of the {out + still:,} other clusters"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
@@ -57,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     rate = None if arguments.format == "json" else arguments.rate  # JSON has both answers
     plan, why_not = found_of(sweep, is_part=outcomes is not None, rate=rate)
     if arguments.format == "json":
-        print(answers_json(sweep, found, plan))
+        print(answers_json(sweep, found, plan, why_not))
     elif plan is not None:  # the probes' runs are at uneven rates: no ranking of theirs
         _show_found(sweep, found, plan, arguments.format)
     elif arguments.format == "markdown":
@@ -84,8 +85,9 @@ def _show_found(sweep: Sweep, found: SweepAnswers, plan: Plan, form: str) -> Non
         say(screen, line)
 
 
-def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None) -> str:
-    """The answers as JSON, for programs; `plan` is what the sweep's planner found."""
+def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None, left_out: Sequence[str] = ()) -> str:
+    """The answers as JSON, for programs; `plan` is what the sweep's planner found, `left_out` says why it is not
+    there."""
     start = " ".join(caveats(found.terms))
     workloads = [
         {
@@ -97,7 +99,8 @@ def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None) ->
     ]
     left = {"left_out": sweep.left_out, "superseded": sweep.superseded}
     said = {"sentences": sentences(found), "caveats": caveats(found.terms), "terms_lines": terms_lines(found.terms)}
-    values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads, **plan_values(plan)}
+    values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads}
+    values |= {**plan_values(plan), "found_left_out": " ".join(left_out)}
     return json.dumps(values, indent=1, allow_nan=False, default=_values)
 
 

@@ -21,11 +21,6 @@ _CLUSTER: Mapping[str, checks.Check] = {
 _SHORT_OF = checks.one_of("", "prompts", "decodes", "memory", "links")
 
 
-def _truth(key: str, value: object) -> None:
-    if type(value) is not bool:
-        raise checks.BadField("must be true or false", key=key, value=value if value is not None else "null")
-
-
 def _record(known: Mapping[str, checks.Check], needed: Collection[str]) -> checks.Check:
     """Values by name, of which the `needed` ones are there. Names that this version does not know are for another."""
 
@@ -59,7 +54,7 @@ _LONGER = {
     "seeds": _COUNT,
     "share": _MAYBE,
     "limit": _TEXT,
-    "holds": _truth,
+    "holds": checks.truth,
 }
 _MORE = {"rate": _AMOUNT, "cost": _AMOUNT, "design": _NAME, "seeds": _COUNT}
 _AUDIT = {"pruned": _COUNT, "probed": _COUNT}
@@ -88,18 +83,18 @@ _FOUND: Mapping[str, checks.Check] = {
     **dict.fromkeys(("design", "why_open", "binding"), _TEXT),
     "rate": checks.optional(_interval),
     **dict.fromkeys(("undecided", "next", "certificate"), _check_each),
-    **dict.fromkeys(("decided", "none"), _truth),
+    **dict.fromkeys(("decided", "none"), checks.truth),
     **dict.fromkeys(("seeds", "probes", "runs", "requests"), _COUNT),
-    "holds_longer": checks.optional(_truth),
+    "holds_longer": checks.optional(checks.truth),
     "longer": checks.optional(_record(_LONGER, _LONGER)),
     "short_of": _SHORT_OF,
-    "more": checks.optional(_record({**_MORE, "is_in_proportion": _truth}, _MORE)),
+    "more": checks.optional(_record({**_MORE, "is_in_proportion": checks.truth}, _MORE)),
     "audit": checks.optional(_record({**_AUDIT, "violations": checks.each(_NAME)}, _AUDIT)),
 }
 _PLAN: Mapping[str, checks.Check] = {
     "found": checks.each(_record(_FOUND, _ASKED)),
     **dict.fromkeys(("runs", "requests", "wasted"), _COUNT),
-    "is_done": _truth,
+    "is_done": checks.truth,
 }
 _check_plan = _record(_PLAN, ["found"])
 

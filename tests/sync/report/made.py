@@ -156,8 +156,12 @@ class Memory:
         return self.found_plan
 
 
-def data_of(outcomes: list[Outcome], folder: Path, slo: Slo | None = None, **options: Any) -> ReportData:
-    return ReportData(Sweep("made", Memory(outcomes, folder), slo=slo), **options)
+def data_of(
+    outcomes: list[Outcome], folder: Path, slo: Slo | None = None, searched: FoundPlan | None = None, **options: Any
+) -> ReportData:
+    source = Memory(outcomes, folder)
+    source.found_plan = searched
+    return ReportData(Sweep("made", source, slo=slo), **options)
 
 
 def iterations(data: ReportData) -> Iterations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sweep.experiment.naming import axis_labels, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sync.analysis.answers import SweepAnswers, answers, bare_sentences
+from sync.analysis.found import of_search
 from sync.analysis.terms import caveats, terms_lines
 from sync.commands.found import print_found
 from sync.results.found import Plan as FoundPlan
@@ -76,6 +78,7 @@ def print_answer(
     if searched is None:
         print_sentences(found, console)
     else:
+        found = replace(found, terms=of_search(found.terms))
         for caveat in caveats(found.terms):
             say(console, caveat, style="bold yellow")
         print_found(searched, console, with_notes=False)

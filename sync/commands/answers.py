@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args
 
 from configs.terminal import console, say
@@ -23,7 +23,7 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
-from sync.analysis.found import plan_values
+from sync.analysis.found import of_search, plan_values
 from sync.analysis.terms import caveats, terms_lines
 from sync.commands import base
 from sync.commands.found import found_markdown, found_of, print_found
@@ -57,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_rate(found, arguments.rate)
     rate = None if arguments.format == "json" else arguments.rate  # JSON has both answers
     plan, why_not = found_of(sweep, is_part=outcomes is not None, rate=rate)
+    found = found if plan is None else replace(found, terms=of_search(found.terms))
     if arguments.format == "json":
         print(answers_json(sweep, found, plan, why_not))
     elif plan is not None:  # the probes' runs are at uneven rates: no ranking of theirs

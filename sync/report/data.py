@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
+from sync.analysis.found import of_search
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
@@ -85,7 +86,8 @@ class ReportData:
     @cached_property
     def answers(self) -> SweepAnswers:
         """What the sweep answers."""
-        return answers_of(self.sweep, self.rate)
+        found = answers_of(self.sweep, self.rate)
+        return found if self.found is None else replace(found, terms=of_search(found.terms))
 
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 
-from sync.analysis.found import sentences
+from sync.analysis.found import of_search, sentences
 from sync.analysis.standing import name_by_rate, rank
 from sync.analysis.terms import Terms, caveats, terms_lines
 from sync.report.page import sweep_files
@@ -96,6 +96,7 @@ class MlflowSink:
             terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
             started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
             found = journal.found()
+            terms = terms if found is None else of_search(terms)
             report_id, full = self._report(started, current, terms, unserved, found) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
             left = self._runs.superseded

@@ -9,6 +9,7 @@ print(*sentences(plan), sep="\\n")
 
 from sync.analysis.found.as_json import found_values, plan_values
 from sync.analysis.found.tables import notes, tables
+from sync.analysis.found.terms import of_search
 from sync.analysis.found.words import sentence, sentences
 
-__all__ = ["found_values", "notes", "plan_values", "sentence", "sentences", "tables"]
+__all__ = ["found_values", "notes", "of_search", "plan_values", "sentence", "sentences", "tables"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from sweep.experiment.naming import axis_labels, shell_text, varied_axes
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sync.analysis.answers import SweepAnswers, answers, bare_sentences
+from sync.analysis.found import of_search
 from sync.analysis.standing import Counted
 from sync.analysis.terms import caveats, terms_lines
+from sync.commands.found import print_found
+from sync.results.found import Plan as FoundPlan
 from sync.results.grouping import grouped
 from sync.results.journal import Journal
 from sync.results.outcome import SweepInfo
@@ -59,20 +63,33 @@ def estimate_text(points: Sequence[Point], cores: int | None = None) -> str:
 
 
 def print_answer(
-    outcomes: Sequence[Outcome], info: SweepInfo, results: Path, console: Console, plan: Plan | None = None
+    outcomes: Sequence[Outcome],
+    info: SweepInfo,
+    results: Path,
+    console: Console,
+    plan: Plan | None = None,
+    searched: FoundPlan | None = None,
 ) -> SweepAnswers | None:
     """Print what outcomes of a sweep answer, what the answer stands on, and the command that shows more; nothing if
-    nothing was measured. `results` is the folder of results, `plan` what the sweep plans. Returns the answer."""
-    if not any(outcome.summary for outcome in outcomes):
+    nothing was measured. `results` is the folder of results, `plan` what the sweep plans. Of a sweep with a question
+    `searched` is what its planner found: then this is the answer, and not what carries most of the probed rates.
+    Returns the answer, None where it is `searched`."""
+    if searched is None and not any(outcome.summary for outcome in outcomes):
         return None
     counted = counting(info, results)
     found = answers(outcomes, info.slo, plan=plan, figures=info.machines, counted=counted)
-    print_sentences(found, console)
+    if searched is None:
+        print_sentences(found, console)
+    else:
+        found = replace(found, terms=of_search(found.terms))
+        for caveat in caveats(found.terms):
+            say(console, caveat, style="bold yellow")
+        print_found(searched, console, with_notes=False)
     for line in terms_lines(found.terms):
         say(console, line)
     place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
     say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
-    return found
+    return found if searched is None else None
 
 
 def counting(info: SweepInfo, results: Path) -> Counted:

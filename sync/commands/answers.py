@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from math import isfinite
 from typing import Any, get_args
 
@@ -23,9 +24,12 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
+from sync.analysis.found import of_search, plan_values
 from sync.analysis.standing import RateStanding
 from sync.analysis.terms import caveats, terms_lines
 from sync.commands import base
+from sync.commands.found import found_markdown, found_of, print_found
+from sync.results.found import Plan
 from sync.results.sweep import Sweep
 
 _EXAMPLES = """examples:
@@ -53,17 +57,40 @@ def _run(arguments: argparse.Namespace) -> int:
     outcomes = sweep.where(**dict(arguments.where)) if arguments.where else None
     found = answers_of(sweep, arguments.rate, outcomes)
     check_rate(found, arguments.rate)
+    rate = None if arguments.format == "json" else arguments.rate  # JSON has both answers
+    plan, why_not = found_of(sweep, is_part=outcomes is not None, rate=rate)
+    found = found if plan is None else replace(found, terms=of_search(found.terms))
     if arguments.format == "json":
-        print(answers_json(sweep, found))
+        print(answers_json(sweep, found, plan, why_not))
+    elif plan is not None:  # the probes' runs are at uneven rates: no ranking of theirs
+        _show_found(sweep, found, plan, arguments.format)
     elif arguments.format == "markdown":
-        print(answers_markdown(sweep, found))
+        print("\n\n".join([answers_markdown(sweep, found), *why_not]))
     else:
         _print(sweep, found)
+        for line in why_not:
+            say(console(), line)
     return 0
 
 
-def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
-    """The answers as JSON, for programs."""
+def _show_found(sweep: Sweep, found: SweepAnswers, plan: Plan, form: str) -> None:
+    """Print what the sweep's planner found, and what that stands on."""
+    lines = [*terms_lines(found.terms), counts(found), *base.left_out(sweep, missing=False)]
+    if form == "markdown":
+        start = [f"> {' '.join(caveats(found.terms))}"] if caveats(found.terms) else []
+        print("\n\n".join([*start, *found_markdown(plan), *lines]))
+        return
+    screen = console()
+    for caveat in caveats(found.terms):
+        say(screen, caveat, style="bold yellow")
+    print_found(plan, screen)
+    for line in lines:
+        say(screen, line)
+
+
+def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None, left_out: Sequence[str] = ()) -> str:
+    """The answers as JSON, for programs; `plan` is what the sweep's planner found, `left_out` says why it is not
+    there."""
     start = " ".join(caveats(found.terms))
     workloads = [
         {
@@ -76,6 +103,7 @@ def answers_json(sweep: Sweep, found: SweepAnswers) -> str:
     left = {"left_out": sweep.left_out, "superseded": sweep.superseded}
     said = {"sentences": sentences(found), "caveats": caveats(found.terms), "terms_lines": terms_lines(found.terms)}
     values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads}
+    values |= {**plan_values(plan), "found_left_out": " ".join(left_out)}
     return json.dumps(values, indent=1, allow_nan=False, default=_values)
 
 

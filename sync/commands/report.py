@@ -12,6 +12,7 @@ from configs.terminal import console
 from sim_core.errors import SpecError, shown
 from sync.analysis.answers import check_rate
 from sync.commands import base
+from sync.commands.found import found_of
 from sync.commands.runs import run_of
 from sync.report.data import ReportData, Run, detailed_run
 from sync.report.files import REPORT_FILE, mark_of, own_folder, page_file, remove_former, write_files
@@ -69,7 +70,8 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             data.iterations = detail
         formats = list(dict.fromkeys(arguments.format))
-        notes = base.left_out(sweep, "`report --all` counts them in", missing=False)
+        not_found = found_of(sweep, is_part=False, rate=arguments.rate)[1]
+        notes = [*not_found, *base.left_out(sweep, "`report --all` counts them in", missing=False)]
         info = sweep.source.info()
         files = report_files(data, info, formats, notes, lambda name: status.update(f"drawing {name}"), limits)
         write_files(files, folder, inside)

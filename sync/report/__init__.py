@@ -6,6 +6,7 @@ from sync.report.bars import bars
 from sync.report.base import MakeFigures
 from sync.report.batches import batches
 from sync.report.distributions import distributions
+from sync.report.frontier import frontier
 from sync.report.gantt import gantt
 from sync.report.heat import heat
 from sync.report.over_time import over_time
@@ -14,6 +15,7 @@ from sync.report.tightest import tightest_limit
 
 # In the order of the page. To add a kind of figure: a file with a `MakeFigures`, and a line in this table.
 FIGURES: Mapping[str, MakeFigures] = {
+    "frontier": frontier,
     "tightest": tightest_limit,
     "slowdown": slowdown,
     "normalised": bars,

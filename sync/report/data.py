@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
+from sync.analysis.found import of_search
 from sync.analysis.standing import Standing, rank
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
+from sync.results.found import Plan as FoundPlan
 from sync.results.grouping import grouped
 from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
@@ -84,9 +86,16 @@ class ReportData:
         return [_judged(outcome, self.sweep.slo) for outcome in outcomes]
 
     @cached_property
+    def found(self) -> FoundPlan | None:
+        """What the sweep's planner found; None for a sweep without a question, and with other limits or for one rate,
+        of which it does not tell."""
+        return None if self.rate is not None else self.sweep.found
+
+    @cached_property
     def answers(self) -> SweepAnswers:
         """What the sweep answers."""
-        return answers_of(self.sweep, self.rate)
+        found = answers_of(self.sweep, self.rate)
+        return found if self.found is None else replace(found, terms=of_search(found.terms))
 
     @cached_property
     def workloads(self) -> dict[str, WorkloadAnswer]:

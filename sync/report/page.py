@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sync.analysis import found
 from sync.analysis.answers import counts, sentences, tables
 from sync.analysis.answers import notes as notes_of
 from sync.analysis.terms import slo_text, terms_lines
@@ -20,15 +21,17 @@ from sync.report.base import Missing, Plot
 from sync.report.data import ReportData, RunRow, best_first
 from sync.report.ends import ends_table
 from sync.report.files import REPORT_FILE, mark_of, page_file, picture_file
+from sync.report.frontier import frontiers
 from sync.report.runs_table import HEADS, run_lines
 from sync.report.slowdown import design_lines, slowdown_plot, title_of
 from sync.report.style import picture, printed
+from sync.results.found import Plan
 from sync.results.outcome import SweepInfo
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo
 
 __all__ = ["REPORT_FILE", "report_files", "sweep_files"]
-_FIRST = ("tightest", "slowdown")  # kinds of figures that stand in front of the tables
+_FIRST = ("frontier", "tightest", "slowdown")  # kinds of figures that stand in front of the tables
 _HOW_JUDGED = (
     "A run is within the SLO if it meets all limits and serves every request. A design carries the highest rate up to"
     " which all rates are within the SLO; rates that were not run are left open."
@@ -62,11 +65,11 @@ def report_files(
                 data.runs,
                 data.answers.slo,
                 limits=limits,
-                answers=sentences(data.answers),
+                answers=sentences(data.answers) if data.found is None else found.sentences(data.found),
                 terms=terms_lines(data.answers.terms),
-                deciding=[table for workload in data.workloads if (table := ends_table(data, workload)) is not None],
-                tables=[table for workload in data.answers.workloads for table in tables(workload)],
-                notes=[counts(data.answers), _HOW_JUDGED, *notes_of(data.answers), *notes],
+                deciding=_deciding(data),
+                tables=_tables(data),
+                notes=[*_notes(data), *notes],
                 first=_embedded(first),
                 images=_embedded([plot for plot in plots if plot not in first]),
                 missing=[figure for figure in figures if isinstance(figure, Missing)],
@@ -77,6 +80,25 @@ def report_files(
                 name = picture_file(plot.name, form, files, page)
                 files[name] = picture(plot.figure, form, mark_of(data.sweep.name, page))
     return files
+
+
+def _deciding(data: ReportData) -> list[Table]:
+    """The tables that stand with the answer."""
+    if data.found is not None:
+        return found.tables(data.found)
+    return [table for workload in data.workloads if (table := ends_table(data, workload)) is not None]
+
+
+def _tables(data: ReportData) -> list[Table]:
+    """The tables behind the first figures. Where a planner searched there are none: the rates of its runs are uneven,
+    so a ranking by them would mislead."""
+    return [] if data.found is not None else [t for workload in data.answers.workloads for t in tables(workload)]
+
+
+def _notes(data: ReportData) -> list[str]:
+    if data.found is not None:
+        return [*found.notes(data.found), counts(data.answers)]
+    return [counts(data.answers), _HOW_JUDGED, *notes_of(data.answers)]
 
 
 def _drawn(data: ReportData, say: Callable[[str], None]) -> tuple[list[Plot | Missing], list[Plot]]:
@@ -95,10 +117,16 @@ def _embedded(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
     return [(plot, _address(picture(plot.figure, "svg"), "svg")) for plot in plots]
 
 
-def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Sequence[str] = ()) -> dict[str, bytes]:
-    """The files of a sweep's page in MLflow by name: the page, its figure, and all figures of the runs as a table.
-    `answer` is the page's first line, `terms` are the lines that say what it stands on. Secrets are scrubbed from the
-    page only."""
+def sweep_files(
+    sweep: SweepInfo,
+    runs: Sequence[RunRow],
+    answer: str,
+    terms: Sequence[str] = (),
+    searched: Plan | None = None,
+) -> dict[str, bytes]:
+    """The files of a sweep's page in MLflow by name: the page, its figures, and all figures of the runs as a table.
+    `answer` is the page's first line, `terms` are the lines that say what it stands on. Of a sweep with a question the
+    answer is `searched`, what its planner found. Secrets are scrubbed from the page only."""
     ordered = best_first(runs)
     files = {"runs.csv": _csv(ordered)}
     images = []
@@ -108,18 +136,33 @@ def sweep_files(sweep: SweepInfo, runs: Sequence[RunRow], answer: str, terms: Se
             plot = slowdown_plot("slowdown", title_of(sweep.slo), lines, sweep.slo, which)
             files["slowdown.png"] = picture(plot.figure, "png")
         images = [(plot, _address(files["slowdown.png"], "png"))]
+    if searched is not None:
+        images = [*_searched(searched, files), *images]
     page = _page(
         sweep.name,
         sweep,
         runs,
         sweep.slo,
-        answers=[answer] if answer else [],
+        answers=found.sentences(searched) if searched is not None else [answer] if answer else [],
         terms=terms or [f"SLO: {slo_text(sweep.slo)}; and every request served."],
-        notes=[_HOW_JUDGED],
+        notes=[_HOW_JUDGED] if searched is None else found.notes(searched),
+        deciding=[] if searched is None else found.tables(searched),
         first=images,
         more="runs.csv has them all",
     )
     return {REPORT_FILE: page, **files}
+
+
+def _searched(plan: Plan, files: dict[str, bytes]) -> list[tuple[Plot, str]]:
+    """The figures of what a planner searched, with their addresses; their files are added to `files`."""
+    drawn = []
+    with printed():
+        for plot in frontiers(plan):
+            if isinstance(plot, Plot):
+                name = picture_file(plot.name, "png", files, REPORT_FILE)
+                files[name] = picture(plot.figure, "png")
+                drawn.append((plot, _address(files[name], "png")))
+    return drawn
 
 
 def _page(

@@ -65,6 +65,12 @@ def number(low: float, high: float) -> Check:
     return check
 
 
+def truth(key: str, value: object) -> None:
+    """True or False."""
+    if type(value) is not bool:
+        raise BadField("must be true or false", key=key, value=_told(value))
+
+
 def text(least: int = 0, most: int = MOST_TEXT) -> Check:
     """A text of `least` to `most` characters."""
 

@@ -1,17 +1,19 @@
 """What a planner found: the answers of an experiment that has a question (`find:`), as kept in found.json.
 
-The planner writes it, whenever it knows more; `answers`, the report and MLflow read it.
+The planner writes it, whenever it knows more; `answers`, the report and MLflow read it. `sync.results.found_checks`
+has the types and ranges of all values.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
+from sync.results.found_checks import check_plan
 from sync.results.point_id import Roles
 
-FILE = "found.json"
 Verdict = Literal["carries", "fails", "undecided", "inferred", "open"]
 
 
@@ -145,3 +147,44 @@ class Plan:
     requests: int = 0
     wasted: int = 0
     is_done: bool = False
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The plan as JSON values; a share or another figure that is not finite is None. Raises BadField for a plan
+        that `from_json_dict` would refuse."""
+        values: dict[str, Any] = _plain(asdict(self))
+        check_plan(values)
+        return values
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json_dict`; fields of later versions are ignored. Raises BadField, which names the field,
+        for a value that no planner writes: results may come from anybody."""
+        check_plan(values)
+        return cls(**{**_known(cls, values), "found": tuple(map(_found, values["found"]))})
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON; a number that is not finite is None."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the fields that a dataclass has."""
+    return {own.name: values[own.name] for own in fields(kind) if own.name in values}
+
+
+def _found(values: Mapping[str, Any]) -> Found:
+    made = _known(Found, values)
+    for name in ("undecided", "next", "certificate"):
+        made[name] = tuple(Checked(**_known(Checked, part)) for part in values.get(name, ()))
+    parts: Mapping[str, Any] = {"rate": Rate, "longer": Longer, "more": More}
+    for name, kind in parts.items():
+        if (part := values.get(name)) is not None:
+            made[name] = kind(**_known(kind, part))
+    if (part := values.get("audit")) is not None:
+        made["audit"] = Audit(**{**_known(Audit, part), "violations": tuple(part.get("violations", ()))})
+    return Found(**made)

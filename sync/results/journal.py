@@ -4,9 +4,10 @@ through this module alone.
     FOLDER/sweep.json                   the sweep's facts, the keys of its points and what the experiment says of each
     FOLDER/points/KEY.json              an entry: one outcome without its table of requests
     FOLDER/points/KEY.parquet           that table
+    FOLDER/found.json                   what its planner found, where the experiment has a question
     FOLDER/lock                         held by the process that writes here
     FOLDER/status.json                  how the sweep under way is doing, renewed every few seconds
-    FOLDER/earlier/TIME/                what --fresh has set aside: points and sweep.json as they were
+    FOLDER/earlier/TIME/                what --fresh has set aside: points, sweep.json and found.json as they were
     FOLDER/local/outcomes, requests     the same entries and tables, left by versions that had a sink called `local`
 
 Files appear whole or not at all: they are written under another name, synced to disk and renamed. The entry comes last
@@ -42,6 +43,8 @@ from sync.results.entry import (
     sound_outcome,
     unusable_text,
 )
+from sync.results.found import Plan as FoundPlan
+from sync.results.found_file import FILE, found_bytes, found_for
 from sync.results.growing import GrowingSweep, Growth
 from sync.results.inside import is_file, make_folder, open_inside, read_inside, refuse_links, replacing_inside
 from sync.results.lock import hold_lock, lock_holder
@@ -188,6 +191,25 @@ class Journal:
         """What the experiment says of each point that was asked for, by key."""
         return self._sweep.point_facts()
 
+    def write_found(self, plan: FoundPlan) -> None:
+        """Keep what the planner of the sweep under way has found so far. The journal has to be entered. Raises
+        JournalError."""
+        if not hasattr(self, "_lock") or self._lock.closed:
+            raise RuntimeError("write_found outside of the journal's lock")
+        self._write(self.folder / FILE, found_bytes(plan, self.info(), self._scrubber.masked))
+
+    def found(self) -> FoundPlan | None:
+        """What a planner found for the experiment as it is now; None where it has not said anything. A JournalWarning,
+        and None, where the file cannot be used."""
+        path = self.folder / FILE
+        self._refuse_links(self.folder)
+        try:
+            return found_for(path, self.info())
+        except NOT_SOUND as error:
+            text = f"{path}: cannot be used, so it is not known what the search found: {reason_of(error)}"
+            warnings.warn(text, JournalWarning, stacklevel=2)
+            return None
+
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
         with suppress(OSError), replacing_inside(self.folder / "status.json", durable=False) as file:
@@ -207,8 +229,9 @@ class Journal:
         with _plain_errors(place):
             self._refuse_links(place)
             make_folder(place)
-            with suppress(FileNotFoundError):
-                (self.folder / "sweep.json").rename(place / "sweep.json")
+            for name in ("sweep.json", FILE):
+                with suppress(FileNotFoundError):
+                    (self.folder / name).rename(place / name)
             self._entries.rename(place / "points")
             make_folder(self._entries)
         self.__dict__.pop("_sweep", None)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sim_core.errors import SpecError, choices, nearest
+from sync.results.found import Plan as FoundPlan
 from sync.results.frame import runs_frame
 from sync.results.goodput import PREFIX, by_slo, lacks_counts, must_be_counted, with_counts
 from sync.results.grouping import grouped
@@ -77,6 +78,9 @@ class Source(Protocol):
     def slo(self) -> Slo | None:
         """The limits that the experiment sets; None where the source does not tell."""
 
+    def found(self) -> FoundPlan | None:
+        """What a planner found for the experiment, by its own limits; None where there is nothing that can be used."""
+
 
 def same_point(outcome: Outcome) -> tuple[object, ...]:
     """Equal for runs of the same point, of which only the newest counts: they may differ in the code and in settings
@@ -133,6 +137,16 @@ class Sweep:
     def plan(self) -> Plan | None:
         """What the experiment plans, as far as its source tells; None with `everything`, which is more than it."""
         return None if self._everything else self.source.plan()
+
+    @cached_property
+    def found(self) -> FoundPlan | None:
+        """What a planner found, where the experiment has a question; None with other limits than the experiment's."""
+        return None if self.judges_otherwise else self.source.found()
+
+    @property
+    def judges_otherwise(self) -> bool:
+        """Whether runs are judged by other limits than the experiment's."""
+        return self.slo != (self.source.slo() or PAPER)
 
     @cached_property
     def machines(self) -> Mapping[str, Mapping[str, Any]]:

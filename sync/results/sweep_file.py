@@ -136,7 +136,7 @@ class SweepFile:
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The contents of a sweep.json; empty where there is none. Raises OSError, and SpecError where a value is not one
     that is written there: then the others are not believed either."""
-    contents = _object(path)
+    contents = read_object(path)
     checks.check_fields(contents, _OF_A_SWEEP, may_have_others=True)  # later versions may keep more
     if "slo" in contents:
         parse_slo(contents["slo"], key="slo")
@@ -147,12 +147,13 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
 
 def read_status_file(path: Path) -> dict[str, Any]:
     """The contents of a status.json. Raises as `read_sweep_file`."""
-    contents = _object(path)
+    contents = read_object(path)
     checks.check_fields(contents, _STATUS, may_have_others=True)
     return contents
 
 
-def _object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The object that a file of JSON in a journal holds; empty where there is no file. Raises as `read_sweep_file`."""
     try:
         contents = parse_json(read_inside(path, "json_bytes"), "")
     except FileNotFoundError:

@@ -40,6 +40,8 @@ KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
 REPORT_TAG = "sweep.report"
+FOUND_TAG = "sweep.found"  # of the report: the beginning of the digest of its found.json; empty: it does not count
+ASKED_TAG = "asked"  # of a run that a planner asked for: why
 SAME_TAG = "point.identity"
 COLOR_TAG = "mlflow.runColor"
 # The beginning of the digest of the outcome in `OUTCOME_FILE`; of former versions the outcome itself, as JSON.
@@ -52,6 +54,7 @@ CHANGING_TAGS = {
     NOTE_TAG,
     *FACT_TAGS,
     SAME_TAG,
+    ASKED_TAG,
     OUTCOME_TAG,
     COST_TAG,
     "TTFT",
@@ -189,6 +192,7 @@ def tags(
         "point.name": outcome.name,
         "point.index": str(outcome.index),
         "trace.identity": outcome.trace_identity,
+        ASKED_TAG: outcome.asked,
         "version": outcome.version,
         "error": (outcome.error or "").partition("\n")[0],  # `error.txt` has all of it
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),

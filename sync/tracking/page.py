@@ -189,13 +189,15 @@ def note(
     report_id: str = "",
     full: str = "",
     unserved: str = "",
+    found: Sequence[str] = (),
 ) -> str:
     """The experiment's description, Markdown. Its first line is visible while it is folded: the best designs, and
     before them what limits this answer. Then it says what the answer stands on, what the sweep is, and lists all
     designs. Texts of the sweep are escaped here, so secrets in them are masked before.
 
     `report_id` is the run that is the sweep's report, `full` says of how many runs its full report is (empty: there is
-    none), `unserved` which requests were not served.
+    none), `unserved` which requests were not served, `found` (`found_note.found_parts`) what a planner found: then this
+    is the answer, in place of the designs by rates that were run.
     """
     terms = terms or Terms(sweep.slo)
     designs = rank(standings, sweep.systems)
@@ -205,10 +207,12 @@ def note(
     what = what or f"{sweep.points or 'Some'} simulated points: {code(sweep.command)}"
     if not designs:
         return _within_room([links, what], sweep.experiment_text)
+    stands_on = "\n".join(f"- {plain(line)}" for line in terms_lines(terms))
+    second = [f"**{plain(unserved)}**"] if unserved else []
+    if found:
+        return _within_room([found[0], " ".join([*second, links]), *found[1:], stands_on, what], sweep.experiment_text)
     lead, names = _answer(designs, terms)
     first = [f"**{plain(text)}**" for text in [*caveats(terms), lead]] + [plain(text) for text in names]
-    second = [f"**{plain(unserved)}**"] if unserved else []
-    stands_on = "\n".join(f"- {plain(line)}" for line in terms_lines(terms))
     parts = [" ".join(first), " ".join([*second, links]), stands_on, what, "\n".join(_table(designs))]
     return _within_room([*parts, _how(designs, superseded)], sweep.experiment_text)
 

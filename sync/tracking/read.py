@@ -13,6 +13,9 @@ from typing import Any
 
 from sim_core.errors import OutputError, SpecError
 from sync.results.entry import NOT_SOUND, has_table, parse_entry, reason_of, sound_outcome, unusable_text
+from sync.results.found import Plan as FoundPlan
+from sync.results.found_file import FILE as FOUND_FILE
+from sync.results.found_file import read_found_file
 from sync.results.inside import read_inside, refuse_links
 from sync.results.journal import JournalWarning
 from sync.results.outcome import Outcome
@@ -53,7 +56,9 @@ def find_mlflow_source(results: Path, name: str) -> MlflowSource | None:
     with store.plain_errors():
         slo = _slo(experiment.tags.get(fields.SLO_TAG, ""))
         plan = _plan(experiment.tags.get(fields.PLAN_TAG, ""))
-        source = MlflowSource(store, store.search(experiment.experiment_id), results / CACHE, slo, plan)
+        runs = list(store.search(experiment.experiment_id))
+        report = next((run for run in runs if run.tags.get(fields.REPORT_TAG) == "true"), None)
+        source = MlflowSource(store, runs, results / CACHE, slo, plan, report)
     if unusable := source.unusable():
         warnings.warn(unusable_text(f"{name} in MLflow", unusable), JournalWarning, stacklevel=2)
     if not source.outcomes() and source.without_file:
@@ -73,9 +78,11 @@ class MlflowSource:
         cache: Path,
         slo: Slo | None = None,
         plan: Plan | None = None,
+        report: StoredRun | None = None,
     ) -> None:
-        """Reads the outcomes of `runs`. What has to be fetched from elsewhere is kept below `cache`."""
-        self._store, self._cache, self._slo, self._plan = store, cache, slo, plan
+        """Reads the outcomes of `runs`; `report` is the run that is the sweep's report. What has to be fetched from
+        elsewhere is kept below `cache`."""
+        self._store, self._cache, self._slo, self._plan, self._report = store, cache, slo, plan, report
         self._runs: dict[str, StoredRun] = {}  # by key, as all of these
         self._outcomes: dict[str, Outcome] = {}
         self._have_table: set[str] = set()
@@ -149,6 +156,21 @@ class MlflowSource:
     def slo(self) -> Slo | None:
         """See `Source`: as the experiment was last delivered."""
         return self._slo
+
+    def found(self) -> FoundPlan | None:
+        """See `Source`: as it was last delivered; a JournalWarning where the report's file of it cannot be used."""
+        digest = "" if self._report is None else self._report.tags.get(fields.FOUND_TAG, "")
+        if self._report is None or not _DIGEST.fullmatch(digest):
+            return None
+        try:
+            with self._store.plain_errors():
+                kept = cache_folder(self._cache.parent, self._report) / f"found-{digest}.json"
+                file = self._store.file(self._report, FOUND_FILE, kept)
+            return read_found_file(file)
+        except NOT_SOUND as error:
+            text = f"{FOUND_FILE} of the report in MLflow cannot be used: {reason_of(error)}"
+            warnings.warn(text, JournalWarning, stacklevel=2)
+            return None
 
 
 def cache_folder(results: Path, run: StoredRun) -> Path:

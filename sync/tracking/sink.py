@@ -6,17 +6,23 @@ under a point's key is a remnant and is replaced.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 
+from sync.analysis.found import of_search, sentences
 from sync.analysis.standing import name_by_rate, rank
-from sync.analysis.terms import Terms, terms_lines
+from sync.analysis.terms import Terms, caveats, terms_lines
 from sync.report.page import sweep_files
 from sync.report.style import styles
 from sync.results.curves import Derived
+from sync.results.found import Plan
+from sync.results.found_file import FILE as FOUND_FILE
+from sync.results.found_file import found_bytes
 from sync.results.goodput import by_slo
 from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
@@ -25,6 +31,7 @@ from sync.results.privacy import Scrubber
 from sync.results.sweep import Sweep
 from sync.tracking import artifacts, fields
 from sync.tracking.address import tracking_uri, ui_lines
+from sync.tracking.found_note import found_parts
 from sync.tracking.markdown import plain
 from sync.tracking.page import (
     FULL_REPORT_FILE,
@@ -39,6 +46,8 @@ from sync.tracking.page import (
 from sync.tracking.read import find_experiment
 from sync.tracking.runs import FINAL, Runs, StoredRun, terms_of_runs, with_outcomes
 from sync.tracking.store import MlflowStore
+
+_LONGEST_LEAD = 1500  # signs of the report's description that are an answer; a tag has room for few thousand
 
 
 class MlflowSink:
@@ -87,10 +96,13 @@ class MlflowSink:
             current = with_outcomes(self._counting(sweep, journal), Sweep(sweep.name, journal, slo=sweep.slo))
             terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
             started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
-            report_id, full = self._report(started, current, terms, unserved) if sweep.points else ("", "")
+            found = journal.found()
+            terms = terms if found is None else of_search(terms)
+            report_id, full = self._report(started, current, terms, unserved, found) if sweep.points else ("", "")
             standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
             left = self._runs.superseded
-            text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, **links)
+            parts = [] if found is None else found_parts(found, caveats(terms))
+            text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, found=parts, **links)
             self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, text)
         self._description_is_old = False
 
@@ -102,11 +114,16 @@ class MlflowSink:
         known = [run for run in judged if run.key in asked_for]
         return known or judged
 
-    def _report(self, sweep: SweepInfo, current: Sequence[StoredRun], terms: Terms, unserved: str) -> tuple[str, str]:
-        """Bring the run that is the sweep's report up to date, or make it. Its id, and of how many runs its full report
-        is (which stays as it is; empty: there is none)."""
+    def _report(
+        self, sweep: SweepInfo, current: Sequence[StoredRun], terms: Terms, unserved: str, found: Plan | None
+    ) -> tuple[str, str]:
+        """Bring the run that is the sweep's report up to date, or make it; `found` is what the sweep's planner found.
+        Its id, and of how many runs its full report is (which stays as it is; empty: there is none)."""
         designs = rank((run.standing for run in current), sweep.systems)
-        answer = f"{headline(designs, terms)} {unserved}".strip()
+        lead = headline(designs, terms)
+        if found is not None:
+            lead = shorten(" ".join([*caveats(terms), *sentences(found)]), _LONGEST_LEAD, placeholder=" ...")
+        answer = f"{lead} {unserved}".strip()
         now = round(time.time() * 1000)
         report = find_report(self._store, self._experiment_id) or self._store.create_run(
             self._experiment_id, "report", {fields.REPORT_TAG: "true"}, now
@@ -115,7 +132,12 @@ class MlflowSink:
         tags = {fields.SWEEP_TAG: sweep.sweep_id, fields.NOTE_TAG: report_note(plain(answer), full)}
         self._store.log(report.run_id, [], {}, tags, now)
         rows = [run.row for run in current]
-        self._store.log_files(report, sweep_files(sweep, rows, answer, terms_lines(terms)))
+        files = sweep_files(sweep, rows, answer, terms_lines(terms), found)
+        files |= {} if found is None else {FOUND_FILE: found_bytes(found, sweep, self._scrub)}
+        self._store.log_files(report, files)
+        digest = hashlib.sha256(files[FOUND_FILE]).hexdigest()[:16] if FOUND_FILE in files else ""
+        if digest != report.tags.get(fields.FOUND_TAG, ""):  # after the file: who finds the tag finds this file
+            self._store.set_tag(report.run_id, fields.FOUND_TAG, digest)
         self._store.end_run(report.run_id, "FINISHED", now)
         return report.run_id, full
 

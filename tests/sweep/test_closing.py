@@ -17,6 +17,7 @@ from sweep.experiment.point import Outcome, Point, project_root
 from sync.__main__ import main as show
 from sync.analysis.iteration_times import CONSTANTS_WARNING
 from sync.results.outcome import SweepInfo
+from tests.sync.plans import plans
 
 INFO = SweepInfo("tiny", "", "id", "name: tiny\n", 1, "python -m sweep tiny.yaml")
 
@@ -57,6 +58,17 @@ def test_nothing_is_answered_where_nothing_was_measured(outcome: Outcome) -> Non
         print_answer([], INFO, Path("results"), console)
         print_answer([replace(outcome, status="failed", summary={})], INFO, Path("results"), console)
     assert capture.get() == ""
+
+
+def test_what_a_planner_found_is_the_answer_and_not_the_probes_runs(outcome: Outcome) -> None:
+    console = Console(width=160)
+    with console.capture() as capture:
+        answer = print_answer([outcome], INFO, Path("results"), console, searched=plans()["most decided"])
+    printed_lines = capture.get().splitlines()
+    assert printed_lines[0].startswith("Splitwise-HA 25P+32T carries 150 to 153 requests/s of conv")
+    assert "conv: what each design carries within the SLO, requests/s (95%)" in printed_lines
+    assert printed_lines[-1] == "more: python -m sync answers tiny"
+    assert answer is None
 
 
 def test_where_to_ask_more_names_the_folder_of_results_only_where_it_is_another(outcome: Outcome) -> None:

@@ -48,7 +48,9 @@ def test_the_interval_of_one_cluster_holds_its_capacity() -> None:
 @pytest.mark.parametrize("question", [MOST, LEAST])
 def test_the_answer_does_not_depend_on_how_many_runs_are_made_at_once(question: Question) -> None:
     load = None if question is MOST else 70.0
-    families = (Family({}, (), SPLITS),) if question is MOST else (Family({}, counts_of(range(2, 30, 2), range(2, 50, 2))),)
+    families = (
+        (Family({}, (), SPLITS),) if question is MOST else (Family({}, counts_of(range(2, 30, 2), range(2, 50, 2))),)
+    )
     world = World(capacity, families, load=load)
     assert found_in(world, question, at_once=1) == found_in(world, question, at_once=6)
 

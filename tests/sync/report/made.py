@@ -17,6 +17,7 @@ from sync import Outcome, SweepInfo
 from sync.report.data import ReportData
 from sync.report.iterations import Iterations
 from sync.results.curves import OVER_TIME, Derived, Series
+from sync.results.found import Plan as FoundPlan
 from sync.results.plan import Plan
 from sync.results.slo import SLO_LIMITS, Slo
 from sync.results.sweep import Sweep
@@ -116,7 +117,9 @@ def stopped(system: str, rate: float) -> Outcome:
 
 
 class Memory:
-    """A source of results that keeps tables of requests in a folder."""
+    """A source of results that keeps tables of requests in a folder. `found_plan` is what a planner found."""
+
+    found_plan: FoundPlan | None = None
 
     def __init__(self, outcomes: list[Outcome], folder: Path) -> None:
         self._outcomes, self._folder = {outcome.key: outcome for outcome in outcomes}, folder
@@ -149,9 +152,16 @@ class Memory:
     def slo(self) -> Slo | None:
         return None
 
+    def found(self) -> FoundPlan | None:
+        return self.found_plan
 
-def data_of(outcomes: list[Outcome], folder: Path, slo: Slo | None = None, **options: Any) -> ReportData:
-    return ReportData(Sweep("made", Memory(outcomes, folder), slo=slo), **options)
+
+def data_of(
+    outcomes: list[Outcome], folder: Path, slo: Slo | None = None, searched: FoundPlan | None = None, **options: Any
+) -> ReportData:
+    source = Memory(outcomes, folder)
+    source.found_plan = searched
+    return ReportData(Sweep("made", source, slo=slo), **options)
 
 
 def iterations(data: ReportData) -> Iterations:

@@ -28,6 +28,7 @@ from sync.report.style import FORMATS, picture, printed, styles
 from sync.report.tightest import tightest_limit
 from sync.results.curves import OVER_TIME, Derived, Series
 from sync.results.slo_file import Slo
+from tests.sync.plans import plans
 from tests.sync.report.made import data_of, failed, figures, iterations, parquet, requests, run, stopped
 
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -72,7 +73,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", FIGURES)
 def test_each_kind_of_figure_is_drawn_or_left_out_with_a_reason(name, case, tmp_path):
-    data = data_of(CASES[case](), tmp_path)
+    data = data_of(CASES[case](), tmp_path, searched=plans()["least undecided"])
     if data.runs:
         data = dataclasses.replace(data, iterations=iterations(data))
     with printed():
@@ -88,7 +89,7 @@ def test_each_kind_of_figure_is_drawn_or_left_out_with_a_reason(name, case, tmp_
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_the_same_file_each_time(name, tmp_path):
-    data = data_of(two_designs() if name != "provisioning" else grid(), tmp_path)
+    data = data_of(two_designs() if name != "provisioning" else grid(), tmp_path, searched=plans()["most decided"])
     data = dataclasses.replace(data, iterations=iterations(data))
     with printed():
         first, again = (FIGURES[name](data)[0] for _ in range(2))

@@ -17,19 +17,15 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.stored import own_settings
-from configs.terminal import console, lines, say, say_whole, tell
+from configs.terminal import console, lines, say_whole, tell
 from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
 from sweep.closing import (
     counting,
-    cut_text,
-    failures_text,
     preview,
     print_answer,
     print_sentences,
-    standing_still_text,
-    stopped_text,
 )
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, read_experiment, same_experiment
@@ -39,14 +35,14 @@ from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
 from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.former.keys import FormerKeys, under_former_keys
-from sweep.launch.base import Launcher, LauncherError
+from sweep.launch.base import LauncherError
 from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
-from sweep.launch.serial import SerialLauncher
 from sweep.options import PLAN, parse_arguments, parse_plan_arguments
 from sweep.planning import plan_command, search
 from sweep.points_json import points_json
 from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
+from sweep.running import launcher_of, show_counts, show_odd_points, show_troubles
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
 from sweep.status import STATUS, status_command
 from sweep.versions import warning_of
@@ -57,7 +53,6 @@ from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
 from sync.results.privacy import scrub
 from sync.results.run_names import NO_POINT, named
-from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
 from traces.reader import spoken
@@ -133,7 +128,7 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     info = _info_of(experiment, grid, points, argv)
     ended, delivery = _sweep(points, info, sink, arguments, screen)
     _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
-    _show_troubles(ended, delivery, arguments, screen)
+    show_troubles(ended, delivery, arguments, screen)
     if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if ended.failed else 0
@@ -184,7 +179,7 @@ def _sweep(
         by_key = {point.key: point for point in points}
         writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
-        launcher = _launcher(arguments, project_root())
+        launcher = launcher_of(arguments, project_root())
         sweeping = Sweeping(launcher, journal, writer, interrupts, arguments.max_failures)
         ended = sweeping.run(points, known, partial(ProgressView, screen, trouble=writer.trouble))
         return ended, writer.close()
@@ -197,14 +192,6 @@ def _refuse_passing_results(results: Path, root: Path) -> None:
             "is in the copy of the project that Ray made for this job, and removes with it: name a folder elsewhere"
         )
         raise SpecError(reason, key="--results", value=str(results.relative_to(root)))
-
-
-def _launcher(arguments: argparse.Namespace, root: Path) -> Launcher:
-    if arguments.local or arguments.point is not None:
-        return SerialLauncher(root, arguments.timeout_per_run)
-    from sweep.launch.ray_launcher import RayLauncher
-
-    return RayLauncher(arguments.address, arguments.jobs, arguments.timeout_per_run)
 
 
 def _read_again(journal: Journal, point: Point) -> Outcome:
@@ -242,40 +229,10 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     found = None
     if arguments.point is None:
         found = print_answer(outcomes, info, arguments.results, screen, plan)
-    completed = sum(outcome.status == "completed" for outcome in outcomes)
-    stopped = sum(outcome.status == "stopped" for outcome in outcomes)
-    typed = [str(arguments.experiment), *arguments.overrides]
-    for part in (
-        standing_still_text(outcomes),
-        cut_text(outcomes),
-        results_table(outcomes, screen, info.slo, counting(info, arguments.results)) if completed else None,
-        stopped_text(outcomes),
-        failures_text(outcomes, typed),
-    ):
-        if part:
-            screen.print(part, soft_wrap=True)
-    reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
-    unstable = f", {stopped} stopped as unstable" if stopped else ""
-    failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
-    count = len(outcomes) + ended.missing
-    of_total = f" ({count} of {info.points} points)" if count != info.points else ""
-    say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+    if any(outcome.status == "completed" for outcome in outcomes):
+        counted = counting(info, arguments.results)
+        screen.print(results_table(outcomes, screen, info.slo, counted), soft_wrap=True)
+    show_odd_points(ended, screen, [str(arguments.experiment), *arguments.overrides])
+    show_counts(ended, info, screen)
     if found is not None and len(outcomes) > MOST_IN_SIGHT:
         print_sentences(found, screen)
-
-
-def _show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
-    """Why the sweep is not complete or its results are not delivered; else where MLflow has them."""
-    if ended.given_up:
-        tell(screen, f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
-    elif ended.missing:
-        tell(screen, "interrupted; finished points are kept, and the same command goes on from there")
-    if delivery.undelivered:
-        tell(
-            screen,
-            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error}); they are"
-            " kept, and the same command delivers them",
-        )
-    if arguments.sink == "mlflow" and ended.outcomes:
-        command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
-        console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True)

@@ -18,10 +18,8 @@ from sweep.experiment.find import find_experiment
 from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
 from sweep.experiment.point import project_root
-from sweep.experiment.question import Question
 from sweep.options import PLAN, parse_arguments
 from sweep.plan.ask import Words, experiment_text, save_text
-from sweep.plan.spaces import ClusterSpace
 from sweep.points_json import points_json
 from sweep.progress import Preparation
 from sweep.questions import (
@@ -33,6 +31,7 @@ from sweep.questions import (
     search_preview,
     words_of,
 )
+from sweep.searching import Inquiry, run_search
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
 from sync.results.found import Found, Plan
 from sync.results.outcome import ResultSink
@@ -40,24 +39,6 @@ from sync.tracking.sinks import make_sink
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Inquiry:
-    """A question that was checked, with all that a search needs. `argv` is the command line, for the results."""
-
-    experiment: Experiment
-    question: Question
-    spaces: Sequence[ClusterSpace]
-    argv: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of a search: what it found, and the exit status of its command."""
-
-    plan: Plan
-    status: int
 
 
 @dataclass(frozen=True)
@@ -80,12 +61,6 @@ class Answer:
         import pandas as pd
 
         return pd.DataFrame([_row(found) for found in self.plan.found])
-
-
-def run_plan(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console, sink: ResultSink) -> Ended:
-    """Run the searches, keep what they find, and show it on standard output."""
-    # Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo) goes to run_planned here
-    raise SpecError("searches cannot be run yet; --dry-run shows what they would search", key="find")
 
 
 def plan_command(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) -> int:
@@ -114,7 +89,7 @@ def search(
     refuse_options(arguments)
     inquiry = _inquiry(experiment, overrides, screen, argv)
     if not arguments.dry_run:
-        return run_plan(inquiry, arguments, screen, sink).status
+        return run_search(inquiry, arguments, screen, sink).status
     if arguments.format == "json":
         print(points_json(first_points(inquiry.spaces, inquiry.question, experiment.slo, FIRST_POINTS)))
     else:
@@ -148,7 +123,7 @@ def answered(
     where = ["--jobs", str(jobs)] if jobs else [] if ray else ["--local"]
     arguments = parse_arguments([PLAN, *where, "--sink", sink, "--results", str(results)])
     inquiry = _inquiry(asked, others, screen, [str(experiment or PLAN), *overrides])
-    ended = run_plan(inquiry, arguments, screen, make_sink(sink, arguments.results))
+    ended = run_search(inquiry, arguments, screen, make_sink(sink, arguments.results))
     return Answer(asked.name, asked.text, ended.plan)
 
 

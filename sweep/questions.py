@@ -17,7 +17,7 @@ from sweep.experiment.file import Experiment
 from sweep.experiment.point import Point
 from sweep.experiment.question import Question
 from sweep.plan.ask import Words
-from sweep.plan.defaults import FIRST_RATE
+from sweep.plan.planner import Planner
 from sweep.plan.spaces import ClusterSpace, OnBuilt, spaces
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
@@ -66,13 +66,9 @@ def limit_notes(slo: Slo) -> Iterator[str]:
                 break
 
 
-def first_points(found: Sequence[ClusterSpace], question: Question, slo: Slo, room: int) -> list[Point]:
-    """The points that a search would ask for first, at most `room`."""
-    points = []  # in place of Planner(question, found, slo).wanted(room)
-    for space in found[:room]:
-        *_, largest = space.extremes()
-        points.append(space.point(largest, FIRST_RATE if question.asks == "most" else None, 0))
-    return points
+def first_points(found: Sequence[ClusterSpace], question: Question, slo: Slo, room: int) -> Sequence[Point]:
+    """The points that a search would ask for first, about `room`."""
+    return Planner(question, found, slo).wanted(room)
 
 
 def search_preview(found: Sequence[ClusterSpace], question: Question, width: int = PLAIN_WIDTH) -> Text:

@@ -85,6 +85,7 @@ class Evidence:
         self.space, self.slo, self.frontiers = space, slo, Frontiers(space)
         self._runs: dict[Probe, dict[int, Outcome]] = {}
         self._samples: dict[tuple[Probe, int, tuple[int, int]], Sample | None] = {}
+        self._bounds: dict[Cluster, float | None] = {}
         self._looks: dict[tuple[Probe, int, tuple[int, int]], Look] = {}
         self._judged: dict[tuple[Probe, int, float | None, float | None], Judgement] = {}
 
@@ -95,6 +96,12 @@ class Evidence:
     def runs(self, probe: Probe) -> Mapping[int, Outcome]:
         """The outcomes of a probe by seed."""
         return self._runs.get(probe, {})
+
+    def bound_per_s(self, cluster: Cluster) -> float | None:
+        """The bound of `Space.bound_per_s`, worked out once."""
+        if cluster not in self._bounds:
+            self._bounds[cluster] = self.space.bound_per_s(cluster)
+        return self._bounds[cluster]
 
     def known(self, cluster: Cluster) -> list[Probe]:
         """The probes of a cluster of which there is an outcome, over the horizon itself."""
@@ -218,7 +225,7 @@ class View:
             return _interpolated(known, rate)
         if known:
             return known[0][1]
-        bound = self.evidence.space.bound_per_s(probe.cluster)
+        bound = self.evidence.bound_per_s(probe.cluster)
         if bound is None or rate is None:
             return -0.1
         return max(-_FAR, min(_FAR, _SLOPE * log(rate / (_AT_BOUND * bound))))

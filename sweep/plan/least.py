@@ -129,11 +129,11 @@ class LeastSearch:
 
     def _growing(self, family: int) -> Iterator[Cluster]:
         """Clusters of a family from a guess upwards to the largest; the parts of the roles stay alike."""
-        space = self.view.evidence.space
+        space, bound_per_s = self.view.evidence.space, self.view.evidence.bound_per_s
         largest = self._frontiers.largest(family, None)
         load = self.rate if self.rate is not None else space.load
-        top = max(largest, key=lambda cluster: (space.bound_per_s(cluster) or 0.0, -self._price(cluster)))
-        bound = space.bound_per_s(top)
+        top = max(largest, key=lambda cluster: (bound_per_s(cluster) or 0.0, -self._price(cluster)))
+        bound = bound_per_s(top)
         part = load / (_AT_BOUND * bound) if bound and load else 1.0 / max(top.sizes, default=1)
         tried: set[tuple[int, ...]] = set()
         while part < 1.0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from math import exp, log
 
-from sweep.plan.evidence import Probe, ProbeFailed, View
+from sweep.plan.evidence import Evidence, Probe, ProbeFailed, View
 from sweep.plan.probing import Decision, coarse, decide, is_hopeless, looks
 from sweep.plan.question import Question
 from sweep.plan.rates import HIGHEST, LOWEST, Rates
@@ -68,7 +68,7 @@ class MostSearch:
 
     def run(self) -> MostAnswer:
         """Search."""
-        candidates, pruned = candidates_of(self._view.evidence.space)
+        candidates, pruned = candidates_of(self._view.evidence)
         best, k = self._race(candidates)
         if k is None:
             return self._none(best, candidates, pruned)
@@ -115,8 +115,7 @@ class MostSearch:
 
     def _first(self, cluster: Cluster) -> int | None:
         """The greatest rate that the first candidate is likely to carry, from a guess; None if not even the lowest."""
-        space = self._view.evidence.space
-        bound = space.bound_per_s(cluster)
+        bound = self._view.evidence.bound_per_s(cluster)
         guess = 0.75 * bound if bound else 1.0
         k = min(max(self.rates.number(guess), self._floor), self._ceiling)
         if self._coarse(cluster, k, "bracket"):
@@ -283,16 +282,17 @@ def _strides() -> Iterator[int]:
     yield from (1 << n for n in count())
 
 
-def candidates_of(space: Space) -> tuple[list[Cluster], list[Cluster]]:
+def candidates_of(evidence: Evidence) -> tuple[list[Cluster], list[Cluster]]:
     """The clusters of a space that no other one of their family exceeds, and the others, which carry no more than
     these. The one with the highest bound is first, of equals that in the middle of its family."""
     largest: list[Cluster] = []
     smaller: list[Cluster] = []
+    space = evidence.space
     for cluster in _clusters(space):
         (smaller if any(_exceeds(space, cluster)) else largest).append(cluster)
     middle = len(largest) / 2
     off = {cluster: abs(place - middle) for place, cluster in enumerate(largest)}
-    largest.sort(key=lambda cluster: (-(space.bound_per_s(cluster) or 0.0), off[cluster]))
+    largest.sort(key=lambda cluster: (-(evidence.bound_per_s(cluster) or 0.0), off[cluster]))
     return largest, smaller
 
 

@@ -1,0 +1,71 @@
+"""What grids and searches have in common when they run: the launcher, and what is said of troubles at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from configs.terminal import console, say, tell
+from sweep.closing import cut_text, failures_text, standing_still_text, stopped_text
+from sweep.launch.base import Launcher
+from sweep.launch.serial import SerialLauncher
+from sweep.service import EndedSweep
+from sync.results.outcome import SweepInfo
+from sync.tracking.address import tracking_uri, ui_lines
+from sync.tracking.writer import Delivery
+
+
+def launcher_of(arguments: argparse.Namespace, root: Path) -> Launcher:
+    """The launcher that the options ask for."""
+    if arguments.local or arguments.point is not None:
+        return SerialLauncher(root, arguments.timeout_per_run)
+    from sweep.launch.ray_launcher import RayLauncher
+
+    return RayLauncher(arguments.address, arguments.jobs, arguments.timeout_per_run)
+
+
+def show_counts(ended: EndedSweep, info: SweepInfo, screen: Console, *, is_search: bool = False) -> None:
+    """How many points ran, and how they ended."""
+    completed, stopped = (sum(o.status == status for o in ended.outcomes) for status in ("completed", "stopped"))
+    reused = f" ({ended.reused} of them finished before)" if ended.reused else ""
+    unstable = f", {stopped} stopped as unstable" if stopped else ""
+    failed = f", {len(ended.failed)} failed{reused}" if ended.failed else f"{reused}, 0 failed"
+    if is_search:
+        say(screen, f"{completed} completed{unstable}{failed}")
+        return
+    count = len(ended.outcomes) + ended.missing
+    of_total = f" ({count} of {info.points} points)" if count != info.points else ""
+    say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
+
+
+def show_odd_points(ended: EndedSweep, screen: Console, typed: Sequence[str], *, stopped: bool = True) -> None:
+    """The points that stand still, were cut, were `stopped` as unstable, or failed; `typed` are the sweep's own
+    arguments."""
+    for part in (
+        standing_still_text(ended.outcomes),
+        cut_text(ended.outcomes),
+        stopped_text(ended.outcomes) if stopped else None,
+        failures_text(ended.outcomes, typed),
+    ):
+        if part:
+            screen.print(part, soft_wrap=True)
+
+
+def show_troubles(ended: EndedSweep, delivery: Delivery, arguments: argparse.Namespace, screen: Console) -> None:
+    """Why the sweep is not complete or its results are not delivered; else where MLflow has them."""
+    if ended.given_up:
+        tell(screen, f"given up after {arguments.max_failures} failures (--max-failures); the same command goes on")
+    elif ended.missing:
+        tell(screen, "interrupted; finished points are kept, and the same command goes on from there")
+    if delivery.undelivered:
+        tell(
+            screen,
+            f"warning: {len(delivery.undelivered)} results did not reach {arguments.sink} ({delivery.error}); they are"
+            " kept, and the same command delivers them",
+        )
+    if arguments.sink == "mlflow" and ended.outcomes:
+        command = "\n  ".join(ui_lines(tracking_uri(arguments.results), delivery.page))
+        console().print(f"to compare the runs in MLflow:\n  {command}", soft_wrap=True)

@@ -1,0 +1,116 @@
+"""Runs the searches of an experiment with a question, and shows what they find."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from rich.console import Console
+
+from configs.terminal import console, tell
+from sweep.closing import print_answer
+from sweep.experiment.file import Experiment, same_experiment
+from sweep.experiment.point import SweepInfo, project_root
+from sweep.experiment.question import Question
+from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
+from sweep.plan.planner import Planner
+from sweep.plan.spaces import ClusterSpace
+from sweep.planned import EarlierOutcomes, run_planned
+from sweep.progress import ProgressView
+from sweep.running import launcher_of, show_counts, show_odd_points, show_troubles
+from sweep.service import EndedSweep, Sweeping, sweep_id
+from sync.results.found import Plan
+from sync.results.growing import Facts, GrowingSweep
+from sync.results.journal import Journal
+from sync.results.outcome import ResultSink
+from sync.results.privacy import scrub
+from sync.tracking.writer import Delivery, SinkWriter
+
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A question that was checked, with all that a search needs. `argv` is the command line, for the results."""
+
+    experiment: Experiment
+    question: Question
+    spaces: Sequence[ClusterSpace]
+    argv: Sequence[str]
+
+    def info(self) -> SweepInfo:
+        """What the sweep is, for its results."""
+        grid = self.spaces[0].grid
+        skus = sorted({sku for space in self.spaces for sku in space.first.machines})
+        return SweepInfo(
+            name=self.experiment.name,
+            description=self.experiment.description,
+            sweep_id=sweep_id(grid.experiment),
+            experiment_text=self.experiment.text,
+            points=0,
+            command=scrub(shlex.join(["python", "-m", "sweep", *self.argv])),
+            slo=self.experiment.slo,
+            machines={sku: asdict(grid.figures[sku]) for sku in skus if sku in grid.figures},
+        )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a search: what it found, and the exit status of its command."""
+
+    plan: Plan
+    status: int
+
+
+class _Keeping:
+    """Keeps the points and the answers of a search in its journal; see `sweep.planned.Keeping`."""
+
+    def __init__(self, journal: Journal, growing: GrowingSweep) -> None:
+        self._journal, self._growing = journal, growing
+
+    def keep_points(self, points: Mapping[str, Facts], *, is_done: bool) -> None:
+        self._growing.write(points, is_done=is_done)
+
+    def keep_found(self, plan: Plan) -> None:
+        self._journal.write_found(plan)
+
+
+def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console, sink: ResultSink) -> Ended:
+    """Run the searches, keep what they find, and show it on standard output."""
+    info = inquiry.info()
+    planner = Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo)
+    ended, delivery = _searched(planner, info, arguments, screen, sink)
+    output = console()
+    plan = planner.plan()
+    print_answer(ended.outcomes, info, arguments.results, output, searched=plan)
+    show_odd_points(ended, output, [*inquiry.argv], stopped=False)
+    show_counts(ended, info, output, is_search=True)
+    show_troubles(ended, delivery, arguments, screen)
+    if not plan.is_done:
+        return Ended(plan, EXIT_INTERRUPTED if ended.interrupted else EXIT_FAILED)
+    return Ended(plan, EXIT_FAILED if ended.failed else 0)
+
+
+def _searched(
+    planner: Planner, info: SweepInfo, arguments: argparse.Namespace, screen: Console, sink: ResultSink
+) -> tuple[EndedSweep, Delivery]:
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(arguments.results / info.name))
+        interrupts = stack.enter_context(Interrupts())
+        if arguments.fresh:
+            journal.set_aside()
+        keeping = _Keeping(journal, journal.growing(info, same_experiment))
+        earlier = EarlierOutcomes(journal, retry_failed=arguments.retry_failed)
+        writer = SinkWriter(sink, info, earlier.read_again)
+        stack.callback(writer.close)  # after an error, too, the writer delivers what it has
+        sweeping = Sweeping(launcher_of(arguments, project_root()), journal, writer, interrupts, arguments.max_failures)
+        ended = run_planned(
+            sweeping, planner, earlier.read, partial(ProgressView, screen, trouble=writer.trouble), keeping
+        )
+        if ended.cut_off:
+            tell(screen, f"{ended.cut_off} runs that were made ahead were not needed, and were given up")
+        return ended, writer.close()

@@ -142,17 +142,16 @@ def searches(pool: Pool, question: Question, draws: Sequence[Sequence[int]]) -> 
     """A search for each of `draws`, the seeds of its repetitions. Searches go on together: all runs that are wanted
     for certain are made before the next pass."""
     done: dict[int, Done] = {}
-    while len(done) < len(draws):
+    under_way = {number: Drawn(pool, drawn) for number, drawn in enumerate(draws)}
+    while under_way:
         wanted: set[tuple[float, int]] = set()
-        for number, drawn in enumerate(draws):
-            if number in done:
-                continue
-            evidence = Drawn(pool, drawn)
+        for number, evidence in list(under_way.items()):
             view = View(evidence, _ROOM)
             with suppress(Enough):
                 answer = MostSearch(view, question).run()
                 if view.is_certain:
                     done[number] = Done(answer, len(view.used))
+                    del under_way[number]
                     continue
             wanted |= {(run.probe.rate or 0.0, evidence.seed(run.seed)) for run in view.wanted if run.is_certain}
         if wanted:

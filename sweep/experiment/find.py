@@ -25,7 +25,12 @@ def find_experiment(typed: Path, root: Path, commands: Iterable[str] = ()) -> Pa
         for name in names:
             if (path := folder / name).is_file():
                 return path
-    files = [path for path in (*sorted(Path().iterdir()), *sorted(own.glob("*"))) if path.suffix in _SUFFIXES]
+    files = [path for folder in (Path(), own) for path in _in(folder)]
     known = dict.fromkeys([*(path.stem for path in files), *commands])
     name = typed.stem if typed.suffix in _SUFFIXES else typed.name
     raise SpecError(f"no such experiment: no file here, and none in {own}{choices(name, known)}", source=str(typed))
+
+
+def _in(folder: Path) -> list[Path]:
+    """The experiments in a folder, by name."""
+    return sorted((path for path in folder.glob("*") if path.suffix in _SUFFIXES), key=lambda path: path.stem)

@@ -165,11 +165,11 @@ def test_show_of_a_run_of_one_seed_says_that_it_has_no_interval(show: Callable[.
 
 def test_a_loaded_sweep_has_a_table_of_repetitions(kept: Path) -> None:
     table = load_sweep("quick start", kept).repetitions.set_index("system")
-    assert table.loc["a", ["rate", "seeds", "state", "limit"]].tolist() == [8.0, 8, "undecided", "TTFT p90"]
-    assert table.loc["a", ["share", "low", "high"]].tolist() == pytest.approx([0.9, 0.64, 1.16], abs=0.01)
+    assert list(table.loc["a", ["rate", "seeds", "state", "limit"]]) == [8.0, 8, "undecided", "TTFT p90"]
+    assert list(table.loc["a", ["share", "low", "high"]]) == pytest.approx([0.9, 0.64, 1.16], abs=0.01)
     mean = mean_interval(count / 10 for count in MIDDLE)
     assert mean is not None
-    own = table.loc["a", ["ttft/p99_s", "ttft/p99_s/low", "ttft/p99_s/high"]].tolist()
+    own = list(table.loc["a", ["ttft/p99_s", "ttft/p99_s/low", "ttft/p99_s/high"]])
     assert own == pytest.approx([mean.mean, mean.low, mean.high])
     alone = table.loc["b"]
     assert (alone["seeds"], alone["state"], alone["share"]) == (1, "within", pytest.approx(0.3))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
 from sync.results.journal import PLACES, Journal, sweeps_in
@@ -11,9 +13,24 @@ from sync.results.slo import Slo
 from sync.results.slo_file import read_slo
 from sync.results.sweep import RESULTS, Source, Sweep
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # In the order in which they are asked where nobody says which: the nearest, and the most complete, first. `local` is
 # what a sink of former versions has left in the sweep's folder.
 SOURCES = ("journal", "local", "mlflow")
+
+
+class LoadedSweep(Sweep):
+    """A sweep with what its repetitions say together."""
+
+    @cached_property
+    def repetitions(self) -> pd.DataFrame:
+        """A row for each configuration at each rate, over its seeds: how they are judged together, and means with
+        their intervals (`sync.analysis.repeated.repetitions_frame`)."""
+        from sync.analysis.repeated import repetitions_frame
+
+        return repetitions_frame(self)
 
 
 def _find(source: str, results: Path, name: str) -> Source | None:
@@ -32,7 +49,7 @@ def load_sweep(
     *,
     everything: bool = False,
     slo: Slo | Path | str | None = None,
-) -> Sweep:
+) -> LoadedSweep:
     """The sweep called `name` below `results`, from a source of `SOURCES`: `journal`, `mlflow` (the store that
     MLFLOW_TRACKING_URI names) or `local` (files of the sink that former versions had); the first of them that has it,
     where none is given. `everything`: see `Sweep`. `slo`: limits, or a file that has them, to judge runs by in place of
@@ -46,7 +63,7 @@ def load_sweep(
         raise SpecError(f"unknown source{choices(source, SOURCES)}", key="source", value=source)
     for place in SOURCES if source is None else [source]:
         if (found := _find(place, below, name)) is not None:
-            return Sweep(name, found, everything=everything, slo=limits)
+            return LoadedSweep(name, found, everything=everything, slo=limits)
     known = list_sweeps(below)
     hint = choices(name, known) if known else "; there is none yet"
     sweep, _, run = name.partition(":")

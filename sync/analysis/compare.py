@@ -149,11 +149,13 @@ def _roles(instances: Mapping[str, list[Any]]) -> tuple[Role, ...]:
     return tuple(sorted(roles, key=lambda role: role.name))
 
 
-def compare_runs(first: Profile, second: Profile, slo: Slo = PAPER) -> RunComparison:
+def compare_runs(first: Profile, second: Profile, slo: Slo = PAPER, *, in_order: bool = False) -> RunComparison:
     """Find the better of two runs, and by how much it is better over the same requests. `slo` is what the profiles were
-    judged by."""
+    judged by. `in_order`: the first counts as the better one, whatever these two runs say, as where their seeds say
+    which is (`sync.analysis.compare_seeds`)."""
     why = next((text for text, mark in _CRITERIA.items() if mark(first) != mark(second)), "")
-    better, worse = (second, first) if why and _CRITERIA[why](second) > _CRITERIA[why](first) else (first, second)
+    is_second = not in_order and why and _CRITERIA[why](second) > _CRITERIA[why](first)
+    better, worse = (second, first) if is_second else (first, second)
     return RunComparison(better, worse, why, *_paired(better, worse), _decisive(better, worse, slo))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.terminal import figure
 from sync.analysis.compare import PERCENTS, PHASES, Profile, RunComparison, half_width
+from sync.analysis.compare_seeds import SeedComparison, one_draw, seeds_headline, seeds_json
 from sync.analysis.texts import Table, joined
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
 from sync.results.point_id import cluster_text
@@ -46,10 +47,14 @@ def _slowdown(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3g}×"
 
 
-def paragraph(found: RunComparison) -> str:
-    """Which run is better, by what, where the time goes, how busy and full the machines are, and what they cost."""
+def paragraph(found: RunComparison, seeds: SeedComparison | None = None) -> str:
+    """Which run is better, by what, where the time goes, how busy and full the machines are, and what they cost. With
+    several seeds on both sides they say which configuration is better, and the rest is of the two runs alone."""
     a, b = found.better, found.worse
-    parts = [_headline(found), _other_requests(a, b)]
+    if seeds is not None and seeds.have_intervals:
+        parts = [seeds_headline(seeds), one_draw(seeds), _these_runs(a, b), _other_requests(a, b)]
+    else:
+        parts = [_headline(found), "" if seeds is None else one_draw(seeds), _other_requests(a, b)]
     if a.spent and b.spent:
         parts += [_decisive(found), _time(found), _paired(found), _preemptions(a, b)]
     parts += [_machines(a, b), _price(a, b)]
@@ -67,6 +72,13 @@ def _headline(found: RunComparison) -> str:
     else:
         verdicts = f" ({a.judged.text}; the other {b.judged.text})"
     return f"{a.outcome.name} beats {b.outcome.name}: {found.why}{verdicts}."
+
+
+def _these_runs(a: Profile, b: Profile) -> str:
+    """Which draws the sentences that follow are about."""
+    first, second = a.outcome.seed, b.outcome.seed
+    which = f"seed {first}" if first == second else f"seeds {first} and {second}"
+    return f"What follows is of one run of each, {which}: {a.outcome.name} (A) against {b.outcome.name}."
 
 
 def _other_requests(a: Profile, b: Profile) -> str:
@@ -219,13 +231,14 @@ _FIGURES: Mapping[str, Callable[[Profile], str]] = {
 }
 
 
-def as_json(found: RunComparison) -> dict[str, Any]:
-    """The comparison as plain values; what is not known is None."""
+def as_json(found: RunComparison, seeds: SeedComparison | None = None) -> dict[str, Any]:
+    """The comparison as plain values; what is not known is None. `seeds` has what all seeds of both say."""
     values = {
         "better": _profile(found.better),
         "worse": _profile(found.worse),
         "why": found.why or None,
-        "verdict": paragraph(found),
+        "verdict": paragraph(found, seeds),
+        "seeds": None if seeds is None else seeds_json(seeds),
         "attribution": _ATTRIBUTION,
         "paired": {"requests": found.paired_requests, "less_s": found.paired_s, "served_sooner": found.faster},
     }
@@ -258,4 +271,6 @@ def _known(value: Any) -> Any:
     """The value as JSON takes it: None for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {name: _known(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,10 +7,12 @@ import json
 
 from configs.terminal import console, say
 from sim_core.errors import SpecError
-from sync.analysis.compare import Profile, compare_runs, profile
+from sync.analysis.compare import Profile, RunComparison, compare_runs, profile
+from sync.analysis.compare_seeds import SAME, SeedComparison, compare_seeds, seeds_table
 from sync.analysis.compare_words import as_json, figure_table, paragraph, time_table
+from sync.analysis.repeated import Repeated, repeated, siblings
 from sync.commands.base import Subparsers, add_command, print_table
-from sync.commands.runs import find_run
+from sync.commands.runs import Found, find_run
 from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, read_beside
@@ -46,34 +48,50 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.slo is None and second[0].slo != slo:
         text = f"Both runs are judged by the limits of {first[0].name} ({slo.told()}); --slo FILE takes others."
         say(console(error=True), text)
-    found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo)
+    seeds = None
+    if not _are_siblings(first, second):
+        one, other = _seeds(*first, slo), _seeds(*second, slo)
+        seeds = compare_seeds(one, other)
+        if seeds.better is other:
+            first, second = second, first
+    in_order = seeds is not None and seeds.have_intervals
+    found = compare_runs(_profile(*first, slo), _profile(*second, slo), slo, in_order=in_order)
     if arguments.format == "json":
-        print(json.dumps(as_json(found), indent=1, allow_nan=False))
-        return 0
-    screen = console()
-    say(screen, paragraph(found))
-    for sweep, outcome in (first, second):
-        if note := _seed_note(sweep, outcome):
-            say(screen, note)
-    screen.print()
-    for letter, run in (("A", found.better), ("B", found.worse)):
-        say(screen, f"{letter}: {run.outcome.name} (key {run.outcome.key[:SHOWN_OF_A_KEY]})")
-    times = time_table(found)
-    screen.print()
-    print_table(screen, times, more="--format json")
-    say(screen, times.title)
-    screen.print()
-    print_table(screen, figure_table(found), more="--format json")
+        print(json.dumps(as_json(found, seeds), indent=1, allow_nan=False))
+    else:
+        _print(found, seeds)
     return 0
 
 
-def _seed_note(sweep: Sweep, outcome: Outcome) -> str:
-    """Which of several repetitions was compared; empty where there is one."""
-    same = outcome.system, outcome.point_id.repeated
-    seeds = sum((other.system, other.point_id.repeated) == same for other in sweep.outcomes.values())
-    if seeds == 1:
-        return ""
-    return f"{outcome.name}: seed {outcome.seed} of {seeds} seeds; `answers` says what all of them say."
+def _print(found: RunComparison, seeds: SeedComparison | None) -> None:
+    screen = console()
+    say(screen, paragraph(found, seeds))
+    if seeds is None:
+        say(screen, SAME)
+    screen.print()
+    for letter, run in (("A", found.better), ("B", found.worse)):
+        say(screen, f"{letter}: {run.outcome.name} (key {run.outcome.key[:SHOWN_OF_A_KEY]})")
+    tables = [time_table(found), figure_table(found)]
+    if seeds is not None and seeds.have_intervals and seeds.differences:
+        tables.insert(0, seeds_table(seeds))
+    for table in tables:
+        screen.print()
+        print_table(screen, table, more="--format json")
+        if table.title:
+            say(screen, table.title)
+
+
+def _are_siblings(first: Found, second: Found) -> bool:
+    """Whether the runs are of one sweep and differ by their seed alone."""
+    (sweep, run), (other_sweep, other) = first, second
+    same = (sweep.name, run.system, run.point_id.repeated) == (other_sweep.name, other.system, other.point_id.repeated)
+    return same and run.seed != other.seed
+
+
+def _seeds(sweep: Sweep, outcome: Outcome, slo: Slo) -> Repeated:
+    """The run with its repetitions in the sweep, judged by `slo`."""
+    judged = Sweep(sweep.name, sweep.source, everything=True, slo=slo)
+    return repeated(siblings(outcome, sweep.outcomes.values()), slo, judged.with_counts)
 
 
 def _profile(sweep: Sweep, outcome: Outcome, slo: Slo) -> Profile:

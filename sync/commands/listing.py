@@ -27,7 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    shown = {}
+    shown: dict[str, Sweep] = {}
     for name in list_sweeps(arguments.results):
         try:
             shown[name] = load_sweep(name, arguments.results)

@@ -82,7 +82,7 @@ def _make_equal(arguments: argparse.Namespace, *, dry_run: bool) -> int:
         if runs:
             _prune(store, superfluous_runs(runs), fetched_files(results, runs), dry_run)
             return 0
-    sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
+    sweep: Sweep = load_sweep(name, results, "journal", everything=True, slo=arguments.slo)
     if arguments.runs:
         sweep = sweep.only([run_of(sweep, text).key for text in arguments.runs])
     if dry_run:

@@ -20,12 +20,12 @@ def find_run(results: Path, text: str, source: str | None = None, near: Sweep | 
     Raises SpecError when it names no run or several."""
     name, colon, rest = text.partition(":")
     names = list_sweeps(results)
-    searched = [] if near is None else [near]
+    searched: list[Sweep] = [] if near is None else [near]
     found: list[Found] = []
     if not colon or (name not in names and source is None):  # a run's name may hold a colon, too
         found = _search(searched, text)
         if not found:
-            others = [load_sweep(other, results, source, everything=True) for other in names]
+            others: list[Sweep] = [load_sweep(other, results, source, everything=True) for other in names]
             found, searched = _search(others, text), searched + others
     if colon and not found:
         sweep = load_sweep(name, results, source, everything=True)

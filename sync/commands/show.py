@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from configs.terminal import Column, console, draw, figure, fits, lines, say
+from configs.terminal import Column, console, draw, fits, lines, say
 from sim_core.errors import shown
-from sync.analysis.standing import repetitions, standing_of
+from sync.analysis.repeated import Repeated, interval_text, repeated, siblings
+from sync.analysis.repetitions import FEW
+from sync.analysis.seeds import CONFIDENCE_TEXT, TOO_FEW
+from sync.analysis.standing import repetitions
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep
 from sync.commands.runs import chosen_runs
 from sync.results.frame import runs_frame
@@ -17,7 +20,6 @@ from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
 from sync.results.point_id import SHOWN_OF_A_KEY, point_text
 from sync.results.spreadsheet import safe_frame
-from sync.results.statistics import mean
 from sync.results.sweep import Sweep
 
 # The figures by their heads; with each how soon its column may be left out.
@@ -29,7 +31,7 @@ _SHOWN = {
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
-  python -m sync show quickstart 16 18          the runs of two points, by number (or name, or key)
+  python -m sync show quickstart 16 18          the runs of two points, by number (or name, or key), and their seeds
   python -m sync show quickstart --slo experiments/slo/paper.yaml   judged by a file's limits (`answers --help`)
   python -m sync show quickstart --all          also points of the experiment as it was before it was changed
   python -m sync show quickstart --each         a row for each run, also where runs differ by seed alone
@@ -38,7 +40,7 @@ _EXAMPLES = """examples:
 
 def add_parser(subparsers: Subparsers) -> None:
     """See `_run`."""
-    summary = "show the runs of one sweep: times in seconds, what is too slow, and means over seeds"
+    summary = "show the runs of one sweep: times in seconds, what is too slow, and means over seeds, with intervals"
     options = ("name", "runs", "--slo", "--where", *READING)
     parser = add_command(subparsers, "show", _run, summary, _EXAMPLES, options)
     parser.add_argument("--each", action="store_true", help="a row for each run, also where they differ by seed alone")
@@ -59,36 +61,69 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             print(frame.to_json(orient="records", indent=1, double_precision=15))
         return 0
-    _print(sweep, chosen, arguments.each)
+    _print(sweep, chosen, arguments)
     return 0
 
 
-def _print(sweep: Sweep, chosen: Sequence[Outcome], each: bool) -> None:
+@dataclass(frozen=True)
+class _Row:
+    """A run, or repetitions, in the table."""
+
+    name: str
+    key: str
+    seeds: Repeated
+
+    @classmethod
+    def of(cls, seeds: Repeated) -> _Row:
+        """The row of a run, or of repetitions by what their names have in common, with the key of the first."""
+        first = seeds.runs[0]
+        name = first.name if len(seeds.runs) == 1 else point_text(first.point_id)
+        return cls(name, first.key[:SHOWN_OF_A_KEY], seeds)
+
+
+def _print(sweep: Sweep, chosen: Sequence[Outcome], arguments: argparse.Namespace) -> None:
     ordered = sorted(chosen, key=lambda outcome: outcome.index)
-    groups = [[outcome] for outcome in ordered] if each else repetitions(ordered)
-    several = any(len(members) > 1 for members in groups)
+    groups = [[outcome] for outcome in ordered] if arguments.each else repetitions(ordered)
+    rows = [_Row.of(repeated(members, sweep.slo, sweep.with_counts)) for members in groups]
+    is_named = bool(arguments.runs) and not arguments.each
+    if is_named:
+        rows = [row for named in rows for row in _with_all_seeds(named, sweep)]
     screen = console()
-    columns = _columns(groups, sweep, several)
+    columns = _columns(rows)
     if not fits(columns, screen.width):
         columns = [_name_and_key(columns[0], columns[1]), *columns[2:]]
     screen.print(draw(columns, screen.width, more="--format csv"), soft_wrap=True)
-    if several:
-        say(screen, "Of several seeds: the mean, and the lowest to the highest; --each lists the runs.")
-    for line in left_out(sweep):
+    for line in [*_seed_lines(rows, is_named), *left_out(sweep)]:
         say(screen, line)
 
 
-def _columns(groups: Sequence[Sequence[Outcome]], sweep: Sweep, several: bool) -> list[Column]:
-    """A row for each group. Of the times the medians may be left out, before others."""
+def _with_all_seeds(row: _Row, sweep: Sweep) -> list[_Row]:
+    """The row of what was named, and one of all seeds where the sweep has more of them."""
+    seeds = repeated(siblings(row.seeds.runs[0], sweep.outcomes.values()), sweep.slo, sweep.with_counts)
+    return [row] if seeds.seeds <= row.seeds.seeds else [row, _Row(f"over {seeds.seeds} seeds", "", seeds)]
+
+
+def _seed_lines(rows: Sequence[_Row], is_named: bool) -> list[str]:
+    """What the figures of several seeds are; where runs were named, also that one seed has no interval."""
+    several = [row.seeds.seeds for row in rows if row.seeds.seeds > 1]
+    if not several:
+        return ["One seed is one draw of the load: these figures have no interval."] if is_named else []
+    few = f"; {TOO_FEW}" if min(several) < FEW else ""
+    each = "" if is_named else "; --each lists the runs"
+    return [f"Of several seeds: the mean, and its interval at {CONFIDENCE_TEXT} by Student's t{few}{each}."]
+
+
+def _columns(rows: Sequence[_Row]) -> list[Column]:
+    """Of the times the medians may be left out, before others."""
     columns = [
-        Column("run", [_name(members) for members in groups]),
-        Column("key", [members[0].key[:SHOWN_OF_A_KEY] for members in groups]),
-        Column("verdict", [_verdict_text(members, sweep) for members in groups]),
+        Column("run", [row.name for row in rows]),
+        Column("key", [row.key for row in rows]),
+        Column("verdict", [_verdict_text(row.seeds) for row in rows]),
     ]
-    if several:
-        columns.insert(2, Column("seeds", [f"{len(members)}" for members in groups], right=True, spare=1))
+    if any(row.seeds.seeds > 1 for row in rows):
+        columns.insert(2, Column("seeds", [f"{row.seeds.seeds}" for row in rows], right=True, spare=1))
     return columns + [
-        Column(head, [_spread(members, name) for members in groups], right=True, spare=rank)
+        Column(head, [interval_text(row.seeds.interval(name)) for row in rows], right=True, spare=rank)
         for head, (name, rank) in _SHOWN.items()
     ]
 
@@ -99,25 +134,8 @@ def _name_and_key(name: Column, key: Column) -> Column:
     return Column(lines(name.title, key.title), cells, whole=True)
 
 
-def _name(members: Sequence[Outcome]) -> str:
-    """The run's name; for repetitions the part that they have in common."""
-    return members[0].name if len(members) == 1 else point_text(members[0].point_id)
-
-
-def _verdict_text(members: Sequence[Outcome], sweep: Sweep) -> str:
-    errors = [outcome.error for outcome in members if outcome.status == "failed"]
-    if len(errors) == len(members):
+def _verdict_text(seeds: Repeated) -> str:
+    errors = [outcome.error for outcome in seeds.runs if outcome.status == "failed"]
+    if len(errors) == len(seeds.runs):
         return f"failed: {(errors[0] or '').partition(chr(10))[0]}"
-    return standing_of(members, sweep.slo, sweep.with_counts).text
-
-
-def _spread(members: Sequence[Outcome], name: str) -> str:
-    """The mean of a figure, for several values also the lowest and highest; `-` where one was not measured."""
-    values = [outcome.summary.get(name, math.nan) for outcome in members if outcome.status != "failed"]
-    if not values or not all(map(math.isfinite, values)):
-        return "-"
-    return (
-        figure(mean(values))
-        if len(values) == 1
-        else f"{figure(mean(values))} ({figure(min(values))} to {figure(max(values))})"
-    )
+    return seeds.text

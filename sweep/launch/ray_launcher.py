@@ -74,7 +74,9 @@ class RayLauncher:
 
     @property
     def cores(self) -> int:
-        """See `Launcher`."""
+        """See `Launcher`. Raises LauncherError."""
+        with _ray_is_there():
+            self._wanted_tasks()  # counts them, now and then
         return self._cores
 
     def __enter__(self) -> Self:
@@ -95,7 +97,6 @@ class RayLauncher:
                     _check_token(self._address)
                 with _owner_alone():
                     ray.init(address=self._address, **self._init_arguments())
-            self._wanted_tasks()  # counts the cores
         except Exception as error:  # of whatever kind: there is no cluster to run on
             ray.shutdown()
             self._stack.close()
@@ -125,15 +126,8 @@ class RayLauncher:
 
     def outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
         """See `Launcher`. Ray gets at most two tasks a core; the other points stay in the backlog."""
-        import ray
-
-        try:
+        with _ray_is_there():
             yield from self._outcomes(backlog, interrupts)
-        except (OSError, ray.exceptions.RayError) as error:  # of Ray itself: a point's errors are in its outcome
-            reason = f"Ray is gone ({_first_line(error)})"
-            raise LauncherError(
-                f"{reason}; finished points are kept, and the same command goes on from there"
-            ) from error
 
     def _outcomes(self, backlog: Backlog, interrupts: Interrupts) -> Generator[Outcome, None, None]:
         import ray
@@ -231,6 +225,18 @@ class _Traces:
         """Drop the traces that no point needs any more."""
         for identity in self._backlog.unneeded_traces():
             self._refs.pop(identity, None)
+
+
+@contextmanager
+def _ray_is_there() -> Iterator[None]:
+    """Raise LauncherError for an error of Ray itself; a point's errors are in its outcome."""
+    import ray
+
+    try:
+        yield
+    except (OSError, ray.exceptions.RayError) as error:
+        reason = f"Ray is gone ({_first_line(error)})"
+        raise LauncherError(f"{reason}; finished points are kept, and the same command goes on from there") from error
 
 
 @contextmanager

@@ -10,7 +10,15 @@ from sync.analysis.answers.base import Configuration, Ranked, SweepAnswers, Syst
 from sync.analysis.answers.build import normalised
 from sync.analysis.answers.ranking import SYSTEM, drawn
 from sync.analysis.answers.words import carries_none, share_text
-from sync.analysis.seeds import CONFIDENCE_TEXT, NO_COUNTS_NOTE, ONE_NOTE, SEVERAL_NOTE, interval_words
+from sync.analysis.seeds import (
+    CONFIDENCE_TEXT,
+    NO_COUNTS_NOTE,
+    ONE_NOTE,
+    SEVERAL_NOTE,
+    interval_words,
+    ratio_words,
+    share_figure,
+)
 from sync.analysis.standing import are_judged
 from sync.analysis.terms import listed
 from sync.analysis.texts import Table, joined, number
@@ -64,7 +72,7 @@ def _ranked(row: Ranked, workload: WorkloadAnswer) -> tuple[str, ...]:
     carried = _carried(row.carries, row.at_least) if row.state == "carries" else row.state
     share = share_text(row.share)
     if row.low is not None and row.share is not None:
-        share = f"{row.share:.2f} {interval_words(row.low, row.high)}"
+        share = f"{share_figure(row.share)} {interval_words(row.low, row.high)}"
     if row.state != "carries" and row.share is not None and row.rate is not None:
         share = f"{share} at {rate_text(row.rate)}"
     place = "-" if row.place is None else f"{row.place}"
@@ -86,7 +94,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
             _carried(row.configuration.carries, row.configuration.may_carry_more),
             number(None if (interval := row.configuration.interval) is None else interval[1], "{:g}"),
             number(row.rate, "{:.2f}×"),
-            "-" if row.rate_interval is None else interval_words(*row.rate_interval),
+            ratio_words(row.rate_interval) or "-",
             number(row.cost, "{:.2f}×"),
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
             figure(row.configuration.requests_per_dollar),

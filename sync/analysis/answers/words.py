@@ -9,7 +9,7 @@ from configs.terminal import figure
 from sync.analysis.answers.base import Configuration, DrawsBy, SweepAnswers, SystemAnswer, WorkloadAnswer, rate_ratio
 from sync.analysis.answers.build import Which, normalised
 from sync.analysis.answers.ranking import drawn, order
-from sync.analysis.seeds import seeds_words, share_words
+from sync.analysis.seeds import ratio_words, seeds_words, share_words
 from sync.analysis.terms import caveats, listed
 from sync.analysis.texts import joined
 from sync.results.point_id import rate_text
@@ -226,8 +226,7 @@ def _compared(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Co
     known = [answer for answer in baselines if _is_decided(workload, answer)]
     carried = [answer.highest for answer in known if answer.highest is not None and answer.highest.carries]
     multiples = [
-        f"{(best.carries or 0.0) / (member.carries or 1.0):.2f} times{_interval(best, member)} {shown(member.system)}"
-        f" ({rate_text(member.carries or 0.0)})"
+        f"{_multiple_of_rate(best, member)} {shown(member.system)} ({rate_text(member.carries or 0.0)})"
         for member in sorted(carried, key=lambda member: -(member.carries or 0.0))
     ]
     none = [shown(answer.system) for answer in baselines if carries_none(workload, answer)]
@@ -235,10 +234,10 @@ def _compared(workload: WorkloadAnswer, best: Configuration, equals: Sequence[Co
     return text + (f"; {joined(none)} {'carries' if len(none) == 1 else 'carry'} none of the rates" if none else "")
 
 
-def _interval(best: Configuration, other: Configuration) -> str:
-    """` [1.20, 1.39]`: the interval of the ratio of their rates, where both have one."""
-    found = rate_ratio(best, other)
-    return "" if found is None else f" [{found[0]:.2f}, {found[1]:.2f}]"
+def _multiple_of_rate(best: Configuration, other: Configuration) -> str:
+    """`1.30 times [1.25, 1.39]`; the interval where both have one."""
+    multiple = (best.carries or 0.0) / (other.carries or 1.0)
+    return f"{multiple:.2f} times {ratio_words(rate_ratio(best, other))}".rstrip()
 
 
 def _is_decided(workload: WorkloadAnswer, answer: SystemAnswer) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from sync.results.found_checks import check_plan
 from sync.results.point_id import Roles
 
+FILE = "found.json"
 Verdict = Literal["carries", "fails", "undecided", "inferred", "open"]
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sync.results.entry import json_bytes
-from sync.results.found import Plan
+from sync.results.found import FILE, Plan
 from sync.results.outcome import SweepInfo
 from sync.results.privacy import in_texts
 from sync.results.sweep_file import read_object
 
-FILE = "found.json"
+__all__ = ["FILE", "found_bytes", "found_for", "read_found_file"]
 _EXPERIMENT = "experiment"
 
 

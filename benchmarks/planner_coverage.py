@@ -30,13 +30,13 @@ from benchmarks.cases import ROOT
 from benchmarks.planner_runs import Runs
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome
-from sweep.plan.evidence import Enough, Evidence, Probe, View
-from sweep.plan.most import MostAnswer, MostSearch
-from sweep.plan.probing import decide
-from sweep.plan.question import Question
-from sweep.plan.rates import Rates
-from sweep.plan.space import Cluster, Space
-from sweep.plan.spaces import spaces
+from sweep.experiment.question import Question
+from sweep.planner.evidence import Enough, Evidence, Probe, View
+from sweep.planner.most import MostAnswer, MostSearch
+from sweep.planner.probing import decide
+from sweep.planner.rates import Rates
+from sweep.planner.space import Cluster, Space
+from sweep.planner.spaces import spaces
 from sync.analysis.repetitions import WINDOW, Sample, sample_of
 from sync.results.slo import PAPER
 

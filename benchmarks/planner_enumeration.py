@@ -25,9 +25,9 @@ from benchmarks.cases import ROOT
 from benchmarks.planner_runs import Runs
 from sweep.experiment.file import read_experiment
 from sweep.experiment.point import Point
-from sweep.plan.question import Measure
-from sweep.plan.space import Cluster, Space
-from sweep.plan.spaces import spaces
+from sweep.experiment.question import Measure
+from sweep.planner.space import Cluster, Space
+from sweep.planner.spaces import spaces
 from sync.analysis.repetitions import FEW, Judgement, judge_sample, sample_of
 from sync.results.slo import Slo
 

@@ -1,16 +1,14 @@
 """Sweeps: an experiment file becomes points, the points run on Ray or in this process, and every outcome is kept.
 
-The rooms: `experiment` reads the file and builds the points, checked before anything runs; `launch` runs them; `plan`
-searches where the experiment asks; `single` is the command line of single runs; `former` finds what earlier versions
-finished. The modules here are the command `python -m sweep`, and `plan` is for Python.
+The rooms: `experiment` reads the file and builds the points, checked before anything runs; `launch` runs them;
+`planner` searches where the experiment asks; `single` is the command line of single runs; `former` finds what earlier
+versions finished. The modules here are the command `python -m sweep`, and `plan` is for Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import sweep.plan as _room  # noqa: F401 (first, so that no later import puts the package in the place of the function)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +37,7 @@ def plan(
     other; with `ray`, or with `jobs` at once, on Ray. Raises `sim_core.errors.SimError` for a question that cannot be
     answered.
     """
-    from sweep.plan.ask import words_from
+    from sweep.planner.ask import words_from
     from sweep.planning import answered
 
     return answered(experiment, words_from(words), list(overrides), results=results, sink=sink, ray=ray, jobs=jobs)

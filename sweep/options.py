@@ -10,7 +10,7 @@ from pathlib import Path
 from configs.command_line import HelpText, Parser, folder
 from sim_core.limits import add_option
 from sweep.experiment.question import MEASURES
-from sweep.plan.ask import DESIGNS, DURATION
+from sweep.planner.ask import DESIGNS, DURATION
 from sync.tracking.sinks import SINKS
 
 EPILOG = """\

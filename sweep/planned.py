@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sweep.experiment.point import Outcome, Point, facts_of
 from sweep.launch.backlog import Backlog
-from sweep.plan.base import Planning
+from sweep.planner.base import Planning
 from sweep.progress import ProgressView
 from sweep.service import EndedSweep, Sweeping, finished_before, renamed
 from sweep.tally import PlannedTally, Tally

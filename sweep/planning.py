@@ -19,7 +19,7 @@ from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
 from sweep.experiment.point import project_root
 from sweep.options import PLAN, parse_arguments
-from sweep.plan.ask import Words, experiment_text, save_text
+from sweep.planner.ask import Words, experiment_text, save_text
 from sweep.points_json import points_json
 from sweep.progress import Preparation
 from sweep.questions import (

@@ -16,9 +16,9 @@ from sim_core.spec import SimSpec
 from sweep.experiment.file import Experiment
 from sweep.experiment.point import Point
 from sweep.experiment.question import Question
-from sweep.plan.ask import Words
-from sweep.plan.planner import Planner
-from sweep.plan.spaces import ClusterSpace, OnBuilt, spaces
+from sweep.planner.ask import Words
+from sweep.planner.searches import Planner
+from sweep.planner.spaces import ClusterSpace, OnBuilt, spaces
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
 

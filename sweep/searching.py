@@ -17,14 +17,15 @@ from sweep.experiment.file import Experiment, same_experiment
 from sweep.experiment.point import SweepInfo, project_root
 from sweep.experiment.question import Question
 from sweep.launch.interrupt import EXIT_INTERRUPTED, Interrupts
-from sweep.plan.planner import Planner
-from sweep.plan.spaces import ClusterSpace
 from sweep.planned import EarlierOutcomes, run_planned
+from sweep.planner.searches import Planner
+from sweep.planner.spaces import ClusterSpace
 from sweep.progress import ProgressView
 from sweep.running import launcher_of, show_counts, show_odd_points, show_troubles
 from sweep.service import EndedSweep, Sweeping, sweep_id
 from sync.results.found import Plan
 from sync.results.growing import Facts, GrowingSweep
+from sync.results.inside import read_inside
 from sync.results.journal import Journal
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
@@ -51,7 +52,7 @@ class Inquiry:
             description=self.experiment.description,
             sweep_id=sweep_id(grid.experiment),
             experiment_text=self.experiment.text,
-            points=0,
+            points=len(self.spaces),  # at least; the journal counts them as they are wanted
             command=scrub(shlex.join(["python", "-m", "sweep", *self.argv])),
             slo=self.experiment.slo,
             machines={sku: asdict(grid.figures[sku]) for sku in skus if sku in grid.figures},
@@ -82,8 +83,10 @@ class _Keeping:
 def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console, sink: ResultSink) -> Ended:
     """Run the searches, keep what they find, and show it on standard output."""
     info = inquiry.info()
-    planner = Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo)
-    ended, delivery = _searched(planner, info, arguments, screen, sink)
+    journal = Journal(arguments.results / info.name)
+    tables = partial(_table, journal)
+    planner = Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo, tables)
+    ended, delivery = _searched(planner, info, journal, arguments, screen, sink)
     output = console()
     plan = planner.plan()
     print_answer(ended.outcomes, info, arguments.results, output, searched=plan)
@@ -95,11 +98,22 @@ def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console,
     return Ended(plan, EXIT_FAILED if ended.failed else 0)
 
 
+def _table(journal: Journal, key: str) -> bytes:
+    """A run's table of requests; empty where there is none."""
+    path = journal.requests_file(key)
+    return b"" if path is None else read_inside(path, "requests_bytes")
+
+
 def _searched(
-    planner: Planner, info: SweepInfo, arguments: argparse.Namespace, screen: Console, sink: ResultSink
+    planner: Planner,
+    info: SweepInfo,
+    journal: Journal,
+    arguments: argparse.Namespace,
+    screen: Console,
+    sink: ResultSink,
 ) -> tuple[EndedSweep, Delivery]:
     with ExitStack() as stack:
-        journal = stack.enter_context(Journal(arguments.results / info.name))
+        stack.enter_context(journal)
         interrupts = stack.enter_context(Interrupts())
         if arguments.fresh:
             journal.set_aside()

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.experiment.point import Outcome, Point, project_root
 from sweep.launch.worker import run_point
-from sweep.plan.bounds import load_shares, rate_bound
+from sweep.planner.bounds import load_shares, rate_bound
 from sync.results.slo import PAPER
 from sync.results.verdict import verdict
 from tests.sweep.points import points_of

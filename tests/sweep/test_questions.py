@@ -13,7 +13,7 @@ from sweep.command import main
 from sweep.experiment.file import parse_experiment, same_experiment
 from sweep.experiment.overrides import with_find
 from sweep.experiment.question import Question
-from sweep.plan.ask import Words, experiment_text, words_from
+from sweep.planner.ask import Words, experiment_text, words_from
 from sweep.questions import limit_notes
 from sync.results.slo import PAPER, Slo
 

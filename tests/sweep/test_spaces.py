@@ -14,8 +14,8 @@ from sweep.experiment.expand import Grid
 from sweep.experiment.file import parse_experiment, read_experiment
 from sweep.experiment.point import Point, project_root
 from sweep.experiment.written import as_text
-from sweep.plan.space import Cluster
-from sweep.plan.spaces import ClusterSpace, searched_rate, spaces
+from sweep.planner.space import Cluster
+from sweep.planner.spaces import ClusterSpace, searched_rate, spaces
 
 ROOT = project_root()
 MOST = """\

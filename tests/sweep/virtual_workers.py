@@ -19,8 +19,8 @@ from rich.console import Console
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import Backlog, expected_s
 from sweep.launch.interrupt import Interrupts
-from sweep.plan.base import Planning
 from sweep.planned import POINTS_A_CORE, run_planned
+from sweep.planner.base import Planning
 from sweep.progress import ProgressView
 from sweep.service import Sweeping
 from sync.results.found import Plan

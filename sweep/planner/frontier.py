@@ -8,8 +8,8 @@ from heapq import heapify, heappop, heappush
 from itertools import product
 from math import ceil
 
-from sweep.plan.question import Measure
-from sweep.plan.space import Cluster, Space
+from sweep.experiment.question import Measure
+from sweep.planner.space import Cluster, Space
 
 Below = tuple[Measure, float]  # a measure, and the price in it that clusters stay below
 

@@ -12,17 +12,20 @@ search that was interrupted goes on by being repeated over the outcomes that are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 
 import numpy as np
 
 from sweep.experiment.point import Outcome
-from sweep.plan.frontier import Frontiers
-from sweep.plan.space import Cluster, Space
+from sweep.planner.frontier import Frontiers
+from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import WINDOW, Judgement, Sample, allowed_share, judge_sample, sample_of
+from sync.analysis.shortage import short_of
 from sync.results.slo import Slo
+
+Tables = Callable[[str], bytes]
 
 _SLOPE = 10.0  # of log share against log rate, for guesses: 6 to 31 were measured
 _AT_BOUND = 0.75  # the share of its bound that a cluster is guessed to carry
@@ -81,8 +84,11 @@ class Look:
 class Evidence:
     """The outcomes of the probes of a space, by seed, each with counts by `slo`."""
 
-    def __init__(self, space: Space, slo: Slo) -> None:
+    def __init__(self, space: Space, slo: Slo, tables: Tables = lambda key: b"") -> None:
+        """`tables` gives the table of requests of a run by its key, empty where there is none."""
         self.space, self.slo, self.frontiers = space, slo, Frontiers(space)
+        self._tables = tables
+        self._shortages: dict[tuple[str, str], str] = {}  # by key and metric
         self._runs: dict[Probe, dict[int, Outcome]] = {}
         self._samples: dict[tuple[Probe, int, tuple[int, int]], Sample | None] = {}
         self._bounds: dict[Cluster, float | None] = {}
@@ -96,6 +102,15 @@ class Evidence:
     def runs(self, probe: Probe) -> Mapping[int, Outcome]:
         """The outcomes of a probe by seed."""
         return self._runs.get(probe, {})
+
+    def shortage(self, probe: Probe, metric: str) -> str:
+        """What the cluster of a probe lacks where a limit on `metric` is exceeded, by its first repetition."""
+        run = self.runs(probe).get(0)
+        if run is None or run.status == "failed":
+            return ""
+        if (run.key, metric) not in self._shortages:
+            self._shortages[run.key, metric] = short_of(run, metric, self._tables(run.key))
+        return self._shortages[run.key, metric]
 
     def bound_per_s(self, cluster: Cluster) -> float | None:
         """The bound of `Space.bound_per_s`, worked out once."""

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf, log
 
-from sweep.plan.evidence import Probe, ProbeFailed, View
-from sweep.plan.frontier import Frontiers, maximal
-from sweep.plan.probing import Decision, coarse, decide
-from sweep.plan.question import Measure, Question
-from sweep.plan.space import Cluster
+from sweep.experiment.question import Measure, Question
+from sweep.planner.evidence import Probe, ProbeFailed, View
+from sweep.planner.frontier import Frontiers, maximal
+from sweep.planner.probing import Decision, coarse, decide
+from sweep.planner.space import Cluster
 
 AUDITED, LEAST_AUDITED = 0.05, 20
 _AT_BOUND = 0.75  # the share of its bound that a first cluster is guessed to carry

@@ -10,9 +10,9 @@ from math import exp
 from sim_core import SimSpec
 from sim_core.spec import PerformanceSpec
 from sweep.experiment.point import Outcome, Point
-from sweep.plan.base import Planning
-from sweep.plan.question import Question
-from sweep.plan.space import Cluster, Family
+from sweep.experiment.question import Question
+from sweep.planner.base import Planning
+from sweep.planner.space import Cluster, Family
 from sync.results.counts import BLOCKS, beyond_of, column_of
 from sync.results.slo import Slo
 from traces.workload import TraceRef

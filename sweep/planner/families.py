@@ -14,7 +14,7 @@ from sweep.experiment.design import MACHINES, PROMPT, TOKEN, check_bought, check
 from sweep.experiment.file import Design, System
 from sweep.experiment.variables import work_out
 from sweep.experiment.written import plain
-from sweep.plan.space import Cluster, Family
+from sweep.planner.space import Cluster, Family
 
 _ROUNDING = 1e-9  # of a budget: sums of prices may be more by this
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from math import exp, log
 
-from sweep.plan.evidence import Evidence, Probe, ProbeFailed, View
-from sweep.plan.probing import Decision, coarse, decide, is_hopeless, looks
-from sweep.plan.question import Question
-from sweep.plan.rates import HIGHEST, LOWEST, Rates
-from sweep.plan.space import Cluster, Space
+from sweep.experiment.question import Question
+from sweep.planner.evidence import Evidence, Probe, ProbeFailed, View
+from sweep.planner.probing import Decision, coarse, decide, is_hopeless, looks
+from sweep.planner.rates import HIGHEST, LOWEST, Rates
+from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
 
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing

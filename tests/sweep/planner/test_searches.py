@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sweep.experiment.point import Outcome, Point, failed_outcome
-from sweep.plan.planner import Planner
-from sweep.plan.question import Question
-from sweep.plan.space import Family
+from sweep.experiment.question import Question
+from sweep.planner.searches import Planner
+from sweep.planner.space import Family
 from sync.results.found import Found
-from tests.sweep.plan.worlds import LEAST, MOST, ONE_LIMIT, World, answered, counts_of
+from tests.sweep.planner.worlds import LEAST, MOST, ONE_LIMIT, World, answered, counts_of
 
 SPLITS = tuple((prompts, (1520 - 38 * prompts) // 18) for prompts in range(3, 40, 3))
 

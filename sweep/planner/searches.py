@@ -1,4 +1,4 @@
-"""The planner: says which runs are wanted next, and what was found. It implements `sweep.plan.base.Planning`.
+"""The planner: says which runs are wanted next, and what was found. It implements `sweep.planner.base.Planning`.
 
 Each space has a search of its own, which is repeated over what is known whenever it may have got further. What is
 needed for certain goes first, over all searches in turn; then what the searches would want next if their guesses hold.
@@ -13,10 +13,10 @@ from itertools import chain, zip_longest
 from math import ceil
 
 from sweep.experiment.point import Outcome, Point
-from sweep.plan.evidence import Enough, Evidence, Probe, View, Wanted
-from sweep.plan.explain import Explained
-from sweep.plan.question import Question
-from sweep.plan.space import Space
+from sweep.experiment.question import Question
+from sweep.planner.evidence import Enough, Evidence, Probe, Tables, View, Wanted
+from sweep.planner.explain import Explained
+from sweep.planner.space import Space
 from sweep.tally import simulated_requests
 from sync.results.found import Found, Plan
 from sync.results.slo import Slo
@@ -28,8 +28,8 @@ _UNITS = {"cost": "dollars an hour", "power": "of power weight", "watts": "W", "
 class Search:
     """The search over one space."""
 
-    def __init__(self, question: Question, space: Space, slo: Slo) -> None:
-        self.space, self.evidence = space, Evidence(space, slo)
+    def __init__(self, question: Question, space: Space, slo: Slo, tables: Tables) -> None:
+        self.space, self.evidence = space, Evidence(space, slo, tables)
         self.is_done = False
         self._question = question
         self._open: dict[tuple[Probe, int], Wanted] = {}
@@ -82,8 +82,9 @@ class Search:
 class Planner:
     """The searches over all spaces of an experiment."""
 
-    def __init__(self, question: Question, spaces: Sequence[Space], slo: Slo) -> None:
-        self._searches = [Search(question, space, slo) for space in spaces]
+    def __init__(self, question: Question, spaces: Sequence[Space], slo: Slo, tables: Tables = lambda key: b"") -> None:
+        """`tables` gives the table of requests of a run by its key, empty where there is none."""
+        self._searches = [Search(question, space, slo, tables) for space in spaces]
         self._places: dict[str, list[tuple[Search, Probe, int]]] = {}  # by key
         self._points: dict[tuple[int, Probe, int], Point] = {}
         self._taken: dict[str, Outcome] = {}
@@ -107,10 +108,6 @@ class Planner:
         """See `Planning`."""
         self._taken[outcome.key] = replace(outcome, requests_parquet=b"", config_yaml="")
         self._give(self._taken[outcome.key])
-
-    def outcome_wanted(self, key: str) -> bool:
-        """See `Planning`."""
-        return key not in self._taken
 
     def brackets(self) -> Sequence[str]:
         """See `Planning`."""

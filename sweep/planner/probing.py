@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
-from sweep.plan.evidence import Probe, ProbeFailed, View
-from sweep.plan.question import Question
+from sweep.experiment.question import Question
+from sweep.planner.evidence import Probe, ProbeFailed, View
 from sync.analysis.repetitions import FEW, Judgement, State
 from sync.results.found import Checked, Verdict
 from sync.results.point_id import Roles
@@ -82,18 +82,15 @@ def checked(view: View, decision: Decision) -> Checked:
         share=_finite(judgement.share),
         limit="" if judgement.limit is None else judgement.limit.told(),
         t=None if decision.is_hopeless else _finite(statistic),
-        short_of=shortage(view, decision),
     )
 
 
-def shortage(view: View, decision: Decision) -> str:
-    """What the cluster of a failing probe lacks."""
-    from sync.analysis.shortage import short_of
-
-    run = view.evidence.runs(decision.probe).get(0)
-    if decision.state == "within" or run is None or decision.judgement is None or decision.judgement.limit is None:
-        return ""
-    return short_of(run, decision.judgement.limit.metric)
+def explained(view: View, decision: Decision) -> Checked:
+    """A decision on a failing probe as a line that also says what the cluster lacks."""
+    line, judgement = checked(view, decision), decision.judgement
+    if not view.is_certain or judgement is None or judgement.limit is None:
+        return line
+    return replace(line, short_of=view.evidence.shortage(decision.probe, judgement.limit.metric))
 
 
 def facts_of(view: View, probe: Probe) -> dict[str, Any]:

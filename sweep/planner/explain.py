@@ -10,15 +10,14 @@ from math import ceil
 from typing import Any
 
 from sim_core.errors import SimError
-from sweep.plan.evidence import Probe, ProbeFailed, View
-from sweep.plan.least import AUDITED, LEAST_AUDITED, LeastAnswer, LeastSearch
-from sweep.plan.most import Capacity, MostAnswer, MostSearch
-from sweep.plan.probing import Decision, checked, coarse, facts_of
-from sweep.plan.question import Question
-from sweep.plan.rates import DIGITS
-from sweep.plan.space import Cluster
+from sweep.experiment.question import Question
+from sweep.planner.evidence import Probe, ProbeFailed, View
+from sweep.planner.least import AUDITED, LEAST_AUDITED, LeastAnswer, LeastSearch
+from sweep.planner.most import Capacity, MostAnswer, MostSearch
+from sweep.planner.probing import Decision, checked, coarse, explained, facts_of
+from sweep.planner.rates import DIGITS
 from sweep.tally import simulated_requests
-from sync.analysis.repetitions import LAST_THIRD, Judgement, judge_sample
+from sync.analysis.repetitions import LAST_THIRD, Judgement, State, judge_sample
 from sync.results.found import Audit, Checked, Found, Longer, More, Rate
 
 LONGER = 6  # times the horizon: ten minutes become an hour
@@ -105,7 +104,7 @@ class Explained:
         if capacity.high is None:
             return ()
         probe = Probe(capacity.cluster, search.rates[capacity.high])
-        return (checked(self.view, Decision(probe, "beyond", capacity.seeds, capacity.at_high)),)
+        return (explained(self.view, Decision(probe, "beyond", capacity.seeds, capacity.at_high)),)
 
     def _smaller_ones(self, answer: MostAnswer, probe: Probe) -> Audit | None:
         """Some of the clusters that were taken to carry no more than larger ones, tried where these fail."""
@@ -170,9 +169,8 @@ class Explained:
                 judgement = self._all_seeds(smaller)
             except ProbeFailed:
                 continue
-            state = "beyond" if judgement.share > 1.0 or judgement.state == "beyond" else "undecided"
-            found.append(checked(self.view, Decision(smaller, "beyond" if state == "beyond" else "undecided",
-                                                     judgement.seeds, judgement)))  # fmt: skip
+            state: State = "beyond" if judgement.share > 1.0 or judgement.state == "beyond" else "undecided"
+            found.append(explained(self.view, Decision(smaller, state, judgement.seeds, judgement)))
         return tuple(found)
 
     def _all_seeds(self, probe: Probe) -> Judgement:
@@ -248,8 +246,3 @@ class Explained:
 
 def _tenth_more(rate: float) -> float:
     return float(f"{_MORE * rate:.{DIGITS}g}")
-
-
-def clusters_text(cluster: Cluster) -> str:
-    """`25+32`: the numbers of machines."""
-    return "+".join(map(str, cluster.sizes))

@@ -24,10 +24,10 @@ from sweep.experiment.point import Point, horizon_of
 from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sweep.experiment.written import noted
-from sweep.plan.bounds import rate_bound
-from sweep.plan.defaults import FIRST_RATE, RATE_AXIS, as_grid
-from sweep.plan.families import Members, Prices, Sizes, machines_of, members, numbers_of
-from sweep.plan.space import Cluster, Family
+from sweep.planner.bounds import rate_bound
+from sweep.planner.defaults import FIRST_RATE, RATE_AXIS, as_grid
+from sweep.planner.families import Members, Prices, Sizes, machines_of, members, numbers_of
+from sweep.planner.space import Cluster, Family
 from traces import named, workload
 from traces.workload import TraceRef
 
@@ -72,7 +72,7 @@ class _Kind:
 
 
 class ClusterSpace:
-    """The clusters of a system under one workload: see `sweep.plan.space.Space`."""
+    """The clusters of a system under one workload: see `sweep.planner.space.Space`."""
 
     def __init__(self, source: _Source, values: Mapping[str, Any], kinds: Sequence[_Kind], *, searches: bool) -> None:
         """`values` are those of the axes that make the workload. `searches`: the rate is to be found."""

@@ -10,11 +10,14 @@ from sim_core.errors import SpecError
 from sweep.experiment.choices import FOLDER, RATE, TRACE
 from sweep.experiment.design import MACHINES, PROMPT, TOKEN
 from sweep.experiment.file import Experiment, System, errors_named
-from sweep.experiment.naming import SEED, STOP
+from sweep.experiment.naming import SEED
 from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
+from sync.results.slo import Slo
 
-STOP_AT_BACKLOG_S = 60  # a run that far behind is beyond its limits, and the rest of it tells nothing
+# A run that far behind is beyond its limits, and the rest of it tells nothing: a quarter of the horizon, 30 to 60 s.
+_PART_OF_HORIZON, _LEAST_STOP_S, _MOST_STOP_S = 0.25, 30.0, 60.0
+_TIMES_A_LIMIT = 2.0  # that requests may take, where it is in seconds
 MOST_MACHINES = 200  # of each role, where an experiment does not say; a search visits few of these clusters
 FIRST_RATE = 1  # requests a second, at which a search that has not begun is checked
 RATE_AXIS = "rate"
@@ -31,8 +34,15 @@ def as_grid(experiment: Experiment, question: Question, extra: Sequence[str]) ->
         if question.asks == "least":
             systems = tuple(_with_machines(experiment, system) for system in systems)
             experiment = replace(experiment, budget=None)
-        overrides = {STOP: STOP_AT_BACKLOG_S, **experiment.overrides}
-        return replace(experiment, systems=systems, overrides=overrides, axes={**experiment.axes, SEED: (0,)})
+        return replace(experiment, systems=systems, axes={**experiment.axes, SEED: (0,)})
+
+
+def stop_at_backlog_s(slo: Slo, horizon_s: float | None) -> float:
+    """The backlog, in seconds of arrivals, at which the runs of a search end as unstable, unless the experiment says
+    otherwise: requests that wait so long are beyond the limits."""
+    by_horizon_s = _MOST_STOP_S if horizon_s is None else _PART_OF_HORIZON * horizon_s
+    limits_s = [limit.largest for limit in slo.limits() if limit.unit == "seconds" and limit.metric != "tbt"]
+    return max(min(max(by_horizon_s, _LEAST_STOP_S), _MOST_STOP_S), _TIMES_A_LIMIT * max(limits_s, default=0.0))
 
 
 def _refuse_seeds(experiment: Experiment, typed: frozenset[str]) -> None:

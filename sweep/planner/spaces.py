@@ -18,14 +18,14 @@ from sim_core.errors import SpecError, TraceError
 from sweep.experiment.choices import TRACE
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, System
-from sweep.experiment.naming import SEED, distinct_points, named_points, with_axes
+from sweep.experiment.naming import SEED, STOP, distinct_points, named_points, with_axes
 from sweep.experiment.overrides import with_find
 from sweep.experiment.point import Point, horizon_of
 from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sweep.experiment.written import noted
 from sweep.planner.bounds import rate_bound
-from sweep.planner.defaults import FIRST_RATE, RATE_AXIS, as_grid
+from sweep.planner.defaults import FIRST_RATE, RATE_AXIS, as_grid, stop_at_backlog_s
 from sweep.planner.families import Members, Prices, Sizes, machines_of, members, numbers_of
 from sweep.planner.space import Cluster, Family
 from traces import named, workload
@@ -57,6 +57,11 @@ class _Source:
         axes = {name: values[name] for name in self.axes}
         return self.grid.point(next(self.indices), self.system, axes, settings)
 
+    def has(self, setting: str) -> bool:
+        """Whether the experiment says what a setting is, if only by an axis."""
+        overrides, _, axes = merged(self.grid.experiment, self.system)
+        return setting in overrides or setting in axes
+
     def trace_identity(self, trace: TraceRef, seed: int) -> str:
         return workload.identity(replace(trace, seed=seed), self.root)
 
@@ -86,6 +91,8 @@ class ClusterSpace:
         self.has_draws = source.trace_identity(first.trace, 0) != source.trace_identity(first.trace, 1)
         made_s = workload.duration_s(first.trace, source.root)
         self.horizon_s = horizon_of(made_s, first.spec) if searches else first.horizon_s
+        stop_s = stop_at_backlog_s(source.grid.experiment.slo, self.horizon_s)
+        self._settings: dict[str, object] = {} if source.has(STOP) else {STOP: stop_s}
 
     def cluster(self, family: int, sizes: Sizes) -> Cluster:
         """A cluster of a family, with what it costs and draws."""
@@ -99,7 +106,9 @@ class ClusterSpace:
         number = None if rate is None else searched_rate(rate)
         key = (cluster.family, cluster.sizes, number, seed, longer)
         if key not in self._points:
-            settings = {} if longer == 1 else {TRACE: self._longer_trace(cluster, rate, seed, longer)}
+            settings = dict(self._settings)
+            if longer > 1:
+                settings[TRACE] = self._longer_trace(cluster, rate, seed, longer)
             point = self._made(cluster, number, seed, settings)
             if longer > 1:
                 point = replace(point, workload=f"{point.workload} {point.horizon_s:g}s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from sim_core.errors import SpecError
 from sweep.experiment.choices import FOLDER, RATE, TRACE
@@ -37,12 +38,13 @@ def as_grid(experiment: Experiment, question: Question, extra: Sequence[str]) ->
         return replace(experiment, systems=systems, axes={**experiment.axes, SEED: (0,)})
 
 
-def stop_at_backlog_s(slo: Slo, horizon_s: float | None) -> float:
+def stop_at_backlog_s(slo: Slo, horizon_s: float | None) -> int:
     """The backlog, in seconds of arrivals, at which the runs of a search end as unstable, unless the experiment says
     otherwise: requests that wait so long are beyond the limits."""
     by_horizon_s = _MOST_STOP_S if horizon_s is None else _PART_OF_HORIZON * horizon_s
     limits_s = [limit.largest for limit in slo.limits() if limit.unit == "seconds" and limit.metric != "tbt"]
-    return max(min(max(by_horizon_s, _LEAST_STOP_S), _MOST_STOP_S), _TIMES_A_LIMIT * max(limits_s, default=0.0))
+    least_s = _TIMES_A_LIMIT * max(limits_s, default=0.0)
+    return ceil(max(min(max(by_horizon_s, _LEAST_STOP_S), _MOST_STOP_S), least_s))
 
 
 def _refuse_seeds(experiment: Experiment, typed: frozenset[str]) -> None:

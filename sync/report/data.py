@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
 from sync.analysis.found import of_search
-from sync.analysis.standing import Standing, rank
+from sync.analysis.repeated import interval_of, repeated
+from sync.analysis.repetitions import Interval, Judgement, State
+from sync.analysis.standing import Standing, draws, rank, repetitions
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
@@ -23,7 +25,7 @@ from sync.results.parquet import read_derived
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
 from sync.results.sweep import Sweep, sound_table
-from sync.results.verdict import verdict
+from sync.results.verdict import FAILED, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RunRow:
     """A run: its name, the verdict on it with what it belongs to, and its figures, the summary's and its cost. `key` is
-    its content key, where that is known."""
+    its content key, where that is known. `judgement`: what it says with its repetitions by their counts (None: it has
+    none, or counts are not known)."""
 
     name: str
     standing: Standing
     figures: Mapping[str, float]
     key: str = field(default="", kw_only=True)
+    judgement: Judgement | None = field(default=None, kw_only=True, compare=False)
 
     def figure(self, name: str) -> float:
         """A figure; NaN where it was not measured."""
@@ -51,7 +55,7 @@ class Run(RunRow):
     outcome: Outcome
 
 
-def _judged(outcome: Outcome, slo: Slo) -> Run:
+def _judged(outcome: Outcome, slo: Slo, judgement: Judgement | None) -> Run:
     judged = verdict(outcome, slo)
     design = f"{outcome.design} {outcome.workload}"
     standing = Standing(
@@ -67,7 +71,7 @@ def _judged(outcome: Outcome, slo: Slo) -> Run:
     )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
     figures = {**outcome.summary, **bought}
-    return Run(outcome.name, standing, figures, outcome, key=outcome.key)
+    return Run(outcome.name, standing, figures, outcome, key=outcome.key, judgement=judgement)
 
 
 @dataclass
@@ -83,7 +87,19 @@ class ReportData:
     def runs(self) -> list[Run]:
         """The runs in the order of the points."""
         outcomes = sorted(self.sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
-        return [_judged(outcome, self.sweep.slo) for outcome in outcomes]
+        judgements = self._judgements(outcomes)
+        return [_judged(outcome, self.sweep.slo, judgements.get(_repeated(outcome))) for outcome in outcomes]
+
+    def _judgements(self, outcomes: Sequence[Outcome]) -> dict[object, Judgement]:
+        """What several seeds say together, by what they have in common; none where a seed failed and the others are not
+        beyond the SLO, since then nothing is known."""
+        found: dict[object, Judgement] = {}
+        for members in repetitions(outcomes):
+            if len(members) > 1:
+                seeds = repeated(members, self.sweep.slo, self.sweep.with_counts)
+                if seeds.judgement is not None and seeds.judgement.seeds > 1 and seeds.state != FAILED:
+                    found[_repeated(members[0])] = seeds.judgement
+        return found
 
     @cached_property
     def found(self) -> FoundPlan | None:
@@ -149,14 +165,32 @@ class ReportData:
             return read_derived(read_inside(file, "requests_bytes"))
 
 
-def all_within(runs: Iterable[RunRow]) -> bool:
-    """Whether all runs are within the SLO."""
-    return all(run.standing.within for run in runs)
+def _repeated(outcome: Outcome) -> object:
+    """Equal for repetitions."""
+    return outcome.system, outcome.point_id.repeated, outcome.trace
+
+
+def state_of(runs: Sequence[RunRow]) -> State:
+    """Whether repetitions are within the SLO together: by their counts where these are known, else if all of them are
+    by their own figures."""
+    if runs and (judgement := runs[0].judgement) is not None:
+        return judgement.state
+    return "within" if all(run.standing.within for run in runs) else "beyond"
+
+
+def all_within(runs: Sequence[RunRow]) -> bool:
+    """Whether repetitions are within the SLO together (`state_of`)."""
+    return state_of(runs) == "within"
 
 
 def mean_figure(runs: Iterable[RunRow], name: str) -> float:
     """The mean of a figure over runs; NaN where one has not measured it."""
     return fmean(run.figure(name) for run in runs)
+
+
+def figure_interval(runs: Iterable[RunRow], name: str) -> Interval | None:
+    """The mean of a figure over repetitions with its interval; None where one has not measured it."""
+    return interval_of([run.figure(name) for run in runs])
 
 
 def best_first(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -166,9 +200,27 @@ def best_first(rows: Sequence[RunRow]) -> list[RunRow]:
 
 
 def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs in groups that differ by their seed alone, each ordered by seed."""
+    """Runs in groups that differ by their seed alone, each ordered by seed, without those that equal another one."""
     groups = grouped(runs, lambda run: (run.outcome.system, run.outcome.point_id.repeated))
-    return [sorted(members, key=lambda run: run.outcome.seed) for members in groups]
+    return [_different(sorted(members, key=lambda run: run.outcome.seed)) for members in groups]
+
+
+def repetitions_of(rows: Iterable[RunRow]) -> list[list[RunRow]]:
+    """Rows in groups that differ by their seed alone, in their order; without those that equal another one, as far as
+    their outcomes are known. Rows of one seed, which differ by more, stay alone."""
+    found: list[list[RunRow]] = []
+    for members in grouped(rows, lambda row: (row.standing.system, row.standing.design, row.standing.rate)):
+        if len({row.standing.seed for row in members}) < len(members):
+            found += [[row] for row in members]
+        else:
+            runs = [row for row in members if isinstance(row, Run)]
+            found.append(list(_different(runs)) if len(runs) == len(members) else members)
+    return found
+
+
+def _different(runs: Sequence[Run]) -> list[Run]:
+    keys = {outcome.key for outcome in draws([run.outcome for run in runs])}
+    return [run for run in runs if run.outcome.key in keys]
 
 
 def shown_rate(data: ReportData, workload: str) -> float | None:

@@ -30,7 +30,7 @@ def ends_table(data: ReportData, workload: str) -> Table | None:
 def _limit(found: Deciding) -> str:
     if found.limit is None:
         return f"none: {found.text}"
-    beside = "" if found.is_reached else "; not reached"
+    beside = "; undecided" if found.is_undecided else "" if found.is_reached else "; not reached"
     return f"{found.limit.told()} (limit {limit_text(found.limit)}{beside})"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sync.report.base import Missing, Plot
-from sync.report.data import ReportData, Run, all_within, mean_figure
+from sync.report.data import ReportData, Run, all_within, mean_figure, state_of
 from sync.report.limits import limit_text, served, shown_limits
 from sync.report.plans import Cell, Plan, cheapest, plans_of, why_no_plans
 from sync.report.style import columns_of, label_outer, panels_of
@@ -66,7 +66,6 @@ def _why(data: ReportData, shown: Plan) -> str:
 def _map(data: ReportData, plan: Plan) -> Plot:
     limits = shown_limits(data.answers.slo)
     figure, shown = panels_of(len(limits), sharex=True, sharey=True)
-    columns, rows = plan.sides
     star, star_text = _star(data, plan)
     whole = _values(plan, lambda seeds: 0.0 if all_within(seeds) else 2.0)
     for panel, limit in zip(shown, limits, strict=True):
@@ -76,9 +75,7 @@ def _map(data: ReportData, plan: Plan) -> Plot:
         panel.patch.set(facecolor="white", edgecolor="0.55", hatch="xxxx")  # seen where there is nothing to colour
         _frontier(panel, np.nan_to_num(values, nan=np.inf) <= 1.0, "white", "black", "solid")
         _frontier(panel, whole <= 1.0, "black", "white", (0, (2.5, 1.2)))
-        if star is not None:
-            panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
-                       markersize=9, markeredgewidth=0.7)  # fmt: skip
+        _mark(panel, plan, star)
         panel.set_title(f"{limit.told()}, limit {limit_text(limit)}", pad=3)
     _ticks(plan, shown)
     bar = figure.colorbar(image, ax=shown, shrink=0.8 if len(shown) <= 3 else 0.5, aspect=30, pad=0.01, extend="max")
@@ -88,10 +85,33 @@ def _map(data: ReportData, plan: Plan) -> Plot:
     caption = (
         "A panel for each limit of the SLO: blue is within it, red beyond. White line: this panel's limit. Dashed line:"
         " all limits, with every request served. Hatched: failed,"
-        f" stopped as unstable, left requests unserved, or not run. {star_text}{why}"
+        f" stopped as unstable, left requests unserved, or not run.{_seeds_text(plan)} {star_text}{why}"
     )
     name = f"provisioning-{plan.system}-{plan.workload}" + ("" if plan.rate is None else f"-{plan.rate:g}")
     return Plot(name, f"{TITLE}: {plan.where}", figure, caption)
+
+
+def _mark(panel: Axes, plan: Plan, star: Cell | None) -> None:
+    """Write a question mark where the seeds do not tell, and a star into the cell that the answers name."""
+    columns, rows = plan.sides
+    ring = {"boxstyle": "circle,pad=0.1", "fc": "white", "ec": "black", "lw": 0.5}
+    for (column, row), seeds in plan.cells.items():
+        if state_of(seeds) == "undecided":
+            at = columns.index(column), rows.index(row)
+            panel.text(*at, "?", ha="center", va="center", fontsize=8, fontweight="bold", bbox=ring)
+    if star is not None:
+        panel.plot(columns.index(star[0]), rows.index(star[1]), "*", color="white", markeredgecolor="black",
+                   markersize=9, markeredgewidth=0.7)  # fmt: skip
+
+
+def _seeds_text(plan: Plan) -> str:
+    """What the caption says of several seeds, with a space in front."""
+    if all(len(seeds) == 1 for seeds in plan.cells.values()):
+        return ""
+    text = " Colours are means over seeds; the dashed line is where the seeds together are within the SLO."
+    if any(state_of(seeds) == "undecided" for seeds in plan.cells.values()):
+        text += " Question mark: undecided with these seeds."
+    return text
 
 
 def _ticks(plan: Plan, shown: Sequence[Axes]) -> None:

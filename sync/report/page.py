@@ -14,11 +14,12 @@ from pathlib import Path
 from sync.analysis import found
 from sync.analysis.answers import counts, sentences, tables
 from sync.analysis.answers import notes as notes_of
+from sync.analysis.seeds import NO_COUNTS_NOTE, ONE_NOTE, SEVERAL_NOTE
 from sync.analysis.terms import slo_text, terms_lines
 from sync.analysis.texts import Table
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
-from sync.report.data import ReportData, RunRow, best_first
+from sync.report.data import ReportData, RunRow, best_first, repetitions_of
 from sync.report.ends import ends_table
 from sync.report.files import REPORT_FILE, mark_of, page_file, picture_file
 from sync.report.frontier import frontiers
@@ -34,7 +35,7 @@ __all__ = ["REPORT_FILE", "report_files", "sweep_files"]
 _FIRST = ("frontier", "tightest", "slowdown")  # kinds of figures that stand in front of the tables
 _HOW_JUDGED = (
     "A run is within the SLO if it meets all limits and serves every request. A design carries the highest rate up to"
-    " which all rates are within the SLO; rates that were not run are left open."
+    " which all of its rates are within the SLO; rates that were not run are left open."
 )
 
 
@@ -69,7 +70,7 @@ def report_files(
                 terms=terms_lines(data.answers.terms),
                 deciding=_deciding(data),
                 tables=_tables(data),
-                notes=[*_notes(data), *notes],
+                notes=_once(*_notes(data), *notes),
                 first=_embedded(first),
                 images=_embedded([plot for plot in plots if plot not in first]),
                 missing=[figure for figure in figures if isinstance(figure, Missing)],
@@ -98,7 +99,7 @@ def _tables(data: ReportData) -> list[Table]:
 def _notes(data: ReportData) -> list[str]:
     if data.found is not None:
         return [*found.notes(data.found), counts(data.answers)]
-    return [counts(data.answers), _HOW_JUDGED, *notes_of(data.answers)]
+    return [counts(data.answers), _HOW_JUDGED, *_seed_notes(data.runs), *notes_of(data.answers)]
 
 
 def _drawn(data: ReportData, say: Callable[[str], None]) -> tuple[list[Plot | Missing], list[Plot]]:
@@ -111,6 +112,19 @@ def _drawn(data: ReportData, say: Callable[[str], None]) -> tuple[list[Plot | Mi
         figures += made
         first += [figure for figure in made if isinstance(figure, Plot) and name in _FIRST]
     return figures, first
+
+
+def _seed_notes(runs: Sequence[RunRow]) -> list[str]:
+    """What the page says of seeds: that one has no interval, how several are judged."""
+    groups = repetitions_of(runs)
+    several = [members for members in groups if len(members) > 1]
+    notes = [ONE_NOTE] if len(several) < len(groups) else []
+    notes += [SEVERAL_NOTE] if any(members[0].judgement is not None for members in several) else []
+    return notes + ([NO_COUNTS_NOTE] if any(members[0].judgement is None for members in several) else [])
+
+
+def _once(*notes: str) -> list[str]:
+    return list(dict.fromkeys(notes))
 
 
 def _embedded(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
@@ -145,7 +159,7 @@ def sweep_files(
         sweep.slo,
         answers=found.sentences(searched) if searched is not None else [answer] if answer else [],
         terms=terms or [f"SLO: {slo_text(sweep.slo)}; and every request served."],
-        notes=[_HOW_JUDGED] if searched is None else found.notes(searched),
+        notes=[_HOW_JUDGED, *_seed_notes(runs)] if searched is None else found.notes(searched),
         deciding=[] if searched is None else found.tables(searched),
         first=images,
         more="runs.csv has them all",
@@ -200,7 +214,8 @@ def _page(
     rows = run_lines(runs, slo)
     starts = [] if sweep is None else sweep.starts or [sweep.command]
     return template.render(
-        name=name, sweep=sweep, limits=limits, heads=HEADS, rows=rows, left_out=len(runs) - len(rows), more=more,
+        name=name, sweep=sweep, limits=limits, heads=HEADS, rows=rows, more=more,
+        left_out=len(runs) - sum(row.runs for row in rows), has_seeds=any(row.runs > 1 for row in rows),
         answers=answers, terms=terms, deciding=deciding, first=first, tables=tables, notes=notes, images=images,
         missing=missing, starts=starts,
     ).encode()  # fmt: skip

@@ -1,4 +1,5 @@
-"""The table of all runs: columns that fit a narrow page, and the other figures folded below each run's name."""
+"""The table of all runs: columns that fit a narrow page, and the other figures folded below each run's name.
+Repetitions are one row, of means with their intervals."""
 
 from __future__ import annotations
 
@@ -7,10 +8,15 @@ from dataclasses import dataclass
 
 from configs.terminal import figure
 from sync.analysis.answers.words import share_text
-from sync.report.data import RunRow, best_first
-from sync.report.limits import amount, limit_text, tightest
+from sync.analysis.repeated import interval_text
+from sync.analysis.seeds import NO_COUNTS, judged_words
+from sync.analysis.standing import together
+from sync.report.data import RunRow, all_within, best_first, figure_interval, mean_figure, repetitions_of
+from sync.report.limits import amount, limit_text, share_interval, tightest
 from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
-from sync.results.slo import Slo
+from sync.results.point_id import rate_text
+from sync.results.slo import WITHIN, Slo
+from sync.results.verdict import Verdict
 
 MOST_ROWS = 2000  # browsers take long to lay out more
 # By head of a column the figure in it.
@@ -25,8 +31,8 @@ _SHARES = {"utilisation": "utilisation/mean", "memory peak": "memory/peak_fracti
 
 @dataclass(frozen=True)
 class RunLine:
-    """A row of the table: texts, and whether the run is within the SLO and left requests unserved. `more` are the
-    figures that have no column, by what they are."""
+    """A row of the table, a run or repetitions: texts, whether these are within the SLO, and whether they left requests
+    unserved. `more` are the figures that have no column, by what they are; `runs` counts the runs of the row."""
 
     name: str
     verdict: str
@@ -36,48 +42,89 @@ class RunLine:
     not_served: str
     left_unserved: bool
     more: tuple[tuple[str, str], ...]
+    runs: int = 1
 
 
 def run_lines(runs: Sequence[RunRow], slo: Slo) -> list[RunLine]:
     """The rows, the best design first; at most `MOST_ROWS`."""
-    return [_line(run, slo) for run in best_first(runs)[:MOST_ROWS]]
+    return [_line(members, slo) for members in repetitions_of(best_first(runs))[:MOST_ROWS]]
 
 
-def _line(run: RunRow, slo: Slo) -> RunLine:
-    counts = [run.figures[name] for name in _UNSERVED if name in run.figures]
+def _line(runs: Sequence[RunRow], slo: Slo) -> RunLine:
+    counts = [run.figures[name] for run in runs for name in _UNSERVED if name in run.figures]
     return RunLine(
-        name=run.name,
-        verdict=run.standing.verdict,
-        within=run.standing.within,
-        limit=tightest_text(run, slo),
-        figures=tuple(figure(run.figures.get(name)) for name in COLUMNS.values()),
+        name=_name(runs),
+        verdict=_verdict_text(runs),
+        within=all_within(runs),
+        limit=tightest_text(runs, slo),
+        figures=tuple(_figure_text(runs, name) for name in COLUMNS.values()),
         not_served=f"{sum(counts):,.0f}" if counts else "-",
         left_unserved=sum(counts) > 0,
-        more=tuple(_more(run)),
+        more=tuple(_more(runs)),
+        runs=len(runs),
     )
 
 
-def tightest_text(run: RunRow, slo: Slo) -> str:
-    """`TTFT p99: 4.41× of 6× (74%)`: the limit of which the run takes the largest share; `-` where none is known."""
-    if (found := tightest([run], slo)) is None:
+def _name(runs: Sequence[RunRow]) -> str:
+    """The run's name; of repetitions the part that they have in common."""
+    standing = runs[0].standing
+    if len(runs) == 1:
+        return runs[0].name
+    return standing.design if standing.rate is None else f"{standing.design} {rate_text(standing.rate)} rps"
+
+
+def _verdict_text(runs: Sequence[RunRow]) -> str:
+    """The verdict; of repetitions how they are judged together."""
+    verdicts = [(run.standing.seed, Verdict(run.standing.within, run.standing.verdict)) for run in runs]
+    standing = together(verdicts, runs[0].standing.rate)
+    if len(runs) == 1:
+        return standing.verdict
+    if (judgement := runs[0].judgement) is not None:
+        return judged_words(judgement, standing.verdict)
+    within = f"{standing.within} of {standing.seeds} seeds {WITHIN}"
+    return f"{within} ({NO_COUNTS})" if standing.carried else f"{within}, else {standing.verdict} ({NO_COUNTS})"
+
+
+def _figure_text(runs: Sequence[RunRow], name: str) -> str:
+    """A figure; of repetitions its mean with its interval, unless all have the same."""
+    if len({run.figure(name) for run in runs}) == 1:
+        return figure(runs[0].figures.get(name))
+    return interval_text(figure_interval(runs, name))
+
+
+def tightest_text(runs: Sequence[RunRow], slo: Slo) -> str:
+    """`TTFT p99: 4.41× of 6× (74%)`: the limit of which the runs take the largest share in the mean, with the interval
+    of the share where there are several; `-` where none is known."""
+    if (found := tightest(runs, slo)) is None:
         return "-"
     limit, taken = found
-    return f"{limit.told()}: {amount(taken * limit.largest, limit)} of {limit_text(limit)} ({share_text(taken)})"
+    interval = share_interval(runs, limit)
+    share = share_text(taken)
+    if interval is not None and interval.low is not None and interval.high is not None:
+        share += f" [{interval.low:.0%}, {interval.high:.0%}]"
+    return f"{limit.told()}: {amount(taken * limit.largest, limit)} of {limit_text(limit)} ({share})"
 
 
-def _more(run: RunRow) -> list[tuple[str, str]]:
-    """What the columns leave out, where it is known."""
-    lines = [("key", run.key)]
+def _more(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
+    """What the columns leave out, where it is known; of repetitions also each run with its verdict."""
+    lines = [("key", run.key) for run in runs[:1]]
+    if len(runs) > 1:
+        lines = [(f"seed {run.standing.seed}", f"{run.standing.verdict} {run.key}".rstrip()) for run in runs]
     for metric in METRICS:
         for head, end, percentiles in (("(s)", "s", PERCENTILES), ("slowdown (×)", "slowdown", SLOWDOWN_PERCENTILES)):
-            known = [(p, run.figures[name]) for p in percentiles if (name := f"{metric}/{p}_{end}") in run.figures]
-            lines.append((f"{metric.upper()} {head}", ", ".join(f"{p} {figure(value)}" for p, value in known)))
-    lines += [(head, f"{run.figures[name]:.0%}") for head, name in _SHARES.items() if name in run.figures]
-    if "power/weight" in run.figures:
-        lines.append(("power (weights)", figure(run.figures["power/weight"])))
+            known = [p for p in percentiles if all(f"{metric}/{p}_{end}" in run.figures for run in runs)]
+            texts = [f"{p} {_figure_text(runs, f'{metric}/{p}_{end}')}" for p in known]
+            lines.append((f"{metric.upper()} {head}", ", ".join(texts)))
     lines += [
-        (f"{name.removeprefix('run/')} (requests)", f"{run.figures[name]:,.0f}")
+        (head, f"{mean_figure(runs, name):.0%}")
+        for head, name in _SHARES.items()
+        if all(name in run.figures for run in runs)
+    ]
+    if "power/weight" in runs[0].figures:
+        lines.append(("power (weights)", figure(runs[0].figures["power/weight"])))
+    lines += [
+        (f"{name.removeprefix('run/')} (requests)", f"{sum(run.figures.get(name, 0.0) for run in runs):,.0f}")
         for name in _UNSERVED
-        if name in run.figures
+        if any(name in run.figures for run in runs)
     ]
     return [(head, text) for head, text in lines if text]

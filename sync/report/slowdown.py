@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean
 from typing import TYPE_CHECKING
 
+from sync.analysis.seeds import CONFIDENCE_TEXT
 from sync.report.base import Missing, Plot, for_each_workload
-from sync.report.data import ReportData, RunRow, all_within, mean_figure
+from sync.report.data import ReportData, RunRow, all_within, figure_interval, mean_figure, state_of
 from sync.report.limits import Deciding, deciding, limit_text, shown_limits
 from sync.report.style import MOST_DESIGNS, Style, columns_of, label_outer, legend_below, panels_of, styles, varied
 from sync.results.grouping import grouped
@@ -134,23 +134,29 @@ def slowdown_plot(name: str, title: str, lines: Sequence[Line], slo: Slo, which:
         " the limit that a design reaches first. Lines that leave a panel are more than twice over the limit; one ends"
         f" where a run was stopped as unstable or failed. {which}"
     ).strip()
-    if any(len(seeds) > 1 for line in lines for seeds in line.runs.values()):
-        caption += " Lines are means over seeds, the bands around them reach from the lowest to the highest."
+    caption += seeds_text(lines)
     if len(rates) < len({rate for line in lines for rate in line.runs}):
         caption += f" Rates above {rates[-1]:g}/s, which none carries, are left out."
     return Plot(name, title, figure, caption)
 
 
 def _draw(axes: Axes, limit: Limit, lines: Sequence[Line], rates: Sequence[float]) -> None:
+    top = 2 * limit.largest
     for line in lines:
-        figures = {r: [run.figure(limit.figure) for run in seeds] for r, seeds in line.runs.items() if r in rates}
-        axes.plot(list(figures), list(map(fmean, figures.values())), label=line.label, **line.style.line)
-        if several := {rate: values for rate, values in figures.items() if len(values) > 1}:
-            band = list(several), list(map(min, several.values())), list(map(max, several.values()))
-            axes.fill_between(*band, color=line.style.color, alpha=0.2, linewidth=0, zorder=1)
-            axes.vlines(*band, color=line.style.color, linewidth=0.8, zorder=1)
+        runs = {rate: seeds for rate, seeds in line.runs.items() if rate in rates}
+        means = {rate: figure_interval(seeds, limit.figure) for rate, seeds in runs.items()}
+        values = [math.nan if interval is None else interval.mean for interval in means.values()]
+        axes.plot(list(means), values, label=line.label, **line.style.line)
+        ends = [(r, i.low, i.high) for r, i in means.items() if i and i.low is not None and i.high is not None]
+        if ends:
+            places, lows, highs = (list(column) for column in zip(*ends, strict=True))
+            axes.fill_between(places, lows, highs, color=line.style.color, alpha=0.2, linewidth=0, zorder=1)
+            axes.vlines(places, lows, highs, color=line.style.color, linewidth=0.8, zorder=1)
+        for (rate, seeds), value in zip(runs.items(), values, strict=True):
+            if state_of(seeds) == "undecided" and seeds[0].judgement and seeds[0].judgement.limit == limit:
+                mark_undecided(axes, rate, value, top, line.style)
         if line.deciding is not None and line.deciding.limit == limit and line.deciding.is_reached:
-            ring(axes, line.deciding.rate, line.deciding.share * limit.largest, 2 * limit.largest, line.style)
+            ring(axes, line.deciding.rate, line.deciding.share * limit.largest, top, line.style)
     axes.set_title(f"{limit.told()} (SLO {limit_text(limit)})", pad=3)
     axes.axhline(limit.largest, color="0.35", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.axhspan(limit.largest, 2 * limit.largest, color="0.94", linewidth=0, zorder=-1)
@@ -161,3 +167,21 @@ def ring(axes: Axes, rate: float, value: float, top: float, style: Style) -> Non
     """Mark where a design reaches a limit; above the panel's `top`, at its edge."""
     axes.plot([rate], [min(value, 0.97 * top)], linestyle="", marker="o", markersize=10, markerfacecolor="none",
               markeredgecolor=style.color, markeredgewidth=1.4, zorder=4, clip_on=False)  # fmt: skip
+
+
+def mark_undecided(axes: Axes, rate: float, value: float, top: float, style: Style) -> None:
+    """Write a question mark above a point at which the seeds do not tell; above the panel's `top`, at its edge."""
+    if math.isfinite(value):
+        axes.annotate("?", (rate, min(value, 0.9 * top)), xytext=(0, 4), textcoords="offset points", ha="center",
+                      fontsize=10, fontweight="bold", color=style.color, zorder=5)  # fmt: skip
+
+
+def seeds_text(lines: Iterable[Line]) -> str:
+    """What a caption says of lines over several seeds, with a space in front; empty where each rate has one."""
+    groups = [seeds for line in lines for seeds in line.runs.values() if len(seeds) > 1]
+    if not groups:
+        return ""
+    text = f" Lines are means over seeds, with their intervals at {CONFIDENCE_TEXT} by Student's t."
+    if any(state_of(seeds) == "undecided" for seeds in groups):
+        text += " A question mark: these seeds do not tell whether the rate is within the SLO."
+    return text

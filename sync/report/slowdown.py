@@ -170,10 +170,11 @@ def ring(axes: Axes, rate: float, value: float, top: float, style: Style) -> Non
 
 
 def mark_undecided(axes: Axes, rate: float, value: float, top: float, style: Style) -> None:
-    """Write a question mark above a point at which the seeds do not tell; above the panel's `top`, at its edge."""
+    """Write a question mark beside a point at which the seeds do not tell; above the panel's `top`, at its edge."""
     if math.isfinite(value):
-        axes.annotate("?", (rate, min(value, 0.9 * top)), xytext=(0, 4), textcoords="offset points", ha="center",
-                      fontsize=10, fontweight="bold", color=style.color, zorder=5)  # fmt: skip
+        axes.annotate("?", (rate, min(value, 0.9 * top)), xytext=(6, 0), textcoords="offset points", va="center",
+                      fontsize=10, fontweight="bold", color=style.color, zorder=5,
+                      bbox={"fc": "white", "ec": "none", "pad": 0.3})  # fmt: skip
 
 
 def seeds_text(lines: Iterable[Line]) -> str:

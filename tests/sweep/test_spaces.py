@@ -67,7 +67,7 @@ def test_the_clusters_of_the_least_cost_are_those_of_the_grid_with_their_prices(
     split = next(space for space in found if space.system == "splitwise-ha" and space.workload == "code")
     cluster = split.cluster(0, (3, 20))
     point = split.point(cluster, None, 7)
-    assert point.name == "splitwise-ha 3P+20T stop@60s code 70 rps seed=7"
+    assert point.name == "splitwise-ha 3P+20T stop@30s code 70 rps seed=7"
     assert (cluster.cost, cluster.power, cluster.watts) == (point.cost, point.power, point.watts)
     assert cluster.machines == sum(point.machines.values()) == 23
 
@@ -151,7 +151,8 @@ def test_a_searched_run_may_be_stopped_early_unless_the_experiment_says_otherwis
         space = spaces_of(MOST, *extra)[0]
         return space.point(clusters_of(space)[0], 3.0, 0).spec.stop_at_backlog_s
 
-    assert stop_s() == 60.0
+    assert stop_s() == 30.0  # a quarter of two minutes
+    assert stop_s("trace.filename=rr_conv_${rate}_600s") == 60.0
     assert stop_s("stop_at_backlog_s=5") == 5.0
 
 

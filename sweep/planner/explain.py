@@ -131,7 +131,7 @@ class Explained:
             judged = [d.judgement for d in answer.decisions if d.judgement]
             limits = [judgement.limit.told() for judgement in judged if judgement.limit]
             found = replace(found, none=not answer.undecided, binding=limits[0] if limits else "")
-            return self._counted(replace(found, decided=not found.why_open))
+            return self._counted(replace(found, decided=not found.why_open and not found.undecided))
         probe = answer.winner.probe
         found = replace(found, **self._cluster(probe), seeds=answer.winner.seeds)
         value = probe.cluster.price(self.question.measure)
@@ -151,7 +151,7 @@ class Explained:
         )
         longer = self._longer(probe)
         found = replace(found, longer=longer, holds_longer=None if longer is None else longer.holds)
-        return self._counted(replace(found, decided=not found.why_open))
+        return self._counted(replace(found, decided=not found.why_open and not found.undecided))
 
     def _audit_of(self, answer: LeastAnswer) -> Audit | None:
         if not answer.inferred:

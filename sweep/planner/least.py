@@ -56,12 +56,14 @@ class LeastSearch:
     _coarse: dict[Cluster, bool] = field(default_factory=dict)
     _fails: list[Cluster] = field(default_factory=list)  # by coarse looks or decisions
     _decided: dict[Cluster, Decision] = field(default_factory=dict)
+    _parts: int = 1  # of the error that a cluster may be said to fail with
 
     def run(self) -> LeastAnswer:
         """Search."""
         price = self._price
         best = self._first()
         best = None if best is None else self._improved(best)
+        self._parts = max(1, len(self._frontier_below(None if best is None else price(best))))
         winner, passed_over = self._winner(best)
         limit = None if winner is None else price(winner.probe.cluster)
         decisions, undecided, cheaper = self._certified(limit)
@@ -73,7 +75,7 @@ class LeastSearch:
         left = [decision for decision in kept if decision.state != "beyond"]
         failed = [decision for decision in kept if decision.state == "beyond"]
         inferred, audited, violations = self._audited(limit, failed)
-        why = "" if not left else "cheaper clusters are not decided"
+        why = ""
         if winner is None and left:
             why = "no cluster passes for certain, and some do not fail for certain"
         if violations:
@@ -175,6 +177,10 @@ class LeastSearch:
                 return cluster
         return None
 
+    def _frontier_below(self, price: float | None) -> list[Cluster]:
+        families = self._frontiers.families
+        return [cluster for family in families for cluster in self._frontiers.largest(family, self._below(price))]
+
     def _open_frontier(self, price: float | None, is_passed_over: Callable[[Cluster], bool]) -> list[Cluster]:
         """The clusters cheaper than `price` that no other such one exceeds, without those below one that fails."""
         found: list[Cluster] = []
@@ -189,11 +195,14 @@ class LeastSearch:
 
     # -- the decision --------------------------------------------------------------------------------------------
 
-    def _decide(self, cluster: Cluster, why: str, parts: int) -> Decision:
-        """The decision on a cluster; one that does not pass is taken not to carry the load from now on."""
+    def _decide(self, cluster: Cluster, why: str) -> Decision:
+        """The decision on a cluster; one that does not pass is taken not to carry the load from now on. That it fails
+        is one of as many claims as the frontier has clusters."""
         if cluster not in self._decided:
             level = self.question.level
-            decision = decide(self.view, self._probe(cluster), self.question, why, within=level, beyond=level / parts)
+            decision = decide(
+                self.view, self._probe(cluster), self.question, why, within=level, beyond=level / self._parts
+            )
             self._decided[cluster] = decision
             self._coarse[cluster] = decision.state == "within"
             if decision.state == "beyond" and cluster not in self._fails:
@@ -208,7 +217,7 @@ class LeastSearch:
         for cluster in self._ascending(best):
             if not self._carries(cluster, "next by price"):
                 continue
-            decision = self._decide(cluster, "decision", 1)
+            decision = self._decide(cluster, "decision")
             if decision.state == "within":
                 return decision, passed_over
             passed_over.append(decision)
@@ -234,13 +243,12 @@ class LeastSearch:
         undecided: dict[Cluster, Decision] = {}
         decisions: dict[Cluster, Decision] = {}
         coarse_fails, self._fails = self._fails, [c for c, d in self._decided.items() if d.state == "beyond"]
-        parts = max(1, len(self._open_frontier(price, lambda cluster: False)))
         while open_ones := self._open_frontier(price, lambda cluster: cluster in undecided):
             likeliest = sorted(open_ones, key=lambda c: (c in coarse_fails, self._price(c), c.family, c.sizes))
             for cluster in likeliest:
                 self.view.need(self._probe(cluster), 2, "certificate")
             for cluster in likeliest:
-                decision = self._decide(cluster, "certificate", parts)
+                decision = self._decide(cluster, "certificate")
                 if decision.state == "within":
                     cheaper, price = decision, self._price(cluster)
                     break

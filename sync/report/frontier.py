@@ -107,6 +107,7 @@ def _counts(panel: Axes, found: Found) -> None:
         places = [(mark.x, mark.y) for mark in known if mark.checked.verdict == verdict]
         _draw(panel, places, verdict)
     if _is_split([*clusters, *answer]):
+        _pruned(panel, found, known)
         panel.set(xlabel="token machines", ylabel="prompt machines")
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
@@ -117,6 +118,18 @@ def _counts(panel: Axes, found: Found) -> None:
         _equal_price(panel, found, marks)
         panel.plot([marks[-1].x], [marks[-1].y], linestyle="none", label="the answer", zorder=6, markersize=11.0,
                    **_ANSWER)  # fmt: skip
+
+
+def _pruned(panel: Axes, found: Found, marks: Sequence[_Mark]) -> None:
+    """Shade the clusters that were not probed, since they have no more machines of either role than one that fails."""
+    from matplotlib.patches import Rectangle
+
+    if found.audit is None or not found.audit.pruned:
+        return
+    label = "no more machines than one that fails: not probed"
+    for mark in (mark for mark in marks if mark.checked.verdict == "fails"):
+        panel.add_patch(Rectangle((0.0, 0.0), mark.x, mark.y, facecolor="0.9", linewidth=0.0, zorder=0, label=label))
+        label = "_nolegend_"
 
 
 def _equal_price(panel: Axes, found: Found, marks: Sequence[_Mark]) -> None:

@@ -137,6 +137,12 @@ class Found:
     certificate: tuple[Checked, ...] = ()
     audit: Audit | None = None
 
+    @property
+    def below(self) -> int:
+        """How many clusters were not probed, since they are below one that fails."""
+        listed = sum(checked.verdict == "inferred" for checked in self.certificate)
+        return listed if self.audit is None else max(listed, self.audit.pruned)
+
 
 @dataclass(frozen=True)
 class Plan:

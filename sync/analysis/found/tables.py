@@ -131,7 +131,7 @@ def ruled_out(answers: Sequence[Found]) -> Table | None:
                 (
                     shown(found.system),
                     f"{counts['fails']:,}",
-                    f"{counts['inferred']:,}",
+                    f"{found.below:,}",
                     f"{open_ones:,}",
                     "-" if audit is None else f"{audit.probed:,}",
                     "-" if audit is None else f"{len(audit.violations):,}",

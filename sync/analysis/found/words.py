@@ -160,11 +160,11 @@ def _ruled_out(found: Found) -> str:
     value = found.value or 0.0
     counts = Counter(c.verdict for c in found.certificate if price_of(c, found.measure) < value)
     cheaper, _ = _CHEAPER.get(found.measure, _CHEAPER["cost"])
-    if not counts["fails"] and not counts["inferred"]:
+    if not counts["fails"] and not found.below:
         return f"The search has no {cheaper} of its design."
-    if not counts["inferred"]:
+    if not found.below:
         return f"Every {cheaper} of the design fails ({counts['fails']:,} probed)."
-    below = f"{counts['fails']:,} probed, {counts['inferred']:,} below them"
+    below = f"{counts['fails']:,} probed, {found.below:,} below them"
     return (
         f"Every {cheaper} of the design fails or has fewer machines than one that does ({below}{_also_probed(found)})."
     )

@@ -61,6 +61,13 @@ def rate_bound(point: Point, root: Path) -> float | None:
     return None if work is None else float(work.min())
 
 
+def balanced_rate(point: Point, root: Path) -> float | None:
+    """As `rate_bound`, with every machine in its own role, also where it may be lent. It is no bound then, but tells
+    which splits of the same machines are balanced: a split that has to lend serves less."""
+    work = _work(point, root, keeps_roles=True)
+    return None if work is None else float(work.min())
+
+
 def load_shares(point: Point, root: Path) -> dict[str, float]:
     """What the point's rate takes at least of what the cluster can do: of its time for `prompts`, of its time for
     `decodes`, and of its `memory` for KV caches. Machines that may be lent count for both phases. Above 1 the cluster
@@ -72,7 +79,7 @@ def load_shares(point: Point, root: Path) -> dict[str, float]:
     return {name: point.rate / most for name, most in zip(("prompts", "decodes", "memory"), limits, strict=False)}
 
 
-def _work(point: Point, root: Path) -> Floats | None:
+def _work(point: Point, root: Path, *, keeps_roles: bool = False) -> Floats | None:
     """For each of the weights the weighted work of the whole cluster, in requests/s."""
     spec = point.spec
     if len(spec.applications) != 1 or not _is_piecewise(spec.performance):
@@ -80,7 +87,7 @@ def _work(point: Point, root: Path) -> Floats | None:
     application = spec.applications[0]
     sizes = _sizes(_without_rate(point.trace, root), root)
     kinds = [
-        count * _best(spec.performance, application.model, plan, _role(application, plan), sizes)
+        count * _best(spec.performance, application.model, plan, _role(application, plan, keeps_roles), sizes)
         for plan, count in _plans(spec)
     ]
     return np.sum(kinds, axis=0) if kinds else None
@@ -106,10 +113,13 @@ def _kind(plan: InstancePlan) -> tuple[object, ...]:
     return plan.sku, plan.role, len(plan.processors), plan.processor_name, id(plan.spec)
 
 
-def _role(application: ApplicationSpec, plan: InstancePlan) -> str:
+def _role(application: ApplicationSpec, plan: InstancePlan, keeps_roles: bool) -> str:
     """The only phase that an instance does; empty where it may do both."""
     scheduler = application.scheduler
-    return _own_role(scheduler, plan) if issubclass(SCHEDULERS[scheduler.policy], _KEEP_ROLES) else ""
+    policy = SCHEDULERS[scheduler.policy]
+    if issubclass(policy, _KEEP_ROLES) or (keeps_roles and policy.splits):
+        return _own_role(scheduler, plan)
+    return ""
 
 
 def _own_role(scheduler: SchedulerSpec, plan: InstancePlan) -> str:

@@ -28,7 +28,7 @@ from sync.results.slo import Slo
 Tables = Callable[[str], bytes]
 
 _SLOPE = 10.0  # of log share against log rate, for guesses: 6 to 31 were measured
-_AT_BOUND = 0.75  # the share of its bound that a cluster is guessed to carry
+_OF_BALANCED = 0.75  # the share of the rate of `Space.balanced_per_s` that a cluster is guessed to carry
 _FAR = log(8.0)  # guesses stay within this of the limit
 
 
@@ -91,6 +91,7 @@ class Evidence:
         self._shortages: dict[tuple[str, str], str] = {}  # by key and metric
         self._runs: dict[Probe, dict[int, Outcome]] = {}
         self._samples: dict[tuple[Probe, int, tuple[int, int]], Sample | None] = {}
+        self._guesses: dict[Cluster, float | None] = {}
         self._bounds: dict[Cluster, float | None] = {}
         self._looks: dict[tuple[Probe, int, tuple[int, int]], Look] = {}
         self._judged: dict[tuple[Probe, int, float | None, float | None], Judgement] = {}
@@ -117,6 +118,13 @@ class Evidence:
         if cluster not in self._bounds:
             self._bounds[cluster] = self.space.bound_per_s(cluster)
         return self._bounds[cluster]
+
+    def guess_per_s(self, cluster: Cluster) -> float | None:
+        """A first guess at the rate that a cluster carries, worked out once; None: there is none."""
+        if cluster not in self._guesses:
+            balanced = self.space.balanced_per_s(cluster)
+            self._guesses[cluster] = None if balanced is None else _OF_BALANCED * balanced
+        return self._guesses[cluster]
 
     def known(self, cluster: Cluster) -> list[Probe]:
         """The probes of a cluster of which there is an outcome, over the horizon itself."""
@@ -240,10 +248,10 @@ class View:
             return _interpolated(known, rate)
         if known:
             return known[0][1]
-        bound = self.evidence.bound_per_s(probe.cluster)
-        if bound is None or rate is None:
+        guess = self.evidence.guess_per_s(probe.cluster)
+        if guess is None or rate is None:
             return -0.1
-        return max(-_FAR, min(_FAR, _SLOPE * log(rate / (_AT_BOUND * bound))))
+        return max(-_FAR, min(_FAR, _SLOPE * log(rate / guess)))
 
     def _log_share(self, probe: Probe) -> float | None:
         runs = self.evidence.runs(probe)

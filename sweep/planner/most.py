@@ -1,8 +1,8 @@
 """The search for the highest rate that a cluster of a space carries.
 
-1. Coarse: the candidate with the highest bound is bracketed by doubling and halved in the logarithm of the rate, with a
-   few repetitions a rate. Each other candidate is tried one step above the best so far; if it is within the limits
-   there, it is bracketed in turn and becomes the best.
+1. Coarse: the candidate whose tokens a second promise most is bracketed in growing steps, and the bracket is halved in
+   the logarithm of the rate, with a few repetitions a rate. Each other candidate is tried one step above the best so
+   far; if it is within the limits there, it is bracketed in turn and becomes the best.
 2. The interval of the best: L is the greatest rate up to which all limits are within, U the least at which one is
    beyond, both by Student's t. Repetitions at the rates around are doubled until the interval is narrow enough.
 3. The certificate: each other candidate fails at U, its part of the error being its own. One that does not gets an
@@ -23,8 +23,9 @@ from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
 
+_NEXT_STEP = 2  # of the rate, for a candidate that is better than the best so far
+_CLOSE = 2  # steps between a rate that is likely carried and one that is likely not, at which the interval takes over
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
-_ABOVE_BOUND = 2.0  # times the bound: no cluster can carry it
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class MostSearch:
             if decision.state == "beyond":
                 decisions.append(decision)
                 continue
-            found = self._interval(other, self._climb(other, self.rates.number(decision.probe.rate or 1.0)))
+            k = self._likely(other, self.rates.number(decision.probe.rate or 1.0))
+            found = self._interval(other, self._floor if k is None else k)
             if (found.low or self._floor) > (capacity.low or self._floor):
                 capacity, found = found, capacity
             rivals.append(found)
@@ -109,18 +111,20 @@ class MostSearch:
             above = self._floor if k is None else min(k + 1, self._ceiling)
             self._raced[other] = above
             if self._coarse(other, above, "race"):
-                best, k = other, self._climb(other, above)
+                best, k = other, self._climb(other, above, _NEXT_STEP)
                 self._view.bracket(self.rates[k], None)
         return best, k
 
     def _first(self, cluster: Cluster) -> int | None:
-        """The greatest rate that the first candidate is likely to carry, from a guess; None if not even the lowest."""
-        bound = self._view.evidence.bound_per_s(cluster)
-        guess = 0.75 * bound if bound else 1.0
-        k = min(max(self.rates.number(guess), self._floor), self._ceiling)
+        """The greatest rate that the first candidate is likely to carry; None if not even the lowest."""
+        guess = self._view.evidence.guess_per_s(cluster) or 1.0
+        return self._likely(cluster, min(max(self.rates.number(guess), self._floor), self._ceiling))
+
+    def _likely(self, cluster: Cluster, k: int) -> int | None:
+        """The greatest rate that a cluster is likely to carry, looked for from `k`; None if not even the lowest."""
         if self._coarse(cluster, k, "bracket"):
-            return self._climb(cluster, k)
-        step = self.rates.octave
+            return self._climb(cluster, k, self.rates.first_step)
+        step = self.rates.first_step
         fails = k
         while fails > self._floor:
             below = max(self._floor, fails - step)
@@ -129,9 +133,8 @@ class MostSearch:
             fails, step = below, 2 * step
         return None
 
-    def _climb(self, cluster: Cluster, k: int) -> int:
+    def _climb(self, cluster: Cluster, k: int, step: int) -> int:
         """The greatest rate that a cluster is likely to carry, `k` being one that it does."""
-        step = self.rates.octave if k == self._floor else max(2, self.rates.octave // 4)
         while k < self._ceiling:
             above = min(self._ceiling, k + step)
             if not self._coarse(cluster, above, "bracket"):
@@ -140,7 +143,7 @@ class MostSearch:
         return k
 
     def _halve(self, cluster: Cluster, carries: int, fails: int) -> int:
-        while fails - carries > 1:
+        while fails - carries > _CLOSE:
             self._view.bracket(self.rates[carries], self.rates[fails])
             middle = self._between(cluster, carries, fails)
             if self._coarse(cluster, middle, "bracket"):
@@ -284,7 +287,7 @@ def _strides() -> Iterator[int]:
 
 def candidates_of(evidence: Evidence) -> tuple[list[Cluster], list[Cluster]]:
     """The clusters of a space that no other one of their family exceeds, and the others, which carry no more than
-    these. The one with the highest bound is first, of equals that in the middle of its family."""
+    these. The one that is guessed to carry most is first, of equals that in the middle of its family."""
     largest: list[Cluster] = []
     smaller: list[Cluster] = []
     space = evidence.space
@@ -292,7 +295,7 @@ def candidates_of(evidence: Evidence) -> tuple[list[Cluster], list[Cluster]]:
         (smaller if any(_exceeds(space, cluster)) else largest).append(cluster)
     middle = len(largest) / 2
     off = {cluster: abs(place - middle) for place, cluster in enumerate(largest)}
-    largest.sort(key=lambda cluster: (-(evidence.bound_per_s(cluster) or 0.0), off[cluster]))
+    largest.sort(key=lambda cluster: (-(evidence.guess_per_s(cluster) or 0.0), off[cluster]))
     return largest, smaller
 
 

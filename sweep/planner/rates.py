@@ -34,6 +34,6 @@ class Rates:
         return k if self[k] <= rate else k - 1
 
     @property
-    def octave(self) -> int:
-        """The steps of a first bracket: a factor of 1.37."""
-        return 32 * self.parts
+    def first_step(self) -> int:
+        """The step of a first bracket, a factor of 1.08; later ones double it."""
+        return 8 * self.parts

@@ -75,3 +75,6 @@ class Space(Protocol):
 
     def bound_per_s(self, cluster: Cluster) -> float | None:
         """The rate that no cluster of this size can exceed for long, from its tokens a second; None: not known."""
+
+    def balanced_per_s(self, cluster: Cluster) -> float | None:
+        """As `bound_per_s`, if every machine keeps to its role: it tells which splits are balanced. None: not known."""

@@ -24,7 +24,7 @@ from sweep.experiment.point import Point, horizon_of
 from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sweep.experiment.written import noted
-from sweep.planner.bounds import rate_bound
+from sweep.planner.bounds import balanced_rate, rate_bound
 from sweep.planner.defaults import FIRST_RATE, RATE_AXIS, as_grid, stop_at_backlog_s
 from sweep.planner.families import Members, Prices, Sizes, machines_of, members, numbers_of
 from sweep.planner.space import Cluster, Family
@@ -142,7 +142,14 @@ class ClusterSpace:
 
     def bound_per_s(self, cluster: Cluster) -> float | None:
         """The rate that the cluster cannot exceed for long; None: not known."""
-        return rate_bound(self.point(cluster, FIRST_RATE if self._searches else None, 0), self._source.root)
+        return rate_bound(self._first_point(cluster), self._source.root)
+
+    def balanced_per_s(self, cluster: Cluster) -> float | None:
+        """The same with every machine in its own role; see `Space.balanced_per_s`."""
+        return balanced_rate(self._first_point(cluster), self._source.root)
+
+    def _first_point(self, cluster: Cluster) -> Point:
+        return self.point(cluster, FIRST_RATE if self._searches else None, 0)
 
     @property
     def grid(self) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import exp
 
 from sim_core import SimSpec
@@ -43,7 +43,6 @@ class World:
     has_draws: bool = True
     bound: Callable[[tuple[int, ...]], float | None] = lambda sizes: None
     lasts: bool = True
-    made: list[Point] = field(default_factory=list)
 
     def cluster(self, family: int, sizes: tuple[int, ...]) -> Cluster:
         """See `Space`."""
@@ -54,7 +53,7 @@ class World:
         """See `Space`. The point's axes say what it is of, for `outcome`."""
         rate = self.load if rate is None else rate
         name = f"{self.system}-{cluster.family}-{'x'.join(map(str, cluster.sizes))}-{rate}-{longer}-{seed}"
-        point = Point(
+        return Point(
             index=0,
             name=name,
             key=name.replace(".", "_"),
@@ -76,14 +75,16 @@ class World:
             requests=int((rate or 1.0) * 600 * longer),
             asked=asked,
         )
-        self.made.append(point)
-        return point
 
     def can_last_longer(self) -> bool:
         """See `Space`."""
         return self.lasts
 
     def bound_per_s(self, cluster: Cluster) -> float | None:
+        """See `Space`."""
+        return self.bound(cluster.sizes)
+
+    def balanced_per_s(self, cluster: Cluster) -> float | None:
         """See `Space`."""
         return self.bound(cluster.sizes)
 

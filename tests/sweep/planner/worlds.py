@@ -52,7 +52,9 @@ class World:
     def point(self, cluster: Cluster, rate: float | None, seed: int, longer: int = 1, asked: str = "") -> Point:
         """See `Space`. The point's axes say what it is of, for `outcome`."""
         rate = self.load if rate is None else rate
-        name = f"{self.system}-{cluster.family}-{'x'.join(map(str, cluster.sizes))}-{rate}-{longer}-{seed}"
+        name = (
+            f"{self.system}-{self.workload}-{cluster.family}-{'x'.join(map(str, cluster.sizes))}-{rate}-{longer}-{seed}"
+        )
         return Point(
             index=0,
             name=name,

@@ -20,10 +20,11 @@ from sweep.tally import PlannedTally, Tally
 from sync.results.found import Plan
 from sync.results.goodput import lacks_counts, with_counts
 from sync.results.growing import Facts
+from sync.results.inside import read_inside
 from sync.results.journal import Journal, JournalError
 
 # So many points a core the planner may fill up with likely ones: only cores that would be idle run points ahead. With 2
-# or 3 a core needed points would wait behind them in Ray, and a sweep on 16 cores would take up to a quarter longer.
+# or 3 a core needed points would wait behind them in Ray, and a sweep on 16 cores would take a sixth longer.
 POINTS_A_CORE = 1
 _KEEP_EVERY_S = 5.0  # at least, between two writes of what is known so far
 _MOST_OF_TIME = 0.05  # that these writes may take
@@ -54,10 +55,14 @@ class EarlierOutcomes:
         for outcome in finished_before([point], self._journal, retry_failed=self._retry_failed):
             if not lacks_counts(outcome, point.slo):
                 return outcome
-            file = self._journal.requests_file(point.key)
-            counted = with_counts(outcome, point.slo, b"" if file is None else file.read_bytes())
+            counted = with_counts(outcome, point.slo, self.table(point.key))
             return counted if counted.counts or point.horizon_s is None else None
         return None
+
+    def table(self, key: str) -> bytes:
+        """The table of requests of a run; empty where there is none."""
+        file = self._journal.requests_file(key)
+        return b"" if file is None else read_inside(file, "requests_bytes")
 
     def read_again(self, key: str) -> Outcome:
         """The outcome with its table of a point that `read` has been asked for, for the sink. Raises JournalError."""

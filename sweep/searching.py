@@ -25,7 +25,6 @@ from sweep.running import launcher_of, show_counts, show_odd_points, show_troubl
 from sweep.service import EndedSweep, Sweeping, sweep_id
 from sync.results.found import Plan
 from sync.results.growing import Facts, GrowingSweep
-from sync.results.inside import read_inside
 from sync.results.journal import Journal
 from sync.results.outcome import ResultSink
 from sync.results.privacy import scrub
@@ -84,9 +83,9 @@ def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console,
     """Run the searches, keep what they find, and show it on standard output."""
     info = inquiry.info()
     journal = Journal(arguments.results / info.name)
-    tables = partial(_table, journal)
-    planner = Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo, tables)
-    ended, delivery = _searched(planner, info, journal, arguments, screen, sink)
+    earlier = EarlierOutcomes(journal, retry_failed=arguments.retry_failed)
+    planner = Planner(inquiry.question, inquiry.spaces, inquiry.experiment.slo, earlier.table)
+    ended, delivery = _searched(planner, info, journal, earlier, arguments, screen, sink)
     output = console()
     plan = planner.plan()
     print_answer(ended.outcomes, info, arguments.results, output, searched=plan)
@@ -98,16 +97,11 @@ def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console,
     return Ended(plan, EXIT_FAILED if ended.failed else 0)
 
 
-def _table(journal: Journal, key: str) -> bytes:
-    """A run's table of requests; empty where there is none."""
-    path = journal.requests_file(key)
-    return b"" if path is None else read_inside(path, "requests_bytes")
-
-
 def _searched(
     planner: Planner,
     info: SweepInfo,
     journal: Journal,
+    earlier: EarlierOutcomes,
     arguments: argparse.Namespace,
     screen: Console,
     sink: ResultSink,
@@ -118,7 +112,6 @@ def _searched(
         if arguments.fresh:
             journal.set_aside()
         keeping = _Keeping(journal, journal.growing(info, same_experiment))
-        earlier = EarlierOutcomes(journal, retry_failed=arguments.retry_failed)
         writer = SinkWriter(sink, info, earlier.read_again)
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
         sweeping = Sweeping(launcher_of(arguments, project_root()), journal, writer, interrupts, arguments.max_failures)

@@ -90,7 +90,7 @@ class Explained:
             found = replace(found, why_open="a smaller cluster, which was taken to carry less, carries more")
         longer = self._longer(probe)
         found = replace(found, longer=longer, holds_longer=None if longer is None else longer.holds)
-        return self._counted(replace(found, decided=not found.why_open))
+        return self._counted(replace(found, low=low, high=high, decided=not found.why_open))
 
     def _rival(self, rival: Capacity, search: MostSearch) -> Checked:
         """A candidate that may carry as much as the best one."""
@@ -151,7 +151,8 @@ class Explained:
         )
         longer = self._longer(probe)
         found = replace(found, longer=longer, holds_longer=None if longer is None else longer.holds)
-        return self._counted(replace(found, decided=not found.why_open and not found.undecided))
+        least = min([value, *(d.probe.cluster.price(self.question.measure) for d in answer.undecided)])
+        return self._counted(replace(found, low=least, decided=not found.why_open and not found.undecided))
 
     def _audit_of(self, answer: LeastAnswer) -> Audit | None:
         if not answer.inferred:

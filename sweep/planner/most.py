@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from math import exp, log
 
 from sweep.experiment.question import Question
-from sweep.planner.evidence import Evidence, Probe, ProbeFailed, View
+from sweep.planner.candidates import candidates_of
+from sweep.planner.evidence import Probe, ProbeFailed, View
 from sweep.planner.probing import Decision, coarse, decide, is_hopeless, looks
 from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
@@ -68,8 +69,29 @@ class MostSearch:
         self._floor, self._ceiling = self._ends(view.evidence.space)
 
     def run(self) -> MostAnswer:
-        """Search."""
+        """Search. A candidate of which a run failed is left out, and the answer is open."""
         candidates, pruned = candidates_of(self._view.evidence)
+        failed: dict[Cluster, ProbeFailed] = {}
+        while left := [candidate for candidate in candidates if candidate not in failed]:
+            try:
+                return self._without(failed, self._searched(left, pruned))
+            except ProbeFailed as error:
+                failed[error.probe.cluster] = error
+                self._shares.clear()
+                self._raced.clear()
+        nothing = Capacity(candidates[0], None, None, 0.0, 0)
+        return self._without(failed, MostAnswer(nothing, None, (), (), tuple(pruned)))
+
+    def _without(self, failed: Mapping[Cluster, ProbeFailed], answer: MostAnswer) -> MostAnswer:
+        """The answer, with the candidates that are left out."""
+        if not failed:
+            return answer
+        lines = [Decision(error.probe, "undecided", 0, None, failure=error.reason) for error in failed.values()]
+        first = next(iter(failed.values()))
+        why = f"a run of {len(failed)} of the clusters failed: {first.reason}"
+        return replace(answer, decisions=(*answer.decisions, *lines), why_open=answer.why_open or why)
+
+    def _searched(self, candidates: Sequence[Cluster], pruned: Sequence[Cluster]) -> MostAnswer:
         best, k = self._race(candidates)
         if k is None:
             return self._none(best, candidates, pruned)
@@ -283,32 +305,3 @@ def _strides() -> Iterator[int]:
     """1, 1, 1, 1, 2, 4, 8, ...: where a limit is far, its rate is looked for in strides that grow."""
     yield from (1, 1, 1)
     yield from (1 << n for n in count())
-
-
-def candidates_of(evidence: Evidence) -> tuple[list[Cluster], list[Cluster]]:
-    """The clusters of a space that no other one of their family exceeds, and the others, which carry no more than
-    these. The one that is guessed to carry most is first, of equals that in the middle of its family."""
-    largest: list[Cluster] = []
-    smaller: list[Cluster] = []
-    space = evidence.space
-    for cluster in _clusters(space):
-        (smaller if any(_exceeds(space, cluster)) else largest).append(cluster)
-    middle = len(largest) / 2
-    off = {cluster: abs(place - middle) for place, cluster in enumerate(largest)}
-    largest.sort(key=lambda cluster: (-(evidence.guess_per_s(cluster) or 0.0), off[cluster]))
-    return largest, smaller
-
-
-def _clusters(space: Space) -> Iterator[Cluster]:
-    for number, family in enumerate(space.families):
-        for sizes in family.sizes():
-            yield space.cluster(number, sizes)
-
-
-def _exceeds(space: Space, cluster: Cluster) -> Iterator[bool]:
-    """Whether other clusters of the family have as many machines in each role, and more in one."""
-    family = space.families[cluster.family]
-    if family.listed is not None:
-        yield from (sizes != cluster.sizes and all(map(int.__le__, cluster.sizes, sizes)) for sizes in family.listed)
-    else:
-        yield from (size < counts[-1] for size, counts in zip(cluster.sizes, family.counts, strict=True))

@@ -173,6 +173,31 @@ def test_a_failed_run_leaves_its_cluster_open_and_the_reason_is_told() -> None:
     assert "MemoryError" in found.undecided[0].limit
 
 
+def test_a_split_of_which_a_run_fails_is_left_out_of_the_highest_rate_and_the_answer_is_open() -> None:
+    world = World(capacity, (Family({}, (), SPLITS),), spread=0.05)
+    best = max(SPLITS, key=capacity)
+
+    def outcome(point: Point) -> Outcome:
+        made = world.outcome(point)
+        return failed_outcome(point, "TimeoutError: too long", version="1") if point.axes["sizes"] == best else made
+
+    planner = Planner(MOST, [world], ONE_LIMIT)
+    answered(planner, outcome, at_once=6)
+    (found,) = planner.plan().found
+    assert not found.decided and "TimeoutError" in found.why_open
+    assert found.rate is not None
+    assert found.rate.low <= sorted(map(capacity, SPLITS))[-2] <= (found.rate.high or 0.0)
+
+
+def test_where_all_runs_fail_nothing_is_said_of_the_rate() -> None:
+    world = World(capacity, machines(3))
+    planner = Planner(MOST, [world], ONE_LIMIT)
+    answered(planner, lambda point: failed_outcome(point, "MemoryError: all of it", version="1"))
+    (found,) = planner.plan().found
+    assert (found.decided, found.none) == (False, False)
+    assert "MemoryError" in found.why_open
+
+
 def test_a_written_trace_has_an_answer_without_an_interval() -> None:
     world = World(lambda sizes: 8.1, machines(3), has_draws=False, spread=0.0)
     found = found_in(world, MOST)

@@ -31,18 +31,23 @@ def share_words(judgement: Judgement) -> str:
     share says nothing, since requests were not served or figures are missing."""
     if judgement.limit is None or judgement.unserved or not isfinite(judgement.share):
         return ""
-    text = f"{_share(judgement.share)} of {judgement.limit.told()}"
+    text = f"{share_figure(judgement.share)} of {judgement.limit.told()}"
     return f"{text} {interval_words(judgement.low, judgement.high)}".rstrip()
 
 
 def interval_words(low: float | None, high: float | None) -> str:
     """`[0.80, 1.06]`; empty without an interval."""
-    return "" if low is None or high is None else f"[{_share(low)}, {_share(high)}]"
+    return "" if low is None or high is None else f"[{share_figure(low)}, {share_figure(high)}]"
 
 
-def _share(value: float) -> str:
-    """Two decimals. A share below the limit never reads as all of it."""
+def share_figure(value: float) -> str:
+    """`0.93`: a share of a limit by its counts. A share below the limit never reads as all of it."""
     return f"{value:,.0f}" if value >= _EXACT else f"{min(value, 0.99) if value < 1.0 else value:.2f}"
+
+
+def ratio_words(interval: tuple[float, float] | None) -> str:
+    """`[1.25, 1.39]`: the interval of a ratio; empty without one."""
+    return "" if interval is None else f"[{interval[0]:.2f}, {interval[1]:.2f}]"
 
 
 def judged_words(judgement: Judgement, reason: str) -> str:

@@ -35,7 +35,7 @@ __all__ = ["REPORT_FILE", "report_files", "sweep_files"]
 _FIRST = ("frontier", "tightest", "slowdown")  # kinds of figures that stand in front of the tables
 _HOW_JUDGED = (
     "A run is within the SLO if it meets all limits and serves every request. A design carries the highest rate up to"
-    " which all of its rates are within the SLO; rates that were not run are left open."
+    " which all rates are within the SLO; rates that were not run are left open."
 )
 
 

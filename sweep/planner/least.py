@@ -64,16 +64,15 @@ class LeastSearch:
         best = self._first()
         best = None if best is None else self._improved(best)
         self._parts = max(1, len(self._frontier_below(None if best is None else price(best))))
-        winner, passed_over = self._winner(best)
+        winner = self._certified(self._winner(best))
         limit = None if winner is None else price(winner.probe.cluster)
-        decisions, undecided, cheaper = self._certified(limit)
-        if cheaper is not None:
-            winner = cheaper
-            limit = price(cheaper.probe.cluster)
-        known = {decision.probe.cluster: decision for decision in (*passed_over, *decisions, *undecided)}
-        kept = [d for d in known.values() if limit is None or price(d.probe.cluster) < limit]
-        left = [decision for decision in kept if decision.state != "beyond"]
-        failed = [decision for decision in kept if decision.state == "beyond"]
+        frontier = self._frontier_below(limit)
+        failed = [d for d in self._decided.values() if d.state == "beyond" and _rules_out(d.probe.cluster, frontier)]
+        left = [
+            decision
+            for cluster, decision in self._decided.items()
+            if decision.state == "undecided" and (limit is None or price(cluster) < limit)
+        ]
         inferred, audited, violations = self._audited(limit, failed)
         why = ""
         if winner is None and left:
@@ -209,19 +208,17 @@ class LeastSearch:
                 self._fails.append(cluster)
         return self._decided[cluster]
 
-    def _winner(self, best: Cluster | None) -> tuple[Decision | None, list[Decision]]:
-        """The first cluster by price, from the likely best on, that passes; and those before it that did not."""
-        passed_over: list[Decision] = []
+    def _winner(self, best: Cluster | None) -> Decision | None:
+        """The first cluster by price, from the likely best on, that passes."""
         if best is None:
-            return None, passed_over
+            return None
         for cluster in self._ascending(best):
             if not self._carries(cluster, "next by price"):
                 continue
             decision = self._decide(cluster, "decision")
             if decision.state == "within":
-                return decision, passed_over
-            passed_over.append(decision)
-        return None, passed_over
+                return decision
+        return None
 
     def _ascending(self, best: Cluster) -> Iterator[Cluster]:
         """The best cluster, then all that cost as much or more, by price; of one price those most like it first."""
@@ -236,24 +233,28 @@ class LeastSearch:
 
     # -- the certificate -----------------------------------------------------------------------------------------
 
-    def _certified(self, price: float | None) -> tuple[list[Decision], list[Decision], Decision | None]:
-        """The decisions on the frontier below a price: those that fail, those that are not decided, and the cheapest
-        cluster that turned out to pass after all."""
-        cheaper: Decision | None = None
-        undecided: dict[Cluster, Decision] = {}
-        decisions: dict[Cluster, Decision] = {}
-        coarse_fails, self._fails = self._fails, [c for c, d in self._decided.items() if d.state == "beyond"]
-        while open_ones := self._open_frontier(price, lambda cluster: cluster in undecided):
-            likeliest = sorted(open_ones, key=lambda c: (c in coarse_fails, self._price(c), c.family, c.sizes))
+    def _certified(self, winner: Decision | None) -> Decision | None:
+        """The cheapest cluster that passes: `winner`, or one below its price that turns out to pass after all. The
+        frontier below it is decided then, and so is what is just below clusters that are not decided."""
+        likely_fails, self._fails = self._fails, [c for c, d in self._decided.items() if d.state == "beyond"]
+
+        def is_undecided(cluster: Cluster) -> bool:
+            return cluster in self._decided and self._decided[cluster].state == "undecided"
+
+        def next_ones() -> list[Cluster]:
+            price = None if winner is None else self._price(winner.probe.cluster)
+            found = self._open_frontier(price, is_undecided)
+            return sorted(found, key=lambda c: (c in likely_fails, self._price(c), c.family, c.sizes))
+
+        while likeliest := next_ones():
             for cluster in likeliest:
                 self.view.need(self._probe(cluster), 2, "certificate")
             for cluster in likeliest:
                 decision = self._decide(cluster, "certificate")
                 if decision.state == "within":
-                    cheaper, price = decision, self._price(cluster)
+                    winner = decision
                     break
-                (decisions if decision.state == "beyond" else undecided)[cluster] = decision
-        return list(decisions.values()), list(undecided.values()), cheaper
+        return winner
 
     def _audited(self, price: float | None, failed: Sequence[Decision]) -> tuple[int, int, tuple[Cluster, ...]]:
         """How many clusters were taken to fail, how many of these were probed after all, and those that would carry the
@@ -278,6 +279,11 @@ class LeastSearch:
             return coarse(self.view, self._probe(cluster), "audit") <= 0.0
         except ProbeFailed:
             return False
+
+
+def _rules_out(cluster: Cluster, frontier: Sequence[Cluster]) -> bool:
+    """Whether it matters that a cluster fails: a cheaper one than the answer is as small, or smaller."""
+    return any(other.is_within(cluster) or cluster.is_within(other) for other in frontier)
 
 
 def _distance(cluster: Cluster, other: Cluster) -> float:

@@ -5,27 +5,26 @@ The rooms: `experiment` reads the file and builds the points, checked before any
 versions finished. The modules here are the command `python -m sweep`, and `plan` is for Python.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sweep.planning import Answer
 
 
+# Annotations are quoted: a Python too old for the project reads this file before it can be told so.
 def plan(
-    experiment: str | Path | None = None,
+    experiment: "str | Path | None" = None,
     *,
-    overrides: Sequence[str] = (),
-    results: str | Path = "results",
+    overrides: "Sequence[str]" = (),
+    results: "str | Path" = "results",
     sink: str = "none",
     ray: bool = False,
-    jobs: int | None = None,
+    jobs: "int | None" = None,
     **words: Any,
-) -> Answer:
+) -> "Answer":
     """Find the cluster that carries most, or the cheapest that carries a load.
 
         sweep.plan(rate=40, workload="conv", least="cost").frame

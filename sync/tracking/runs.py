@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sync.analysis.standing import Standing
+from sync.analysis.repetitions import Judgement
+from sync.analysis.standing import Standing, standing_of
 from sync.analysis.terms import Terms
 from sync.report.data import RunRow
 from sync.report.style import STYLES
@@ -37,6 +38,7 @@ class StoredRun:
     params: Mapping[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
     judged_by: Slo | None = None
+    judgement: Judgement | None = None  # with its repetitions, where there are several
 
     @property
     def key(self) -> str:
@@ -82,7 +84,9 @@ class StoredRun:
     @property
     def row(self) -> RunRow:
         """The run in a report."""
-        return RunRow(self.tags.get("point.name", ""), self.standing, self.figures, key=self.key)
+        return RunRow(
+            self.tags.get("point.name", ""), self.standing, self.figures, key=self.key, judgement=self.judgement
+        )
 
     def serves(self, outcome: Outcome) -> bool:
         """Whether `outcome` need not be written: the run did not fail, or the outcome failed as well."""
@@ -96,7 +100,13 @@ def with_outcomes(runs: Sequence[StoredRun], sweep: Sweep) -> list[StoredRun]:
     repeated = {run.key for members in groups if len(members) > 1 for run in members}
     outcomes = sweep.finished if repeated else {}
     found = {key: sweep.with_counts(outcomes[key]) for key in repeated if key in outcomes}
-    return [replace(run, outcome=found.get(run.key), judged_by=sweep.slo) for run in runs]
+    judged = [replace(run, outcome=found.get(run.key), judged_by=sweep.slo) for run in runs]
+    judgements: dict[str, Judgement | None] = {}
+    for members in grouped(judged, lambda run: (run.standing.design, run.standing.rate)):
+        seeds = [run.outcome for run in members if run.outcome is not None]
+        if len(seeds) == len(members) > 1:
+            judgements |= dict.fromkeys((run.key for run in members), standing_of(seeds, sweep.slo).judgement)
+    return [replace(run, judgement=judgements.get(run.key)) for run in judged]
 
 
 def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | None) -> Terms:

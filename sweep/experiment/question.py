@@ -23,7 +23,7 @@ MEASURES: Mapping[str, tuple[Measure, ...]] = {"most": ("rate",), "least": ("cos
 KEYS = ("most", "least", "width", "confidence", "seeds")
 WIDTH = 0.03
 MOST_SEEDS = 64
-_LEAST_WIDTH, _MOST_WIDTH = 0.001, 1.0
+_LEAST_WIDTH, _MOST_WIDTH = 0.005, 1.0
 _LEAST_CONFIDENCE, _MOST_CONFIDENCE = 0.5, 0.999
 _SEEDS_LIMIT = 4096
 

@@ -1,4 +1,4 @@
-"""The rates that are probed: powers of one number, so that all searches share runs, with four significant digits."""
+"""The rates that are probed: powers of one number, so that all searches share runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import floor, log
 
 STEP = 1.01
-DIGITS = 4
+DIGITS, FINE_DIGITS = 4, 6  # of the powers of STEP, and of rates between them
+_ROUNDED = 0.001  # what rounding to four digits may change a ratio by
 LOWEST, HIGHEST = 1e-4, 1e5  # requests/s
 
 
@@ -18,15 +19,16 @@ class Rates:
 
     @classmethod
     def for_width(cls, width: float) -> Rates:
-        """The grid for intervals of this width: at least three steps of it fit in."""
+        """The grid for intervals of this width, of which two steps fit in: an undecided rate has one on each side."""
         parts = 1
-        while 3 * log(STEP) / parts > log(1.0 + width) + log(STEP):
+        while 2 * log(STEP) / parts > log(1.0 + width) - _ROUNDED:
             parts *= 2
         return cls(parts)
 
     def __getitem__(self, k: int) -> float:
         """The rate with the number `k`."""
-        return float(f"{STEP ** (k / self.parts):.{DIGITS}g}")
+        digits = FINE_DIGITS if k % self.parts else DIGITS
+        return float(f"{STEP ** (k / self.parts):.{digits}g}")
 
     def number(self, rate: float) -> int:
         """The number of the greatest rate that is not above `rate`."""

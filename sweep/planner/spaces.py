@@ -31,7 +31,7 @@ from sweep.planner.space import Cluster, Family
 from traces import named, workload
 from traces.workload import TraceRef
 
-RATE_DIGITS = 4  # significant ones of a rate that is searched
+RATE_DIGITS = 6  # significant ones of a rate that is searched
 WORKLOAD_AXIS = "workload"
 OnBuilt = Callable[[int, int], None]
 
@@ -197,7 +197,7 @@ def spaces(
 
 
 def searched_rate(rate: float) -> int | float:
-    """A rate as a search writes it: with four significant digits, without trailing zeros and without exponent."""
+    """A rate as a search writes it: with six significant digits at most, without trailing zeros and without exponent."""
     text = f"{Decimal(f'{rate:.{RATE_DIGITS}g}'):f}"
     number: int | float = noted(float(text), text) if "." in text else int(text)
     return number

@@ -197,7 +197,7 @@ def spaces(
 
 
 def searched_rate(rate: float) -> int | float:
-    """A rate as a search writes it: with six significant digits at most, without trailing zeros and without exponent."""
+    """A rate as a search writes it: with at most six significant digits, no trailing zeros and no exponent."""
     text = f"{Decimal(f'{rate:.{RATE_DIGITS}g}'):f}"
     number: int | float = noted(float(text), text) if "." in text else int(text)
     return number

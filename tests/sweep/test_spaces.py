@@ -184,9 +184,15 @@ def test_a_run_with_an_end_cannot_last_longer() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "text"),
-    [(70.0, "70"), (8.160483, "8.16"), (0.3000000004, "0.3"), (0.0000123456, "0.00001235"), (123456.0, "123500")],
+    [
+        (70.0, "70"),
+        (8.1604834, "8.16048"),
+        (0.3000000004, "0.3"),
+        (0.0000123456, "0.0000123456"),
+        (1234567.0, "1234570"),
+    ],
 )
-def test_a_rate_is_written_with_four_digits_and_without_an_exponent(rate: float, text: str) -> None:
+def test_a_rate_is_written_with_six_digits_and_without_an_exponent(rate: float, text: str) -> None:
     number = searched_rate(rate)
     assert number == float(text)
     assert as_text(number, "rate", "") == text
@@ -194,8 +200,8 @@ def test_a_rate_is_written_with_four_digits_and_without_an_exponent(rate: float,
 
 def test_the_trace_has_the_rate_as_it_is_written() -> None:
     space = spaces_of(MOST)[0]
-    point = space.point(clusters_of(space)[0], 8.160483, 0)
-    assert (point.trace.filename, point.rate) == ("rr_conv_8.16_2min", 8.16)
+    point = space.point(clusters_of(space)[0], 8.1604834, 0)
+    assert (point.trace.filename, point.rate) == ("rr_conv_8.16048_2min", 8.16048)
 
 
 def test_a_rate_that_gives_no_such_trace_is_refused_in_one_line() -> None:
@@ -215,7 +221,7 @@ BAD: list[tuple[str, Callable[[str], str], tuple[str, ...], str]] = [
     ("a small budget", lambda s: s.replace("{dgx-h100: 4}", "3"), (), r"3\.00 dollars an hour is not enough"),
     ("files of rates", lambda s: s.replace("rr_conv_", "a_"), (), r"no such file.*a search tries .* here 1$"),
     ("a trace's own rate", lambda s: s.replace("rr_conv_${rate}", "test_trace@3"), (), r"does not depend on"),
-    ("a width of 0", lambda s: s, ("find.width=0",), r"find\.width=0: must be from 0\.1% to 100%"),
+    ("a width of 0", lambda s: s, ("find.width=0",), r"find\.width=0: must be from 0\.5% to 100%"),
     ("two questions", lambda s: s, ("find={most: rate, least: cost}",), r"say one of the two"),
     ("no question", lambda s: s, ("find.least",), r"one value is needed here"),
     ("an odd machine", lambda s: LEAST,

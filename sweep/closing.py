@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from configs.stored import own_settings
 from configs.terminal import PLAIN_WIDTH, Column, draw, prose, say, say_whole
 from sim_core.errors import shown
 from sweep.experiment.naming import axis_labels, shell_text, varied_axes
@@ -145,14 +146,16 @@ def cut_text(outcomes: Sequence[Outcome]) -> Text:
     )
 
 
-def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str]) -> Text:
+def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str] | None) -> Text:
     """The failed points with their reasons, and the commands that look into one and run all of them again. `arguments`
-    are the sweep's own."""
+    are the sweep's own (None: a search, whose points are single runs to whoever looks into one)."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     text = _listed(failed, ("failed", "bold red"), lambda outcome: (outcome.error or "no reason given").splitlines()[0])
     if failed:
-        point = ["--point", failed[0].key[:12], "--local", "--debug"]
-        text.append(f"to look into one: {shell_text(['python', '-m', 'sweep', *arguments, *point])}\n")
+        command = ["sim_core", *own_settings(failed[0].overrides), "debug=True"]
+        if arguments is not None:
+            command = ["sweep", *arguments, "--point", failed[0].key[:12], "--local", "--debug"]
+        text.append(f"to look into one: {shell_text(['python', '-m', *command])}\n")
         text.append("to run them again: the same command with --retry-failed\n")
     return text
 

@@ -41,13 +41,13 @@ def show_counts(ended: EndedSweep, info: SweepInfo, screen: Console, *, is_searc
     say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
 
 
-def show_odd_points(ended: EndedSweep, screen: Console, typed: Sequence[str], *, stopped: bool = True) -> None:
-    """The points that stand still, were cut, were `stopped` as unstable, or failed; `typed` are the sweep's own
-    arguments."""
+def show_odd_points(ended: EndedSweep, screen: Console, typed: Sequence[str] | None) -> None:
+    """The points that stand still, were cut, were stopped as unstable, or failed; `typed` are the sweep's own arguments
+    (None: a search, of which it is no news that points were stopped)."""
     for part in (
         standing_still_text(ended.outcomes),
         cut_text(ended.outcomes),
-        stopped_text(ended.outcomes) if stopped else None,
+        None if typed is None else stopped_text(ended.outcomes),
         failures_text(ended.outcomes, typed),
     ):
         if part:

@@ -5,8 +5,8 @@
    far; if it is within the limits there, it is bracketed in turn and becomes the best.
 2. The interval of the best: L is the greatest rate up to which all limits are within, U the least at which one is
    beyond, both by Student's t. Repetitions at the rates around are doubled until the interval is narrow enough.
-3. The certificate: each other candidate fails at U, its part of the error being its own. One that does not gets an
-   interval of its own, and the answer spans both.
+3. The certificate: each other candidate fails at U, or at a higher rate that the width still allows, which is the upper
+   end then; its part of the error is its own. One that does not fail gets an interval, and the answer spans both.
 """
 
 from __future__ import annotations
@@ -249,12 +249,14 @@ class MostSearch:
     # -- the certificate -----------------------------------------------------------------------------------------
 
     def _against(self, other: Cluster, capacity: Capacity, candidates: int) -> Decision:
-        """Whether a candidate fails where the best one does, or at a lower rate."""
+        """Whether a candidate fails at a rate that the interval may have as its upper end. One that is near the best
+        one fails sooner at the highest of these rates."""
         high = self._ceiling if capacity.high is None else capacity.high
         level = self._question.level
         k = self._raced.get(other, high)
         if k > high or not self._is_hopeless(other, k):
-            k = high
+            widest = self.rates[capacity.low] * (1.0 + self._question.width + 1e-9) if capacity.low is not None else 0.0
+            k = min(max(high, self.rates.number(widest) if widest else high), self._ceiling)
         probe = self._probe(other, k)
         return decide(self._view, probe, self._question, "certificate", within=level, beyond=level / candidates)
 
@@ -268,6 +270,7 @@ class MostSearch:
         self, capacity: Capacity, rivals: Sequence[Capacity], decisions: Sequence[Decision], pruned: Sequence[Cluster]
     ) -> MostAnswer:
         ends = [capacity.high, *(rival.high for rival in rivals)]
+        ends += [self.rates.number(decision.probe.rate) for decision in decisions if decision.probe.rate]
         high = None if None in ends else max(end for end in ends if end is not None)
         why_open = ""
         if capacity.low is None:

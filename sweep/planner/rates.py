@@ -32,8 +32,10 @@ class Rates:
 
     def number(self, rate: float) -> int:
         """The number of the greatest rate that is not above `rate`."""
-        k = floor(log(rate) / log(STEP) * self.parts + 1e-9)
-        return k if self[k] <= rate else k - 1
+        k = floor(log(rate) / log(STEP) * self.parts) + 1  # rates are rounded, so this one may be it
+        while self[k] > rate:
+            k -= 1
+        return k
 
     @property
     def first_step(self) -> int:

@@ -26,7 +26,13 @@ def test_the_number_of_a_rate_is_that_of_the_greatest_one_not_above_it() -> None
     rates = Rates()
     for rate in (0.0123, 1.0, 8.27, 150.0, 9999.0):
         k = rates.number(rate)
-        assert rates[k] <= rate <= rates[k + 1]
+        assert rates[k] <= rate < rates[k + 1]
+
+
+@pytest.mark.parametrize("width", [0.005, 0.03])
+def test_a_rate_of_the_grid_has_the_number_that_it_is_made_of(width: float) -> None:
+    rates = Rates.for_width(width)
+    assert all(rates.number(rates[k]) == k for k in range(-800, 1600))
 
 
 def test_rates_have_four_significant_digits_and_ascend() -> None:

@@ -24,8 +24,9 @@ from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
 
-_NEXT_STEP = 2  # of the rate, for a candidate that is better than the best so far
-_CLOSE = 2  # steps between a rate that is likely carried and one that is likely not, at which the interval takes over
+_UNIT = 2  # numbers of rates that a step is: those between are tried where an interval is a little too wide
+_NEXT_STEP = 2 * _UNIT  # of the rate, for a candidate that is better than the best so far
+_CLOSE = 2 * _UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
 
 
@@ -63,7 +64,8 @@ class MostSearch:
 
     def __init__(self, view: View, question: Question) -> None:
         self._view, self._question = view, question
-        self.rates = Rates.for_width(question.width)
+        self.rates = Rates(_UNIT * Rates.for_width(question.width).parts)
+        self._known: dict[tuple[Cluster, int], set[int]] = {}  # the rates that were judged with so many seeds
         self._shares: dict[Probe, float] = {}  # logarithms, by coarse looks
         self._raced: dict[Cluster, int] = {}  # the rates at which candidates were held against the best one
         self._floor, self._ceiling = self._ends(view.evidence.space)
@@ -79,6 +81,7 @@ class MostSearch:
                 failed[error.probe.cluster] = error
                 self._shares.clear()
                 self._raced.clear()
+                self._known.clear()
         nothing = Capacity(candidates[0], None, None, 0.0, 0)
         return self._without(failed, MostAnswer(nothing, None, (), (), tuple(pruned)))
 
@@ -103,7 +106,7 @@ class MostSearch:
             if decision.state == "beyond":
                 decisions.append(decision)
                 continue
-            k = self._likely(other, self.rates.number(decision.probe.rate or 1.0))
+            k = self._likely(other, _whole(self.rates.number(decision.probe.rate or 1.0)))
             found = self._interval(other, self._floor if k is None else k)
             if (found.low or self._floor) > (capacity.low or self._floor):
                 capacity, found = found, capacity
@@ -115,7 +118,7 @@ class MostSearch:
     def _ends(self, space: Space) -> tuple[int, int]:
         """The lowest and the highest rate that are tried."""
         lowest = LOWEST if not space.horizon_s else max(LOWEST, _LEAST_REQUESTS / space.horizon_s)
-        return self.rates.number(lowest) + 1, self.rates.number(HIGHEST)
+        return _whole(self.rates.number(lowest)) + _UNIT, _whole(self.rates.number(HIGHEST))
 
     def _probe(self, cluster: Cluster, k: int) -> Probe:
         return Probe(cluster, self.rates[k])
@@ -130,7 +133,7 @@ class MostSearch:
         best, *others = candidates
         k = self._first(best)
         for other in others:
-            above = self._floor if k is None else min(k + 1, self._ceiling)
+            above = self._floor if k is None else min(k + _UNIT, self._ceiling)
             self._raced[other] = above
             if self._coarse(other, above, "race"):
                 best, k = other, self._climb(other, above, _NEXT_STEP)
@@ -140,7 +143,7 @@ class MostSearch:
     def _first(self, cluster: Cluster) -> int | None:
         """The greatest rate that the first candidate is likely to carry; None if not even the lowest."""
         guess = self._view.evidence.guess_per_s(cluster) or 1.0
-        return self._likely(cluster, min(max(self.rates.number(guess), self._floor), self._ceiling))
+        return self._likely(cluster, min(max(_whole(self.rates.number(guess)), self._floor), self._ceiling))
 
     def _likely(self, cluster: Cluster, k: int) -> int | None:
         """The greatest rate that a cluster is likely to carry, looked for from `k`; None if not even the lowest."""
@@ -178,7 +181,8 @@ class MostSearch:
         """Where the share is likely to cross the limit, kept off the ends of the bracket."""
         low, high = (self._shares[self._probe(cluster, k)] for k in (carries, fails))
         part = 0.5 if high <= low else min(max(-low / (high - low), 0.25), 0.75)
-        return min(max(carries + round(part * (fails - carries)), carries + 1), fails - 1)
+        middle = carries + _whole(round(part * (fails - carries)) + _UNIT // 2)
+        return min(max(middle, carries + _UNIT), fails - _UNIT)
 
     # -- the interval --------------------------------------------------------------------------------------------
 
@@ -187,22 +191,39 @@ class MostSearch:
         counts = looks(self._question)
         for seeds in counts:
             low = self._greatest_within(cluster, k, seeds)
-            high = self._least_beyond(cluster, (low or self._floor - 1) + 1, seeds)
+            high = self._least_beyond(cluster, self._floor if low is None else low + _UNIT, seeds)
             if low is None and high is not None:
                 k = self._floor
             elif low is not None and high is not None:
+                low, high = self._narrowed(cluster, low, high, seeds)
                 self._view.bracket(self.rates[low], self.rates[high])
-                if self.rates[high] / self.rates[low] - 1.0 <= self._question.width + 1e-9:
+                if self._is_narrow(low, high):
                     break
-                k = low
+                k = _whole(low)
             elif high is None:
                 break
         at_low = None if low is None else self._judge(cluster, low, seeds)
         at_high = None if high is None else self._judge(cluster, high, seeds)
+        estimate = self._estimate(cluster, low, high, seeds)
         seeds = seeds if self._view.evidence.space.has_draws else 1
-        return Capacity(cluster, low, high, self._estimate(cluster, low, high, seeds), seeds, at_low, at_high)
+        return Capacity(cluster, low, high, estimate, seeds, at_low, at_high)
+
+    def _is_narrow(self, low: int, high: int) -> bool:
+        return self.rates[high] / self.rates[low] - 1.0 <= self._question.width + 1e-9
+
+    def _narrowed(self, cluster: Cluster, low: int, high: int, seeds: int) -> tuple[int, int]:
+        """The interval with its ends moved in by half a step, where that makes one narrow enough which is not: it takes
+        fewer runs than more seeds at all rates."""
+        if self._is_narrow(low, high) or not self._is_narrow(low + 1, high - 1) or high - low < 2 * _UNIT:
+            return low, high
+        if self._judge(cluster, low + 1, seeds).state == "within":
+            low += 1
+        if not self._is_narrow(low, high) and self._judge(cluster, high - 1, seeds).state == "beyond":
+            high -= 1
+        return low, high
 
     def _judge(self, cluster: Cluster, k: int, seeds: int) -> Judgement:
+        self._known.setdefault((cluster, seeds), set()).add(k)
         level = self._question.level
         return self._view.judge(self._probe(cluster, k), seeds, "interval", within=level, beyond=level)
 
@@ -213,20 +234,20 @@ class MostSearch:
             if k == self._floor:
                 return None
             k = max(self._floor, k - next(strides))
-        while k < self._ceiling and self._judge(cluster, k + 1, seeds).state == "within":
-            k += 1
+        while k < self._ceiling and self._judge(cluster, k + _UNIT, seeds).state == "within":
+            k += _UNIT
         return k
 
     def _least_beyond(self, cluster: Cluster, k: int, seeds: int) -> int | None:
         """The least rate from `k` on that is beyond the limits; after some rates, strides grow, and the least one is
         found by halving the last stride."""
-        strides, before = _strides(), k - 1
+        strides, before = _strides(), k - _UNIT
         while self._judge(cluster, k, seeds).state != "beyond":
             if k == self._ceiling:
                 return None
             before, k = k, min(self._ceiling, k + next(strides))
-        while k - before > 1:
-            middle = (before + k) // 2
+        while k - before > _UNIT:
+            middle = _whole((before + k) // 2)
             if self._judge(cluster, middle, seeds).state == "beyond":
                 k = middle
             else:
@@ -237,10 +258,9 @@ class MostSearch:
         """Where the share of all repetitions crosses the limit, between the ends of the interval."""
         if low is None:
             return 0.0
-        pairs = [
-            (self.rates[k], self._view.look(self._probe(cluster, k), seeds, "interval").together)
-            for k in range(low, (low if high is None else high) + 1)
-        ]
+        known = sorted(k for k in self._known[cluster, seeds] if low <= k <= (low if high is None else high))
+        looks_at = [(k, self._view.look(self._probe(cluster, k), seeds, "interval")) for k in known]
+        pairs = [(self.rates[k], look.together) for k, look in looks_at]
         for (rate, share), (above, beyond) in pairwise(pairs):
             if share <= 0.0 < beyond:
                 return rate * exp(log(above / rate) * -share / (beyond - share))
@@ -305,6 +325,11 @@ class MostSearch:
 
 
 def _strides() -> Iterator[int]:
-    """1, 1, 1, 1, 2, 4, 8, ...: where a limit is far, its rate is looked for in strides that grow."""
-    yield from (1, 1, 1)
-    yield from (1 << n for n in count())
+    """1, 1, 1, 1, 2, 4, 8, ... steps: where a limit is far, its rate is looked for in strides that grow."""
+    yield from (_UNIT, _UNIT, _UNIT)
+    yield from (_UNIT << n for n in count())
+
+
+def _whole(k: int) -> int:
+    """The number of the greatest rate up to `k` that is a whole step."""
+    return k - k % _UNIT

@@ -16,7 +16,11 @@ from configs.multirun import runs_of
 from configs.resolvers import register_resolvers
 from sim_core import spec_from_config
 from sweep.command import main as sweep
+from sweep.experiment.file import parse_experiment
 from sweep.experiment.find import find_experiment
+from sweep.options import parse_plan_arguments
+from sweep.planner.ask import experiment_text
+from sweep.questions import words_of
 from sync.__main__ import main as sync
 from sync.commands import COMMANDS as SYNC_COMMANDS
 from sync.tracking.sinks import SINKS
@@ -32,9 +36,10 @@ SWEEPS = sorted(
     {
         (command.arguments[0], *(word for word in command.arguments[1:] if "=" in word))
         for command in ALL
-        if command.program == "sweep" and command.arguments[:1] not in ((), ("status",), *ANY_EXPERIMENT)
+        if command.program == "sweep" and command.arguments[:1] not in ((), ("plan",), ("status",), *ANY_EXPERIMENT)
     }
 )
+QUESTIONS = [command for command in ALL if command.program == "sweep" and command.arguments[:1] == ("plan",)]
 # Ray's and Hydra's own options, which sentences mention without the command.
 OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun|node-ip-address|disable-usage-stats|block)")
 
@@ -74,6 +79,12 @@ def test_the_arguments_of_a_documented_command_are_understood(
     except SystemExit as end:
         error = capsys.readouterr().err
         assert end.code == 0 or (command.in_text and "arguments are required" in error), error
+
+
+@pytest.mark.parametrize("command", [q for q in QUESTIONS if not q.in_text or len(q.arguments) > 1], ids=str)
+def test_a_documented_question_is_an_experiment(command: Command) -> None:
+    words = words_of(parse_plan_arguments(list(command.arguments[1:])))
+    assert parse_experiment(experiment_text(words), "").find is not None
 
 
 @pytest.mark.parametrize("command", [command for command in ALL if command.program == "sim_core"], ids=str)

@@ -210,7 +210,7 @@ class Explained:
 
     def _audit(self, pruned: int, probes: Sequence[Probe]) -> Audit:
         for probe in probes:
-            self.view.need(probe, 2, "audit")
+            self.view.need(probe, 1, "audit")
         violations = []
         for probe in probes:
             try:

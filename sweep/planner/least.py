@@ -248,7 +248,7 @@ class LeastSearch:
 
         while likeliest := next_ones():
             for cluster in likeliest:
-                self.view.need(self._probe(cluster), 2, "certificate")
+                self.view.need(self._probe(cluster), 1, "certificate")
             for cluster in likeliest:
                 decision = self._decide(cluster, "certificate")
                 if decision.state == "within":
@@ -270,7 +270,7 @@ class LeastSearch:
         count = min(len(inferred), max(LEAST_AUDITED, ceil(AUDITED * len(inferred))))
         drawn = random.Random(f"{space.system} {space.workload}").sample(inferred, count)
         for cluster in drawn:
-            self.view.need(self._probe(cluster), 2, "audit")
+            self.view.need(self._probe(cluster), 1, "audit")
         violations = [cluster for cluster in drawn if self._audit(cluster)]
         return len(inferred), count, tuple(violations)
 

@@ -19,7 +19,7 @@ from math import exp, log
 from sweep.experiment.question import Question
 from sweep.planner.candidates import candidates_of
 from sweep.planner.evidence import Probe, ProbeFailed, View
-from sweep.planner.probing import Decision, coarse, decide, is_hopeless, looks
+from sweep.planner.probing import Decision, coarse, decide, hopeless_by, looks
 from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
@@ -282,7 +282,7 @@ class MostSearch:
 
     def _is_hopeless(self, cluster: Cluster, k: int) -> bool:
         try:
-            return is_hopeless(self._view, self._probe(cluster, k), "race")
+            return hopeless_by(self._view, self._probe(cluster, k), "race") > 0
         except ProbeFailed:
             return False
 

@@ -12,7 +12,9 @@ from sync.analysis.repetitions import FEW, Judgement, State
 from sync.results.found import Checked, Verdict
 from sync.results.point_id import Roles
 
-HOPELESS = 8.0  # times what is allowed: two repetitions that are beyond a limit by so much fail without a test
+# Times what is allowed: one repetition that is beyond a limit by 64, or two by 8 each, fail without a test. By Markov's
+# inequality, clusters that are within the limit show that in at most one of 64 cases, whatever the spread is.
+HOPELESS = {1: 64.0, 2: 8.0}
 COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
 _VERDICTS: dict[State, Verdict] = {"within": "carries", "beyond": "fails", "undecided": "undecided"}
 
@@ -40,15 +42,21 @@ def looks(question: Question) -> tuple[int, ...]:
 def coarse(view: View, probe: Probe, why: str) -> float:
     """The logarithm of what a few repetitions together take of the tightest limit: up to 0 the probe is likely within
     all limits."""
+    look = view.look(probe, 1, why)
+    if look.together >= log(HOPELESS[1]):
+        return look.together
     look = view.look(probe, COARSE[0], why)
     if not look.agrees:
         look = view.look(probe, COARSE[1], why)
     return look.together
 
 
-def is_hopeless(view: View, probe: Probe, why: str) -> bool:
-    """Whether the first two repetitions are both beyond a limit by far."""
-    return min(view.look(probe, 2, why).each) >= log(HOPELESS)
+def hopeless_by(view: View, probe: Probe, why: str) -> int:
+    """How many first repetitions show that a probe is beyond a limit by far; 0 if they do not."""
+    for seeds, times in HOPELESS.items():
+        if min(view.look(probe, seeds, why).each) >= log(times):
+            return seeds
+    return 0
 
 
 def decide(view: View, probe: Probe, question: Question, why: str, *, within: float, beyond: float) -> Decision:
@@ -56,9 +64,8 @@ def decide(view: View, probe: Probe, question: Question, why: str, *, within: fl
     the last look undecided. A probe of which a run failed is undecided."""
     counts = looks(question)
     try:
-        if is_hopeless(view, probe, why):
-            judgement = view.judge(probe, 2, why)
-            return Decision(probe, "beyond", 2, judgement, is_hopeless=True)
+        if seeds := hopeless_by(view, probe, why):
+            return Decision(probe, "beyond", seeds, view.judge(probe, seeds, why), is_hopeless=True)
         for seeds in counts:
             judgement = view.judge(probe, seeds, why, within=within / len(counts), beyond=beyond / len(counts))
             if judgement.state != "undecided":

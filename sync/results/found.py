@@ -24,8 +24,8 @@ class Checked:
     audit. `verdict`: it `carries` the rate, `fails`, or is `undecided` with the seeds that it had; `inferred`: it was
     not probed and is below `below`, which fails; `open`: nothing is known yet. `share`: what the requests of all seeds
     take of the limit `limit` (1 is at the limit; None: not known); `t` is the statistic of the verdict (None: the
-    share was so far beyond that two seeds were enough). `short_of`: what the cluster lacks where it fails: `prompts`,
-    `decodes`, `memory`, `links`, empty where that is not known."""
+    share was so far beyond that one or two seeds were enough). `short_of`: what the cluster lacks where it fails:
+    `prompts`, `decodes`, `memory`, `links`, empty where that is not known."""
 
     design: str
     machines: Mapping[str, int]

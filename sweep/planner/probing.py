@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import log
+from math import log, sqrt
 from typing import Any
 
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
-from sync.analysis.repetitions import FEW, Judgement, State
+from sync.analysis.repetitions import FEW, Judgement, State, quantile
 from sync.results.found import Checked, Verdict
 from sync.results.point_id import Roles
 
@@ -16,6 +16,8 @@ from sync.results.point_id import Roles
 # inequality, clusters that are within the limit show that in at most one of 64 cases, whatever the spread is.
 HOPELESS = {1: 64.0, 2: 8.0}
 COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
+LEAST_BEFORE_FUTILE = 16  # repetitions, before a decision is given up
+_FUTILE = 0.5  # of the statistic that a decision takes
 _VERDICTS: dict[State, Verdict] = {"within": "carries", "beyond": "fails", "undecided": "undecided"}
 
 
@@ -68,11 +70,21 @@ def decide(view: View, probe: Probe, question: Question, why: str, *, within: fl
             return Decision(probe, "beyond", seeds, view.judge(probe, seeds, why), is_hopeless=True)
         for seeds in counts:
             judgement = view.judge(probe, seeds, why, within=within / len(counts), beyond=beyond / len(counts))
-            if judgement.state != "undecided":
+            if judgement.state != "undecided" or _is_futile(judgement, counts[-1], within, beyond):
                 break
     except ProbeFailed as error:
         return Decision(probe, "undecided", 0, None, failure=error.reason)
     return Decision(probe, judgement.state, judgement.seeds, judgement)
+
+
+def _is_futile(judgement: Judgement, most_seeds: int, within: float, beyond: float) -> bool:
+    """Whether even the most seeds are unlikely to decide: both statistics, grown with the square root of the number of
+    seeds, would stay below half of what a decision takes. It can only leave undecided what more might have decided."""
+    if judgement.seeds < LEAST_BEFORE_FUTILE or judgement.unserved:
+        return False
+    growth = sqrt(most_seeds / judgement.seeds)
+    needed = _FUTILE * min(quantile(1.0 - error, most_seeds - 1) for error in (within, beyond))
+    return growth * max(-judgement.t_within, judgement.t_beyond) < needed
 
 
 def checked(view: View, decision: Decision) -> Checked:

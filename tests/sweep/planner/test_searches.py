@@ -13,7 +13,7 @@ from sweep.experiment.question import Question
 from sweep.planner.searches import Planner
 from sweep.planner.space import Family
 from sync.results.found import Found
-from tests.sweep.planner.worlds import LEAST, MOST, ONE_LIMIT, World, answered, counts_of
+from tests.sweep.planner.worlds import LEAST, MOST, ONE_LIMIT, World, answered, copy_of, counts_of
 
 SPLITS = tuple((prompts, (1520 - 38 * prompts) // 18) for prompts in range(3, 40, 3))
 
@@ -155,6 +155,16 @@ def test_a_cluster_that_seeds_do_not_decide_is_named() -> None:
     if not found.decided:
         assert [line.design for line in found.undecided] == ["world 7"]
         assert found.value is not None and found.value > 7 * 38
+
+
+def test_a_cluster_right_at_the_limit_is_given_up_before_it_has_taken_all_seeds() -> None:
+    def capacity(sizes: tuple[int, ...]) -> float:
+        return 70.0 if sizes[0] == 7 else 10.0 * sizes[0]
+
+    world = World(capacity, machines(*range(1, 12)), load=70.0, spread=0.3)
+    seeds = [found_in(copy_of(world, system=f"world{n}"), LEAST).undecided for n in range(6)]
+    given_up = [line.seeds for lines in seeds for line in lines]
+    assert given_up and min(given_up) in (16, 32)
 
 
 def test_a_failed_run_leaves_its_cluster_open_and_the_reason_is_told() -> None:

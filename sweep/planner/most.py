@@ -64,7 +64,7 @@ class MostSearch:
 
     def __init__(self, view: View, question: Question) -> None:
         self._view, self._question = view, question
-        self.rates = Rates(_UNIT * Rates.for_width(question.width).parts)
+        self.rates = rates_of(question)
         self._known: dict[tuple[Cluster, int], set[int]] = {}  # the rates that were judged with so many seeds
         self._shares: dict[Probe, float] = {}  # logarithms, by coarse looks
         self._raced: dict[Cluster, int] = {}  # the rates at which candidates were held against the best one
@@ -322,6 +322,11 @@ class MostSearch:
         if any(decision.state != "beyond" for decision in decisions):
             return replace(answer, why_open=f"the lowest rate, {self.rates[self._floor]:g} requests/s, is not decided")
         return answer
+
+
+def rates_of(question: Question) -> Rates:
+    """The rates that a search for an interval of the question's width numbers: whole steps, and those between."""
+    return Rates(_UNIT * Rates.for_width(question.width).parts)
 
 
 def _strides() -> Iterator[int]:

@@ -90,6 +90,7 @@ class Evidence:
         self._tables = tables
         self._shortages: dict[tuple[str, str], str] = {}  # by key and metric
         self._runs: dict[Probe, dict[int, Outcome]] = {}
+        self._probes: dict[Cluster, list[Probe]] = {}  # over the horizon itself, of which there is an outcome
         self._samples: dict[tuple[Probe, int, tuple[int, int]], Sample | None] = {}
         self._guesses: dict[Cluster, float | None] = {}
         self._bounds: dict[Cluster, float | None] = {}
@@ -98,6 +99,8 @@ class Evidence:
 
     def add(self, probe: Probe, seed: int, outcome: Outcome) -> None:
         """Take the outcome of a run."""
+        if probe not in self._runs and probe.longer == 1:
+            self._probes.setdefault(probe.cluster, []).append(probe)
         self._runs.setdefault(probe, {})[seed] = outcome
 
     def runs(self, probe: Probe) -> Mapping[int, Outcome]:
@@ -126,9 +129,9 @@ class Evidence:
             self._guesses[cluster] = None if balanced is None else _OF_BALANCED * balanced
         return self._guesses[cluster]
 
-    def known(self, cluster: Cluster) -> list[Probe]:
+    def known(self, cluster: Cluster) -> Sequence[Probe]:
         """The probes of a cluster of which there is an outcome, over the horizon itself."""
-        return [probe for probe in self._runs if probe.cluster == cluster and probe.longer == 1]
+        return self._probes.get(cluster, ())
 
     def sample(self, probe: Probe, seeds: int, window: tuple[int, int] = WINDOW) -> Sample | None:
         """The counts of the first seeds of a probe; None unless all of them are known."""
@@ -215,6 +218,10 @@ class View:
             return self.evidence.look(probe, sample, window)
         return Look.at(sample)
 
+    def seeds_used(self, probe: Probe) -> int:
+        """How many repetitions of a probe this pass rests on so far."""
+        return max((seed + 1 for used, seed in self.used if used == probe), default=0)
+
     def bracket(self, low: float | None, high: float | None) -> None:
         """Note the bracket of the answer, as far as it is known for certain."""
         if self.is_certain:
@@ -259,7 +266,7 @@ class View:
         if not seeds or any(runs[seed].status == "failed" for seed in range(seeds)):
             return None
         sample = self.evidence.sample(probe, seeds)
-        return None if sample is None else log_share(sample)
+        return None if sample is None else self.evidence.look(probe, sample, WINDOW).together
 
 
 def log_share(sample: Sample) -> float:

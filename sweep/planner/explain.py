@@ -3,22 +3,20 @@ what a tenth more load costs, and the certificate."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import inf
 from typing import Any
 
 from sim_core.errors import SimError
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
-from sweep.planner.least import AUDITED, LEAST_AUDITED, LeastAnswer, LeastSearch
-from sweep.planner.most import Capacity, MostAnswer, MostSearch
-from sweep.planner.probing import Decision, checked, coarse, explained, facts_of
+from sweep.planner.least import LeastSearch
+from sweep.planner.most import Capacity, MostSearch
+from sweep.planner.probing import Decision, audited, checked, coarse, explained, facts_of, finite
 from sweep.planner.rates import DIGITS
 from sweep.tally import simulated_requests
-from sync.analysis.repetitions import LAST_THIRD, Judgement, State, judge_sample
-from sync.results.found import Audit, Checked, Found, Longer, More, Rate
+from sync.analysis.repetitions import LAST_THIRD, State, judge_sample
+from sync.results.found import Checked, Found, Longer, More, Rate
 
 LONGER = 6  # times the horizon: ten minutes become an hour
 _LONGER_SEEDS = (2, 4)  # more where the first two do not agree
@@ -84,7 +82,7 @@ class Explained:
             binding=next_up[0].limit if next_up else "",
             short_of=next_up[0].short_of if next_up else "",
             more=More(_tenth_more(low), _MORE * found.cost, found.design, 0, is_in_proportion=True),
-            audit=self._smaller_ones(answer, probe if high is None else Probe(capacity.cluster, high)),
+            audit=audited(self.view, answer.pruned, low if high is None else high),
         )
         if found.audit is not None and found.audit.violations:
             found = replace(found, why_open="a smaller cluster, which was taken to carry less, carries more")
@@ -106,15 +104,6 @@ class Explained:
         probe = Probe(capacity.cluster, search.rates[capacity.high])
         return (explained(self.view, Decision(probe, "beyond", capacity.seeds, capacity.at_high)),)
 
-    def _smaller_ones(self, answer: MostAnswer, probe: Probe) -> Audit | None:
-        """Some of the clusters that were taken to carry no more than larger ones, tried where these fail."""
-        if not answer.pruned:
-            return None
-        space = self.view.evidence.space
-        count = min(len(answer.pruned), max(LEAST_AUDITED, ceil(AUDITED * len(answer.pruned))))
-        drawn = random.Random(f"{space.system} {space.workload}").sample(list(answer.pruned), count)
-        return self._audit(len(answer.pruned), [Probe(cluster, probe.rate) for cluster in drawn])
-
     # -- the least price -----------------------------------------------------------------------------------------
 
     def _least(self) -> Found:
@@ -124,7 +113,7 @@ class Explained:
             self.start(),
             certificate=tuple(checked(self.view, decision) for decision in answer.decisions),
             undecided=tuple(checked(self.view, decision) for decision in answer.undecided),
-            audit=self._audit_of(answer),
+            audit=answer.audit,
             why_open=answer.why_open or self._without_draws(),
         )
         if answer.winner is None:
@@ -137,7 +126,7 @@ class Explained:
         value = probe.cluster.price(self.question.measure)
         judgement = answer.winner.judgement
         smaller = self._smaller(probe)
-        nearest = min(smaller, key=lambda line: line.share if line.share is not None else 1e18, default=None)
+        nearest = min(smaller, key=lambda line: line.share if line.share is not None else inf, default=None)
         own = "" if judgement is None or judgement.limit is None else judgement.limit.told()
         found = replace(
             found,
@@ -154,12 +143,6 @@ class Explained:
         least = min([value, *(d.probe.cluster.price(self.question.measure) for d in answer.undecided)])
         return self._counted(replace(found, low=least, decided=not found.why_open and not found.undecided))
 
-    def _audit_of(self, answer: LeastAnswer) -> Audit | None:
-        if not answer.inferred:
-            return None
-        names = [facts_of(self.view, Probe(cluster, None))["design"] for cluster in answer.violations]
-        return Audit(answer.inferred, answer.audited, tuple(names))
-
     def _smaller(self, probe: Probe) -> tuple[Checked, ...]:
         """The clusters with one machine fewer in a role, and what stops them."""
         found = []
@@ -167,17 +150,12 @@ class Explained:
             smaller = replace(probe, cluster=cluster)
             try:
                 coarse(self.view, smaller, "next smaller")
-                judgement = self._all_seeds(smaller)
+                judgement = self.view.judge(smaller, self.view.seeds_used(smaller) or 2, "next smaller")
             except ProbeFailed:
                 continue
             state: State = "beyond" if judgement.share > 1.0 or judgement.state == "beyond" else "undecided"
             found.append(explained(self.view, Decision(smaller, state, judgement.seeds, judgement)))
         return tuple(found)
-
-    def _all_seeds(self, probe: Probe) -> Judgement:
-        """What the repetitions of a probe say that this pass has asked for."""
-        seeds = max((seed + 1 for used, seed in self.view.used if used == probe), default=2)
-        return self.view.judge(probe, seeds, "next smaller")
 
     def _more(self, probe: Probe) -> More | None:
         """What a tenth more load costs, by a few repetitions; None where the workload has no other rate."""
@@ -193,9 +171,9 @@ class Explained:
             return None
         if cluster is None:
             return None
-        seeds = max((seed + 1 for used, seed in self.view.used if used == Probe(cluster, rate)), default=0)
-        facts = facts_of(self.view, Probe(cluster, rate))
-        return More(rate, facts["cost"], facts["design"], seeds)
+        probe = Probe(cluster, rate)
+        facts = facts_of(self.view, probe)
+        return More(rate, facts["cost"], facts["design"], self.view.seeds_used(probe))
 
     # -- both ----------------------------------------------------------------------------------------------------
 
@@ -207,18 +185,6 @@ class Explained:
         if self.view.evidence.space.has_draws:
             return ""
         return "the workload is one written trace, the same with all seeds: its answer has no interval"
-
-    def _audit(self, pruned: int, probes: Sequence[Probe]) -> Audit:
-        for probe in probes:
-            self.view.need(probe, 1, "audit")
-        violations = []
-        for probe in probes:
-            try:
-                if coarse(self.view, probe, "audit") <= 0.0:
-                    violations.append(facts_of(self.view, probe)["design"])
-            except ProbeFailed:
-                continue
-        return Audit(pruned, len(probes), tuple(violations))
 
     def _longer(self, probe: Probe) -> Longer | None:
         """The answer over a longer horizon; None where the workload cannot be longer, or a run failed."""
@@ -234,9 +200,8 @@ class Explained:
             return None
         judgement = judge_sample(sample)
         limit = "" if judgement.limit is None else judgement.limit.told()
-        share = judgement.share if judgement.share < 1e18 else None
         holds = judgement.share <= 1.0 and not judgement.unserved
-        return Longer(LONGER * space.horizon_s, len(sample), share, limit, holds)
+        return Longer(LONGER * space.horizon_s, len(sample), finite(judgement.share), limit, holds)
 
     def _counted(self, found: Found) -> Found:
         """The answer with the number of probes, runs and requests that it rests on."""

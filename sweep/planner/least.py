@@ -12,18 +12,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil, inf, log
+from math import inf, log
 
 from sweep.experiment.question import Measure, Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
 from sweep.planner.frontier import Frontiers, maximal
-from sweep.planner.probing import Decision, coarse, decide
+from sweep.planner.probing import Decision, audited, coarse, decide
 from sweep.planner.space import Cluster
+from sync.results.found import Audit
 
-AUDITED, LEAST_AUDITED = 0.05, 20
 _AT_BOUND = 0.75  # the share of its bound that a first cluster is guessed to carry
 _GROWTH = 1.3  # of the first clusters that are tried
 _GROWTH_STEP, _MOST_GROWN = 1.15, 6  # of clusters that are tried for a tenth more load
@@ -32,15 +31,13 @@ _GROWTH_STEP, _MOST_GROWN = 1.15, 6  # of clusters that are tried for a tenth mo
 @dataclass(frozen=True)
 class LeastAnswer:
     """`winner` is the decision on the cheapest cluster that carries the load (None: there is none that is known).
-    `decisions` rule out cheaper ones, `undecided` are cheaper ones that are not decided. `inferred` counts those that
-    were taken to fail, `audited` are coarse looks at some of them, `violations` those that would carry the load."""
+    `decisions` rule out cheaper ones, `undecided` are cheaper ones that are not decided. `audit`: what coarse looks at
+    some of those that were taken to fail have shown."""
 
     winner: Decision | None
     decisions: tuple[Decision, ...]
     undecided: tuple[Decision, ...]
-    inferred: int = 0
-    audited: int = 0
-    violations: tuple[Cluster, ...] = ()
+    audit: Audit | None = None
     why_open: str = ""
 
 
@@ -73,13 +70,13 @@ class LeastSearch:
             for cluster, decision in self._decided.items()
             if decision.state == "undecided" and (limit is None or price(cluster) < limit)
         ]
-        inferred, audited, violations = self._audited(limit, failed)
+        audit = audited(self.view, self._inferred(limit, failed), self.rate)
         why = ""
         if winner is None and left:
             why = "no cluster passes for certain, and some do not fail for certain"
-        if violations:
+        if audit is not None and audit.violations:
             why = "a cluster that was taken to fail, since a larger one does, would carry the load"
-        return LeastAnswer(winner, tuple(failed), tuple(left), inferred, audited, violations, why)
+        return LeastAnswer(winner, tuple(failed), tuple(left), audit, why)
 
     def likely_from(self, cluster: Cluster) -> Cluster | None:
         """The cheapest cluster that is likely to carry the load, looked for from a cluster that may be too small."""
@@ -117,8 +114,11 @@ class LeastSearch:
             except ProbeFailed:
                 self._coarse[cluster] = False
             if not self._coarse[cluster]:
-                self._fails = [*(other for other in self._fails if not other.is_within(cluster)), cluster]
+                self._note_failing(cluster)
         return self._coarse[cluster]
+
+    def _note_failing(self, cluster: Cluster) -> None:
+        self._fails = [*(other for other in self._fails if not other.is_within(cluster)), cluster]
 
     def _first(self) -> Cluster | None:
         """A first cluster that is likely to carry the load; None where not even the largest ones do."""
@@ -204,8 +204,8 @@ class LeastSearch:
             )
             self._decided[cluster] = decision
             self._coarse[cluster] = decision.state == "within"
-            if decision.state == "beyond" and cluster not in self._fails:
-                self._fails.append(cluster)
+            if decision.state == "beyond":
+                self._note_failing(cluster)
         return self._decided[cluster]
 
     def _winner(self, best: Cluster | None) -> Decision | None:
@@ -256,29 +256,15 @@ class LeastSearch:
                     break
         return winner
 
-    def _audited(self, price: float | None, failed: Sequence[Decision]) -> tuple[int, int, tuple[Cluster, ...]]:
-        """How many clusters were taken to fail, how many of these were probed after all, and those that would carry the
-        load, by coarse looks."""
-        space, probed = self.view.evidence.space, set(self._decided)
+    def _inferred(self, price: float | None, failed: Sequence[Decision]) -> list[Cluster]:
+        """The clusters below a price that were taken to fail, since they are below one that fails."""
         tops = [decision.probe.cluster for decision in failed]
-        inferred = [
+        return [
             cluster
             for family in self._frontiers.families
             for cluster in self._frontiers.members(family, self._below(price))
-            if cluster not in probed and any(cluster.is_within(top) for top in tops)
+            if cluster not in self._decided and any(cluster.is_within(top) for top in tops)
         ]
-        count = min(len(inferred), max(LEAST_AUDITED, ceil(AUDITED * len(inferred))))
-        drawn = random.Random(f"{space.system} {space.workload}").sample(inferred, count)
-        for cluster in drawn:
-            self.view.need(self._probe(cluster), 1, "audit")
-        violations = [cluster for cluster in drawn if self._audit(cluster)]
-        return len(inferred), count, tuple(violations)
-
-    def _audit(self, cluster: Cluster) -> bool:
-        try:
-            return coarse(self.view, self._probe(cluster), "audit") <= 0.0
-        except ProbeFailed:
-            return False
 
 
 def _rules_out(cluster: Cluster, frontier: Sequence[Cluster]) -> bool:

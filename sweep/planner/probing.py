@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log, sqrt
+from math import ceil, isfinite, log, sqrt
 from typing import Any
 
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
+from sweep.planner.space import Cluster
 from sync.analysis.repetitions import FEW, Judgement, State, quantile
-from sync.results.found import Checked, Verdict
+from sync.results.found import Audit, Checked, Verdict
 from sync.results.point_id import Roles
 
 # Times what is allowed: one repetition that is beyond a limit by 64, or two by 8 each, fail without a test. By Markov's
 # inequality, clusters that are within the limit show that in at most one of 64 cases, whatever the spread is.
 HOPELESS = {1: 64.0, 2: 8.0}
 COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
+AUDITED, LEAST_AUDITED = 0.05, 20  # of the clusters that were taken to fail: a share, and a number
 LEAST_BEFORE_FUTILE = 16  # repetitions, before a decision is given up
 _FUTILE = 0.5  # of the statistic that a decision takes
 _VERDICTS: dict[State, Verdict] = {"within": "carries", "beyond": "fails", "undecided": "undecided"}
@@ -87,6 +91,28 @@ def _is_futile(judgement: Judgement, most_seeds: int, within: float, beyond: flo
     return growth * max(-judgement.t_within, judgement.t_beyond) < needed
 
 
+def audited(view: View, pruned: Sequence[Cluster], rate: float | None) -> Audit | None:
+    """Coarse looks at a part of the clusters that were taken to fail at `rate` (None: at the given load), since a
+    larger one does; None where there are no such clusters."""
+    if not pruned:
+        return None
+    space = view.evidence.space
+    count = min(len(pruned), max(LEAST_AUDITED, ceil(AUDITED * len(pruned))))
+    drawn = random.Random(f"{space.system} {space.workload}").sample(pruned, count)
+    probes = [Probe(cluster, rate) for cluster in drawn]
+    for probe in probes:
+        view.need(probe, 1, "audit")
+    carrying = [probe for probe in probes if _carries_after_all(view, probe)]
+    return Audit(len(pruned), count, tuple(facts_of(view, probe)["design"] for probe in carrying))
+
+
+def _carries_after_all(view: View, probe: Probe) -> bool:
+    try:
+        return coarse(view, probe, "audit") <= 0.0
+    except ProbeFailed:
+        return False
+
+
 def checked(view: View, decision: Decision) -> Checked:
     """A decision as a line of the certificate."""
     facts = facts_of(view, decision.probe)
@@ -98,9 +124,9 @@ def checked(view: View, decision: Decision) -> Checked:
         **facts,
         seeds=judgement.seeds,
         verdict=_VERDICTS[decision.state],
-        share=_finite(judgement.share),
+        share=finite(judgement.share),
         limit="" if judgement.limit is None else judgement.limit.told(),
-        t=None if decision.is_hopeless else _finite(statistic),
+        t=None if decision.is_hopeless else finite(statistic),
     )
 
 
@@ -127,5 +153,6 @@ def facts_of(view: View, probe: Probe) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if abs(value) < 1e18 else None
+def finite(value: float) -> float | None:
+    """The value; None where it is infinite or not known."""
+    return value if isfinite(value) else None

@@ -272,12 +272,15 @@ class MostSearch:
         """Whether a candidate fails at a rate that the interval may have as its upper end. One that is near the best
         one fails sooner at the highest of these rates."""
         high = self._ceiling if capacity.high is None else capacity.high
-        level = self._question.level
         k = self._raced.get(other, high)
         if k > high or not self._is_hopeless(other, k):
             widest = self.rates[capacity.low] * (1.0 + self._question.width + 1e-9) if capacity.low is not None else 0.0
             k = min(max(high, self.rates.number(widest) if widest else high), self._ceiling)
-        probe = self._probe(other, k)
+        return self._certificate(other, k, candidates)
+
+    def _certificate(self, cluster: Cluster, k: int, candidates: int) -> Decision:
+        """The decision on one of so many candidates at a rate: that it fails is one of as many claims."""
+        level, probe = self._question.level, self._probe(cluster, k)
         return decide(self._view, probe, self._question, "certificate", within=level, beyond=level / candidates)
 
     def _is_hopeless(self, cluster: Cluster, k: int) -> bool:
@@ -297,7 +300,7 @@ class MostSearch:
             why_open = "no rate is within the limits for certain"
         elif high is None:
             why_open = f"no rate up to {self.rates[self._ceiling]:g} requests/s is too much"
-        elif self.rates[high] / self.rates[capacity.low] - 1.0 > self._question.width + 1e-9:
+        elif not self._is_narrow(capacity.low, high):
             why_open = (
                 f"{capacity.seeds} seeds leave the interval wider than {self._question.width:.3g} of its lower end"
             )
@@ -305,18 +308,7 @@ class MostSearch:
 
     def _none(self, best: Cluster, candidates: Sequence[Cluster], pruned: Sequence[Cluster]) -> MostAnswer:
         """The answer where no candidate is likely to carry even the lowest rate: each fails there, or it stays open."""
-        level = self._question.level
-        decisions = [
-            decide(
-                self._view,
-                self._probe(cluster, self._floor),
-                self._question,
-                "certificate",
-                within=level,
-                beyond=level / len(candidates),
-            )
-            for cluster in candidates
-        ]
+        decisions = [self._certificate(cluster, self._floor, len(candidates)) for cluster in candidates]
         nothing = Capacity(best, None, self._floor, 0.0, 0)
         answer = MostAnswer(nothing, self._floor, (), tuple(decisions), tuple(pruned))
         if any(decision.state != "beyond" for decision in decisions):

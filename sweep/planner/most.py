@@ -44,6 +44,10 @@ class Capacity:
     at_low: Judgement | None = None
     at_high: Judgement | None = None
 
+    def carries_more_than(self, other: Capacity) -> bool:
+        """Whether the lower end is higher; the number 0 stands for a rate as all others do."""
+        return self.low is not None and (other.low is None or self.low > other.low)
+
 
 @dataclass(frozen=True)
 class MostAnswer:
@@ -108,7 +112,7 @@ class MostSearch:
                 continue
             k = self._likely(other, _whole(self.rates.number(decision.probe.rate or 1.0)))
             found = self._interval(other, self._floor if k is None else k)
-            if (found.low or self._floor) > (capacity.low or self._floor):
+            if found.carries_more_than(capacity):
                 capacity, found = found, capacity
             rivals.append(found)
         return self._answer(capacity, rivals, decisions, pruned)

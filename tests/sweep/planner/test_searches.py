@@ -10,6 +10,7 @@ import pytest
 
 from sweep.experiment.point import Outcome, Point, failed_outcome
 from sweep.experiment.question import Question
+from sweep.planner.most import Capacity
 from sweep.planner.searches import Planner
 from sweep.planner.space import Family
 from sync.results.found import Found
@@ -271,3 +272,10 @@ def test_runs_of_points_that_were_not_needed_are_counted_as_wasted() -> None:
     plan = planner.plan()
     assert plan.runs == runs
     assert plan.wasted == runs - plan.found[0].runs > 0
+
+
+def test_a_capacity_of_the_rate_number_0_is_more_than_none_and_more_than_lower_ones() -> None:
+    cluster = World(capacity, machines(3)).cluster(0, (3,))
+    none, below, zero = (Capacity(cluster, low, 10, 1.0, 8) for low in (None, -2, 0))
+    assert zero.carries_more_than(below) and zero.carries_more_than(none) and below.carries_more_than(none)
+    assert not below.carries_more_than(zero) and not none.carries_more_than(below)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +26,7 @@ from sweep.closing import (
     print_sentences,
 )
 from sweep.experiment.expand import Grid
-from sweep.experiment.file import Experiment, read_experiment, same_experiment
+from sweep.experiment.file import read_experiment, same_experiment
 from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
@@ -42,8 +40,8 @@ from sweep.planning import plan_command, search
 from sweep.points_json import points_json
 from sweep.progress import Preparation, ProgressView
 from sweep.results_table import results_table
-from sweep.running import launcher_of, show_counts, show_odd_points, show_troubles
-from sweep.service import EndedSweep, Sweeping, finished_before, renamed, sweep_id
+from sweep.running import info_of, launcher_of, show_counts, show_odd_points, show_troubles
+from sweep.service import EndedSweep, Sweeping, finished_before, read_again
 from sweep.status import STATUS, status_command
 from sweep.versions import warning_of
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants
@@ -51,7 +49,6 @@ from sync.results.inside import make_folder, refuse_links, refuse_links_below
 from sync.results.journal import Journal, JournalError
 from sync.results.outcome import ResultSink
 from sync.results.plan import Plan, plan_of
-from sync.results.privacy import scrub
 from sync.results.run_names import NO_POINT, named
 from sync.tracking.sinks import make_sink
 from sync.tracking.writer import Delivery, SinkWriter
@@ -125,28 +122,14 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
         return 0
     if arguments.debug:
         return _debug(points[0], arguments.results, experiment.name, root, screen)
-    info = _info_of(experiment, grid, points, argv)
+    skus = {sku for point in points for sku in point.machines}
+    info = info_of(experiment, grid, argv, points=grid.total, systems=grid.rates, skus=skus)
     ended, delivery = _sweep(points, info, sink, arguments, screen)
     _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
     show_troubles(ended, delivery, arguments, screen)
     if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if ended.failed else 0
-
-
-def _info_of(experiment: Experiment, grid: Grid, points: Sequence[Point], argv: Sequence[str]) -> SweepInfo:
-    """What the sweep is, for its results."""
-    return SweepInfo(
-        name=experiment.name,
-        description=experiment.description,
-        sweep_id=sweep_id(grid.experiment),
-        experiment_text=experiment.text,
-        points=grid.total,
-        command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
-        slo=experiment.slo,
-        systems=grid.rates,
-        machines={sku: asdict(grid.figures[sku]) for sku in sorted({sku for p in points for sku in p.machines})},
-    )
 
 
 def _under_former_keys(points: Sequence[Point], journal: Journal, code: Code, screen: Console) -> list[Point]:
@@ -177,7 +160,7 @@ def _sweep(
         if len(known) == len(points) and arguments.sink != "none":
             tell(screen, f"nothing is left to run; {arguments.sink} gets what it lacks")
         by_key = {point.key: point for point in points}
-        writer = SinkWriter(sink, info, lambda key: _read_again(journal, by_key[key]))
+        writer = SinkWriter(sink, info, lambda key: read_again(journal, by_key[key]))
         stack.callback(writer.close)  # after an error, too, the writer delivers what it has
         launcher = launcher_of(arguments, project_root())
         sweeping = Sweeping(launcher, journal, writer, interrupts, arguments.max_failures)
@@ -192,13 +175,6 @@ def _refuse_passing_results(results: Path, root: Path) -> None:
             "is in the copy of the project that Ray made for this job, and removes with it: name a folder elsewhere"
         )
         raise SpecError(reason, key="--results", value=str(results.relative_to(root)))
-
-
-def _read_again(journal: Journal, point: Point) -> Outcome:
-    outcome = journal.read(point.key)
-    if outcome is None:
-        raise JournalError(f"{journal.folder}: the entry of {point.key} is gone")
-    return renamed(outcome, point)
 
 
 def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) -> int:

@@ -15,7 +15,7 @@ from sweep.experiment.point import Outcome, Point, facts_of
 from sweep.launch.backlog import Backlog
 from sweep.planner.base import Planning
 from sweep.progress import ProgressView
-from sweep.service import EndedSweep, Sweeping, finished_before, renamed
+from sweep.service import EndedSweep, Sweeping, finished_before, read_again
 from sweep.tally import PlannedTally, Tally
 from sync.results.found import Plan
 from sync.results.goodput import lacks_counts, with_counts
@@ -66,10 +66,7 @@ class EarlierOutcomes:
 
     def read_again(self, key: str) -> Outcome:
         """The outcome with its table of a point that `read` has been asked for, for the sink. Raises JournalError."""
-        outcome = self._journal.read(key)
-        if outcome is None:
-            raise JournalError(f"{self._journal.folder}: the entry of {key} is gone")
-        return renamed(outcome, self._points[key])
+        return read_again(self._journal, self._points[key])
 
 
 def run_planned(

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from configs.terminal import console, say, tell
 from sweep.closing import cut_text, failures_text, standing_still_text, stopped_text
+from sweep.experiment.expand import Grid
+from sweep.experiment.file import Experiment
 from sweep.launch.base import Launcher
 from sweep.launch.serial import SerialLauncher
-from sweep.service import EndedSweep
+from sweep.service import EndedSweep, sweep_id
 from sync.results.outcome import SweepInfo
+from sync.results.privacy import scrub
 from sync.tracking.address import tracking_uri, ui_lines
 from sync.tracking.writer import Delivery
+
+
+def info_of(
+    experiment: Experiment,
+    grid: Grid,
+    argv: Sequence[str],
+    *,
+    points: int,
+    systems: Mapping[str, Sequence[float]],
+    skus: Iterable[str],
+) -> SweepInfo:
+    """What a sweep is, for its results. `argv` are the arguments that it was started with, `points` and `systems` what
+    it plans, and `skus` the types of its machines."""
+    return SweepInfo(
+        name=experiment.name,
+        description=experiment.description,
+        sweep_id=sweep_id(grid.experiment),
+        experiment_text=experiment.text,
+        points=points,
+        command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
+        slo=experiment.slo,
+        systems=systems,
+        machines={sku: asdict(grid.figures[sku]) for sku in sorted(set(skus)) if sku in grid.figures},
+    )
 
 
 def launcher_of(arguments: argparse.Namespace, root: Path) -> Launcher:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
@@ -21,13 +20,12 @@ from sweep.planned import EarlierOutcomes, run_planned
 from sweep.planner.searches import Planner
 from sweep.planner.spaces import ClusterSpace
 from sweep.progress import ProgressView
-from sweep.running import launcher_of, show_counts, show_odd_points, show_troubles
-from sweep.service import EndedSweep, Sweeping, sweep_id
+from sweep.running import info_of, launcher_of, show_counts, show_odd_points, show_troubles
+from sweep.service import EndedSweep, Sweeping
 from sync.results.found import Plan
 from sync.results.growing import Facts, GrowingSweep
 from sync.results.journal import Journal
 from sync.results.outcome import ResultSink
-from sync.results.privacy import scrub
 from sync.tracking.writer import Delivery, SinkWriter
 
 EXIT_FAILED = 1
@@ -44,18 +42,9 @@ class Inquiry:
 
     def info(self) -> SweepInfo:
         """What the sweep is, for its results."""
-        grid = self.spaces[0].grid
-        skus = sorted({sku for space in self.spaces for sku in space.first.machines})
-        return SweepInfo(
-            name=self.experiment.name,
-            description=self.experiment.description,
-            sweep_id=sweep_id(grid.experiment),
-            experiment_text=self.experiment.text,
-            points=len(self.spaces),  # at least; the journal counts them as they are wanted
-            command=scrub(shlex.join(["python", "-m", "sweep", *self.argv])),
-            slo=self.experiment.slo,
-            machines={sku: asdict(grid.figures[sku]) for sku in skus if sku in grid.figures},
-        )
+        skus = {sku for space in self.spaces for sku in space.first.machines}
+        least = len(self.spaces)  # points; the journal counts them as they are wanted
+        return info_of(self.experiment, self.spaces[0].grid, self.argv, points=least, systems={}, skus=skus)
 
 
 @dataclass(frozen=True)

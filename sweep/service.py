@@ -23,7 +23,7 @@ from sweep.launch.base import Launcher
 from sweep.launch.interrupt import Interrupts
 from sweep.progress import ProgressView
 from sweep.tally import Tally
-from sync.results.journal import Journal
+from sync.results.journal import Journal, JournalError
 
 _NOTE_EVERY_S = 2.0  # how often the status is noted for `python -m sweep status`
 
@@ -71,6 +71,14 @@ def finished_before(points: Iterable[Point], journal: Journal, *, retry_failed: 
         outcome = journal.read(point.key, table=False)
         if outcome is not None and not (retry_failed and outcome.status == "failed"):
             yield renamed(outcome, point)
+
+
+def read_again(journal: Journal, point: Point) -> Outcome:
+    """The outcome of a finished point with its table, for the sink. Raises JournalError."""
+    outcome = journal.read(point.key)
+    if outcome is None:
+        raise JournalError(f"{journal.folder}: the entry of {point.key} is gone")
+    return renamed(outcome, point)
 
 
 def renamed(outcome: Outcome, point: Point) -> Outcome:

@@ -58,8 +58,14 @@ def counted(
 
 def all_beyond(arrivals_s: Floats, horizon_s: float, limits: Iterable[Limit]) -> dict[str, list[int]]:
     """The rows of a run that was stopped early; `arrivals_s` are those of its whole trace."""
-    row: list[int] = _by_block(since(float(arrivals_s.min(initial=np.inf)), arrivals_s), horizon_s).tolist()
-    return {REQUESTS: row} | {name: row for limit in limits for name in (column_of(limit), beyond_of(limit))}
+    return rows_of_stopped(
+        _by_block(since(float(arrivals_s.min(initial=np.inf)), arrivals_s), horizon_s).tolist(), limits
+    )
+
+
+def rows_of_stopped(arriving: list[int], limits: Iterable[Limit]) -> dict[str, list[int]]:
+    """The rows of a run that was stopped early, from that of the requests that arrive."""
+    return {REQUESTS: arriving} | {name: arriving for limit in limits for name in (column_of(limit), beyond_of(limit))}
 
 
 def _by_block(since_first_s: Floats, horizon_s: float) -> npt.NDArray[np.int64]:

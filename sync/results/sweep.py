@@ -6,7 +6,7 @@ the experiment no longer has count with `load_sweep(..., everything=True)`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, reduce
 from operator import and_
@@ -167,24 +167,20 @@ class Sweep:
 
     def with_goodput(self, outcome: Outcome) -> Outcome:
         """An outcome of the sweep with goodput by the sweep's `slo`, counted anew where it was by other limits."""
-        if not must_be_counted(outcome, self.slo):
-            return outcome
-        path = self.source.requests_file(outcome.key)
-        if path is None:
-            return by_slo(outcome, self.slo)
-        with sound_table(outcome, path):
-            return by_slo(outcome, self.slo, read_inside(path, "requests_bytes"))
+        return self._by_its_table(outcome, by_slo) if must_be_counted(outcome, self.slo) else outcome
 
     def with_counts(self, outcome: Outcome) -> Outcome:
         """An outcome of the sweep with its requests beyond each limit of the sweep's `slo` (`sync.results.counts`),
         counted in its table where its run did not count them."""
-        if not lacks_counts(outcome, self.slo):
-            return outcome
+        return self._by_its_table(outcome, with_counts) if lacks_counts(outcome, self.slo) else outcome
+
+    def _by_its_table(self, outcome: Outcome, counted: Callable[[Outcome, Slo, bytes], Outcome]) -> Outcome:
+        """What `counted` makes of an outcome, the sweep's `slo`, and the table of requests (empty: there is none)."""
         path = None if outcome.status == "stopped" else self.source.requests_file(outcome.key)
         if path is None:
-            return with_counts(outcome, self.slo)
+            return counted(outcome, self.slo, b"")
         with sound_table(outcome, path):
-            return with_counts(outcome, self.slo, read_inside(path, "requests_bytes"))
+            return counted(outcome, self.slo, read_inside(path, "requests_bytes"))
 
     def requests(self, key: str) -> pd.DataFrame:
         """A row for each request of the run that `key` names (see `one`). Raises SpecError when no run or several have

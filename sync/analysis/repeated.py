@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.terminal import figure
 from sync.analysis.repetitions import CONFIDENCE, Interval, Judgement, judge_sample, mean_interval, sample_of
-from sync.analysis.standing import Counted, RateStanding, RateState, draws, repetitions, standing_of
+from sync.analysis.standing import Counted, RateStanding, RateState, draws, repeated_by, repetitions, standing_of
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES
 from sync.results.outcome import Outcome
 from sync.results.slo import Slo
@@ -90,12 +90,7 @@ def repeated(runs: Sequence[Outcome], slo: Slo, counted: Counted | None = None) 
 
 def siblings(outcome: Outcome, outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The outcome and its repetitions among `outcomes`, by seed."""
-    groups = repetitions(
-        other
-        for other in outcomes
-        if (other.system, other.point_id.repeated, other.trace)
-        == (outcome.system, outcome.point_id.repeated, outcome.trace)
-    )
+    groups = repetitions(other for other in outcomes if repeated_by(other) == repeated_by(outcome))
     return groups[0] if groups else [outcome]
 
 

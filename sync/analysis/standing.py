@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -29,8 +29,13 @@ def name_by_rate(outcome: Outcome) -> str:
 
 def repetitions(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
     """Outcomes in groups that differ by their seed alone, each ordered by seed, without repeated `draws`."""
-    groups = grouped(outcomes, lambda outcome: (outcome.system, outcome.point_id.repeated, outcome.trace))
+    groups = grouped(outcomes, repeated_by)
     return [draws(sorted(members, key=lambda outcome: outcome.seed)) for members in groups]
+
+
+def repeated_by(outcome: Outcome) -> Hashable:
+    """Equal for repetitions, which differ by their seed alone."""
+    return outcome.system, outcome.point_id.repeated, outcome.trace
 
 
 def draws(outcomes: Sequence[Outcome]) -> list[Outcome]:

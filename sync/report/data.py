@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sync.analysis.answers import Configuration, SweepAnswers, WorkloadAnswer, answers_of
 from sync.analysis.found import of_search
-from sync.analysis.repeated import interval_of, repeated
+from sync.analysis.repeated import interval_of
 from sync.analysis.repetitions import Interval, Judgement, State
-from sync.analysis.standing import Standing, draws, rank, repetitions
+from sync.analysis.standing import Standing, draws, rank, repeated_by, repetitions, standing_of
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
@@ -25,7 +25,7 @@ from sync.results.parquet import read_derived
 from sync.results.point_id import rate_text
 from sync.results.slo import Slo
 from sync.results.sweep import Sweep, sound_table
-from sync.results.verdict import FAILED, verdict
+from sync.results.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,19 +87,12 @@ class ReportData:
     def runs(self) -> list[Run]:
         """The runs in the order of the points."""
         outcomes = sorted(self.sweep.outcomes.values(), key=lambda outcome: (outcome.index, outcome.name))
-        judgements = self._judgements(outcomes)
-        return [_judged(outcome, self.sweep.slo, judgements.get(_repeated(outcome))) for outcome in outcomes]
-
-    def _judgements(self, outcomes: Sequence[Outcome]) -> dict[object, Judgement]:
-        """What several seeds say together, by what they have in common; none where a seed failed and the others are not
-        beyond the SLO, since then nothing is known."""
-        found: dict[object, Judgement] = {}
-        for members in repetitions(outcomes):
-            if len(members) > 1:
-                seeds = repeated(members, self.sweep.slo, self.sweep.with_counts)
-                if seeds.judgement is not None and seeds.judgement.seeds > 1 and seeds.state != FAILED:
-                    found[_repeated(members[0])] = seeds.judgement
-        return found
+        judgements = {
+            repeated_by(members[0]): standing_of(members, self.sweep.slo, self.sweep.with_counts).judgement
+            for members in repetitions(outcomes)
+            if len(members) > 1
+        }
+        return [_judged(outcome, self.sweep.slo, judgements.get(repeated_by(outcome))) for outcome in outcomes]
 
     @cached_property
     def found(self) -> FoundPlan | None:
@@ -163,11 +156,6 @@ class ReportData:
             return Derived()
         with sound_table(run.outcome, file):
             return read_derived(read_inside(file, "requests_bytes"))
-
-
-def _repeated(outcome: Outcome) -> object:
-    """Equal for repetitions."""
-    return outcome.system, outcome.point_id.repeated, outcome.trace
 
 
 def state_of(runs: Sequence[RunRow]) -> State:

@@ -85,7 +85,9 @@ class SweepFolder:
         starts of the same experiment asked for. `facts` describe the points by key as the experiment has them now:
         readers take these, and not those of the start that ran a point. `is_same` tells whether two texts are the same
         experiment. Raises JournalError."""
-        contents = self._sweep.after(info, keys, facts, is_same, self._scrubber)
+        self._write_contents(self._sweep.after(info, keys, facts, is_same, self._scrubber))
+
+    def _write_contents(self, contents: Mapping[str, Any]) -> None:
         self._write(self.folder / "sweep.json", json_bytes(contents))
         self.__dict__.pop("_sweep", None)  # read anew
 
@@ -97,14 +99,8 @@ class SweepFolder:
         asked_for = self.asked_for() if self._sweep.is_of(own, is_same) else frozenset()
         facts = self.point_facts()
         earlier = {key: facts.get(key, {}) for key in sorted(asked_for & entries)}
-
-        def write(contents: Mapping[str, Any]) -> None:
-            self._write(self.folder / "sweep.json", json_bytes(contents))
-            self.__dict__.pop("_sweep", None)  # read anew
-
-        return GrowingSweep(
-            self._sweep.started(info), earlier, entries - asked_for, self._scrubber.without_secrets, write
-        )
+        clean, write = self._scrubber.without_secrets, self._write_contents
+        return GrowingSweep(self._sweep.started(info), earlier, entries - asked_for, clean, write)
 
     def growth(self) -> Growth | None:
         """How the sweep grows; None for one whose points were all known when it started."""

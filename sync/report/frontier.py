@@ -68,8 +68,7 @@ def _figure(answers: Sequence[Found]) -> Plot | Missing:
         (_rates if first.asks == "most" else _counts)(panel, found)
     if first.asks == "most":
         shown_panels[0].set_ylabel("requests per second")
-    _legend_of_all(shown_panels)
-    legend_below(figure, shown_panels[0], columns=4)
+    legend_below(figure, *shown_panels, columns=3)
     return Plot(f"frontier-{first.workload}", title, figure, _caption(drawn))
 
 
@@ -121,12 +120,12 @@ def _counts(panel: Axes, found: Found) -> None:
 
 
 def _pruned(panel: Axes, found: Found, marks: Sequence[_Mark]) -> None:
-    """Shade the clusters that were not probed, since they have no more machines of either role than one that fails."""
+    """Shade the clusters that are ruled out, since they have no more machines of either role than one that fails."""
     from matplotlib.patches import Rectangle
 
     if found.audit is None or not found.audit.pruned:
         return
-    label = "no more machines than one that fails: not probed"
+    label = "no more machines than one that fails"
     for mark in (mark for mark in marks if mark.checked.verdict == "fails"):
         panel.add_patch(Rectangle((0.0, 0.0), mark.x, mark.y, facecolor="0.9", linewidth=0.0, zorder=0, label=label))
         label = "_nolegend_"
@@ -179,20 +178,6 @@ def _draw(panel: Axes, places: Sequence[tuple[float, float]], verdict: str) -> N
         look, words = _MARKS[verdict]
         across, high = zip(*places, strict=True)
         panel.plot(across, high, linestyle="none", label=words, zorder=2 + list(_MARKS).index(verdict) / 10, **look)
-
-
-def _legend_of_all(panels: Sequence[Axes]) -> None:
-    """Give the first panel the entries that only the others have, so that one legend names every mark."""
-    first, *others = panels
-    known = set(first.get_legend_handles_labels()[1])
-    for panel in others:
-        for line in panel.get_lines():
-            label = str(line.get_label())
-            if not label.startswith("_") and label not in known:
-                known.add(label)
-                look = {name: getattr(line, f"get_{name}")() for name in ("color", "marker", "linestyle", "linewidth")}
-                first.plot([], [], label=label, markersize=line.get_markersize(),
-                           markerfacecolor=line.get_markerfacecolor(), **look)  # fmt: skip
 
 
 def _caption(drawn: Sequence[Found]) -> str:

@@ -99,3 +99,12 @@ def test_a_page_by_other_limits_does_not_have_it(tmp_path: Path, monkeypatch: py
     data = data_of([run("splitwise-ha", 8.0)], tmp_path, slo, searched=plans()["most decided"])
     (page,) = report_files(data, None, ["html"]).values()
     assert "25P+32T" not in page.decode()
+
+
+def test_the_legend_names_what_any_panel_shows_once(tmp_path: Path) -> None:
+    figure = drawn("least decided", tmp_path)
+    assert isinstance(figure, Plot)
+    (legend,) = figure.figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert {"fails", "the answer", "no more machines than one that fails"} <= set(names)
+    assert len(names) == len(set(names))

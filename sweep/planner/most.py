@@ -305,9 +305,7 @@ class MostSearch:
         elif high is None:
             why_open = f"no rate up to {self.rates[self._ceiling]:g} requests/s is too much"
         elif not self._is_narrow(capacity.low, high):
-            why_open = (
-                f"{capacity.seeds} seeds leave the interval wider than {self._question.width:.3g} of its lower end"
-            )
+            why_open = f"no more than {self._question.seeds} seeds were asked for"
         return MostAnswer(capacity, high, tuple(rivals), tuple(decisions), tuple(pruned), why_open)
 
     def _none(self, best: Cluster, candidates: Sequence[Cluster], pruned: Sequence[Cluster]) -> MostAnswer:

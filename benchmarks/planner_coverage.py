@@ -207,7 +207,7 @@ def decision_row(pool: Pool, question: Question, capacity: float, draws: Sequenc
     for drawn in draws:
         view = View(Drawn(pool, drawn, scale), 0)
         probe = Probe(pool.cluster, rate)
-        decision = decide(view, probe, question, "decision", within=question.level, beyond=question.level)
+        decision = decide(view, probe, question, "decision")
         states.append(decision.state)
         seeds.append(decision.seeds)
     yield f"{rate:g}"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from math import exp, log
 
 import numpy as np
+import numpy.typing as npt
 
 from sweep.experiment.point import Outcome
 from sweep.planner.frontier import Frontiers
@@ -65,15 +66,19 @@ class Enough(Exception):
 
 @dataclass(frozen=True)
 class Look:
-    """The logarithm of what repetitions take of their tightest limit: of all `together`, and of `each`."""
+    """The logarithm of what repetitions take of their tightest limit: of all `together`, and of `each`. `common` is
+    what all of them take at least of one limit."""
 
     together: float
     each: tuple[float, ...]
+    common: float
 
     @classmethod
     def at(cls, sample: Sample) -> Look:
         """The shares of a sample."""
-        return cls(log_share(sample), tuple(log_share(sample.only(row)) for row in range(len(sample))))
+        together = log_shares(sample.requests.sum(0), sample.beyond.sum(0), sample.allowed)
+        each = log_shares(sample.requests, sample.beyond, sample.allowed)
+        return cls(float(together.max()), tuple(map(float, each.max(1))), float(each.min(0).max()))
 
     @property
     def agrees(self) -> bool:
@@ -269,12 +274,13 @@ class View:
         return None if sample is None else self.evidence.look(probe, sample, WINDOW).together
 
 
-def log_share(sample: Sample) -> float:
-    """The logarithm of what all repetitions together take of their tightest limit; half a request more than none."""
-    may_be = sample.allowed * sample.requests.sum(0)
+def log_shares(
+    requests: npt.NDArray[np.float64], beyond: npt.NDArray[np.float64], allowed: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The logarithms of what requests take of each limit, the last axis; half a request more than none."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = (sample.beyond.sum(0) + 0.5) / np.maximum(may_be, 1e-9)
-    return float(np.log(shares.max()))
+        found: npt.NDArray[np.float64] = np.log((beyond + 0.5) / np.maximum(allowed * requests, 1e-9))
+    return found
 
 
 def _interpolated(known: Sequence[tuple[float, float]], rate: float) -> float:

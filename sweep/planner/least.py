@@ -4,9 +4,8 @@
    numbers of machines are lowered in turn. Then each cheaper cluster that no other cheaper one exceeds (the frontier)
    is tried; one that carries the load is lowered in turn, and its price is the new one.
 2. The decision: the cheapest that is likely to carry the load has to pass by Student's t; else the next one by price.
-3. The certificate: every cluster of the frontier below the price fails, each with its part of the error. What lies
-   below a failing cluster is taken to fail, too. A cluster that is not decided is named, and those just below it are
-   tried in its place.
+3. The certificate: every cluster of the frontier below the price fails. What lies below a failing cluster is taken to
+   fail, too. A cluster that is not decided is named, and those just below it are tried in its place.
 4. The audit: a part of the clusters that were taken to fail is probed after all.
 """
 
@@ -53,14 +52,12 @@ class LeastSearch:
     _coarse: dict[Cluster, bool] = field(default_factory=dict)
     _fails: list[Cluster] = field(default_factory=list)  # by coarse looks or decisions
     _decided: dict[Cluster, Decision] = field(default_factory=dict)
-    _parts: int = 1  # of the error that a cluster may be said to fail with
 
     def run(self) -> LeastAnswer:
         """Search."""
         price = self._price
         best = self._first()
         best = None if best is None else self._improved(best)
-        self._parts = max(1, len(self._frontier_below(None if best is None else price(best))))
         winner = self._certified(self._winner(best))
         limit = None if winner is None else price(winner.probe.cluster)
         frontier = self._frontier_below(limit)
@@ -194,14 +191,14 @@ class LeastSearch:
 
     # -- the decision --------------------------------------------------------------------------------------------
 
-    def _decide(self, cluster: Cluster, why: str) -> Decision:
-        """The decision on a cluster; one that does not pass is taken not to carry the load from now on. That it fails
-        is one of as many claims as the frontier has clusters."""
+    def _decide(self, cluster: Cluster, why: str, *, is_to_pass: bool = False) -> Decision:
+        """The decision on a cluster, kept unless it was given up because it is not to pass. One that does not pass is
+        taken not to carry the load from now on. The answer claims that all cheaper ones fail, so it is wrong only if
+        one that carries the load is said to fail: each is tested at the whole level."""
         if cluster not in self._decided:
-            level = self.question.level
-            decision = decide(
-                self.view, self._probe(cluster), self.question, why, within=level, beyond=level / self._parts
-            )
+            decision = decide(self.view, self._probe(cluster), self.question, why, is_to_pass=is_to_pass)
+            if decision.state == "undecided" and is_to_pass:
+                return decision
             self._decided[cluster] = decision
             self._coarse[cluster] = decision.state == "within"
             if decision.state == "beyond":
@@ -209,13 +206,14 @@ class LeastSearch:
         return self._decided[cluster]
 
     def _winner(self, best: Cluster | None) -> Decision | None:
-        """The first cluster by price, from the likely best on, that passes."""
+        """The first cluster by price, from the likely best on, that passes. One that is not likely to is left to the
+        certificate, which may need to know only that a larger one fails."""
         if best is None:
             return None
         for cluster in self._ascending(best):
             if not self._carries(cluster, "next by price"):
                 continue
-            decision = self._decide(cluster, "decision")
+            decision = self._decide(cluster, "decision", is_to_pass=True)
             if decision.state == "within":
                 return decision
         return None

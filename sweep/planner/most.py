@@ -4,9 +4,10 @@
    the logarithm of the rate, with a few repetitions a rate. Each other candidate is tried one step above the best so
    far; if it is within the limits there, it is bracketed in turn and becomes the best.
 2. The interval of the best: L is the greatest rate up to which all limits are within, U the least at which one is
-   beyond, both by Student's t. Repetitions at the rates around are doubled until the interval is narrow enough.
+   beyond, both by Student's t. Repetitions at the rates around are doubled until an interval is narrow enough. Until
+   then rates are judged only as far as they may make it so: a lower end, and the upper end that the width allows.
 3. The certificate: each other candidate fails at U, or at a higher rate that the width still allows, which is the upper
-   end then; its part of the error is its own. One that does not fail gets an interval, and the answer spans both.
+   end then. One that does not fail gets an interval, and the answer spans both.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
 
-_UNIT = 2  # numbers of rates that a step is: those between are tried where an interval is a little too wide
+_UNIT = 8  # numbers of rates that a step is: those between are upper ends of intervals, as wide as they may be
 _NEXT_STEP = 2 * _UNIT  # of the rate, for a candidate that is better than the best so far
 _CLOSE = 2 * _UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
@@ -106,7 +107,7 @@ class MostSearch:
         rivals: list[Capacity] = []
         decisions: list[Decision] = []
         for other in (other for other in candidates if other != best):
-            decision = self._against(other, capacity, len(candidates))
+            decision = self._against(other, capacity)
             if decision.state == "beyond":
                 decisions.append(decision)
                 continue
@@ -192,55 +193,67 @@ class MostSearch:
 
     def _interval(self, cluster: Cluster, k: int) -> Capacity:
         """The interval of the cluster's capacity, which is likely near `k`."""
-        counts = looks(self._question)
-        for seeds in counts:
+        has_draws = self._view.evidence.space.has_draws
+        counts = looks(self._question) if has_draws else ()
+        seeds = counts[-1] if counts else 1
+        low, high = None, None
+        for number in counts:
+            low, high = self._narrow(cluster, k, number)
+            if low is not None and high is not None:
+                seeds = number
+                self._view.bracket(self.rates[low], self.rates[high])
+                break
+            k = self._floor if low is None else low
+        else:
             low = self._greatest_within(cluster, k, seeds)
             high = self._least_beyond(cluster, self._floor if low is None else low + _UNIT, seeds)
-            if low is None and high is not None:
-                k = self._floor
-            elif low is not None and high is not None:
-                low, high = self._narrowed(cluster, low, high, seeds)
-                self._view.bracket(self.rates[low], self.rates[high])
-                if self._is_narrow(low, high):
-                    break
-                k = _whole(low)
-            elif high is None:
-                break
         at_low = None if low is None else self._judge(cluster, low, seeds)
         at_high = None if high is None else self._judge(cluster, high, seeds)
         estimate = self._estimate(cluster, low, high, seeds)
-        seeds = seeds if self._view.evidence.space.has_draws else 1
         return Capacity(cluster, low, high, estimate, seeds, at_low, at_high)
 
-    def _is_narrow(self, low: int, high: int) -> bool:
-        return self.rates[high] / self.rates[low] - 1.0 <= self._question.width + 1e-9
+    def _narrow(self, cluster: Cluster, k: int, seeds: int) -> tuple[int | None, int | None]:
+        """An interval near `k` that is as narrow as asked. Its lower end alone where so many seeds show none: then no
+        rates between are judged, since they would say no more than that. The lower end is None where none is within."""
+        low = self._within_from(cluster, k, seeds)
+        while low is not None:
+            high = self._widest(low)
+            if high > low and self._judge(cluster, high, seeds).state == "beyond":
+                return low, high
+            if low + _UNIT > self._ceiling or self._judge(cluster, low + _UNIT, seeds).state != "within":
+                break
+            low += _UNIT
+        return low, None
 
-    def _narrowed(self, cluster: Cluster, low: int, high: int, seeds: int) -> tuple[int, int]:
-        """The interval with its ends moved in by half a step, where that makes one narrow enough which is not: it takes
-        fewer runs than more seeds at all rates."""
-        if self._is_narrow(low, high) or not self._is_narrow(low + 1, high - 1) or high - low < 2 * _UNIT:
-            return low, high
-        if self._judge(cluster, low + 1, seeds).state == "within":
-            low += 1
-        if not self._is_narrow(low, high) and self._judge(cluster, high - 1, seeds).state == "beyond":
-            high -= 1
-        return low, high
+    def _widest(self, low: int) -> int:
+        """The highest rate that an interval with this lower end may have as its upper end."""
+        return min(self.rates.number(self.rates[low] * (1.0 + self._question.width + 1e-9)), self._ceiling)
+
+    def _is_narrow(self, low: int, high: int) -> bool:
+        return high <= self._widest(low)
 
     def _judge(self, cluster: Cluster, k: int, seeds: int) -> Judgement:
         self._known.setdefault((cluster, seeds), set()).add(k)
         level = self._question.level
         return self._view.judge(self._probe(cluster, k), seeds, "interval", within=level, beyond=level)
 
-    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
-        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
+    def _within_from(self, cluster: Cluster, k: int, seeds: int) -> int | None:
+        """The first rate at or below `k` that is within the limits; None: there is none."""
         strides = _strides()
         while self._judge(cluster, k, seeds).state != "within":
             if k == self._floor:
                 return None
             k = max(self._floor, k - next(strides))
-        while k < self._ceiling and self._judge(cluster, k + _UNIT, seeds).state == "within":
-            k += _UNIT
         return k
+
+    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
+        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
+        low = self._within_from(cluster, k, seeds)
+        while low is not None and low < self._ceiling:
+            if self._judge(cluster, low + _UNIT, seeds).state != "within":
+                break
+            low += _UNIT
+        return low
 
     def _least_beyond(self, cluster: Cluster, k: int, seeds: int) -> int | None:
         """The least rate from `k` on that is beyond the limits; after some rates, strides grow, and the least one is
@@ -272,20 +285,19 @@ class MostSearch:
 
     # -- the certificate -----------------------------------------------------------------------------------------
 
-    def _against(self, other: Cluster, capacity: Capacity, candidates: int) -> Decision:
+    def _against(self, other: Cluster, capacity: Capacity) -> Decision:
         """Whether a candidate fails at a rate that the interval may have as its upper end. One that is near the best
         one fails sooner at the highest of these rates."""
         high = self._ceiling if capacity.high is None else capacity.high
         k = self._raced.get(other, high)
         if k > high or not self._is_hopeless(other, k):
-            widest = self.rates[capacity.low] * (1.0 + self._question.width + 1e-9) if capacity.low is not None else 0.0
-            k = min(max(high, self.rates.number(widest) if widest else high), self._ceiling)
-        return self._certificate(other, k, candidates)
+            k = high if capacity.low is None else max(high, self._widest(capacity.low))
+        return self._certificate(other, k)
 
-    def _certificate(self, cluster: Cluster, k: int, candidates: int) -> Decision:
-        """The decision on one of so many candidates at a rate: that it fails is one of as many claims."""
-        level, probe = self._question.level, self._probe(cluster, k)
-        return decide(self._view, probe, self._question, "certificate", within=level, beyond=level / candidates)
+    def _certificate(self, cluster: Cluster, k: int) -> Decision:
+        """The decision on a candidate at a rate. The answer claims that all candidates fail there, so it is wrong only
+        if one that does not is said to fail: each is tested at the whole level."""
+        return decide(self._view, self._probe(cluster, k), self._question, "certificate")
 
     def _is_hopeless(self, cluster: Cluster, k: int) -> bool:
         try:
@@ -310,7 +322,7 @@ class MostSearch:
 
     def _none(self, best: Cluster, candidates: Sequence[Cluster], pruned: Sequence[Cluster]) -> MostAnswer:
         """The answer where no candidate is likely to carry even the lowest rate: each fails there, or it stays open."""
-        decisions = [self._certificate(cluster, self._floor, len(candidates)) for cluster in candidates]
+        decisions = [self._certificate(cluster, self._floor) for cluster in candidates]
         nothing = Capacity(best, None, self._floor, 0.0, 0)
         answer = MostAnswer(nothing, self._floor, (), tuple(decisions), tuple(pruned))
         if any(decision.state != "beyond" for decision in decisions):

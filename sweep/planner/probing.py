@@ -15,9 +15,10 @@ from sync.analysis.repetitions import FEW, Judgement, State, quantile
 from sync.results.found import Audit, Checked, Verdict
 from sync.results.point_id import Roles
 
-# Times what is allowed: one repetition that is beyond a limit by 64, or two by 8 each, fail without a test. By Markov's
-# inequality, clusters that are within the limit show that in at most one of 64 cases, whatever the spread is.
-HOPELESS = {1: 64.0, 2: 8.0}
+# Times what is allowed: one repetition that takes 64 of a limit fails without a test, and so do two or four that take
+# at least so much each that the product is 64. Whatever the spread is, clusters within the limit show any of these in
+# at most one of 64 cases, by Ville's inequality: the products of what repetitions take are a martingale of mean 1.
+HOPELESS = {1: 64.0, 2: 8.0, 4: 2.8285}
 COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
 AUDITED, LEAST_AUDITED = 0.05, 20  # of the clusters that were taken to fail: a share, and a number
 LEAST_BEFORE_FUTILE = 16  # repetitions, before a decision is given up
@@ -60,35 +61,40 @@ def coarse(view: View, probe: Probe, why: str) -> float:
 def hopeless_by(view: View, probe: Probe, why: str) -> int:
     """How many first repetitions show that a probe is beyond a limit by far; 0 if they do not."""
     for seeds, times in HOPELESS.items():
-        if min(view.look(probe, seeds, why).each) >= log(times):
+        common = view.look(probe, seeds, why).common
+        if common >= log(times):
             return seeds
+        if common < log(min(HOPELESS.values())):
+            break
     return 0
 
 
-def decide(view: View, probe: Probe, question: Question, why: str, *, within: float, beyond: float) -> Decision:
-    """Whether a probe is within the limits, with errors `within` and `beyond` of the two claims over all looks; after
-    the last look undecided. A probe of which a run failed is undecided."""
-    counts = looks(question)
+def decide(view: View, probe: Probe, question: Question, why: str, *, is_to_pass: bool = False) -> Decision:
+    """Whether a probe is within the limits, with the error that the question leaves to each of the two claims over all
+    looks; after the last look undecided. With `is_to_pass` it is also given up, as undecided, as soon as what is known
+    is beyond a limit. A probe of which a run failed is undecided."""
+    counts, level = looks(question), question.level
     try:
         if seeds := hopeless_by(view, probe, why):
             return Decision(probe, "beyond", seeds, view.judge(probe, seeds, why), is_hopeless=True)
         for seeds in counts:
-            judgement = view.judge(probe, seeds, why, within=within / len(counts), beyond=beyond / len(counts))
-            if judgement.state != "undecided" or _is_futile(judgement, counts[-1], within, beyond):
+            judgement = view.judge(probe, seeds, why, within=level / len(counts), beyond=level / len(counts))
+            if judgement.state != "undecided" or _is_futile(judgement, counts[-1], level):
+                break
+            if is_to_pass and judgement.share > 1.0:
                 break
     except ProbeFailed as error:
         return Decision(probe, "undecided", 0, None, failure=error.reason)
     return Decision(probe, judgement.state, judgement.seeds, judgement)
 
 
-def _is_futile(judgement: Judgement, most_seeds: int, within: float, beyond: float) -> bool:
+def _is_futile(judgement: Judgement, most_seeds: int, level: float) -> bool:
     """Whether even the most seeds are unlikely to decide: both statistics, grown with the square root of the number of
     seeds, would stay below half of what a decision takes. It can only leave undecided what more might have decided."""
     if judgement.seeds < LEAST_BEFORE_FUTILE or judgement.unserved:
         return False
     growth = sqrt(most_seeds / judgement.seeds)
-    needed = _FUTILE * min(quantile(1.0 - error, most_seeds - 1) for error in (within, beyond))
-    return growth * max(-judgement.t_within, judgement.t_beyond) < needed
+    return growth * max(-judgement.t_within, judgement.t_beyond) < _FUTILE * quantile(1.0 - level, most_seeds - 1)
 
 
 def audited(view: View, pruned: Sequence[Cluster], rate: float | None) -> Audit | None:

@@ -65,10 +65,6 @@ class Sample:
             shares: npt.NDArray[np.float64] = self.beyond.sum(0) / may_be
         return shares
 
-    def only(self, row: int) -> Sample:
-        """One repetition alone; requests that were not served are left out."""
-        return Sample(self.limits, self.requests[row : row + 1], self.beyond[row : row + 1])
-
 
 @dataclass(frozen=True)
 class Judgement:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from math import log
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sweep.experiment.point import Outcome, Point, failed_outcome
 from sweep.experiment.question import Question
+from sweep.planner.evidence import Look
 from sweep.planner.most import Capacity
+from sweep.planner.probing import HOPELESS, looks
 from sweep.planner.searches import Planner
 from sweep.planner.space import Family
+from sync.analysis.repetitions import Sample, quantile
 from sync.results.found import Found
+from sync.results.slo import PAPER
 from tests.sweep.planner.worlds import LEAST, MOST, ONE_LIMIT, World, answered, copy_of, counts_of
 
 SPLITS = tuple((prompts, (1520 - 38 * prompts) // 18) for prompts in range(3, 40, 3))
@@ -44,6 +50,38 @@ def test_the_interval_of_one_cluster_holds_its_capacity() -> None:
     assert found.rate.low <= found.rate.estimate <= found.rate.high
     assert found.binding == "TTFT p90"
     assert found.horizon_s == 600.0
+
+
+def test_between_the_ends_of_an_interval_no_rate_is_judged_that_cannot_make_it_narrow() -> None:
+    world = World(lambda sizes: 2.7 * sizes[0], machines(3), spread=0.1)
+    planner = Planner(MOST, [world], ONE_LIMIT)
+    seeds: dict[float | None, set[object]] = {}
+
+    def outcome(point: Point) -> Outcome:
+        if point.axes["longer"] == 1:
+            seeds.setdefault(point.rate, set()).add(point.axes["seed"])
+        return world.outcome(point)
+
+    answered(planner, outcome)
+    judged = [rate for rate, drawn in seeds.items() if len(drawn) >= 8]
+    (found,) = planner.plan().found
+    assert found.rate is not None
+    assert {found.rate.low, found.rate.high} <= set(judged) and len(judged) <= 5
+
+
+def test_each_cheaper_cluster_fails_at_the_whole_level_however_many_there_are() -> None:
+    world = World(
+        lambda sizes: 200.0 if sum(sizes) > 12 else 66.0,
+        (Family({}, counts_of(range(1, 13), range(1, 13))),),
+        load=70.0,
+        spread=0.3,
+    )
+    found = found_in(world, Question("least", "machines"))
+    assert (found.decided, found.value, len(found.certificate)) == (True, 13.0, 11)
+    level = MOST.level / len(looks(MOST))
+    tested = [(line.t, line.seeds) for line in found.certificate if line.t is not None]
+    assert all(t >= quantile(1.0 - level, seeds - 1) for t, seeds in tested)
+    assert any(t < quantile(1.0 - level / 11, seeds - 1) for t, seeds in tested)
 
 
 @pytest.mark.parametrize("question", [MOST, LEAST])
@@ -279,3 +317,16 @@ def test_a_capacity_of_the_rate_number_0_is_more_than_none_and_more_than_lower_o
     none, below, zero = (Capacity(cluster, low, 10, 1.0, 8) for low in (None, -2, 0))
     assert zero.carries_more_than(below) and zero.carries_more_than(none) and below.carries_more_than(none)
     assert not below.carries_more_than(zero) and not none.carries_more_than(below)
+
+
+def test_what_repetitions_take_in_common_is_of_one_limit() -> None:
+    beyond = np.array([[800.0, 1.0], [2.0, 900.0], [90.0, 80.0]])
+    look = Look.at(Sample(tuple(PAPER.limits())[:2], np.full((3, 2), 1000.0), beyond))
+    allowed = Sample(tuple(PAPER.limits())[:2], np.full((1, 2), 1000.0), np.zeros((1, 2))).allowed * 1000.0
+    assert look.each == pytest.approx([log(800.5 / allowed[0]), log(900.5 / allowed[1]), log(80.5 / allowed[1])])
+    assert look.common == pytest.approx(max(log(2.5 / allowed[0]), log(1.5 / allowed[1])))
+
+
+def test_the_products_that_fail_a_cluster_without_a_test_are_all_the_same() -> None:
+    assert [times**seeds for seeds, times in HOPELESS.items()] == pytest.approx([64.0] * len(HOPELESS), rel=1e-3)
+    assert all(times**seeds >= 64.0 for seeds, times in HOPELESS.items())

@@ -18,11 +18,11 @@ from sweep.planner.evidence import Enough, Evidence, Probe, Tables, View, Wanted
 from sweep.planner.explain import Explained
 from sweep.planner.space import Space
 from sweep.tally import simulated_requests
+from sync.analysis.found.texts import price
 from sync.results.found import Found, Plan
 from sync.results.slo import Slo
 
 _SPARE = 8  # runs that a search is asked for beyond its part of the room
-_UNITS = {"cost": "dollars an hour", "power": "of power weight", "watts": "W", "machines": "machines"}
 
 
 class Search:
@@ -55,15 +55,14 @@ class Search:
         return frozenset(self._view.used)
 
     def bracket(self) -> str:
-        """`splitwise-ha conv: 140 to 152 requests/s`."""
-        unit = _UNITS.get(self._question.measure, "requests/s")
-        low, high = (None if end is None else f"{end:.4g}" for end in (self._view.low, self._view.high))
+        """`splitwise-ha conv: 140 to 152 requests/s`, `splitwise-ha conv: up to $1,520.48 an hour`."""
+        low, high = self._view.low, self._view.high
         if low is None and high is None:
             span = "looking for a first bracket"
-        elif high is None:
-            span = f"at least {low} {unit}"
+        elif self._question.asks == "least":
+            span = f"up to {price(high or 0.0, self._question.measure)}"
         else:
-            span = f"up to {high} {unit}" if low is None else f"{low} to {high} {unit}"
+            span = f"at least {low:.4g} requests/s" if high is None else f"{low:.4g} to {high:.4g} requests/s"
         return f"{self.space.system} {self.space.workload}: {span}"
 
     def _pass(self, room: int) -> None:

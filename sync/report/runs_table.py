@@ -4,18 +4,17 @@ Repetitions are one row, of means with their intervals."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configs.terminal import figure
 from sync.analysis.answers.words import share_text
 from sync.analysis.repeated import interval_text
-from sync.analysis.seeds import NO_COUNTS, judged_words
 from sync.analysis.standing import together
 from sync.report.data import RunRow, all_within, best_first, figure_interval, mean_figure, repetitions_of
 from sync.report.limits import amount, limit_text, share_interval, tightest
 from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
 from sync.results.point_id import rate_text
-from sync.results.slo import WITHIN, Slo
+from sync.results.slo import Slo
 from sync.results.verdict import Verdict
 
 MOST_ROWS = 2000  # browsers take long to lay out more
@@ -76,13 +75,8 @@ def _name(runs: Sequence[RunRow]) -> str:
 def _verdict_text(runs: Sequence[RunRow]) -> str:
     """The verdict; of repetitions how they are judged together."""
     verdicts = [(run.standing.seed, Verdict(run.standing.within, run.standing.verdict)) for run in runs]
-    standing = together(verdicts, runs[0].standing.rate)
-    if len(runs) == 1:
-        return standing.verdict
-    if (judgement := runs[0].judgement) is not None:
-        return judged_words(judgement, standing.verdict)
-    within = f"{standing.within} of {standing.seeds} seeds {WITHIN}"
-    return f"{within} ({NO_COUNTS})" if standing.carried else f"{within}, else {standing.verdict} ({NO_COUNTS})"
+    judgement = runs[0].judgement if len(runs) > 1 else None
+    return replace(together(verdicts, runs[0].standing.rate), judgement=judgement).text
 
 
 def _figure_text(runs: Sequence[RunRow], name: str) -> str:

@@ -95,7 +95,7 @@ def time_words(seconds: float) -> str:
     return "an hour" if seconds == 3600.0 else duration_text(seconds)
 
 
-def seeds_words(seeds: int) -> str:
+def number_of_seeds(seeds: int) -> str:
     """`16 seeds`, `one seed`."""
     return "one seed" if seeds == 1 else f"{seeds:,} seeds"
 

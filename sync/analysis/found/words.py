@@ -14,10 +14,10 @@ from sync.analysis.found.texts import (
     label,
     load_words,
     near,
+    number_of_seeds,
     price,
     price_of,
     rate_interval,
-    seeds_words,
     short_text,
     time_words,
     times,
@@ -76,7 +76,7 @@ def _stands_on(found: Found) -> str:
     parts = [f"{100.0 * found.confidence:.3g}%"]
     if found.seeds:
         few = ", too few to be that sure" if found.seeds < FEW else ""
-        parts.append(f"{seeds_words(found.seeds)}{few}")
+        parts.append(f"{number_of_seeds(found.seeds)}{few}")
     if found.horizon_s:
         parts.append(f"{time_words(found.horizon_s)} of arrivals")
     return ", ".join(parts)
@@ -132,7 +132,7 @@ def _longer(found: Found) -> str:
         return f"Whether it holds for longer than {horizon} was not checked."
     time = time_words(checked.horizon_s)
     if found.holds_longer:
-        return f"It holds for {time}, too ({seeds_words(checked.seeds)})."
+        return f"It holds for {time}, too ({number_of_seeds(checked.seeds)})."
     beyond = "" if not checked.limit else f"{checked.limit} is beyond its limit"
     if checked.limit and checked.share is not None:
         beyond = f"{checked.limit} takes {times(checked.share)}"
@@ -215,7 +215,7 @@ def _undecided_text(found: Found, checked: Checked) -> str:
     taken = (
         f" take {share_text(checked.share)} of {checked.limit}" if checked.share is not None and checked.limit else ""
     )
-    return f"{label(checked.design, found.system)} ({text}; {seeds_words(checked.seeds)}{taken})"
+    return f"{label(checked.design, found.system)} ({text}; {number_of_seeds(checked.seeds)}{taken})"
 
 
 def _next(found: Found) -> str:
@@ -233,7 +233,7 @@ def _next_text(found: Found, checked: Checked) -> str:
     if checked.verdict == "carries":
         return f"{name} carries it, too"
     if checked.verdict != "fails":
-        seeds = f" with {seeds_words(checked.seeds)}" if checked.seeds else ""
+        seeds = f" with {number_of_seeds(checked.seeds)}" if checked.seeds else ""
         return f"{name} is not decided{seeds}"
     how = [times(checked.share)] if checked.share is not None and checked.share > 1.0 else []
     how += [text] if (text := short_text(checked.short_of)) else []
@@ -248,7 +248,7 @@ def _more(found: Found) -> str:
         return ""
     extra = more.cost - found.cost
     cost = f"about ${extra:,.2f} an hour more" if extra > 0.0 else "nothing more"
-    how = f"{label(more.design, found.system)}, an estimate from {seeds_words(more.seeds)}"
+    how = f"{label(more.design, found.system)}, an estimate from {number_of_seeds(more.seeds)}"
     how = "in proportion to the load, not searched" if more.is_in_proportion else how
     return f"A tenth more load ({near(more.rate)} requests/s) costs {cost} ({how})."
 

@@ -1,11 +1,11 @@
 """The search for the highest rate that a cluster of a space carries.
 
 1. Coarse: the candidate whose tokens a second promise most is bracketed in growing steps, and the bracket is halved in
-   the logarithm of the rate, with a few repetitions a rate. Each other candidate is tried one step above the best so
+   the logarithm of the rate, with a few repetitions a rate. Each other candidate is tried a little above the best so
    far; if it is within the limits there, it is bracketed in turn and becomes the best.
-2. The interval of the best: L is the greatest rate up to which all limits are within, U the least at which one is
-   beyond, both by Student's t. Repetitions at the rates around are doubled until an interval is narrow enough. Until
-   then rates are judged only as far as they may make it so: a lower end, and the upper end that the width allows.
+2. The interval of the best: at L all limits are within, at U one is beyond, both by Student's t. The number of
+   repetitions grows until U is as near as the width asks. Until then rates are judged only as far as they may make it
+   so. Where the most repetitions do not, L is the greatest rate that is within, and U the least one that is beyond.
 3. The certificate: each other candidate fails at U, or at a higher rate that the width still allows, which is the upper
    end then. One that does not fail gets an interval, and the answer spans both.
 """
@@ -20,12 +20,13 @@ from math import exp, log
 from sweep.experiment.question import Question
 from sweep.planner.candidates import candidates_of
 from sweep.planner.evidence import Probe, ProbeFailed, View
-from sweep.planner.probing import Decision, coarse, decide, hopeless_by, looks
+from sweep.planner.probing import Decision, coarse, decide, hopeless_by, tries
 from sweep.planner.rates import HIGHEST, LOWEST, Rates
 from sweep.planner.space import Cluster, Space
 from sync.analysis.repetitions import Judgement
 
 _UNIT = 8  # numbers of rates that a step is: those between are upper ends of intervals, as wide as they may be
+_RACE_STEP = _UNIT // 2  # above the best so far, where other candidates are tried: an interval may end higher up
 _NEXT_STEP = 2 * _UNIT  # of the rate, for a candidate that is better than the best so far
 _CLOSE = 2 * _UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
@@ -138,10 +139,12 @@ class MostSearch:
         best, *others = candidates
         k = self._first(best)
         for other in others:
-            above = self._floor if k is None else min(k + _UNIT, self._ceiling)
+            above = self._floor if k is None else min(k + _RACE_STEP, self._ceiling)
             self._raced[other] = above
             if self._coarse(other, above, "race"):
-                best, k = other, self._climb(other, above, _NEXT_STEP)
+                below = _whole(above)  # takes less than that
+                self._shares[self._probe(other, below)] = self._shares[self._probe(other, above)]
+                best, k = other, self._climb(other, below, _NEXT_STEP)
                 self._view.bracket(self.rates[k], None)
         return best, k
 
@@ -194,7 +197,7 @@ class MostSearch:
     def _interval(self, cluster: Cluster, k: int) -> Capacity:
         """The interval of the cluster's capacity, which is likely near `k`."""
         has_draws = self._view.evidence.space.has_draws
-        counts = looks(self._question) if has_draws else ()
+        counts = tries(self._question) if has_draws else ()
         seeds = counts[-1] if counts else 1
         low, high = None, None
         for number in counts:

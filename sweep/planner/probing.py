@@ -46,6 +46,13 @@ def looks(question: Question) -> tuple[int, ...]:
     return tuple(counts)
 
 
+def tries(question: Question) -> tuple[int, ...]:
+    """The numbers of repetitions with which a narrow interval is looked for: 8, 12, 16, 24, 32, 48, 64. Its width ends
+    that, and no verdict, so more of them do no harm."""
+    between = [count + count // 2 for count in looks(question)]
+    return tuple(sorted({*looks(question), *(count for count in between if count < question.seeds)}))
+
+
 def coarse(view: View, probe: Probe, why: str) -> float:
     """The logarithm of what a few repetitions together take of the tightest limit: up to 0 the probe is likely within
     all limits."""

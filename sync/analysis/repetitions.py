@@ -37,6 +37,7 @@ LAST_THIRD = (BLOCKS - BLOCKS // 3, BLOCKS)
 CONFIDENCE = 0.95
 FEW = 8  # repetitions; with fewer an interval promises more than its confidence
 _LEAST_SPREAD = 1e-9  # of counts that are all equal
+_IN_PLAY = 0.5  # of what a limit allows: one that is taken of less cannot be found beyond, and shares no error
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,12 @@ def judge_sample(
     """What a sample says at a confidence. `within` and `beyond` are the errors that these two claims may have (default:
     half of what the confidence leaves); whoever makes several claims shares the error out among them.
 
-    All limits have to be within, so each is tested at the whole level; one that is beyond is enough, so each is tested
-    at its part of the level. Requests that were not served are beyond all limits, whatever the statistic says.
+    All limits have to be within, so each is tested at the whole level. One that is beyond is enough, so the level is
+    shared among the limits of which at least half is taken. Requests that were not served are beyond all limits,
+    whatever the statistic says.
     """
     within, beyond = ((1.0 - confidence) / 2.0 if level is None else level for level in (within, beyond))
-    seeds, limits = len(sample), len(sample.limits)
-    shares = sample.shares()
+    seeds, shares = len(sample), sample.shares()
     if not np.isfinite(shares).all():  # a limit whose figure was not measured is never within
         limit = sample.limits[int(np.argmin(np.isfinite(shares)))]
         return Judgement("beyond", seeds, nan, limit, None, None, inf, inf, sample.unserved)
@@ -148,7 +149,7 @@ def judge_sample(
         state = "within" if share <= 1.0 else "beyond"
     elif t_within <= -quantile(1.0 - within, seeds - 1):
         state = "within"
-    elif t_beyond >= quantile(1.0 - beyond / limits, seeds - 1):
+    elif t_beyond >= quantile(1.0 - beyond / max(1, int((shares >= _IN_PLAY).sum())), seeds - 1):
         state = "beyond"
     return Judgement(state, seeds, share, limit, low, high, t_within, t_beyond, sample.unserved)
 

@@ -149,7 +149,7 @@ def test_repetitions_are_one_row_of_means_with_each_run_below_its_name(data: Rep
 def test_repetitions_without_counts_are_judged_one_by_one_and_the_row_says_so(tmp_path: Path) -> None:
     runs = [run("a", 8.0, load, seed=seed, trace_identity=str(seed)) for seed, load in enumerate((0.4, 0.5))]
     (line,) = run_lines(data_of(runs, tmp_path).runs, PAPER)
-    assert line.verdict == "2 of 2 seeds within SLO (counts not known, so without an interval)"
+    assert line.verdict == "within SLO with all of 2 seeds (counts not known, so without an interval)"
     assert line.within
 
 

@@ -304,7 +304,7 @@ class MostSearch:
 
     def _is_hopeless(self, cluster: Cluster, k: int) -> bool:
         try:
-            return hopeless_by(self._view, self._probe(cluster, k), "race") > 0
+            return hopeless_by(self._view, self._probe(cluster, k), self._question.level, "race") > 0
         except ProbeFailed:
             return False
 

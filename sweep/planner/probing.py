@@ -15,10 +15,8 @@ from sync.analysis.repetitions import FEW, Judgement, State, quantile
 from sync.results.found import Audit, Checked, Verdict
 from sync.results.point_id import Roles
 
-# Times what is allowed: one repetition that takes 64 of a limit fails without a test, and so do two or four that take
-# at least so much each that the product is 64. Whatever the spread is, clusters within the limit show any of these in
-# at most one of 64 cases, by Ville's inequality: the products of what repetitions take are a martingale of mean 1.
-HOPELESS = {1: 64.0, 2: 8.0, 4: 2.8285}
+UNTESTED = (1, 2, 4)  # repetitions that may fail without a test; see `hopeless_times`
+_FAR = 16.0  # times what is allowed: one repetition of a coarse look that is so far beyond is enough
 COARSE = (2, 4)  # repetitions of a coarse look: more where the first do not agree
 AUDITED, LEAST_AUDITED = 0.05, 20  # of the clusters that were taken to fail: a share, and a number
 LEAST_BEFORE_FUTILE = 16  # repetitions, before a decision is given up
@@ -57,7 +55,7 @@ def coarse(view: View, probe: Probe, why: str) -> float:
     """The logarithm of what a few repetitions together take of the tightest limit: up to 0 the probe is likely within
     all limits."""
     look = view.look(probe, 1, why)
-    if look.together >= log(HOPELESS[1]):
+    if look.together >= log(_FAR):
         return look.together
     look = view.look(probe, COARSE[0], why)
     if not look.agrees:
@@ -65,13 +63,22 @@ def coarse(view: View, probe: Probe, why: str) -> float:
     return look.together
 
 
-def hopeless_by(view: View, probe: Probe, why: str) -> int:
+def hopeless_times(level: float) -> dict[int, float]:
+    """How many times what a limit allows one, two or four repetitions take at least, each, that fail without a test.
+
+    Whatever the spread is, a cluster that is within the limit shows any of these with a probability of `level` at most,
+    by Ville's inequality: the products of what repetitions take are a martingale whose mean is 1 at most."""
+    return {seeds: level ** (-1.0 / seeds) for seeds in UNTESTED}
+
+
+def hopeless_by(view: View, probe: Probe, level: float, why: str) -> int:
     """How many first repetitions show that a probe is beyond a limit by far; 0 if they do not."""
-    for seeds, times in HOPELESS.items():
+    needed = hopeless_times(level)
+    for seeds, times in needed.items():
         common = view.look(probe, seeds, why).common
         if common >= log(times):
             return seeds
-        if common < log(min(HOPELESS.values())):
+        if common < log(min(needed.values())):
             break
     return 0
 
@@ -82,7 +89,7 @@ def decide(view: View, probe: Probe, question: Question, why: str, *, is_to_pass
     is beyond a limit. A probe of which a run failed is undecided."""
     counts, level = looks(question), question.level
     try:
-        if seeds := hopeless_by(view, probe, why):
+        if seeds := hopeless_by(view, probe, level, why):
             return Decision(probe, "beyond", seeds, view.judge(probe, seeds, why), is_hopeless=True)
         for seeds in counts:
             judgement = view.judge(probe, seeds, why, within=level / len(counts), beyond=level / len(counts))

@@ -29,6 +29,7 @@ _UNIT = 8  # numbers of rates that a step is: those between are upper ends of in
 _RACE_STEP = _UNIT // 2  # above the best so far, where other candidates are tried: an interval may end higher up
 _NEXT_STEP = 2 * _UNIT  # of the rate, for a candidate that is better than the best so far
 _CLOSE = 2 * _UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
+_NARROW = 2 * _UNIT  # below the rate that is likely carried, where the lower end of a narrow interval may be
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
 
 
@@ -206,7 +207,7 @@ class MostSearch:
                 seeds = number
                 self._view.bracket(self.rates[low], self.rates[high])
                 break
-            k = self._floor if low is None else low
+            k = self._crossing(cluster, number)
         else:
             low = self._greatest_within(cluster, k, seeds)
             high = self._least_beyond(cluster, self._floor if low is None else low + _UNIT, seeds)
@@ -216,9 +217,11 @@ class MostSearch:
         return Capacity(cluster, low, high, estimate, seeds, at_low, at_high)
 
     def _narrow(self, cluster: Cluster, k: int, seeds: int) -> tuple[int | None, int | None]:
-        """An interval near `k` that is as narrow as asked. Its lower end alone where so many seeds show none: then no
-        rates between are judged, since they would say no more than that. The lower end is None where none is within."""
-        low = self._within_from(cluster, k, seeds)
+        """An interval that is as narrow as asked, where `k` is the greatest rate that is likely carried. If so many
+        seeds show none, it is (None, None); no other rates are judged then, since they would not show one."""
+        lowest = max(self._floor, k - _NARROW)
+        lows = (low for low in range(k, lowest - 1, -_UNIT) if self._judge(cluster, low, seeds).state == "within")
+        low = next(lows, None)
         while low is not None:
             high = self._widest(low)
             if high > low and self._judge(cluster, high, seeds).state == "beyond":
@@ -226,7 +229,20 @@ class MostSearch:
             if low + _UNIT > self._ceiling or self._judge(cluster, low + _UNIT, seeds).state != "within":
                 break
             low += _UNIT
-        return low, None
+        return None, None
+
+    def _crossing(self, cluster: Cluster, seeds: int) -> int:
+        """The greatest rate that is likely carried, by the rates that were judged with so many seeds."""
+        shares = [(k, self._share(cluster, k, seeds)) for k in sorted(self._known[cluster, seeds])]
+        for (k, share), (above, beyond) in pairwise(shares):
+            if share <= 0.0 < beyond:
+                return _whole(k + int((above - k) * -share / (beyond - share)))
+        lowest, highest = shares[0], shares[-1]
+        return _whole(highest[0]) if lowest[1] <= 0.0 else max(self._floor, _whole(lowest[0]) - _UNIT)
+
+    def _share(self, cluster: Cluster, k: int, seeds: int) -> float:
+        """The logarithm of what all repetitions take of the tightest limit."""
+        return self._view.look(self._probe(cluster, k), seeds, "interval").together
 
     def _widest(self, low: int) -> int:
         """The highest rate that an interval with this lower end may have as its upper end."""
@@ -240,23 +256,16 @@ class MostSearch:
         level = self._question.level
         return self._view.judge(self._probe(cluster, k), seeds, "interval", within=level, beyond=level)
 
-    def _within_from(self, cluster: Cluster, k: int, seeds: int) -> int | None:
-        """The first rate at or below `k` that is within the limits; None: there is none."""
+    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
+        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
         strides = _strides()
         while self._judge(cluster, k, seeds).state != "within":
             if k == self._floor:
                 return None
             k = max(self._floor, k - next(strides))
+        while k < self._ceiling and self._judge(cluster, k + _UNIT, seeds).state == "within":
+            k += _UNIT
         return k
-
-    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
-        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
-        low = self._within_from(cluster, k, seeds)
-        while low is not None and low < self._ceiling:
-            if self._judge(cluster, low + _UNIT, seeds).state != "within":
-                break
-            low += _UNIT
-        return low
 
     def _least_beyond(self, cluster: Cluster, k: int, seeds: int) -> int | None:
         """The least rate from `k` on that is beyond the limits; after some rates, strides grow, and the least one is
@@ -279,8 +288,7 @@ class MostSearch:
         if low is None:
             return 0.0
         known = sorted(k for k in self._known[cluster, seeds] if low <= k <= (low if high is None else high))
-        looks_at = [(k, self._view.look(self._probe(cluster, k), seeds, "interval")) for k in known]
-        pairs = [(self.rates[k], look.together) for k, look in looks_at]
+        pairs = [(self.rates[k], self._share(cluster, k, seeds)) for k in known]
         for (rate, share), (above, beyond) in pairwise(pairs):
             if share <= 0.0 < beyond:
                 return rate * exp(log(above / rate) * -share / (beyond - share))

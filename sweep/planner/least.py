@@ -156,7 +156,8 @@ class LeastSearch:
                 else:
                     fails = middle
             cluster = self._frontiers.with_count(cluster, place, options[carries]) or cluster
-            self.view.bracket(None, self._price(cluster))
+            if self.rate is None:  # else it is the price of another load
+                self.view.bracket(None, self._price(cluster))
         return cluster
 
     def _improved(self, best: Cluster) -> Cluster:

@@ -32,9 +32,9 @@ from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Enough, Evidence, Probe, View
-from sweep.planner.most import MostAnswer, MostSearch, rates_of
+from sweep.planner.most import MostAnswer, MostSearch
 from sweep.planner.probing import decide
-from sweep.planner.rates import Rates
+from sweep.planner.rates import Rates, rates_of
 from sweep.planner.space import Cluster, Space
 from sweep.planner.spaces import spaces
 from sync.analysis.repetitions import WINDOW, Sample, sample_of
@@ -185,7 +185,7 @@ def drawn_seeds(random: Random, pool: Pool, question: Question, count: int) -> l
 
 def coverage_row(pool: Pool, question: Question, capacity: float, draws: Sequence[Sequence[int]]) -> Iterator[str]:
     """The cells of a cluster: how the intervals of the searches lie to the capacity."""
-    rates, done = rates_of(question), searches(pool, question, draws)
+    rates, done = rates_of(question.width), searches(pool, question, draws)
     ends = [(end.answer.capacity.low, end.answer.high, end) for end in done]
     found = [(rates[low], rates[high], end) for low, high, end in ends if low is not None and high is not None]
     yield f"{capacity:.4g}"

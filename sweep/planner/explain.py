@@ -10,8 +10,9 @@ from typing import Any
 from sim_core.errors import SimError
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
+from sweep.planner.interval import Capacity
 from sweep.planner.least import LeastSearch
-from sweep.planner.most import Capacity, MostSearch
+from sweep.planner.most import MostSearch
 from sweep.planner.probing import Decision, audited, checked, coarse, explained, facts_of, finite
 from sweep.planner.rates import DIGITS
 from sweep.tally import simulated_requests

@@ -3,53 +3,28 @@
 1. Coarse: the candidate whose tokens a second promise most is bracketed in growing steps, and the bracket is halved in
    the logarithm of the rate, with a few repetitions a rate. Each other candidate is tried a little above the best so
    far; if it is within the limits there, it is bracketed in turn and becomes the best.
-2. The interval of the best: at L all limits are within, at U one is beyond, both by Student's t. The number of
-   repetitions grows until U is as near as the width asks. Until then rates are judged only as far as they may make it
-   so. Where the most repetitions do not, L is the greatest rate that is within, and U the least one that is beyond.
+2. The interval of the best, from L to U: see `sweep.planner.interval`.
 3. The certificate: each other candidate fails at U, or at a higher rate that the width still allows, which is the upper
    end then. One that does not fail gets an interval, and the answer spans both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, pairwise
-from math import exp, log
 
 from sweep.experiment.question import Question
 from sweep.planner.candidates import candidates_of
 from sweep.planner.evidence import Probe, ProbeFailed, View
-from sweep.planner.probing import Decision, coarse, decide, hopeless_by, tries
-from sweep.planner.rates import HIGHEST, LOWEST, Rates
+from sweep.planner.interval import Capacity, Intervals
+from sweep.planner.probing import Decision, coarse, decide, hopeless_by
+from sweep.planner.rates import HIGHEST, LOWEST, UNIT, rates_of, whole
 from sweep.planner.space import Cluster, Space
-from sync.analysis.repetitions import Judgement
 
-_UNIT = 8  # numbers of rates that a step is: those between are upper ends of intervals, as wide as they may be
-_RACE_STEP = _UNIT // 2  # above the best so far, where other candidates are tried: an interval may end higher up
-_NEXT_STEP = 2 * _UNIT  # of the rate, for a candidate that is better than the best so far
-_CLOSE = 2 * _UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
-_NARROW = 2 * _UNIT  # below the rate that is likely carried, where the lower end of a narrow interval may be
+_RACE_STEP = UNIT // 2  # above the best so far, where other candidates are tried: an interval may end higher up
+_NEXT_STEP = 2 * UNIT  # of the rate, for a candidate that is better than the best so far
+_CLOSE = 2 * UNIT  # between a rate that is likely carried and one that is likely not, where the interval takes over
 _LEAST_REQUESTS = 20.0  # in the horizon: with fewer a rate says nothing
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """The interval of a cluster's rates, as numbers on the grid: it carries `low` (None: no rate), and not `high`
-    (None: no rate is known that it does not carry). `estimate` is in requests a second. `at_low`, `at_high`: what is
-    known there."""
-
-    cluster: Cluster
-    low: int | None
-    high: int | None
-    estimate: float
-    seeds: int
-    at_low: Judgement | None = None
-    at_high: Judgement | None = None
-
-    def carries_more_than(self, other: Capacity) -> bool:
-        """Whether the lower end is higher; the number 0 stands for a rate as all others do."""
-        return self.low is not None and (other.low is None or self.low > other.low)
 
 
 @dataclass(frozen=True)
@@ -71,11 +46,14 @@ class MostSearch:
 
     def __init__(self, view: View, question: Question) -> None:
         self._view, self._question = view, question
-        self.rates = rates_of(question)
-        self._known: dict[tuple[Cluster, int], set[int]] = {}  # the rates that were judged with so many seeds
+        self.rates = rates_of(question.width)
+        self._floor, self._ceiling = self._ends(view.evidence.space)
+        self._start()
+
+    def _start(self) -> None:
+        self._intervals = Intervals(self._view, self._question, self.rates, self._floor, self._ceiling)
         self._shares: dict[Probe, float] = {}  # logarithms, by coarse looks
         self._raced: dict[Cluster, int] = {}  # the rates at which candidates were held against the best one
-        self._floor, self._ceiling = self._ends(view.evidence.space)
 
     def run(self) -> MostAnswer:
         """Search. A candidate of which a run failed is left out, and the answer is open."""
@@ -86,9 +64,7 @@ class MostSearch:
                 return self._without(failed, self._searched(left, pruned))
             except ProbeFailed as error:
                 failed[error.probe.cluster] = error
-                self._shares.clear()
-                self._raced.clear()
-                self._known.clear()
+                self._start()
         nothing = Capacity(candidates[0], None, None, 0.0, 0)
         return self._without(failed, MostAnswer(nothing, None, (), (), tuple(pruned)))
 
@@ -105,7 +81,7 @@ class MostSearch:
         best, k = self._race(candidates)
         if k is None:
             return self._none(best, candidates, pruned)
-        capacity = self._interval(best, k)
+        capacity = self._intervals.of(best, k)
         rivals: list[Capacity] = []
         decisions: list[Decision] = []
         for other in (other for other in candidates if other != best):
@@ -113,8 +89,8 @@ class MostSearch:
             if decision.state == "beyond":
                 decisions.append(decision)
                 continue
-            k = self._likely(other, _whole(self.rates.number(decision.probe.rate or 1.0)))
-            found = self._interval(other, self._floor if k is None else k)
+            k = self._likely(other, whole(self.rates.number(decision.probe.rate or 1.0)))
+            found = self._intervals.of(other, self._floor if k is None else k)
             if found.carries_more_than(capacity):
                 capacity, found = found, capacity
             rivals.append(found)
@@ -125,7 +101,7 @@ class MostSearch:
     def _ends(self, space: Space) -> tuple[int, int]:
         """The lowest and the highest rate that are tried."""
         lowest = LOWEST if not space.horizon_s else max(LOWEST, _LEAST_REQUESTS / space.horizon_s)
-        return _whole(self.rates.number(lowest)) + _UNIT, _whole(self.rates.number(HIGHEST))
+        return whole(self.rates.number(lowest)) + UNIT, whole(self.rates.number(HIGHEST))
 
     def _probe(self, cluster: Cluster, k: int) -> Probe:
         return Probe(cluster, self.rates[k])
@@ -143,7 +119,7 @@ class MostSearch:
             above = self._floor if k is None else min(k + _RACE_STEP, self._ceiling)
             self._raced[other] = above
             if self._coarse(other, above, "race"):
-                below = _whole(above)  # takes less than that
+                below = whole(above)  # takes less than that
                 self._shares[self._probe(other, below)] = self._shares[self._probe(other, above)]
                 best, k = other, self._climb(other, below, _NEXT_STEP)
                 self._view.bracket(self.rates[k], None)
@@ -152,7 +128,7 @@ class MostSearch:
     def _first(self, cluster: Cluster) -> int | None:
         """The greatest rate that the first candidate is likely to carry; None if not even the lowest."""
         guess = self._view.evidence.guess_per_s(cluster) or 1.0
-        return self._likely(cluster, min(max(_whole(self.rates.number(guess)), self._floor), self._ceiling))
+        return self._likely(cluster, min(max(whole(self.rates.number(guess)), self._floor), self._ceiling))
 
     def _likely(self, cluster: Cluster, k: int) -> int | None:
         """The greatest rate that a cluster is likely to carry, looked for from `k`; None if not even the lowest."""
@@ -190,109 +166,8 @@ class MostSearch:
         """Where the share is likely to cross the limit, kept off the ends of the bracket."""
         low, high = (self._shares[self._probe(cluster, k)] for k in (carries, fails))
         part = 0.5 if high <= low else min(max(-low / (high - low), 0.25), 0.75)
-        middle = carries + _whole(round(part * (fails - carries)) + _UNIT // 2)
-        return min(max(middle, carries + _UNIT), fails - _UNIT)
-
-    # -- the interval --------------------------------------------------------------------------------------------
-
-    def _interval(self, cluster: Cluster, k: int) -> Capacity:
-        """The interval of the cluster's capacity, which is likely near `k`."""
-        has_draws = self._view.evidence.space.has_draws
-        counts = tries(self._question) if has_draws else ()
-        seeds = counts[-1] if counts else 1
-        low, high = None, None
-        for number in counts:
-            low, high = self._narrow(cluster, k, number)
-            if low is not None and high is not None:
-                seeds = number
-                self._view.bracket(self.rates[low], self.rates[high])
-                break
-            k = self._crossing(cluster, number)
-        else:
-            low = self._greatest_within(cluster, k, seeds)
-            high = self._least_beyond(cluster, self._floor if low is None else low + _UNIT, seeds)
-        at_low = None if low is None else self._judge(cluster, low, seeds)
-        at_high = None if high is None else self._judge(cluster, high, seeds)
-        estimate = self._estimate(cluster, low, high, seeds)
-        return Capacity(cluster, low, high, estimate, seeds, at_low, at_high)
-
-    def _narrow(self, cluster: Cluster, k: int, seeds: int) -> tuple[int | None, int | None]:
-        """An interval that is as narrow as asked, where `k` is the greatest rate that is likely carried. If so many
-        seeds show none, it is (None, None); no other rates are judged then, since they would not show one."""
-        lowest = max(self._floor, k - _NARROW)
-        lows = (low for low in range(k, lowest - 1, -_UNIT) if self._judge(cluster, low, seeds).state == "within")
-        low = next(lows, None)
-        while low is not None:
-            high = self._widest(low)
-            if high > low and self._judge(cluster, high, seeds).state == "beyond":
-                return low, high
-            if low + _UNIT > self._ceiling or self._judge(cluster, low + _UNIT, seeds).state != "within":
-                break
-            low += _UNIT
-        return None, None
-
-    def _crossing(self, cluster: Cluster, seeds: int) -> int:
-        """The greatest rate that is likely carried, by the rates that were judged with so many seeds."""
-        shares = [(k, self._share(cluster, k, seeds)) for k in sorted(self._known[cluster, seeds])]
-        for (k, share), (above, beyond) in pairwise(shares):
-            if share <= 0.0 < beyond:
-                return _whole(k + int((above - k) * -share / (beyond - share)))
-        lowest, highest = shares[0], shares[-1]
-        return _whole(highest[0]) if lowest[1] <= 0.0 else max(self._floor, _whole(lowest[0]) - _UNIT)
-
-    def _share(self, cluster: Cluster, k: int, seeds: int) -> float:
-        """The logarithm of what all repetitions take of the tightest limit."""
-        return self._view.look(self._probe(cluster, k), seeds, "interval").together
-
-    def _widest(self, low: int) -> int:
-        """The highest rate that an interval with this lower end may have as its upper end."""
-        return min(self.rates.number(self.rates[low] * (1.0 + self._question.width + 1e-9)), self._ceiling)
-
-    def _is_narrow(self, low: int, high: int) -> bool:
-        return high <= self._widest(low)
-
-    def _judge(self, cluster: Cluster, k: int, seeds: int) -> Judgement:
-        self._known.setdefault((cluster, seeds), set()).add(k)
-        level = self._question.level
-        return self._view.judge(self._probe(cluster, k), seeds, "interval", within=level, beyond=level)
-
-    def _greatest_within(self, cluster: Cluster, k: int, seeds: int) -> int | None:
-        """The greatest rate that is within the limits, as are those from the first such rate at or below `k`."""
-        strides = _strides()
-        while self._judge(cluster, k, seeds).state != "within":
-            if k == self._floor:
-                return None
-            k = max(self._floor, k - next(strides))
-        while k < self._ceiling and self._judge(cluster, k + _UNIT, seeds).state == "within":
-            k += _UNIT
-        return k
-
-    def _least_beyond(self, cluster: Cluster, k: int, seeds: int) -> int | None:
-        """The least rate from `k` on that is beyond the limits; after some rates, strides grow, and the least one is
-        found by halving the last stride."""
-        strides, before = _strides(), k - _UNIT
-        while self._judge(cluster, k, seeds).state != "beyond":
-            if k == self._ceiling:
-                return None
-            before, k = k, min(self._ceiling, k + next(strides))
-        while k - before > _UNIT:
-            middle = _whole((before + k) // 2)
-            if self._judge(cluster, middle, seeds).state == "beyond":
-                k = middle
-            else:
-                before = middle
-        return k
-
-    def _estimate(self, cluster: Cluster, low: int | None, high: int | None, seeds: int) -> float:
-        """Where the share of all repetitions crosses the limit, between the ends of the interval."""
-        if low is None:
-            return 0.0
-        known = sorted(k for k in self._known[cluster, seeds] if low <= k <= (low if high is None else high))
-        pairs = [(self.rates[k], self._share(cluster, k, seeds)) for k in known]
-        for (rate, share), (above, beyond) in pairwise(pairs):
-            if share <= 0.0 < beyond:
-                return rate * exp(log(above / rate) * -share / (beyond - share))
-        return max((rate for rate, share in pairs if share <= 0.0), default=pairs[0][0])
+        middle = carries + whole(round(part * (fails - carries)) + UNIT // 2)
+        return min(max(middle, carries + UNIT), fails - UNIT)
 
     # -- the certificate -----------------------------------------------------------------------------------------
 
@@ -302,7 +177,7 @@ class MostSearch:
         high = self._ceiling if capacity.high is None else capacity.high
         k = self._raced.get(other, high)
         if k > high or not self._is_hopeless(other, k):
-            k = high if capacity.low is None else max(high, self._widest(capacity.low))
+            k = high if capacity.low is None else max(high, self._intervals.widest(capacity.low))
         return self._certificate(other, k)
 
     def _certificate(self, cluster: Cluster, k: int) -> Decision:
@@ -327,7 +202,7 @@ class MostSearch:
             why_open = "no rate is within the limits for certain"
         elif high is None:
             why_open = f"no rate up to {self.rates[self._ceiling]:g} requests/s is too much"
-        elif not self._is_narrow(capacity.low, high):
+        elif not self._intervals.is_narrow(capacity.low, high):
             why_open = f"no more than {self._question.seeds} seeds were asked for"
         return MostAnswer(capacity, high, tuple(rivals), tuple(decisions), tuple(pruned), why_open)
 
@@ -339,19 +214,3 @@ class MostSearch:
         if any(decision.state != "beyond" for decision in decisions):
             return replace(answer, why_open=f"the lowest rate, {self.rates[self._floor]:g} requests/s, is not decided")
         return answer
-
-
-def rates_of(question: Question) -> Rates:
-    """The rates that a search for an interval of the question's width numbers: whole steps, and those between."""
-    return Rates(_UNIT * Rates.for_width(question.width).parts)
-
-
-def _strides() -> Iterator[int]:
-    """1, 1, 1, 1, 2, 4, 8, ... steps: where a limit is far, its rate is looked for in strides that grow."""
-    yield from (_UNIT, _UNIT, _UNIT)
-    yield from (_UNIT << n for n in count())
-
-
-def _whole(k: int) -> int:
-    """The number of the greatest rate up to `k` that is a whole step."""
-    return k - k % _UNIT

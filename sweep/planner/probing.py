@@ -47,8 +47,8 @@ def looks(question: Question) -> tuple[int, ...]:
 def tries(question: Question) -> tuple[int, ...]:
     """The numbers of repetitions with which a narrow interval is looked for: 8, 12, 16, 24, 32, 48, 64. Its width ends
     that, and no verdict, so more of them do no harm."""
-    between = [count + count // 2 for count in looks(question)]
-    return tuple(sorted({*looks(question), *(count for count in between if count < question.seeds)}))
+    counts = looks(question)
+    return tuple(sorted({*counts, *(more for count in counts if (more := count + count // 2) < question.seeds)}))
 
 
 def coarse(view: View, probe: Probe, why: str) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import floor, log
 
 STEP = 1.01
+UNIT = 8  # numbers of rates that a step of a search is: those between are ends of intervals, as wide as they may be
 DIGITS, FINE_DIGITS = 4, 6  # of the powers of STEP, and of rates between them
 _ROUNDED = 0.001  # what rounding to four digits may change a ratio by
 LOWEST, HIGHEST = 1e-4, 1e5  # requests/s
@@ -41,3 +42,13 @@ class Rates:
     def first_step(self) -> int:
         """The step of a first bracket, a factor of 1.08; later ones double it."""
         return 8 * self.parts
+
+
+def rates_of(width: float) -> Rates:
+    """The rates that a search for an interval of this width numbers: whole steps, and those between."""
+    return Rates(UNIT * Rates.for_width(width).parts)
+
+
+def whole(k: int) -> int:
+    """The number of the greatest rate up to `k` that is a whole step of `rates_of`."""
+    return k - k % UNIT

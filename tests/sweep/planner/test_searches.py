@@ -13,7 +13,7 @@ import pytest
 from sweep.experiment.point import Outcome, Point, failed_outcome
 from sweep.experiment.question import Question
 from sweep.planner.evidence import Look
-from sweep.planner.most import Capacity
+from sweep.planner.interval import Capacity
 from sweep.planner.probing import hopeless_times, looks
 from sweep.planner.searches import Planner
 from sweep.planner.space import Family

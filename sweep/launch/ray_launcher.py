@@ -22,7 +22,7 @@ from sweep.launch.base import LauncherError
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.raw_logs import raw_logs_dropped
 from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
-from sweep.launch.worker import run_point
+from sweep.launch.worker import KEPT_REQUESTS, run_point
 from traces import workload
 
 LOCAL = "local"
@@ -199,7 +199,8 @@ class _Traces:
     """Traces in Ray's object store: each is made or read once, by the driver, and kept while points need it.
 
     In a task of its own it would need one more worker, whose start takes ten times as long as making the trace. A trace
-    that one point alone needs is made where that point runs, except a file, which other nodes may not have.
+    that is short, or that one point alone needs, is made where points run, except a file, which other nodes may not
+    have.
     """
 
     def __init__(self, backlog: Backlog) -> None:
@@ -213,7 +214,7 @@ class _Traces:
         identity = point.trace_identity
         if identity not in self._refs:
             try:
-                is_shared = self._backlog.unfinished(identity) > 1
+                is_shared = point.requests > KEPT_REQUESTS and self._backlog.unfinished(identity) > 1
                 if is_shared or workload.find(point.trace, project_root()) is not None:
                     with warnings.catch_warnings(action="ignore"):  # shown when the points were built
                         self._refs[identity] = ray.put(workload.load(point.trace, project_root()))

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,10 @@ from sync.results.figures import run_figures
 from sync.results.measure import MeasuredRun, measure
 from sync.results.parquet import encode_requests
 from traces import workload
+from traces.workload import TraceRef
 
+KEPT_REQUESTS = 100_000  # of 48 bytes: a process keeps its last traces of at most so many, up to 300 MB
+_KEPT_TRACES = 64  # a search runs many clusters with these seeds, and making a trace takes a tenth of a run
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
 
 
@@ -37,7 +40,7 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
     _freeze_imports()
     try:
         with time_limit(timeout_s):
-            trace = workload.load(point.trace, root) if trace is None else trace
+            trace = _trace_of(point, root) if trace is None else trace
             with warnings.catch_warnings(action="ignore", category=SpecWarning):  # shown when the points were built
                 result = measure(simulate(point.spec, trace), point.spec)
             outcome = finished_outcome(point, trace, result)
@@ -70,6 +73,19 @@ def _counts(point: Point, trace: Trace, result: MeasuredRun) -> dict[str, list[i
         return all_beyond(np.asarray(trace.arrival_s), point.horizon_s, limits)
     unserved_s = np.array(result.unserved["arrival_s"], dtype=np.float64)
     return counted(result.requests, unserved_s, result.first_arrival_s, point.horizon_s, limits)
+
+
+def _trace_of(point: Point, root: Path) -> Trace:
+    """The trace of a point, made or read once where it is short."""
+    if point.requests > KEPT_REQUESTS:
+        return workload.load(point.trace, root)
+    return _kept_trace(point.trace, root, point.trace_identity)
+
+
+@lru_cache(maxsize=_KEPT_TRACES)
+def _kept_trace(ref: TraceRef, root: Path, identity: str) -> Trace:
+    """The trace that `ref` names below `root`; `identity` tells it from one that had its name before."""
+    return workload.load(ref, root)
 
 
 @cache

@@ -18,7 +18,7 @@ from math import inf, log
 from sweep.experiment.question import Measure, Question
 from sweep.planner.evidence import Probe, ProbeFailed, View
 from sweep.planner.frontier import Frontiers, maximal
-from sweep.planner.probing import Decision, audited, coarse, decide
+from sweep.planner.probing import LEAST_BEFORE_FUTILE, Decision, audited, coarse, decide
 from sweep.planner.space import Cluster
 from sync.results.found import Audit
 
@@ -192,12 +192,12 @@ class LeastSearch:
 
     # -- the decision --------------------------------------------------------------------------------------------
 
-    def _decide(self, cluster: Cluster, why: str, *, is_to_pass: bool = False) -> Decision:
+    def _decide(self, cluster: Cluster, why: str, *, is_to_pass: bool = False, most: int | None = None) -> Decision:
         """The decision on a cluster, kept unless it was given up because it is not to pass. One that does not pass is
         taken not to carry the load from now on. The answer claims that all cheaper ones fail, so it is wrong only if
         one that carries the load is said to fail: each is tested at the whole level."""
         if cluster not in self._decided:
-            decision = decide(self.view, self._probe(cluster), self.question, why, is_to_pass=is_to_pass)
+            decision = decide(self.view, self._probe(cluster), self.question, why, is_to_pass=is_to_pass, most=most)
             if decision.state == "undecided" and is_to_pass:
                 return decision
             self._decided[cluster] = decision
@@ -249,11 +249,18 @@ class LeastSearch:
             for cluster in likeliest:
                 self.view.need(self._probe(cluster), 1, "certificate")
             for cluster in likeliest:
-                decision = self._decide(cluster, "certificate")
+                decision = self._decide(cluster, "certificate", most=self._most_seeds(cluster, winner))
                 if decision.state == "within":
                     winner = decision
                     break
         return winner
+
+    def _most_seeds(self, cluster: Cluster, winner: Decision | None) -> int | None:
+        """The most seeds for a cluster that is cheaper than `winner`: few, if it is so by less than the width that was
+        asked for."""
+        if winner is None or self._price(cluster) < (1.0 - self.question.width) * self._price(winner.probe.cluster):
+            return None
+        return LEAST_BEFORE_FUTILE
 
     def _inferred(self, price: float | None, failed: Sequence[Decision]) -> list[Cluster]:
         """The clusters below a price that were taken to fail, since they are below one that fails."""

@@ -83,10 +83,12 @@ def hopeless_by(view: View, probe: Probe, level: float, why: str) -> int:
     return 0
 
 
-def decide(view: View, probe: Probe, question: Question, why: str, *, is_to_pass: bool = False) -> Decision:
+def decide(
+    view: View, probe: Probe, question: Question, why: str, *, is_to_pass: bool = False, most: int | None = None
+) -> Decision:
     """Whether a probe is within the limits, with the error that the question leaves to each of the two claims over all
-    looks; after the last look undecided. With `is_to_pass` it is also given up, as undecided, as soon as what is known
-    is beyond a limit. A probe of which a run failed is undecided."""
+    looks; undecided after the last look, or after that at `most` seeds. With `is_to_pass` it is also given up, as
+    undecided, as soon as what is known is beyond a limit. A probe of which a run failed is undecided."""
     counts, level = looks(question), question.level
     try:
         if seeds := hopeless_by(view, probe, level, why):
@@ -95,7 +97,7 @@ def decide(view: View, probe: Probe, question: Question, why: str, *, is_to_pass
             judgement = view.judge(probe, seeds, why, within=level / len(counts), beyond=level / len(counts))
             if judgement.state != "undecided" or _is_futile(judgement, counts[-1], level):
                 break
-            if is_to_pass and judgement.share > 1.0:
+            if seeds == most or (is_to_pass and judgement.share > 1.0):
                 break
     except ProbeFailed as error:
         return Decision(probe, "undecided", 0, None, failure=error.reason)
@@ -127,8 +129,9 @@ def audited(view: View, pruned: Sequence[Cluster], rate: float | None) -> Audit 
 
 
 def _carries_after_all(view: View, probe: Probe) -> bool:
+    """Whether a cluster is likely to carry the load; one repetition that does not ends the look."""
     try:
-        return coarse(view, probe, "audit") <= 0.0
+        return view.look(probe, 1, "audit").together <= 0.0 and coarse(view, probe, "audit") <= 0.0
     except ProbeFailed:
         return False
 

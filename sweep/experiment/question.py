@@ -5,7 +5,8 @@
     find: {most: rate, width: 3%, confidence: 95%, seeds: 64}
 
 `least` is one of cost, power, watts and machines. `width` is how wide the interval of a rate may be, as a share of its
-lower end; `seeds` is how many repetitions a probe may have at most.
+lower end; clusters that are cheaper than the answer by less than that share get few seeds. `seeds` is how many
+repetitions a probe may have at most.
 """
 
 from __future__ import annotations

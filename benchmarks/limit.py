@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, machine, spec_and_trace
 from sim_core.engine import Engine, Event
-from sim_core.simulation import Arrivals, Simulation
+from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
+from sim_core.workload import OpenLoop
 
 QUICK = ("ha-conv-70", "baseline-conv-70", "ha-conv-30")
 
@@ -51,6 +52,15 @@ class Ledger(Engine):
 
         return super().at(time_s, noted, argument)
 
+    def at_each(self, times_s: Iterable[float], handler: Callable[[int], None]) -> None:
+        """Schedule arrivals as the engine does; they are recorded when they happen."""
+
+        def noted(row: int) -> None:
+            self.note("arrive")
+            handler(row)
+
+        super().at_each(times_s, noted)
+
     def note(self, kind: str) -> None:
         """Record an event that happens now."""
         self.times_s.append(self.now)
@@ -67,13 +77,8 @@ def events_of(spec: SimSpec, trace: Trace) -> Ledger:
         for instance in application.instances:
             instance.engine = ledger
     simulation.engine = ledger
-    arrivals = Arrivals(simulation, trace)
-
-    def arrive(row: int) -> None:
-        ledger.note("arrive")
-        arrivals.arrive(row)
-
-    ledger.run(trace.arrival_s, arrive, spec.ends_at_s(trace.first_arrival_s))
+    OpenLoop(trace).begin(ledger, simulation.submit())
+    ledger.run(spec.ends_at_s(trace.first_arrival_s))
     return ledger
 
 
@@ -115,8 +120,8 @@ def measure(name: str, repeat: int) -> dict[str, object]:
     ends_at_s = spec.ends_at_s(trace.first_arrival_s)
     for _ in range(repeat):
         simulation = Simulation(spec)
-        arrive = Arrivals(simulation, trace).arrive
-        ours.append(cpu_s(partial(simulation.engine.run, trace.arrival_s, arrive, ends_at_s)))
+        OpenLoop(trace).begin(simulation.engine, simulation.submit())
+        ours.append(cpu_s(partial(simulation.engine.run, ends_at_s)))
         empty = EmptyLoop(ledger.times_s, len(simulation.instances[0]))
         limit.append(cpu_s(empty.run))
     requests = len(trace)

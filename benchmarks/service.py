@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from sim_core.early_stop import EarlyStop
-from sim_core.simulation import Arrivals, Simulation
+from sim_core.simulation import Simulation
+from sim_core.workload import OpenLoop
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, SweepInfo, describing_fields, failed_outcome
@@ -102,14 +103,12 @@ def _loops_cpu_s(points: Sequence[Point]) -> float:
     for point in points:
         trace = workload.load(point.trace, ROOT)
         simulation = Simulation(point.spec)
-        arrivals, stop = (
-            Arrivals(simulation, trace),
-            EarlyStop(point.spec, trace, simulation.engine, simulation.in_cluster),
-        )
+        stop = EarlyStop(point.spec, trace, simulation.engine, simulation.in_cluster)
         gc.disable()
         began_s = time.process_time()
         ends_at_s = point.spec.ends_at_s(trace.first_arrival_s)
-        simulation.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
+        OpenLoop(trace).begin(simulation.engine, simulation.submit())
+        simulation.engine.run(ends_at_s, stop.slices_s())
         total_s += time.process_time() - began_s
         gc.enable()
     return total_s

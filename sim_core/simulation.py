@@ -7,6 +7,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING, Instance
@@ -18,7 +19,6 @@ from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.recorder import Recorder
-from sim_core.request import Request
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
@@ -26,6 +26,7 @@ from sim_core.spec import SimSpec
 from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sim_core.trace import Trace
+from sim_core.workload import OpenLoop, Submit
 
 
 class Simulation:
@@ -73,6 +74,14 @@ class Simulation:
             network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
         application.start(instances, scheduler, network)
 
+    def submit(self) -> dict[int, Submit]:
+        """By application, the function that takes a request when its client sends it: the router, with its delay."""
+        delay_s = self.spec.routing_delay_s
+        arrive: dict[int, Submit] = {number: application.arrive for number, application in self.applications.items()}
+        if delay_s == 0.0:
+            return arrive
+        return {number: partial(self.engine.after, delay_s, take) for number, take in arrive.items()}
+
     def in_cluster(self) -> int:
         """How many requests have arrived and not left."""
         return sum(application.in_cluster() for application in self.applications.values())
@@ -98,13 +107,13 @@ class Simulation:
                 f"{choices(min(unknown), map(str, sorted(known)))}",
                 key="applications",
             )
-        arrivals = Arrivals(self, trace)
         stop = EarlyStop(self.spec, trace, self.engine, self.in_cluster)
         for application in self.applications.values():
             application.begin(trace.first_arrival_s)
+        OpenLoop(trace).begin(self.engine, self.submit())
         ends_at_s = self.spec.ends_at_s(trace.first_arrival_s)
         with _without_cycle_search():
-            self.engine.run(trace.arrival_s, arrivals.arrive, ends_at_s, stop.slices_s())
+            self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(trace)
         return self._result(trace, stop.stopped_s)
@@ -182,36 +191,6 @@ def _without_cycle_search() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-class Arrivals:
-    """The router: at the arrival time of each row of the trace, makes its request and hands it to its application."""
-
-    __slots__ = (
-        "_application_id",
-        "_arrival_s",
-        "_batch_size",
-        "_delay_s",
-        "_engine",
-        "_output",
-        "_prompt",
-        "_targets",
-    )
-
-    def __init__(self, simulation: Simulation, trace: Trace) -> None:
-        self._engine = simulation.engine
-        self._delay_s = simulation.spec.routing_delay_s
-        self._arrival_s, self._application_id = trace.arrival_s, trace.application_id
-        self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
-        self._targets = {key: app.arrive for key, app in simulation.applications.items()}
-
-    def arrive(self, row: int) -> None:
-        request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
-        target = self._targets[self._application_id[row]]
-        if self._delay_s == 0.0:
-            target(request)
-        else:
-            self._engine.after(self._delay_s, target, request)
 
 
 def simulate(spec: SimSpec, trace: Trace) -> SimResult:

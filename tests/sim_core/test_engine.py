@@ -14,7 +14,8 @@ def test_events_run_in_order_of_time() -> None:
     seen: list[Any] = []
     for time in (3.0, 1.0, 2.0):
         engine.at(time, seen.append, time)
-    engine.run([0.5, 2.5], lambda row: seen.append(f"arrival {row}"), 100.0)
+    engine.at_each([0.5, 2.5], lambda row: seen.append(f"arrival {row}"))
+    engine.run(100.0)
     assert seen == ["arrival 0", 1.0, 2.0, "arrival 1", 3.0]
     assert (engine.now, engine.events) == (3.0, 5)
 
@@ -29,7 +30,7 @@ def test_an_event_without_delay_acts_inside_the_event_that_caused_it() -> None:
         seen.append("after")
 
     engine.at(1.0, cause, None)
-    engine.run([], lambda row: None, 10.0)
+    engine.run(10.0)
     assert seen == ["before", "inside", "after"]
 
 
@@ -38,7 +39,7 @@ def test_a_cancelled_event_is_not_called_and_does_not_move_the_clock() -> None:
     seen: list[int] = []
     engine.at(1.0, seen.append, 1)
     engine.at(2.0, seen.append, 2).cancel()
-    engine.run([], lambda row: None, 10.0)
+    engine.run(10.0)
     assert (seen, engine.now, engine.events) == ([1], 1.0, 1)
 
 
@@ -47,14 +48,15 @@ def test_the_event_that_reaches_the_end_time_is_the_last_one() -> None:
     seen: list[float] = []
     for time in (1.0, 5.0, 6.0):
         engine.at(time, seen.append, time)
-    engine.run([], lambda row: None, 5.0)
+    engine.run(5.0)
     assert seen == [1.0, 5.0]
 
 
 def test_simultaneous_arrivals_all_arrive_once() -> None:
     engine = Engine()
     seen: list[int] = []
-    engine.run([1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0], seen.append, 10.0)
+    engine.at_each([1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0], seen.append)
+    engine.run(10.0)
     assert sorted(seen) == list(range(7))
 
 
@@ -83,7 +85,8 @@ def test_ties_fall_as_in_a_bare_binary_heap_of_times(arrivals: list[int], events
     times = sorted(float(tick) for tick in arrivals)
     engine = Engine()
     seen, on_event = world(lambda delay, handler, name: engine.at(engine.now + delay, handler, name))
-    engine.run(times, lambda row: (seen.append(row), on_event(events[row]) if row < len(events) else None), 1e9)  # type: ignore[func-returns-value]
+    engine.at_each(times, lambda row: (seen.append(row), on_event(events[row]) if row < len(events) else None))  # type: ignore[func-returns-value]
+    engine.run(1e9)
 
     heap: list[Twin] = []
     now = 0.0
@@ -108,6 +111,7 @@ def test_events_from_before_the_run_come_in_their_time_among_many_arrivals() -> 
     seen: list[float] = []
     engine.at(4.5, lambda _: seen.append(engine.now), None)
     engine.at(0.5, lambda _: seen.append(engine.now), None)
-    engine.run([float(row) for row in range(1, 40)], lambda row: seen.append(engine.now), 1e9)
+    engine.at_each([float(row) for row in range(1, 40)], lambda row: seen.append(engine.now))
+    engine.run(1e9)
     assert len(seen) == 41
     assert seen == sorted(seen)

@@ -69,14 +69,8 @@ class Ledger(Engine):
 
 def events_of(spec: SimSpec, trace: Trace) -> Ledger:
     """Run a simulation and record its events."""
-    simulation, ledger = Simulation(spec), Ledger()
-    for application in simulation.applications.values():
-        application.engine = ledger
-        if application.network is not None:
-            application.network._engine = ledger
-        for instance in application.instances:
-            instance.engine = ledger
-    simulation.engine = ledger
+    ledger = Ledger()
+    simulation = Simulation(spec, ledger)
     OpenLoop(trace).begin(ledger, simulation.submit())
     ledger.run(spec.ends_at_s(trace.first_arrival_s))
     return ledger
@@ -122,7 +116,7 @@ def measure(name: str, repeat: int) -> dict[str, object]:
         simulation = Simulation(spec)
         OpenLoop(trace).begin(simulation.engine, simulation.submit())
         ours.append(cpu_s(partial(simulation.engine.run, ends_at_s)))
-        empty = EmptyLoop(ledger.times_s, len(simulation.instances[0]))
+        empty = EmptyLoop(ledger.times_s, len(simulation.replicas[0]))
         limit.append(cpu_s(empty.run))
     requests = len(trace)
     return {

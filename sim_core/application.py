@@ -8,48 +8,47 @@ from sim_core.engine import Engine
 from sim_core.errors import SpecError
 from sim_core.network import Network
 from sim_core.recorder import Recorder
+from sim_core.replica import Owner
 from sim_core.request import Host, Request, Task
 from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler
 from sim_core.spec import ApplicationSpec
 
-NOT_ENTERED = (0.0, 0)  # `order` of a task that is on the way to its instance
 
-
-class Application:
-    """The owner of its instances: implements `sim_core.batching.contacts.Owner`."""
+class Application(Owner):
+    """The owner of its replicas."""
 
     def __init__(self, spec: ApplicationSpec, engine: Engine, recorder: Recorder) -> None:
         self.spec = spec
         self.engine = engine
         self.recorder = recorder
         self.open: set[Request] = set()  # never iterated over but by `unfinished`, which sorts
-        self.instances: Sequence[Host] = ()
-        self._early: list[Request] = []  # arrived before the instances were up
-        self._ready_s = 0.0  # when the instances are up, on the run's clock; set by `begin`
+        self.replicas: Sequence[Host] = ()
+        self._early: list[Request] = []  # arrived before the replicas were up
+        self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
 
-    def start(self, instances: Sequence[Host], scheduler: Scheduler, network: Network | None) -> None:
-        """Set the instances that exist from the beginning, their scheduler, and the network between them."""
-        self.instances = instances
+    def start(self, replicas: Sequence[Host], scheduler: Scheduler, network: Network | None) -> None:
+        """Set the replicas that exist from the beginning, their scheduler, and the network between them."""
+        self.replicas = replicas
         self.scheduler = scheduler
         # skip the callback for schedulers that do not override it
         self._joined = scheduler.joined if type(scheduler).joined is not Scheduler.joined else None
         self.network = network
-        self._smallest = min(i.kv_capacity for i in instances)
-        self._largest = max(i.kv_capacity for i in instances)
+        self._smallest = min(replica.kv.capacity for replica in replicas)
+        self._largest = max(replica.kv.capacity for replica in replicas)
 
     def begin(self, first_arrival_s: float) -> None:
-        """Begin the run: the instances start up when the first request arrives."""
-        if self.instances and self.spec.spin_up_s > 0.0:
+        """Begin the run: the replicas start up when the first request arrives."""
+        if self.replicas and self.spec.spin_up_s > 0.0:
             self._ready_s = first_arrival_s + self.spec.spin_up_s
             self.engine.at(self._ready_s, self._ready, None)
 
     def arrive(self, request: Request) -> None:
         """A request comes from the router."""
-        if not self.instances:
+        if not self.replicas:
             self.recorder.reject(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
             return
         if self._ready_s > 0.0 and self.engine.now < self._ready_s:
@@ -62,10 +61,10 @@ class Application:
         scheduler = self.scheduler
         request.prompt_instance, request.token_instance = prompt, token = scheduler.place(request)
         if needed > self._smallest and not (
-            needed <= token.kv_capacity and request.prompt_kv_tokens <= prompt.kv_capacity
+            needed <= token.kv.capacity and request.prompt_kv_tokens <= prompt.kv.capacity
         ):
             self._withdraw(request)
-            self._reject(request, min(prompt.kv_capacity, token.kv_capacity))
+            self._reject(request, min(prompt.kv.capacity, token.kv.capacity))
             return
         self.open.add(request)
         task = request.prompt_task()
@@ -76,23 +75,22 @@ class Application:
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
         else:
-            task.order = NOT_ENTERED
             self.engine.after(self._submit_task_s, self._enter_prompt, task)
             if prompt is token and request.output_tokens > 1:
                 self.engine.after(self._submit_task_s, self._enter_behind, task)
 
     def _ready(self, _nothing: None) -> None:
-        """The instances are up."""
+        """The replicas are up."""
         early, self._early = self._early, []
         for request in early:
             self.arrive(request)
 
     def _enter_prompt(self, task: Task) -> None:
-        if task.order is not NOT_ENTERED:
+        if task.entry:
             return
-        instance = task.request.prompt_instance
-        self.scheduler.joined(instance)
-        instance.enter(task)
+        replica = task.request.prompt_instance
+        self.scheduler.joined(replica)
+        replica.enter(task)
 
     def _enter_behind(self, prompt: Task) -> None:
         # both phases were submitted for the same time, and events of one time come in any order
@@ -101,13 +99,12 @@ class Application:
         request.prompt_instance.enter_behind(request.decode_task(), prompt)
 
     def _enter_decode(self, request: Request) -> None:
-        instance = request.token_instance
+        replica = request.token_instance
         if self._joined is not None:
-            self._joined(instance)
-        instance.in_transit -= 1
-        instance.enter(request.decode_task())
-        if instance.waiting and not instance.decodes:  # entering did not start it
-            instance.go_on()
+            self._joined(replica)
+        replica.kv.in_transit -= 1
+        replica.enter(request.decode_task())
+        replica.go_on()  # unless entering has started it
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
@@ -124,10 +121,9 @@ class Application:
             scheduler.joined(request.token_instance)
         scheduler.finished(request)
 
-    # -- notifications of instances and the network -------------------------------------------------------------------
+    # -- notifications of replicas and the network -------------------------------------------------------------------
 
     def prompt_finished(self, request: Request, leaves: bool) -> None:
-        """The first token is there; `leaves`: the request decodes on another instance."""
         self.scheduler.prompt_finished(request)
         if leaves:
             if self.network is None:
@@ -148,16 +144,14 @@ class Application:
         request.prompt_instance.memory_freed()
 
     def request_finished(self, request: Request) -> None:
-        """The last token is there."""
         self.scheduler.finished(request)
         if self._finish_request_s == 0.0:
             self._complete(request)
         else:
             self.engine.after(self._finish_request_s, self._complete, request)
 
-    def instance_idle(self, instance: Host) -> None:
-        """`instance` has nothing left to do."""
-        self.scheduler.idle(instance)
+    def replica_idle(self, replica: Host) -> None:
+        self.scheduler.idle(replica)
 
     def _complete(self, request: Request) -> None:
         self.open.remove(request)
@@ -165,7 +159,7 @@ class Application:
         self.recorder.complete(request)
 
     def situation_of(self, request: Request) -> Situation:
-        """The state of an unfinished request, and the instance that it concerns."""
+        """The state of an unfinished request, and the replica that it concerns."""
         prompt, token = request.prompt_instance, request.token_instance
         if request.prompt_start_s is None:
             return Situation(RequestState.WAITS_FOR_PROMPT, prompt.name)

@@ -1,4 +1,4 @@
-"""KV-cache transfers between instances."""
+"""KV-cache transfers between replicas."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Network:
         destination = request.token_instance
         engine = self._engine
         kv_tokens = request.kv_tokens
-        if destination.kv_tokens + kv_tokens > destination.kv_capacity:
+        if not destination.kv.fits(kv_tokens):
             self._wait(request)
             return
-        destination.take_memory(kv_tokens)
+        destination.kv.receive(kv_tokens)
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
@@ -76,27 +76,29 @@ class Network:
         self.send(request)
 
     def _resolve_deadlock(self) -> None:
-        """Let instances that wait for each other run what they can, or else give up their transfers."""
+        """Let replicas that wait for each other run what they can, or else give up their transfers."""
         tries = self._waiting.tries
-        instances = deadlocked(tries)
-        started = [instance for instance in instances if instance.go_on(despite_transfers=True)]
+        replicas = deadlocked(tries)
+        started = [replica for replica in replicas if replica.go_on(despite_transfers=True)]
         if started:
             return
-        for request in [request for request in tries if request.prompt_instance in instances]:
+        for request in [request for request in tries if request.prompt_instance in replicas]:
             tries.pop(request).cancel()
             self._give_up(request)
 
     def _give_up(self, request: Request) -> None:
-        """Never send `request`. It keeps its memory, so its instance need not wait for that memory any longer."""
+        """Never send `request`. It keeps its memory, so its replica need not wait for that memory any longer."""
         self._waiting.gave_up_s = self._engine.now
         source, destination = request.prompt_instance, request.token_instance
-        for instance in (source, destination):
-            if instance.still_since_s is None:
-                instance.still_since_s = self._engine.now
-        source.given_up += 1
+        for replica in (source, destination):
+            if replica.still_since_s is None:
+                replica.still_since_s = self._engine.now
+        source.kv.given_up += 1
         source.go_on()
 
     def _deliver(self, request: Request) -> None:
         request.transfer_end_s = self._engine.now
-        request.prompt_instance.free_memory(request.kv_tokens)
+        source = request.prompt_instance.kv
+        source.release(request.kv_tokens)
+        source.in_transit -= 1
         self.on_delivery(request)

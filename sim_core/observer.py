@@ -1,12 +1,12 @@
-"""Writes a log of the iterations of every instance, with SplitwiseSim's column names."""
+"""Writes a log of the iterations of every replica, with SplitwiseSim's column names."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from sim_core.batching.base import Instance, IterationObserver
-from sim_core.batching.orca import OrcaInstance
+from sim_core.batching.orca import OrcaBatcher
+from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Task
 
 COLUMNS = (
@@ -37,77 +37,76 @@ class _Both(IterationObserver):
     def __init__(self, first: IterationObserver, second: IterationObserver) -> None:
         self._members = (first, second)
 
-    def iterations_ended(self, instance: Instance) -> None:
+    def iterations_ended(self, replica: Replica) -> None:
         for member in self._members:
-            member.iterations_ended(instance)
+            member.iterations_ended(replica)
 
-    def batch_empty(self, instance: Instance) -> None:
+    def batch_empty(self, replica: Replica) -> None:
         for member in self._members:
-            member.batch_empty(instance)
+            member.batch_empty(replica)
 
     def decode_resumed(self, task: Task, now_s: float) -> None:
         for member in self._members:
             member.decode_resumed(task, now_s)
 
 
-def observe(instance: Instance, observer: IterationObserver) -> None:
-    """Add `observer` to the observers of `instance`, as the last one."""
-    instance.observer = observer if instance.observer is None else _Both(instance.observer, observer)
+def observe(replica: Replica, observer: IterationObserver) -> None:
+    """Add `observer` to the observers of `replica`, as the last one."""
+    replica.observer = observer if replica.observer is None else _Both(replica.observer, observer)
+    replica.batch.observer = replica.observer
 
 
 class IterationLog(IterationObserver):
-    """Writes a CSV file per instance, `{folder}/{application_id}/{index}.csv`, with a row per run of equal iterations.
+    """Writes a CSV file per replica, `{folder}/{application_id}/{index}.csv`, with a row per run of equal iterations.
 
     Times are in s, memory is in bytes (with the weights), all else are counts. SplitwiseSim's columns come first, as it
     would write them (`batch_tokens` is 0 for ORCA), then `iteration_tokens`, by which the iteration's time is looked
     up. Rows are appended in portions, so that neither memory nor open files grow with the run. Call `close` at the end.
     """
 
-    def __init__(self, folder: Path, application_id: int, instances: list[Instance], request_ids: list[int]) -> None:
+    def __init__(self, folder: Path, application_id: int, replicas: list[Replica], request_ids: list[int]) -> None:
         self._folder = folder / str(application_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._request_ids = request_ids
-        self._rows: dict[int, list[tuple[object, ...]]] = {instance.index: [] for instance in instances}
+        self._rows: dict[int, list[tuple[object, ...]]] = {replica.index: [] for replica in replicas}
         for index in self._rows:
             with self._path(index).open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
-        for instance in instances:
-            observe(instance, self)
+        for replica in replicas:
+            observe(replica, self)
 
-    def iterations_ended(self, instance: Instance) -> None:
+    def iterations_ended(self, replica: Replica) -> None:
         """Write a row; the members of the iterations are still in the batch."""
-        rows = self._rows[instance.index]
-        end = instance.engine.now
-        members = [*instance.prompts, *instance.decodes]
-        tasks = [*members, *instance.all_waiting()]
-        earliest = max(tasks, key=lambda task: task.order).request.index
-        waiting_decodes = [task for task in instance.queue if task.paused_at_s >= 0.0]
-        prompts = [task for task in instance.queue if task.is_prompt]
+        rows = self._rows[replica.index]
+        batch, batcher, step = replica.batch, replica.batcher, replica.step
+        end_s = replica.engine.now
+        members = [*batch.prompts, *batch.decodes]
+        earliest = min([*members, *batcher.waiting()], key=lambda task: (task.came_s, task.entry)).request.index
+        waiting_decodes = [task for task in batcher.queue if task.paused_at_s >= 0.0]
+        prompts = [task for task in batcher.queue if task.is_prompt]
         rows.append(
             (
-                instance.name,
-                instance.role or "None",  # as SplitwiseSim writes it
-                end - instance.duration_s * instance.planned,
-                end,
+                replica.name,
+                replica.role or "None",  # as SplitwiseSim writes it
+                end_s - replica.length_s,
+                end_s,
                 len(members),
-                len(instance.prompts),
-                instance.memory.bytes_used(instance.kv_tokens),
-                instance.requests,
-                len(instance.queue),
+                len(batch.prompts),
+                replica.memory.bytes_used(replica.kv.tokens),
+                replica.requests,
+                len(batcher.queue),
                 len(waiting_decodes),
                 len(prompts),
                 self._request_ids[earliest],
-                instance.kv_holders + 1,  # the weights are one
-                instance.planned,
-                0
-                if isinstance(instance, OrcaInstance)
-                else instance.batch_tokens,  # SplitwiseSim's ORCA does not count
-                sum(task.batch_tokens for task in instance.queue),
-                instance.batch_tokens,
+                replica.kv.holders + 1,  # the weights are one
+                step.repeat,
+                0 if isinstance(batcher, OrcaBatcher) else step.tokens,  # SplitwiseSim's ORCA does not count
+                sum(task.batch_tokens for task in batcher.queue),
+                step.tokens,
             )
         )
         if len(rows) >= _ROWS_IN_MEMORY:
-            self._flush(instance.index)
+            self._flush(replica.index)
 
     def close(self) -> None:
         """Write the remaining rows."""

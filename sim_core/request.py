@@ -1,58 +1,71 @@
-"""Requests, their tasks, and instances as far as a request concerns them.
+"""Requests, their tasks, and replicas as far as a request concerns them.
 
 No object outlives its request: when a run has ended, only numbers in columns remain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from typing import Protocol
+from abc import ABC, abstractmethod
+
+from sim_core.kv.base import KvCache
 
 NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
 
 
-class Host(Protocol):
-    """An instance as applications, networks and schedulers see it; `sim_core.batching.base.Instance` is one."""
+class Host(ABC):
+    """A replica as far as requests, applications and networks know it; `sim_core.replica.Replica` is the only one."""
 
-    index: int
+    __slots__ = ("index", "kv", "name", "still_since_s")
+
+    index: int  # among the replicas of its application
     name: str
-    kv_capacity: int
-    kv_tokens: int
-    in_transit: int
-    given_up: int
-    still_since_s: float | None
+    kv: KvCache
+    still_since_s: float | None  # when requests here first could never go on
 
-    @property
-    def waiting(self) -> Sized: ...
-    @property
-    def decodes(self) -> Sized: ...
+    @abstractmethod
+    def enter(self, task: Task) -> None:
+        """A request's next task arrives."""
 
-    def enter(self, task: Task) -> None: ...
-    def enter_behind(self, task: Task, prompt: Task) -> None: ...
-    def take_memory(self, kv_tokens: int) -> None: ...
-    def free_memory(self, kv_tokens: int) -> None: ...
-    def memory_freed(self) -> None: ...
-    def fits(self, kv_tokens: int) -> bool: ...
-    def never_fits(self, kv_tokens: int) -> bool: ...
-    def is_idle(self) -> bool: ...
-    def stands_still(self) -> bool: ...
-    def go_on(self, despite_transfers: bool = False) -> bool: ...
+    @abstractmethod
+    def enter_behind(self, task: Task, prompt: Task) -> None:
+        """Queue the decode of a request behind its prompt, which is queued here too."""
+
+    @abstractmethod
+    def memory_freed(self) -> None:
+        """A KV cache has left: the first task in the queue may have room now."""
+
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether there is no batch, and none is about to be chosen."""
+
+    @abstractmethod
+    def stands_still(self) -> bool:
+        """Whether nothing runs here, and no KV cache is about to come or to leave."""
+
+    @abstractmethod
+    def go_on(self, despite_transfers: bool = False) -> bool:
+        """Start tasks out of the policy's order, where it stands still. Returns whether any has started."""
+
+    def never_fits(self, kv_tokens: int) -> bool:
+        """Whether `kv_tokens` of KV cache will never have room here."""
+        return self.stands_still() and not self.kv.fits(kv_tokens)
 
 
 class Task:
     """One phase of a request on one instance: its prompt, or the decoding of all tokens after the first.
 
-    `waited` counts the batches that the instance started without this task while the task could have run, up to its
-    present wait. The present count is `instance.starts - waits_from`, so starting a batch needs no update of each
-    waiting task.
+    `waited` counts the batches that the replica started without this task while the task could have run, up to its
+    present wait. The present count is `batch.starts - waits_from`, so starting a batch needs no update of each waiting
+    task.
     """
 
     __slots__ = (
         "batch_tokens",
+        "came_s",
         "end",
+        "entry",
         "is_prompt",
         "kv_tokens",
-        "order",
         "paused_at_s",
         "portion",
         "remaining",
@@ -61,16 +74,17 @@ class Task:
         "waits_from",
     )
 
-    order: tuple[float, int]  # arrival and number of entry, both negated: newest first; set on entering an instance
     portion: list[Task]  # the part of a `LongQueue` that holds the task
 
     def __init__(self, request: Request, is_prompt: bool, batch_tokens: int, kv_tokens: int, remaining: int) -> None:
         self.request = request
+        self.came_s = request.arrival_s
+        self.entry = 0  # its number among the tasks that have entered the replica; 0 before it has
         self.is_prompt = is_prompt
         self.batch_tokens = batch_tokens  # tokens that it adds to an iteration: the prompt's size, or 1
         self.kv_tokens = kv_tokens  # memory to take when it starts; 0 once it has started
-        self.remaining = remaining  # iterations left, valid while the task is not in a batch
-        self.end = -1  # the instance's iteration at which a decode in a batch ends
+        self.remaining = remaining  # tokens to come, valid while the task is not in a batch
+        self.end = -1  # the batch's iteration at which a decode in it ends
         self.waited = 0
         self.waits_from = NEVER
         self.paused_at_s = -1.0

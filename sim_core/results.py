@@ -9,8 +9,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Protocol
 
-from sim_core.batching.base import Instance
 from sim_core.recorder import Recorder
+from sim_core.replica import Replica
 from sim_core.request_state import RequestState, Situation
 from sim_core.standstill import Standstill
 from sim_core.trace import Trace
@@ -115,23 +115,21 @@ def unserved_columns(
     }
 
 
-def instance_columns(
-    instances: Mapping[int, Sequence[Instance]], end_s: float, span_s: float
-) -> dict[str, list[object]]:
-    """The columns of `SimResult.instances`, by the instances of each application."""
+def instance_columns(replicas: Mapping[int, Sequence[Replica]], end_s: float, span_s: float) -> dict[str, list[object]]:
+    """The columns of `SimResult.instances`, by the replicas of each application."""
     columns: dict[str, list[object]] = {
         name: []
         for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
                      "iterations", "batches", "kv_peak_fraction", "processor", "processors", "tensor_parallelism")
     }  # fmt: skip
-    for application_id, members in instances.items():
-        for instance in members:
-            busy_s = instance.busy_until(end_s)
+    for application_id, members in replicas.items():
+        for replica in members:
+            busy_s, batch, kv = replica.busy_until(end_s), replica.batch, replica.kv
             row = (
-                application_id, instance.index, instance.name, instance.sku, instance.role, busy_s,
-                instance.busy_s, busy_s / span_s if span_s > 0 else 0.0, instance.iteration + instance.without_decodes,
-                instance.starts, instance.kv_peak / instance.kv_capacity, instance.processor, instance.processors,
-                instance.tensor_parallelism,
+                application_id, replica.index, replica.name, replica.sku, replica.role, busy_s,
+                replica.busy_s, busy_s / span_s if span_s > 0 else 0.0, batch.iteration + batch.without_decodes,
+                batch.starts, kv.peak / kv.capacity, replica.processor, replica.processors,
+                replica.tensor_parallelism,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)

@@ -10,15 +10,19 @@ from contextlib import contextmanager
 from functools import partial
 
 from sim_core.application import Application
-from sim_core.batching import BATCHING, Instance
-from sim_core.batching.beyond import DecodesBeyond
+from sim_core.batching import BATCHING
+from sim_core.batching.batch import Batch
+from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
+from sim_core.kv import WholeSequenceKv
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
+from sim_core.observer import observe
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.recorder import Recorder
+from sim_core.replica import Replica
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
@@ -32,10 +36,11 @@ from sim_core.workload import OpenLoop, Submit
 class Simulation:
     """One run: its cluster, clock and records. `run` may be called once."""
 
-    def __init__(self, spec: SimSpec) -> None:
-        """Build the cluster. Raises SpecError or CapacityError where the spec cannot work."""
+    def __init__(self, spec: SimSpec, engine: Engine | None = None) -> None:
+        """Build the cluster. Raises SpecError or CapacityError where the spec cannot work. `engine`: one that records
+        its events, or the like; None for an ordinary one."""
         self.spec = spec
-        self.engine = Engine()
+        self.engine = Engine() if engine is None else engine
         self.recorder = Recorder()
         self.transfers = WaitingTransfers()
         self._performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
@@ -43,7 +48,7 @@ class Simulation:
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
-        self.instances: dict[int, list[Instance]] = {app.application_id: [] for app in spec.applications}
+        self.replicas: dict[int, list[Replica]] = {app.application_id: [] for app in spec.applications}
         machines = Machines(spec.servers)
         for state in spec.start_states:
             plans = START_STATES[state.kind].plans(state, machines.take(state))
@@ -54,25 +59,25 @@ class Simulation:
         spec = self.spec
         application = self.applications[application_id]
         model = application.spec.model
-        instances = self.instances[application_id]
+        replicas = self.replicas[application_id]
         for index, plan in enumerate(plans):
-            policy = BATCHING[plan.spec.policy]
             times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
-            if policy.overhead_per_iteration:
-                times = times.plus(plan.spec.run_s)
+            times = times.plus(plan.spec.run_s)
             memory = instance_memory(model, plan)
-            instances.append(policy(self.engine, application, index, plan, memory, times))
-            if plan.spec.max_batch_size > times.decode_s.measured_to:
-                instances[-1].observer = self._decodes_beyond
+            batch = Batch(self.engine, WholeSequenceKv(memory.capacity_tokens))
+            batcher = BATCHING[plan.spec.policy](plan.spec, batch)
+            replicas.append(Replica(application, index, plan, memory, times, batcher))
+            if plan.spec.max_batch_size > times.measured_to:
+                observe(replicas[-1], self._decodes_beyond)
         _warn_of_shared_memory(plans)
         scheduler_spec = application.spec.scheduler
         stream = Streams(spec.seed)[f"scheduler/{application_id}"]
-        scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, instances, stream))
+        scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, replicas, stream))
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
             network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
-        application.start(instances, scheduler, network)
+        application.start(replicas, scheduler, network)
 
     def submit(self) -> dict[int, Submit]:
         """By application, the function that takes a request when its client sends it: the router, with its delay."""
@@ -88,15 +93,15 @@ class Simulation:
 
     def iterations_beyond(self) -> int:
         """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
-        tables = {id(instance.times): instance.times for members in self.instances.values() for instance in members}
+        members = [replica for replicas in self.replicas.values() for replica in replicas]
+        tables = {id(table): table for replica in members for table in replica.times.tables_beyond()}
         # each look-up of a time with prompts is one iteration; a look-up for decodes alone may be of many iterations
-        looks = sum(times.prompt_s.looks_beyond + times.mixed_s.looks_beyond for times in tables.values())
-        return looks + self._decodes_beyond.iterations
+        return sum(table.looks_beyond for table in tables.values()) + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`. Every request of it ends as completed, rejected or unfinished.
 
-        Durations (the end of the run, the start-up of instances, figures) count from the first arrival.
+        Durations (the end of the run, the start-up of replicas, figures) count from the first arrival.
         """
         trace = trace.on_run_clock()
         known = set(self.applications)
@@ -134,11 +139,11 @@ class Simulation:
         return SimResult(
             requests=request_columns(recorder, trace),
             unserved=unserved,
-            instances=instance_columns(self.instances, end_s, end_s - first_s),
+            instances=instance_columns(self.replicas, end_s, end_s - first_s),
             completed=completed,
             rejected=rejected,
             unfinished=unfinished,
-            standstill=standstill_of(self.instances, taken, end_s),
+            standstill=standstill_of(self.replicas, taken, end_s),
             events=engine.events,
             first_arrival_s=first_s,
             end_s=end_s,
@@ -160,7 +165,7 @@ class Simulation:
     def _last_event_s(self, trace: Trace) -> float:
         """The time of the last change in a run whose clock only went on for retries of transfers that never start."""
         times_s = [*trace.arrival_s[-1:], *self.recorder.times("end_s")]
-        times_s += [instance.end + 0.0 for instances in self.instances.values() for instance in instances]
+        times_s += [replica.end_s for replicas in self.replicas.values() for replica in replicas]
         for application in self.applications.values():
             times_s += [request.transfer_end_s or 0.0 for request in application.unfinished()]
         return min(max(times_s), self.engine.now)

@@ -1,7 +1,7 @@
-"""Standstills: instances that wait for memory which is never freed.
+"""Standstills: replicas that wait for memory which is never freed.
 
-`sim_core.batching.standstill` says how an instance goes on where it can. This module finds instances that wait for each
-other, and describes the instances that stand still when a run has ended.
+`sim_core.batching.standstill` says how a replica goes on where it can. This module finds replicas that wait for each
+other, and describes the replicas that stand still when a run has ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WAITING_STATES = (RequestState.WAITS_FOR_PROMPT, RequestState.WAITS_TO_SEND, Req
 
 @dataclass(frozen=True, slots=True)
 class StillInstance:
-    """An instance that stands still, and the requests that wait for its memory."""
+    """A replica that stands still, and the requests that wait for its memory."""
 
     application_id: int
     name: str
@@ -27,12 +27,12 @@ class StillInstance:
     requests: int
     kv_tokens: int  # held
     kv_capacity: int
-    needed_tokens: int  # the least memory that one of the requests needs to go on; 0: all wait for other instances
+    needed_tokens: int  # the least memory that one of the requests needs to go on; 0: all wait for other replicas
 
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """The instances that stand still at the end of a run, in order of application and index; at least one."""
+    """The replicas that stand still at the end of a run, in order of application and index; at least one."""
 
     instances: tuple[StillInstance, ...]
 
@@ -48,33 +48,33 @@ class Standstill:
 
 
 def standstill_of(
-    instances: Mapping[int, Sequence[Host]], unfinished: Sequence[Unfinished], end_s: float
+    replicas: Mapping[int, Sequence[Host]], unfinished: Sequence[Unfinished], end_s: float
 ) -> Standstill | None:
-    """The standstill of a run that has ended at `end_s`, by the instances of each application; None without one."""
+    """The standstill of a run that has ended at `end_s`, by the replicas of each application; None without one."""
     waiting: dict[tuple[int, str], list[Unfinished]] = {}
     for entry in unfinished:
         number, _, situation = entry
         if situation.state in WAITING_STATES:
             waiting.setdefault((number, situation.instance), []).append(entry)
     still = []
-    for number, members in instances.items():
-        for instance in members:
-            requests, since_s = waiting.get((number, instance.name)), instance.still_since_s
-            if requests and since_s is not None and instance.stands_still():
-                still.append(_described(number, instance, min(since_s, end_s), requests))
+    for number, members in replicas.items():
+        for replica in members:
+            requests, since_s = waiting.get((number, replica.name)), replica.still_since_s
+            if requests and since_s is not None and replica.stands_still():
+                still.append(_described(number, replica, min(since_s, end_s), requests))
     return Standstill(tuple(still)) if still else None
 
 
-def _described(application_id: int, instance: Host, since_s: float, waiting: Sequence[Unfinished]) -> StillInstance:
-    free = instance.kv_capacity - instance.kv_tokens
+def _described(application_id: int, replica: Host, since_s: float, waiting: Sequence[Unfinished]) -> StillInstance:
+    free = replica.kv.capacity - replica.kv.tokens
     needs = [_needed_tokens(request, situation.state) for _, request, situation in waiting]
     return StillInstance(
         application_id=application_id,
-        name=instance.name,
+        name=replica.name,
         since_s=since_s,
         requests=len(waiting),
-        kv_tokens=instance.kv_tokens,
-        kv_capacity=instance.kv_capacity,
+        kv_tokens=replica.kv.tokens,
+        kv_capacity=replica.kv.capacity,
         needed_tokens=min((needed for needed in needs if needed > free), default=0),
     )
 
@@ -88,16 +88,20 @@ def _needed_tokens(request: Request, state: RequestState) -> int:
 
 
 def deadlocked(waiting: Iterable[Request]) -> list[Host]:
-    """The instances that wait for each other alone. `waiting`: the requests whose KV cache waits for memory at its
-    destination. Each of the instances holds such caches, runs nothing, and no other cache is on its way there."""
+    """The replicas that wait for each other alone. `waiting`: the requests whose KV cache waits for memory at its
+    destination. Each of the replicas holds such caches, runs nothing, and no other cache is on its way there."""
     idle = [request for request in waiting if request.prompt_instance.is_idle()]
     if not idle:
         return []
     leaving = Counter(request.prompt_instance for request in idle)
-    stuck = {instance: None for instance, count in leaving.items() if count == instance.in_transit - instance.given_up}
+    stuck = {
+        replica: None for replica, count in leaving.items() if count == replica.kv.in_transit - replica.kv.given_up
+    }
     while True:
-        free = {r.prompt_instance for r in idle if r.token_instance not in stuck or r.token_instance.fits(r.kv_tokens)}
-        staying = {instance: None for instance in stuck if instance not in free}
+        free = {
+            r.prompt_instance for r in idle if r.token_instance not in stuck or r.token_instance.kv.fits(r.kv_tokens)
+        }
+        staying = {replica: None for replica in stuck if replica not in free}
         if len(staying) == len(stuck):
             return list(stuck)
         stuck = staying

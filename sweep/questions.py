@@ -117,7 +117,7 @@ def _refuse_unknown_slowdowns(experiment: Experiment, spec: SimSpec) -> None:
     performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
     for application in spec.applications:
         model = application.model.measured_as
-        if performance.iteration_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) is None:
+        if performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) is None:
             reason = (
                 f"slowdowns of {model} are not known, since it was not measured on {REFERENCE_HARDWARE}:"
                 " give limits in seconds, such as slo: {seconds: {ttft: {p99: 2}}}"

@@ -1,14 +1,14 @@
-"""Batching policies decide which tasks are in an instance's batch. A new one: a file here, a line in the table."""
+"""Batching policies decide which tasks a replica runs next. A new one: a file here, a line in the table."""
 
-from sim_core.batching.base import Instance
-from sim_core.batching.default import DefaultInstance
-from sim_core.batching.orca import OrcaInstance
-from sim_core.batching.splitwise import SplitwiseInstance
+from sim_core.batching.base import Batcher
+from sim_core.batching.default import DefaultBatcher
+from sim_core.batching.orca import OrcaBatcher
+from sim_core.batching.splitwise import SplitwiseBatcher
 
-BATCHING: dict[str, type[Instance]] = {
-    "DEFAULT": DefaultInstance,
-    "ORCA": OrcaInstance,
-    "Splitwise": SplitwiseInstance,
+BATCHING: dict[str, type[Batcher]] = {
+    "DEFAULT": DefaultBatcher,
+    "ORCA": OrcaBatcher,
+    "Splitwise": SplitwiseBatcher,
 }
 
-__all__ = ["BATCHING", "Instance"]
+__all__ = ["BATCHING", "Batcher"]

@@ -71,7 +71,7 @@ class LongQueue:
         if begins is None:
             begins = self._begins = list(accumulate(map(len, portions), initial=0))
         low, high = 0, begins[-1]
-        age = task.order[0]
+        came_s = task.came_s
         start = starts - waits
         first = last = -1  # the bounds of the portion that the search was in last
         while low < high:
@@ -83,7 +83,7 @@ class LongQueue:
             other = portion[middle - first]
             other_start = other.waits_from
             if other_start < start or (
-                age > other.order[0] and (other_start == start or (not waits and other_start > start))
+                came_s < other.came_s and (other_start == start or (not waits and other_start > start))
             ):
                 high = middle
             else:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sim_core.batching.base import Instance
-from sim_core.batching.contacts import Owner
+from sim_core.batching.base import Batcher
+from sim_core.batching.batch import Batch
 from sim_core.batching.waits_queue import WaitsQueue, waits
-from sim_core.engine import Engine
 from sim_core.errors import SpecError
 from sim_core.options import reads_configuration
 from sim_core.request import NEVER, Task
 from sim_core.section import Section
-
-if TYPE_CHECKING:
-    from sim_core.memory import KvMemory
-    from sim_core.performance.base import IterationTimes
-    from sim_core.start_state.base import InstancePlan
+from sim_core.spec import InstanceSpec
+from sim_core.step import Step
 
 
-class SplitwiseInstance(Instance):
+class SplitwiseBatcher(Batcher):
     """Fills each batch with tasks that waited too often, prompts, preempted decodes, running decodes, and the rest.
 
     Each group comes in its own order, as far as the batch's size and tokens (a prompt counts its size, a decode 1) and
@@ -34,11 +29,8 @@ class SplitwiseInstance(Instance):
 
     __slots__ = ("max_waits", "prompt_queue")
 
-    def __init__(
-        self, engine: Engine, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: IterationTimes
-    ) -> None:
-        super().__init__(engine, owner, index, plan, memory, times)
-        spec = plan.spec
+    def __init__(self, spec: InstanceSpec, batch: Batch) -> None:
+        super().__init__(spec, batch)
         if spec.max_batch_tokens is None or spec.max_preemptions is None:
             raise SpecError("Splitwise batching needs max_batch_tokens and max_preemptions", key="instance")
         self.max_batch_tokens = spec.max_batch_tokens
@@ -54,107 +46,82 @@ class SplitwiseInstance(Instance):
             "max_preemptions": config.integer("max_preemptions", 0),
         }
 
-    def has_token_room(self) -> bool:
-        return self.batch_tokens < self.max_batch_tokens
-
-    def enter(self, task: Task) -> None:
-        """As in the base class. Fast path: `enter`, `wait`, `enqueue` and `arrived` written out in one piece."""
-        self.requests += 1
-        self._entries = entry = self._entries + 1
-        task.order = order = (-task.request.arrival_s, -entry)
-        kv_tokens = task.kv_tokens
-        tokens = task.batch_tokens
-        decodes = self.decodes
-        task.waits_from = self.starts
-        if (
-            not (self.waiting or self.preempted or decodes or self.prompts)
-            and self.kv_tokens + kv_tokens <= self.kv_capacity
-        ):
-            # idle and no task waits: straight into the batch
-            self.busy_since_s = self.engine.now
-            self.join(task)
-            self.batch_tokens = tokens
-            self.starts += 1
-            self.plan()
-            return
-        self.waiting_batch_tokens += tokens
-        self.waiting_kv_tokens += kv_tokens
-        insort(self.waiting, (*order, task))
-        if task.is_prompt:
-            self.prompt_queue.append(task)
-        self.queue.insert(task, self.starts)
-        if not (self.prompts or self.cutting):
-            self.arrived(task)
-
     def enqueue(self, task: Task) -> None:
         if task.is_prompt:
             self.prompt_queue.append(task)
-        self.queue.insert(task, self.starts)
+        self.queue.insert(task, self.batch.starts)
 
-    def arrived(self, task: Task) -> None:
-        if self.prompts or self.cutting:  # the batch ends at its next iteration anyway
-            return
-        size = len(self.decodes)
-        if size == 0:
-            if self.fits(task.kv_tokens):
-                self.start()
-        elif (size < self.max_batch_size and self.batch_tokens + task.batch_tokens <= self.max_batch_tokens) or (
+    def wants(self, task: Task) -> bool:
+        size = len(self.batch.decodes)
+        tokens = task.batch_tokens
+        return (size < self.max_batch_size and size + tokens <= self.max_batch_tokens) or (
             # a batch of decodes alone is cut for any prompt that the token limit admits
-            task.is_prompt and self.batch_tokens - size + task.batch_tokens <= self.max_batch_tokens
-        ):
-            self.cut()
+            task.is_prompt and tokens <= self.max_batch_tokens
+        )
+
+    def take_alone(self, task: Task) -> Step | None:
+        batch = self.batch
+        self._entries = task.entry = self._entries + 1
+        task.waits_from = batch.starts
+        batch.join(task, task.remaining)
+        batch.starts += 1
+        return self._steps()
 
     def most_members(self) -> int:
         return min(self.max_batch_size, max(self.max_batch_tokens, 1))
 
+    def has_room(self) -> bool:
+        size = len(self.batch)
+        return size < self.max_batch_size and size < self.max_batch_tokens
+
     # -- the batch ---------------------------------------------------------------------------------------------
 
     def refill(self) -> None:
-        decodes = len(self.decodes)
-        waiting = len(self.waiting) + len(self.preempted)
-        tokens = decodes + self.waiting_batch_tokens
+        batch, line = self.batch, self.line
+        decodes = len(batch.decodes)
+        preempted = len(batch.preempted)
+        waiting = len(line.tasks) + preempted
         if (
             decodes + waiting <= self.max_batch_size
-            and (tokens <= self.max_batch_tokens or (decodes == 0 and waiting == 1))
-            and self.kv_tokens + self.waiting_kv_tokens <= self.kv_capacity
-            and not self.queue.first_has_waited(self.max_waits, self.starts)
+            and (decodes + line.batch_tokens + preempted <= self.max_batch_tokens or (decodes == 0 and waiting == 1))
+            and self.kv.fits(line.kv_tokens)
+            and not self.queue.first_has_waited(self.max_waits, batch.starts)
         ):
             self._take_all()
-            self.batch_tokens = tokens
         else:
             self._take_some()
 
     def _take_all(self) -> None:
         """The common refill: all waiting tasks have room beside the running ones."""
-        waiting = self.waiting
-        join = self.join
-        if len(waiting) == 1 and self.queue.take_only(task := waiting[0][2]):
-            waiting.clear()
-            self.waiting_batch_tokens = self.waiting_kv_tokens = 0
+        batch, line = self.batch, self.line
+        tasks = line.tasks
+        join = batch.join
+        if len(tasks) == 1 and self.queue.take_only(task := tasks[0]):
+            line.clear()
             self.prompt_queue.clear()
-            join(task)
+            join(task, task.remaining)
             return
         self.queue.keep_blocked()
         prompts = len(self.prompt_queue)
         for task in self.prompt_queue:
-            join(task)
+            join(task, task.remaining)
         self.prompt_queue.clear()
-        if self.preempted:
-            self.resume(self.preempted)
-        if prompts < len(waiting):
-            for *_, task in reversed(waiting):
+        if batch.preempted:
+            batch.resume(batch.preempted)
+        if prompts < len(tasks):
+            for task in reversed(tasks):
                 if task.waits_from != NEVER:  # prompts have joined by now
-                    join(task)
-        waiting.clear()
-        self.waiting_batch_tokens = self.waiting_kv_tokens = 0
+                    join(task, task.remaining)
+        line.clear()
 
     def _take_some(self) -> None:
         """Choose the batch by the full ordering, where not all tasks have room."""
+        batch = self.batch
         new, kept = self._select()
-        if kept < len(self.decodes):
-            displaced = list(self.decodes)[kept:]
-            self.preempt(displaced)
-            self.queue.set_aside(displaced, self.starts)
+        if kept < len(batch.decodes):
+            displaced = list(batch.decodes)[kept:]
+            batch.preempt(displaced)
+            self.queue.set_aside(displaced, batch.starts)
         self._remove(new)
         resuming: list[Task] = []
         for task in new:
@@ -162,27 +129,26 @@ class SplitwiseInstance(Instance):
                 resuming.append(task)
                 continue
             if resuming and not task.is_prompt:  # the order in which decodes join matters
-                self.resume(resuming)
+                batch.resume(resuming)
                 resuming = []
-            self.stop_waiting(task)
-            self.join(task)
+            self.line.remove(task)
+            batch.join(task, task.remaining)
         if resuming:
-            self.resume(resuming)
+            batch.resume(resuming)
 
     def admit(self, tasks: list[Task]) -> None:
         self._remove(tasks)
-        self.batch_tokens = len(self.decodes)
         for task in tasks:
-            self.stop_waiting(task)
-            self.join(task)
-            self.batch_tokens += task.batch_tokens
+            self.line.remove(task)
+            self.batch.join(task, task.remaining)
 
     def _select(self) -> tuple[list[Task], int]:
         """The tasks that join, in order, and how many running decodes, the first to have joined, stay.
 
-        Sets `batch_tokens`. A batch may pass the token limit by its first member alone.
+        A batch may pass the token limit by its first member alone.
         """
-        draft = _Draft(self.max_batch_tokens, self.max_batch_size, self.kv_capacity - self.kv_tokens)
+        batch = self.batch
+        draft = _Draft(self.max_batch_tokens, self.max_batch_size, self.kv.capacity - self.kv.tokens)
         for task in self._overdue():
             if not draft.room(task):
                 break
@@ -196,30 +162,30 @@ class SplitwiseInstance(Instance):
             if task.kv_tokens > draft.free:
                 break
             draft.add(task)
-        draft.add_resuming(self.preempted)
-        kept = draft.keep(len(self.decodes))
-        for *_, task in reversed(self.waiting):  # where a preempted decode was left out, there is no room at all
+        draft.add_resuming(batch.preempted)
+        kept = draft.keep(len(batch.decodes))
+        for task in reversed(self.line.tasks):  # where a preempted decode was left out, there is no room at all
             if task in draft.new:
                 continue
             if not draft.room(task) or task.kv_tokens > draft.free:
                 break
             draft.add(task)
-        self.batch_tokens = draft.tokens
         return list(draft.new), kept
 
     def _overdue(self) -> Iterator[Task]:
         """The tasks at the head of the queue that have waited too often."""
-        if not self.queue.first_has_waited(self.max_waits, self.starts):
+        starts = self.batch.starts
+        if not self.queue.first_has_waited(self.max_waits, starts):
             return
         for task in self.queue:
-            if waits(task, self.starts) < self.max_waits:
+            if waits(task, starts) < self.max_waits:
                 return
             if task.waits_from != NEVER:  # not a decode whose own prompt has not run yet
                 yield task
 
     def _remove(self, tasks: list[Task]) -> None:
         """Remove `tasks` from the queue and their groups."""
-        self.queue.remove(tasks, self.starts)
+        self.queue.remove(tasks, self.batch.starts)
         for task in tasks:
             if task.is_prompt:
                 self.prompt_queue.remove(task)

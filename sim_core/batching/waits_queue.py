@@ -1,4 +1,4 @@
-"""The queue of a Splitwise instance.
+"""The queue of a replica with Splitwise's policy.
 
 Tasks are inserted by binary search on (times passed over, arrival). Keys change while tasks wait, so the list is not
 fully sorted and the place of a new task depends on the search path. SplitwiseSim behaves this way and, where memory is
@@ -30,7 +30,7 @@ class WaitsQueue:
     def __init__(self) -> None:
         self._tasks: list[Task] | LongQueue = []  # without tasks set aside, and with those that have left since
         self._aside: Sequence[Task] = ()
-        self._aside_starts = 0  # the instance's `starts` when they were set aside
+        self._aside_starts = 0  # the replica's `starts` when they were set aside
         self._gone: list[Task] = []
 
     def __len__(self) -> int:
@@ -105,15 +105,15 @@ class WaitsQueue:
         overdue = False
         for task in self._tasks:
             if task in self._gone:
-                furthest = max(furthest, (task.waited, -task.order[0]))
+                furthest = max(furthest, (task.waited, task.came_s))
             else:
-                furthest = max(furthest, (waits(task, self._aside_starts), -task.order[0]))
+                furthest = max(furthest, (waits(task, self._aside_starts), task.came_s))
                 overdue = waits(task, starts) >= limit
                 break
         else:
             furthest = EVERYBODY
         more = starts - self._aside_starts
-        in_front = [task.waited + more >= limit for task in self._aside if (task.waited, -task.order[0]) < furthest]
+        in_front = [task.waited + more >= limit for task in self._aside if (task.waited, task.came_s) < furthest]
         if overdue:
             return None if in_front else True
         return None if any(in_front) else False
@@ -147,7 +147,7 @@ class WaitsQueue:
             self._tasks = list(queue)
 
     def _place(self, task: Task, waited: int, starts: int) -> None:
-        """Insert `task`, which has waited `waited` times by the instance's `starts`.
+        """Insert `task`, which has waited `waited` times by the replica's `starts`.
 
         This is bisect.insort with the key of `waits`, written out: a key would cost a call and a tuple per comparison.
         """
@@ -155,7 +155,7 @@ class WaitsQueue:
         if not isinstance(queue, list):
             queue.insert(task, waited, starts)
             return
-        age = task.order[0]
+        came_s = task.came_s
         start = starts - waited
         low, high = 0, len(queue)
         while low < high:
@@ -163,7 +163,7 @@ class WaitsQueue:
             other = queue[middle]
             other_start = other.waits_from
             if other_start < start or (
-                age > other.order[0] and (other_start == start or (not waited and other_start > start))
+                came_s < other.came_s and (other_start == start or (not waited and other_start > start))
             ):
                 high = middle
             else:
@@ -174,7 +174,7 @@ class WaitsQueue:
 
 
 def waits(task: Task, starts: int) -> int:
-    """How many of the instance's first `starts` batches began without this task while it could have run.
+    """How many of the replica's first `starts` batches began without this task while it could have run.
 
     0 for a decode whose own prompt has not run yet.
     """

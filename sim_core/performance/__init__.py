@@ -1,6 +1,6 @@
 """Performance models give the times of iterations. A new one: a file here, a line in the table, a config file."""
 
-from sim_core.performance.base import IterationTimes, PerformanceModel
+from sim_core.performance.base import PerformanceModel, StepTimes
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
 
@@ -9,4 +9,4 @@ PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "db": DatabasePerformance,
 }
 
-__all__ = ["PERFORMANCE_MODELS", "IterationTimes", "PerformanceModel"]
+__all__ = ["PERFORMANCE_MODELS", "PerformanceModel", "StepTimes"]

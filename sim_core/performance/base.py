@@ -1,4 +1,4 @@
-"""What a performance model provides: how long an iteration takes, by the tokens in its batch."""
+"""What a performance model provides: how long the steps of a replica take."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sim_core.errors import SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.section import Section
 from sim_core.spec import CurveSpec, PerformanceSpec
+from sim_core.step import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,23 +42,69 @@ class TimeTable(dict[int, float]):
         return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class IterationTimes:
-    """The seconds of one iteration by the tokens in its batch: a prompt counts its size, a decode 1."""
+class StepTimes(ABC):
+    """How long steps take: a performance model bound to a model, its hardware and parallelism.
 
-    prompt_s: TimeTable  # prompts alone
-    decode_s: TimeTable  # decodes alone
-    mixed_s: TimeTable  # both
+    `measured_to` is the most decodes of a step without prompts that were measured; times of more are extrapolated.
+    """
 
-    def plus(self, overhead_s: float) -> IterationTimes:
-        """The same times with `overhead_s` added to each iteration."""
-        if overhead_s == 0.0:
-            return self
+    measured_to: float = inf
 
-        def longer(table: TimeTable) -> TimeTable:
-            return TimeTable(lambda batch_tokens: table[batch_tokens] + overhead_s, table.measured_to)
+    @abstractmethod
+    def seconds(self, step: Step, repeat: int) -> float:
+        """The seconds that `repeat` steps like `step` take, one after the other. It is asked once when steps start, and
+        again where they are cut."""
 
-        return IterationTimes(longer(self.prompt_s), longer(self.decode_s), longer(self.mixed_s))
+    @abstractmethod
+    def steps_within(self, step: Step, elapsed_s: float) -> int:
+        """How many steps like `step`, of decodes alone, are completed `elapsed_s` after the first has begun."""
+
+    def alone(self, prompt_tokens: int) -> tuple[float, float]:
+        """For slowdowns: the seconds of the prompt of a request that runs alone, and those of a token after it."""
+        return self.seconds(Step(prompt_tokens=prompt_tokens), 1), self.seconds(Step(decodes=1), 1)
+
+    @abstractmethod
+    def plus(self, overhead_s: float) -> StepTimes:
+        """The same times with `overhead_s` added to each step."""
+
+    def tables_beyond(self) -> list[TimeTable]:
+        """The tables that count look-ups for steps with prompts beyond the measurements; none where all is known."""
+        return []
+
+
+class IterationTimes(StepTimes):
+    """Times by the tokens in a step: a prompt counts its size, a decode 1. All steps of a run are alike.
+
+    `overhead_s` is part of each step, however often the model passes in it.
+    """
+
+    __slots__ = ("decode_s", "measured_to", "mixed_s", "overhead_s", "prompt_s")
+
+    def __init__(self, prompt_s: TimeTable, decode_s: TimeTable, mixed_s: TimeTable, overhead_s: float = 0.0) -> None:
+        self.prompt_s = prompt_s  # prompts alone
+        self.decode_s = decode_s  # decodes alone, by their number
+        self.mixed_s = mixed_s  # both
+        self.overhead_s = overhead_s
+        self.measured_to = decode_s.measured_to
+
+    def seconds(self, step: Step, repeat: int) -> float:
+        prompt_tokens, decodes = step.prompt_tokens, step.decodes
+        if not prompt_tokens:
+            pass_s = self.decode_s[decodes]
+        elif decodes:
+            pass_s = self.mixed_s[prompt_tokens + decodes]
+        else:
+            pass_s = self.prompt_s[prompt_tokens]
+        return (self.overhead_s + pass_s * step.passes) * repeat
+
+    def steps_within(self, step: Step, elapsed_s: float) -> int:
+        return int(elapsed_s // self.seconds(step, 1))
+
+    def plus(self, overhead_s: float) -> StepTimes:
+        return type(self)(self.prompt_s, self.decode_s, self.mixed_s, self.overhead_s + overhead_s)
+
+    def tables_beyond(self) -> list[TimeTable]:
+        return [self.prompt_s, self.mixed_s]
 
 
 CurveKey = tuple[str, str, int]  # model, hardware, tensor parallelism
@@ -94,16 +141,16 @@ class PerformanceModel(ABC):
         return PerformanceSpec(config.text("policy"), options=read_options(cls.Options, config))
 
     @abstractmethod
-    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes | None:
+    def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> StepTimes | None:
         """The times of this combination; None where the performance model knows nothing of it."""
 
     def known(self) -> list[CurveKey]:
         """The combinations that it knows, for errors; empty where it knows all."""
         return []
 
-    def times_of(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+    def times_of(self, model: str, hardware: str, tensor_parallelism: int) -> StepTimes:
         """The times of this combination. Raises SpecError where nothing is known of it."""
-        times = self.iteration_times(model, hardware, tensor_parallelism)
+        times = self.step_times(model, hardware, tensor_parallelism)
         if times is None:
             known = [f"{m} on {h} with tensor parallelism {p}" for m, h, p in sorted(self.known())]
             text = f"{model} on {hardware} with tensor parallelism {tensor_parallelism}"

@@ -26,5 +26,5 @@ class ConstantPerformance(PerformanceModel):
         prompt_s, token_s = (config.number(key, above=True) for key in ("prompt_time", "token_time"))
         return PerformanceSpec(config.text("policy"), prompt_s=prompt_s, token_s=token_s)
 
-    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+    def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
         return self._times

@@ -36,7 +36,7 @@ class DatabasePerformance(PerformanceModel):
     def __init__(self, spec: PerformanceSpec) -> None:
         super().__init__(spec)
         self._curves = {(c.model, c.hardware, c.tensor_parallelism): c for c in spec.curves}
-        self._times: dict[CurveKey, IterationTimes] = {}
+        self._times: dict[CurveKey, MeasuredTimes] = {}
 
     @classmethod
     @reads_configuration
@@ -46,7 +46,7 @@ class DatabasePerformance(PerformanceModel):
     def known(self) -> list[CurveKey]:
         return list(self._curves)
 
-    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes | None:
+    def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> MeasuredTimes | None:
         wanted = (model, hardware, tensor_parallelism)
         if wanted not in self._times:  # all instances of a kind share one table
             if wanted not in self._curves:
@@ -55,10 +55,20 @@ class DatabasePerformance(PerformanceModel):
         return self._times[wanted]
 
 
-def times_from_curve(curve: CurveSpec) -> IterationTimes:
+class MeasuredTimes(IterationTimes):
+    """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
+    them up by the number of decodes, as SplitwiseSim does. Slowdowns take them as they were measured."""
+
+    __slots__ = ()
+
+    def alone(self, prompt_tokens: int) -> tuple[float, float]:
+        return self.prompt_s[prompt_tokens], self.decode_s[prompt_tokens]
+
+
+def times_from_curve(curve: CurveSpec) -> MeasuredTimes:
     """The three tables of one curve."""
     xs, prompts, tokens = curve.batch_tokens, curve.prompt_s, curve.token_s
-    return IterationTimes(
+    return MeasuredTimes(
         prompt_s=TimeTable(lambda n: seconds_at(xs, prompts, n), xs[-1]),
         decode_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
         mixed_s=TimeTable(lambda n: seconds_at(xs, prompts, n) * MIXED_FACTOR, xs[-1]),

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
-from sim_core.batching.base import Instance
 from sim_core.errors import CapacityError
 from sim_core.options import NoOptions, made
+from sim_core.replica import Replica
 from sim_core.request import Host, Request
 from sim_core.spec import PROMPT, TOKEN, SchedulerSpec
 
-Placement = tuple[Instance, Instance]  # of the prompt, and of the decode
+Placement = tuple[Replica, Replica]  # of the prompt, and of the decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Start:
     """What a scheduler is made of: its spec, the application's instances by index, and a random stream of its own."""
 
     spec: SchedulerSpec
-    instances: Sequence[Instance]
+    instances: Sequence[Replica]
     stream: Random
 
 
@@ -107,7 +107,7 @@ class SplitScheduler(Scheduler):
         bandwidth: float = self.options.transfer_bandwidth
         return bandwidth * self.bandwidth_factor
 
-    def _role(self, instance: Instance) -> str:
+    def _role(self, instance: Replica) -> str:
         if instance.role:
             return instance.role
         processor = instance.processor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.batching.base import Instance
+from sim_core.replica import Replica
 from sim_core.request import Host, Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
@@ -15,7 +15,7 @@ class OpenRequests:
         self.counts = [0] * instances
         self._rankings: list[Ranking] = []
 
-    def ranking(self, members: list[Instance]) -> Ranking:
+    def ranking(self, members: list[Replica]) -> Ranking:
         """A ranking of `members` by their open requests, kept up to date."""
         ranking = Ranking(self.counts)
         for instance in members:

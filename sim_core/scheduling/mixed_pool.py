@@ -104,9 +104,10 @@ class MixedPool(SplitScheduler):
     def _prompt_choice(self, request: Request) -> int:
         for pool in (self._prompt_pool, self._mixed_pool):
             index = pool.by_tokens.least()
-            if index >= 0 and not (
-                self.instances[index].queue and self.pending_tokens[index] + request.prompt_tokens > self._max_pending
-            ):
+            if index < 0:
+                continue
+            pending = self.pending_tokens[index] + request.prompt_tokens
+            if pending <= self._max_pending or not self.instances[index].batcher.queue:
                 return index
         return -1
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sim_core.batching.base import Instance
+from sim_core.replica import Replica
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.ranking import Ranking
 
 
-def rank(pending_tokens: list[int], members: list[Instance]) -> Ranking:
+def rank(pending_tokens: list[int], members: list[Replica]) -> Ranking:
     """A ranking of `members` by their pending tokens."""
     ranking = Ranking(pending_tokens)
     for instance in members:

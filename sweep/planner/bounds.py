@@ -24,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sim_core.memory import instance_memory
-from sim_core.performance import PERFORMANCE_MODELS, IterationTimes
+from sim_core.performance import PERFORMANCE_MODELS, StepTimes
 from sim_core.scheduling import SCHEDULERS
 from sim_core.scheduling.jsq import KvJoinShortestQueue
 from sim_core.scheduling.round_robin import KvRoundRobin
 from sim_core.scheduling.token_jsq import KvTokenJoinShortestQueue
 from sim_core.spec import PROMPT, TOKEN, ApplicationSpec, ModelSpec, PerformanceSpec, SchedulerSpec, SimSpec
 from sim_core.start_state import START_STATES, InstancePlan, Machines
+from sim_core.step import Step
 from sweep.experiment.point import Point
 from traces import workload
 from traces.sizes import PREFIX
@@ -180,7 +181,7 @@ def _best(performance: PerformanceSpec, model: ModelSpec, plan: InstancePlan, ro
 
 
 def _iterations(
-    performance: PerformanceSpec, times: IterationTimes, plan: InstancePlan, role: str, sizes: Sizes
+    performance: PerformanceSpec, times: StepTimes, plan: InstancePlan, role: str, sizes: Sizes
 ) -> tuple[Floats, Floats, Floats]:
     """The iterations that may be an instance's best: their prompt tokens, their decodes, and their seconds.
 
@@ -195,12 +196,12 @@ def _iterations(
     corners |= {tokens for curve in performance.curves for tokens in curve.batch_tokens}
     found: list[tuple[int, int, float]] = []
     if role != TOKEN:
-        found += [(size, 0, times.prompt_s[size]) for size in corners if size <= largest]
+        found += [(size, 0, times.seconds(Step(prompt_tokens=size), 1)) for size in corners if size <= largest]
     if role != PROMPT:
-        found += [(0, size, times.decode_s[size]) for size in corners if size <= most]
+        found += [(0, size, times.seconds(Step(decodes=size), 1)) for size in corners if size <= most]
     if not role and members > 1:
         sizes_of_mixed = [size for size in corners if 2 <= size <= mixed_largest]
         splits = [(size, count) for size in sizes_of_mixed for count in {1, min(most, size - 1)}]
-        found += [(size - count, count, times.mixed_s[size]) for size, count in splits]
+        found += [(size - count, count, times.seconds(Step(size - count, count), 1)) for size, count in splits]
     prompts, decodes, seconds = np.array(found, dtype=np.float64).T
     return prompts, decodes, seconds

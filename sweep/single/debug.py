@@ -22,8 +22,8 @@ def debug_outputs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as outputs:
-        for application_id, instances in simulation.instances.items():
-            log = IterationLog(folder / "instances", application_id, instances, list(trace.request_id))
+        for application_id, replicas in simulation.replicas.items():
+            log = IterationLog(folder / "instances", application_id, replicas, list(trace.request_id))
             outputs.callback(log.close)
         perfetto = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power)
         outputs.callback(perfetto.close)

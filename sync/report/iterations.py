@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim_core import content_key, spec_from_config
-from sim_core.batching.base import Instance, IterationObserver
 from sim_core.errors import SimError, shown
 from sim_core.observer import observe
+from sim_core.replica import IterationObserver, Replica
 from sim_core.simulation import Simulation
 from sync.results.code import deciding_code
 from sync.results.measure import MeasuredRun, measure
@@ -86,30 +86,30 @@ def _configuration(outcome: Outcome) -> Mapping[str, Any]:
 
 
 class _Recorder(IterationObserver):
-    """Records the iterations of all instances of a simulation that has not begun."""
+    """Records the iterations of all replicas of a simulation that has not begun."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._rows = array("d")
         self._roles: dict[str, int] = {}
         self._deadline = time.monotonic() + _LONGEST_S
         self._names: list[tuple[str, str]] = []
-        self._numbers: dict[Instance, int] = {}
-        for application, instances in simulation.instances.items():
-            for instance in instances:
-                self._numbers[instance] = len(self._names)
-                self._names.append((f"{application}/{instance.index}", instance.name))
-                observe(instance, self)
+        self._numbers: dict[Replica, int] = {}
+        for application, replicas in simulation.replicas.items():
+            for replica in replicas:
+                self._numbers[replica] = len(self._names)
+                self._names.append((f"{application}/{replica.index}", replica.name))
+                observe(replica, self)
 
-    def iterations_ended(self, instance: Instance) -> None:
+    def iterations_ended(self, replica: Replica) -> None:
         """Record a run of iterations. Raises TimeoutError once the run takes too long."""
         if time.monotonic() > self._deadline:
             raise TimeoutError
-        end_s, prompts = instance.engine.now, len(instance.prompts)
-        start_s = end_s - instance.duration_s * instance.planned
-        role = self._roles.setdefault(instance.role or "any", len(self._roles))
-        requests = prompts + len(instance.decodes)
-        number = self._numbers[instance]
-        self._rows.extend((number, role, start_s, end_s, requests, prompts, instance.planned, instance.batch_tokens))
+        end_s, step = replica.engine.now, replica.step
+        start_s = end_s - replica.length_s
+        role = self._roles.setdefault(replica.role or "any", len(self._roles))
+        requests, prompts = len(replica.batch), len(replica.batch.prompts)
+        number = self._numbers[replica]
+        self._rows.extend((number, role, start_s, end_s, requests, prompts, step.repeat, step.tokens))
 
     def table(self, first_arrival_s: float) -> pd.DataFrame:
         """The rows by instance, in the order of time."""

@@ -70,12 +70,12 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
     first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
     for application in spec.applications:
         model = application.model.measured_as
-        times = performance.iteration_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+        times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
         if times is not None:
             own = applications == application.application_id
             sizes, size_of_row = np.unique(prompts[own], return_inverse=True)
-            first[own] = np.array([times.prompt_s[size] for size in sizes.tolist()])[size_of_row]
-            each[own] = np.array([times.decode_s[size] for size in sizes.tolist()])[size_of_row]
+            alone = np.array([times.alone(size) for size in sizes.tolist()]).reshape(-1, 2)
+            first[own], each[own] = alone[size_of_row].T
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core import SimSpec, Trace
-from sim_core.batching import BATCHING, Instance
-from sim_core.batching.base import IterationObserver
-from sim_core.batching.splitwise import SplitwiseInstance
+from sim_core.batching import BATCHING
+from sim_core.batching.base import Batcher
+from sim_core.batching.batch import Batch
+from sim_core.batching.splitwise import SplitwiseBatcher
 from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.engine import Engine
+from sim_core.observer import observe
+from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
@@ -74,28 +77,22 @@ class WatchfulEngine(Engine):
 
 
 class MemoryWatch(IterationObserver):
-    """Checks the memory of an instance at the end of every run of iterations."""
+    """Checks the memory of a replica at the end of every run of iterations."""
 
-    def iterations_ended(self, instance: Instance) -> None:
-        assert 0 <= instance.kv_tokens <= instance.kv_capacity
-        held = sum(task.request.kv_tokens for task in [*instance.prompts, *instance.decodes])
-        assert held <= instance.kv_tokens
-        assert len(instance.prompts) + len(instance.decodes) <= instance.max_batch_size
-        assert instance.requests >= len(instance.prompts) + len(instance.decodes)
+    def iterations_ended(self, replica: Replica) -> None:
+        batch, kv = replica.batch, replica.kv
+        assert 0 <= kv.tokens <= kv.capacity
+        held = sum(task.request.kv_tokens for task in [*batch.prompts, *batch.decodes])
+        assert held <= kv.tokens
+        assert len(batch) == len(batch.prompts) + len(batch.decodes) <= replica.batcher.max_batch_size
+        assert replica.requests >= len(batch)
+        assert batch.prompt_tokens == sum(task.batch_tokens for task in batch.prompts) == replica.step.prompt_tokens
 
 
 def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, MeasuredRun]:
-    simulation = Simulation(spec)
-    instances = simulation.instances[0]
-    engine = WatchfulEngine()
-    simulation.engine = engine
-    for application in simulation.applications.values():
-        application.engine = engine
-        if application.network is not None:
-            application.network._engine = engine
-    for instance in instances:
-        instance.engine = engine
-        instance.observer = MemoryWatch()
+    simulation = Simulation(spec, WatchfulEngine())
+    for replica in simulation.replicas[0]:
+        observe(replica, MemoryWatch())
     return simulation, simulation.run(trace)
 
 
@@ -110,12 +107,13 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
     assert result.rejected == result.unserved["outcome"].count("rejected")
     assert all(result.unserved["reason"])
     if result.unfinished == 0:
-        for instance in simulation.instances[0]:
-            assert (instance.kv_tokens, instance.kv_holders, instance.requests) == (0, 0, 0)
-            assert not instance.queue and not instance.waiting and not instance.prompts and not instance.decodes
-            assert (instance.waiting_batch_tokens, instance.waiting_kv_tokens) == (0, 0)
-            if isinstance(instance, SplitwiseInstance):
-                assert not instance.prompt_queue and not instance.preempted
+        for replica in simulation.replicas[0]:
+            batcher = replica.batcher
+            assert (replica.kv.tokens, replica.kv.holders, replica.requests) == (0, 0, 0)
+            assert not batcher.queue and not list(batcher.waiting()) and not len(replica.batch)
+            assert (batcher.line.batch_tokens, batcher.line.kv_tokens) == (0, 0)
+            if isinstance(batcher, SplitwiseBatcher):
+                assert not batcher.prompt_queue
         scheduler = simulation.applications[0].scheduler
         for name in ("pending_tokens", "promised_kv"):
             assert not any(getattr(scheduler, name, [])), f"{name} not back at 0"
@@ -135,42 +133,49 @@ def test_times_of_a_request_are_in_order(spec: SimSpec, arrivals: list[Any]) -> 
             assert times[-1] - times[-2] > (outputs - 1) * iteration_s - 1e-9
 
 
-def stepping(base: type[Instance]) -> type[Instance]:
-    """A subclass that does not jump: each iteration is an event, and each member's tokens are counted singly."""
+class SteppingBatch(Batch):
+    """Counts the tokens of each member singly, and knows no jump: each iteration is an event."""
 
-    class Stepping(base):  # type: ignore[misc, valid-type]
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
-            self.left: dict[Any, int] = {}
+    __slots__ = ("left",)
 
-        def join(self, task: Any) -> None:
-            super().join(task)
-            if not task.is_prompt:
-                self.left[task] = task.remaining
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.left: dict[Task, int] = {}
 
-        def resume(self, tasks: Any) -> None:
-            super().resume(tasks)
-            assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
+    def join(self, task: Task, iterations: int) -> None:
+        super().join(task, iterations)
+        if not task.is_prompt:
+            self.left[task] = iterations
 
-        def preempt(self, tasks: Any) -> None:
-            assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
-            super().preempt(tasks)
+    def resume(self, tasks: list[Task]) -> None:
+        super().resume(tasks)
+        assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
 
-        def _iterations_to_next_end(self) -> int:
-            return 1
+    def preempt(self, tasks: list[Task]) -> None:
+        assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
+        super().preempt(tasks)
 
-        def finish(self, _nothing: None) -> None:
-            for task in self.decodes:
-                self.left[task] -= 1
-            done = [task for task in self.decodes if self.left[task] == 0]
-            assert done == [task for task in self.decodes if task.end == self.iteration + 1]
-            if done or self.prompts or self.cutting:
-                super().finish(None)
-            else:
-                self.iteration += 1
-                self.end = self.engine.at(self.engine.now + self.duration_s, self.finish, None)
+    def iterations_to_next_end(self) -> int:
+        return 1
 
-    return Stepping
+
+class SteppingReplica(Replica):  # type: ignore[misc]
+    """A replica that does not jump, and chooses a batch only where one that jumps does."""
+
+    __slots__ = ()
+
+    def _finish(self, _nothing: None) -> None:
+        batch = self.batch
+        assert isinstance(batch, SteppingBatch)
+        for task in batch.decodes:
+            batch.left[task] -= 1
+        done = [task for task in batch.decodes if batch.left[task] == 0]
+        assert done == [task for task in batch.decodes if task.end == batch.iteration + 1]
+        if done or batch.prompts or self.cutting:
+            super()._finish(None)
+        else:
+            batch.iteration += 1
+            self._run(self.step)
 
 
 @settings(deadline=None, max_examples=300)
@@ -179,8 +184,8 @@ def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list
     trace = worlds.trace(arrivals)
     jumped = measured(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ORCA", "Splitwise"):  # DEFAULT has no batch to step through
-            patch.setitem(BATCHING, name, stepping(BATCHING[name]))
+        patch.setattr("sim_core.simulation.Batch", SteppingBatch)
+        patch.setattr("sim_core.simulation.Replica", SteppingReplica)
         stepped = measured(spec, trace)
     assert by_request(jumped) == by_request(stepped)
     assert jumped.unserved == stepped.unserved
@@ -196,13 +201,13 @@ def test_runs_interleaved_in_one_process_equal_runs_alone(
     inner: list[Any] = []
 
     class RunAnother(IterationObserver):
-        def iterations_ended(self, instance: Instance) -> None:
+        def iterations_ended(self, replica: Replica) -> None:
             if len(inner) < 3:
                 inner.append(numbers(measured(other_spec, other_trace)))
 
     outer = Simulation(spec)
-    for instance in outer.instances[0]:
-        instance.observer = RunAnother()
+    for replica in outer.replicas[0]:
+        observe(replica, RunAnother())
     assert comparable(numbers(measure(outer.run(trace), spec))) == comparable(alone)
     for result in inner:
         assert comparable(result) == comparable(other_alone)
@@ -227,10 +232,10 @@ class PlainQueue(WaitsQueue):
         self._settle()
 
 
-class PlainSplitwise(SplitwiseInstance):
-    """A readable equivalent of the fast paths: arrivals go step by step, refills use the full ordering."""
+class PlainSplitwise(SplitwiseBatcher):
+    """A readable equivalent of the fast paths: arrivals are queued, refills use the full ordering."""
 
-    enter = Instance.enter
+    take_alone = Batcher.take_alone
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

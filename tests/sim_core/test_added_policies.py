@@ -11,7 +11,7 @@ import pytest
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimSpec, SpecError, simulate, spec_from_config
 from sim_core.batching import BATCHING
-from sim_core.batching.orca import OrcaInstance
+from sim_core.batching.orca import OrcaBatcher
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.base import IterationTimes, PerformanceModel, TimeTable
 from sim_core.request import Request
@@ -69,7 +69,7 @@ class WindowOptions:
             raise SpecError("must be at least 1", key="window", value=self.window)
 
 
-class Windowed(OrcaInstance):
+class Windowed(OrcaBatcher):
     """ORCA with a batch of at most `window`."""
 
     __slots__ = ()
@@ -91,7 +91,7 @@ class Linear(PerformanceModel):
 
     Options = LinearOptions
 
-    def iteration_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
+    def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
         table = TimeTable(lambda tokens: self.options.base_s + self.options.per_token_s * tokens)
         return IterationTimes(table, table, table)
 

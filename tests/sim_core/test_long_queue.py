@@ -15,7 +15,7 @@ from tests.sim_core import worlds
 
 def task(age: float, waited: int) -> Task:
     made = Task(Request(0, 0.0, 1, 2, 1), False, 1, 1, 1)
-    made.order = (-age, -1)
+    made.came_s, made.entry = age, 1
     made.waited = waited
     made.waits_from = -waited
     return made
@@ -41,7 +41,7 @@ def test_it_holds_what_a_list_holds_in_the_same_places(seed: int, steps: int) ->
                 while low < high:
                     middle = (low + high) // 2
                     other = plain[middle]
-                    if (new.waited, -new.order[0]) < (other.waited, -other.order[0]):
+                    if (new.waited, new.came_s) < (other.waited, other.came_s):
                         high = middle
                     else:
                         low = middle + 1

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import random
-from heapq import heappop
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_core.batching.members import Members
+from sim_core.batching.batch import Batch
 from sim_core.engine import Engine
+from sim_core.kv import WholeSequenceKv
 from sim_core.request import Request, Task
 
 
@@ -16,22 +16,22 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
-        self.members = Members(Engine(), kv_capacity=10**6)
+        self.batch = Batch(Engine(), WholeSequenceKv(10**6))
         self.left: dict[Task, int] = {}  # of the batch, in the order in which they joined
         self.away: dict[Task, int] = {}  # of those preempted
         self.ended: list[Task] = []
 
     def join(self) -> None:
         task = Task(Request(len(self.left), 0.0, 1, 2, 1), False, 1, 1, self.draw.randrange(1, 7))
-        task.waits_from = self.members.starts
+        task.waits_from = self.batch.starts
         self.left[task] = task.remaining
-        self.members.join(task)
+        self.batch.join(task, task.remaining)
 
     def preempt(self) -> None:
         tasks = list(self.left)[self.draw.choice([0, 0, 0, 1, 2]) :]
         self.away |= {task: self.left.pop(task) for task in tasks}
         if tasks:
-            self.members.preempt(tasks)
+            self.batch.preempt(tasks)
         self.iterate()  # whoever stays runs on before anybody resumes
 
     def resume(self) -> None:
@@ -40,24 +40,16 @@ class World:
             tasks = self.draw.sample(tasks, self.draw.randrange(len(tasks) + 1))
         self.left |= {task: self.away.pop(task) for task in tasks}
         if tasks:
-            self.members.resume(tasks)
+            self.batch.resume(tasks)
 
     def iterate(self) -> None:
         """As many iterations as an instance would run at once, or fewer."""
         if not self.left:
             return
-        members = self.members
-        iterations = members._iterations_to_next_end()
+        iterations = self.batch.iterations_to_next_end()
         assert iterations == min(self.left.values())
         iterations = self.draw.randrange(1, iterations + 1)
-        members.iteration += iterations
-        done = []
-        while members._ends and members._ends[0][0] <= members.iteration:
-            end, _, task = heappop(members._ends)
-            if task.end == end:
-                task.end = -1
-                del members.decodes[task]
-                done.append(task)
+        done = self.batch.ended(iterations)
         self.left = {task: left - iterations for task, left in self.left.items()}
         assert done == [task for task, left in self.left.items() if left == 0]
         for task in done:
@@ -65,7 +57,7 @@ class World:
 
     def step(self) -> None:
         self.draw.choice([self.join, self.join, self.preempt, self.resume, self.iterate, self.iterate])()
-        self.members.starts += 1
+        self.batch.starts += 1
 
 
 @settings(deadline=None, max_examples=400)
@@ -76,7 +68,7 @@ def test_whoever_was_preempted_has_as_much_left_as_before_and_ends_in_the_order_
     world = World(seed)
     for _ in range(steps):
         world.step()
-        members = world.members
-        assert list(members.decodes) == list(world.left)
-        assert members.preempted == list(world.away)
-        assert [task.end - members.iteration for task in members.decodes] == list(world.left.values())
+        batch = world.batch
+        assert list(batch.decodes) == list(world.left)
+        assert batch.preempted == list(world.away)
+        assert [task.end - batch.iteration for task in batch.decodes] == list(world.left.values())

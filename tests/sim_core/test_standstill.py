@@ -10,8 +10,9 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import spec_from_config
-from sim_core.batching import BATCHING, Instance
+from sim_core.batching import BATCHING
 from sim_core.batching.standstill import able_to_go_on
+from sim_core.replica import Replica
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.standstill import StillInstance
@@ -26,8 +27,8 @@ TWO_CACHES: Rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 5)]
 NEITHER_GROWS: Rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34)]
 
 
-def could_go_on(instance: Instance) -> bool:
-    return bool(able_to_go_on(instance, instance.most_members(), instance.max_batch_tokens))
+def could_go_on(replica: Replica) -> bool:
+    return bool(able_to_go_on(replica.batcher))
 
 
 def by_request(result: MeasuredRun, name: str) -> list[float]:
@@ -167,10 +168,10 @@ def test_at_the_end_of_any_run_nothing_could_go_on_and_every_request_left_belong
     result = simulation.run(worlds.trace(rows))
     assert result.completed + result.rejected + result.unfinished == len(rows)
     assert result.unfinished == (result.standstill.requests if result.standstill else 0)
-    for instance in simulation.instances[0]:
-        assert instance.stands_still() and not could_go_on(instance)
+    for replica in simulation.replicas[0]:
+        assert replica.stands_still() and not could_go_on(replica)
         if not result.unfinished:
-            assert (instance.in_transit, instance.given_up, instance.kv_tokens) == (0, 0, 0)
+            assert (replica.kv.in_transit, replica.kv.given_up, replica.kv.tokens) == (0, 0, 0)
 
 
 def test_long_prompts_on_sixteen_machines_leave_no_request_while_one_could_go_on(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_long_prompts_on_sixteen_machines_leave_no_request_while_one_could_go_on
     machines = ("cluster=half_half", "cluster.servers.0.count=0", "cluster.servers.1.count=16")
     simulation = Simulation(configured(*machines, "start_state=baseline", "applications.0.scheduler=round_robin"))
     result = simulation.run(worlds.trace(rows))
-    assert not any(could_go_on(instance) for instance in simulation.instances[0])
+    assert not any(could_go_on(replica) for replica in simulation.replicas[0])
     assert result.unfinished == (result.standstill.requests if result.standstill else 0)
     assert result.completed > 1400
 

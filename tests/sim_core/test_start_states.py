@@ -13,8 +13,8 @@ import yaml
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import CapacityError, SimSpec, SpecError, spec_from_config
-from sim_core.batching import Instance
 from sim_core.errors import SpecWarning
+from sim_core.replica import Replica
 from sim_core.simulation import Simulation
 from sim_core.spec import PROMPT, TOKEN, InstanceSpec
 from sim_core.start_state import START_STATES
@@ -33,8 +33,8 @@ def spec_of(*overrides: str) -> SimSpec:
     return spec_from_config(composer().resolved(list(overrides)), CONFIG_DIR.parent)
 
 
-def instances(*overrides: str) -> list[Instance]:
-    return Simulation(spec_of(*overrides)).instances[0]
+def instances(*overrides: str) -> list[Replica]:
+    return Simulation(spec_of(*overrides)).replicas[0]
 
 
 def parallel(count: int, *more: str) -> list[str]:
@@ -59,7 +59,7 @@ def test_a_filled_machine_holds_as_many_instances_as_fit_each_with_the_memory_of
 def test_with_two_processors_an_instance_of_llama_holds_14037_tokens_and_a_machine_four_requests_of_8300() -> None:
     spec = spec_of(*parallel(2, "start_state.fill_machine=true"))
     result = measured(spec, worlds.trace([(0.0, 8000, 300)] * 4))
-    assert {instance.memory.capacity_tokens for instance in Simulation(spec).instances[0]} == {14_037}
+    assert {instance.memory.capacity_tokens for instance in Simulation(spec).replicas[0]} == {14_037}
     assert sorted(result.requests["prompt_instance"]) == [0, 1, 2, 3]
     assert set(result.requests["queue_s"]) == {0.0}
     assert result.instances["processors"] == [2, 2, 2, 2]
@@ -179,7 +179,7 @@ def spec_of_file(name: str) -> SimSpec:
     if "parts" in FILES[name]:
         overrides.append("applications=duo")
     spec = spec_of(*overrides)
-    roles = any(instance.role for instance in Simulation(spec).instances[0])
+    roles = any(instance.role for instance in Simulation(spec).replicas[0])
     return spec_of(*overrides, "applications.0.scheduler=mixed_pool") if roles else spec
 
 
@@ -192,7 +192,7 @@ def test_every_start_state_has_a_configuration_file() -> None:
 def test_instances_take_no_more_processors_than_the_machines_have(name: str) -> None:
     spec = spec_of_file(name)
     taken: Counter[str] = Counter()
-    for instance in chain.from_iterable(Simulation(spec).instances.values()):
+    for instance in chain.from_iterable(Simulation(spec).replicas.values()):
         assert instance.role in ("", PROMPT, TOKEN)
         assert 1 <= instance.tensor_parallelism <= instance.processors
         assert instance.memory.capacity_tokens > 0
@@ -205,5 +205,5 @@ def test_requests_are_served_where_there_are_instances_and_rejected_where_there_
     spec = spec_of_file(name)
     rows = worlds.trace([(float(row), 100, 10) for row in range(8)])
     result = measured(spec, rows)
-    served = 8 if Simulation(spec).instances[0] else 0
+    served = 8 if Simulation(spec).replicas[0] else 0
     assert (result.completed, result.rejected, result.unfinished) == (served, 8 - served, 0)

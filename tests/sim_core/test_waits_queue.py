@@ -31,7 +31,7 @@ class Plain:
 
     @staticmethod
     def key(task: Task, starts: int) -> tuple[int, float]:
-        return waits(task, starts), -task.order[0]
+        return waits(task, starts), task.came_s
 
 
 class World:
@@ -47,7 +47,7 @@ class World:
     def come(self, blocked: bool) -> None:
         self.entries += 1
         task = Task(Request(self.entries, 0.0, 1, 2, 1), False, 1, 1, 1)
-        task.order = (-float(self.draw.randrange(8)), -self.entries)
+        task.came_s, task.entry = float(self.draw.randrange(8)), self.entries
         if blocked:
             self.blocked.append(task)
         else:

@@ -55,9 +55,9 @@ def test_the_machines_of_a_baseline_are_filled_with_instances_as_those_of_a_spli
     text = HEAD.replace("performance_model: db", LLAMA) + "  base: {design: {baseline: dgx-h100}}\n"
     for more in ((), ("start_state=orca",)):
         (point,) = points_of(text, *more)
-        assert len(Simulation(point.spec).instances[0]) == 4 * 4
+        assert len(Simulation(point.spec).replicas[0]) == 4 * 4
     (whole,) = points_of(text, "start_state.fill_machine=false")
-    assert len(Simulation(whole.spec).instances[0]) == 4
+    assert len(Simulation(whole.spec).replicas[0]) == 4
 
 
 def test_a_baseline_whose_instances_fill_their_machines_is_the_run_that_it_was_before_that_could_be_said() -> None:

@@ -1,4 +1,4 @@
-"""Writes a run as a Perfetto trace: the iterations of every instance, the phases of every request, and counters.
+"""Writes a run as a Perfetto trace: the iterations of every replica, the phases of every request, and counters.
 
 Each application has six groups of tracks (Perfetto calls them processes): instances, with a slice for each run of equal
 iterations; requests, with a slice for each phase; and counters by instance: memory, queue, batch tokens, power. Times
@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim_core.batching.base import Instance, IterationObserver
 from sim_core.observer import observe
 from sim_core.recorder import Recorder
+from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Request, Task
 from sim_core.request_state import Situation
 from sim_core.trace import Trace
@@ -71,18 +71,18 @@ class PerfettoTrace(IterationObserver):
         self._pauses: dict[int, list[tuple[float, float]]] = {}  # preemptions of requests under way, by row
         self._runs = self._runs_written = self._requests_written = 0
         self._cut_s: float | None = None
-        self._tracks: dict[Instance, _Track] = {}
+        self._tracks: dict[Replica, _Track] = {}
         self._pids: dict[int, int] = {}  # pid of the first group, by application
-        for application_id, instances in simulation.instances.items():
+        for application_id, replicas in simulation.replicas.items():
             self._pids[application_id] = 1 + len(GROUPS) * len(self._pids)
-            self._attach(application_id, instances, power)
+            self._attach(application_id, replicas, power)
 
     # -- before the run ----------------------------------------------------------------------------------------
 
-    def _attach(self, application_id: int, instances: list[Instance], power: dict[str, GpuPower]) -> None:
+    def _attach(self, application_id: int, replicas: list[Replica], power: dict[str, GpuPower]) -> None:
         application = self._simulation.applications[application_id]
         application.recorder = _NotifyingRecorder(application.recorder, partial(self._request_ended, application_id))
-        if instances and (network := application.network) is not None:
+        if replicas and (network := application.network) is not None:
             network.on_delivery = partial(self._delivered, network.on_delivery)
         pid = self._pids[application_id]
         shown, count = len(self._rows), len(self._trace)
@@ -93,31 +93,32 @@ class PerfettoTrace(IterationObserver):
                 {"ph": "M", "pid": number, "name": "process_name", "args": {"name": name}},
                 {"ph": "M", "pid": number, "name": "process_sort_index", "args": {"sort_index": number}},
             )
-        for instance in instances:
-            gpu, gpus = power.get(instance.processor), instance.processors
+        for replica in replicas:
+            gpu, gpus = power.get(replica.processor), replica.processors
             power_w = gpu and GpuPower(gpu.idle_w * gpus, gpu.prompt_w * gpus, gpu.token_w * gpus)
-            track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), instance.name, power_w)
-            self._tracks[instance] = track
-            name = f"{instance.name} ({instance.role})" if instance.role else instance.name
+            track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), replica.name, power_w)
+            self._tracks[replica] = track
+            name = f"{replica.name} ({replica.role})" if replica.role else replica.name
             self._write(_thread_name(pid, track.tid, name))
-            self._idle_from(instance, self._trace.first_arrival_s)
-            observe(instance, self)
+            self._idle_from(replica, self._trace.first_arrival_s)
+            observe(replica, self)
 
     # -- instances ---------------------------------------------------------------------------------------------
 
-    def iterations_ended(self, instance: Instance) -> None:
+    def iterations_ended(self, replica: Replica) -> None:
         """Write the slice of a run of iterations that ends, and the counters from its start on."""
-        now = instance.engine.now
-        self._run_ended(instance, now - instance.duration_s * instance.planned, now, instance.planned)
+        now = replica.engine.now
+        self._run_ended(replica, now - replica.length_s, now, replica.step.repeat)
 
-    def _run_ended(self, instance: Instance, start_s: float, end_s: float, iterations: int, **more: object) -> None:
-        track = self._tracks[instance]
+    def _run_ended(self, replica: Replica, start_s: float, end_s: float, iterations: int, **more: object) -> None:
+        track = self._tracks[replica]
         start_us = max(_us(start_s), track.end_us)
         track.end_us = end_us = max(_us(end_s), start_us)
-        prompts, decodes = len(instance.prompts), len(instance.decodes)
-        share, tokens = _percent(instance), instance.batch_tokens
+        batch, batcher = replica.batch, replica.batcher
+        prompts, decodes = len(batch.prompts), len(batch.decodes)
+        share, tokens = _percent(replica), replica.step.tokens
         # tasks that have waited since its start
-        waiting = sum(task.waits_from + task.waited < instance.starts for task in instance.all_waiting())
+        waiting = sum(task.waits_from + task.waited < batch.starts for task in batcher.waiting())
         power = track.power_w
         watts = None if power is None else power.prompt_w if prompts else power.token_w
         self._runs += 1
@@ -125,27 +126,27 @@ class PerfettoTrace(IterationObserver):
             kind = "mixed" if prompts and decodes else "prompt" if prompts else "decode"
             name = f"{kind} {'+'.join(str(count) for count in (prompts, decodes) if count)}"
             args = {"batch_size": prompts + decodes, "tokens": tokens, "iterations": iterations,
-                    "memory_bytes": instance.memory.bytes_used(instance.kv_tokens), "memory_percent": share,
+                    "memory_bytes": replica.memory.bytes_used(replica.kv.tokens), "memory_percent": share,
                     **more}  # fmt: skip
             self._runs_written += self._write(_slice(track.pid, track.tid, name, start_us, end_us, args))
         self._sample(track, start_us, (share, waiting, tokens, watts))
 
-    def batch_empty(self, instance: Instance) -> None:
-        """Write the counters of `instance`, which has no batch from now on."""
-        self._idle_from(instance, instance.engine.now)
+    def batch_empty(self, replica: Replica) -> None:
+        """Write the counters of `replica`, which has no batch from now on."""
+        self._idle_from(replica, replica.engine.now)
 
     def _delivered(self, on_delivery: Callable[[Request], None], request: Request) -> None:
-        """Write the memory of an instance that a KV cache has left; without a batch it has no other event for that."""
+        """Write the memory of a replica that a KV cache has left; without a batch it has no other event for that."""
         on_delivery(request)
         source = request.prompt_instance
-        assert isinstance(source, Instance)
-        if not source.batch_size():
+        assert isinstance(source, Replica)
+        if not len(source.batch):
             self.batch_empty(source)
 
-    def _idle_from(self, instance: Instance, time_s: float) -> None:
-        track = self._tracks[instance]
+    def _idle_from(self, replica: Replica, time_s: float) -> None:
+        track = self._tracks[replica]
         watts = None if track.power_w is None else track.power_w.idle_w
-        self._sample(track, _us(time_s), (_percent(instance), len(list(instance.all_waiting())), 0, watts))
+        self._sample(track, _us(time_s), (_percent(replica), len(list(replica.batcher.waiting())), 0, watts))
 
     def _sample(self, track: _Track, time_us: int, values: Sample) -> None:
         """Write the counters that have changed. Before the window, keep them for its start."""
@@ -200,14 +201,14 @@ class PerfettoTrace(IterationObserver):
     def close(self) -> None:
         """Write what is under way and a description of the file, and close it."""
         now = self._simulation.engine.now
-        for instance, track in self._tracks.items():
-            if instance.batch_size():
-                start_s = instance.end - instance.duration_s * instance.planned
-                done = int((now - start_s) / instance.duration_s) if instance.duration_s else 0
-                self._run_ended(instance, start_s, now, done, unfinished=True)
+        for replica, track in self._tracks.items():
+            if len(replica.batch):
+                start_s, step = replica.end_s - replica.length_s, replica.step
+                done = 0 if step.prompt_tokens else replica.times.steps_within(step, now - start_s)
+                self._run_ended(replica, start_s, now, done, unfinished=True)
             if track.before is not None and now >= self._from_s:
                 self._sample(track, self._start_us, track.before)
-            for task in instance.all_waiting():
+            for task in replica.batcher.waiting():
                 if task.paused_at_s >= 0.0 and not task.is_prompt:
                     self.decode_resumed(task, now)
         for application_id, application in self._simulation.applications.items():
@@ -263,8 +264,8 @@ def _slice(pid: int, tid: int, name: str, start_us: int, end_us: int, args: dict
     return {**slice_, "args": args} if args else slice_
 
 
-def _percent(instance: Instance) -> float:
-    return round(100.0 * instance.kv_tokens / instance.kv_capacity, 2)
+def _percent(replica: Replica) -> float:
+    return round(100.0 * replica.kv.tokens / replica.kv.capacity, 2)
 
 
 def _phase_args(phase: str, request: Request) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.batching.base import Instance, IterationObserver
+from sim_core.replica import IterationObserver, Replica
 
 
 class DecodesBeyond(IterationObserver):
@@ -11,7 +11,8 @@ class DecodesBeyond(IterationObserver):
     def __init__(self) -> None:
         self.iterations = 0
 
-    def iterations_ended(self, instance: Instance) -> None:
+    def iterations_ended(self, replica: Replica) -> None:
         """Add a run of iterations."""
-        if not instance.prompts and instance.batch_tokens > instance.times.decode_s.measured_to:
-            self.iterations += instance.planned
+        step = replica.step
+        if not step.prompt_tokens and step.decodes > replica.times.measured_to:
+            self.iterations += step.repeat

@@ -1,0 +1,175 @@
+"""The batch: prompts for one step, decodes until their last token or until they are preempted."""
+
+from __future__ import annotations
+
+from sim_core.engine import Engine
+from sim_core.kv.base import KvCache
+from sim_core.request import NEVER, Task
+
+
+class DecodeObserver:
+    """Notified of decodes that return to the batch. See `sim_core.replica.IterationObserver`."""
+
+    def decode_resumed(self, task: Task, now_s: float) -> None:
+        """A decode, preempted at `task.paused_at_s`, is in the batch again."""
+
+
+class Batch:
+    """Lets tasks join, be preempted, and resume; knows which of the decodes ends next.
+
+    A batch counts its iterations, and a decode in it knows the iteration at which it ends. So equal iterations need no
+    update of each member.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_resting",
+        "decodes",
+        "engine",
+        "iteration",
+        "kv",
+        "observer",
+        "preempted",
+        "prompt_tokens",
+        "prompts",
+        "starts",
+        "without_decodes",
+    )
+
+    def __init__(self, engine: Engine, kv: KvCache) -> None:
+        self.engine = engine
+        self.kv = kv
+        self.observer: DecodeObserver | None = None
+        self.prompts: list[Task] = []  # those that this step completes
+        self.prompt_tokens = 0  # sum over `prompts`
+        self.decodes: dict[Task, None] = {}  # in the order in which they joined
+        self.preempted: list[Task] = []  # decodes, in the order in which they left; they keep their memory
+        self.starts = 0  # batches started
+        self.iteration = 0  # completed iterations with decodes
+        self.without_decodes = 0  # completed iterations of prompts alone
+        self._ends: list[Task] = []  # the decodes by their `end`, latest first; of equal ones, the last to join first
+        self._resting: dict[Task, None] = {}  # the whole decode batch, parked while prompts run alone; see `preempt`
+
+    def __len__(self) -> int:
+        """The number of running tasks."""
+        return len(self.prompts) + len(self.decodes)
+
+    def join(self, task: Task, iterations: int) -> None:
+        """Let a task, which is out of the queues already, join for the first time and take its memory.
+
+        It stays for `iterations`, unless it is preempted.
+        """
+        task.waited = self.starts - task.waits_from
+        task.waits_from = NEVER
+        request = task.request
+        kv = self.kv
+        if task.is_prompt:
+            self.prompts.append(task)
+            self.prompt_tokens += task.batch_tokens
+            request.prompt_start_s = self.engine.now
+            kv.holders += 1
+        else:
+            if self._resting:
+                self._break_rest()
+            self.decodes[task] = None
+            task.end = self.iteration + iterations
+            self._note_end(task)
+            request.token_start_s = self.engine.now
+        kv_tokens = task.kv_tokens
+        if kv_tokens:
+            task.kv_tokens = 0
+            request.kv_tokens += kv_tokens
+            kv.admit(kv_tokens)
+
+    def ended(self, iterations: int) -> list[Task]:
+        """Count completed iterations. Returns the tasks that are done and have left: decodes first, in order of their
+        end, then prompts."""
+        done: list[Task] = []
+        decodes = self.decodes
+        if decodes:
+            self.iteration = iteration = self.iteration + iterations
+            ends = self._ends
+            while ends and ends[-1].end <= iteration:
+                task = ends.pop()
+                task.end = -1
+                del decodes[task]
+                done.append(task)
+        else:
+            self.without_decodes += iterations
+        if self.prompts:
+            done += self.prompts
+            self.prompts = []
+            self.prompt_tokens = 0
+        return done
+
+    def iterations_to_next_end(self) -> int:
+        """How many iterations until a decode ends; there must be one."""
+        return self._ends[-1].end - self.iteration
+
+    def preempt(self, tasks: list[Task]) -> None:
+        """Take decodes out of the batch. They keep their memory and wait again.
+
+        Fast path: usually the whole decode batch is preempted by prompts and resumes together. No decode advances
+        meanwhile, so the dict is parked and restored as it is.
+        """
+        starts, now = self.starts, self.engine.now
+        for task in tasks:
+            task.paused_at_s = now
+            task.request.preemptions += 1
+            task.waits_from = starts - task.waited
+        rest = len(tasks) == len(self.decodes) and not self.preempted
+        self.preempted += tasks
+        if rest:
+            self._resting, self.decodes = self.decodes, {}
+        else:
+            self._leave(tasks, self.decodes)
+
+    def resume(self, tasks: list[Task]) -> None:
+        """Let preempted decodes join the batch again, in the order of `tasks`."""
+        starts, now = self.starts, self.engine.now
+        for task in tasks:
+            task.waited = starts - task.waits_from
+            task.waits_from = NEVER
+            task.request.preempted_s += now - task.paused_at_s
+        if self.observer is not None:
+            for task in tasks:
+                self.observer.decode_resumed(task, now)
+        if self._resting and not self.decodes and tasks == self.preempted:
+            self.decodes, self._resting = self._resting, {}
+            self.preempted = []
+            return
+        if self._resting:
+            self._break_rest()
+        for task in tasks:
+            self.decodes[task] = None
+            task.end = self.iteration + task.remaining
+            self._note_end(task)
+        if len(tasks) == len(self.preempted):
+            self.preempted = []
+        else:
+            self.preempted = [task for task in self.preempted if task.waits_from != NEVER]
+
+    def _break_rest(self) -> None:
+        """Only a part of the parked batch resumes, or another decode joins: fall back to bookkeeping per task."""
+        resting, self._resting = self._resting, {}
+        self._leave(list(resting), resting)
+
+    def _leave(self, tasks: list[Task], decodes: dict[Task, None]) -> None:
+        """Take `tasks` out of `decodes`, and note the tokens that they have to come."""
+        iteration = self.iteration
+        for task in tasks:
+            del decodes[task]
+            task.remaining = task.end - iteration
+            task.end = -1
+        self._ends = [task for task in self._ends if task.end >= 0] if decodes else []
+
+    def _note_end(self, task: Task) -> None:
+        ends, end = self._ends, task.end
+        low, high = 0, len(ends)
+        while low < high:
+            middle = (low + high) // 2
+            if ends[middle].end > end:
+                low = middle + 1
+            else:
+                high = middle
+        ends.insert(low, task)

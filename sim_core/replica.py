@@ -1,0 +1,267 @@
+"""A model replica on some processors of one machine: the physics, alike for all policies.
+
+It starts the steps that its batcher chooses, cuts them at an arrival, and finishes them. Equal steps run as one event,
+as many as the batcher says, so a batch of decodes alone needs no event per token.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import final
+
+from sim_core.batching.base import Batcher
+from sim_core.batching.batch import DecodeObserver
+from sim_core.engine import Engine, Event
+from sim_core.memory import KvMemory
+from sim_core.performance.base import StepTimes
+from sim_core.request import Host, Request, Task
+from sim_core.start_state.base import InstancePlan
+from sim_core.step import Step
+
+
+class Owner(ABC):
+    """The application of a replica, which the replica notifies of these events."""
+
+    @abstractmethod
+    def prompt_finished(self, request: Request, leaves: bool) -> None:
+        """The first token is there; `leaves`: the request decodes on another replica."""
+
+    @abstractmethod
+    def request_finished(self, request: Request) -> None:
+        """The last token is there."""
+
+    @abstractmethod
+    def replica_idle(self, replica: Host) -> None:
+        """`replica` has nothing left to do."""
+
+
+class IterationObserver(DecodeObserver):
+    """Notified of what happens inside a replica. An observer must not change anything that it is shown."""
+
+    def iterations_ended(self, replica: Replica) -> None:
+        """A run of equal iterations ends; its members are still in the batch."""
+
+    def batch_empty(self, replica: Replica) -> None:
+        """Nothing can run now: no task waits, or none has room in memory."""
+
+
+@final
+class Replica(Host):
+    """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
+
+    __slots__ = (
+        "_on_end",
+        "batch",
+        "batcher",
+        "busy_s",
+        "busy_since_s",
+        "cutting",
+        "end",
+        "end_s",
+        "engine",
+        "finishing",
+        "length_s",
+        "memory",
+        "observer",
+        "owner",
+        "processor",
+        "processors",
+        "requests",
+        "role",
+        "sku",
+        "step",
+        "tensor_parallelism",
+        "times",
+    )
+
+    def __init__(
+        self, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: StepTimes, batcher: Batcher
+    ) -> None:
+        self.owner = owner
+        self.index = index
+        self.name = f"{plan.processor_name}_{index}"  # SplitwiseSim's form; no code may parse it
+        self.sku = plan.sku
+        self.role = plan.role
+        self.processor = plan.processor_name
+        self.processors = len(plan.processors)
+        self.tensor_parallelism = plan.spec.tensor_parallelism
+        self.memory = memory
+        self.times = times
+        self.batcher = batcher
+        self.batch = batcher.batch
+        self.kv = batcher.kv
+        self.engine: Engine = batcher.batch.engine
+        self.observer: IterationObserver | None = None
+        self.requests = 0  # here, waiting or running
+        # the run of equal steps under way
+        self.step = Step()
+        self.length_s = 0.0  # of all of its steps together
+        self.end_s = 0.0
+        self.end = Event(0.0)
+        self._on_end = self._finish  # bound once, not at each start
+        self.cutting = False
+        self.finishing = False  # whether tasks that are done are leaving at this moment
+        self.still_since_s: float | None = None
+        self.busy_s = 0.0  # up to the end of the last batch; see `busy_until`
+        self.busy_since_s = 0.0
+
+    # -- arriving ------------------------------------------------------------------------------------------------
+
+    def enter(self, task: Task) -> None:
+        self.requests += 1
+        batch, batcher = self.batch, self.batcher
+        if batch.decodes or batch.prompts:
+            if batcher.add(task):
+                self._cut()
+            return
+        if not (batcher.line.tasks or batch.preempted) and self.kv.fits(task.kv_tokens):
+            step = batcher.take_alone(task)
+            if step is not None:
+                self.busy_since_s = self.engine.now
+                self._run(step)
+                return
+        batcher.add(task)
+        self._start_if_fits(task)
+
+    def enter_behind(self, task: Task, prompt: Task) -> None:
+        wanted = self.batcher.add_behind(task, prompt)
+        if len(self.batch) == 0:
+            self._start_if_fits(task)
+        elif wanted:
+            self._cut()
+
+    def memory_freed(self) -> None:
+        queue = self.batcher.queue
+        if not queue:
+            return
+        if len(self.batch) == 0:
+            if self.kv.fits(queue[0].kv_tokens):
+                self._start()
+            else:
+                self.go_on()
+        elif self.batcher.has_room():
+            self._cut()
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def _start_if_fits(self, task: Task) -> None:
+        if self.kv.fits(task.kv_tokens):
+            self._start()
+
+    def _start(self) -> None:
+        """Start the next batch of a replica without one."""
+        self.busy_since_s = self.engine.now
+        self._go(self.batcher.next_step())
+
+    def _go(self, step: Step | None) -> None:
+        """Run the steps that the batcher has chosen, if any."""
+        if step is not None:
+            self._run(step)
+            return
+        if self.batcher.line.tasks and self.go_on():
+            return
+        if self.observer is not None:
+            self.observer.batch_empty(self)
+        if not self.requests:
+            self.owner.replica_idle(self)
+
+    def _run(self, step: Step) -> None:
+        self.step = step
+        self.length_s = length_s = self.times.seconds(step, step.repeat)
+        engine = self.engine
+        self.end_s = end_s = engine.now + length_s
+        self.end = engine.at(end_s, self._on_end, None)
+
+    def _cut(self) -> None:
+        """End the run of steps at its next boundary. The order of the arithmetic is SplitwiseSim's."""
+        step = self.step
+        if self.cutting or step.prompt_tokens:
+            return
+        self.cutting = True
+        times = self.times
+        now = self.engine.now
+        elapsed_s = now - (self.end_s - self.length_s)
+        step.repeat = min(times.steps_within(step, elapsed_s) + 1, step.repeat)
+        self.length_s = length_s = times.seconds(step, step.repeat)
+        remaining_s = length_s - elapsed_s
+        self.end.cancel()
+        if remaining_s <= 0.0:
+            self._finish(None)
+        else:
+            self.end_s = end_s = now + remaining_s
+            self.end = self.engine.at(end_s, self._on_end, None)
+
+    def _finish(self, _nothing: None) -> None:
+        """A run of steps ends: tasks that are done leave, and the next batch starts."""
+        if self.observer is not None:
+            self.observer.iterations_ended(self)
+        self.cutting = False
+        batcher = self.batcher
+        done = batcher.ended(self.step.repeat)
+        if done:
+            self.finishing = True
+            for task in done:
+                if task.is_prompt:
+                    self._finish_prompt(task.request)
+                else:
+                    self._end(task.request)
+            self.finishing = False
+        if not self.batch.decodes:
+            self.busy_s += self.engine.now - self.busy_since_s
+            self.busy_since_s = self.engine.now
+        self._go(batcher.next_step())
+
+    def _finish_prompt(self, request: Request) -> None:
+        """The first token is there: the request ends, decodes here, or leaves for another replica."""
+        request.prompt_end_s = self.engine.now
+        decode = request.decode
+        if decode is not None:
+            self.owner.prompt_finished(request, False)
+            request.decode = None
+            self.batcher.wait(decode)
+        elif request.output_tokens == 1:
+            self.owner.prompt_finished(request, False)
+            self._end(request)
+        else:
+            self.requests -= 1
+            self.kv.in_transit += 1
+            self.owner.prompt_finished(request, True)
+
+    def _end(self, request: Request) -> None:
+        """The last token is there."""
+        self.requests -= 1
+        self.kv.release(request.kv_tokens)
+        request.token_end_s = self.engine.now
+        self.owner.request_finished(request)
+
+    # -- standing still --------------------------------------------------------------------------------------------
+
+    def is_idle(self) -> bool:
+        return not (self.batch.decodes or self.batch.prompts or self.finishing)
+
+    def stands_still(self) -> bool:
+        """As in the base class. A task that waits for memory waits for ever then: see `batching.standstill`."""
+        return self.is_idle() and self.kv.in_transit == self.kv.given_up
+
+    def go_on(self, despite_transfers: bool = False) -> bool:
+        """Where no task can start in the policy's order, and nothing will ever change that, start the tasks that can go
+        on: see `sim_core.batching.standstill`. Returns whether any has started.
+
+        `despite_transfers`: it is known that the KV caches which are about to leave never will.
+        """
+        if not self.batcher.line.tasks or not (self.stands_still() or (despite_transfers and self.is_idle())):
+            return False
+        step = self.batcher.recovery_step()
+        if step is None:
+            if self.still_since_s is None and not despite_transfers:
+                self.still_since_s = self.engine.now
+            return False
+        self.busy_since_s = self.engine.now
+        self._run(step)
+        return True
+
+    # -- for results -----------------------------------------------------------------------------------------------
+
+    def busy_until(self, end_s: float) -> float:
+        """The seconds before `end_s` in which there was a batch."""
+        return self.busy_s + (end_s - self.busy_since_s if len(self.batch) else 0.0)

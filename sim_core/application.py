@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sim_core.engine import Engine
 from sim_core.errors import SpecError
+from sim_core.fleet import Fleet
 from sim_core.network import Network
 from sim_core.recorder import Recorder
-from sim_core.replica import Owner
+from sim_core.replica import Owner, Replica
 from sim_core.request import Host, Request, Task
 from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler
+from sim_core.scheduling.view import View
 from sim_core.spec import ApplicationSpec
 
 
@@ -23,54 +23,57 @@ class Application(Owner):
         self.engine = engine
         self.recorder = recorder
         self.open: set[Request] = set()  # never iterated over but by `unfinished`, which sorts
-        self.replicas: Sequence[Host] = ()
+        self.fleet = Fleet()
+        self.fleet.listen(self._started)
+        self._smallest = self._largest = 0  # tokens of KV cache that the smallest and the largest replica hold
         self._early: list[Request] = []  # arrived before the replicas were up
         self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
 
-    def start(self, replicas: Sequence[Host], scheduler: Scheduler, network: Network | None) -> None:
-        """Set the replicas that exist from the beginning, their scheduler, and the network between them."""
-        self.replicas = replicas
+    def connect(self, scheduler: Scheduler, view: View, network: Network | None) -> None:
+        """Set the scheduler, its view of the fleet, and the network between replicas."""
         self.scheduler = scheduler
-        # skip the callback for schedulers that do not override it
-        self._joined = scheduler.joined if type(scheduler).joined is not Scheduler.joined else None
+        self.view = view
+        self._entered = view.entered if view.counts_open_requests() else None  # without a call where it counts nothing
         self.network = network
-        self._smallest = min(replica.kv.capacity for replica in replicas)
-        self._largest = max(replica.kv.capacity for replica in replicas)
+
+    def _started(self, replica: Replica) -> None:
+        capacity = replica.kv.capacity
+        self._smallest = min(self._smallest, capacity) if len(self.fleet.replicas) > 1 else capacity
+        self._largest = max(self._largest, capacity)
 
     def begin(self, first_arrival_s: float) -> None:
         """Begin the run: the replicas start up when the first request arrives."""
-        if self.replicas and self.spec.spin_up_s > 0.0:
+        if not self.fleet.replicas:
+            return
+        self.view.begin()
+        if self.spec.spin_up_s > 0.0:
             self._ready_s = first_arrival_s + self.spec.spin_up_s
             self.engine.at(self._ready_s, self._ready, None)
 
     def arrive(self, request: Request) -> None:
         """A request comes from the router."""
-        if not self.replicas:
-            self.recorder.reject(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
-            return
-        if self._ready_s > 0.0 and self.engine.now < self._ready_s:
-            self._early.append(request)
-            return
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
-        if needed > self._largest:
-            self._reject(request, self._largest)
+        if needed > self._largest or self.engine.now < self._ready_s:
+            self._turn_away(request)
             return
-        scheduler = self.scheduler
-        request.prompt_instance, request.token_instance = prompt, token = scheduler.place(request)
+        placement = self.scheduler.place(request, self.view)
+        request.prompt_instance, request.token_instance = prompt, token = placement.prompt, placement.token
+        if placement.lent:
+            self.view.lend(placement.lent)
         if needed > self._smallest and not (
             needed <= token.kv.capacity and request.prompt_kv_tokens <= prompt.kv.capacity
         ):
-            self._withdraw(request)
             self._reject(request, min(prompt.kv.capacity, token.kv.capacity))
             return
+        self.view.placed(request)
         self.open.add(request)
         task = request.prompt_task()
         if self._submit_task_s == 0.0:  # the common case, without an event
-            if self._joined is not None:
-                self._joined(prompt)
+            if self._entered is not None:
+                self._entered(prompt.index)
             prompt.enter(task)
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
@@ -78,6 +81,15 @@ class Application(Owner):
             self.engine.after(self._submit_task_s, self._enter_prompt, task)
             if prompt is token and request.output_tokens > 1:
                 self.engine.after(self._submit_task_s, self._enter_behind, task)
+
+    def _turn_away(self, request: Request) -> None:
+        """Let a request wait until the replicas are up, or reject one that no replica holds."""
+        if not self.fleet.replicas:
+            self.recorder.reject(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
+        elif self.engine.now < self._ready_s:
+            self._early.append(request)
+        else:
+            self._reject(request, self._largest)
 
     def _ready(self, _nothing: None) -> None:
         """The replicas are up."""
@@ -89,7 +101,7 @@ class Application(Owner):
         if task.entry:
             return
         replica = task.request.prompt_instance
-        self.scheduler.joined(replica)
+        self.view.entered(replica.index)
         replica.enter(task)
 
     def _enter_behind(self, prompt: Task) -> None:
@@ -100,31 +112,22 @@ class Application(Owner):
 
     def _enter_decode(self, request: Request) -> None:
         replica = request.token_instance
-        if self._joined is not None:
-            self._joined(replica)
+        if self._entered is not None:
+            self._entered(replica.index)
         replica.kv.in_transit -= 1
         replica.enter(request.decode_task())
-        replica.go_on()  # unless entering has started it
+        if replica.is_idle():  # entering has not started it
+            replica.go_on()
 
     def _reject(self, request: Request, capacity_tokens: int) -> None:
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
         situation = Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=capacity_tokens)
         self.recorder.reject(request, situation)
 
-    def _withdraw(self, request: Request) -> None:
-        """Undo a placement that will not happen, by reporting the request's whole life to the scheduler at once."""
-        scheduler = self.scheduler
-        scheduler.joined(request.prompt_instance)
-        scheduler.prompt_finished(request)
-        if request.prompt_instance is not request.token_instance:
-            scheduler.transferred(request)
-            scheduler.joined(request.token_instance)
-        scheduler.finished(request)
-
     # -- notifications of replicas and the network -------------------------------------------------------------------
 
     def prompt_finished(self, request: Request, leaves: bool) -> None:
-        self.scheduler.prompt_finished(request)
+        self.view.prompt_finished(request)
         if leaves:
             if self.network is None:
                 name = self.spec.scheduler.name
@@ -136,7 +139,7 @@ class Application(Owner):
 
     def delivered(self, request: Request) -> None:
         """The KV cache has arrived: decoding may start there, and the source has freed its memory."""
-        self.scheduler.transferred(request)
+        self.view.transferred(request)
         if self._submit_task_s == 0.0:
             self._enter_decode(request)
         else:
@@ -144,14 +147,14 @@ class Application(Owner):
         request.prompt_instance.memory_freed()
 
     def request_finished(self, request: Request) -> None:
-        self.scheduler.finished(request)
+        self.view.finished(request)
         if self._finish_request_s == 0.0:
             self._complete(request)
         else:
             self.engine.after(self._finish_request_s, self._complete, request)
 
     def replica_idle(self, replica: Host) -> None:
-        self.scheduler.idle(replica)
+        self.view.idle(replica.index)
 
     def _complete(self, request: Request) -> None:
         self.open.remove(request)

@@ -82,7 +82,7 @@ class Engine:
         calls = 0
         now = self.now
         for until_s in slices_s or (end_time_s,):
-            while heap and now < until_s:
+            while now < until_s and heap:
                 event = heappop(heap)
                 handler = event.handler
                 if handler is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sim_core.errors import CapacityError
@@ -16,21 +16,18 @@ _LEAST_TOKENS = 2  # of the smallest request: one prompt token and one output to
 
 @dataclass(frozen=True, slots=True)
 class KvMemory:
-    """The memory of one instance."""
+    """The memory of one replica, in bytes and in tokens of KV cache."""
 
     total_bytes: int
     weights_bytes: int
     kv_bytes_per_token: int
+    capacity_tokens: int = field(init=False)  # that fit beside the weights
+    full_tokens: int = field(init=False)  # from which on no byte is left, not even a part of a token
 
-    @property
-    def capacity_tokens(self) -> int:
-        """Tokens of KV cache that fit beside the weights."""
-        return (self.total_bytes - self.weights_bytes) // self.kv_bytes_per_token
-
-    @property
-    def full_tokens(self) -> int:
-        """The number of tokens from which on no byte is left, not even a part of a token."""
-        return -((self.weights_bytes - self.total_bytes) // self.kv_bytes_per_token)
+    def __post_init__(self) -> None:
+        free_bytes = self.total_bytes - self.weights_bytes
+        object.__setattr__(self, "capacity_tokens", free_bytes // self.kv_bytes_per_token)
+        object.__setattr__(self, "full_tokens", -(-free_bytes // self.kv_bytes_per_token))
 
     def bytes_used(self, kv_tokens: int) -> int:
         """The bytes of the weights and of `kv_tokens` of KV cache."""

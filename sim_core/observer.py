@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sim_core.batching.orca import OrcaBatcher
 from sim_core.replica import IterationObserver, Replica
-from sim_core.request import Task
 
 COLUMNS = (
     "name",
@@ -31,31 +30,6 @@ COLUMNS = (
 _ROWS_IN_MEMORY = 2_000
 
 
-class _Both(IterationObserver):
-    """Two observers that act as one."""
-
-    def __init__(self, first: IterationObserver, second: IterationObserver) -> None:
-        self._members = (first, second)
-
-    def iterations_ended(self, replica: Replica) -> None:
-        for member in self._members:
-            member.iterations_ended(replica)
-
-    def batch_empty(self, replica: Replica) -> None:
-        for member in self._members:
-            member.batch_empty(replica)
-
-    def decode_resumed(self, task: Task, now_s: float) -> None:
-        for member in self._members:
-            member.decode_resumed(task, now_s)
-
-
-def observe(replica: Replica, observer: IterationObserver) -> None:
-    """Add `observer` to the observers of `replica`, as the last one."""
-    replica.observer = observer if replica.observer is None else _Both(replica.observer, observer)
-    replica.batch.observer = replica.observer
-
-
 class IterationLog(IterationObserver):
     """Writes a CSV file per replica, `{folder}/{application_id}/{index}.csv`, with a row per run of equal iterations.
 
@@ -73,7 +47,7 @@ class IterationLog(IterationObserver):
             with self._path(index).open("w", newline="") as file:
                 csv.writer(file).writerow(COLUMNS)
         for replica in replicas:
-            observe(replica, self)
+            replica.observe(self)
 
     def iterations_ended(self, replica: Replica) -> None:
         """Write a row; the members of the iterations are still in the batch."""

@@ -45,6 +45,25 @@ class IterationObserver(DecodeObserver):
         """Nothing can run now: no task waits, or none has room in memory."""
 
 
+class _Both(IterationObserver):
+    """Two observers that act as one."""
+
+    def __init__(self, first: IterationObserver, second: IterationObserver) -> None:
+        self._members = (first, second)
+
+    def iterations_ended(self, replica: Replica) -> None:
+        for member in self._members:
+            member.iterations_ended(replica)
+
+    def batch_empty(self, replica: Replica) -> None:
+        for member in self._members:
+            member.batch_empty(replica)
+
+    def decode_resumed(self, task: Task, now_s: float) -> None:
+        for member in self._members:
+            member.decode_resumed(task, now_s)
+
+
 @final
 class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
@@ -110,8 +129,9 @@ class Replica(Host):
     def enter(self, task: Task) -> None:
         self.requests += 1
         batch, batcher = self.batch, self.batcher
-        if batch.decodes or batch.prompts:
-            if batcher.add(task):
+        if batch.prompts or batch.decodes:
+            batcher.add(task)
+            if not (batch.prompts or self.cutting) and batcher.wants(task):
                 self._cut()
             return
         if not (batcher.line.tasks or batch.preempted) and self.kv.fits(task.kv_tokens):
@@ -121,43 +141,51 @@ class Replica(Host):
                 self._run(step)
                 return
         batcher.add(task)
-        self._start_if_fits(task)
+        if self.kv.fits(task.kv_tokens):
+            self._start()
 
     def enter_behind(self, task: Task, prompt: Task) -> None:
-        wanted = self.batcher.add_behind(task, prompt)
-        if len(self.batch) == 0:
-            self._start_if_fits(task)
-        elif wanted:
+        batch, batcher = self.batch, self.batcher
+        batcher.add_behind(task, prompt)
+        if not (batch.prompts or batch.decodes):
+            if self.kv.fits(task.kv_tokens):
+                self._start()
+        elif not (batch.prompts or self.cutting) and batcher.wants(task):
             self._cut()
 
     def memory_freed(self) -> None:
-        queue = self.batcher.queue
-        if not queue:
+        batch, batcher = self.batch, self.batcher
+        if not (batcher.line.tasks or batch.preempted):
             return
-        if len(self.batch) == 0:
-            if self.kv.fits(queue[0].kv_tokens):
-                self._start()
-            else:
-                self.go_on()
-        elif self.batcher.has_room():
-            self._cut()
+        if batch.prompts or batch.decodes:
+            if not (batch.prompts or self.cutting) and batcher.has_room():
+                self._cut()
+        elif self.kv.fits(batcher.queue[0].kv_tokens):
+            self._start()
+        else:
+            self.go_on()
 
     # -- steps ---------------------------------------------------------------------------------------------------
-
-    def _start_if_fits(self, task: Task) -> None:
-        if self.kv.fits(task.kv_tokens):
-            self._start()
 
     def _start(self) -> None:
         """Start the next batch of a replica without one."""
         self.busy_since_s = self.engine.now
-        self._go(self.batcher.next_step())
-
-    def _go(self, step: Step | None) -> None:
-        """Run the steps that the batcher has chosen, if any."""
-        if step is not None:
+        step = self.batcher.next_step()
+        if step is None:
+            self._nothing_to_run()
+        else:
             self._run(step)
-            return
+
+    def _run(self, step: Step) -> None:
+        """Run the steps that the batcher has chosen."""
+        self.step = step
+        self.length_s = length_s = self.times.seconds(step, step.repeat)
+        engine = self.engine
+        self.end_s = end_s = engine.now + length_s
+        self.end = engine.at(end_s, self._on_end, None)
+
+    def _nothing_to_run(self) -> None:
+        """No task can run in the policy's order."""
         if self.batcher.line.tasks and self.go_on():
             return
         if self.observer is not None:
@@ -165,18 +193,9 @@ class Replica(Host):
         if not self.requests:
             self.owner.replica_idle(self)
 
-    def _run(self, step: Step) -> None:
-        self.step = step
-        self.length_s = length_s = self.times.seconds(step, step.repeat)
-        engine = self.engine
-        self.end_s = end_s = engine.now + length_s
-        self.end = engine.at(end_s, self._on_end, None)
-
     def _cut(self) -> None:
-        """End the run of steps at its next boundary. The order of the arithmetic is SplitwiseSim's."""
+        """End a run of decodes alone at its next boundary. The order of the arithmetic is SplitwiseSim's."""
         step = self.step
-        if self.cutting or step.prompt_tokens:
-            return
         self.cutting = True
         times = self.times
         now = self.engine.now
@@ -196,8 +215,8 @@ class Replica(Host):
         if self.observer is not None:
             self.observer.iterations_ended(self)
         self.cutting = False
-        batcher = self.batcher
-        done = batcher.ended(self.step.repeat)
+        batch = self.batch
+        done = batch.ended(self.step.repeat)
         if done:
             self.finishing = True
             for task in done:
@@ -206,10 +225,19 @@ class Replica(Host):
                 else:
                     self._end(task.request)
             self.finishing = False
-        if not self.batch.decodes:
-            self.busy_s += self.engine.now - self.busy_since_s
-            self.busy_since_s = self.engine.now
-        self._go(batcher.next_step())
+        engine = self.engine
+        if not batch.decodes:
+            now = engine.now
+            self.busy_s += now - self.busy_since_s
+            self.busy_since_s = now
+        step = self.batcher.next_step()
+        if step is None:
+            self._nothing_to_run()
+        else:  # `_run` written out, as this is called the most
+            self.step = step
+            self.length_s = length_s = self.times.seconds(step, step.repeat)
+            self.end_s = end_s = engine.now + length_s
+            self.end = engine.at(end_s, self._on_end, None)
 
     def _finish_prompt(self, request: Request) -> None:
         """The first token is there: the request ends, decodes here, or leaves for another replica."""
@@ -261,6 +289,11 @@ class Replica(Host):
         return True
 
     # -- for results -----------------------------------------------------------------------------------------------
+
+    def observe(self, observer: IterationObserver) -> None:
+        """Add `observer` to the observers, as the last one."""
+        self.observer = observer if self.observer is None else _Both(self.observer, observer)
+        self.batch.observer = self.observer
 
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""

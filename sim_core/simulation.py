@@ -19,13 +19,13 @@ from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.kv import WholeSequenceKv
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
-from sim_core.observer import observe
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
+from sim_core.scheduling.view import View
 from sim_core.spec import SimSpec
 from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import START_STATES, InstancePlan, Machines
@@ -48,7 +48,7 @@ class Simulation:
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
-        self.replicas: dict[int, list[Replica]] = {app.application_id: [] for app in spec.applications}
+        self.replicas = {number: application.fleet.replicas for number, application in self.applications.items()}
         machines = Machines(spec.servers)
         for state in spec.start_states:
             plans = START_STATES[state.kind].plans(state, machines.take(state))
@@ -59,25 +59,31 @@ class Simulation:
         spec = self.spec
         application = self.applications[application_id]
         model = application.spec.model
-        replicas = self.replicas[application_id]
-        for index, plan in enumerate(plans):
-            times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
-            times = times.plus(plan.spec.run_s)
-            memory = instance_memory(model, plan)
-            batch = Batch(self.engine, WholeSequenceKv(memory.capacity_tokens))
-            batcher = BATCHING[plan.spec.policy](plan.spec, batch)
-            replicas.append(Replica(application, index, plan, memory, times, batcher))
-            if plan.spec.max_batch_size > times.measured_to:
-                observe(replicas[-1], self._decodes_beyond)
+        replicas = [self._replica(application, index, plan) for index, plan in enumerate(plans)]
         _warn_of_shared_memory(plans)
-        scheduler_spec = application.spec.scheduler
-        stream = Streams(spec.seed)[f"scheduler/{application_id}"]
-        scheduler = SCHEDULERS[scheduler_spec.policy](Start(scheduler_spec, replicas, stream))
+        scheduler_spec, view = application.spec.scheduler, View()
+        policy = SCHEDULERS[scheduler_spec.policy]
+        application.fleet.listen(lambda replica: view.add(replica, policy.role_of(scheduler_spec, replica)))
+        for replica in replicas:
+            application.fleet.start(replica)
+        scheduler = policy(Start(scheduler_spec, view, Streams(spec.seed)[f"scheduler/{application_id}"]))
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
             network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
-        application.start(replicas, scheduler, network)
+        application.connect(scheduler, view, network)
+
+    def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
+        model = application.spec.model
+        times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
+        times = times.plus(plan.spec.run_s)
+        memory = instance_memory(model, plan)
+        batch = Batch(self.engine, WholeSequenceKv(memory.capacity_tokens))
+        batcher = BATCHING[plan.spec.policy](plan.spec, batch)
+        replica = Replica(application, index, plan, memory, times, batcher)
+        if plan.spec.max_batch_size > times.measured_to:
+            replica.observe(self._decodes_beyond)
+        return replica
 
     def submit(self) -> dict[int, Submit]:
         """By application, the function that takes a request when its client sends it: the router, with its delay."""

@@ -1,7 +1,7 @@
 """What a batching policy provides: which tasks a replica runs next.
 
 A batcher decides, and its replica acts: it runs the steps that the batcher returns, cuts them at an arrival if the
-batcher says so, and tells it when they have ended.
+batcher says so, and has the batch count those that have ended.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Batcher(ABC):
     @abstractmethod
     def wants(self, task: Task) -> bool:
         """Whether the running steps should end at the next boundary, so that the newly queued task may join. The
-        replica asks while there is a batch, and leaves steps with prompts as they are."""
+        replica asks while a batch of decodes alone runs that is not about to end anyway."""
 
     @abstractmethod
     def refill(self) -> None:
@@ -101,23 +101,22 @@ class Batcher(ABC):
 
     # -- what replicas ask ---------------------------------------------------------------------------------------
 
-    def add(self, task: Task) -> bool:
-        """Queue a request's next task. Returns whether it ends the running steps at their next boundary."""
+    def add(self, task: Task) -> None:
+        """Queue a request's next task."""
         self._entries = entry = self._entries + 1
         task.entry = entry
-        self.wait(task)
+        task.waits_from = self.batch.starts
+        self.line.add(task)
         self.enqueue(task)
-        return self.wants(task)
 
-    def add_behind(self, task: Task, prompt: Task) -> bool:
-        """Queue the decode of a request behind its prompt, likewise. It waits from the end of the prompt on."""
+    def add_behind(self, task: Task, prompt: Task) -> None:
+        """Queue the decode of a request behind its prompt. It waits to run from the end of the prompt on."""
         task.entry = prompt.entry
         task.request.decode = task
         self.enqueue(task)
-        return self.wants(task)
 
     def wait(self, task: Task) -> None:
-        """Add `task`, which is in `queue` or about to be, to those that wait to run next."""
+        """A decode, which is in `queue`, may run next from now on: its prompt is done."""
         task.waits_from = self.batch.starts - task.waited
         self.line.add(task)
 
@@ -126,18 +125,25 @@ class Batcher(ABC):
         if the policy has no such path; then the task is queued."""
         return None
 
-    def next_step(self) -> Step | None:
-        """Choose the batch. Returns the steps that it runs next; None if no task can run."""
+    def next_step(self, refill: bool = True) -> Step | None:
+        """Choose the batch, or start it as it is if not `refill`. Returns the steps that it runs next; None if no task
+        can run."""
         batch = self.batch
-        if (self.line.tasks or batch.preempted) and not (self._recovering and self._recover()):
+        if refill and (self.line.tasks or batch.preempted) and not (self._recovering and self._recover()):
             self.refill()
         batch.starts += 1
-        return self._steps()
-
-    def ended(self, iterations: int) -> list[Task]:
-        """Steps have ended. Returns the tasks that are done, in the order in which they leave: decodes have their last
-        token, prompts their first."""
-        return self.batch.ended(iterations)
+        decodes = batch.decodes
+        if batch.prompts:
+            repeat = 1
+        elif decodes:
+            repeat = batch.ends_at[0] - batch.iteration
+        else:
+            return None
+        step = self._step
+        step.prompt_tokens = batch.prompt_tokens
+        step.decodes = len(decodes)
+        step.repeat = repeat
+        return step
 
     def waiting(self) -> Iterator[Task]:
         """The next task of every request here that is not running: those preempted, then those that never ran."""
@@ -157,8 +163,7 @@ class Batcher(ABC):
             return None
         self._recovering = True
         self.admit(tasks)
-        self.batch.starts += 1
-        return self._steps()
+        return self.next_step(refill=False)
 
     def _recover(self) -> bool:
         """Choose the batch after a standstill, while decodes wait for memory. False: the policy chooses again."""
@@ -166,16 +171,3 @@ class Batcher(ABC):
         if self._recovering:
             self.admit(able_to_go_on(self))
         return self._recovering
-
-    def _steps(self) -> Step | None:
-        """The steps of the batch as it is."""
-        batch, step = self.batch, self._step
-        step.decodes = decodes = len(batch.decodes)
-        step.prompt_tokens = batch.prompt_tokens
-        if batch.prompts:
-            step.repeat = 1
-        elif decodes:
-            step.repeat = batch.iterations_to_next_end()
-        else:
-            return None
-        return step

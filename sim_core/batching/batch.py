@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
 from sim_core.request import NEVER, Task
@@ -25,6 +27,7 @@ class Batch:
         "_ends",
         "_resting",
         "decodes",
+        "ends_at",
         "engine",
         "iteration",
         "kv",
@@ -47,7 +50,8 @@ class Batch:
         self.starts = 0  # batches started
         self.iteration = 0  # completed iterations with decodes
         self.without_decodes = 0  # completed iterations of prompts alone
-        self._ends: list[Task] = []  # the decodes by their `end`, latest first; of equal ones, the last to join first
+        self.ends_at: list[int] = []  # the iterations at which decodes end, the next one first
+        self._ends: list[Task] = []  # these decodes; of equal ones, the first to join first
         self._resting: dict[Task, None] = {}  # the whole decode batch, parked while prompts run alone; see `preempt`
 
     def __len__(self) -> int:
@@ -62,24 +66,25 @@ class Batch:
         task.waited = self.starts - task.waits_from
         task.waits_from = NEVER
         request = task.request
-        kv = self.kv
         if task.is_prompt:
             self.prompts.append(task)
             self.prompt_tokens += task.batch_tokens
             request.prompt_start_s = self.engine.now
-            kv.holders += 1
+            self.kv.holders += 1
         else:
             if self._resting:
                 self._break_rest()
             self.decodes[task] = None
-            task.end = self.iteration + iterations
-            self._note_end(task)
+            task.end = end = self.iteration + iterations
+            place = bisect_right(self.ends_at, end)
+            self.ends_at.insert(place, end)
+            self._ends.insert(place, task)
             request.token_start_s = self.engine.now
         kv_tokens = task.kv_tokens
         if kv_tokens:
             task.kv_tokens = 0
             request.kv_tokens += kv_tokens
-            kv.admit(kv_tokens)
+            self.kv.admit(kv_tokens)
 
     def ended(self, iterations: int) -> list[Task]:
         """Count completed iterations. Returns the tasks that are done and have left: decodes first, in order of their
@@ -88,23 +93,23 @@ class Batch:
         decodes = self.decodes
         if decodes:
             self.iteration = iteration = self.iteration + iterations
-            ends = self._ends
-            while ends and ends[-1].end <= iteration:
-                task = ends.pop()
+            ends_at = self.ends_at
+            while ends_at and ends_at[0] <= iteration:
+                del ends_at[0]
+                task = self._ends.pop(0)
                 task.end = -1
                 del decodes[task]
                 done.append(task)
         else:
             self.without_decodes += iterations
-        if self.prompts:
-            done += self.prompts
+        prompts = self.prompts
+        if prompts:
             self.prompts = []
             self.prompt_tokens = 0
+            if not done:
+                return prompts
+            done += prompts
         return done
-
-    def iterations_to_next_end(self) -> int:
-        """How many iterations until a decode ends; there must be one."""
-        return self._ends[-1].end - self.iteration
 
     def preempt(self, tasks: list[Task]) -> None:
         """Take decodes out of the batch. They keep their memory and wait again.
@@ -140,10 +145,13 @@ class Batch:
             return
         if self._resting:
             self._break_rest()
+        iteration, decodes, ends, ends_at = self.iteration, self.decodes, self._ends, self.ends_at
         for task in tasks:
-            self.decodes[task] = None
-            task.end = self.iteration + task.remaining
-            self._note_end(task)
+            decodes[task] = None
+            task.end = end = iteration + task.remaining
+            place = bisect_right(ends_at, end)
+            ends_at.insert(place, end)
+            ends.insert(place, task)
         if len(tasks) == len(self.preempted):
             self.preempted = []
         else:
@@ -162,14 +170,4 @@ class Batch:
             task.remaining = task.end - iteration
             task.end = -1
         self._ends = [task for task in self._ends if task.end >= 0] if decodes else []
-
-    def _note_end(self, task: Task) -> None:
-        ends, end = self._ends, task.end
-        low, high = 0, len(ends)
-        while low < high:
-            middle = (low + high) // 2
-            if ends[middle].end > end:
-                low = middle + 1
-            else:
-                high = middle
-        ends.insert(low, task)
+        self.ends_at = [task.end for task in self._ends]

@@ -23,10 +23,7 @@ class Line:
         self.batch_tokens += task.batch_tokens
         self.kv_tokens += task.kv_tokens
         tasks = self.tasks
-        if tasks:
-            tasks.insert(self._place(task), task)
-        else:
-            tasks.append(task)
+        tasks.insert(self._place(task) if tasks else 0, task)
 
     def remove(self, task: Task) -> None:
         """Remove `task`, whose `kv_tokens` must be as they were when it was added."""

@@ -64,8 +64,7 @@ class SplitwiseBatcher(Batcher):
         self._entries = task.entry = self._entries + 1
         task.waits_from = batch.starts
         batch.join(task, task.remaining)
-        batch.starts += 1
-        return self._steps()
+        return self.next_step(refill=False)
 
     def most_members(self) -> int:
         return min(self.max_batch_size, max(self.max_batch_tokens, 1))

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 
 class KvCache(ABC):
-    """The KV cache of one replica. All may read its counts; batchers and the network change them by its methods.
+    """The KV cache of one replica. Its methods alone change `tokens` and `peak`.
 
     `in_transit` counts those of the holders that are in no queue here: their cache waits to leave, leaves, or comes.
+    The replica, its application and the network count a request there when they move it.
     """
 
     __slots__ = ("capacity", "given_up", "holders", "in_transit", "peak", "tokens")

@@ -19,7 +19,9 @@ class WholeSequenceKv(KvCache):
     def receive(self, tokens: int) -> None:
         self.holders += 1
         self.in_transit += 1
-        self.admit(tokens)
+        self.tokens = used = self.tokens + tokens
+        if used > self.peak:
+            self.peak = used
 
     def release(self, tokens: int) -> None:
         self.tokens -= tokens

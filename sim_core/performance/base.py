@@ -88,20 +88,17 @@ class IterationTimes(StepTimes):
         self.measured_to = decode_s.measured_to
 
     def seconds(self, step: Step, repeat: int) -> float:
-        prompt_tokens, decodes = step.prompt_tokens, step.decodes
+        prompt_tokens = step.prompt_tokens
         if not prompt_tokens:
-            pass_s = self.decode_s[decodes]
-        elif decodes:
-            pass_s = self.mixed_s[prompt_tokens + decodes]
-        else:
-            pass_s = self.prompt_s[prompt_tokens]
-        return (self.overhead_s + pass_s * step.passes) * repeat
+            return (self.overhead_s + self.decode_s[step.decodes] * step.passes) * repeat
+        table = self.mixed_s if step.decodes else self.prompt_s
+        return (self.overhead_s + table[prompt_tokens + step.decodes]) * repeat
 
     def steps_within(self, step: Step, elapsed_s: float) -> int:
-        return int(elapsed_s // self.seconds(step, 1))
+        return int(elapsed_s // (self.overhead_s + self.decode_s[step.decodes] * step.passes))
 
     def plus(self, overhead_s: float) -> StepTimes:
-        return type(self)(self.prompt_s, self.decode_s, self.mixed_s, self.overhead_s + overhead_s)
+        return IterationTimes(self.prompt_s, self.decode_s, self.mixed_s, self.overhead_s + overhead_s)
 
     def tables_beyond(self) -> list[TimeTable]:
         return [self.prompt_s, self.mixed_s]

@@ -57,19 +57,35 @@ class DatabasePerformance(PerformanceModel):
 
 class MeasuredTimes(IterationTimes):
     """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
-    them up by the number of decodes, as SplitwiseSim does. Slowdowns take them as they were measured."""
+    them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context."""
 
-    __slots__ = ()
+    __slots__ = ("context_s",)
+
+    def __init__(
+        self,
+        prompt_s: TimeTable,
+        decode_s: TimeTable,
+        mixed_s: TimeTable,
+        context_s: TimeTable,
+        overhead_s: float = 0.0,
+    ) -> None:
+        super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
+        self.context_s = context_s  # of a token, by the tokens of context in the batch
 
     def alone(self, prompt_tokens: int) -> tuple[float, float]:
-        return self.prompt_s[prompt_tokens], self.decode_s[prompt_tokens]
+        return self.overhead_s + self.prompt_s[prompt_tokens], self.overhead_s + self.context_s[prompt_tokens]
+
+    def plus(self, overhead_s: float) -> MeasuredTimes:
+        overhead_s += self.overhead_s
+        return MeasuredTimes(self.prompt_s, self.decode_s, self.mixed_s, self.context_s, overhead_s)
 
 
 def times_from_curve(curve: CurveSpec) -> MeasuredTimes:
-    """The three tables of one curve."""
+    """The tables of one curve."""
     xs, prompts, tokens = curve.batch_tokens, curve.prompt_s, curve.token_s
     return MeasuredTimes(
         prompt_s=TimeTable(lambda n: seconds_at(xs, prompts, n), xs[-1]),
         decode_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
         mixed_s=TimeTable(lambda n: seconds_at(xs, prompts, n) * MIXED_FACTOR, xs[-1]),
+        context_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
     )

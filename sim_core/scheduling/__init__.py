@@ -1,12 +1,13 @@
-"""Schedulers decide which instance takes a request. A new one: a file here, a line in the table, a config file."""
+"""Schedulers decide which replica takes a request. A new one: a file here, a line in the table, a config file."""
 
-from sim_core.scheduling.base import Scheduler, Start
+from sim_core.scheduling.base import Placement, Scheduler, Start
 from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue
 from sim_core.scheduling.mixed_pool import MixedPool
 from sim_core.scheduling.overlap import OverlapKvJoinShortestQueue, OverlapKvTokenJoinShortestQueue
 from sim_core.scheduling.random import Random
 from sim_core.scheduling.round_robin import KvRoundRobin, RoundRobin
 from sim_core.scheduling.token_jsq import KvTokenJoinShortestQueue, TokenJoinShortestQueue
+from sim_core.scheduling.view import View
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
     "random": Random,
@@ -21,4 +22,4 @@ SCHEDULERS: dict[str, type[Scheduler]] = {
     "mixed_pool": MixedPool,
 }
 
-__all__ = ["SCHEDULERS", "Scheduler", "Start"]
+__all__ = ["SCHEDULERS", "Placement", "Scheduler", "Start", "View"]

@@ -15,62 +15,60 @@ from typing import Any, ClassVar
 from sim_core.errors import CapacityError
 from sim_core.options import NoOptions, made
 from sim_core.replica import Replica
-from sim_core.request import Host, Request
+from sim_core.request import Request
+from sim_core.scheduling.view import View
 from sim_core.spec import PROMPT, TOKEN, SchedulerSpec
 
-Placement = tuple[Replica, Replica]  # of the prompt, and of the decode
+
+class Placement:
+    """A scheduler's decision: the replicas of the prompt and of the decode. Nothing is transferred where they are the
+    same. `lent`: replicas that do both phases from now on, until they are idle."""
+
+    __slots__ = ("lent", "prompt", "token")
+
+    def __init__(self, prompt: Replica, token: Replica, lent: Sequence[Replica] = ()) -> None:
+        self.prompt = prompt
+        self.token = token
+        self.lent = lent
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a scheduler is made of: its spec, the application's instances by index, and a random stream of its own."""
+    """What a scheduler is made of: its spec, the view of the replicas that exist, and a random stream of its own."""
 
     spec: SchedulerSpec
-    instances: Sequence[Replica]
+    view: View
     stream: Random
 
 
 class Scheduler(ABC):
-    """Places requests. The methods after `place` are notifications for policies that count load; here they do nothing.
+    """Places requests. `options` has the configured values of the dataclass `Options`."""
 
-    `options` has the configured values of the dataclass `Options`.
-    """
-
-    splits: ClassVar[bool] = False  # whether it needs instances for prompts and instances for decodes
+    splits: ClassVar[bool] = False  # whether it needs replicas for prompts and replicas for decodes
     Options: ClassVar[type[Any]] = NoOptions
     options: Any
 
     def __init__(self, start: Start) -> None:
         self.spec = start.spec
-        self.instances = start.instances
         self.stream = start.stream
         self.options = made(self.Options, start.spec.options, f"scheduler {start.spec.name!r}")
 
+    @classmethod
+    def role_of(cls, spec: SchedulerSpec, replica: Replica) -> str:
+        """The role of a replica, by which `View` groups replicas. Schedulers that do not split know none."""
+        return ""
+
     def bandwidth_gb_per_s(self) -> float | None:
-        """How fast KV caches move between two instances, in GiB/s; None where no request changes its instance."""
+        """How fast KV caches move between two replicas, in GiB/s; None where no request changes its replica."""
         return None
 
     @abstractmethod
-    def place(self, request: Request) -> Placement:
-        """Choose the instance for the prompt and the one for decoding, and count the request where loads are counted.
+    def place(self, request: Request, view: View) -> Placement:
+        """Choose the replica for the prompt and the one for decoding.
 
-        Nothing is transferred where the two are the same.
+        It changes nothing but the scheduler's own turn or random stream: the application counts the request, unless it
+        rejects it.
         """
-
-    def joined(self, instance: Host) -> None:  # noqa: B027
-        """A request's next task has arrived at `instance`."""
-
-    def prompt_finished(self, request: Request) -> None:  # noqa: B027
-        """The prompt has run: the first token is there."""
-
-    def transferred(self, request: Request) -> None:  # noqa: B027
-        """The KV cache has left the prompt instance."""
-
-    def finished(self, request: Request) -> None:  # noqa: B027
-        """The last token is there."""
-
-    def idle(self, instance: Host) -> None:  # noqa: B027
-        """`instance` has nothing left to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +79,9 @@ class SplitOptions:
 
 
 class SplitScheduler(Scheduler):
-    """A scheduler with instances for prompts and instances for decodes.
+    """A scheduler with replicas for prompts and replicas for decodes.
 
-    An instance has the role that the start state gives it. Without one (a baseline start state) its processor decides.
+    A replica has the role that the start state gives it. Without one (a baseline start state) its processor decides.
     """
 
     splits = True
@@ -92,11 +90,8 @@ class SplitScheduler(Scheduler):
 
     def __init__(self, start: Start) -> None:
         super().__init__(start)
-        self.roles = [self._role(instance) for instance in self.instances]
-        self.prompt_instances = [i for i in self.instances if self.roles[i.index] == PROMPT]
-        self.token_instances = [i for i in self.instances if self.roles[i.index] == TOKEN]
-        for role, members in ((PROMPT, self.prompt_instances), (TOKEN, self.token_instances)):
-            if not members:
+        for role in (PROMPT, TOKEN):
+            if not start.view.of_role(role):
                 raise CapacityError(
                     f"scheduler {self.spec.name!r} needs an instance for the {role} phase and the cluster has none; "
                     "give a machine of that role a count, or take a scheduler that does not split",
@@ -107,16 +102,17 @@ class SplitScheduler(Scheduler):
         bandwidth: float = self.options.transfer_bandwidth
         return bandwidth * self.bandwidth_factor
 
-    def _role(self, instance: Replica) -> str:
-        if instance.role:
-            return instance.role
-        processor = instance.processor
-        if processor in self.spec.prompt_processors:
+    @classmethod
+    def role_of(cls, spec: SchedulerSpec, replica: Replica) -> str:
+        if replica.role:
+            return replica.role
+        processor = replica.processor
+        if processor in spec.prompt_processors:
             return PROMPT
-        if processor in self.spec.token_processors:
+        if processor in spec.token_processors:
             return TOKEN
         raise CapacityError(
-            f"scheduler {self.spec.name!r} does not know whether {processor} is for prompts or for decodes; split the "
+            f"scheduler {spec.name!r} does not know whether {processor} is for prompts or for decodes; split the "
             "start state, or name it in the scheduler's prompt_processors or token_processors",
             key="start_state",
         )

@@ -1,32 +1,31 @@
-"""Round robin: each request on the instance after the last one used."""
+"""Round robin: each request on the replica after the last one used."""
 
 from __future__ import annotations
 
-from itertools import cycle
-
 from sim_core.request import Request
-from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
+from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler
+from sim_core.scheduling.view import View
+from sim_core.spec import PROMPT, TOKEN
 
 
 class RoundRobin(Scheduler):
-    """Both phases on the next instance."""
+    """Both phases on the next replica."""
 
-    def __init__(self, start: Start) -> None:
-        super().__init__(start)
-        self._turns = cycle(self.instances)
+    _turn = 0
 
-    def place(self, request: Request) -> Placement:
-        instance = next(self._turns)
-        return instance, instance
+    def place(self, request: Request, view: View) -> Placement:
+        replica = view.replicas[self._turn % len(view.replicas)]
+        self._turn += 1
+        return Placement(replica, replica)
 
 
 class KvRoundRobin(SplitScheduler):
-    """The prompt on the next prompt instance, decoding on the next token instance."""
+    """The prompt on the next prompt replica, decoding on the next token replica."""
 
-    def __init__(self, start: Start) -> None:
-        super().__init__(start)
-        self._prompt_turns = cycle(self.prompt_instances)
-        self._token_turns = cycle(self.token_instances)
+    _turn = 0
 
-    def place(self, request: Request) -> Placement:
-        return next(self._prompt_turns), next(self._token_turns)
+    def place(self, request: Request, view: View) -> Placement:
+        prompts, tokens = view.of_role(PROMPT), view.of_role(TOKEN)
+        placement = Placement(prompts[self._turn % len(prompts)], tokens[self._turn % len(tokens)])
+        self._turn += 1
+        return placement

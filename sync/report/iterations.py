@@ -14,7 +14,6 @@ import numpy as np
 
 from sim_core import content_key, spec_from_config
 from sim_core.errors import SimError, shown
-from sim_core.observer import observe
 from sim_core.replica import IterationObserver, Replica
 from sim_core.simulation import Simulation
 from sync.results.code import deciding_code
@@ -98,7 +97,7 @@ class _Recorder(IterationObserver):
             for replica in replicas:
                 self._numbers[replica] = len(self._names)
                 self._names.append((f"{application}/{replica.index}", replica.name))
-                observe(replica, self)
+                replica.observe(self)
 
     def iterations_ended(self, replica: Replica) -> None:
         """Record a run of iterations. Raises TimeoutError once the run takes too long."""

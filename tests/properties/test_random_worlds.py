@@ -17,11 +17,11 @@ from sim_core.batching.batch import Batch
 from sim_core.batching.splitwise import SplitwiseBatcher
 from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.engine import Engine
-from sim_core.observer import observe
 from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
+from sim_core.step import Step
 from sync.results.measure import MeasuredRun, measure
 from tests.runs import measured
 from tests.sim_core import worlds
@@ -92,7 +92,7 @@ class MemoryWatch(IterationObserver):
 def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, MeasuredRun]:
     simulation = Simulation(spec, WatchfulEngine())
     for replica in simulation.replicas[0]:
-        observe(replica, MemoryWatch())
+        replica.observe(MemoryWatch())
     return simulation, simulation.run(trace)
 
 
@@ -114,9 +114,10 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
             assert (batcher.line.batch_tokens, batcher.line.kv_tokens) == (0, 0)
             if isinstance(batcher, SplitwiseBatcher):
                 assert not batcher.prompt_queue
-        scheduler = simulation.applications[0].scheduler
-        for name in ("pending_tokens", "promised_kv"):
-            assert not any(getattr(scheduler, name, [])), f"{name} not back at 0"
+        view = simulation.applications[0].view
+        # open requests are not exact where requests of one token are split: see `View.finished`
+        inexact = view.counts_open_requests() and 1 in trace.output_tokens
+        assert inexact or not any(any(load.at) for load in view.counted())
 
 
 @settings(deadline=None, max_examples=200)
@@ -155,9 +156,6 @@ class SteppingBatch(Batch):
         assert [task.end - self.iteration for task in tasks] == [self.left[task] for task in tasks]
         super().preempt(tasks)
 
-    def iterations_to_next_end(self) -> int:
-        return 1
-
 
 class SteppingReplica(Replica):  # type: ignore[misc]
     """A replica that does not jump, and chooses a batch only where one that jumps does."""
@@ -178,6 +176,19 @@ class SteppingReplica(Replica):  # type: ignore[misc]
             self._run(self.step)
 
 
+def stepping(base: type[Batcher]) -> type[Batcher]:
+    """The policy with one step at a time."""
+
+    class Stepping(base):  # type: ignore[misc, valid-type]
+        def next_step(self, refill: bool = True) -> Step | None:
+            step: Step | None = super().next_step(refill)
+            if step is not None:
+                step.repeat = 1
+            return step
+
+    return Stepping
+
+
 @settings(deadline=None, max_examples=300)
 @given(specs(policies=TOGETHER), rows(ties=False))
 def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list[Any]) -> None:
@@ -186,6 +197,8 @@ def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim_core.simulation.Batch", SteppingBatch)
         patch.setattr("sim_core.simulation.Replica", SteppingReplica)
+        for name, policy in list(BATCHING.items()):
+            patch.setitem(BATCHING, name, stepping(policy))
         stepped = measured(spec, trace)
     assert by_request(jumped) == by_request(stepped)
     assert jumped.unserved == stepped.unserved
@@ -207,7 +220,7 @@ def test_runs_interleaved_in_one_process_equal_runs_alone(
 
     outer = Simulation(spec)
     for replica in outer.replicas[0]:
-        observe(replica, RunAnother())
+        replica.observe(RunAnother())
     assert comparable(numbers(measure(outer.run(trace), spec))) == comparable(alone)
     for result in inner:
         assert comparable(result) == comparable(other_alone)

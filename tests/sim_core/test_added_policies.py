@@ -17,9 +17,11 @@ from sim_core.performance.base import IterationTimes, PerformanceModel, TimeTabl
 from sim_core.request import Request
 from sim_core.scheduling import SCHEDULERS
 from sim_core.scheduling.base import Placement, Scheduler, SplitOptions, SplitScheduler
-from sim_core.spec import ServerGroupSpec, StartStateSpec
+from sim_core.scheduling.view import View
+from sim_core.spec import PROMPT, TOKEN, ServerGroupSpec, StartStateSpec
 from sim_core.start_state import START_STATES
 from sim_core.start_state.base import InstancePlan, StartState, slices
+from tests.runs import measured
 from tests.sim_core import worlds
 
 TRACE = worlds.trace([(row / 8, 20, 5) for row in range(40)])
@@ -38,11 +40,11 @@ class Sticky(Scheduler):
     Options = StickyOptions
     placed = 0
 
-    def place(self, request: Request) -> Placement:
+    def place(self, request: Request, view: View) -> Placement:
         offset = 0 if self.options.start_at == "first" else 1
-        instance = self.instances[(self.placed // self.options.run_length + offset) % len(self.instances)]
+        replica = view.replicas[(self.placed // self.options.run_length + offset) % len(view.replicas)]
         self.placed += 1
-        return instance, instance
+        return Placement(replica, replica)
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class FirstOfEach(SplitScheduler):
 
     Options = FirstOptions
 
-    def place(self, request: Request) -> Placement:
-        token = self.prompt_instances[0] if self.options.keep else self.token_instances[0]
-        return self.prompt_instances[0], token
+    def place(self, request: Request, view: View) -> Placement:
+        prompt, token = view.of_role(PROMPT)[0], view.of_role(TOKEN)[0]
+        return Placement(prompt, prompt if self.options.keep else token)
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,16 @@ def test_a_performance_model_reads_its_own_section(config: dict[str, Any]) -> No
     assert list(result.requests["prompt_end_s"]) == [0.5 + 0.25 * 10]
 
 
+def test_a_request_alone_has_slowdowns_of_one_by_times_that_depend_on_the_tokens_of_an_iteration(
+    config: dict[str, Any],
+) -> None:
+    config["performance_model"] = {"policy": "linear", "base_s": 0.5, "per_token_s": 0.25}
+    requests = measured(built(config), worlds.trace([(0.0, 1000, 21)])).requests
+    assert requests["tbt_s"][0] == pytest.approx(0.5 + 0.25)  # a decode is one token, however long the prompt is
+    for metric in ("ttft", "tbt", "e2e"):
+        assert requests[f"{metric}_slowdown"][0] == pytest.approx(1.0)
+
+
 def test_a_start_state_reads_its_own_section(config: dict[str, Any]) -> None:
     instance = config["start_state"]["instance"]
     config["start_state"] = {"state_type": "spare", "spare": 2, "instance": instance}
@@ -194,8 +206,8 @@ def test_a_start_state_reads_its_own_section(config: dict[str, Any]) -> None:
 
 def test_a_scheduler_that_moves_requests_without_a_network_is_refused(config: dict[str, Any]) -> None:
     class Careless(Scheduler):
-        def place(self, request: Request) -> Placement:
-            return self.instances[0], self.instances[1]
+        def place(self, request: Request, view: View) -> Placement:
+            return Placement(view.replicas[0], view.replicas[1])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SCHEDULERS, "careless", Careless)

@@ -30,7 +30,6 @@ PRINT_PARTS = "import json; from sim_core import Code; print(json.dumps(dict(Cod
 EVERY = set(SPECS)
 OVERLAP = {"overlap_kv_jsq", "overlap_kv_token_jsq"}
 JSQ = {"jsq", "kv_jsq"} | OVERLAP  # scheduling/overlap.py imports it, for one of its two classes
-RANKED = JSQ | {"token_jsq", "kv_token_jsq", "mixed_pool"}
 SPLIT = set(filter(worlds.splits, SPECS))
 
 # A copy differs in few files: the others need not be parsed for each test again.
@@ -124,7 +123,7 @@ def test_code_that_decides_no_result_changes_no_key(copy: Copy, name: str) -> No
     [
         ("scheduling/jsq", JSQ),
         ("scheduling/overlap", OVERLAP),
-        ("scheduling/ranking", RANKED),
+        ("scheduling/ranking", EVERY),
         ("scheduling/base", EVERY),
         ("scheduling/random", {"random"}),
         ("start_state/uniform", EVERY - SPLIT),

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim_core.observer import observe
 from sim_core.recorder import Recorder
 from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Request, Task
@@ -101,7 +100,7 @@ class PerfettoTrace(IterationObserver):
             name = f"{replica.name} ({replica.role})" if replica.role else replica.name
             self._write(_thread_name(pid, track.tid, name))
             self._idle_from(replica, self._trace.first_arrival_s)
-            observe(replica, self)
+            replica.observe(self)
 
     # -- instances ---------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sim_core.engine import Engine
+from sim_core.engine import Call, Engine
 from sim_core.errors import SpecError
+from sim_core.event import Handler
 from sim_core.fleet import Fleet
 from sim_core.network import Network
 from sim_core.recorder import Recorder
@@ -28,6 +29,10 @@ class Application(Owner):
         self._smallest = self._largest = 0  # tokens of KV cache that the smallest and the largest replica hold
         self._early: list[Request] = []  # arrived before the replicas were up
         self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
+        self.on_delivery = _Delivered(self)
+        self._on_ready = Call(self._ready)
+        self._prompt_enters, self._both_enter = Call(self._enter_prompt), Call(self._enter_behind)
+        self._decode_enters, self._completes = Call(self._enter_decode), Call(self._complete)
         self._submit_task_s = spec.scheduler.submit_task_s
         self._submit_flow_s = spec.scheduler.submit_flow_s
         self._finish_request_s = spec.scheduler.finish_request_s
@@ -51,10 +56,11 @@ class Application(Owner):
         self.view.begin()
         if self.spec.spin_up_s > 0.0:
             self._ready_s = first_arrival_s + self.spec.spin_up_s
-            self.engine.at(self._ready_s, self._ready, None)
+            self.engine.at(self._ready_s, self._on_ready, None)
 
-    def arrive(self, request: Request) -> None:
+    def fire(self, argument: Request) -> None:
         """A request comes from the router."""
+        request = argument
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
         if needed > self._largest or self.engine.now < self._ready_s:
             self._turn_away(request)
@@ -78,9 +84,9 @@ class Application(Owner):
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
         else:
-            self.engine.after(self._submit_task_s, self._enter_prompt, task)
+            self.engine.after(self._submit_task_s, self._prompt_enters, task)
             if prompt is token and request.output_tokens > 1:
-                self.engine.after(self._submit_task_s, self._enter_behind, task)
+                self.engine.after(self._submit_task_s, self._both_enter, task)
 
     def _turn_away(self, request: Request) -> None:
         """Let a request wait until the replicas are up, or reject one that no replica holds."""
@@ -95,7 +101,7 @@ class Application(Owner):
         """The replicas are up."""
         early, self._early = self._early, []
         for request in early:
-            self.arrive(request)
+            self.fire(request)
 
     def _enter_prompt(self, task: Task) -> None:
         if task.entry:
@@ -135,7 +141,7 @@ class Application(Owner):
             if self._submit_flow_s == 0.0:
                 self.network.send(request)
             else:
-                self.engine.after(self._submit_flow_s, self.network.send, request)
+                self.engine.after(self._submit_flow_s, self.network, request)
 
     def delivered(self, request: Request) -> None:
         """The KV cache has arrived: decoding may start there, and the source has freed its memory."""
@@ -143,7 +149,7 @@ class Application(Owner):
         if self._submit_task_s == 0.0:
             self._enter_decode(request)
         else:
-            self.engine.after(self._submit_task_s, self._enter_decode, request)
+            self.engine.after(self._submit_task_s, self._decode_enters, request)
         request.prompt_instance.memory_freed()
 
     def request_finished(self, request: Request) -> None:
@@ -151,7 +157,7 @@ class Application(Owner):
         if self._finish_request_s == 0.0:
             self._complete(request)
         else:
-            self.engine.after(self._finish_request_s, self._complete, request)
+            self.engine.after(self._finish_request_s, self._completes, request)
 
     def replica_idle(self, replica: Host) -> None:
         self.view.idle(replica.index)
@@ -185,3 +191,15 @@ class Application(Owner):
     def unfinished(self) -> list[Request]:
         """Requests taken and not completed, in order of arrival."""
         return sorted(self.open, key=lambda request: request.index)
+
+
+class _Delivered(Handler):
+    """Lets requests go on whose KV cache has arrived."""
+
+    __slots__ = ("_application",)
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def fire(self, argument: Request) -> None:
+        self._application.delivered(argument)

@@ -11,25 +11,13 @@ cancelled event stays in it until its time has come.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
 from typing import Any
 
-Handler = Callable[[Any], None]
+from sim_core.event import Event, Handler, heappop, heappush
+from sim_core.native import mypyc_attr
 
 
-class Event(float):
-    """A future call. The number is its time in seconds, by which the heap compares events."""
-
-    __slots__ = ("argument", "handler")
-
-    argument: Any
-    handler: Handler | None
-
-    def cancel(self) -> None:
-        """Cancel the call. The clock will not stop at its time."""
-        self.handler = None
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Engine:
     """Runs events in order of time."""
 
@@ -41,30 +29,27 @@ class Engine:
         self._heap: list[Event] = []
 
     def after(self, delay_s: float, handler: Handler, argument: Any) -> None:
-        """Call `handler(argument)` after `delay_s`; without a delay at once, inside the current event."""
+        """Call `handler.fire(argument)` after `delay_s`; without a delay at once, inside the current event."""
         if delay_s == 0.0:
-            handler(argument)
+            handler.fire(argument)
         else:
             self.at(self.now + delay_s, handler, argument)
 
     def at(self, time_s: float, handler: Handler, argument: Any) -> Event:
-        """Call `handler(argument)` at `time_s`, which must not be in the past."""
-        event = Event(time_s)
-        event.handler = handler
-        event.argument = argument
+        """Call `handler.fire(argument)` at `time_s`, which must not be in the past. To cancel the call, set the event's
+        `handler` to None: the clock will not stop at its time."""
+        event = Event(time_s, handler, argument)
         heappush(self._heap, event)
         return event
 
     def at_each(self, times_s: Iterable[float], handler: Handler) -> None:
-        """Call `handler(i)` at the i-th of `times_s`, which must ascend, as if they were the first events of all."""
+        """Call `handler.fire(i)` at the i-th of `times_s`, which must ascend, as if they were the first events of
+        all."""
         heap = self._heap
         before = heap[:]
         heap.clear()
         for row, time_s in enumerate(times_s):
-            event = Event(time_s)
-            event.handler = handler
-            event.argument = row
-            heap.append(event)  # ascending times are a heap already
+            heap.append(Event(time_s, handler, row))  # ascending times are a heap already
         for event in before:
             heappush(heap, event)
 
@@ -78,20 +63,50 @@ class Engine:
         `slices_s`: ascending times; the next one is taken when the clock has reached the last one, and the run ends
         after the last. Otherwise the run is the same to the bit.
         """
+        for until_s in slices_s or (end_time_s,):
+            self._run_until(until_s, end_time_s)
+
+    def _run_until(self, until_s: float, end_time_s: float) -> None:
         heap = self._heap
         calls = 0
         now = self.now
-        for until_s in slices_s or (end_time_s,):
-            while now < until_s and heap:
-                event = heappop(heap)
-                handler = event.handler
-                if handler is None:
-                    continue
-                if event > end_time_s:
-                    heappush(heap, event)  # it is still a future event, for `len`
-                    self.now = now = end_time_s
-                    break
-                self.now = now = event + 0.0  # a plain float, so that storing `now` does not keep the event alive
-                handler(event.argument)
-                calls += 1
+        while now < until_s and heap:
+            event = heappop(heap)
+            handler = event.handler
+            if handler is None:
+                continue
+            time_s = event.time_s
+            if time_s > end_time_s:
+                heappush(heap, event)  # it is still a future event, for `len`
+                self.now = end_time_s
+                break
+            self.now = now = time_s
+            handler.fire(event.argument)
+            calls += 1
         self.events += calls
+
+
+class Call(Handler):
+    """Calls a function: for what happens seldom."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[Any], None]) -> None:
+        self._function = function
+
+    def fire(self, argument: Any) -> None:
+        self._function(argument)
+
+
+class Later(Handler):
+    """Fires another handler after a delay."""
+
+    __slots__ = ("_delay_s", "_engine", "_handler")
+
+    def __init__(self, engine: Engine, delay_s: float, handler: Handler) -> None:
+        self._engine = engine
+        self._delay_s = delay_s
+        self._handler = handler
+
+    def fire(self, argument: Any) -> None:
+        self._engine.after(self._delay_s, self._handler, argument)

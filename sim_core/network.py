@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sim_core.engine import Engine, Event
+from sim_core.engine import Call, Engine
+from sim_core.event import Event, Handler
 from sim_core.request import Request
 from sim_core.standstill import deadlocked
 
@@ -23,7 +22,7 @@ class WaitingTransfers:
         self.gave_up_s: float | None = None  # when the last transfer was given up
 
 
-class Network:
+class Network(Handler):
     """Transfers KV caches. Each transfer has a link of its own, so that none slows another down.
 
     A transfer takes memory at the destination when it starts, and frees the source's when it ends. It is given up, and
@@ -37,13 +36,19 @@ class Network:
         waiting: WaitingTransfers,
         kv_bytes_per_token: int,
         bandwidth_gb_per_s: float,
-        on_delivery: Callable[[Request], None],
+        on_delivery: Handler,
     ) -> None:
         self._engine = engine
         self._waiting = waiting
         self._kv_bytes_per_token = kv_bytes_per_token
         self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
         self.on_delivery = on_delivery
+        self._delivery = _Delivery(self)
+        self._retry = Call(self._send_again)
+
+    def fire(self, argument: Request) -> None:
+        """Start a transfer."""
+        self.send(argument)
 
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
@@ -57,7 +62,7 @@ class Network:
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
-        engine.at(engine.now + size_bytes / self._bytes_per_s, self._deliver, request)
+        engine.at(engine.now + size_bytes / self._bytes_per_s, self._delivery, request)
 
     def _wait(self, request: Request) -> None:
         """Try again later: the destination is full."""
@@ -65,7 +70,7 @@ class Network:
         if request.token_instance.never_fits(request.kv_tokens):
             self._give_up(request)
             return
-        waiting.tries[request] = engine.at(engine.now + RETRY_S, self._send_again, request)
+        waiting.tries[request] = engine.at(engine.now + RETRY_S, self._retry, request)
         waiting.retries += 1
         if waiting.retries > len(waiting.tries):  # the search takes time in proportion to the transfers
             waiting.retries = 0
@@ -83,7 +88,7 @@ class Network:
         if started:
             return
         for request in [request for request in tries if request.prompt_instance in replicas]:
-            tries.pop(request).cancel()
+            tries.pop(request).handler = None
             self._give_up(request)
 
     def _give_up(self, request: Request) -> None:
@@ -96,9 +101,22 @@ class Network:
         source.kv.given_up += 1
         source.go_on()
 
-    def _deliver(self, request: Request) -> None:
+    def deliver(self, request: Request) -> None:
+        """A transfer ends."""
         request.transfer_end_s = self._engine.now
         source = request.prompt_instance.kv
         source.release(request.kv_tokens)
         source.in_transit -= 1
-        self.on_delivery(request)
+        self.on_delivery.fire(request)
+
+
+class _Delivery(Handler):
+    """Ends transfers."""
+
+    __slots__ = ("_network",)
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def fire(self, argument: Request) -> None:
+        self._network.deliver(argument)

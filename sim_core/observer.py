@@ -53,11 +53,12 @@ class IterationLog(IterationObserver):
         """Write a row; the members of the iterations are still in the batch."""
         rows = self._rows[replica.index]
         batch, batcher, step = replica.batch, replica.batcher, replica.step
+        queue = list(batcher.queued())
         end_s = replica.engine.now
         members = [*batch.prompts, *batch.decodes]
         earliest = min([*members, *batcher.waiting()], key=lambda task: (task.came_s, task.entry)).request.index
-        waiting_decodes = [task for task in batcher.queue if task.paused_at_s >= 0.0]
-        prompts = [task for task in batcher.queue if task.is_prompt]
+        waiting_decodes = [task for task in queue if task.paused_at_s >= 0.0]
+        prompts = [task for task in queue if task.is_prompt]
         rows.append(
             (
                 replica.name,
@@ -68,14 +69,14 @@ class IterationLog(IterationObserver):
                 len(batch.prompts),
                 replica.memory.bytes_used(replica.kv.tokens),
                 replica.requests,
-                len(batcher.queue),
+                len(queue),
                 len(waiting_decodes),
                 len(prompts),
                 self._request_ids[earliest],
                 replica.kv.holders + 1,  # the weights are one
                 step.repeat,
                 0 if isinstance(batcher, OrcaBatcher) else step.tokens,  # SplitwiseSim's ORCA does not count
-                sum(task.batch_tokens for task in batcher.queue),
+                sum(task.batch_tokens for task in queue),
                 step.tokens,
             )
         )

@@ -6,21 +6,22 @@ as many as the batcher says, so a batch of decodes alone needs no event per toke
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import final
 
 from sim_core.batching.base import Batcher
 from sim_core.batching.batch import DecodeObserver
-from sim_core.engine import Engine, Event
+from sim_core.engine import Engine
+from sim_core.event import Event, Handler
 from sim_core.memory import KvMemory
-from sim_core.performance.base import StepTimes
+from sim_core.performance.step_times import StepTimes
 from sim_core.request import Host, Request, Task
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 
 
-class Owner(ABC):
-    """The application of a replica, which the replica notifies of these events."""
+class Owner(Handler):
+    """The application of a replica, which the replica notifies of these events. It takes a request where it fires."""
 
     @abstractmethod
     def prompt_finished(self, request: Request, leaves: bool) -> None:
@@ -69,7 +70,6 @@ class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 
     __slots__ = (
-        "_on_end",
         "batch",
         "batcher",
         "busy_s",
@@ -116,8 +116,7 @@ class Replica(Host):
         self.step = Step()
         self.length_s = 0.0  # of all of its steps together
         self.end_s = 0.0
-        self.end = Event(0.0)
-        self._on_end = self._finish  # bound once, not at each start
+        self.end = Event(0.0, None, None)
         self.cutting = False
         self.finishing = False  # whether tasks that are done are leaving at this moment
         self.still_since_s: float | None = None
@@ -160,7 +159,7 @@ class Replica(Host):
         if batch.prompts or batch.decodes:
             if not (batch.prompts or self.cutting) and batcher.has_room():
                 self._cut()
-        elif self.kv.fits(batcher.queue[0].kv_tokens):
+        elif self.kv.fits(batcher.first_queued().kv_tokens):
             self._start()
         else:
             self.go_on()
@@ -182,7 +181,7 @@ class Replica(Host):
         self.length_s = length_s = self.times.seconds(step, step.repeat)
         engine = self.engine
         self.end_s = end_s = engine.now + length_s
-        self.end = engine.at(end_s, self._on_end, None)
+        self.end = engine.at(end_s, self, None)
 
     def _nothing_to_run(self) -> None:
         """No task can run in the policy's order."""
@@ -203,14 +202,14 @@ class Replica(Host):
         step.repeat = min(times.steps_within(step, elapsed_s) + 1, step.repeat)
         self.length_s = length_s = times.seconds(step, step.repeat)
         remaining_s = length_s - elapsed_s
-        self.end.cancel()
+        self.end.handler = None
         if remaining_s <= 0.0:
-            self._finish(None)
+            self.fire(None)
         else:
             self.end_s = end_s = now + remaining_s
-            self.end = self.engine.at(end_s, self._on_end, None)
+            self.end = self.engine.at(end_s, self, None)
 
-    def _finish(self, _nothing: None) -> None:
+    def fire(self, argument: object) -> None:
         """A run of steps ends: tasks that are done leave, and the next batch starts."""
         if self.observer is not None:
             self.observer.iterations_ended(self)
@@ -237,7 +236,7 @@ class Replica(Host):
             self.step = step
             self.length_s = length_s = self.times.seconds(step, step.repeat)
             self.end_s = end_s = engine.now + length_s
-            self.end = engine.at(end_s, self._on_end, None)
+            self.end = engine.at(end_s, self, None)
 
     def _finish_prompt(self, request: Request) -> None:
         """The first token is there: the request ends, decodes here, or leaves for another replica."""

@@ -5,14 +5,15 @@ No object outlives its request: when a run has ended, only numbers in columns re
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
+from sim_core.event import Handler
 from sim_core.kv.base import KvCache
 
 NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
 
 
-class Host(ABC):
+class Host(Handler):
     """A replica as far as requests, applications and networks know it; `sim_core.replica.Replica` is the only one."""
 
     __slots__ = ("index", "kv", "name", "still_since_s")

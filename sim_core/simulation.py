@@ -7,15 +7,15 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING
 from sim_core.batching.batch import Batch
 from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
-from sim_core.engine import Engine
+from sim_core.engine import Engine, Later
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
+from sim_core.event import Handler
 from sim_core.kv import WholeSequenceKv
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
@@ -30,7 +30,7 @@ from sim_core.spec import SimSpec
 from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sim_core.trace import Trace
-from sim_core.workload import OpenLoop, Submit
+from sim_core.workload import OpenLoop
 
 
 class Simulation:
@@ -70,7 +70,7 @@ class Simulation:
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
-            network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.delivered)
+            network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.on_delivery)
         application.connect(scheduler, view, network)
 
     def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
@@ -85,13 +85,12 @@ class Simulation:
             replica.observe(self._decodes_beyond)
         return replica
 
-    def submit(self) -> dict[int, Submit]:
-        """By application, the function that takes a request when its client sends it: the router, with its delay."""
-        delay_s = self.spec.routing_delay_s
-        arrive: dict[int, Submit] = {number: application.arrive for number, application in self.applications.items()}
+    def submit(self) -> dict[int, Handler]:
+        """By application, what takes a request when its client sends it: the router, with its delay."""
+        delay_s, engine = self.spec.routing_delay_s, self.engine
         if delay_s == 0.0:
-            return arrive
-        return {number: partial(self.engine.after, delay_s, take) for number, take in arrive.items()}
+            return dict(self.applications)
+        return {number: Later(engine, delay_s, application) for number, application in self.applications.items()}
 
     def in_cluster(self) -> int:
         """How many requests have arrived and not left."""

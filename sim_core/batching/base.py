@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from sim_core.batching.batch import Batch
 from sim_core.batching.line import Line
 from sim_core.batching.standstill import able_to_go_on
+from sim_core.native import mypyc_attr
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.request import Task
 from sim_core.section import Section
@@ -22,20 +23,13 @@ from sim_core.step import Step
 NO_LIMIT = 1 << 62  # tokens of a batch
 
 
-class TaskQueue(Protocol):
-    """The operations that all need of a policy's queue; a list has them."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Task]: ...
-    def __getitem__(self, index: int, /) -> Task: ...
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Batcher(ABC):
-    """The batching policy of one replica: `enqueue`, `wants`, `refill` and `admit` differ from policy to policy.
+    """The batching policy of one replica: its queue, `wants`, `refill` and `admit` differ from policy to policy.
 
-    `line` holds the tasks that could run next and have not run yet, `batch` those that run and those preempted. `queue`
-    has all that do not run, in the policy's order, also decodes whose own prompt has not run yet. `options` has the
-    configured values of the dataclass `Options`.
+    `line` holds the tasks that could run next and have not run yet, `batch` those that run and those preempted. Each
+    policy has a queue of its own, of all that do not run, in its order, also of decodes whose own prompt has not run
+    yet. `options` has the configured values of the dataclass `Options`.
     """
 
     __slots__ = (
@@ -48,7 +42,6 @@ class Batcher(ABC):
         "max_batch_size",
         "max_batch_tokens",
         "options",
-        "queue",
     )
 
     Options: ClassVar[type[Any]] = NoOptions
@@ -57,7 +50,6 @@ class Batcher(ABC):
         self.batch = batch
         self.kv = batch.kv
         self.line = Line()
-        self.queue: TaskQueue = []
         self.max_batch_size = spec.max_batch_size
         self.max_batch_tokens = NO_LIMIT  # unless the policy has a limit
         self.options: Any = made(self.Options, spec.options, f"batching policy {spec.policy!r}")
@@ -75,7 +67,19 @@ class Batcher(ABC):
 
     @abstractmethod
     def enqueue(self, task: Task) -> None:
-        """Put an arriving task into `queue`, in the policy's order."""
+        """Put an arriving task into the queue, in the policy's order."""
+
+    @abstractmethod
+    def queue_length(self) -> int:
+        """The number of tasks in the queue."""
+
+    @abstractmethod
+    def first_queued(self) -> Task:
+        """The first task of the queue, which must not be empty."""
+
+    @abstractmethod
+    def queued(self) -> Iterator[Task]:
+        """The tasks in the queue, in order."""
 
     @abstractmethod
     def wants(self, task: Task) -> bool:
@@ -116,7 +120,7 @@ class Batcher(ABC):
         self.enqueue(task)
 
     def wait(self, task: Task) -> None:
-        """A decode, which is in `queue`, may run next from now on: its prompt is done."""
+        """A decode, which is in the queue, may run next from now on: its prompt is done."""
         task.waits_from = self.batch.starts - task.waited
         self.line.add(task)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim_core.batching.base import Batcher
+from sim_core.batching.first_come import FirstComeBatcher
 from sim_core.options import read_options, reads_configuration
 from sim_core.request import Task
 from sim_core.section import Section
 
 
-class DefaultBatcher(Batcher):
+class DefaultBatcher(FirstComeBatcher):
     """Runs one prompt, or all passes of one decode, and ignores arrivals meanwhile.
 
     A task is a single long step, so it has the run overhead once.
     """
-
-    queue: list[Task]
 
     __slots__ = ()
 
@@ -24,9 +22,6 @@ class DefaultBatcher(Batcher):
     @reads_configuration
     def read_limits(cls, config: Section) -> dict[str, Any]:
         return {"max_batch_size": 1, "options": read_options(cls.Options, config)}
-
-    def enqueue(self, task: Task) -> None:
-        self.queue.append(task)
 
     def wants(self, task: Task) -> bool:
         return False

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from sim_core.batching.base import Batcher
+from sim_core.batching.first_come import FirstComeBatcher
 from sim_core.request import Task
 
 
-class OrcaBatcher(Batcher):
+class OrcaBatcher(FirstComeBatcher):
     """Takes waiting tasks in order of their request's arrival until the batch or the memory is full.
 
     Prompts join the running decodes at the next iteration. There is no limit on a batch's tokens and no preemption.
     """
 
-    queue: list[Task]
-
     __slots__ = ()
-
-    def enqueue(self, task: Task) -> None:
-        self.queue.append(task)
 
     def wants(self, task: Task) -> bool:
         return len(self.batch) < self.max_batch_size

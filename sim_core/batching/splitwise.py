@@ -25,9 +25,7 @@ class SplitwiseBatcher(Batcher):
     `queue` is ordered by (times waited, arrival) at the moment of a task's insertion, and never sorted again.
     """
 
-    queue: WaitsQueue
-
-    __slots__ = ("max_waits", "prompt_queue")
+    __slots__ = ("max_waits", "prompt_queue", "queue")
 
     def __init__(self, spec: InstanceSpec, batch: Batch) -> None:
         super().__init__(spec, batch)
@@ -50,6 +48,15 @@ class SplitwiseBatcher(Batcher):
         if task.is_prompt:
             self.prompt_queue.append(task)
         self.queue.insert(task, self.batch.starts)
+
+    def queue_length(self) -> int:
+        return len(self.queue)
+
+    def first_queued(self) -> Task:
+        return self.queue.first()
+
+    def queued(self) -> Iterator[Task]:
+        return self.queue.in_order()
 
     def wants(self, task: Task) -> bool:
         size = len(self.batch.decodes)
@@ -176,7 +183,7 @@ class SplitwiseBatcher(Batcher):
         starts = self.batch.starts
         if not self.queue.first_has_waited(self.max_waits, starts):
             return
-        for task in self.queue:
+        for task in self.queue.in_order():
             if waits(task, starts) < self.max_waits:
                 return
             if task.waits_from != NEVER:  # not a decode whose own prompt has not run yet

@@ -36,13 +36,15 @@ class WaitsQueue:
     def __len__(self) -> int:
         return len(self._tasks) + len(self._aside) - len(self._gone)
 
-    def __iter__(self) -> Iterator[Task]:
+    def first(self) -> Task:
+        """The first task of the queue, which must not be empty."""
+        self._settle()
+        return self._tasks[0]
+
+    def in_order(self) -> Iterator[Task]:
+        """All tasks of the queue."""
         self._settle()
         return iter(self._tasks)
-
-    def __getitem__(self, index: int) -> Task:
-        self._settle()
-        return self._tasks[index]
 
     def insert(self, task: Task, starts: int) -> None:
         """Insert `task`, which has not waited yet; `starts` counts the batches that the instance has started."""

@@ -1,8 +1,9 @@
 """Performance models give the times of iterations. A new one: a file here, a line in the table, a config file."""
 
-from sim_core.performance.base import PerformanceModel, StepTimes
+from sim_core.performance.base import PerformanceModel
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
+from sim_core.performance.step_times import StepTimes
 
 PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "constant": ConstantPerformance,

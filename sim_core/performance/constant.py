@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sim_core.errors import SpecError
 from sim_core.options import reads_configuration
-from sim_core.performance.base import IterationTimes, Needs, PerformanceModel, TimeTable
+from sim_core.performance.base import Needs, PerformanceModel
+from sim_core.performance.step_times import IterationTimes, TimeTable
 from sim_core.section import Section
 from sim_core.spec import PerformanceSpec
 

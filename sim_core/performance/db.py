@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from sim_core.options import reads_configuration
-from sim_core.performance.base import CurveKey, IterationTimes, Needs, PerformanceModel, TimeTable
+from sim_core.performance.base import CurveKey, Needs, PerformanceModel
 from sim_core.performance.measurements import needed_curves
+from sim_core.performance.step_times import MeasuredTimes, TimeTable
 from sim_core.section import Section
 from sim_core.spec import CurveSpec, PerformanceSpec
 
@@ -53,31 +54,6 @@ class DatabasePerformance(PerformanceModel):
                 return None
             self._times[wanted] = times_from_curve(self._curves[wanted])
         return self._times[wanted]
-
-
-class MeasuredTimes(IterationTimes):
-    """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
-    them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context."""
-
-    __slots__ = ("context_s",)
-
-    def __init__(
-        self,
-        prompt_s: TimeTable,
-        decode_s: TimeTable,
-        mixed_s: TimeTable,
-        context_s: TimeTable,
-        overhead_s: float = 0.0,
-    ) -> None:
-        super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
-        self.context_s = context_s  # of a token, by the tokens of context in the batch
-
-    def alone(self, prompt_tokens: int) -> tuple[float, float]:
-        return self.overhead_s + self.prompt_s[prompt_tokens], self.overhead_s + self.context_s[prompt_tokens]
-
-    def plus(self, overhead_s: float) -> MeasuredTimes:
-        overhead_s += self.overhead_s
-        return MeasuredTimes(self.prompt_s, self.decode_s, self.mixed_s, self.context_s, overhead_s)
 
 
 def times_from_curve(curve: CurveSpec) -> MeasuredTimes:

@@ -25,7 +25,7 @@ class MixedPoolOptions(SplitOptions):
     """When a prompt replica counts as overloaded."""
 
     prompt_max_pending_batch_tokens: float
-    token_max_pending_batch_tokens: float | None = None  # in SplitwiseSim's files, and without effect there and here
+    token_max_pending_batch_tokens: float = 0.0  # in SplitwiseSim's files, and without effect there and here
 
 
 class MixedPool(SplitScheduler):
@@ -57,7 +57,7 @@ class MixedPool(SplitScheduler):
             index = pool.by_tokens.least()
             if index >= 0:
                 pending = self._pending_tokens.at[index] + request.prompt_tokens
-                if pending <= self._max_pending or not view.replicas[index].batcher.queue:
+                if pending <= self._max_pending or not view.replicas[index].batcher.queue_length():
                     return index
         return -1
 

@@ -110,7 +110,7 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
         for replica in simulation.replicas[0]:
             batcher = replica.batcher
             assert (replica.kv.tokens, replica.kv.holders, replica.requests) == (0, 0, 0)
-            assert not batcher.queue and not list(batcher.waiting()) and not len(replica.batch)
+            assert not batcher.queue_length() and not list(batcher.waiting()) and not len(replica.batch)
             assert (batcher.line.batch_tokens, batcher.line.kv_tokens) == (0, 0)
             if isinstance(batcher, SplitwiseBatcher):
                 assert not batcher.prompt_queue
@@ -162,7 +162,7 @@ class SteppingReplica(Replica):  # type: ignore[misc]
 
     __slots__ = ()
 
-    def _finish(self, _nothing: None) -> None:
+    def fire(self, argument: object) -> None:
         batch = self.batch
         assert isinstance(batch, SteppingBatch)
         for task in batch.decodes:
@@ -170,7 +170,7 @@ class SteppingReplica(Replica):  # type: ignore[misc]
         done = [task for task in batch.decodes if batch.left[task] == 0]
         assert done == [task for task in batch.decodes if task.end == batch.iteration + 1]
         if done or batch.prompts or self.cutting:
-            super()._finish(None)
+            super().fire(None)
         else:
             batch.iteration += 1
             self._run(self.step)

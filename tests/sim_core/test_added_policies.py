@@ -13,7 +13,8 @@ from sim_core import SimSpec, SpecError, simulate, spec_from_config
 from sim_core.batching import BATCHING
 from sim_core.batching.orca import OrcaBatcher
 from sim_core.performance import PERFORMANCE_MODELS
-from sim_core.performance.base import IterationTimes, PerformanceModel, TimeTable
+from sim_core.performance.base import PerformanceModel
+from sim_core.performance.step_times import IterationTimes, TimeTable
 from sim_core.request import Request
 from sim_core.scheduling import SCHEDULERS
 from sim_core.scheduling.base import Placement, Scheduler, SplitOptions, SplitScheduler

@@ -6,15 +6,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_core.engine import Engine
+from sim_core.engine import Call, Engine, Later
 
 
 def test_events_run_in_order_of_time() -> None:
     engine = Engine()
     seen: list[Any] = []
     for time in (3.0, 1.0, 2.0):
-        engine.at(time, seen.append, time)
-    engine.at_each([0.5, 2.5], lambda row: seen.append(f"arrival {row}"))
+        engine.at(time, Call(seen.append), time)
+    engine.at_each([0.5, 2.5], Call(lambda row: seen.append(f"arrival {row}")))
     engine.run(100.0)
     assert seen == ["arrival 0", 1.0, 2.0, "arrival 1", 3.0]
     assert (engine.now, engine.events) == (3.0, 5)
@@ -26,10 +26,10 @@ def test_an_event_without_delay_acts_inside_the_event_that_caused_it() -> None:
 
     def cause(_: None) -> None:
         seen.append("before")
-        engine.after(0.0, seen.append, "inside")
+        engine.after(0.0, Call(seen.append), "inside")
         seen.append("after")
 
-    engine.at(1.0, cause, None)
+    engine.at(1.0, Call(cause), None)
     engine.run(10.0)
     assert seen == ["before", "inside", "after"]
 
@@ -37,8 +37,8 @@ def test_an_event_without_delay_acts_inside_the_event_that_caused_it() -> None:
 def test_a_cancelled_event_is_not_called_and_does_not_move_the_clock() -> None:
     engine = Engine()
     seen: list[int] = []
-    engine.at(1.0, seen.append, 1)
-    engine.at(2.0, seen.append, 2).cancel()
+    engine.at(1.0, Call(seen.append), 1)
+    engine.at(2.0, Call(seen.append), 2).handler = None
     engine.run(10.0)
     assert (seen, engine.now, engine.events) == ([1], 1.0, 1)
 
@@ -47,7 +47,7 @@ def test_the_event_that_reaches_the_end_time_is_the_last_one() -> None:
     engine = Engine()
     seen: list[float] = []
     for time in (1.0, 5.0, 6.0):
-        engine.at(time, seen.append, time)
+        engine.at(time, Call(seen.append), time)
     engine.run(5.0)
     assert seen == [1.0, 5.0]
 
@@ -55,7 +55,7 @@ def test_the_event_that_reaches_the_end_time_is_the_last_one() -> None:
 def test_simultaneous_arrivals_all_arrive_once() -> None:
     engine = Engine()
     seen: list[int] = []
-    engine.at_each([1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0], seen.append)
+    engine.at_each([1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0], Call(seen.append))
     engine.run(10.0)
     assert sorted(seen) == list(range(7))
 
@@ -84,8 +84,14 @@ def test_ties_fall_as_in_a_bare_binary_heap_of_times(arrivals: list[int], events
 
     times = sorted(float(tick) for tick in arrivals)
     engine = Engine()
-    seen, on_event = world(lambda delay, handler, name: engine.at(engine.now + delay, handler, name))
-    engine.at_each(times, lambda row: (seen.append(row), on_event(events[row]) if row < len(events) else None))  # type: ignore[func-returns-value]
+    seen, on_event = world(lambda delay, handler, name: engine.at(engine.now + delay, Call(handler), name))
+
+    def on_arrival(row: int) -> None:
+        seen.append(row)
+        if row < len(events):
+            on_event(events[row])
+
+    engine.at_each(times, Call(on_arrival))
     engine.run(1e9)
 
     heap: list[Twin] = []
@@ -109,9 +115,18 @@ def test_ties_fall_as_in_a_bare_binary_heap_of_times(arrivals: list[int], events
 def test_events_from_before_the_run_come_in_their_time_among_many_arrivals() -> None:
     engine = Engine()
     seen: list[float] = []
-    engine.at(4.5, lambda _: seen.append(engine.now), None)
-    engine.at(0.5, lambda _: seen.append(engine.now), None)
-    engine.at_each([float(row) for row in range(1, 40)], lambda row: seen.append(engine.now))
+    engine.at(4.5, Call(lambda _: seen.append(engine.now)), None)
+    engine.at(0.5, Call(lambda _: seen.append(engine.now)), None)
+    engine.at_each([float(row) for row in range(1, 40)], Call(lambda row: seen.append(engine.now)))
     engine.run(1e9)
     assert len(seen) == 41
     assert seen == sorted(seen)
+
+
+def test_a_delayed_handler_fires_after_its_delay() -> None:
+    engine = Engine()
+    seen: list[tuple[float, Any]] = []
+    later = Later(engine, 0.25, Call(lambda argument: seen.append((engine.now, argument))))
+    engine.at(1.0, later, "request")
+    engine.run(10.0)
+    assert seen == [(1.25, "request")]

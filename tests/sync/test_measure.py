@@ -62,7 +62,7 @@ def test_times_and_slowdowns_of_each_request_follow_from_the_recorded_times(over
         ttft, e2e = first - arrival, ended - arrival
         tbt = (e2e - ttft) / (output - 1) if output > 1 else math.nan
         times = times_from_curve(curves[int(application)])
-        first_s, each_s = times.prompt_s[int(prompt)], times.context_s[int(prompt)]
+        first_s, each_s = times.prompt_s.at(int(prompt)), times.context_s.at(int(prompt))
         alone = (ttft / first_s, tbt / each_s, e2e / (first_s + each_s * (output - 1)))
         for column, value in zip(expected.values(), (started - arrival, ttft, tbt, e2e, *alone), strict=True):
             column.append(value)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sim_core.event import Handler
 from sim_core.recorder import Recorder
 from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Request, Task
@@ -82,7 +83,7 @@ class PerfettoTrace(IterationObserver):
         application = self._simulation.applications[application_id]
         application.recorder = _NotifyingRecorder(application.recorder, partial(self._request_ended, application_id))
         if replicas and (network := application.network) is not None:
-            network.on_delivery = partial(self._delivered, network.on_delivery)
+            network.on_delivery = _Notifying(network.on_delivery, self._left)
         pid = self._pids[application_id]
         shown, count = len(self._rows), len(self._trace)
         for number, group in enumerate(GROUPS, pid):
@@ -134,9 +135,8 @@ class PerfettoTrace(IterationObserver):
         """Write the counters of `replica`, which has no batch from now on."""
         self._idle_from(replica, replica.engine.now)
 
-    def _delivered(self, on_delivery: Callable[[Request], None], request: Request) -> None:
+    def _left(self, request: Request) -> None:
         """Write the memory of a replica that a KV cache has left; without a batch it has no other event for that."""
-        on_delivery(request)
         source = request.prompt_instance
         assert isinstance(source, Replica)
         if not len(source.batch):
@@ -233,6 +233,18 @@ class PerfettoTrace(IterationObserver):
         if not written and self._cut_s is None:
             self._cut_s = self._simulation.engine.now
         return written
+
+
+class _Notifying(Handler):
+    """Fires another handler, and then calls `after`."""
+
+    def __init__(self, handler: Handler, after: Callable[[Request], None]) -> None:
+        self._handler = handler
+        self._after = after
+
+    def fire(self, argument: Request) -> None:
+        self._handler.fire(argument)
+        self._after(argument)
 
 
 class _NotifyingRecorder(Recorder):

@@ -1,0 +1,17 @@
+"""What the compiler of `sim_core` needs to be told of a class, and the interpreter does not. Never compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_extensions import mypyc_attr
+else:
+
+    def mypyc_attr(**_attributes: Any) -> Any:
+        """Leave the class as it is. Compiled, `allow_interpreted_subclasses` lets classes of uncompiled files inherit
+        from it, such as observers and a user's own policies."""
+        return lambda decorated: decorated
+
+
+__all__ = ["mypyc_attr"]

@@ -1,0 +1,142 @@
+"""How long the steps of a replica take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from math import inf
+
+from sim_core.native import mypyc_attr
+from sim_core.step import Step
+
+NEW = -1.0  # in a table: not computed yet
+MOST_KEPT = 1 << 20  # times that a table keeps at most
+
+
+class TimeTable:
+    """Seconds by batch tokens, computed at the first look-up and kept.
+
+    Times above `measured_to` batch tokens, the most that was measured, are computed at each look-up and not kept:
+    `looks_beyond` counts these look-ups.
+    """
+
+    __slots__ = ("_compute", "kept", "looks_beyond", "measured_to")
+
+    def __init__(self, compute: Callable[[int], float], measured_to: float = inf) -> None:
+        self._compute = compute
+        self.kept: list[float] = []  # by batch tokens; NEW where nothing has been looked up yet
+        self.measured_to = measured_to
+        self.looks_beyond = 0
+
+    def at(self, batch_tokens: int) -> float:
+        """The seconds of a step of so many tokens."""
+        kept = self.kept
+        if batch_tokens < len(kept):
+            seconds = kept[batch_tokens]
+            if seconds != NEW:
+                return seconds
+        return self.computed(batch_tokens)
+
+    def computed(self, batch_tokens: int) -> float:
+        """The same, where `kept` does not have it."""
+        seconds = self._compute(batch_tokens)
+        if batch_tokens > self.measured_to:
+            self.looks_beyond += 1
+        elif batch_tokens < MOST_KEPT:
+            kept = self.kept
+            if batch_tokens >= len(kept):
+                kept += [NEW] * (batch_tokens + 1 + batch_tokens // 4 - len(kept))
+            kept[batch_tokens] = seconds
+        return seconds
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class StepTimes(ABC):
+    """How long steps take: a performance model bound to a model, its hardware and parallelism.
+
+    `measured_to` is the most decodes of a step without prompts that were measured; times of more are extrapolated.
+    """
+
+    __slots__ = ("measured_to",)
+
+    def __init__(self, measured_to: float = inf) -> None:
+        self.measured_to = measured_to
+
+    @abstractmethod
+    def seconds(self, step: Step, repeat: int) -> float:
+        """The seconds that `repeat` steps like `step` take, one after the other. It is asked once when steps start, and
+        again where they are cut."""
+
+    @abstractmethod
+    def steps_within(self, step: Step, elapsed_s: float) -> int:
+        """How many steps like `step`, of decodes alone, are completed `elapsed_s` after the first has begun."""
+
+    def alone(self, prompt_tokens: int) -> tuple[float, float]:
+        """For slowdowns: the seconds of the prompt of a request that runs alone, and those of a token after it."""
+        return self.seconds(Step(prompt_tokens=prompt_tokens), 1), self.seconds(Step(decodes=1), 1)
+
+    @abstractmethod
+    def plus(self, overhead_s: float) -> StepTimes:
+        """The same times with `overhead_s` added to each step."""
+
+    def tables_beyond(self) -> list[TimeTable]:
+        """The tables that count look-ups for steps with prompts beyond the measurements; none where all is known."""
+        return []
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class IterationTimes(StepTimes):
+    """Times by the tokens in a step: a prompt counts its size, a decode 1. All steps of a run are alike.
+
+    `overhead_s` is part of each step, however often the model passes in it.
+    """
+
+    __slots__ = ("decode_s", "mixed_s", "overhead_s", "prompt_s")
+
+    def __init__(self, prompt_s: TimeTable, decode_s: TimeTable, mixed_s: TimeTable, overhead_s: float = 0.0) -> None:
+        super().__init__(decode_s.measured_to)
+        self.prompt_s = prompt_s  # prompts alone
+        self.decode_s = decode_s  # decodes alone, by their number
+        self.mixed_s = mixed_s  # both
+        self.overhead_s = overhead_s
+
+    def seconds(self, step: Step, repeat: int) -> float:
+        prompt_tokens = step.prompt_tokens
+        if not prompt_tokens:
+            return (self.overhead_s + self.decode_s.at(step.decodes) * step.passes) * repeat
+        table = self.mixed_s if step.decodes else self.prompt_s
+        return (self.overhead_s + table.at(prompt_tokens + step.decodes)) * repeat
+
+    def steps_within(self, step: Step, elapsed_s: float) -> int:
+        return int(elapsed_s // (self.overhead_s + self.decode_s.at(step.decodes) * step.passes))
+
+    def plus(self, overhead_s: float) -> StepTimes:
+        return IterationTimes(self.prompt_s, self.decode_s, self.mixed_s, self.overhead_s + overhead_s)
+
+    def tables_beyond(self) -> list[TimeTable]:
+        return [self.prompt_s, self.mixed_s]
+
+
+class MeasuredTimes(IterationTimes):
+    """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
+    them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context."""
+
+    __slots__ = ("context_s",)
+
+    def __init__(
+        self,
+        prompt_s: TimeTable,
+        decode_s: TimeTable,
+        mixed_s: TimeTable,
+        context_s: TimeTable,
+        overhead_s: float = 0.0,
+    ) -> None:
+        super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
+        self.context_s = context_s  # of a token, by the tokens of context in the batch
+
+    def alone(self, prompt_tokens: int) -> tuple[float, float]:
+        return self.overhead_s + self.prompt_s.at(prompt_tokens), self.overhead_s + self.context_s.at(prompt_tokens)
+
+    def plus(self, overhead_s: float) -> MeasuredTimes:
+        overhead_s += self.overhead_s
+        return MeasuredTimes(self.prompt_s, self.decode_s, self.mixed_s, self.context_s, overhead_s)

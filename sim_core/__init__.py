@@ -10,6 +10,10 @@ from sim_core.environment import require_python
 
 require_python()  # first: an older Python cannot read the modules below
 
+from sim_core.compilation import form
+
+form()  # before any module that may be compiled
+
 from sim_core.code_identity import Code
 from sim_core.config import spec_from_config
 from sim_core.errors import CapacityError, InvariantError, SimError, SpecError, TraceError

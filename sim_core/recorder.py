@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from operator import attrgetter
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.request_state import Situation
 
@@ -18,6 +19,7 @@ _COLUMNS = (*TIMES, *MAYBE_TIMES, *NUMBERS, *INSTANCES)
 _ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for name in INSTANCES))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Recorder:
     """A column per attribute of the completed requests, in order of completion, and the rejected requests."""
 

@@ -14,6 +14,7 @@ from sim_core.batching.batch import DecodeObserver
 from sim_core.engine import Engine
 from sim_core.event import Event, Handler
 from sim_core.memory import KvMemory
+from sim_core.native import mypyc_attr
 from sim_core.performance.step_times import StepTimes
 from sim_core.request import Host, Request, Task
 from sim_core.start_state.base import InstancePlan
@@ -36,6 +37,7 @@ class Owner(Handler):
         """`replica` has nothing left to do."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class IterationObserver(DecodeObserver):
     """Notified of what happens inside a replica. An observer must not change anything that it is shown."""
 

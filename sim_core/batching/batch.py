@@ -6,9 +6,11 @@ from bisect import bisect_right
 
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
+from sim_core.native import mypyc_attr
 from sim_core.request import NEVER, Task
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DecodeObserver:
     """Notified of decodes that return to the batch. See `sim_core.replica.IterationObserver`."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sim_core.batching.first_come import FirstComeBatcher
+from sim_core.native import mypyc_attr
 from sim_core.options import read_options, reads_configuration
 from sim_core.request import Task
 from sim_core.section import Section
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DefaultBatcher(FirstComeBatcher):
     """Runs one prompt, or all passes of one decode, and ignores arrivals meanwhile.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sim_core.batching.first_come import FirstComeBatcher
+from sim_core.native import mypyc_attr
 from sim_core.request import Task
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OrcaBatcher(FirstComeBatcher):
     """Takes waiting tasks in order of their request's arrival until the batch or the memory is full.
 

@@ -10,6 +10,7 @@ from sim_core.batching.base import Batcher
 from sim_core.batching.batch import Batch
 from sim_core.batching.waits_queue import WaitsQueue, waits
 from sim_core.errors import SpecError
+from sim_core.native import mypyc_attr
 from sim_core.options import reads_configuration
 from sim_core.request import NEVER, Task
 from sim_core.section import Section
@@ -17,6 +18,7 @@ from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SplitwiseBatcher(Batcher):
     """Fills each batch with tasks that waited too often, prompts, preempted decodes, running decodes, and the rest.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from sim_core.native import mypyc_attr
 
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KvCache(ABC):
     """The KV cache of one replica. Its methods alone change `tokens` and `peak`.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sim_core.kv.base import KvCache
+from sim_core.native import mypyc_attr
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WholeSequenceKv(KvCache):
     """A prompt takes the memory of its tokens and the first output token when it starts, a decode that of all further
     tokens when it starts. So nothing runs out of memory once it has started."""

@@ -117,6 +117,7 @@ class IterationTimes(StepTimes):
         return [self.prompt_s, self.mixed_s]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MeasuredTimes(IterationTimes):
     """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
     them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context."""

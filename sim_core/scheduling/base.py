@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from sim_core.errors import CapacityError
+from sim_core.native import mypyc_attr
 from sim_core.options import NoOptions, made
 from sim_core.replica import Replica
 from sim_core.request import Request
@@ -41,6 +42,7 @@ class Start:
     stream: Random
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Scheduler(ABC):
     """Places requests. `options` has the configured values of the dataclass `Options`."""
 
@@ -71,6 +73,7 @@ class Scheduler(ABC):
         """
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
     """The options of all schedulers that split phases."""
@@ -78,6 +81,7 @@ class SplitOptions:
     transfer_bandwidth: float  # GiB/s
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SplitScheduler(Scheduler):
     """A scheduler with replicas for prompts and replicas for decodes.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.view import View
 from sim_core.spec import PROMPT, TOKEN
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class JoinShortestQueue(Scheduler):
     """Both phases on the replica with the fewest open requests."""
 
@@ -20,6 +22,7 @@ class JoinShortestQueue(Scheduler):
         return Placement(replica, replica)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KvJoinShortestQueue(SplitScheduler):
     """Each phase on the replica of its role with the fewest open requests."""
 

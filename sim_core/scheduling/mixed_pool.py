@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, SplitOptions, SplitScheduler, Start
 from sim_core.scheduling.view import View
@@ -28,6 +29,7 @@ class MixedPoolOptions(SplitOptions):
     token_max_pending_batch_tokens: float = 0.0  # in SplitwiseSim's files, and without effect there and here
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MixedPool(SplitScheduler):
     """Prompts go to the shortest prompt queue, decodes to the emptiest memory, each in its own pool first.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, Scheduler
 from sim_core.scheduling.view import View
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Random(Scheduler):
     """Both phases on a replica drawn at random, from the run's seed."""
 

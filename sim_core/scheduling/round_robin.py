@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler
 from sim_core.scheduling.view import View
 from sim_core.spec import PROMPT, TOKEN
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RoundRobin(Scheduler):
     """Both phases on the next replica."""
 
@@ -19,6 +21,7 @@ class RoundRobin(Scheduler):
         return Placement(replica, replica)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KvRoundRobin(SplitScheduler):
     """The prompt on the next prompt replica, decoding on the next token replica."""
 

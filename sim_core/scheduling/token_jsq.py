@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sim_core.native import mypyc_attr
 from sim_core.request import Request
 from sim_core.scheduling.base import Placement, Scheduler, SplitScheduler, Start
 from sim_core.scheduling.view import View
 from sim_core.spec import PROMPT, TOKEN
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TokenJoinShortestQueue(Scheduler):
     """Both phases on the replica with the fewest pending tokens."""
 
@@ -20,6 +22,7 @@ class TokenJoinShortestQueue(Scheduler):
         return Placement(replica, replica)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KvTokenJoinShortestQueue(SplitScheduler):
     """Each phase on the replica of its role with the fewest pending tokens.
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from configs.address import check_answers
 from sim_core import Trace, __version__
+from sim_core.compilation import LIBRARY, PURE
 from sim_core.errors import SimError, SpecError
 from sim_core.limits import carried
 from sweep.experiment.point import Outcome, Point, failed_outcome, project_root
@@ -46,7 +47,7 @@ _NO_TOKEN = (
     " ~/.ray/auth_token (or in a file that RAY_AUTH_TOKEN_PATH names)"
 )
 # The parts of the project's folder that other nodes need; nothing else in it is sent.
-_SHIPPED = ("sim_core", "sweep", "sync", "configs", "traces", "data")
+_SHIPPED = ("sim_core", f"{LIBRARY}.*", "sweep", "sync", "configs", "traces", "data")
 _NOT_SHIPPED = ["/*", "!/.", *(f"!/{name}" for name in _SHIPPED), "**/__pycache__"]
 
 
@@ -184,7 +185,9 @@ class RayLauncher:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
         if self._address != LOCAL:
             shipped: dict[str, Any] = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED}
-            shipped["env_vars"] = _ONE_THREAD | carried()
+            shipped["env_vars"] = (
+                _ONE_THREAD | carried() | {name: os.environ[name] for name in (PURE,) if name in os.environ}
+            )
             return {**quiet, "runtime_env": shipped}
         return {
             **quiet,

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from sim_core import Trace, __version__, simulate
+from sim_core.compilation import form
 from sim_core.errors import SpecWarning
 from sweep.experiment.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.launch.time_limit import time_limit
@@ -61,6 +62,7 @@ def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome
         counts=_counts(point, trace, result),
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
         version=__version__,
+        core=form().text,
     )
 
 

@@ -6,6 +6,7 @@ Hydra reads the configuration and starts a `Job` for each run; `sweep.single.sho
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import warnings
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from configs.groups import only_checked_loaders
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_in
 from configs.texts import TextSettings
+from sim_core.compilation import form
 from sim_core.errors import SimError
 from sim_core.limits import allowed, taken_from
+from sim_core.version import __version__
 from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
 from sweep.single.show import show
@@ -40,6 +43,9 @@ ENVIRONMENT = {**QUIET, **{"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
 
 def main() -> int:
     """Run the command line. The exit status is 2 for mistakes of the user, each told in one line, and 1 for bugs."""
+    if "--version" in sys.argv[1:]:  # Hydra's option of this name would say its own
+        print(f"sim_core {__version__}, {form().text}, on Python {platform.python_version()}")
+        return 0
     try:
         sys.argv[1:], raised = taken_from(sys.argv[1:])  # Hydra knows no --allow
     except SimError as error:

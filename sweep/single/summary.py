@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
 from sim_core.trace import Trace
@@ -37,8 +38,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         total = sum(int(str(count)) for count in result.instances["iterations"])
         more = f"{beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one"
         lines.append(f"measured   {more}: their times follow the last section measured")
+    core = "compiled" if form().is_compiled else "as plain Python"
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
-    lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}")
+    lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}, {core}")
     if result.origin_s:
         origin = f"{result.origin_s:,.0f} s of the trace, its first arrival's whole second"
         lines.append(f"clock      times count from {origin}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PLAIN = (
     *("name", "system", "design", "workload", "rate", "seed", "key", "index", "status", "error"),
     *("trace", "cost", "power"),
-    *("cpu_s", "wall_s", "started_at", "version", "git_commit", "trace_identity"),
+    *("cpu_s", "wall_s", "started_at", "version", "core", "git_commit", "trace_identity"),
 )
 
 

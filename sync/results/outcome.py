@@ -56,6 +56,7 @@ FIELDS: Mapping[str, checks.Check] = {
     **dict.fromkeys(("cpu_s", "wall_s"), checks.number(0.0, checks.MOST_S)),
     "started_at": checks.moment,
     "version": checks.text(0, 100),
+    "core": checks.text(0, 300),
     "git_commit": checks.optional(checks.form("[0-9a-f]{7,64}", "a commit: 7 to 64 of the signs 0-9 and a-f")),
     "roles": checks.mapping(checks.one_of(PROMPT, TOKEN), _MACHINES),
     "model": checks.text(0, checks.MOST_NAME),
@@ -135,6 +136,7 @@ class Outcome:
     wall_s: float = 0.0
     started_at: str = ""
     version: str = ""
+    core: str = ""  # how the simulator ran: `sim_core.compilation.Form.text`
     git_commit: str | None = None
     watts: float = 0.0
     roles: Roles = field(default_factory=dict)

@@ -194,6 +194,7 @@ def tags(
         "trace.identity": outcome.trace_identity,
         ASKED_TAG: outcome.asked,
         "version": outcome.version,
+        "core": outcome.core,
         "error": (outcome.error or "").partition("\n")[0],  # `error.txt` has all of it
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),

@@ -189,6 +189,7 @@ def stepping(base: type[Batcher]) -> type[Batcher]:
     return Stepping
 
 
+@pytest.mark.plain
 @settings(deadline=None, max_examples=300)
 @given(specs(policies=TOGETHER), rows(ties=False))
 def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list[Any]) -> None:
@@ -258,6 +259,7 @@ class PlainSplitwise(SplitwiseBatcher):
         self._take_some()
 
 
+@pytest.mark.plain
 @settings(deadline=None, max_examples=300)
 @given(specs(), rows())
 def test_what_is_written_out_for_speed_equals_the_plain_form(spec: SimSpec, arrivals: list[Any]) -> None:

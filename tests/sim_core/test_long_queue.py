@@ -21,6 +21,7 @@ def task(age: float, waited: int) -> Task:
     return made
 
 
+@pytest.mark.plain
 @settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 300))
 def test_it_holds_what_a_list_holds_in_the_same_places(seed: int, steps: int) -> None:
@@ -55,6 +56,7 @@ def test_it_holds_what_a_list_holds_in_the_same_places(seed: int, steps: int) ->
                 assert queue[len(plain) - 1] is plain[-1]
 
 
+@pytest.mark.plain
 def test_an_overloaded_instance_does_the_same_with_either_queue() -> None:
     stream = random.Random(1)
     rows = [(number / 50, stream.randrange(1, 60), stream.randrange(1, 30)) for number in range(400)]

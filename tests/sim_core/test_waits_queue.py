@@ -88,6 +88,7 @@ class World:
         self.starts += 1
 
 
+@pytest.mark.plain
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, 10**9), st.integers(1, 80), st.booleans())
 def test_setting_aside_is_putting_in_at_once(seed: int, steps: int, long: bool) -> None:

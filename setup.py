@@ -1,0 +1,155 @@
+"""Compiles the simulator's core with mypyc, where there is a C compiler.
+
+`make compiled` runs `python setup.py compiled`, which compiles beside the sources; `pip install .` does the same for
+the wheel. Without a compiler, and with SIM_CORE_PURE=1, the core runs as plain Python, with the same results.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from setuptools import Command, Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice.
+SLOWER = "It runs as plain Python, at a quarter of the speed."
+COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", "-ffp-contract=off"], ["-O3", "-flto"]
+
+
+def compilation() -> ModuleType:
+    """`sim_core.compilation`, without the package, which would import the core."""
+    spec = spec_from_file_location("compilation", ROOT / "sim_core" / "compilation.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FORM = compilation()
+
+
+def reason_against() -> str | None:
+    """Why nothing is compiled; None: it can be."""
+    if os.environ.get(FORM.PURE, "0") not in ("", "0"):
+        return f"{FORM.PURE} is set"
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler})"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "the headers of this Python are not installed (Debian: apt install python3-dev)"
+    try:
+        import mypyc  # noqa: F401
+    except ImportError:
+        return "mypyc is not installed (pip install mypy)"
+    return None
+
+
+def extensions() -> list[Extension]:
+    """The extensions of the core, as C files that mypyc has written."""
+    from mypyc.build import mypycify
+
+    sources = [str(Path(*name.split(".")).with_suffix(".py")) for name in FORM.MODULES]
+    found: list[Extension] = mypycify(
+        ["--config-file=", "--python-version=3.11", *sources],
+        opt_level="3",
+        group_name="sim_core",
+        target_dir="build/mypyc",
+    )
+    for extension in found:
+        extension.extra_compile_args += COMPILE
+        extension.extra_link_args += LINK
+    return found
+
+
+class BuildCore(build_ext):
+    """Compiles, and notes which sources were compiled."""
+
+    def run(self) -> None:
+        super().run()
+        if self.extensions:
+            from mypy.version import __version__
+
+            folder = ROOT if self.inplace else Path(self.build_lib)
+            lines = FORM.record_of(f"mypyc {__version__}", str(ROOT / "sim_core"))
+            (folder / "sim_core" / FORM.RECORD).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class Compiled(Command):
+    """Compiles in place, and says so in one line."""
+
+    description = "compile the simulator's core in place"
+    user_options: ClassVar[list[Any]] = []
+
+    def initialize_options(self) -> None:
+        """Nothing to be set."""
+
+    def finalize_options(self) -> None:
+        """Nothing to be set."""
+
+    def run(self) -> None:
+        """Compile what is not compiled yet. It is no error if that cannot be: the core runs as plain Python then."""
+        if reason := reason_against():
+            print(
+                f"The simulator's core is not compiled: {reason}. It runs as plain Python, at a quarter of the speed."
+            )
+            return
+        if FORM.form().is_compiled:
+            return
+        _say("Compiling the simulator's core, once, which takes about a minute: it runs four times as fast then.")
+        start, log = time.monotonic(), ROOT / "build" / "compiled.log"
+        log.parent.mkdir(exist_ok=True)
+        try:
+            with log.open("w") as file, _all_output_to(file.fileno()), redirect_stdout(file), redirect_stderr(file):
+                self.distribution.ext_modules = extensions()
+                command = self.reinitialize_command("build_ext", inplace=True)
+                command.ensure_finalized()
+                command.run()
+        except (Exception, SystemExit) as error:
+            with suppress(OSError):
+                (ROOT / "sim_core" / FORM.RECORD).unlink()
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            _say(f"The simulator's core is not compiled: {reason}, see build/compiled.log. {SLOWER}")
+            return
+        _say(f"Compiled in {time.monotonic() - start:.0f} s.")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+class _all_output_to:
+    """Within this block what processes write to standard output and error goes to a file."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        sys.stdout.flush()
+        self._kept = os.dup(1), os.dup(2)
+        os.dup2(self._file, 1)
+        os.dup2(self._file, 2)
+
+    def __exit__(self, *_: object) -> None:
+        for number, kept in zip((1, 2), self._kept, strict=True):
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+def of_a_wheel() -> list[Extension]:
+    """The extensions of a wheel: none where they cannot be compiled, and none for the other commands."""
+    if not {"bdist_wheel", "build_ext", "build", "install"} & set(sys.argv) or reason_against():
+        return []
+    return extensions()
+
+
+setup(ext_modules=of_a_wheel(), cmdclass={"build_ext": BuildCore, "compiled": Compiled})

@@ -103,9 +103,9 @@ class _Sources:
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`."""
-        from importlib.util import spec_from_file_location  # here: not needed at every start
-
         if name not in MODULES:
             return None
+        from importlib.util import spec_from_file_location  # here: not needed at every start
+
         source = _source(name, FOLDER)
         return spec_from_file_location(name, source, loader=SourceFileLoader(name, source))

@@ -6,7 +6,7 @@ floats in C: where this file runs as it is, `sim_core.event_plain` takes its pla
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from types import FunctionType
 from typing import Any
 
@@ -14,7 +14,7 @@ from sim_core.native import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Handler(ABC):
+class Handler:
     """Something that acts when the time of an event has come."""
 
     __slots__ = ()

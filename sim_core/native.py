@@ -1,4 +1,8 @@
-"""What the compiler of `sim_core` needs to be told of a class, and the interpreter does not. Never compiled."""
+"""What the compiler of `sim_core` needs to be told of a class, and the interpreter does not. Never compiled.
+
+Compiled classes have abstract methods, but no ABC as a base: mypyc gives all subclasses of one the same cache, so that
+`issubclass` and `isinstance` of uncompiled code would be wrong after the first question.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 
 from sim_core.engine import Engine
@@ -13,7 +13,7 @@ from sim_core.trace import Trace
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Workload(ABC):
+class Workload:
     """The source of a run's requests."""
 
     __slots__ = ()

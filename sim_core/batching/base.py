@@ -6,7 +6,7 @@ batcher says so, and has the batch count those that have ended.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ NO_LIMIT = 1 << 62  # tokens of a batch
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Batcher(ABC):
+class Batcher:
     """The batching policy of one replica: its queue, `wants`, `refill` and `admit` differ from policy to policy.
 
     `line` holds the tasks that could run next and have not run yet, `batch` those that run and those preempted. Each

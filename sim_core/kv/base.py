@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from sim_core.native import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class KvCache(ABC):
+class KvCache:
     """The KV cache of one replica. Its methods alone change `tokens` and `peak`.
 
     `in_transit` counts those of the holders that are in no queue here: their cache waits to leave, leaves, or comes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from math import inf
 
@@ -51,7 +51,7 @@ class TimeTable:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class StepTimes(ABC):
+class StepTimes:
     """How long steps take: a performance model bound to a model, its hardware and parallelism.
 
     `measured_to` is the most decodes of a step without prompts that were measured; times of more are extrapolated.

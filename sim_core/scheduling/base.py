@@ -6,7 +6,7 @@ A new scheduler is a class here in a file of its own, with its line in the table
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -43,7 +43,7 @@ class Start:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Scheduler(ABC):
+class Scheduler:
     """Places requests. `options` has the configured values of the dataclass `Options`."""
 
     splits: ClassVar[bool] = False  # whether it needs replicas for prompts and replicas for decodes

@@ -67,7 +67,10 @@ def open_table(source: bytes | Path, completed: float | None = None) -> pq.Parqu
     """
     file = pa.BufferReader(source) if isinstance(source, bytes) else open_inside(source)
     size = len(source) if isinstance(source, bytes) else os.fstat(file.fileno()).st_size
-    table = pq.ParquetFile(file, **THRIFT_LIMITS)
+    try:
+        table = pq.ParquetFile(file, **THRIFT_LIMITS)
+    except pa.ArrowNotImplementedError as error:  # of a kind of column that Arrow does not know
+        raise ValueError(str(error)) from error
     _check_size(table.metadata, size)
     rows = table.metadata.num_rows
     if completed is not None and rows != completed:
@@ -102,7 +105,10 @@ def read_requests(
     with open_table(source, completed) as file:
         if missing := set(columns or ()).difference(file.schema_arrow.names):
             raise ValueError(f"it has no column {min(missing)!r}")
-        table = file.read(columns=None if columns is None else sorted(columns)).replace_schema_metadata()
+        try:
+            table = file.read(columns=None if columns is None else sorted(columns)).replace_schema_metadata()
+        except pa.ArrowNotImplementedError as error:
+            raise ValueError(str(error)) from error
     for name in table.column_names:
         most = checks.MOST_COUNT if pa.types.is_integer(table[name].type) else checks.MOST_S
         if len(table) and bool((np.abs(table[name].to_numpy()) > most).any()):  # NaN is not

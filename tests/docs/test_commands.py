@@ -41,7 +41,7 @@ SWEEPS = sorted(
 )
 QUESTIONS = [command for command in ALL if command.program == "sweep" and command.arguments[:1] == ("plan",)]
 # Ray's and Hydra's own options, which sentences mention without the command.
-OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun|node-ip-address|disable-usage-stats|block)")
+OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun|version|node-ip-address|disable-usage-stats|block)")
 
 
 class Parsed(Exception):
@@ -89,7 +89,7 @@ def test_a_documented_question_is_an_experiment(command: Command) -> None:
 
 @pytest.mark.parametrize("command", [command for command in ALL if command.program == "sim_core"], ids=str)
 def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None:
-    flags = {"--multirun"}
+    flags = {"--multirun", "--version"}
     overrides = [argument for argument in command.arguments if argument not in flags]
     ours = [override for override in overrides if not override.startswith("hydra")]
     for run in runs_of(ours):

@@ -24,7 +24,7 @@ from sim_core.scheduling import SCHEDULERS
 from sync.results.measure import measure
 from traces.workload import TraceRef, load
 digest = sha256()
-trace = load(TraceRef("rr_conv_12_20s"), Path("."))
+trace = load(TraceRef("rr_conv_12_20s", "data/traces", 0), Path("."))
 for name, policy in SCHEDULERS.items():
     for start in ("splitwise",) if policy.splits else ("baseline", "orca", "unallocated"):
         chosen = [f"applications.0.scheduler={name}", f"start_state={start}", "cluster=half_half"]

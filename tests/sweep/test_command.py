@@ -19,7 +19,7 @@ from sweep.command import main, select_point
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.naming import shell_text
-from sweep.experiment.point import Outcome, project_root
+from sweep.experiment.point import Outcome, Point, project_root
 from sweep.launch.backlog import Backlog
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
@@ -190,16 +190,16 @@ def test_an_experiment_file_that_is_missing_ends_with_status_2(
 def test_a_point_that_fails_is_listed_with_its_reason_and_the_rest_is_run(
     tiny_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from traces import workload
+    from sweep.launch import worker
 
-    load = workload.load
+    trace_of = worker._trace_of
 
-    def failing(ref: workload.TraceRef, root: Path) -> object:
-        if ref.filename == "rr_conv_2_5s":
+    def failing(point: Point, root: Path) -> object:
+        if point.trace.filename == "rr_conv_2_5s":
             raise RuntimeError("planted [not markup]")
-        return load(ref, root)
+        return trace_of(point, root)
 
-    monkeypatch.setattr(workload, "load", failing)
+    monkeypatch.setattr(worker, "_trace_of", failing)
     assert tiny_run("--local", "--sink", "none") == 1
     printed = capsys.readouterr().out
     assert "failed one-h100 1xH100 conv 2 rps: RuntimeError: planted [not markup]" in printed

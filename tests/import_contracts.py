@@ -14,13 +14,11 @@ class StandardLibraryOnly(Contract):
     packages = fields.SetField(subfield=fields.StringField())
     except_modules = fields.SetField(subfield=fields.StringField(), required=False, default=frozenset())
 
-    for_types = fields.SetField(subfield=fields.StringField(), required=False, default=frozenset())
-
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Kept when no module of the packages, those excepted, imports anything else directly."""
         packages: set[str] = set(vars(self)["packages"])  # the fields' values, which replace the fields
         excepted: set[str] = set(vars(self)["except_modules"])
-        allowed = sys.stdlib_module_names | packages | set(vars(self)["for_types"])
+        allowed = sys.stdlib_module_names | packages
         others = sorted(
             f"{module} imports {imported}"
             for module in graph.modules

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sim_core.engine import Call, Engine
 from sim_core.errors import SpecError
-from sim_core.event import Handler
 from sim_core.fleet import Fleet
 from sim_core.network import Network
 from sim_core.recorder import Recorder
@@ -29,7 +28,7 @@ class Application(Owner):
         self._smallest = self._largest = 0  # tokens of KV cache that the smallest and the largest replica hold
         self._early: list[Request] = []  # arrived before the replicas were up
         self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
-        self.on_delivery = _Delivered(self)
+        self.on_delivery = Call(self._delivered)
         self._on_ready = Call(self._ready)
         self._prompt_enters, self._both_enter = Call(self._enter_prompt), Call(self._enter_behind)
         self._decode_enters, self._completes = Call(self._enter_decode), Call(self._complete)
@@ -58,9 +57,8 @@ class Application(Owner):
             self._ready_s = first_arrival_s + self.spec.spin_up_s
             self.engine.at(self._ready_s, self._on_ready, None)
 
-    def fire(self, argument: Request) -> None:
+    def fire(self, request: Request, /) -> None:
         """A request comes from the router."""
-        request = argument
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
         if needed > self._largest or self.engine.now < self._ready_s:
             self._turn_away(request)
@@ -141,9 +139,9 @@ class Application(Owner):
             if self._submit_flow_s == 0.0:
                 self.network.send(request)
             else:
-                self.engine.after(self._submit_flow_s, self.network, request)
+                self.engine.after(self._submit_flow_s, self.network.sends, request)
 
-    def delivered(self, request: Request) -> None:
+    def _delivered(self, request: Request) -> None:
         """The KV cache has arrived: decoding may start there, and the source has freed its memory."""
         self.view.transferred(request)
         if self._submit_task_s == 0.0:
@@ -191,15 +189,3 @@ class Application(Owner):
     def unfinished(self) -> list[Request]:
         """Requests taken and not completed, in order of arrival."""
         return sorted(self.open, key=lambda request: request.index)
-
-
-class _Delivered(Handler):
-    """Lets requests go on whose KV cache has arrived."""
-
-    __slots__ = ("_application",)
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-
-    def fire(self, argument: Request) -> None:
-        self._application.delivered(argument)

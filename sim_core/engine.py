@@ -94,7 +94,7 @@ class Call(Handler):
     def __init__(self, function: Callable[[Any], None]) -> None:
         self._function = function
 
-    def fire(self, argument: Any) -> None:
+    def fire(self, argument: Any, /) -> None:
         self._function(argument)
 
 
@@ -108,5 +108,5 @@ class Later(Handler):
         self._delay_s = delay_s
         self._handler = handler
 
-    def fire(self, argument: Any) -> None:
+    def fire(self, argument: Any, /) -> None:
         self._engine.after(self._delay_s, self._handler, argument)

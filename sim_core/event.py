@@ -20,7 +20,7 @@ class Handler:
     __slots__ = ()
 
     @abstractmethod
-    def fire(self, argument: Any) -> None:
+    def fire(self, argument: Any, /) -> None:
         """The time has come. `argument` is what the event was made with."""
 
 

@@ -43,12 +43,8 @@ class Network(Handler):
         self._kv_bytes_per_token = kv_bytes_per_token
         self._bytes_per_s = bandwidth_gb_per_s * BYTES_PER_GB
         self.on_delivery = on_delivery
-        self._delivery = _Delivery(self)
+        self.sends = Call(self.send)  # fires later
         self._retry = Call(self._send_again)
-
-    def fire(self, argument: Request) -> None:
-        """Start a transfer."""
-        self.send(argument)
 
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
@@ -62,7 +58,7 @@ class Network(Handler):
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
-        engine.at(engine.now + size_bytes / self._bytes_per_s, self._delivery, request)
+        engine.at(engine.now + size_bytes / self._bytes_per_s, self, request)
 
     def _wait(self, request: Request) -> None:
         """Try again later: the destination is full."""
@@ -101,22 +97,10 @@ class Network(Handler):
         source.kv.given_up += 1
         source.go_on()
 
-    def deliver(self, request: Request) -> None:
+    def fire(self, request: Request, /) -> None:
         """A transfer ends."""
         request.transfer_end_s = self._engine.now
         source = request.prompt_instance.kv
         source.release(request.kv_tokens)
         source.in_transit -= 1
         self.on_delivery.fire(request)
-
-
-class _Delivery(Handler):
-    """Ends transfers."""
-
-    __slots__ = ("_network",)
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def fire(self, argument: Request) -> None:
-        self._network.deliver(argument)

@@ -211,7 +211,7 @@ class Replica(Host):
             self.end_s = end_s = now + remaining_s
             self.end = self.engine.at(end_s, self, None)
 
-    def fire(self, argument: object) -> None:
+    def fire(self, _nothing: None, /) -> None:
         """A run of steps ends: tasks that are done leave, and the next batch starts."""
         if self.observer is not None:
             self.observer.iterations_ended(self)

@@ -46,7 +46,6 @@ class _Arrivals(Handler):
         self._arrival_s, self._application_id = trace.arrival_s, trace.application_id
         self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
 
-    def fire(self, argument: int) -> None:
-        row = argument
+    def fire(self, row: int, /) -> None:
         request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
         self._submit[self._application_id[row]].fire(request)

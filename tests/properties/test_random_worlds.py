@@ -162,7 +162,7 @@ class SteppingReplica(Replica):  # type: ignore[misc]
 
     __slots__ = ()
 
-    def fire(self, argument: object) -> None:
+    def fire(self, _nothing: None, /) -> None:
         batch = self.batch
         assert isinstance(batch, SteppingBatch)
         for task in batch.decodes:

@@ -242,9 +242,9 @@ class _Notifying(Handler):
         self._handler = handler
         self._after = after
 
-    def fire(self, argument: Request) -> None:
-        self._handler.fire(argument)
-        self._after(argument)
+    def fire(self, request: Request, /) -> None:
+        self._handler.fire(request)
+        self._after(request)
 
 
 class _NotifyingRecorder(Recorder):

@@ -1,13 +1,15 @@
 """Compare the speed and the results of the working tree with a commit: `python benchmarks/compare.py BASE [CASE ...]`.
 
 BASE is the commit. Both trees run each case in turn in new processes, so that other work on the machine slows down
-both, and the best of N counts. The exit status is 1 if a column of the results does not have the same bytes.
+both, and the best of N counts. The core is not compiled in either. The exit status is 1 if a column of the results does
+not have the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, COMMON, ROOT, machine
+from sim_core.compilation import PURE
 
 RUN = """
 import hashlib, json, sys, time
@@ -31,21 +34,27 @@ trace = load(TraceRef(workload, "traces/samples", 0), Path(root))
 loop, spent = Engine.run, []
 def timed(self, *arguments):
     start = time.process_time(); loop(self, *arguments); spent.append(time.process_time() - start)
-Engine.run = timed
+try:
+    Engine.run = timed
+except TypeError:
+    pass  # methods of the compiled core cannot be replaced
+whole = []
 for _ in range(3):
-    start = time.process_time(); result = simulate(spec, trace); whole = time.process_time() - start
+    start = time.process_time(); result = simulate(spec, trace); whole.append(time.process_time() - start)
 digest = hashlib.sha256()
 for name in sorted(result.requests):
     digest.update(name.encode() + result.requests[name].tobytes())
-print(json.dumps({"loop_cpu_s": min(spent), "simulate_cpu_s": whole, "digest": digest.hexdigest()}))
+print(json.dumps({"loop_cpu_s": min(spent, default=None), "simulate_cpu_s": min(whole), "digest": digest.hexdigest(),
+                  "requests": len(trace)}))
 """
 
 
-def run(tree: Path, case: str) -> dict[str, object]:
-    """Run a case in a process of its own in one tree; what it prints."""
+def run(tree: Path, case: str, pure: str = "1") -> dict[str, object]:
+    """Run a case in a process of its own in one tree, with the plain core unless `pure` is "0"; what it prints."""
     overrides, workload = CASES[case]
     task = json.dumps([[*COMMON, *overrides], workload, str(tree)])
-    done = subprocess.run([sys.executable, "-c", RUN, task], cwd=tree, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", RUN, task], cwd=tree, env=os.environ | {PURE: pure},
+                          capture_output=True, text=True, check=False)  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{tree}: {done.stderr.strip()[-2000:]}")
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

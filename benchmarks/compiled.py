@@ -9,45 +9,14 @@ The two forms take turns, each in a process of its own that runs the case three 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, ROOT
-from sim_core.compilation import PURE
-
-RUN = """
-import json, sys, time
-from hashlib import sha256
-sys.path.insert(0, ".")
-from benchmarks.cases import CASES, spec_and_trace
+from benchmarks.compare import run
 from sim_core.compilation import form
-from sim_core.simulation import simulate
-spec, trace = spec_and_trace(*CASES[sys.argv[1]])
-seconds = []
-for _ in range(3):
-    start = time.process_time()
-    result = simulate(spec, trace)
-    seconds.append(time.process_time() - start)
-digest = sha256(repr((result.unserved, result.instances, result.events, result.end_s)).encode())
-for name, column in sorted(result.requests.items()):
-    digest.update(name.encode() + column.tobytes())
-print(json.dumps([form().is_compiled, min(seconds), digest.hexdigest(), len(trace)]))
-"""
-
-
-def run(case: str, pure: str) -> tuple[bool, float, str, int]:
-    """Whether the core was compiled, the CPU seconds, the digest of the results, and the requests of a case."""
-    command = [sys.executable, "-c", RUN, case]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {PURE: pure}, text=True, stdout=subprocess.PIPE, check=True
-    )
-    is_compiled, seconds, digest, requests = json.loads(done.stdout)
-    return is_compiled, seconds, digest, requests
 
 
 def main() -> int:
@@ -56,20 +25,20 @@ def main() -> int:
     parser.add_argument("case", nargs="*", help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if not form().is_compiled:
+        parser.error(form().text)
     print("| case | plain, requests per CPU-second | compiled | ratio |\n|---|---|---|---|")
     are_same = True
     for case in options.case or CASES:
         best, digests = {"0": float("inf"), "1": float("inf")}, set()
         for _ in range(options.rounds):
             for pure in best:
-                is_compiled, seconds, digest, requests = run(case, pure)
-                if is_compiled is not (pure == "0"):
-                    raise SystemExit("the core is not compiled: make compiled")
-                best[pure] = min(best[pure], seconds)
-                digests.add(digest)
+                found = run(ROOT, case, pure)
+                best[pure] = min(best[pure], float(str(found["simulate_cpu_s"])))
+                digests.add(found["digest"])
         are_same = are_same and len(digests) == 1
         note = "" if len(digests) == 1 else " RESULTS DIFFER"
-        plain, compiled = requests / best["1"], requests / best["0"]
+        plain, compiled = (int(str(found["requests"])) / best[pure] for pure in ("1", "0"))
         print(f"| {case} | {plain:,.0f} | {compiled:,.0f} | {compiled / plain:.2f}{note} |", flush=True)
     return 0 if are_same else 1
 

@@ -22,7 +22,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, machine, spec_and_trace
-from sim_core.engine import Engine, Event
+from sim_core.engine import Call, Engine
+from sim_core.event import Event, Handler
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
@@ -42,29 +43,25 @@ class Ledger(Engine):
         self.kinds: Counter[str] = Counter()
         self.pushes = 0
 
-    def at(self, time_s: float, handler: Callable[[Any], None], argument: Any) -> Event:
+    def at(self, time_s: float, handler: Handler, argument: Any) -> Event:
         """Schedule an event as the engine does; it is recorded when it happens."""
         self.pushes += 1
 
-        def noted(value: Any) -> None:
-            self.note(handler.__name__)
-            handler(value)
+        return super().at(time_s, self._noted(handler), argument)
 
-        return super().at(time_s, noted, argument)
-
-    def at_each(self, times_s: Iterable[float], handler: Callable[[int], None]) -> None:
+    def at_each(self, times_s: Iterable[float], handler: Handler) -> None:
         """Schedule arrivals as the engine does; they are recorded when they happen."""
+        super().at_each(times_s, self._noted(handler))
 
-        def noted(row: int) -> None:
-            self.note("arrive")
-            handler(row)
+    def _noted(self, handler: Handler) -> Handler:
+        """A handler that records its event, and then does what `handler` does."""
 
-        super().at_each(times_s, noted)
+        def noted(argument: Any) -> None:
+            self.times_s.append(self.now)
+            self.kinds[type(handler).__name__.strip("_")] += 1
+            handler.fire(argument)
 
-    def note(self, kind: str) -> None:
-        """Record an event that happens now."""
-        self.times_s.append(self.now)
-        self.kinds[kind] += 1
+        return Call(noted)
 
 
 def events_of(spec: SimSpec, trace: Trace) -> Ledger:

@@ -26,10 +26,12 @@ from traces.writer import write_csv
 OURS = """
 import sys, time
 from sim_core.engine import Engine
-whole = Engine.run
-def timed(self, *args):
-    start = time.process_time(); whole(self, *args); print("LOOP", time.process_time() - start)
-Engine.run = timed
+from sweep.single import job
+class Timed(Engine):
+    def run(self, *args):
+        start = time.process_time(); super().run(*args); print("LOOP", time.process_time() - start)
+untimed = job.Simulation
+job.Simulation = lambda spec: untimed(spec, Timed())
 from sweep.single.command import main
 sys.exit(main())
 """

@@ -91,6 +91,6 @@ $(READY): requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf build sim_core/compiled.crc32
-	find . -name "*.so" -not -path "./.venv/*" -delete
+	rm -rf build sim_core/compiled.crc32 sim_core__mypyc.*.so
+	find sim_core -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

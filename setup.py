@@ -11,7 +11,8 @@ import shutil
 import sys
 import sysconfig
 import time
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +22,8 @@ from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
-# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice.
 SLOWER = "It runs as plain Python, at a quarter of the speed."
+# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice.
 COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", "-ffp-contract=off"], ["-O3", "-flto"]
 
 
@@ -40,7 +41,7 @@ FORM = compilation()
 
 def reason_against() -> str | None:
     """Why nothing is compiled; None: it can be."""
-    if os.environ.get(FORM.PURE, "0") not in ("", "0"):
+    if FORM.is_pure_asked():
         return f"{FORM.PURE} is set"
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
@@ -60,7 +61,7 @@ def extensions() -> list[Extension]:
 
     sources = [str(Path(*name.split(".")).with_suffix(".py")) for name in FORM.MODULES]
     found: list[Extension] = mypycify(
-        ["--config-file=", "--python-version=3.11", *sources],
+        ["--config-file=", *sources],
         opt_level="3",
         group_name="sim_core",
         target_dir="build/mypyc",
@@ -99,9 +100,7 @@ class Compiled(Command):
     def run(self) -> None:
         """Compile what is not compiled yet. It is no error if that cannot be: the core runs as plain Python then."""
         if reason := reason_against():
-            print(
-                f"The simulator's core is not compiled: {reason}. It runs as plain Python, at a quarter of the speed."
-            )
+            _say(f"The simulator's core is not compiled: {reason}. {SLOWER}")
             return
         if FORM.form().is_compiled:
             return
@@ -109,7 +108,7 @@ class Compiled(Command):
         start, log = time.monotonic(), ROOT / "build" / "compiled.log"
         log.parent.mkdir(exist_ok=True)
         try:
-            with log.open("w") as file, _all_output_to(file.fileno()), redirect_stdout(file), redirect_stderr(file):
+            with log.open("w") as file, _all_output_to(file.fileno()):
                 self.distribution.ext_modules = extensions()
                 command = self.reinitialize_command("build_ext", inplace=True)
                 command.ensure_finalized()
@@ -127,22 +126,24 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-class _all_output_to:
-    """Within this block what processes write to standard output and error goes to a file."""
+@contextmanager
+def _all_output_to(file: int) -> Iterator[None]:
+    """Within this block what this process and its children write to standard output and error goes to a file."""
+    kept = os.dup(1), os.dup(2)
+    _put_outputs(file, file)
+    try:
+        yield
+    finally:
+        _put_outputs(*kept)
+        for output in kept:
+            os.close(output)
 
-    def __init__(self, file: int) -> None:
-        self._file = file
 
-    def __enter__(self) -> None:
-        sys.stdout.flush()
-        self._kept = os.dup(1), os.dup(2)
-        os.dup2(self._file, 1)
-        os.dup2(self._file, 2)
-
-    def __exit__(self, *_: object) -> None:
-        for number, kept in zip((1, 2), self._kept, strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
+def _put_outputs(output: int, error: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(output, 1)
+    os.dup2(error, 2)
 
 
 def of_a_wheel() -> list[Extension]:

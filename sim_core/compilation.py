@@ -54,6 +54,11 @@ def form() -> Form:
     return Form(False, f"plain Python: {reason}")
 
 
+def is_pure_asked() -> bool:
+    """Whether the plain core is asked for."""
+    return os.environ.get(PURE, "0") not in ("", "0")
+
+
 def record_of(compiler: str, folder: str = FOLDER) -> list[str]:
     """The lines of a `RECORD`: the compiler, and the checksum of the source of each module."""
     return [compiler, *(f"{_checksum(_source(name, folder))} {name}" for name in MODULES)]
@@ -61,7 +66,7 @@ def record_of(compiler: str, folder: str = FOLDER) -> list[str]:
 
 def _reason_for_plain() -> str | None:
     """Why the core cannot run compiled; None: it can."""
-    if os.environ.get(PURE, "0") not in ("", "0"):
+    if is_pure_asked():
         return f"{PURE} is set"
     if not _is_built():
         return "it is not compiled (make compiled)"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,8 @@ def open_table(source: bytes | Path, completed: float | None = None) -> pq.Parqu
     """
     file = pa.BufferReader(source) if isinstance(source, bytes) else open_inside(source)
     size = len(source) if isinstance(source, bytes) else os.fstat(file.fileno()).st_size
-    try:
+    with _known_to_arrow():
         table = pq.ParquetFile(file, **THRIFT_LIMITS)
-    except pa.ArrowNotImplementedError as error:  # of a kind of column that Arrow does not know
-        raise ValueError(str(error)) from error
     _check_size(table.metadata, size)
     rows = table.metadata.num_rows
     if completed is not None and rows != completed:
@@ -79,6 +78,15 @@ def open_table(source: bytes | Path, completed: float | None = None) -> pq.Parqu
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             raise ValueError(f"its column {column.name!r} is of the type {column.type}, not of numbers")
     return table
+
+
+@contextmanager
+def _known_to_arrow() -> Iterator[None]:
+    """Raise ValueError for what Arrow does not know within this block, such as integers of more than 64 bits."""
+    try:
+        yield
+    except pa.ArrowNotImplementedError as error:
+        raise ValueError(str(error)) from error
 
 
 def _check_size(metadata: pq.FileMetaData, size: int) -> None:
@@ -105,10 +113,8 @@ def read_requests(
     with open_table(source, completed) as file:
         if missing := set(columns or ()).difference(file.schema_arrow.names):
             raise ValueError(f"it has no column {min(missing)!r}")
-        try:
+        with _known_to_arrow():
             table = file.read(columns=None if columns is None else sorted(columns)).replace_schema_metadata()
-        except pa.ArrowNotImplementedError as error:
-            raise ValueError(str(error)) from error
     for name in table.column_names:
         most = checks.MOST_COUNT if pa.types.is_integer(table[name].type) else checks.MOST_S
         if len(table) and bool((np.abs(table[name].to_numpy()) > most).any()):  # NaN is not

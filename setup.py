@@ -25,8 +25,10 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build"
 SLOWER = "It runs as plain Python, at a quarter of the speed."
-# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice.
-COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", "-ffp-contract=off"], ["-O3", "-flto"]
+# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice. These options stand
+# behind those of CFLAGS, and undo what they may say.
+EXACT = ["-fno-fast-math", "-ffp-contract=off"]
+COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", *EXACT], ["-O3", "-flto", *EXACT]
 
 
 def compilation() -> ModuleType:

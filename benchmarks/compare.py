@@ -2,9 +2,9 @@
 
 BASE is the commit. Both trees run each case in turn in new processes, so that other work on the machine slows down
 both, and the best of N counts. Times are CPU seconds from a spec and a trace to the columns and the summary of the
-run, which `simulate` itself worked out in commits of before `sync.results.measure`. Each tree runs the core as its users
-have it: compiled where it can be, or the plain one with SIM_CORE_PURE=1. The exit status is 1 if a column of the results
-does not have the same bytes.
+run, which `simulate` itself worked out in commits of before `sync.results.measure`. Each tree runs the core as its
+users have it: compiled where it can be, or the plain one with SIM_CORE_PURE=1. The exit status is 1 if a column of the
+results does not have the same bytes.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ stands in for it, and makes nothing.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -41,9 +42,8 @@ def mypycify(paths, **options):
     return [Extension(name, [f"build/{name}.c"]) for name in names]
 """.replace("LIBRARY", LIBRARY)
 HEADER = Path(sysconfig.get_path("include"), "Python.h")
-CAN_COMPILE = HEADER.exists() and bool(
-    shutil.which((os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0])
-)
+COMPILER = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+CAN_COMPILE = HEADER.exists() and shutil.which(COMPILER[0]) is not None
 SLOWER = "It runs as plain Python, at a quarter of the speed."
 COMPILING = "Compiling the simulator's core, once, which takes about a minute: it runs four times as fast then."
 
@@ -137,6 +137,41 @@ def test_a_folder_that_nothing_can_be_written_to_is_one_line(checkout: Path) -> 
     code, printed = build(checkout)
     reason = f"[Errno 17] File exists: '{checkout / 'build'}'"
     assert (code, printed) == (0, [f"The simulator's core is not compiled: {reason}. {SLOWER}"])
+
+
+def compile_options(checkout: Path, **environment: str) -> list[list[str]]:
+    """The options of each call of the compiler in a build, in which a script that notes them stands in for it."""
+    script = checkout / "cc"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {checkout}/calls\n')
+    script.chmod(0o755)
+    build(checkout, CC=str(script), LDSHARED=str(script), **environment)
+    return [line.split() for line in (checkout / "calls").read_text().splitlines()]
+
+
+def test_whatever_cflags_say_the_compiler_keeps_to_exact_arithmetic(checkout: Path) -> None:
+    calls = compile_options(checkout, CFLAGS="-ffast-math -ffp-contract=fast")
+    assert sum("-c" in call for call in calls) == 2
+    for call in calls:
+        assert [option for option in call if "fast-math" in option][-1] == "-fno-fast-math"
+        assert [option for option in call if "fp-contract" in option][-1] == "-ffp-contract=off"
+
+
+def test_a_product_and_a_sum_are_compiled_to_two_instructions(checkout: Path) -> None:
+    options = [option for option in compile_options(checkout)[0] if option.startswith("-f") and option != "-flto"]
+    assert "-ffp-contract=off" in options
+    if not CAN_COMPILE:
+        return
+    source, assembly = checkout / "sum.c", checkout / "sum.s"
+    source.write_text("double f(double a, double b, double c) { return a * b + c; }\n")
+    processor = ["-mfma"] if platform.machine() in ("x86_64", "AMD64") else []
+
+    def compiled(*more: str) -> str:
+        command = [*COMPILER, "-O3", *processor, *options, *more, "-S", str(source), "-o", str(assembly)]
+        subprocess.run(command, check=True)
+        return assembly.read_text()
+
+    assert "fmadd" not in compiled()
+    assert "fmadd" in compiled("-ffp-contract=fast")
 
 
 @pytest.mark.slow  # copies the whole project

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, COMMON, ROOT, machine
-from sim_core.compilation import PURE, form, is_pure_asked
+from sim_core.compilation import PURE, is_pure_asked
 
 RUN = """
 import hashlib, json, sys, time
@@ -93,7 +93,7 @@ def main() -> int:
             results.append(compare(base, case, arguments.repeat, pure))
             line = {key: results[-1][key] for key in ("case", "times_faster", "same_results")}
             print(json.dumps(line), file=sys.stderr, flush=True)
-    print(json.dumps({"machine": machine(), "base": arguments.base, "core": form().text, "results": results}, indent=1))
+    print(json.dumps({"machine": machine(), "base": arguments.base, "results": results}, indent=1))
     return 0 if all(result["same_results"] for result in results) else 1
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from sim_core.compilation import LIBRARY, PURE, RECORD
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 STAND_IN = """
 import os, signal, time
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_an_interrupted_build_is_one_line_and_the_next_one_compiles(checkout: Pa
 
 
 def test_of_two_builds_at_once_the_second_waits_and_finds_the_core_compiled(checkout: Path) -> None:
-    both = [start(checkout, TAKES_S="2") for _ in range(2)]
+    both = [start(checkout, TAKES_S="1") for _ in range(2)]
     printed = sorted(process.communicate()[0].splitlines() for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert printed[0][0] == "Another process compiles the simulator's core: waiting for it."

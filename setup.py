@@ -13,6 +13,7 @@ import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -22,9 +23,12 @@ from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
+BUILD = ROOT / "build"
 SLOWER = "It runs as plain Python, at a quarter of the speed."
-# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice.
-COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", "-ffp-contract=off"], ["-O3", "-flto"]
+# Floating point is never contracted: a fused multiply-add rounds once where Python rounds twice. These options stand
+# behind those of CFLAGS, and undo what they may say.
+EXACT = ["-fno-fast-math", "-ffp-contract=off"]
+COMPILE, LINK = ["-O3", "-flto", "-fno-semantic-interposition", *EXACT], ["-O3", "-flto", *EXACT]
 
 
 def compilation() -> ModuleType:
@@ -73,9 +77,20 @@ def extensions() -> list[Extension]:
 
 
 class BuildCore(build_ext):
-    """Compiles, and notes which sources were compiled."""
+    """Compiles, and notes which sources were compiled. A wheel that cannot be compiled becomes a plain one."""
 
     def run(self) -> None:
+        if not self.extensions or self.inplace:
+            self._compile()
+            return
+        try:
+            self._compile()
+        except (Exception, SystemExit) as error:
+            for output in self.get_outputs():
+                Path(output).unlink(missing_ok=True)
+            _say_why_not(_reason(error))
+
+    def _compile(self) -> None:
         super().run()
         if self.extensions:
             from mypy.version import __version__
@@ -100,26 +115,55 @@ class Compiled(Command):
     def run(self) -> None:
         """Compile what is not compiled yet. It is no error if that cannot be: the core runs as plain Python then."""
         if reason := reason_against():
-            _say(f"The simulator's core is not compiled: {reason}. {SLOWER}")
+            _say_why_not(reason)
             return
         if FORM.form().is_compiled:
             return
-        _say("Compiling the simulator's core, once, which takes about a minute: it runs four times as fast then.")
-        start, log = time.monotonic(), ROOT / "build" / "compiled.log"
-        log.parent.mkdir(exist_ok=True)
+        start = time.monotonic()
         try:
-            with log.open("w") as file, _all_output_to(file.fileno()):
-                self.distribution.ext_modules = extensions()
-                command = self.reinitialize_command("build_ext", inplace=True)
-                command.ensure_finalized()
-                command.run()
+            with _alone():
+                if compilation().form().is_compiled:  # by the process that this one has waited for
+                    return
+                self._compile()
+        except KeyboardInterrupt:
+            _say_why_not("it was interrupted")
+            raise SystemExit(130) from None
         except (Exception, SystemExit) as error:
-            with suppress(OSError):
-                (ROOT / "sim_core" / FORM.RECORD).unlink()
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            _say(f"The simulator's core is not compiled: {reason}, see build/compiled.log. {SLOWER}")
+            _say_why_not(_reason(error) + ("" if isinstance(error, OSError) else ", see build/compiled.log"))
             return
         _say(f"Compiled in {time.monotonic() - start:.0f} s.")
+
+    def _compile(self) -> None:
+        _say("Compiling the simulator's core, once, which takes about a minute: it runs four times as fast then.")
+        # First, as files of two builds may lie side by side until this one is done.
+        (ROOT / "sim_core" / FORM.RECORD).unlink(missing_ok=True)
+        with (BUILD / "compiled.log").open("w") as file, _all_output_to(file.fileno()):
+            self.distribution.ext_modules = extensions()
+            command = self.reinitialize_command("build_ext", inplace=True)
+            command.ensure_finalized()
+            command.run()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Within this block no other process compiles here. Raises OSError where nothing can be written."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "compiled.lock").open("w") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            _say("Another process compiles the simulator's core: waiting for it.")
+            flock(lock, LOCK_EX)
+        yield
+
+
+def _reason(error: BaseException) -> str:
+    """The error in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _say_why_not(reason: str) -> None:
+    _say(f"The simulator's core is not compiled: {reason}. {SLOWER}")
 
 
 def _say(line: str) -> None:
@@ -140,15 +184,19 @@ def _all_output_to(file: int) -> Iterator[None]:
 
 
 def _put_outputs(output: int, error: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the disk is full
+            stream.flush()
     os.dup2(output, 1)
     os.dup2(error, 2)
 
 
 def of_a_wheel() -> list[Extension]:
     """The extensions of a wheel: none where they cannot be compiled, and none for the other commands."""
-    if not {"bdist_wheel", "build_ext", "build", "install"} & set(sys.argv) or reason_against():
+    if not {"bdist_wheel", "build_ext", "build", "install"} & set(sys.argv):
+        return []
+    if reason := reason_against():
+        _say_why_not(reason)
         return []
     return extensions()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.compose import Composer
 from sim_core import spec_from_config
+from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.trace import Trace
 from traces.workload import TraceRef, load
@@ -55,7 +56,8 @@ def environment(compiled: str) -> dict[str, str]:
 
 
 def machine() -> dict[str, object]:
-    """What the figures depend on: processor, cores, load when the measurement begins, versions, commit."""
+    """What the figures depend on: processor, cores, load when the measurement begins, versions, commit, and whether the
+    core is compiled."""
     about = Path("/proc/cpuinfo")
     names = about.read_text().splitlines() if about.is_file() else []
     git = subprocess.run(
@@ -68,4 +70,5 @@ def machine() -> dict[str, object]:
         "load": round(os.getloadavg()[0], 1),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "commit": git.stdout.strip(),
+        "core": form().text,
     }

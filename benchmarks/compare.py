@@ -1,8 +1,10 @@
 """Compare the speed and the results of the working tree with a commit: `python benchmarks/compare.py BASE [CASE ...]`.
 
 BASE is the commit. Both trees run each case in turn in new processes, so that other work on the machine slows down
-both, and the best of N counts. The core is not compiled in either. The exit status is 1 if a column of the results does
-not have the same bytes.
+both, and the best of N counts. Times are CPU seconds from a spec and a trace to the columns and the summary of the
+run, which `simulate` itself worked out in commits of before `sync.results.measure`. Each tree runs the core as its
+users have it: compiled where it can be, or the plain one with SIM_CORE_PURE=1. The exit status is 1 if a column of the
+results does not have the same bytes.
 """
 
 from __future__ import annotations
@@ -18,33 +20,33 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import CASES, COMMON, ROOT, machine
-from sim_core.compilation import PURE
+from sim_core.compilation import PURE, is_pure_asked
 
 RUN = """
 import hashlib, json, sys, time
 from pathlib import Path
 from configs.compose import Composer
 from sim_core import spec_from_config
-from sim_core.engine import Engine
 from sim_core.simulation import simulate
 from traces.workload import TraceRef, load
+try:
+    from sync.results.measure import measure
+except ImportError:
+    measure = lambda result, spec: result
 overrides, workload, root = json.loads(sys.argv[1])
 spec = spec_from_config(Composer().resolved(overrides), Path(root))
 trace = load(TraceRef(workload, "traces/samples", 0), Path(root))
-loop, spent = Engine.run, []
-def timed(self, *arguments):
-    start = time.process_time(); loop(self, *arguments); spent.append(time.process_time() - start)
-try:
-    Engine.run = timed
-except TypeError:
-    pass  # methods of the compiled core cannot be replaced
-whole = []
+simulated, whole = [], []
 for _ in range(3):
-    start = time.process_time(); result = simulate(spec, trace); whole.append(time.process_time() - start)
+    start = time.process_time()
+    result = simulate(spec, trace)
+    simulated.append(time.process_time() - start)
+    result = measure(result, spec)
+    whole.append(time.process_time() - start)
 digest = hashlib.sha256()
 for name in sorted(result.requests):
     digest.update(name.encode() + result.requests[name].tobytes())
-print(json.dumps({"loop_cpu_s": min(spent, default=None), "simulate_cpu_s": min(whole), "digest": digest.hexdigest(),
+print(json.dumps({"simulate_cpu_s": min(simulated), "whole_cpu_s": min(whole), "digest": digest.hexdigest(),
                   "requests": len(trace)}))
 """
 
@@ -61,13 +63,13 @@ def run(tree: Path, case: str, pure: str = "1") -> dict[str, object]:
     return answer
 
 
-def compare(base: Path, case: str, repeat: int) -> dict[str, object]:
+def compare(base: Path, case: str, repeat: int, pure: str) -> dict[str, object]:
     """Run a case in both trees in turn."""
     runs: dict[str, list[dict[str, object]]] = {"base": [], "here": []}
     for _ in range(repeat):
         for name, tree in (("base", base), ("here", ROOT)):
-            runs[name].append(run(tree, case))
-    best = {name: min(float(str(each["loop_cpu_s"])) for each in many) for name, many in runs.items()}
+            runs[name].append(run(tree, case, pure))
+    best = {name: min(float(str(each["whole_cpu_s"])) for each in many) for name, many in runs.items()}
     same = len({each["digest"] for many in runs.values() for each in many}) == 1
     return {"case": case, "times_faster": round(best["base"] / best["here"], 3), "same_results": same, **runs}
 
@@ -83,9 +85,12 @@ def main() -> int:
         base = Path(folder) / "base"
         subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(base)], check=True)
         subprocess.run(["git", "checkout", "--quiet", "--detach", arguments.base], cwd=base, check=True)
+        pure = "1" if is_pure_asked() else "0"
+        if pure == "0" and (base / "setup.py").exists():
+            subprocess.run([sys.executable, "-W", "ignore", "setup.py", "-q", "compiled"], cwd=base, check=True)
         results = []
         for case in arguments.cases or CASES:
-            results.append(compare(base, case, arguments.repeat))
+            results.append(compare(base, case, arguments.repeat, pure))
             line = {key: results[-1][key] for key in ("case", "times_faster", "same_results")}
             print(json.dumps(line), file=sys.stderr, flush=True)
     print(json.dumps({"machine": machine(), "base": arguments.base, "results": results}, indent=1))

@@ -37,6 +37,7 @@ _ENVIRONMENT = {
     "RAY_grpc_client_keepalive_time_ms": "10000",  # notice a silent node within seconds, not minutes
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # in `ray job submit`, what we ship replaces what the job has
+    "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",  # it names the compiled core, which is sent; _SHIPPED alone decides
 }
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a point has one core
 _MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")

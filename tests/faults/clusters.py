@@ -141,24 +141,29 @@ class Cluster:
         options = ["--head", f"--port={self.address.rpartition(':')[2]}", f"--temp-dir={self._folder}"]
         options += [f"--include-dashboard={'true' if dashboard else 'false'}", "--dashboard-host=127.0.0.1"]
         options += [f"--dashboard-port={self.dashboard.rpartition(':')[2]}", f"--ray-client-server-port={free_port()}"]
-        return self._start(options, self._ip, cpus, [])
+        return self._start(options, self._ip, cpus, [], {})
 
-    def add_node(self, cpus: int, *, within: Sequence[str] = (), ip: str | None = None) -> Node:
-        """Start one more node. `within` is a command that starts it elsewhere, such as in a network namespace."""
+    def add_node(self, cpus: int, *, within: Sequence[str] = (), ip: str | None = None, **environment: str) -> Node:
+        """Start one more node. `within` is a command that starts it elsewhere, such as in a network namespace;
+        `environment` is added to that of the node."""
         # Each node has its own folder: in a shared one a node takes the code that others were sent for an old copy and
         # removes it.
         own = self._folder / f"n{len(self.nodes)}"
-        return self._start([f"--address={self.address}", f"--temp-dir={own}"], ip or self._ip, cpus, within)
+        options = [f"--address={self.address}", f"--temp-dir={own}"]
+        return self._start(options, ip or self._ip, cpus, within, environment)
 
-    def _start(self, options: Sequence[str], ip: str, cpus: int, within: Sequence[str]) -> Node:
+    def _start(
+        self, options: Sequence[str], ip: str, cpus: int, within: Sequence[str], environment: Mapping[str, str]
+    ) -> Node:
         sockets = len(self._sockets())
         command = [*within, str(Path(sys.executable).with_name("ray")), "start", "--block", f"--num-cpus={cpus}"]
         command += [f"--node-ip-address={ip}", "--object-store-memory=200000000", *options]
         log = (self._folder / f"node-{len(self.nodes)}.log").open("wb")
         # Outside of the project's folder, so that a node has only the code that it was sent.
         process = subprocess.Popen(
-            command, env=self._environment, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
-        )
+            command, env={**self._environment, **environment}, cwd=self._folder, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
         node = Node(process)
         self.nodes.append(node)
         wait_for(lambda: len(self._sockets()) > sockets or not node.alive, "node")

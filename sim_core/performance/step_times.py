@@ -55,7 +55,8 @@ class TimeTable:
 class StepTimes:
     """How long steps take: a performance model bound to a model, its hardware and parallelism.
 
-    Steps that follow one another need not take equally long: only `seconds` and `steps_within` know. `measured_to` is the most decodes of a step without prompts that were measured; times of more are extrapolated.
+    Steps that follow one another need not take equally long: only `seconds` and `steps_within` know. `measured_to` is
+    the most decodes of a step without prompts that were measured; times of more are extrapolated.
     """
 
     __slots__ = ("measured_to",)

@@ -81,7 +81,7 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
 
 
 def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> Floats:
-    """`StepTimes.alone` of each request, a row each; asked once for each prompt size where this is all it depends on."""
+    """`StepTimes.alone` of each request, a row each; asked once for a prompt size where it depends on no more."""
     if times.grows_with_context:
         sizes = zip(prompts.tolist(), outputs.tolist(), strict=True)
         return np.array([times.alone(*size) for size in sizes]).reshape(-1, 2)

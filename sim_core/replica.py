@@ -174,12 +174,17 @@ class Replica(Host):
 
     def evict(self, request: Request) -> None:
         """Let a request that is here leave before its end: at the end of the step that runs, without the token of that
-        step, or at once where nothing runs. The owner is not notified."""
+        step, or at once where nothing runs. The owner, who decides this, counts the request itself."""
         self.leaving.append(request)
-        if not self.running:
-            self._let_leave()
-        elif not self.settled:
-            self._cut()
+        if self.running:
+            if not self.settled:
+                self._cut()
+            return
+        self._let_leave()
+        if self.requests:
+            self.memory_freed()
+        else:
+            self.owner.replica_idle(self)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -196,7 +201,7 @@ class Replica(Host):
         """Run the steps that the batcher has chosen."""
         self.running = True
         self.step = step
-        self.settled = step.prompt_tokens > 0 and step.repeat == 1
+        self.settled = step.repeat == 1 and step.prompt_tokens > 0
         if self.looks_ahead:
             self._look_ahead(step)
         self.length_s = length_s = self.times.seconds(step, step.repeat)
@@ -282,7 +287,7 @@ class Replica(Host):
             self._nothing_to_run()
         else:  # `_run` written out, as this is called the most
             self.step = step
-            self.settled = step.prompt_tokens > 0 and step.repeat == 1
+            self.settled = step.repeat == 1 and step.prompt_tokens > 0
             self.length_s = length_s = self.times.seconds(step, step.repeat)
             self.end_s = end_s = engine.now + length_s
             self.end = engine.at(end_s, self, None)

@@ -162,7 +162,7 @@ class Replica(Host):
 
     def memory_freed(self) -> None:
         batcher = self.batcher
-        if not batcher.has_waiting():
+        if not self.requests or not batcher.has_waiting():
             return
         if self.running:
             if not self.settled and batcher.has_room():
@@ -223,9 +223,10 @@ class Replica(Host):
         """No task can run in the policy's order."""
         self.running = False
         now = self.engine.now
-        self.busy_s += now - self.busy_since_s
-        self.busy_since_s = now
-        if self.go_on():
+        if now > self.busy_since_s:  # the last requests left before their end
+            self.busy_s += now - self.busy_since_s
+            self.busy_since_s = now
+        if self.requests and self.go_on():
             return
         if self.observer is not None:
             self.observer.batch_empty(self)

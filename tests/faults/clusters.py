@@ -157,6 +157,8 @@ class Cluster:
     ) -> Node:
         sockets = len(self._sockets())
         command = [*within, str(Path(sys.executable).with_name("ray")), "start", "--block", f"--num-cpus={cpus}"]
+        # An agent whose port another cluster on this machine has takes no jobs.
+        command += [f"--dashboard-agent-listen-port={free_port()}"]
         command += [f"--node-ip-address={ip}", "--object-store-memory=200000000", *options]
         log = (self._folder / f"node-{len(self.nodes)}.log").open("wb")
         # Outside of the project's folder, so that a node has only the code that it was sent.

@@ -11,17 +11,17 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import OutputError
 from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links, replacing_inside
-from sync.results.privacy import mask_uri
 from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.received import check_database, file_to_read, place_to_write
 from sync.tracking.runs import StoredRun
+from sync.tracking.store_errors import is_missing, plain_errors
 from sync.tracking.tables import Point, RunTables, are_taken
 
 if TYPE_CHECKING:
@@ -92,24 +92,9 @@ class MlflowStore:
         if tables is not None:
             tables.close()
 
-    @contextmanager
-    def plain_errors(self) -> Iterator[None]:
-        """Raise a short ConnectionError where a server does not answer or a database cannot be used; mlflow's own
-        errors take several lines."""
-        try:
-            yield
-        except FileNotFoundError:  # `file` has asked, and was answered
-            raise
-        except ModuleNotFoundError as error:  # a database's driver
-            reason = f"needs the Python package {error.name}, which is not installed"
-            raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
-        except Exception as error:
-            for cause in _chain(error):
-                if isinstance(cause, OSError) and is_server(self._uri):
-                    raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
-                if isinstance(cause, sqlite3.Error):  # locked, read-only, full, or no database at all
-                    raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
-            raise
+    def plain_errors(self) -> AbstractContextManager[None]:
+        """Raise a short ConnectionError where a server does not answer or a database cannot be used."""
+        return plain_errors(self._uri)
 
     def experiment(self, name: str) -> Experiment | None:
         """The experiment called `name`, None where there is none (or where it was deleted)."""
@@ -243,7 +228,7 @@ class MlflowStore:
                 get_artifact_repository(run.artifact_uri, self._uri)._download_file(name, str(partial))
                 partial.replace(kept)
             except Exception as error:
-                if _is_missing(error):
+                if is_missing(error):
                     raise FileNotFoundError(f"{run.artifact_uri} has no {name}") from error
                 raise
             finally:
@@ -274,21 +259,6 @@ def _stored(run: mlflow.entities.Run) -> StoredRun:
     info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
     named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
     return StoredRun(*named, tags, metrics, str(info.artifact_uri), dict(run.data.params))
-
-
-def _is_missing(error: Exception) -> bool:
-    """Whether a download failed since the file is not there, and not since nobody answers."""
-    answer = getattr(error, "response", None)  # of HTTP libraries, and of boto a dictionary
-    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else getattr(answer, "status_code", None)
-    missing = str(code) in ("404", "NoSuchKey") or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
-    return missing or isinstance(error, FileNotFoundError)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, the error that it was raised from or during, and so on."""
-    while error is not None:
-        yield error
-        error = error.__context__
 
 
 def quiet_environment() -> None:

@@ -37,6 +37,7 @@ from sync.results.journal import Journal
 from sync.tracking import artifacts, sink, store
 
 LOOP = "the event loops"
+ONCE = "once a sweep: "
 # What is timed where it is called: the object whose attribute it is, its name, and the part that it belongs to.
 CALLS: Sequence[tuple[Any, str, str]] = (
     (worker, "_trace_of", "worker: making traces"),
@@ -125,9 +126,9 @@ def measure(runs: int, requests: int, results: Path) -> dict[str, float]:
             if warm_up:
                 times.by_part.clear()
                 times.time_calls()
-                with times.of("driver: building points"):
+                with times.of(f"{ONCE}building points"):
                     expand(experiment, [], ROOT)
-    with times.of("once: report and page in MLflow"):
+    with times.of(f"{ONCE}report and page in MLflow"):
         mlflow.close()
     return times.by_part
 
@@ -152,9 +153,12 @@ def main() -> None:
         took_s = measure(arguments.runs, arguments.requests, Path(folder))
     loops_s = took_s.pop(LOOP)
     print(f"{LOOP}: {1e3 * loops_s / arguments.runs:.1f} ms a run, of {arguments.requests} requests")
+    once_s = {part: took_s.pop(part) for part in list(took_s) if part.startswith(ONCE)}
     for part, seconds in sorted(took_s.items()):
         print(f"  {part}: {1e3 * seconds / arguments.runs:.1f} ms, {seconds / loops_s:.2%}")
     print(f"in all {sum(took_s.values()) / loops_s:.1%} more than the loops")
+    for part, seconds in once_s.items():
+        print(f"{part}: {seconds:.2f} s")
 
 
 if __name__ == "__main__":

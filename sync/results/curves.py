@@ -228,11 +228,11 @@ def capacity_tokens(spec: SimSpec) -> int:
 
 def _sequences(result: MeasuredRun, trace: Trace | None) -> Floats:
     """How many sequences each completed request stands for."""
-    ids = result.requests["request_id"].tolist()
-    if trace is None or set(trace.batch_size) <= {1}:
+    ids = result.requests["request_id"]
+    if trace is None or not (np.asarray(trace.batch_size) > 1).any():
         return np.ones(len(ids))
     number = dict(zip(trace.request_id, trace.batch_size, strict=True))
-    return np.array([number[request_id] for request_id in ids], dtype=np.float64)
+    return np.array([number[request_id] for request_id in ids.tolist()], dtype=np.float64)
 
 
 def _described(trace: Trace) -> dict[str, Any]:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
 from sim_core.performance.step_times import StepTimes
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
-from sim_core.spec import SimSpec
+from sim_core.spec import PerformanceSpec, SimSpec
 from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
-from sync.results.statistics import mean, percentile
+from sync.results.statistics import mean, mean_of_times, percentile
 
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, Numbers]
+_MOST_IN_A_TABLE = 1 << 20  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,11 @@ def request_columns(result: SimResult, spec: SimSpec) -> Columns:
 
 def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
     """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
-    performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+    policy = PERFORMANCE_MODELS[spec.performance.policy]
     applications, prompts = requests["application_id"], requests["prompt_tokens"]
     first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
     for application in spec.applications:
-        model = application.model.measured_as
-        times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+        times = _reference_times(policy, spec.performance, application.model.measured_as)
         if times is not None:
             own = applications == application.application_id
             first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own]).T
@@ -85,8 +86,24 @@ def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> Floats:
     if times.grows_with_context:
         sizes = zip(prompts.tolist(), outputs.tolist(), strict=True)
         return np.array([times.alone(*size) for size in sizes]).reshape(-1, 2)
-    different, size_of_row = np.unique(prompts, return_inverse=True)
+    different, size_of_row = _distinct(prompts)
     return np.array([times.alone(size) for size in different.tolist()]).reshape(-1, 2)[size_of_row]
+
+
+def _distinct(sizes: Numbers) -> tuple[Numbers, Numbers]:
+    """The distinct sizes in ascending order, and for each size its place among them."""
+    if not len(sizes) or sizes.max() > _MOST_IN_A_TABLE:
+        return np.unique(sizes, return_inverse=True)
+    are_there = np.zeros(int(sizes.max()) + 1, dtype=bool)  # by size; `unique` would sort, in ten times the time
+    are_there[sizes] = True
+    return np.flatnonzero(are_there), (np.cumsum(are_there) - 1)[sizes]
+
+
+@lru_cache(maxsize=8)
+def _reference_times(policy: type[PerformanceModel], spec: PerformanceSpec, model: str) -> StepTimes | None:
+    """The times of steps on the reference machine; None where they are unknown. They are kept with the times that they
+    have worked out: the runs of a process mostly ask for the same ones again."""
+    return policy(spec).step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
 
 
 def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
@@ -139,7 +156,7 @@ def _times(requests: Columns) -> dict[str, float]:
     for metric in (*METRICS, "queue"):
         values = ascending(requests[f"{metric}_s"])
         if len(values):
-            summary[f"{metric}/mean_s"] = mean(values.tolist())
+            summary[f"{metric}/mean_s"] = mean_of_times(values)
             summary |= {f"{metric}/{name}_s": percentile(values, float(name[1:])) for name in PERCENTILES}
             summary[f"{metric}/max_s"] = float(values[-1])
     for metric in METRICS:

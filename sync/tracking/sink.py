@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -87,24 +88,27 @@ class MlflowSink:
         return page(self._experiment_id) if self._experiment_id else None
 
     def close(self) -> None:
-        """Bring the experiment's description up to date, and the run that is the sweep's report."""
+        """Bring the descriptions in the store up to date with what was delivered, and close it."""
         sweep, self._sweep = self._sweep, None
-        if sweep is None or self._runs is None or not self._description_is_old:
-            return
-        with self._store.plain_errors():
-            journal = Journal(self._results / sweep.name)  # reads its sweep.json once
-            current = with_outcomes(self._counting(sweep, journal), Sweep(sweep.name, journal, slo=sweep.slo))
-            terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
-            started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
-            found = journal.found()
-            terms = terms if found is None else of_search(terms)
-            report_id, full = self._report(started, current, terms, unserved, found) if sweep.points else ("", "")
-            standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
-            left = self._runs.superseded
-            parts = [] if found is None else found_parts(found, caveats(terms))
-            text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, found=parts, **links)
-            self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, text)
-        self._description_is_old = False
+        with self._store.plain_errors(), closing(self._store):
+            if sweep is not None and self._runs is not None and self._description_is_old:
+                self._describe(sweep, self._runs)
+                self._description_is_old = False
+
+    def _describe(self, sweep: SweepInfo, runs: Runs) -> None:
+        """Bring the experiment's description up to date, and the run that is the sweep's report."""
+        journal = Journal(self._results / sweep.name)  # reads its sweep.json once
+        current = with_outcomes(self._counting(sweep, journal), Sweep(sweep.name, journal, slo=sweep.slo))
+        terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
+        started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
+        found = journal.found()
+        terms = terms if found is None else of_search(terms)
+        report_id, full = self._report(started, current, terms, unserved, found) if sweep.points else ("", "")
+        standings, links = [run.standing for run in current], {"report_id": report_id, "full": full}
+        left = runs.superseded
+        parts = [] if found is None else found_parts(found, caveats(terms))
+        text = note(sweep, self._experiment_id, standings, left, terms, unserved=unserved, found=parts, **links)
+        self._store.set_experiment_tag(self._experiment_id, fields.NOTE_TAG, text)
 
     def _counting(self, sweep: SweepInfo, journal: Journal) -> list[StoredRun]:
         """The runs that the description is about: current ones that are judged by the experiment's present limits, of
@@ -226,11 +230,9 @@ class MlflowSink:
         run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
         self._store.log_files(run, artifacts.files(outcome, self._scrub))
-        self._store.log_input(run.run_id, fields.dataset(outcome, derived, self._scrub))
-        params = fields.params(outcome, self._scrub)
-        self._store.log(run.run_id, points, params, {}, end)
+        params, dataset = fields.params(outcome, self._scrub), fields.dataset(outcome, derived, self._scrub)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
-        self._store.end_run(run.run_id, status, end)
+        self._store.finish_run(run.run_id, points, params, dataset, status=status, end_ms=end)
         return replace(run, status=status, tags=tags, metrics=metrics, params=params)
 
 

@@ -8,19 +8,21 @@ import os
 import sqlite3
 import sys
 import tempfile
+import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import OutputError
-from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links
-from sync.results.privacy import mask_uri
+from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links, replacing_inside
 from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.received import check_database, file_to_read, place_to_write
 from sync.tracking.runs import StoredRun
+from sync.tracking.store_errors import is_missing, plain_errors
+from sync.tracking.tables import Point, RunTables, are_taken
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -37,6 +39,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 _PAGE = 1000
+_OF_A_DATASET = {"mlflow.data.context": "simulated"}  # tags of a run's data set
 Texts = Mapping[str, str]
 
 
@@ -60,9 +63,11 @@ class MlflowStore:
         # A database in the results may have come with them; one that the user names is the user's own.
         self._is_in_results = self._uri == sqlite_uri(results / "mlflow.db")
         self._client: MlflowClient  # once it is connected to
+        self._tables: RunTables | None = None  # where runs can be written more quickly than by the client
 
     def connect(self, *, make: bool) -> bool:
-        """Open the store; whether there is one. An SQLite file that is not there is made only with `make`."""
+        """Open the store; whether there is one. With `make` it is opened to be written to, too: an SQLite file that is
+        not there is made then."""
         path = sqlite_path(self._uri)
         if path is not None and self._is_in_results:
             check_database(path)
@@ -76,26 +81,20 @@ class MlflowStore:
         from mlflow import MlflowClient
 
         self._client = MlflowClient(self._uri, registry_uri=self._uri)
+        self.close()
+        if make and path is not None and self._is_in_results:  # a database of the user's is MLflow's alone
+            self._tables = RunTables.of(path)
         return True
 
-    @contextmanager
-    def plain_errors(self) -> Iterator[None]:
-        """Raise a short ConnectionError where a server does not answer or a database cannot be used; mlflow's own
-        errors take several lines."""
-        try:
-            yield
-        except FileNotFoundError:  # `file` has asked, and was answered
-            raise
-        except ModuleNotFoundError as error:  # a database's driver
-            reason = f"needs the Python package {error.name}, which is not installed"
-            raise ConnectionError(f"{mask_uri(self._uri)} {reason}") from error
-        except Exception as error:
-            for cause in _chain(error):
-                if isinstance(cause, OSError) and is_server(self._uri):
-                    raise ConnectionError(f"{mask_uri(self._uri)} does not answer ({type(cause).__name__})") from error
-                if isinstance(cause, sqlite3.Error):  # locked, read-only, full, or no database at all
-                    raise ConnectionError(f"{mask_uri(self._uri)} cannot be used: {cause}") from error
-            raise
+    def close(self) -> None:
+        """Close what `connect` has opened to write runs; `connect` opens it again."""
+        tables, self._tables = self._tables, None
+        if tables is not None:
+            tables.close()
+
+    def plain_errors(self) -> AbstractContextManager[None]:
+        """Raise a short ConnectionError where a server does not answer or a database cannot be used."""
+        return plain_errors(self._uri)
 
     def experiment(self, name: str) -> Experiment | None:
         """The experiment called `name`, None where there is none (or where it was deleted)."""
@@ -136,11 +135,33 @@ class MlflowStore:
 
     def create_run(self, experiment_id: str, name: str, tags: Texts, start_ms: int) -> StoredRun:
         """Start a run."""
-        return _stored(self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name))
+        folder = self._tables.folder(experiment_id) if self._tables and name and are_taken(tags) else None
+        if self._tables is None or folder is None:
+            started = self._client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
+            return _stored(started)
+        from mlflow.utils.uri import append_to_uri_path
 
-    def log(
-        self, run_id: str, points: Iterable[tuple[str, float, int]], params: Texts, tags: Texts, time_ms: int
+        run_id = uuid.uuid4().hex
+        files = append_to_uri_path(folder, run_id, "artifacts")
+        self._tables.create(run_id, experiment_id, name, tags, start_ms, files)
+        return StoredRun(run_id, name, "RUNNING", start_ms, dict(tags), {}, files)
+
+    def finish_run(
+        self, run_id: str, points: Sequence[Point], params: Texts, dataset: Texts, *, status: str, end_ms: int
     ) -> None:
+        """Write the metrics, the parameters and the data set of a run, by the fields of `mlflow.entities.Dataset`, and
+        end it then."""
+        if self._tables is not None and are_taken(params, points):
+            self._tables.finish(run_id, points, params, dataset, _OF_A_DATASET, status=status, end_ms=end_ms)
+            return
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        tags = [InputTag(name, value) for name, value in _OF_A_DATASET.items()]
+        self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
+        self.log(run_id, points, params, {}, end_ms)
+        self.end_run(run_id, status, end_ms)
+
+    def log(self, run_id: str, points: Iterable[Point], params: Texts, tags: Texts, time_ms: int) -> None:
         """Write metrics (name, value, step), parameters and tags in one call."""
         from mlflow.entities import Metric, Param, RunTag
 
@@ -152,40 +173,34 @@ class MlflowStore:
             synchronous=True,
         )
 
-    def log_input(self, run_id: str, dataset: Mapping[str, str]) -> None:
-        """Write which data set the run consumed, by the fields of `mlflow.entities.Dataset`."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        tags = [InputTag("mlflow.data.context", "simulated")]
-        self._client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), tags)])
-
     def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
         """Write artifacts by name, in place of those of the same names. Raises OutputError where a database, which may
         have come with the results, would have them written elsewhere than below these."""
-        address = self._place(run, contents)
+        place = self._place(run)
+        if place is not None:
+            make_folder(place)
+            for name, content in contents.items():
+                if self._is_in_results and (place / name).is_symlink():
+                    raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
+                with replacing_inside(place / name, durable=False) as file:
+                    file.write(content)
+            return
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory(prefix="sync-") as folder:
             for name, content in contents.items():
                 _new_file(Path(folder, name), content)  # MLflow keeps the modes
             # MLflow's client would first read the whole run.
-            get_artifact_repository(address, self._uri).log_artifacts(folder)
+            get_artifact_repository(run.artifact_uri, self._uri).log_artifacts(folder)
 
-    def _place(self, run: StoredRun, names: Iterable[str]) -> str:
-        """The address for a run's files; where that is a folder on this machine, it is made for its owner alone."""
+    def _place(self, run: StoredRun) -> Path | None:
+        """The folder for a run's files, None where it is not on this machine; one below the results is looked at."""
         if self._is_in_results:
             place = place_to_write(run.artifact_uri, self._artifacts)
             refuse_links(self._artifacts, self._results)
-            make_folder(self._artifacts)  # for its owner alone, and so what MLflow makes in it
-            for name in names:
-                if (place / name).is_symlink():
-                    raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
-        elif self._keeps_here(run.artifact_uri):
-            place = self._local(run)
-        else:
-            return run.artifact_uri
-        make_folder(place)
-        return place.as_uri()
+            make_folder(self._artifacts)  # for its owner alone, and so all that is made in it
+            return place
+        return self._local(run) if self._keeps_here(run.artifact_uri) else None
 
     def _local(self, run: StoredRun) -> Path:
         from mlflow.utils.file_utils import local_file_uri_to_path
@@ -213,7 +228,7 @@ class MlflowStore:
                 get_artifact_repository(run.artifact_uri, self._uri)._download_file(name, str(partial))
                 partial.replace(kept)
             except Exception as error:
-                if _is_missing(error):
+                if is_missing(error):
                     raise FileNotFoundError(f"{run.artifact_uri} has no {name}") from error
                 raise
             finally:
@@ -244,21 +259,6 @@ def _stored(run: mlflow.entities.Run) -> StoredRun:
     info, tags, metrics = run.info, dict(run.data.tags), dict(run.data.metrics)
     named = str(info.run_id), str(info.run_name), str(info.status), int(info.start_time)
     return StoredRun(*named, tags, metrics, str(info.artifact_uri), dict(run.data.params))
-
-
-def _is_missing(error: Exception) -> bool:
-    """Whether a download failed since the file is not there, and not since nobody answers."""
-    answer = getattr(error, "response", None)  # of HTTP libraries, and of boto a dictionary
-    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else getattr(answer, "status_code", None)
-    missing = str(code) in ("404", "NoSuchKey") or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
-    return missing or isinstance(error, FileNotFoundError)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, the error that it was raised from or during, and so on."""
-    while error is not None:
-        yield error
-        error = error.__context__
 
 
 def quiet_environment() -> None:

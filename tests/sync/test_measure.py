@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from configs.compose import Composer
@@ -18,7 +18,7 @@ from sim_core import SimResult, SimSpec, simulate, spec_from_config
 from sim_core.performance.db import times_from_curve
 from sim_core.spec import CurveSpec
 from sync.results.measure import ascending, measure
-from sync.results.statistics import geometric_mean, mean, percentile, standard_deviation
+from sync.results.statistics import geometric_mean, mean, mean_of_times, percentile, standard_deviation
 from tests.sim_core import worlds
 from traces.workload import TraceRef, load
 
@@ -100,6 +100,15 @@ def test_slowdowns_of_a_model_that_the_reference_machine_was_not_measured_with_a
     assert not any("slowdown" in name for name in measured.summary)
 
 
+def test_sizes_of_any_kind_have_the_same_slowdowns(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, result = run(DUO)
+    measured = measure(result, spec)
+    monkeypatch.setattr("sync.results.measure._MOST_IN_A_TABLE", 0)
+    sorted_first = measure(result, spec)
+    for metric in ("ttft", "tbt", "e2e"):
+        assert bits(sorted_first.requests[f"{metric}_slowdown"]) == bits(measured.requests[f"{metric}_slowdown"])
+
+
 def test_a_run_without_requests_has_counts_alone() -> None:
     spec = worlds.spec()
     assert measure(simulate(spec, worlds.trace([])), spec).summary == {
@@ -125,3 +134,11 @@ def test_means_and_deviations_are_numpys_and_do_not_depend_on_the_order(values: 
     assert geometric_mean(positive) == pytest.approx(float(np.exp(np.mean(np.log(positive)))), rel=1e-9)
     assert geometric_mean([0.0, *positive]) == 0.0
     assert math.isnan(geometric_mean([-1.0, *positive]))
+
+
+@given(st.lists(st.floats(-1e-9, 1e6), min_size=1, max_size=50), st.sampled_from([1, 300]))
+@example([1.0, 2.0**-53], 1)  # halfway between two floats
+@example([1.0, 2.0**-53, 2.0**-300], 1)  # a little more than halfway
+@example([math.inf, 1.0], 1)
+def test_the_mean_of_times_is_that_of_exact_sums_to_the_bit(times_s: list[float], often: int) -> None:
+    assert bits([mean_of_times(np.array(times_s * often))]) == bits([mean(times_s * often)])

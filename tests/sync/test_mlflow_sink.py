@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
-from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from sync import make_sink
 from sync.results.curves import Derived, Series
 from sync.results.slo import Slo
 from sync.tracking.address import tracking_uri
-from sync.tracking.store import initialise_sqlite
+from sync.tracking.store import MlflowStore, initialise_sqlite
+from sync.tracking.tables import RunTables
 from tests.summaries import summary
 from tests.sync.stores import deliver, experiment_tags, in_mlflow, keep
 
@@ -296,7 +296,7 @@ def test_marking_that_broke_off_is_made_up_for_by_the_next_write(results, sweep,
     deliver(results, sweep, outcome(1))
     sink = make_sink("mlflow", results)
     sink.open(sweep)
-    fail_once(monkeypatch, "set_tag", done=False)
+    fail_once(monkeypatch, MlflowClient, "set_tag", done=False)
     with pytest.raises(ConnectionError):
         sink.write(again(outcome(1)))
     deliver(results, sweep, again(outcome(1)))
@@ -328,12 +328,15 @@ def test_a_deleted_experiment_comes_back(results, sweep, outcome):
     assert len(in_mlflow(results)) == 1
 
 
-STEPS = ["create_run", "log_batch", "log_artifacts", "set_terminated"]
+IN_TABLES = [(RunTables, "create"), (MlflowStore, "log_files"), (RunTables, "finish")]
+BY_CLIENT = [(MlflowClient, name) for name in ("create_run", "log_inputs", "log_batch", "set_terminated")]
+STEPS = [pytest.param(*step, id=f"{step[0].__name__}.{step[1]}") for step in IN_TABLES + BY_CLIENT]
 
 
-def fail_once(monkeypatch, step, *, done):
+def fail_once(monkeypatch, owner, step, *, done):
     """The next call of `step` raises: before it did anything, or after it was `done` (the answer got lost)."""
-    owner = LocalArtifactRepository if step == "log_artifacts" else MlflowClient
+    if owner is MlflowClient:
+        monkeypatch.setattr("sync.tracking.tables.SCHEMA", "another one")  # so that the client is asked
     real = getattr(owner, step)
 
     def failing(self, *args, **kwargs):
@@ -347,13 +350,13 @@ def fail_once(monkeypatch, step, *, done):
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["same sink", "next sweep"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("owner", "step"), STEPS)
 def test_a_write_that_broke_off_is_made_whole_by_the_next_and_never_doubled(
-    results, sweep, outcome, monkeypatch, step, done, fresh
+    results, sweep, outcome, monkeypatch, owner, step, done, fresh
 ):
     sink = make_sink("mlflow", results)
+    fail_once(monkeypatch, owner, step, done=done)
     sink.open(sweep)
-    fail_once(monkeypatch, step, done=done)
     with pytest.raises(ConnectionError):
         sink.write(outcome(1))
     if fresh:
@@ -368,9 +371,11 @@ def test_a_write_that_broke_off_is_made_whole_by_the_next_and_never_doubled(
     assert run.metrics["ttft/p99_s"] == 1.5
 
 
-@pytest.mark.parametrize("step", STEPS[1:])
-def test_a_run_that_is_not_whole_is_not_finished(sink, results, outcome, monkeypatch, step):
-    fail_once(monkeypatch, step, done=False)
+@pytest.mark.parametrize(("owner", "step"), [step for step in STEPS if not step.values[1].startswith("create")])
+def test_a_run_that_is_not_whole_is_not_finished(results, sweep, outcome, monkeypatch, owner, step):
+    sink = make_sink("mlflow", results)
+    fail_once(monkeypatch, owner, step, done=False)
+    sink.open(sweep)
     with pytest.raises(ConnectionError):
         sink.write(outcome(1))
     assert [run.status for run in in_mlflow(results)] == ["RUNNING"]

@@ -103,7 +103,7 @@ def test_what_is_only_in_mlflow_is_found_there(results, sweep, outcome):
 
 def test_a_run_that_is_not_over_is_not_read(results, sweep, outcome, monkeypatch):
     deliver(results, sweep, outcome(1))
-    monkeypatch.setattr("mlflow.MlflowClient.set_terminated", lambda *_, **__: None)
+    monkeypatch.setattr("sync.tracking.tables.RunTables.finish", lambda *_, **__: None)
     deliver(results, sweep, outcome(2))
     assert list(load_sweep("quick start", results).outcomes) == [outcome(1).key]
 

@@ -45,7 +45,7 @@ class LongQueue:
         """Remove `task`."""
         self._begins = None
         portion = task.portion
-        portion.remove(task)
+        take_out(portion, task)
         if not portion:
             self._portions = [other for other in self._portions if other]
 
@@ -59,7 +59,7 @@ class LongQueue:
             portion = gone[0].portion
             if len(gone) < MANY:
                 for task in gone:
-                    portion.remove(task)
+                    take_out(portion, task)
             else:
                 portion[:] = filterfalse(set(gone).__contains__, portion)
         self._portions = [portion for portion in self._portions if portion]
@@ -100,6 +100,17 @@ class LongQueue:
             del portion[PORTION // 2 :]
             portions.insert(which + 1, second)
             _own(second)
+
+
+def take_out(tasks: list[Task], task: Task) -> None:
+    """Remove `task` from a list. The list's own `remove` asks each task whether it is equal, and takes 20 times as long
+    as this loop does compiled; as plain Python the loop takes as long."""
+    for index in range(len(tasks)):
+        if tasks[index] is task:
+            break
+    else:
+        raise ValueError("the task is not in the queue")
+    del tasks[index]
 
 
 def _own(portion: list[Task]) -> None:

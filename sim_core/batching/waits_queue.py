@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import filterfalse
 
-from sim_core.batching.long_queue import LONG, MANY, LongQueue
+from sim_core.batching.long_queue import LONG, MANY, LongQueue, take_out
 from sim_core.request import NEVER, Task
 
 NOBODY, EVERYBODY = (-1.0, 0.0), (float("inf"), 0.0)  # keys before and after those of all tasks
@@ -140,7 +140,10 @@ class WaitsQueue:
         queue = self._tasks
         if len(tasks) < MANY:
             for task in tasks:
-                queue.remove(task)
+                if isinstance(queue, list):
+                    take_out(queue, task)
+                else:
+                    queue.remove(task)
         elif isinstance(queue, list):
             self._tasks = list(filterfalse(set(tasks).__contains__, queue))
         else:

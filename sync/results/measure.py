@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.policies import policies_for
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
 from sim_core.spec import SimSpec
@@ -65,17 +65,19 @@ def request_columns(result: SimResult, spec: SimSpec) -> Columns:
 
 def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
     """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
-    performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+    policies = policies_for(spec)
     applications, prompts = requests["application_id"], requests["prompt_tokens"]
     first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
-    for application in spec.applications:
-        model = application.model.measured_as
-        times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
-        if times is not None:
-            own = applications == application.application_id
-            sizes, size_of_row = np.unique(prompts[own], return_inverse=True)
-            alone = np.array([times.alone(size) for size in sizes.tolist()]).reshape(-1, 2)
-            first[own], each[own] = alone[size_of_row].T
+    with policies.blamed():
+        performance = policies.performance(spec.performance)
+        for application in spec.applications:
+            model = application.model.measured_as
+            times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+            if times is not None:
+                own = applications == application.application_id
+                sizes, size_of_row = np.unique(prompts[own], return_inverse=True)
+                alone = np.array([times.alone(size) for size in sizes.tolist()]).reshape(-1, 2)
+                first[own], each[own] = alone[size_of_row].T
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}

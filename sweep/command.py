@@ -32,7 +32,7 @@ from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
-from sweep.experiment.plugins import arguments_of, used_by, with_plugins
+from sweep.experiment.plugins import arguments_of, with_plugins
 from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.former.keys import FormerKeys, under_former_keys
 from sweep.launch.base import LauncherError
@@ -192,7 +192,7 @@ def _debug(point: Point, experiment: Experiment, results: Path, root: Path, scre
         target = target.relative_to(Path.cwd())  # easier to read
     settings = own_settings(point.overrides, tuple(experiment.plugins.values()))
     overrides = [*settings, "debug=True", to_override("hydra.run.dir", str(target))]
-    command = ["python", "-m", "sim_core", *arguments_of(used_by(experiment.plugins, point.spec.plugins)), *overrides]
+    command = ["python", "-m", "sim_core", *arguments_of(experiment.plugins), *overrides]
     screen.print(f"{shown(point.name)}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}

@@ -11,14 +11,13 @@ which files they are before they are loaded. `sim_core.plugins` has what a plugi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from configs.command_line import PLUGIN
 from configs.folders import Inside
 from sim_core.errors import SpecError
-from sim_core.spec import PluginSpec
 from sweep.experiment.file import Experiment, errors_named
 
 
@@ -39,12 +38,6 @@ def arguments_of(plugins: Iterable[str]) -> list[str]:
     return [argument for path in plugins for argument in (PLUGIN, path)]
 
 
-def used_by(plugins: Mapping[str, PluginSpec], used: Iterable[PluginSpec]) -> list[str]:
-    """The paths of those of `plugins` that a run uses."""
-    known = list(used)
-    return [path for path, plugin in plugins.items() if plugin in known]
-
-
 def _own(experiment: Experiment, typed: Sequence[Path]) -> list[Path]:
     """The files that the experiment names, which are below its folder. Raises SpecError."""
     if not experiment.plugin_files:
@@ -58,6 +51,6 @@ def _own(experiment: Experiment, typed: Sequence[Path]) -> list[Path]:
     paths = []
     for name in experiment.plugin_files:
         path = folder / name
-        inside.check(path, key="plugins", value=name, option=f"{PLUGIN} {name}")
+        inside.check(path, key="plugins", value=name, option=f"{PLUGIN} {path}")
         paths.append(path)
     return paths

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import getattr_static
+from pathlib import Path
 from re import ASCII, fullmatch
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,24 +25,34 @@ Table = Mapping[str, type[Any]]
 
 
 class Family(NamedTuple):
-    """The table of a family in a plugin: the base class of its entries, the methods that each of these must have, and
-    the project's own table."""
+    """A family whose policies a plugin may have: the base class of the entries of its table, and the project's own."""
 
     base: type[Any]
-    needed: tuple[str, ...]  # compiled classes do not say which methods are abstract
     own: Table
 
 
 FAMILIES: Mapping[str, Family] = {
-    "SCHEDULERS": Family(Scheduler, ("place",), SCHEDULERS),
-    "BATCHING": Family(
-        Batcher, ("enqueue", "queue_length", "first_queued", "queued", "wants", "refill", "admit"), BATCHING
-    ),
-    "PERFORMANCE_MODELS": Family(PerformanceModel, ("step_times",), PERFORMANCE_MODELS),
-    "START_STATES": Family(StartState, ("plans",), START_STATES),
+    "SCHEDULERS": Family(Scheduler, SCHEDULERS),
+    "BATCHING": Family(Batcher, BATCHING),
+    "PERFORMANCE_MODELS": Family(PerformanceModel, PERFORMANCE_MODELS),
+    "START_STATES": Family(StartState, START_STATES),
 }
 
 HOW = f"name its policies in a table, such as SCHEDULERS = {{'mine': Mine}} (one of: {', '.join(FAMILIES)})"
+
+
+def abstract_methods(base: type[Any]) -> tuple[str, ...]:
+    """The methods that `base` leaves to the classes that inherit from it, by its source: a compiled class does not tell
+    them."""
+    source = Path(__file__).resolve().parents[1].joinpath(*base.__module__.split(".")).with_suffix(".py")
+    tree = ast.parse(source.read_bytes())
+    own = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == base.__name__)
+    methods = [node for node in own.body if isinstance(node, ast.FunctionDef)]
+    return tuple(node.name for node in methods if any(_is_abstract(mark) for mark in node.decorator_list))
+
+
+def _is_abstract(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Name) and decorator.id == "abstractmethod"
 
 
 def tables_of(module: ModuleType, file: str, text: str) -> Mapping[str, Table]:
@@ -92,8 +103,8 @@ class _Tables:
             shown = policy.__name__ if isinstance(policy, type) else repr(policy)
             reason = f"{place}: {one_line(shown, MOST_SHOWN)} must be a class that inherits from"
             raise self._error(f"{reason} {base.__module__}.{base.__name__}", table)
-        needed = dict.fromkeys([*family.needed, *sorted(getattr(policy, "__abstractmethods__", ()))])
-        missing = [name for name in needed if getattr_static(policy, name, None) is getattr_static(base, name, None)]
+        needed = abstract_methods(base)
+        missing = [name for name in needed if getattr_static(policy, name) is getattr_static(base, name)]
         if missing:
             where = f"{base.__name__} in {base.__module__.replace('.', '/')}.py"
             reason = f"{place}: {policy.__name__} lacks {', '.join(missing)}, which {where} asks for"

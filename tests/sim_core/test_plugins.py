@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import pickle
 import sys
 from collections.abc import Callable
@@ -16,9 +15,12 @@ from configs.compose import CONFIG_DIR, Composer
 from sim_core import Code, SimSpec, SpecError, simulate, spec_from_config
 from sim_core.errors import PluginError
 from sim_core.limits import allowed
-from sim_core.plugin_tables import FAMILIES
+from sim_core.performance import PerformanceModel, StepTimes
+from sim_core.plugin_tables import FAMILIES, abstract_methods
 from sim_core.plugins import check_together, loaded, plugin_of, read_plugin, read_plugins
 from sim_core.policies import policies_for
+from sim_core.policies.checked import _CheckedModel, _CheckedScheduler, _CheckedTimes
+from sim_core.scheduling import Scheduler
 from sim_core.spec import PluginSpec
 from tests.runs import measured
 from tests.sim_core import worlds
@@ -420,15 +422,23 @@ def test_what_a_policy_did_wrong_without_an_error_of_its_own_is_told_as_its_own(
         simulate(spec_of("start_state=mine", text=text), TRACE)
 
 
+@pytest.mark.plain  # a compiled class does not tell its abstract methods
 def test_the_methods_that_a_plugin_must_have_are_the_abstract_ones_of_its_base_class() -> None:
     for family in FAMILIES.values():
-        file = ROOT / f"{family.base.__module__.replace('.', '/')}.py"
-        (found,) = [
-            node for node in ast.parse(file.read_text()).body if getattr(node, "name", "") == family.base.__name__
-        ]
-        abstract = [
-            node.name
-            for node in ast.walk(found)
-            if isinstance(node, ast.FunctionDef) and any("abstractmethod" in ast.dump(d) for d in node.decorator_list)
-        ]
-        assert sorted(family.needed) == sorted(abstract), family.base
+        abstract = {
+            name for name, method in vars(family.base).items() if getattr(method, "__isabstractmethod__", False)
+        }
+        assert set(abstract_methods(family.base)) == abstract != set(), family.base
+
+
+@pytest.mark.parametrize(
+    ("check", "base", "same_for_all"),
+    [
+        (_CheckedScheduler, Scheduler, {"Options", "options", "role_of", "spec", "splits", "stream"}),
+        (_CheckedModel, PerformanceModel, {"Options", "options", "read", "times_of"}),
+        (_CheckedTimes, StepTimes, {"measured_to"}),
+    ],
+)
+def test_a_check_passes_on_all_that_a_policy_says(check: type, base: type, same_for_all: set[str]) -> None:
+    public = {name for name in dir(base) if not name.startswith("_")}
+    assert public - same_for_all <= vars(check).keys()

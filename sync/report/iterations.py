@@ -47,7 +47,7 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
     if outcome.plugins:
         command = shlex.join([*reproduce(outcome, str), "debug=True"])
         used = f"it uses {plugins_text(outcome)}, and results run no code"
-        return f"it was not run again: {used}; with the file at hand, {command} shows its iterations"
+        return f"it was not run again: {used}; with the file at hand, {shown(command)} shows its iterations"
     from traces import workload  # only here: other commands do without it
 
     try:

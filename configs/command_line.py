@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from configs.names import check_value
 from sim_core.errors import SpecError, choices, nearest, shown
 
+PLUGIN = "--plugin"
+
 
 def folder(text: str) -> Path:
     """A folder that an option names. ArgumentTypeError for a name that a screen cannot show as it is."""
@@ -21,6 +23,29 @@ def folder(text: str) -> Path:
     except SpecError as error:
         raise argparse.ArgumentTypeError(f"{shown(text)}: {error.reason}") from error
     return Path(text)
+
+
+def add_plugin_option(parser: argparse._ActionsContainer) -> None:
+    """Adds `--plugin FILE`, which may be given several times."""
+    help_text = "also use the policies in FILE, a Python file of yours, whose code is run; docs/plugins.md shows how"
+    parser.add_argument(PLUGIN, dest="plugins", action="append", type=Path, metavar="FILE", default=[], help=help_text)
+
+
+def taken(arguments: Sequence[str], option: str) -> tuple[list[str], list[str]]:
+    """The arguments of a command line without an option and its values, and these values: for programs whose parser
+    does not know the option. Raises SpecError for an option without a value."""
+    others: list[str] = []
+    values: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, value = argument.partition("=")
+        if name != option:
+            others.append(argument)
+            continue
+        values.append(value if equals else next(remaining, ""))
+        if not values[-1]:
+            raise SpecError("needs a value behind it", key=option)
+    return others, values
 
 
 class HelpText(argparse.HelpFormatter):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
@@ -26,7 +26,11 @@ from configs.groups import group_options, only_checked_loaders
 from configs.repos import RepoReader
 from configs.resolvers import only_our_resolvers, register_resolvers
 from configs.texts import TextSettings
-from sim_core.errors import SpecError
+from sim_core.errors import SimError, SpecError
+from sim_core.spec import PluginSpec
+
+if TYPE_CHECKING:
+    from configs.plugins import Sections
 
 CONFIG_DIR: Path = Path(__file__).resolve().parent
 
@@ -40,10 +44,10 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     return Composer().compose(overrides)
 
 
-def resolve(cfg: DictConfig, resolvers: Collection[str] = ()) -> dict[str, Any]:
+def resolve(cfg: DictConfig, resolvers: Collection[str] = (), plugins: Sequence[PluginSpec] = ()) -> dict[str, Any]:
     """A composed configuration as plain values: interpolations are resolved, repositories read. Raises SpecError.
-    `resolvers` are known beside ours."""
-    return Composer(resolvers=resolvers).resolve(cfg)
+    `resolvers` are known beside ours, and policies of `plugins` beside the project's."""
+    return Composer(resolvers=resolvers, plugins=plugins).resolve(cfg)
 
 
 class Composer:
@@ -53,18 +57,21 @@ class Composer:
     configuration are read once.
     """
 
-    def __init__(self, inside: Inside | None = None, resolvers: Collection[str] = ()) -> None:
+    def __init__(
+        self, inside: Inside | None = None, resolvers: Collection[str] = (), plugins: Sequence[PluginSpec] = ()
+    ) -> None:
         """With `inside`, folders of repositories are read only where it accepts them: for settings from a file.
-        `resolvers` are known beside ours: those that the person at the command line wrote there."""
+        `resolvers` are known beside ours: those that the person at the command line wrote there. The policies of
+        `plugins` may be chosen as the project's own. Raises PluginError where a name is used twice."""
         register_resolvers()
         self._also = tuple(resolvers)
-        self._loader = config_loader()
+        self._loader = config_loader(plugins)
         self._parser = OverridesParser.create(config_loader=self._loader)
         self.texts = TextSettings(CONFIG_DIR)
         self._parsed: dict[str, Override] = {}
         self._is_group: dict[str, bool] = {}
         self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._repos = RepoReader(CONFIG_DIR.parent, inside)
+        self._repos = RepoReader(CONFIG_DIR.parent, inside, may_be_read=bool(plugins))
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The same as the function `compose`."""
@@ -137,8 +144,8 @@ class Composer:
             del cfg["hydra"]
         return cfg
 
-    def _explained(self, error: Exception, overrides: Sequence[str]) -> SpecError:
-        if isinstance(error, SpecError):
+    def _explained(self, error: Exception, overrides: Sequence[str]) -> SimError:
+        if isinstance(error, SimError):
             return error
         try:
             base = self._base(self._split(overrides)[0])
@@ -147,16 +154,26 @@ class Composer:
         return explain(error, overrides, self._loader, base)
 
 
-def config_loader() -> ConfigLoader:
-    """Hydra's reader of the files in this folder. Hydra hands it out only through a global of its own, which may be in
-    use and is restored."""
+def config_loader(plugins: Sequence[PluginSpec] = ()) -> ConfigLoader:
+    """Hydra's reader of the files in this folder, and of the sections of plugins. Hydra hands it out only through a
+    global of its own, which may be in use and is restored."""
+    sections = plugin_sections(plugins)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with only_checked_loaders(), initialize_config_dir(str(CONFIG_DIR), version_base=None):
+        with only_checked_loaders(sections), initialize_config_dir(str(CONFIG_DIR), version_base=None):
             return GlobalHydra.instance().config_loader()
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def plugin_sections(plugins: Sequence[PluginSpec]) -> Sections:
+    """The sections of the policies of plugins, see `configs.plugins`. Raises PluginError."""
+    if not plugins:
+        return {}
+    from configs.plugins import sections_of  # here: not needed at every start
+
+    return sections_of(plugins)
 
 
 def _plain(value: Any) -> Any:

@@ -18,10 +18,11 @@ from sim_core.errors import SpecError
 @dataclass(frozen=True)
 class Inside:
     """Accepts files that are below one of `folders`, also by links, unless hidden there; and whatever is below one of
-    `named`, by links or not."""
+    `named`, by links or not. `what` are the folders in words, for errors."""
 
     folders: tuple[Path, ...]
     named: tuple[Path, ...] = ()
+    what: str = "the project and of the experiment file's folder"
 
     @classmethod
     def of(cls, folders: Iterable[Path], values: Iterable[object] = (), root: Path = Path()) -> Inside:
@@ -41,7 +42,7 @@ class Inside:
         places = [real.relative_to(folder).parts for folder in self.folders if real.is_relative_to(folder)]
         if any(not any(part.startswith(".") for part in parts) for parts in places):
             return
-        where = "leads to a hidden file" if places else "leads out of the project and of the experiment file's folder"
+        where = "leads to a hidden file" if places else f"leads out of {self.what}"
         reason = f"{where}; if you trust the experiment, say {option or f'{key}={value}'} on the command line"
         raise SpecError(reason, key=key, value=value)
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import hydra._internal.hydra as hydra_internals
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 
 from sim_core.errors import SpecError, choices
+
+if TYPE_CHECKING:
+    from configs.plugins import Sections
 
 LONGEST_GROUP = 100  # characters of a group's name; file systems refuse to look up longer names
 
@@ -37,20 +42,37 @@ def check_choice(override: Override, options: Sequence[str]) -> None:
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Hydra's reader of configurations. It reads no file of a group but those that `group_options` lists."""
+    """Hydra's reader of configurations. It reads no file of a group but those that `group_options` lists. `sections`
+    are those of plugins, which it offers as if they were files."""
+
+    def __init__(self, config_search_path: ConfigSearchPath, sections: Sections | None = None) -> None:
+        super().__init__(config_search_path)
+        self._sections = sections or {}
+        self._offer(self.repository)
+
+    def _offer(self, repository: IConfigRepository) -> None:
+        """Offer the sections of plugins, in front of all files."""
+        if not self._sections:
+            return
+        from configs.plugins import PluginSource  # here: not needed at every start
+
+        sources = repository.get_sources()
+        if not any(isinstance(source, PluginSource) for source in sources):
+            sources.insert(0, PluginSource(self._sections))
 
     def _parse_overrides_and_create_caching_repo(self, *args: Any, **kwargs: Any) -> Any:
         # Hydra's launchers call this in their own processes, too. `repository` has the folders of hydra.searchpath.
         overrides, repository = super()._parse_overrides_and_create_caching_repo(*args, **kwargs)
+        self._offer(repository)
         _check_choices(overrides, repository)
         return overrides, repository
 
 
 @contextmanager
-def only_checked_loaders() -> Iterator[None]:
-    """Within this block Hydra makes a `CheckedLoader` wherever it makes a reader of configurations."""
+def only_checked_loaders(sections: Sections | None = None) -> Iterator[None]:
+    """Within this block Hydra makes a `CheckedLoader` with `sections` wherever it makes a reader of configurations."""
     former = hydra_internals.ConfigLoaderImpl  # type: ignore[attr-defined]
-    hydra_internals.ConfigLoaderImpl = CheckedLoader  # type: ignore[attr-defined]
+    hydra_internals.ConfigLoaderImpl = partial(CheckedLoader, sections=sections)  # type: ignore[attr-defined, assignment]
     try:
         yield
     finally:

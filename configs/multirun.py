@@ -14,15 +14,16 @@ from hydra.types import RunMode
 
 from configs.compose import config_loader
 from sim_core.errors import SpecError
+from sim_core.spec import PluginSpec
 
 
-def runs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+def runs_of(overrides: Sequence[str], plugins: Sequence[PluginSpec] = ()) -> list[tuple[str, ...]]:
     """The overrides of every run of a multirun, in Hydra's order. They include the parameters that an experiment's file
-    gives Hydra's sweeper, unless `overrides` replace them.
+    gives Hydra's sweeper, unless `overrides` replace them. They may choose policies of `plugins`.
 
     Raises SpecError for an interval, and HydraException for an override that cannot be read.
     """
-    loader = config_loader()
+    loader = config_loader(plugins)
     texts = list(overrides)
     try:
         hydra = loader.load_configuration("config", texts, RunMode.MULTIRUN, from_shell=False).hydra

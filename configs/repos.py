@@ -24,11 +24,13 @@ REPOSITORIES = {
 
 
 class RepoReader:
-    """Reads each folder once. Paths are relative to `root`, or absolute; with `inside`, only files that it accepts."""
+    """Reads each folder once. Paths are relative to `root`, or absolute; with `inside`, only files that it accepts.
+    With `may_be_read`, entries may stand in place of their folder: `configs.plugins` puts schedulers there."""
 
-    def __init__(self, root: Path, inside: Inside | None = None) -> None:
+    def __init__(self, root: Path, inside: Inside | None = None, *, may_be_read: bool = False) -> None:
         self._root = root
         self._inside = inside
+        self._may_be_read = may_be_read
         self._read: dict[str, dict[str, Any]] = {}
 
     def inline(self, resolved: dict[str, Any]) -> None:
@@ -42,6 +44,8 @@ class RepoReader:
 
     def entries(self, folder: object, *, key: str) -> dict[str, Any]:
         """The contents of a folder's files, sorted by their names without the ending. Raises SpecError."""
+        if self._may_be_read and isinstance(folder, dict):
+            return folder
         if not isinstance(folder, str):
             raise SpecError("must be the path of a folder", key=key, value=folder)
         if folder not in self._read:

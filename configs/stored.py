@@ -5,7 +5,7 @@ The command line belongs to the person at it, and may use all of Hydra. A file m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -14,6 +14,7 @@ from configs.compose import CONFIG_DIR, config_loader
 from configs.groups import check_choice, group_options
 from configs.texts import TextSettings
 from sim_core.errors import SpecError
+from sim_core.spec import PluginSpec
 
 # Settings of `python -m sim_core` that neither a sweep nor a file has, and what to do instead.
 SINGLE_RUNS = {
@@ -26,8 +27,9 @@ PARAMETERS_OF = "experiment"  # the group whose files refer to names that the co
 MOST_OVERRIDES, LONGEST_OVERRIDE = 1000, 100_000  # of one run; characters
 
 
-def own_settings(overrides: Iterable[object]) -> list[str]:
-    """The overrides of one run, as results keep them, if each is a setting of ours with one value.
+def own_settings(overrides: Iterable[object], plugins: Sequence[PluginSpec] = ()) -> list[str]:
+    """The overrides of one run, as results keep them, if each is a setting of ours with one value; they may choose
+    policies of `plugins`.
 
     Raises SpecError for what only a person may say on a command line (`hydra.*` in any spelling, the folder of results,
     tracking), for a package, for several values, for a group's value that is not the name of one of its files, and for
@@ -36,7 +38,7 @@ def own_settings(overrides: Iterable[object]) -> list[str]:
     texts = list(overrides)
     if len(texts) > MOST_OVERRIDES:
         raise SpecError(f"{len(texts)} overrides are more than {MOST_OVERRIDES}", key="overrides")
-    parser, loader, settings = OverridesParser.create(), config_loader(), TextSettings(CONFIG_DIR)
+    parser, loader, settings = OverridesParser.create(), config_loader(plugins), TextSettings(CONFIG_DIR)
     checked: list[tuple[str, Override]] = []
     for text in texts:
         if not isinstance(text, str) or len(text) > LONGEST_OVERRIDE or not text.isprintable():

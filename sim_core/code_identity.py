@@ -4,7 +4,8 @@ The deciding modules are the modules of this package that `sim_core.simulation` 
 import statements, and of each family of policies (batching, schedulers, performance models, start states) the modules
 of the policies that the run's spec names, with what these need. A caller that computes figures from results adds its
 own modules (`figures`), which are treated alike. The digest covers the text of each module that `sim_core.code_text`
-keeps. Modules that write files, read configurations or word messages decide nothing, nor do the families' tables as a
+keeps. Of a policy of a plugin, whose code is part of the spec, the modules of this package count that the plugin
+imports. Modules that write files, read configurations or word messages decide nothing, nor do the families' tables as a
 whole. So editing a message or adding a policy changes no key, and changing a policy changes the keys of the runs that
 use it.
 """
@@ -18,7 +19,7 @@ from sim_core.batching import BATCHING
 from sim_core.digest import sha256
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.scheduling import SCHEDULERS
-from sim_core.spec import SimSpec
+from sim_core.spec import PluginSpec, SimSpec
 from sim_core.start_state import START_STATES
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ TABLES: Mapping[str, Mapping[str, object]] = {
 }
 _BATCHING, _PERFORMANCE, _SCHEDULERS, _START_STATES = TABLES
 
-Policy = tuple[str, str]  # the name of a table in TABLES, and of an entry of it
+Policy = tuple[str, str]  # the name of a table in TABLES, and of an entry of it, or of a plugin
+_Used = tuple[tuple[Policy, ...], tuple[PluginSpec, ...]]
 
 
 class Code:
@@ -51,34 +53,46 @@ class Code:
         self._figures = tuple(figures)
         self._packages = {"sim_core", *(module.partition(".")[0] for module in figures)}
         self._texts: dict[str, ModuleText] = {}
-        self._parts: dict[tuple[Policy, ...], Mapping[str, str]] = {}
-        self._digests: dict[tuple[Policy, ...], str] = {}
+        self._parts: dict[_Used, Mapping[str, str]] = {}
+        self._digests: dict[_Used, str] = {}
 
     def digest_for(self, spec: SimSpec) -> str:
         """SHA-256, in hex, over the code that decides the results of `spec`."""
-        policies = policies_of(spec)
-        if policies not in self._digests:
-            parts = self._parts_of(policies)
-            self._digests[policies] = sha256(f"{name}\0{value}\n".encode() for name, value in parts.items()).hex()
-        return self._digests[policies]
+        used = policies_of(spec), spec.plugins
+        if used not in self._digests:
+            parts = self._parts_of(*used)
+            self._digests[used] = sha256(f"{name}\0{value}\n".encode() for name, value in parts.items()).hex()
+        return self._digests[used]
 
     def parts_for(self, spec: SimSpec) -> Mapping[str, str]:
         """The code that decides the results of `spec`: modules with their digests, and policies with their classes."""
-        return self._parts_of(policies_of(spec))
+        return self._parts_of(policies_of(spec), spec.plugins)
 
     def all_parts(self) -> Mapping[str, str]:
         """The code that decides the results of any spec, as in `parts_for`."""
         return self._parts_of(tuple((table, name) for table, entries in TABLES.items() for name in entries))
 
-    def _parts_of(self, policies: tuple[Policy, ...]) -> Mapping[str, str]:
-        if policies not in self._parts:
-            entries = {(table, name): TABLES[table][name] for table, name in policies}
-            modules = self._needed([*ROOTS, *self._figures, *(_module_of(entry) for entry in entries.values())])
+    def _parts_of(self, policies: tuple[Policy, ...], plugins: tuple[PluginSpec, ...] = ()) -> Mapping[str, str]:
+        if (policies, plugins) not in self._parts:
+            entries = {(table, name): TABLES[table][name] for table, name in policies if name in TABLES[table]}
+            own = [_module_of(entry) for entry in entries.values()]
+            own += [module for plugin in plugins for module in self._imported_by(plugin)]
+            modules = self._needed([*ROOTS, *self._figures, *own])
             parts = {module: sha256([self._text(module).text.encode()]).hex() for module in modules}
             for (table, name), entry in entries.items():
                 parts[f"{table}[{name}]"] = f"{_module_of(entry)}.{getattr(entry, '__qualname__', '')}"
-            self._parts[policies] = dict(sorted(parts.items()))
-        return self._parts[policies]
+            self._parts[policies, plugins] = dict(sorted(parts.items()))
+        return self._parts[policies, plugins]
+
+    def _imported_by(self, plugin: PluginSpec) -> list[str]:
+        """The modules of the project that a plugin imports; of a table that it imports, those of all entries."""
+        from sim_core.code_text import module_text
+
+        found: list[str] = []
+        for imported in module_text(plugin.text.encode(), plugin.file, is_package=False).imports:
+            table = TABLES.get(f"{imported.module}.{imported.name}", {})
+            found += [*map(_module_of, table.values()), *self._modules(imported)]
+        return found
 
     def _needed(self, modules: Iterable[str]) -> list[str]:
         """`modules`, and all modules of the project that they need."""
@@ -137,6 +151,16 @@ def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
         (_PERFORMANCE, spec.performance.policy),
     ]
     return tuple(sorted(dict.fromkeys(used)))
+
+
+def used_plugins(spec: SimSpec, plugins: Sequence[PluginSpec]) -> tuple[PluginSpec, ...]:
+    """Those of `plugins` of which a run uses a policy, in the order of their code."""
+    from sim_core.plugins import loaded  # here: most runs have none
+
+    used = {(table.rpartition(".")[2], name) for table, name in policies_of(spec) if name not in TABLES[table]}
+    tables = {plugin: loaded(plugin.file, plugin.text) for plugin in plugins}
+    found = [plugin for plugin, own in tables.items() if any(name in own.get(table, {}) for table, name in used)]
+    return tuple(sorted(found, key=lambda plugin: plugin.code))
 
 
 def _module_of(entry: object) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sim_core.batching import BATCHING
+from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
 from sim_core.options import read_options
-from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.base import Needs, ReadCurves
 from sim_core.performance.measurements import read_curves
+from sim_core.policies import Policies, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
-from sim_core.scheduling import SCHEDULERS
 from sim_core.section import Section
 from sim_core.spec import (
     NO_PIPELINES,
@@ -21,13 +21,13 @@ from sim_core.spec import (
     InstanceSpec,
     ModelSpec,
     PerformanceSpec,
+    PluginSpec,
     ProcessorSpec,
     SchedulerSpec,
     ServerGroupSpec,
     SimSpec,
     StartStateSpec,
 )
-from sim_core.start_state import START_STATES
 from sim_core.start_state.base import Reading
 
 if TYPE_CHECKING:
@@ -38,15 +38,28 @@ MOST_MACHINES = 100_000  # of a cluster: each is built in memory, so a few zeros
 LONGEST_DELAY_S = 1e6  # on a clock that reads more, the times of iterations would lose their precision
 
 
-def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurves = read_curves) -> SimSpec:
-    """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements.
+def spec_from_config(
+    resolved: Mapping[str, Any],
+    root: Path,
+    measured: ReadCurves = read_curves,
+    plugins: Sequence[PluginSpec] = (),
+) -> SimSpec:
+    """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements. It
+    may name policies of `plugins`; the spec has those of them that it uses.
 
     Raises SpecError (CapacityError among them) for anything that cannot be run, apart from the workload.
     """
+    policies = policies_with(plugins)
+    with policies.blamed():
+        spec = _spec(resolved, root, measured, policies)
+    return replace(spec, plugins=used_plugins(spec, plugins)) if plugins else spec
+
+
+def _spec(resolved: Mapping[str, Any], root: Path, measured: ReadCurves, policies: Policies) -> SimSpec:
     top = Section(resolved, "")
     servers = _servers(top)
-    applications = _applications(top)
-    start_states = _start_states(top.section("start_state"), _run_overheads(top), servers)
+    applications = _applications(top, policies)
+    start_states = _start_states(top.section("start_state"), _run_overheads(top), servers, policies)
     for state in start_states:
         if state.application_id not in {application.application_id for application in applications}:
             raise SpecError(
@@ -54,11 +67,12 @@ def spec_from_config(resolved: Mapping[str, Any], root: Path, measured: ReadCurv
             )
     router = top.section("router")
     router.text("policy", ("noop",))
+    performance = top.section("performance_model")
     spec = SimSpec(
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(top.section("performance_model"), root, measured, servers, applications, start_states),
+        performance=_performance(performance, policies, root, measured, servers, applications, start_states),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
@@ -109,6 +123,7 @@ def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:
 
 def _performance(
     config: Section,
+    policies: Policies,
     root: Path,
     measured: ReadCurves,
     servers: tuple[ServerGroupSpec, ...],
@@ -123,12 +138,13 @@ def _performance(
     }
     reference = {(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models}
     needs = Needs(root, measured, frozenset(used), frozenset(reference))
-    spec = PERFORMANCE_MODELS[config.text("policy", PERFORMANCE_MODELS)].read(config, needs)
+    models_known = policies.performance_models
+    spec = models_known[config.text("policy", models_known)].read(config, needs)
     config.done()
     return spec
 
 
-def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
+def _applications(top: Section, policies: Policies) -> tuple[ApplicationSpec, ...]:
     models, repo = top.section("model_repo"), top.section("orchestrator_repo")
     applications: list[ApplicationSpec] = []
     for entry in top.sections("applications"):
@@ -136,7 +152,7 @@ def _applications(top: Section) -> tuple[ApplicationSpec, ...]:
         application = ApplicationSpec(
             application_id=entry.integer("application_id", 0),
             model=_model(entry, models),
-            scheduler=_scheduler(entry, repo.mapping("schedulers")),
+            scheduler=_scheduler(entry, repo.mapping("schedulers"), policies),
             spin_up_s=_spin_up(entry, repo.mapping("allocators")),
         )
         entry.done()
@@ -188,18 +204,18 @@ def _check_belongs(entry: Section, architecture: str, owners: tuple[str, ...], s
     raise entry.error("model_size", f"these are weights of {' and '.join(owners)}, not of {architecture}; {fix}")
 
 
-def _scheduler(entry: Section, schedulers: Mapping[str, Any]) -> SchedulerSpec:
+def _scheduler(entry: Section, schedulers: Mapping[str, Any], policies: Policies) -> SchedulerSpec:
     name = entry.text("scheduler", schedulers)
     config = Section(schedulers[name], f"orchestrator_repo.schedulers.{name}")
     config.ignore("overheads")
     delays = config.section("executor_overheads")
-    if config.text("policy") not in SCHEDULERS:
-        raise config.error("policy", f"no scheduler of that name is built in (there are: {', '.join(SCHEDULERS)})")
-    declared = SCHEDULERS[config.text("policy")].Options
+    policy, known = config.text("policy"), policies.schedulers
+    if policy not in known:
+        raise config.error("policy", f"no scheduler of that name is built in (there are: {', '.join(known)})")
     scheduler = SchedulerSpec(
         name=name,
-        policy=config.text("policy", SCHEDULERS),
-        options=read_options(declared, config),
+        policy=policy,
+        options=read_options(known[policy].Options, config),
         prompt_processors=config.texts("prompt_processors"),
         token_processors=config.texts("token_processors"),
         submit_task_s=delays.number("submit_task", most=LONGEST_DELAY_S),
@@ -241,13 +257,13 @@ def _spin_up(entry: Section, allocators: Mapping[str, Any]) -> float:
 
 
 def _start_states(
-    state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...]
+    state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...], policies: Policies
 ) -> tuple[StartStateSpec, ...]:
     """One state for one application, or `parts`, one for each of several."""
     if not state.has("parts"):
-        return (_start_state(state, run_s, servers),)
+        return (_start_state(state, run_s, servers, policies),)
     state.text("state_type")
-    parts = tuple(_start_state(part, run_s, servers) for part in state.sections("parts"))
+    parts = tuple(_start_state(part, run_s, servers, policies) for part in state.sections("parts"))
     state.done()
     ids = [part.application_id for part in parts]
     for number in ids:
@@ -256,26 +272,30 @@ def _start_states(
     return parts
 
 
-def _start_state(state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...]) -> StartStateSpec:
-    state_type = state.text("state_type")
-    kind = state_type.split("_")[0]
-    if kind not in START_STATES:
-        raise state.error("state_type", f"unknown start state{choices(kind, START_STATES)}")
+def _start_state(
+    state: Section, run_s: Mapping[int, float], servers: tuple[ServerGroupSpec, ...], policies: Policies
+) -> StartStateSpec:
+    known = policies.start_states
+    kind = state.text("state_type")
+    if kind not in known:
+        kind = kind.split("_")[0]
+    if kind not in known:
+        raise state.error("state_type", f"unknown start state{choices(kind, known)}")
     application_id = state.integer("application_id", 0, default=0)
     taken: tuple[tuple[str, int], ...] | None = None
     if state.has("machines"):
         counts = state.section("machines")
         taken = tuple((str(sku), counts.integer(str(sku), 0)) for sku in state.mapping("machines"))
     overhead_s = run_s.get(application_id, 0.0)
-    reading = Reading(StartStateSpec(kind, application_id, taken), lambda part: _instance(part, overhead_s), servers)
-    spec = START_STATES[kind].read(state, reading)
+    own = StartStateSpec(kind, application_id, taken)
+    spec = known[kind].read(state, Reading(own, lambda part: _instance(part, overhead_s, policies), servers))
     state.done()
     return spec
 
 
-def _instance(config: Section, run_s: float) -> InstanceSpec:
+def _instance(config: Section, run_s: float, policies: Policies) -> InstanceSpec:
     config.ignore("num_instances", "instance_names", "max_batch_size", "max_batch_tokens", "max_preemptions")
-    policy = config.text("instance_type", BATCHING)
+    policy = config.text("instance_type", policies.batching)
     pipeline_parallelism = config.integer("pipeline_parallelism", 1)
     if pipeline_parallelism != 1:
         raise config.error("pipeline_parallelism", NO_PIPELINES)
@@ -284,7 +304,7 @@ def _instance(config: Section, run_s: float) -> InstanceSpec:
         tensor_parallelism=config.integer("tensor_parallelism", 1),
         pipeline_parallelism=pipeline_parallelism,
         run_s=run_s,
-        **BATCHING[policy].read_limits(config),
+        **policies.batching[policy].read_limits(config),
     )
     config.done()
     return spec

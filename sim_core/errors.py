@@ -5,6 +5,7 @@ SimError
  |    +-- CapacityError   a model or role does not fit the machines that are there
  +-- TraceError      a workload cannot be read or is not a workload
  +-- OutputError     a result cannot be written
+ +-- PluginError     a file with policies of a user's own cannot be used, or such a policy fails in a run
  +-- InvariantError  the simulator broke one of its own promises (a bug: please report it)
 
 Users can mend all but the last. Their text is one line that names the place, the key, the value, the reason and, where
@@ -117,6 +118,14 @@ class OutputError(SimError):
     def __init__(self, reason: str, *, source: str) -> None:
         self.reason, self.source = reason, source
         super().__init__(f"{source}: {reason}")
+
+
+class PluginError(SimError):
+    """A plugin that cannot be used, or a policy of it that fails. `source` is its file, `line` the place in it."""
+
+    def __init__(self, reason: str, *, source: str, line: int | None = None) -> None:
+        self.reason, self.source, self.line = reason, source, line
+        super().__init__(f"{source}{'' if line is None else f', line {line}'}: {reason}")
 
 
 class InvariantError(SimError):

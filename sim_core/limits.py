@@ -8,7 +8,7 @@ all limits with their reasons.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -35,6 +35,7 @@ class Limits:
     entry_bytes: int = 1 << 22  # of an entry of a journal: the settings and figures of one run
     requests_bytes: int = 1 << 32  # of a run's table of requests in a folder of results
     table_bytes: int = 1 << 24  # of a CSV file of measured times
+    plugin_bytes: int = 1 << 18  # of a file with policies of a user's own
     values: int = 100_000  # of a YAML file, each reference to an anchor counted as what it stands for
     levels: int = 50  # of lists and mappings in one another, in YAML and JSON
     characters: int = 100_000  # of one value in YAML
@@ -136,21 +137,12 @@ def raised_by(options: argparse.Namespace) -> list[tuple[str, int]]:
     return [*getattr(options, "allow_in_front", []), *getattr(options, "allow", [])]
 
 
-def taken_from(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, int]]]:
-    """The arguments of a command line without `--allow`, and the limits that it raises. Raises SpecError."""
-    others: list[str] = []
-    raised: list[tuple[str, int]] = []
-    remaining = iter(arguments)
-    for argument in remaining:
-        name, equals, text = argument.partition("=")
-        if name != OPTION:
-            others.append(argument)
-            continue
-        try:
-            raised.append(allowance(text if equals else next(remaining, "")))
-        except ValueError as error:
-            raise SpecError(str(error), key=OPTION) from error
-    return others, raised
+def allowances(texts: Iterable[str]) -> list[tuple[str, int]]:
+    """The limits that the values of `--allow` raise. Raises SpecError."""
+    try:
+        return [allowance(text) for text in texts]
+    except ValueError as error:
+        raise SpecError(str(error), key=OPTION) from error
 
 
 def _argument(text: str) -> tuple[str, int]:

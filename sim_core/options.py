@@ -8,7 +8,7 @@ configured; an optional one has the default None, or a value of its type. What g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, TypeVar
 
 from sim_core.errors import SpecError, choices
@@ -30,6 +30,16 @@ def reads_configuration(function: F) -> F:
     return function
 
 
+KINDS = ("float", "int", "bool", "str")  # of an option
+
+
+@reads_configuration
+def kind_of(option: Field[Any]) -> str:
+    """The type of an option by its name, without `None`."""
+    kind = option.type.__name__ if isinstance(option.type, type) else str(option.type)
+    return kind.removesuffix(" | None")
+
+
 @reads_configuration
 def read_options(declared: type[Any], config: Section) -> Options:
     """The values in `config` of the fields of the dataclass `declared`, in their order. Raises SpecError."""
@@ -41,9 +51,8 @@ def read_options(declared: type[Any], config: Section) -> Options:
     }
     values: dict[str, float | str] = {}
     for option in fields(declared):
-        kind = option.type if isinstance(option.type, str) else option.type.__name__
         if config.has(option.name) or option.default is MISSING:
-            values[option.name] = readers[kind.removesuffix(" | None")](option.name)
+            values[option.name] = readers[kind_of(option)](option.name)
     declared(**values)
     return tuple(values.items())
 

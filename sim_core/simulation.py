@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
-from sim_core.batching import BATCHING
 from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
@@ -17,16 +16,16 @@ from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
-from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
-from sim_core.scheduling import SCHEDULERS, Start
+from sim_core.scheduling import Start
 from sim_core.scheduling.view import View
 from sim_core.spec import SimSpec
 from sim_core.standstill import Unfinished, standstill_of
-from sim_core.start_state import START_STATES, InstancePlan, Machines
+from sim_core.start_state import InstancePlan, Machines
 from sim_core.trace import Trace
 from sim_core.workload import OpenLoop, Workload
 
@@ -35,23 +34,25 @@ class Simulation:
     """One run: its cluster, clock and records. `run` may be called once."""
 
     def __init__(self, spec: SimSpec, engine: Engine | None = None) -> None:
-        """Build the cluster. Raises SpecError or CapacityError where the spec cannot work. `engine`: one that records
-        its events, or the like; None for an ordinary one."""
+        """Build the cluster. Raises SpecError or CapacityError where the spec cannot work, PluginError where a plugin
+        fails. `engine`: one that records its events, or the like; None for an ordinary one."""
         self.spec = spec
         self.engine = Engine() if engine is None else engine
         self.recorder = Recorder()
         self.transfers = WaitingTransfers()
-        self._performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
+        self._policies = policies_for(spec)
+        self._performance = self._policies.performance(spec.performance)
         self._decodes_beyond = DecodesBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
         self.replicas = {number: application.fleet.replicas for number, application in self.applications.items()}
         machines = Machines(spec.servers)
-        for state in spec.start_states:
-            plans = START_STATES[state.kind].plans(state, machines.take(state))
-            if plans:
-                self._fill(state.application_id, plans)
+        with self._policies.blamed():
+            for state in spec.start_states:
+                plans = self._policies.plans(state, machines.take(state))
+                if plans:
+                    self._fill(state.application_id, plans)
 
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
@@ -60,11 +61,12 @@ class Simulation:
         replicas = [self._replica(application, index, plan) for index, plan in enumerate(plans)]
         _warn_of_shared_memory(plans)
         scheduler_spec, view = application.spec.scheduler, View()
-        policy = SCHEDULERS[scheduler_spec.policy]
+        policy = self._policies.schedulers[scheduler_spec.policy]
         application.fleet.listen(lambda replica: view.add(replica, policy.role_of(scheduler_spec, replica)))
         for replica in replicas:
             application.fleet.start(replica)
-        scheduler = policy(Start(scheduler_spec, view, Streams(spec.seed)[f"scheduler/{application_id}"]))
+        start = Start(scheduler_spec, view, Streams(spec.seed)[f"scheduler/{application_id}"])
+        scheduler = self._policies.scheduler(start)
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
@@ -76,7 +78,7 @@ class Simulation:
         times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
         times = times.plus(plan.spec.run_s)
         memory = instance_memory(model, plan)
-        policy = BATCHING[plan.spec.policy]
+        policy = self._policies.batching[plan.spec.policy]
         batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory.capacity_tokens))
         replica = Replica(application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
@@ -123,7 +125,7 @@ class Simulation:
             application.begin(workload)
         workload.begin(self.engine, self.submit())
         ends_at_s = self.spec.ends_at_s(workload.first_arrival_s())
-        with _without_cycle_search():
+        with _without_cycle_search(), self._policies.blamed():
             self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(workload.requests())
@@ -207,6 +209,7 @@ def _without_cycle_search() -> Iterator[None]:
 def simulate(spec: SimSpec, trace: Trace) -> SimResult:
     """Serve `trace` on the cluster that `spec` describes. A pure function of the two.
 
-    Raises SpecError (CapacityError among them) for a spec that cannot work, or a trace that does not go with it.
+    Raises SpecError (CapacityError among them) for a spec that cannot work, or a trace that does not go with it, and
+    PluginError where a policy of a plugin fails.
     """
     return Simulation(spec).run(trace)

@@ -5,7 +5,7 @@ A run is a pure function of (SimSpec, trace, code version). Two specs are equal 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from sim_core.digest import sha256
@@ -150,6 +150,23 @@ class PerformanceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginSpec:
+    """A file with policies of a user's own, of which the run uses some: see `sim_core.plugins`.
+
+    `code` is the digest of the text as far as it decides results. Texts that differ in comments alone are equal.
+    """
+
+    code: str
+    file: str = field(compare=False)  # its name, without folders
+    text: str = field(compare=False, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hex."""
+        return sha256([self.text.encode()]).hex()
+
+
+@dataclass(frozen=True, slots=True)
 class SimSpec:
     """The complete description of a run."""
 
@@ -161,6 +178,7 @@ class SimSpec:
     end_time_s: float | None = None  # after the first arrival, when the run ends; None: it runs until all is done
     seed: int = 0
     stop_at_backlog_s: float | None = None  # see `sim_core.early_stop`
+    plugins: tuple[PluginSpec, ...] = ()  # those of which it uses a policy
 
     def canonical(self) -> str:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
@@ -191,11 +209,14 @@ _ADDED: dict[str, dict[str, object]] = {
     "InstanceSpec": {"options": ()},
     "StartStateSpec": {"fill_machine": False, "options": ()},
     "PerformanceSpec": {"options": ()},
+    "SimSpec": {"plugins": ()},
 }
 
 
 def _fields(spec: object) -> dict[str, object]:
     """A spec's fields by name. Many times as fast as `dataclasses.asdict`, which copies every number."""
+    if isinstance(spec, PluginSpec):
+        return {"code": spec.code}
     values = {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]
     for name, value in _ADDED.get(type(spec).__name__, {}).items():
         if values[name] == value:

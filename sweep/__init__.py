@@ -23,6 +23,7 @@ def plan(
     sink: str = "none",
     ray: bool = False,
     jobs: "int | None" = None,
+    plugins: "Sequence[str | Path]" = (),
     **words: Any,
 ) -> "Answer":
     """Find the cluster that carries most, or the cheapest that carries a load.
@@ -33,10 +34,12 @@ def plan(
 
     The question is an `experiment`, by its file or its name, or in the words of `python -m sweep plan`, whose options
     are the keywords here. Runs are kept below `results` and not run again. They run in this process, one after the
-    other; with `ray`, or with `jobs` at once, on Ray. Raises `sim_core.errors.SimError` for a question that cannot be
+    other; with `ray`, or with `jobs` at once, on Ray. `plugins` are files with policies of your own, whose code is run.
+    Raises `sim_core.errors.SimError` for a question that cannot be
     answered.
     """
     from sweep.planner.ask import words_from
     from sweep.planning import answered
 
-    return answered(experiment, words_from(words), list(overrides), results=results, sink=sink, ray=ray, jobs=jobs)
+    asked = words_from(words)
+    return answered(experiment, asked, list(overrides), results=results, sink=sink, ray=ray, jobs=jobs, plugins=plugins)

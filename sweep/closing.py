@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -14,7 +14,9 @@ from rich.text import Text
 from configs.stored import own_settings
 from configs.terminal import PLAIN_WIDTH, Column, draw, prose, say, say_whole
 from sim_core.errors import shown
+from sim_core.spec import PluginSpec
 from sweep.experiment.naming import axis_labels, shell_text, varied_axes
+from sweep.experiment.plugins import arguments_of
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sync.analysis.answers import SweepAnswers, answers, bare_sentences
@@ -146,13 +148,17 @@ def cut_text(outcomes: Sequence[Outcome]) -> Text:
     )
 
 
-def failures_text(outcomes: Sequence[Outcome], arguments: Sequence[str] | None) -> Text:
+def failures_text(
+    outcomes: Sequence[Outcome], arguments: Sequence[str] | None, plugins: Mapping[str, PluginSpec]
+) -> Text:
     """The failed points with their reasons, and the commands that look into one and run all of them again. `arguments`
-    are the sweep's own (None: a search, whose points are single runs to whoever looks into one)."""
+    are the sweep's own (None: a search, whose points are single runs to whoever looks into one), `plugins` those of its
+    experiment."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     text = _listed(failed, ("failed", "bold red"), lambda outcome: (outcome.error or "no reason given").splitlines()[0])
     if failed:
-        command = ["sim_core", *own_settings(failed[0].overrides), "debug=True"]
+        settings = own_settings(failed[0].overrides, tuple(plugins.values()))
+        command = ["sim_core", *arguments_of(plugins), *settings, "debug=True"]
         if arguments is not None:
             command = ["sweep", *arguments, "--point", failed[0].key[:12], "--local", "--debug"]
         text.append(f"to look into one: {shell_text(['python', '-m', *command])}\n")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from configs.terminal import console, lines, say_whole, tell
 from sim_core import Code
 from sim_core.errors import SimError, SpecError, shown
 from sim_core.limits import allowed
+from sim_core.spec import PluginSpec
 from sweep.closing import (
     counting,
     preview,
@@ -26,11 +27,12 @@ from sweep.closing import (
     print_sentences,
 )
 from sweep.experiment.expand import Grid
-from sweep.experiment.file import read_experiment, same_experiment
+from sweep.experiment.file import Experiment, read_experiment, same_experiment
 from sweep.experiment.find import find_experiment
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
+from sweep.experiment.plugins import arguments_of, with_plugins
 from sweep.experiment.point import Outcome, Point, SweepInfo, facts_of, project_root
 from sweep.former.keys import FormerKeys, under_former_keys
 from sweep.launch.base import LauncherError
@@ -98,7 +100,8 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
     file = find_experiment(arguments.experiment, root, (PLAN, STATUS))
     if file != arguments.experiment:
         say_whole(screen, f"experiment: {file}")
-    experiment, overrides = with_find(read_experiment(file), arguments.overrides)
+    asked = with_plugins(read_experiment(file), arguments.plugins, partial(tell, screen))
+    experiment, overrides = with_find(asked, arguments.overrides)
     if experiment.find is not None:
         return search(experiment, overrides, arguments, screen, sink, argv)
     grid = Grid(experiment, overrides, root)
@@ -121,11 +124,12 @@ def _run(arguments: argparse.Namespace, screen: Console, argv: Sequence[str]) ->
             screen.print(preview(points, grid.total, screen.width), soft_wrap=True)
         return 0
     if arguments.debug:
-        return _debug(points[0], arguments.results, experiment.name, root, screen)
+        return _debug(points[0], experiment, arguments.results, root, screen)
     skus = {sku for point in points for sku in point.machines}
     info = info_of(experiment, grid, argv, points=grid.total, systems=grid.rates, skus=skus)
     ended, delivery = _sweep(points, info, sink, arguments, screen)
-    _show_results(ended, info, plan_of(grid.total, grid.rates, map(facts_of, points)), arguments)
+    plan = plan_of(grid.total, grid.rates, map(facts_of, points))
+    _show_results(ended, info, plan, arguments, experiment.plugins)
     show_troubles(ended, delivery, arguments, screen)
     if ended.interrupted and ended.missing:
         return EXIT_INTERRUPTED
@@ -177,17 +181,18 @@ def _refuse_passing_results(results: Path, root: Path) -> None:
         raise SpecError(reason, key="--results", value=str(results.relative_to(root)))
 
 
-def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) -> int:
+def _debug(point: Point, experiment: Experiment, results: Path, root: Path, screen: Console) -> int:
     """Run the point as a single run of its own, which can write what every instance did. It writes below `results`
     alone: the point's settings are ours, and no link in the results, which may be somebody else's, is followed."""
-    target = results / name / "debug" / point.key[:12]
+    target = results / experiment.name / "debug" / point.key[:12]
     refuse_links(target, results)
     refuse_links_below(target)
     make_folder(target.parent)
     if target.is_relative_to(Path.cwd()):
         target = target.relative_to(Path.cwd())  # easier to read
-    overrides = [*own_settings(point.overrides), "debug=True", to_override("hydra.run.dir", str(target))]
-    command = ["python", "-m", "sim_core", *overrides]
+    settings = own_settings(point.overrides, tuple(experiment.plugins.values()))
+    overrides = [*settings, "debug=True", to_override("hydra.run.dir", str(target))]
+    command = ["python", "-m", "sim_core", *arguments_of(experiment.plugins), *overrides]
     screen.print(f"{shown(point.name)}\n{shell_text(command)}", markup=False)
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": search}
@@ -197,7 +202,9 @@ def _debug(point: Point, results: Path, name: str, root: Path, screen: Console) 
         raise SpecError(f"the run cannot be started: {error.strerror}", key="--debug") from error
 
 
-def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace) -> None:
+def _show_results(
+    ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: argparse.Namespace, plugins: Mapping[str, PluginSpec]
+) -> None:
     """Print the answer, then what it comes from: the table of runs, and what happened to those that are not in it; the
     answer again below a long table. A single point answers nothing of its experiment: its figures alone are shown."""
     screen = console()
@@ -208,7 +215,8 @@ def _show_results(ended: EndedSweep, info: SweepInfo, plan: Plan, arguments: arg
     if any(outcome.status == "completed" for outcome in outcomes):
         counted = counting(info, arguments.results)
         screen.print(results_table(outcomes, screen, info.slo, counted), soft_wrap=True)
-    show_odd_points(ended, screen, [str(arguments.experiment), *arguments.overrides])
+    typed = [str(arguments.experiment), *arguments_of(map(str, arguments.plugins)), *arguments.overrides]
+    show_odd_points(ended, screen, typed, plugins)
     show_counts(ended, info, screen)
     if found is not None and len(outcomes) > MOST_IN_SIGHT:
         print_sentences(found, screen)

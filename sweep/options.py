@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from configs.command_line import HelpText, Parser, folder
+from configs.command_line import HelpText, Parser, add_plugin_option, folder
 from sim_core.limits import add_option
 from sweep.experiment.question import MEASURES
 from sweep.planner.ask import DESIGNS, DURATION
@@ -99,6 +99,7 @@ def parse_plan_arguments(argv: Sequence[str]) -> argparse.Namespace:
     run.add_argument("--save", type=Path, metavar="FILE", help="write the experiment to FILE, and start nothing")
     run.add_argument("--dry-run", action="store_true", help="show the experiment and what it searches; run nothing")
     _add_format(run)
+    add_plugin_option(run)
     _add_again(run)
     _add_where(parser.add_argument_group("where to run it, and where results go"))
     parser.set_defaults(experiment=Path(PLAN), limit=None, point=None, debug=False)
@@ -140,6 +141,7 @@ def _add_clusters(group: argparse._ArgumentGroup) -> None:
 def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry-run", action="store_true", help="show the points and run nothing")
     _add_format(group)
+    add_plugin_option(group)
     group.add_argument("--limit", type=_positive, metavar="N", help="run only the first N points")
     group.add_argument(
         "--point",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from sweep.experiment.file import Experiment, parse_experiment, read_experiment
 from sweep.experiment.find import find_experiment
 from sweep.experiment.naming import shell_text
 from sweep.experiment.overrides import with_find
+from sweep.experiment.plugins import arguments_of, with_plugins
 from sweep.experiment.point import project_root
 from sweep.options import PLAN, parse_arguments
 from sweep.planner.ask import Words, experiment_text, save_text
@@ -69,11 +70,13 @@ def plan_command(arguments: argparse.Namespace, screen: Console, argv: Sequence[
     text = experiment_text(words_of(arguments))
     if arguments.save is not None:
         save_text(arguments.save, text)
-        say_whole(screen, f"written; to run it: {shell_text(['python', '-m', 'sweep', str(arguments.save)])}")
+        command = ["python", "-m", "sweep", str(arguments.save), *arguments_of(map(str, arguments.plugins))]
+        say_whole(screen, f"written; to run it: {shell_text(command)}")
         return 0
     if arguments.dry_run and arguments.format == "table":
         print(text)
-    experiment, overrides = with_find(parse_experiment(text, ""), arguments.overrides)
+    asked = with_plugins(parse_experiment(text, ""), arguments.plugins, partial(tell, screen))
+    experiment, overrides = with_find(asked, arguments.overrides)
     return search(experiment, overrides, arguments, screen, sink, argv)
 
 
@@ -107,6 +110,7 @@ def answered(
     sink: str,
     ray: bool,
     jobs: int | None,
+    plugins: Sequence[str | Path] = (),
 ) -> Answer:
     """The answer to the question of an experiment, its file or name, or of `words`; see `sweep.plan`. Raises SimError
     for a question that cannot be answered."""
@@ -117,12 +121,14 @@ def answered(
         raise SpecError("say either an experiment or a question in words", key="experiment", value=str(experiment))
     else:
         asked = read_experiment(find_experiment(Path(experiment), project_root(), (PLAN,)))
+    asked = with_plugins(asked, [Path(plugin) for plugin in plugins], partial(tell, screen))
     asked, others = with_find(asked, overrides)
     if asked.find is None:
         raise SpecError("asks nothing: it has no find:, such as find: {most: rate}", source=asked.source)
     where = ["--jobs", str(jobs)] if jobs else [] if ray else ["--local"]
     arguments = parse_arguments([PLAN, *where, "--sink", sink, "--results", str(results)])
-    inquiry = _inquiry(asked, others, screen, [str(experiment or PLAN), *overrides])
+    typed = [str(experiment or PLAN), *arguments_of(map(str, plugins)), *overrides]
+    inquiry = _inquiry(asked, others, screen, typed)
     ended = run_search(inquiry, arguments, screen, make_sink(sink, arguments.results))
     return Answer(asked.name, asked.text, ended.plan)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from configs.terminal import PLAIN_WIDTH, Column, draw, lines, prose
 from sim_core.errors import SpecError
-from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.policies import policies_for
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.spec import SimSpec
 from sweep.experiment.file import Experiment
@@ -114,15 +114,17 @@ def _refuse_unknown_slowdowns(experiment: Experiment, spec: SimSpec) -> None:
     """Raise SpecError for limits on slowdowns of a model that was not measured on the reference machine."""
     if not experiment.slo.slowdown:
         return
-    performance = PERFORMANCE_MODELS[spec.performance.policy](spec.performance)
-    for application in spec.applications:
-        model = application.model.measured_as
-        if performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) is None:
-            reason = (
-                f"slowdowns of {model} are not known, since it was not measured on {REFERENCE_HARDWARE}:"
-                " give limits in seconds, such as slo: {seconds: {ttft: {p99: 2}}}"
-            )
-            raise SpecError(reason, key="slo.slowdown", source=experiment.source)
+    policies = policies_for(spec)
+    with policies.blamed():
+        performance = policies.performance(spec.performance)
+        for application in spec.applications:
+            model = application.model.measured_as
+            if performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) is None:
+                reason = (
+                    f"slowdowns of {model} are not known, since it was not measured on {REFERENCE_HARDWARE}:"
+                    " give limits in seconds, such as slo: {seconds: {ttft: {p99: 2}}}"
+                )
+                raise SpecError(reason, key="slo.slowdown", source=experiment.source)
 
 
 def _refuse_unknown_prices(experiment: Experiment, space: ClusterSpace) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from configs.terminal import console, say, tell
+from sim_core.spec import PluginSpec
 from sweep.closing import cut_text, failures_text, standing_still_text, stopped_text
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment
@@ -43,6 +44,7 @@ def info_of(
         command=scrub(shlex.join(["python", "-m", "sweep", *argv])),
         slo=experiment.slo,
         systems=systems,
+        plugins={plugin.sha256: {"file": plugin.file, "text": plugin.text} for plugin in experiment.plugins.values()},
         machines={sku: asdict(grid.figures[sku]) for sku in sorted(set(skus)) if sku in grid.figures},
     )
 
@@ -70,14 +72,16 @@ def show_counts(ended: EndedSweep, info: SweepInfo, screen: Console, *, is_searc
     say(screen, f"{completed} completed{unstable}{failed}, {ended.missing} not run{of_total}")
 
 
-def show_odd_points(ended: EndedSweep, screen: Console, typed: Sequence[str] | None) -> None:
+def show_odd_points(
+    ended: EndedSweep, screen: Console, typed: Sequence[str] | None, plugins: Mapping[str, PluginSpec]
+) -> None:
     """The points that stand still, were cut, were stopped as unstable, or failed; `typed` are the sweep's own arguments
-    (None: a search, of which it is no news that points were stopped)."""
+    (None: a search, of which it is no news that points were stopped), `plugins` those of its experiment."""
     for part in (
         standing_still_text(ended.outcomes),
         cut_text(ended.outcomes),
         None if typed is None else stopped_text(ended.outcomes),
-        failures_text(ended.outcomes, typed),
+        failures_text(ended.outcomes, typed, plugins),
     ):
         if part:
             screen.print(part, soft_wrap=True)

@@ -78,7 +78,7 @@ def run_search(inquiry: Inquiry, arguments: argparse.Namespace, screen: Console,
     output = console()
     plan = planner.plan()
     print_answer(ended.outcomes, info, arguments.results, output, searched=plan)
-    show_odd_points(ended, output, None)
+    show_odd_points(ended, output, None, inquiry.experiment.plugins)
     show_counts(ended, info, output, is_search=True)
     show_troubles(ended, delivery, arguments, screen)
     if not plan.is_done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -15,9 +15,10 @@ from sim_core import SimSpec, spec_from_config
 from sim_core.errors import SpecError, TraceError
 from sim_core.performance.base import CurveKey
 from sim_core.performance.measurements import read_curves
+from sim_core.policies import policies_for
 from sim_core.simulation import Simulation
-from sim_core.spec import CurveSpec
-from sim_core.start_state import START_STATES, InstancePlan, Machines
+from sim_core.spec import CurveSpec, PluginSpec
+from sim_core.start_state import InstancePlan, Machines
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
 from sweep.experiment.point import Point, arrivals_span_s, content_key, horizon_of
@@ -63,12 +64,19 @@ class _ClusterFacts:
 
 class Builder:
     """Builds points. `root` is the folder in which files are looked up, `figures` say what machines cost and draw; with
-    `inside`, files are read only where it accepts them."""
+    `inside`, files are read only where it accepts them. Points may have policies of `plugins`."""
 
-    def __init__(self, root: Path, figures: Mapping[str, MachineFigures], inside: Inside | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        figures: Mapping[str, MachineFigures],
+        inside: Inside | None = None,
+        plugins: Sequence[PluginSpec] = (),
+    ) -> None:
         self._root = root
         self._inside = inside
-        composer = Composer(inside)
+        self._plugins = plugins
+        composer = Composer(inside, plugins=plugins)
         self._resolver = Resolver(composer)
         self._figures = figures
         self._traces: dict[TraceRef, _TraceFacts] = {}
@@ -117,7 +125,7 @@ class Builder:
             for name, value in sections.items()
         )
         if cache_key not in self._clusters:
-            spec = spec_from_config(config, self._root, self._measured)
+            spec = spec_from_config(config, self._root, self._measured, self._plugins)
             self._check(spec)
             machines = spec.machine_counts()
             cost, power = cost_and_power(machines, self._figures)
@@ -142,10 +150,10 @@ class Builder:
     def _check(self, spec: SimSpec) -> None:
         """Raise the errors that only show when a simulation is built. One is built for each distinct set of kinds of
         instances: how many machines of a kind there are makes no difference."""
-        machines = Machines(spec.servers)
+        policies, machines = policies_for(spec), Machines(spec.servers)
         kinds = []
         for state in spec.start_states:
-            plans = START_STATES[state.kind].plans(state, machines.take(state))
+            plans = policies.plans(state, machines.take(state))
             alike = {(plan.sku, plan.role, id(plan.processors), id(plan.spec)): plan for plan in plans}
             kinds.append((state.application_id, frozenset(alike.values())))
         cache_key = replace(spec, servers=(), start_states=()), tuple(kinds)

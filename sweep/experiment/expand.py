@@ -39,7 +39,7 @@ class Grid:
         figures = figures_for(experiment, read_machines(root))
         folders = experiment.folders
         inside = None if folders is None else Inside.of((root, *folders), values_in(extra), root)
-        self._builder = Builder(root, figures, inside)
+        self._builder = Builder(root, figures, inside, tuple(experiment.plugins.values()))
         self.figures = figures
         self.code = self._builder.code  # the simulator's code, as far as the keys of points have read it
         self.names = names = self._builder.names

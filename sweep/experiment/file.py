@@ -13,14 +13,15 @@ An axis is a setting of the configuration (`seed`, `applications.0.scheduler`) o
 Instead of numbers of machines, an experiment can have a `budget` (see `sweep.experiment.budget`, also for `machines`)
 and a system a `design` (see `sweep.experiment.design`). `slo` sets other limits than the paper's, or names a file of
 limits (see `sync.results.slo_file`). With `find` the experiment is no grid: it asks for the highest rate or the
-cheapest cluster, which a search finds (see `sweep.experiment.question`).
+cheapest cluster, which a search finds (see `sweep.experiment.question`). `plugins` names files with policies of a
+user's own (see `sweep.experiment.plugins`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +31,10 @@ import yaml
 
 from configs.bounded import read_text as read_file_text
 from configs.compose import CONFIG_DIR
+from configs.names import check_value
 from configs.texts import TextSettings
 from sim_core.errors import SpecError, choices, nearest
+from sim_core.spec import PluginSpec
 from sweep.experiment.budget import Budget, parse_budget, parse_machines
 from sweep.experiment.grammar import axis_values
 from sweep.experiment.point import project_root
@@ -41,7 +44,7 @@ from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import slo_of_experiment
 
 EXPERIMENT_KEYS = (
-    *("name", "description", "find", "budget", "machines", "slo"),
+    *("name", "description", "plugins", "find", "budget", "machines", "slo"),
     *("overrides", "variables", "axes", "systems"),
 )
 SYSTEM_KEYS = ("description", "design", "overrides", "variables", "axes")
@@ -76,7 +79,8 @@ class System:
 class Experiment:
     """What an experiment file says. `source` names the file in errors, `text` is its content; files that it names may
     be below one of `folders`, besides the project; None: anywhere. `find` is what a search is to find; None: the
-    experiment is a grid."""
+    experiment is a grid. `plugin_files` are the files that it names under `plugins`, and `plugins` those that were
+    loaded, by path: reading an experiment runs no code."""
 
     name: str
     systems: tuple[System, ...]
@@ -91,6 +95,8 @@ class Experiment:
     slo: Slo = PAPER
     find: Question | None = None
     folders: tuple[Path, ...] | None = None
+    plugin_files: tuple[str, ...] = ()
+    plugins: Mapping[str, PluginSpec] = field(default_factory=dict)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -131,6 +137,7 @@ def parse_experiment(text: str, source: str, folders: Sequence[Path] | None = No
             slo=slo,
             find=parse_question(content.get("find")),
             folders=None if folders is None else tuple(folders),
+            plugin_files=_plugin_files(content.get("plugins")),
             machines=parse_machines(_mapping(content.get("machines"), "machines")),
             **_settings(both, "", texts),
         )
@@ -204,6 +211,14 @@ def _design(raw: YamlText, key: str) -> Design | None:
         case {"prompt": prompt, "token": token, **rest} if not rest:
             return Design(prompt, token)
     raise SpecError("say either {baseline: SKU} or {prompt: SKU, token: SKU}", key=key, value=raw.values)
+
+
+def _plugin_files(raw: object) -> tuple[str, ...]:
+    names = [] if raw is None else raw
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise SpecError("expected a list of files, such as [my_policy.py]", key="plugins", value=raw)
+    check_value(names, "plugins")
+    return tuple(names)
 
 
 def _part(raw: YamlText, key: str) -> YamlText:

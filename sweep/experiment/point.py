@@ -88,6 +88,7 @@ def describing_fields(point: Point) -> dict[str, Any]:
         "trace": point.trace.filename,
         "seed": point.trace.seed,
         "goodput_limits": point.slo.of_each_request(),
+        "plugins": {plugin.file: plugin.sha256 for plugin in point.spec.plugins},
     }
 
 

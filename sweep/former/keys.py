@@ -48,6 +48,7 @@ FORMER_VALUES: Mapping[tuple[str, str], Mapping[object, object]] = {("SimSpec", 
 # value, or with a gained field that is not listed here, has no former key.
 GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("StartStateSpec", "fill_machine"): (False,),
+    ("SimSpec", "plugins"): ((),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class RunTimeout(Exception):
+class RunTimeout(TimeoutError):
     """A run took longer than its limit."""
 
 

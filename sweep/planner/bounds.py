@@ -83,8 +83,8 @@ def load_shares(point: Point, root: Path) -> dict[str, float]:
 def _work(point: Point, root: Path, *, keeps_roles: bool = False) -> Floats | None:
     """For each of the weights the weighted work of the whole cluster, in requests/s."""
     spec = point.spec
-    if len(spec.applications) != 1 or not _is_piecewise(spec.performance):
-        return None
+    if len(spec.applications) != 1 or not _is_piecewise(spec.performance) or spec.plugins:
+        return None  # a policy of a user's own may do what is ruled out here
     application = spec.applications[0]
     sizes = _sizes(_without_rate(point.trace, root), root)
     kinds = [

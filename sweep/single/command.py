@@ -9,8 +9,9 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -19,15 +20,17 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.address import check_answers
-from configs.command_line import Parser
-from configs.compose import CONFIG_DIR, Composer
+from configs.command_line import PLUGIN, Parser, taken
+from configs.compose import CONFIG_DIR, Composer, plugin_sections
 from configs.groups import only_checked_loaders
 from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
 from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_in
 from configs.texts import TextSettings
 from sim_core.compilation import form
 from sim_core.errors import SimError
-from sim_core.limits import allowed, taken_from
+from sim_core.limits import OPTION as ALLOW
+from sim_core.limits import allowances, allowed
+from sim_core.spec import PluginSpec
 from sim_core.version import __version__
 from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
@@ -46,15 +49,25 @@ def main() -> int:
     if "--version" in sys.argv[1:]:  # Hydra's option of this name would say its own
         print(f"sim_core {__version__}, {form().text}, on Python {platform.python_version()}")
         return 0
-    try:
-        sys.argv[1:], raised = taken_from(sys.argv[1:])  # Hydra knows no --allow
+    try:  # Hydra knows no options of ours
+        sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
+        sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)
+        with allowed(allowances(limits)):
+            return _run(_plugins(files))
     except SimError as error:
         return _refused(error)
-    with allowed(raised):
-        return _run()
 
 
-def _run() -> int:
+def _plugins(files: Sequence[str]) -> tuple[PluginSpec, ...]:
+    """The plugins in some files, which standard error names before their code runs."""
+    if not files:
+        return ()
+    from sim_core.plugins import read_plugins  # here: not needed at every start
+
+    return tuple(read_plugins(map(Path, files), lambda line: print(line, file=sys.stderr)).values())
+
+
+def _run(plugins: tuple[PluginSpec, ...]) -> int:
     Parser(prog="python -m sim_core", parents=[get_args_parser()], add_help=False).parse_args()  # Hydra's own says less
     warnings.showwarning = _show_warning
     # Our settings of Hydra's Ray launcher have its name and extend its own, which Hydra 1.1 deprecated.
@@ -72,34 +85,37 @@ def _run() -> int:
         if not addresses:  # hydra/launcher=ray starts a cluster of its own
             os.environ.update(LOOPBACK_ALONE)
         named = resolvers_in(sys.argv[1:])
-        with _hydras_own(named), mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
-            hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(Job(tuple(named)))()
+        with _hydras_own(named, plugins), mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
+            hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(
+                Job(tuple(named), plugins)
+            )()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        return _refused(error)
+        return _refused(error, plugins)
     is_multirun = any(job.hydra_cfg is not None and job.hydra_cfg.hydra.mode == RunMode.MULTIRUN for job in returns)
     return show([job.return_value for job in returns], is_multirun)
 
 
 @contextmanager
-def _hydras_own(named: set[str]) -> Iterator[None]:
-    """Within this block Hydra reads only files that a group has, and resolves `${now:...}` and what it needs besides.
-    All resolvers of OmegaConf are there if the command line has settings of Hydra's own, as launchers need some."""
+def _hydras_own(named: set[str], plugins: Sequence[PluginSpec]) -> Iterator[None]:
+    """Within this block Hydra reads only files that a group has and the sections of `plugins`, and resolves
+    `${now:...}` and what it needs besides. All resolvers of OmegaConf are there if the command line has settings of
+    Hydra's own, as launchers need some."""
     with ExitStack() as stack:
-        stack.enter_context(only_checked_loaders())
+        stack.enter_context(only_checked_loaders(plugin_sections(plugins)))
         if not any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:]):
             stack.enter_context(only_our_resolvers({*HYDRAS_RESOLVERS, *named}))
         yield
 
 
-def _refused(error: Exception) -> int:
+def _refused(error: Exception, plugins: Sequence[PluginSpec] = ()) -> int:
     """Report in one line why Hydra or its launcher started no runs; returns the exit status. Raises what is a bug."""
     status = 2
     if isinstance(error, SimError | ConnectionError):  # ConnectionError: no Ray cluster answers
         reason = _one_line(error)
     elif isinstance(error, HydraException | OmegaConfBaseException):
-        reason = _mistake() or _one_line(error)
+        reason = _mistake(plugins) or _one_line(error)
     elif isinstance(error, OSError) and error.filename is not None:  # one of Hydra's own files
         reason = f"{error.filename}: {error.strerror}"
     elif type(error).__module__.partition(".")[0] in LAUNCHERS:
@@ -107,7 +123,7 @@ def _refused(error: Exception) -> int:
         status, reason = 1, f"the launcher gave up: {type(error).__name__}: {lines[-1].strip()}"
     elif str(error).startswith("Only one of --"):  # Hydra raises a ValueError for options that exclude one another
         reason = _one_line(error)
-    elif isinstance(error, OSError) or (mistake := _mistake()) is None:
+    elif isinstance(error, OSError) or (mistake := _mistake(plugins)) is None:
         raise error
     else:
         reason = mistake
@@ -115,15 +131,15 @@ def _refused(error: Exception) -> int:
     return status
 
 
-def _mistake() -> str | None:
+def _mistake(plugins: Sequence[PluginSpec]) -> str | None:
     """What is wrong with the overrides on the command line, with the nearest valid name; None if nothing is.
 
     Hydra answers odd input with exceptions of any kind, so each run is composed here once more to find the mistake.
     """
     overrides = get_args_parser().parse_args().overrides
-    composer = Composer(resolvers=resolvers_in(overrides))
+    composer = Composer(resolvers=resolvers_in(overrides), plugins=plugins)
     try:
-        runs = _runs_of(overrides)
+        runs = _runs_of(overrides, plugins)
         for run_overrides in runs:
             cfg = composer.compose(run_overrides)
             composer.resolve(cfg)
@@ -137,9 +153,9 @@ def _mistake() -> str | None:
     return None
 
 
-def _runs_of(overrides: list[str]) -> list[tuple[str, ...]]:
+def _runs_of(overrides: list[str], plugins: Sequence[PluginSpec]) -> list[tuple[str, ...]]:
     try:
-        return runs_of(overrides)
+        return runs_of(overrides, plugins)
     except SimError:
         raise
     except Exception:  # an override cannot be read; composing them says which

@@ -22,7 +22,7 @@ from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
 from sim_core.simulation import Simulation
-from sim_core.spec import SimSpec
+from sim_core.spec import PluginSpec, SimSpec
 from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN, are_constants
 from sync.files.perfetto.options import options_from_config, power_from_config
 from traces import workload
@@ -53,17 +53,17 @@ class EndedRun:
 
 class Job:
     """The function that Hydra calls for each run, in this process or in one of a launcher's. `resolvers` are those that
-    the command line names, and may use beside ours."""
+    the command line names, and may use beside ours, `plugins` those whose policies it may choose."""
 
-    def __init__(self, resolvers: tuple[str, ...] = ()) -> None:
-        self._resolvers = resolvers
+    def __init__(self, resolvers: tuple[str, ...] = (), plugins: tuple[PluginSpec, ...] = ()) -> None:
+        self._resolvers, self._plugins = resolvers, plugins
 
     def __call__(self, cfg: DictConfig) -> EndedRun:
         """Do the run. Raises nothing, since other runs must go on. Among several runs it prints nothing, since a
         launcher may be on another machine."""
         with warnings.catch_warnings(record=True) as caught:
             try:
-                ended = run(cfg, self._resolvers)
+                ended = run(cfg, self._resolvers, self._plugins)
             except SimError as error:
                 if isinstance(error, InvariantError):
                     ended = EndedRun(bug=traceback.format_exc())
@@ -80,20 +80,20 @@ class Job:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Unpickling in another process registers the resolvers, which even the output folder's name may need."""
-        return _unpickled_job, (self._resolvers,)
+        return _unpickled_job, (self._resolvers, self._plugins)
 
 
-def _unpickled_job(resolvers: tuple[str, ...]) -> Job:
+def _unpickled_job(resolvers: tuple[str, ...], plugins: tuple[PluginSpec, ...]) -> Job:
     register_resolvers()
-    return Job(resolvers)
+    return Job(resolvers, plugins)
 
 
-def run(cfg: DictConfig, resolvers: tuple[str, ...] = ()) -> EndedRun:
+def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, ...]) -> EndedRun:
     """Simulate what `cfg` says and write SplitwiseSim's files into Hydra's output folder. Raises SimError. `resolvers`
-    are known beside ours."""
+    are known beside ours, and policies of `plugins` beside the project's."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    config = resolve(cfg, resolvers)
-    spec = spec_from_config(config, ROOT)
+    config = resolve(cfg, resolvers, plugins)
+    spec = spec_from_config(config, ROOT, plugins=plugins)
     ref = workload.ref_from_config(config, spec.seed)
     tracking = _tracking(config)
     perfetto = options_from_config(config), power_from_config(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import warnings
 from array import array
@@ -19,6 +20,7 @@ from sim_core.simulation import Simulation
 from sync.results.code import deciding_code
 from sync.results.measure import MeasuredRun, measure
 from sync.results.outcome import Outcome
+from sync.results.plugins import plugins_text, reproduce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +44,10 @@ class Iterations:
 def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
     """Make the run of `outcome` again and record its iterations; where that cannot be done, the reason. `recorded` is
     the run's table of requests, with which the new run's requests are compared."""
+    if outcome.plugins:
+        command = shlex.join([*reproduce(outcome, str), "debug=True"])
+        used = f"it uses {plugins_text(outcome)}, and results run no code"
+        return f"it was not run again: {used}; with the file at hand, {shown(command)} shows its iterations"
     from traces import workload  # only here: other commands do without it
 
     try:

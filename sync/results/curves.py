@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from sim_core import SimSpec
 from sim_core.memory import instance_memory
+from sim_core.policies import policies_for
 from sim_core.request_state import UNFINISHED, RequestState
-from sim_core.start_state import START_STATES, Machines
+from sim_core.start_state import Machines
 from sim_core.trace import Trace
 from sync.results import checks
 from sync.results.figures import DECIMALS, since
@@ -219,9 +220,9 @@ def _time_since(times_s: Floats, edges: Floats, weights: Floats) -> Floats:
 def capacity_tokens(spec: SimSpec) -> int:
     """The KV cache that fits into all instances of a cluster together, in tokens."""
     models = {application.application_id: application.model for application in spec.applications}
-    machines, tokens = Machines(spec.servers), 0
+    policies, machines, tokens = policies_for(spec), Machines(spec.servers), 0
     for state in spec.start_states:
-        for plan in START_STATES[state.kind].plans(state, machines.take(state)):
+        for plan in policies.plans(state, machines.take(state)):
             tokens += instance_memory(models[state.application_id], plan).capacity_tokens
     return tokens
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim_core.performance import PERFORMANCE_MODELS, PerformanceModel
 from sim_core.performance.step_times import StepTimes
+from sim_core.policies import policies_for, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
 from sim_core.spec import PerformanceSpec, SimSpec
@@ -68,14 +68,14 @@ def request_columns(result: SimResult, spec: SimSpec) -> Columns:
 
 def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
     """Each time over that of the same request alone on the reference machine; NaN where that is unknown."""
-    policy = PERFORMANCE_MODELS[spec.performance.policy]
     applications, prompts = requests["application_id"], requests["prompt_tokens"]
     first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
-    for application in spec.applications:
-        times = _reference_times(policy, spec.performance, application.model.measured_as)
-        if times is not None:
-            own = applications == application.application_id
-            first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own]).T
+    with policies_for(spec).blamed():
+        for application in spec.applications:
+            times = _reference_times(spec, application.model.measured_as)
+            if times is not None:
+                own = applications == application.application_id
+                first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own]).T
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}
@@ -99,11 +99,19 @@ def _distinct(sizes: Numbers) -> tuple[Numbers, Numbers]:
     return np.flatnonzero(are_there), (np.cumsum(are_there) - 1)[sizes]
 
 
+def _reference_times(spec: SimSpec, model: str) -> StepTimes | None:
+    """The times of steps on the reference machine; None where they are unknown."""
+    if not spec.plugins:
+        return _own_reference_times(spec.performance, model)
+    performance = policies_for(spec).performance(spec.performance)
+    return performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+
+
 @lru_cache(maxsize=8)
-def _reference_times(policy: type[PerformanceModel], spec: PerformanceSpec, model: str) -> StepTimes | None:
-    """The times of steps on the reference machine; None where they are unknown. They are kept with the times that they
-    have worked out: the runs of a process mostly ask for the same ones again."""
-    return policy(spec).step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+def _own_reference_times(spec: PerformanceSpec, model: str) -> StepTimes | None:
+    """The same by the project's own performance models. They are kept with the times that they have worked out: the
+    runs of a process mostly ask for the same ones again."""
+    return policies_with(()).performance(spec).step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
 
 
 def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:

@@ -27,7 +27,7 @@ FACTS_OF_A_POINT = (
 )
 Status = Literal["completed", "stopped", "failed"]
 _STATUSES: tuple[str, ...] = get_args(Status)
-_GAINED = ("slo", "systems", "machines", "starts")  # fields of a sweep that older results lack
+_GAINED = ("slo", "systems", "machines", "starts", "plugins")  # fields of a sweep that older results lack
 # Both become file names: neither may climb out of its folder.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -35,6 +35,10 @@ _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 _OVERRIDE = r"[+~]{0,2}(?!hydra\b)\w[^\x00-\x1f\ud800-\udfff=]*(=[^\x00\ud800-\udfff]*)?"
 _NAME = checks.text(1, checks.MOST_NAME)
 _AMOUNT = checks.number(0.0, checks.MOST_FIGURE)
+_SHA256 = checks.form("[0-9a-f]{64}", "a SHA-256: 64 of the signs 0-9 and a-f")
+# It becomes an argument of a command: no option, and no path.
+_PLUGIN_FILE = checks.form(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.py", "the name of a Python file")
+_MOST_PLUGIN = 1 << 26  # characters; `sim_core.limits.Limits.plugin_bytes` is far below
 _MACHINES = checks.mapping(_NAME, checks.whole(0, 10**9))
 # What the value of each field is in JSON; docs/results-folder.md lists it.
 FIELDS: Mapping[str, checks.Check] = {
@@ -64,6 +68,7 @@ FIELDS: Mapping[str, checks.Check] = {
     "horizon_s": checks.optional(checks.number(0.0, checks.MOST_S)),
     "counts": checks.mapping(_NAME, checks.each(checks.whole(0, checks.MOST_COUNT))),
     "asked": checks.text(0, checks.MOST_NAME),
+    "plugins": checks.mapping(_PLUGIN_FILE, _SHA256),
     "goodput_limits": checks.mapping(
         checks.one_of(*(f"{metric}_{unit}" for unit, _ in UNITS.values() for metric in METRICS)), _AMOUNT
     ),
@@ -79,6 +84,14 @@ def _figures_of_a_machine(key: str, value: object) -> None:
     checks.check_fields(value, _FIGURES_OF_A_MACHINE, may_have_others=True)
 
 
+_FIELDS_OF_A_PLUGIN: Mapping[str, checks.Check] = {"file": _PLUGIN_FILE, "text": checks.text(0, _MOST_PLUGIN)}
+
+
+def _plugin(key: str, value: object) -> None:
+    checks.mapping(checks.one_of(*_FIELDS_OF_A_PLUGIN), checks.text(0, _MOST_PLUGIN))(key, value)
+    checks.check_fields(value, _FIELDS_OF_A_PLUGIN)
+
+
 FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "name": checks.form(_SWEEP_NAME.pattern, "a sweep's name: letters, digits, spaces and . _ -"),
     "sweep_id": _NAME,
@@ -88,6 +101,7 @@ FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
     "starts": checks.each(checks.text()),
     "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
     "machines": checks.mapping(_NAME, _figures_of_a_machine),
+    "plugins": checks.mapping(_SHA256, _plugin),
 }
 
 
@@ -108,7 +122,8 @@ class Outcome:
     None: older results do not tell). `summary` holds what was measured; its figures of goodput count requests within
     `goodput_limits` (by column of the requests). `counts` are requests beyond each limit by when they arrive
     (`sync.results.counts`; empty: older results do not tell). `asked` says what a planner wanted to know of the run
-    (empty: it was not asked by one). A failed point has an `error` and an empty `summary`; one stopped as unstable
+    (empty: it was not asked by one). `plugins` are the files with policies of a user's own that it used, by name, with
+    their SHA-256. A failed point has an `error` and an empty `summary`; one stopped as unstable
     has counts and the time of the stop, but no figures of requests.
     """
 
@@ -146,6 +161,7 @@ class Outcome:
     horizon_s: float | None = None
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     asked: str = ""
+    plugins: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not is_key(self.key):
@@ -172,6 +188,8 @@ class Outcome:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
         values = asdict(self)
         del values["requests_parquet"]
+        if not self.plugins:  # so that the checksums of older outcomes stay the same
+            del values["plugins"]
         summary = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
         return values | {"overrides": list(self.overrides), "summary": summary}
 
@@ -212,7 +230,8 @@ class SweepInfo:
     it, `slo` are the limits that the experiment sets. `systems` are all of its systems, each with the values of its
     axis `rate`; `machines` has by machine type the figures that cost and power were worked out from, and their sources
     (`configs.machines.MachineFigures`). Both are empty where older results do not tell. `starts` are the different
-    commands that started it so far, the latest last (empty: older versions kept `command` alone)."""
+    commands that started it so far, the latest last (empty: older versions kept `command` alone). `plugins` are the
+    files with policies of a user's own of all starts, by SHA-256: their `file` name and their `text`."""
 
     name: str
     description: str
@@ -224,6 +243,7 @@ class SweepInfo:
     systems: Mapping[str, Sequence[float]] = field(default_factory=dict)
     machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     starts: tuple[str, ...] = ()
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _SWEEP_NAME.fullmatch(self.name):
@@ -243,7 +263,7 @@ class SweepInfo:
             checks.check_fields(values, FIELDS_OF_A_SWEEP, may_have_others=True)
             known = {f.name: values[f.name] for f in fields(cls) if f.name not in _GAINED}
             known["command"] = requoted(values["command"])
-            known |= {name: values[name] for name in ("systems", "machines") if name in values}
+            known |= {name: values[name] for name in ("systems", "machines", "plugins") if name in values}
             known["starts"] = tuple(values.get("starts", ()))
             source = f"{values['name']}'s experiment"
             if "slo" in values:

@@ -123,8 +123,11 @@ class SweepFile:
         return is_same(str(self._contents.get("experiment_text")), experiment_text)
 
     def started(self, info: SweepInfo) -> SweepInfo:
-        """What one more start is, with the commands of all starts so far."""
-        return replace(info, starts=self._starts(info.command))
+        """What one more start is, with the commands and the plugins of all starts so far."""
+        before = self.info()
+        plugins = {**({} if before is None else before.plugins), **info.plugins}
+        kept = dict(list(plugins.items())[-_MOST_STARTS:])
+        return replace(info, starts=self._starts(info.command), plugins=kept)
 
     def _starts(self, command: str) -> tuple[str, ...]:
         """The different commands of the starts that are kept, the oldest first, and `command` as the last."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from sync.results.entry import entry_bytes
 from sync.results.outcome import Outcome
 from sync.results.parquet import INSTANCES, UNSERVED, encode_figures, read_beside
+from sync.results.plugins import reproduce as command_of
 from sync.results.privacy import Scrubber, in_texts
 from sync.results.spreadsheet import cell
 
@@ -45,7 +46,7 @@ def _csv(columns: Mapping[str, Sequence[object]]) -> bytes:
 
 def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
     """The command that makes the run again, in a checkout of its commit."""
-    return shlex.join(["python", "-m", "sim_core", *map(scrub, outcome.overrides)])
+    return shlex.join(command_of(outcome, scrub))
 
 
 def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
 from sync.results.figures import provisioned
 from sync.results.outcome import Outcome, SweepInfo, checksum
+from sync.results.plugins import plugins_text
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber, in_texts
 from sync.results.slo import Slo
@@ -195,6 +196,7 @@ def tags(
         ASKED_TAG: outcome.asked,
         "version": outcome.version,
         "core": outcome.core,
+        "plugins": plugins_text(outcome),
         "error": (outcome.error or "").partition("\n")[0],  # `error.txt` has all of it
         "unserved": "; ".join(f"{count} {unserved_words(state)}" for state, count in unserved.items()),
         "reproduce": reproduce(outcome, scrub),

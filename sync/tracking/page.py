@@ -21,6 +21,7 @@ from sync.report.page import REPORT_FILE
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, TIME_CURVES, unserved_words
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.plugins import reproduce
 from sync.results.point_id import rate_text
 from sync.results.privacy import Scrubber
 from sync.results.slo import Limit, Slo
@@ -245,7 +246,8 @@ def run_note(outcome: Outcome, slo: Slo, unserved: Mapping[str, int], scrub: Scr
             "\n".join(f"- {count} {plain(unserved_words(state))}" for state, count in unserved.items()),
         ]
     checkout = f"git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
-    command = " \\\n    ".join(["python -m sim_core", *(shlex.quote(scrub(o)) for o in outcome.overrides)])
+    python, module, program, *words = reproduce(outcome, scrub)
+    command = " \\\n    ".join([f"{python} {module} {program}", *map(shlex.quote, words)])
     again = code_block(f"{checkout}{command}")  # in one line it would push the figures off the page
     short = len(again) < LONGEST_TAG // 2
     return "\n\n".join([*lines, "The same run again:", again if short else "see the artifact `reproduce.sh`"])

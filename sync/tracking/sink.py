@@ -28,6 +28,7 @@ from sync.results.goodput import by_slo
 from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
+from sync.results.plugins import plugin_files
 from sync.results.privacy import Scrubber
 from sync.results.sweep import Sweep
 from sync.tracking import artifacts, fields
@@ -100,7 +101,8 @@ class MlflowSink:
         journal = Journal(self._results / sweep.name)  # reads its sweep.json once
         current = with_outcomes(self._counting(sweep, journal), Sweep(sweep.name, journal, slo=sweep.slo))
         terms, unserved = terms_of_runs(current, sweep, _planned(sweep, journal)), _unserved(current)
-        started = sweep if (kept := journal.info()) is None else replace(sweep, starts=kept.starts)
+        kept = journal.info()
+        started = sweep if kept is None else replace(sweep, starts=kept.starts, plugins=kept.plugins)
         found = journal.found()
         terms = terms if found is None else of_search(terms)
         report_id, full = self._report(started, current, terms, unserved, found) if sweep.points else ("", "")
@@ -137,6 +139,7 @@ class MlflowSink:
         self._store.log(report.run_id, [], {}, tags, now)
         rows = [run.row for run in current]
         files = sweep_files(sweep, rows, answer, terms_lines(terms), found)
+        files |= plugin_files(sweep, self._scrub)
         files |= {} if found is None else {FOUND_FILE: found_bytes(found, sweep, self._scrub)}
         self._store.log_files(report, files)
         digest = hashlib.sha256(files[FOUND_FILE]).hexdigest()[:16] if FOUND_FILE in files else ""

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from configs.command_line import Parser
+from configs.command_line import PLUGIN, Parser, taken
 from configs.compose import CONFIG_DIR, Composer
 from configs.multirun import runs_of
 from configs.resolvers import register_resolvers
 from sim_core import spec_from_config
+from sim_core.plugins import plugin_of
 from sweep.command import main as sweep
 from sweep.experiment.file import parse_experiment, read_experiment
 from sweep.experiment.find import find_experiment
@@ -40,6 +41,7 @@ SWEEPS = sorted(
     }
 )
 QUESTIONS = [command for command in ALL if command.program == "sweep" and command.arguments[:1] == ("plan",)]
+PLUGINS = {text.partition("\n")[0].removeprefix("# "): text for text in blocks(ROOT / "docs" / "plugins.md", "python")}
 # Ray's and Hydra's own options, which sentences mention without the command.
 OTHERS = re.compile(r"--([a-z-]*port|dashboard-host|multirun|version|node-ip-address|disable-usage-stats|block)")
 
@@ -90,10 +92,12 @@ def test_a_documented_question_is_an_experiment(command: Command) -> None:
 @pytest.mark.parametrize("command", [command for command in ALL if command.program == "sim_core"], ids=str)
 def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None:
     flags = {"--multirun", "--version"}
-    overrides = [argument for argument in command.arguments if argument not in flags]
+    arguments, files = taken(command.arguments, PLUGIN)
+    plugins = tuple(plugin_of(text, name) for name, text in PLUGINS.items() if name in files)
+    overrides = [argument for argument in arguments if argument not in flags]
     ours = [override for override in overrides if not override.startswith("hydra")]
-    for run in runs_of(ours):
-        spec = spec_from_config(Composer().resolved(run), ROOT)
+    for run in runs_of(ours, plugins):
+        spec = spec_from_config(Composer(plugins=plugins).resolved(run), ROOT, plugins=plugins)
         assert spec.applications
     register_resolvers()
     with initialize_config_dir(str(CONFIG_DIR), version_base=None):

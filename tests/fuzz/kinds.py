@@ -25,6 +25,7 @@ from sim_core.trace import Trace
 from sweep.command import main
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import read_experiment
+from sweep.experiment.plugins import with_plugins
 from sweep.status import status_command
 from sync.__main__ import main as sync
 from sync.analysis.answers import answers, sentences, tables
@@ -45,6 +46,7 @@ MOST_NAME = 10_000  # names may hold any sign that UTF-8 has: screens and pages 
 EXPERIMENT = """\
 name: fuzzed
 description: What does a tighter target cost?
+plugins: []
 budget: {cost: {dgx-h100: 2}}
 slo: {seconds: {ttft: {p99: 1.0}, tbt: {p99: 0.1}}, slowdown: {e2e: {p50: 1.25}}}
 machines: {dgx-h200: {dollars_per_hour: 50, power_weight: 1.9}}
@@ -135,7 +137,7 @@ def _yaml(content: bytes, rng: random.Random) -> bytes:
 
 
 def _experiment(path: Path) -> None:
-    experiment = read_experiment(path)
+    experiment = with_plugins(read_experiment(path), [], lambda line: None)
     for point in Grid(experiment, (), CONFIG_DIR.parent).points(2):
         _believe(all(count > 0 for count in point.machines.values()), f"machines {point.machines}")
         _believe(_is_amount(point.cost) and _is_amount(point.power), f"cost {point.cost}, power {point.power}")

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from configs.command_line import taken
 from sim_core.errors import SpecError
 from sim_core.limits import (
     VARIABLE,
     Limits,
     add_option_everywhere,
     allowance,
+    allowances,
     allowed,
     carried,
     limits,
     raised_by,
-    taken_from,
 )
 from sim_core.regular_file import not_regular, open_regular, read_bytes
 
@@ -65,7 +66,7 @@ def test_a_limit_that_cannot_be_meant_is_refused_wherever_it_stands(
     with pytest.raises(ValueError, match=re.escape(reason)):
         allowance(text)
     with pytest.raises(SpecError, match=re.escape(f"--allow: {reason}" if "did you" in reason else reason)):
-        taken_from(["--allow", text])
+        allowances([text])
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(SpecError, match=VARIABLE):
         limits()
@@ -73,7 +74,11 @@ def test_a_limit_that_cannot_be_meant_is_refused_wherever_it_stands(
 
 def test_the_option_is_taken_out_of_a_command_line_in_both_forms() -> None:
     arguments = ["seed=1", "--allow", "rows=1_000", "-m", "--allow=levels=9", "x=--allow"]
-    assert taken_from(arguments) == (["seed=1", "-m", "x=--allow"], [("rows", 1000), ("levels", 9)])
+    others, values = taken(arguments, "--allow")
+    assert (others, values) == (["seed=1", "-m", "x=--allow"], ["rows=1_000", "levels=9"])
+    assert allowances(values) == [("rows", 1000), ("levels", 9)]
+    with pytest.raises(SpecError, match="--allow: needs a value behind it"):
+        taken(["seed=1", "--allow"], "--allow")
 
 
 def test_the_option_may_stand_in_front_of_a_command_and_behind_it() -> None:

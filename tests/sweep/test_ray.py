@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 
 from sim_core.compilation import PURE, form
+from sweep.experiment.expand import expand
+from sweep.experiment.file import parse_experiment
+from sweep.experiment.plugins import with_plugins
 from sweep.experiment.point import project_root
 from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
@@ -81,6 +84,31 @@ def test_ray_gives_what_this_process_gives_and_a_point_that_raises_is_one_failed
     assert outcomes[points[3].key].requests_parquet == here.requests_parquet
     assert outcomes[points[3].key].summary == here.summary
     assert set(descendants(os.getpid())) <= before, "Ray's processes are still there"
+
+
+def test_a_plugin_travels_to_the_workers_with_its_points(tiny: str, tmp_path: Path) -> None:
+    file = tmp_path / "of_a_user.py"
+    file.write_text(
+        "from sim_core.scheduling.base import Placement, Scheduler\n"
+        "class Last(Scheduler):\n"
+        "    def place(self, request, view):\n"
+        "        assert request.index < 8, 'nine are too many'\n"
+        "        return Placement(view.replicas[-1], view.replicas[-1])\n"
+        "SCHEDULERS = {'last': Last}\n"
+    )
+    text = tiny.replace("scheduler: token_jsq", "scheduler: last").replace("servers.1.count: 1", "servers.1.count: 2")
+    experiment = with_plugins(parse_experiment(text, "x.yaml"), [file], lambda line: None)
+    points = expand(experiment, [], ROOT)
+    file.unlink()
+    with Interrupts() as interrupts, RayLauncher(jobs=2) as launcher:
+        outcomes = {o.key: o for o in launcher.outcomes(Backlog.of(points), interrupts)}
+    here = [run_point(point, ROOT) for point in points]
+    assert [outcomes[p.key].requests_parquet for p in points] == [outcome.requests_parquet for outcome in here]
+    failed = [outcome for outcome in outcomes.values() if outcome.status == "failed"]
+    assert 0 < len(failed) < len(points)
+    for outcome in failed:
+        reason = "PluginError: of_a_user.py, line 4: AssertionError: nine are too many"
+        assert (outcome.error or "").splitlines()[0].endswith(reason)
 
 
 def test_a_killed_worker_is_replaced_and_its_point_run_again(long: str) -> None:

@@ -151,6 +151,8 @@ class _CheckedModel(PerformanceModel):
 class _CheckedTimes(StepTimes):
     """Times of steps that are checked: each must be a finite number of seconds above 0."""
 
+    grows_with_context = False
+
     def __init__(self, times: StepTimes, file: str) -> None:
         super().__init__(times.measured_to)
         self._times, self._file = times, file

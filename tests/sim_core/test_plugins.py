@@ -18,10 +18,10 @@ from sim_core.limits import allowed
 from sim_core.performance import PerformanceModel, StepTimes
 from sim_core.plugin_tables import FAMILIES, abstract_methods
 from sim_core.plugins import check_together, loaded, plugin_of, read_plugin, read_plugins
-from sim_core.policies import policies_for
+from sim_core.policies import policies_for, policies_with
 from sim_core.policies.checked import _CheckedModel, _CheckedScheduler, _CheckedTimes
 from sim_core.scheduling import Scheduler
-from sim_core.spec import PluginSpec
+from sim_core.spec import PerformanceSpec, PluginSpec
 from tests.runs import measured
 from tests.sim_core import worlds
 
@@ -247,7 +247,7 @@ MISTAKES = {  # the text of a file, the line that the error names, and a part of
     "no methods": (
         "from sim_core.batching.base import Batcher\nclass Mine(Batcher):\n    pass\nBATCHING = {'mine': Mine}\n",
         2,
-        "Mine lacks enqueue, queue_length, first_queued, queued, wants, refill, admit, which Batcher in",
+        "Mine lacks add, add_behind, wait, wants, queue_length, has_waiting, next_step, ",
     ),
     "no plans": (
         "from sim_core.start_state import StartState\nclass Mine(StartState):\n    pass\nSTART_STATES = {'x': Mine}\n",
@@ -442,3 +442,25 @@ def test_the_methods_that_a_plugin_must_have_are_the_abstract_ones_of_its_base_c
 def test_a_check_passes_on_all_that_a_policy_says(check: type, base: type, same_for_all: set[str]) -> None:
     public = {name for name in dir(base) if not name.startswith("_")}
     assert public - same_for_all <= vars(check).keys()
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_checked_times_grow_with_context_where_those_of_the_plugin_do(grows: bool) -> None:
+    text = f"""
+from sim_core.performance import PerformanceModel, StepTimes
+
+class Times(StepTimes):
+    grows_with_context = {grows}
+    def seconds(self, step, repeat): return 0.5 * repeat
+    def steps_within(self, step, elapsed_s): return int(elapsed_s / 0.5)
+    def plus(self, overhead_s): return self
+
+class Mine(PerformanceModel):
+    def step_times(self, model, hardware, tensor_parallelism): return Times()
+
+PERFORMANCE_MODELS = {{"mine": Mine}}
+"""
+    policies = policies_with([plugin(text)])
+    times = policies.performance(PerformanceSpec("mine")).times_of("bloom-176b", "a100-80gb", 8)
+    assert times.grows_with_context is times.plus(0.0).grows_with_context is grows
+    assert times.alone(100, 11) == (0.5, 0.5)

@@ -1,0 +1,240 @@
+"""Blocks of a KV cache, taken as tokens come, with a prefix cache: that of vLLM 0.33.0.
+
+Nothing here grows with the cache or its queue, and hardly anything with the blocks at hand: an extent of blocks is
+taken, hit, hashed and given back as one. What comes out is what single blocks would give, to the last one:
+
+- Blocks are taken from the front of the queue of free ones. One with a hash loses it then, and only then.
+- A request's blocks are given back from its last to its first. Those without a hash go to the front of the queue, the
+  others to its end. So those without a hash are always before all others, and their number says all of them.
+"""
+
+from __future__ import annotations
+
+from sim_core.kv.chain import Chain, Extent, Forest, Path
+from sim_core.kv.content import Content
+from sim_core.native import mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Holding:
+    """The blocks of one request: `blocks` of them, of which the first `hashed` have a hash.
+
+    `extents` are those with a hash, in order of place, where an extent stands for its rests, too, up to the next one.
+    """
+
+    __slots__ = ("blocks", "extents", "hashed", "path")
+
+    def __init__(self) -> None:
+        self.path: Path | None = None  # from its arrival until it is gone; None: nothing is cached
+        self.blocks = 0
+        self.hashed = 0
+        self.extents: list[Extent] = []
+
+    def hashed_by_now(self) -> int:
+        """How many of its blocks have a hash, or would have it if someone had looked."""
+        return self.hashed
+
+
+class Hit:
+    """What a look-up has found: the cached blocks of a request from its first one on, and those of them without a
+    user."""
+
+    __slots__ = ("blocks", "extents", "idle")
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self.idle = 0
+        self.extents: list[Extent] = []
+
+
+class BlockPool:
+    """The blocks of one replica. `usable` is the number of all of them."""
+
+    __slots__ = ("_blank", "_forest", "_hit", "_queue", "caching", "evicted", "free", "least_free", "size", "usable")
+
+    def __init__(self, usable: int, block_size: int, caching: bool) -> None:
+        self.usable = usable
+        self.size = block_size  # tokens
+        self.caching = caching
+        self.free = usable
+        self.least_free = usable  # at the end of a `take`
+        self.evicted = 0  # blocks that have lost their hash
+        self._blank = usable  # of those free: without a hash
+        self._queue = queue = Extent(Chain(None, 0, None, ()), 0, 0, 1)  # the ring of idle extents begins after it
+        queue.before = queue.after = queue
+        self._forest = Forest(block_size)
+        self._hit = Hit()
+
+    def enter(self, holding: Holding, content: Content | None) -> None:
+        """A request comes, with the text `content`; None: a text that no other request has a part of."""
+        if self.caching:
+            holding.path = self._forest.path(content)
+
+    def leave(self, holding: Holding) -> None:
+        """A request without blocks goes for ever."""
+        path = holding.path
+        if path is not None:
+            self._forest.leave(path)
+            holding.path = None
+
+    # -- taking and giving back ------------------------------------------------------------------------------------
+
+    def take(self, holding: Holding, blocks: int) -> None:
+        """Give `blocks` more blocks to a request. So many must be free."""
+        holding.blocks += blocks
+        self.draw(blocks)
+
+    def draw(self, blocks: int) -> None:
+        """Take `blocks` blocks from the queue."""
+        self.free = free = self.free - blocks
+        if free < self.least_free:
+            self.least_free = free
+        blank = self._blank - blocks
+        if blank < 0:
+            self._evict(-blank)
+            blank = 0
+        self._blank = blank
+
+    def _evict(self, blocks: int) -> None:
+        self.evicted += blocks
+        while blocks:
+            extent = self._queue.after
+            assert extent is not None
+            count = extent.hi - extent.lo
+            if count <= blocks:
+                self._unqueue(extent)
+            else:
+                count = blocks
+            extent.chain.forget(extent, count)
+            blocks -= count
+
+    def give_back(self, holding: Holding) -> None:
+        """Take all blocks of a request."""
+        blanks = holding.blocks - holding.hashed
+        self._blank += blanks
+        free = self.free + blanks
+        end = holding.hashed
+        extents = holding.extents
+        while extents:
+            first = extents.pop()
+            lo = first.lo
+            if first.hi >= end:
+                free += self._drop(first)
+            else:
+                parts = [first]
+                part = first
+                while part.hi < end:
+                    rest = part.rest
+                    assert rest is not None
+                    part = rest
+                    parts.append(part)
+                for part in reversed(parts):
+                    free += self._drop(part)
+            end = lo
+        self.free = free
+        holding.blocks = holding.hashed = 0
+
+    def _drop(self, extent: Extent) -> int:
+        """A request leaves an extent. Returns how many blocks that sets free."""
+        extent.users = users = extent.users - 1
+        if users:
+            return 0
+        queue = self._queue
+        last = queue.before
+        assert last is not None
+        last.after = extent
+        extent.before = last
+        extent.after = queue
+        queue.before = extent
+        return extent.hi - extent.lo
+
+    def _unqueue(self, extent: Extent) -> None:
+        before, after = extent.before, extent.after
+        assert before is not None and after is not None
+        before.after = after
+        after.before = before
+        extent.before = extent.after = None
+
+    # -- the prefix cache --------------------------------------------------------------------------------------------
+
+    def look_up(self, holding: Holding, most: int) -> Hit:
+        """The longest run of cached blocks of a request from its first one on, `most` at most. It holds until the next
+        look-up, or change."""
+        hit = self._hit
+        hit.blocks = hit.idle = 0
+        hit.extents.clear()
+        path = holding.path
+        if path is None:
+            return hit
+        place = 0
+        for chain, end in zip(path.chains, path.ends, strict=True):
+            if most < end:
+                end = most
+            while place < end:
+                extent = chain.at(place)
+                if extent is None:
+                    hit.blocks = place
+                    return hit
+                hit.extents.append(extent)
+                upto = extent.hi if extent.hi < end else end
+                if not extent.users:
+                    hit.idle += upto - place
+                place = upto
+            if place == most:
+                break
+        hit.blocks = place
+        return hit
+
+    def hold(self, holding: Holding, hit: Hit) -> None:
+        """Give the blocks of a look-up to the request, which must have none yet."""
+        place = hit.blocks
+        extents = hit.extents
+        last = len(extents) - 1
+        for index, extent in enumerate(extents):
+            idle = not extent.users
+            end = extents[index + 1].lo if index < last else place
+            if extent.hi > end:  # only its first part is hit
+                rest = extent.chain.split(extent, end)
+                if idle:
+                    rest.before, rest.after = extent.before, extent.after
+                    assert rest.before is not None and rest.after is not None
+                    rest.before.after = rest.after.before = rest
+                    extent.before = extent.after = None
+            elif idle:
+                self._unqueue(extent)
+            extent.users += 1
+        self.free -= hit.idle
+        holding.extents = extents
+        hit.extents = []
+        holding.blocks = holding.hashed = place
+
+    def hash(self, holding: Holding, upto: int) -> None:
+        """Give the blocks of a request up to the place `upto` their hashes, those that have none yet."""
+        path = holding.path
+        lo = holding.hashed
+        if path is None or upto <= lo:
+            return
+        holding.hashed = upto
+        for chain, end in zip(path.chains, path.ends, strict=True):
+            if lo < end:
+                hi = upto if upto < end else end
+                self._hash(holding, chain, lo, hi)
+                lo = hi
+                if lo == upto:
+                    return
+
+    def _hash(self, holding: Holding, chain: Chain, lo: int, hi: int) -> None:
+        extents = holding.extents
+        if extents:
+            last = extents[-1]
+            if last.chain is chain:
+                while last.hi < lo:
+                    rest = last.rest
+                    assert rest is not None
+                    last = rest
+                # it grows where no block of another one stands at its new places
+                if last.users == 1 and chain.extents[-1] is last:
+                    last.hi = hi
+                    last.rest = None
+                    return
+        extents += chain.hash(lo, hi)

@@ -50,11 +50,10 @@ class Network(Handler):
         """Start the transfer as soon as the destination has room."""
         destination = request.token_instance
         engine = self._engine
-        kv_tokens = request.kv_tokens
-        if not destination.kv.fits(kv_tokens):
+        if not destination.kv.fits(request.kv_tokens):
             self._wait(request)
             return
-        destination.kv.receive(kv_tokens)
+        destination.kv.receive(request)
         request.transfer_start_s = engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = request.batch_size * request.prompt_tokens * self._kv_bytes_per_token
@@ -101,6 +100,6 @@ class Network(Handler):
         """A transfer ends."""
         request.transfer_end_s = self._engine.now
         source = request.prompt_instance.kv
-        source.release(request.kv_tokens)
+        source.release(request)
         source.in_transit -= 1
         self.on_delivery.fire(request)

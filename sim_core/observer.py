@@ -52,10 +52,10 @@ class IterationLog(IterationObserver):
     def iterations_ended(self, replica: Replica) -> None:
         """Write a row; the members of the iterations are still in the batch."""
         rows = self._rows[replica.index]
-        batch, batcher, step = replica.batch, replica.batcher, replica.step
+        batcher, step = replica.batcher, replica.step
         queue = list(batcher.queued())
         end_s = replica.engine.now
-        members = [*batch.prompts, *batch.decodes]
+        members = batcher.members()
         earliest = min([*members, *batcher.waiting()], key=lambda task: (task.came_s, task.entry)).request.index
         waiting_decodes = [task for task in queue if task.paused_at_s >= 0.0]
         prompts = [task for task in queue if task.is_prompt]
@@ -66,7 +66,7 @@ class IterationLog(IterationObserver):
                 end_s - replica.length_s,
                 end_s,
                 len(members),
-                len(batch.prompts),
+                sum(task.is_prompt for task in members),
                 replica.memory.bytes_used(replica.kv.tokens),
                 replica.requests,
                 len(queue),

@@ -1,7 +1,11 @@
 """A model replica on some processors of one machine: the physics, alike for all policies.
 
 It starts the steps that its batcher chooses, cuts them at an arrival, and finishes them. Equal steps run as one event,
-as many as the batcher says, so a batch of decodes alone needs no event per token.
+as many as the batcher says, so a batch of decodes alone needs no event per token. How long they take, and how many of
+them have ended at a time, its step times say: equal steps need not take equally long.
+
+For a batcher that looks ahead, the step after the running ones is under way, too: it follows without a gap. So the last
+of several equal steps counts as that one, and the batcher is asked for more when only it is left.
 """
 
 from __future__ import annotations
@@ -9,8 +13,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import final
 
-from sim_core.batching.base import Batcher
-from sim_core.batching.batch import DecodeObserver
+from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
 from sim_core.event import Event, Handler
 from sim_core.memory import KvMemory
@@ -72,16 +75,16 @@ class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 
     __slots__ = (
-        "batch",
+        "ahead",
         "batcher",
         "busy_s",
         "busy_since_s",
-        "cutting",
         "end",
         "end_s",
         "engine",
-        "finishing",
+        "leaving",
         "length_s",
+        "looks_ahead",
         "memory",
         "observer",
         "owner",
@@ -89,6 +92,8 @@ class Replica(Host):
         "processors",
         "requests",
         "role",
+        "running",
+        "settled",
         "sku",
         "step",
         "tensor_parallelism",
@@ -109,9 +114,9 @@ class Replica(Host):
         self.memory = memory
         self.times = times
         self.batcher = batcher
-        self.batch = batcher.batch
+        self.looks_ahead = batcher.looks_ahead
         self.kv = batcher.kv
-        self.engine: Engine = batcher.batch.engine
+        self.engine: Engine = batcher.engine
         self.observer: IterationObserver | None = None
         self.requests = 0  # here, waiting or running
         # the run of equal steps under way
@@ -119,8 +124,10 @@ class Replica(Host):
         self.length_s = 0.0  # of all of its steps together
         self.end_s = 0.0
         self.end = Event(0.0, None, None)
-        self.cutting = False
-        self.finishing = False  # whether tasks that are done are leaving at this moment
+        self.ahead: Step | None = None  # what follows without a gap, for a batcher that looks ahead
+        self.running = False  # also while tasks that are done leave, and the batcher chooses the next steps
+        self.settled = False  # whether the end of the running steps is: no arrival cuts them
+        self.leaving: list[Request] = []  # leave at the end of the running steps: see `evict`
         self.still_since_s: float | None = None
         self.busy_s = 0.0  # up to the end of the last batch; see `busy_until`
         self.busy_since_s = 0.0
@@ -129,47 +136,55 @@ class Replica(Host):
 
     def enter(self, task: Task) -> None:
         self.requests += 1
-        batch, batcher = self.batch, self.batcher
-        if batch.prompts or batch.decodes:
+        batcher = self.batcher
+        if self.running:
             batcher.add(task)
-            if not (batch.prompts or self.cutting) and batcher.wants(task):
+            if not self.settled and batcher.wants(task):
                 self._cut()
             return
-        if not (batcher.line.tasks or batch.preempted) and self.kv.fits(task.kv_tokens):
-            step = batcher.take_alone(task)
-            if step is not None:
-                self.busy_since_s = self.engine.now
-                self._run(step)
-                return
+        step = batcher.take_alone(task)
+        if step is not None:
+            self.busy_since_s = self.engine.now
+            self._run(step)
+            return
         batcher.add(task)
-        if self.kv.fits(task.kv_tokens):
+        if batcher.starts(task):
             self._start()
 
     def enter_behind(self, task: Task, prompt: Task) -> None:
-        batch, batcher = self.batch, self.batcher
+        batcher = self.batcher
         batcher.add_behind(task, prompt)
-        if not (batch.prompts or batch.decodes):
-            if self.kv.fits(task.kv_tokens):
+        if not self.running:
+            if batcher.starts(task):
                 self._start()
-        elif not (batch.prompts or self.cutting) and batcher.wants(task):
+        elif not self.settled and batcher.wants(task):
             self._cut()
 
     def memory_freed(self) -> None:
-        batch, batcher = self.batch, self.batcher
-        if not (batcher.line.tasks or batch.preempted):
+        batcher = self.batcher
+        if not batcher.has_waiting():
             return
-        if batch.prompts or batch.decodes:
-            if not (batch.prompts or self.cutting) and batcher.has_room():
+        if self.running:
+            if not self.settled and batcher.has_room():
                 self._cut()
-        elif self.kv.fits(batcher.first_queued().kv_tokens):
+        elif batcher.has_room():
             self._start()
         else:
             self.go_on()
 
+    def evict(self, request: Request) -> None:
+        """Let a request that is here leave before its end: at the end of the step that runs, without the token of that
+        step, or at once where nothing runs. The owner is not notified."""
+        self.leaving.append(request)
+        if not self.running:
+            self._let_leave()
+        elif not self.settled:
+            self._cut()
+
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Start the next batch of a replica without one."""
+        """Start the next steps of a replica on which nothing runs."""
         self.busy_since_s = self.engine.now
         step = self.batcher.next_step()
         if step is None:
@@ -179,15 +194,33 @@ class Replica(Host):
 
     def _run(self, step: Step) -> None:
         """Run the steps that the batcher has chosen."""
+        self.running = True
         self.step = step
+        self.settled = step.prompt_tokens > 0 and step.repeat == 1
+        if self.looks_ahead:
+            self._look_ahead(step)
         self.length_s = length_s = self.times.seconds(step, step.repeat)
         engine = self.engine
         self.end_s = end_s = engine.now + length_s
         self.end = engine.at(end_s, self, None)
 
+    def _look_ahead(self, step: Step) -> None:
+        """Let the last of several equal steps follow the others as `ahead`, or else what the batcher chooses."""
+        if step.repeat > 1:
+            step.repeat -= 1
+            self.ahead = step.after(step.repeat)
+            self.settled = step.repeat == 1
+        else:
+            self.ahead = ahead = self.batcher.next_step()
+            self.settled = ahead is None or ahead.repeat == 1
+
     def _nothing_to_run(self) -> None:
         """No task can run in the policy's order."""
-        if self.batcher.line.tasks and self.go_on():
+        self.running = False
+        now = self.engine.now
+        self.busy_s += now - self.busy_since_s
+        self.busy_since_s = now
+        if self.go_on():
             return
         if self.observer is not None:
             self.observer.batch_empty(self)
@@ -195,13 +228,17 @@ class Replica(Host):
             self.owner.replica_idle(self)
 
     def _cut(self) -> None:
-        """End a run of decodes alone at its next boundary. The order of the arithmetic is SplitwiseSim's."""
+        """End the running steps at their next boundary. The order of the arithmetic is SplitwiseSim's."""
         step = self.step
-        self.cutting = True
+        self.settled = True
+        if self.looks_ahead and not self._cut_ahead(step):
+            return
         times = self.times
         now = self.engine.now
         elapsed_s = now - (self.end_s - self.length_s)
         step.repeat = min(times.steps_within(step, elapsed_s) + 1, step.repeat)
+        if self.ahead is not None:
+            self.ahead = step.after(step.repeat)
         self.length_s = length_s = times.seconds(step, step.repeat)
         remaining_s = length_s - elapsed_s
         self.end.handler = None
@@ -211,34 +248,63 @@ class Replica(Host):
             self.end_s = end_s = now + remaining_s
             self.end = self.engine.at(end_s, self, None)
 
+    def _cut_ahead(self, step: Step) -> bool:
+        """Let the next step alone follow the running one. Returns whether several run, of which some must be cut."""
+        if step.repeat == 1 and self.ahead is not None:
+            self.ahead.repeat = 1
+        return step.repeat > 1
+
     def fire(self, _nothing: None, /) -> None:
-        """A run of steps ends: tasks that are done leave, and the next batch starts."""
+        """Steps end: tasks that are done leave, and the next steps start."""
         if self.observer is not None:
             self.observer.iterations_ended(self)
-        self.cutting = False
-        batch = self.batch
-        done = batch.ended(self.step.repeat)
+        self.settled = True  # a task that enters meanwhile waits for the next steps
+        batcher = self.batcher
+        if self.leaving:
+            self._let_leave()
+        done = batcher.ended(self.step.repeat)
+        engine = self.engine
         if done:
-            self.finishing = True
             for task in done:
                 if task.is_prompt:
                     self._finish_prompt(task.request)
                 else:
                     self._end(task.request)
-            self.finishing = False
-        engine = self.engine
-        if not batch.decodes:
-            now = engine.now
-            self.busy_s += now - self.busy_since_s
-            self.busy_since_s = now
-        step = self.batcher.next_step()
+            if batcher.is_empty():
+                now = engine.now
+                self.busy_s += now - self.busy_since_s
+                self.busy_since_s = now
+        if self.looks_ahead:
+            self._run_ahead()
+            return
+        step = batcher.next_step()
         if step is None:
             self._nothing_to_run()
         else:  # `_run` written out, as this is called the most
             self.step = step
+            self.settled = step.prompt_tokens > 0 and step.repeat == 1
             self.length_s = length_s = self.times.seconds(step, step.repeat)
             self.end_s = end_s = engine.now + length_s
             self.end = engine.at(end_s, self, None)
+
+    def _run_ahead(self) -> None:
+        """Run the step that follows, or else what the batcher chooses."""
+        step, self.ahead = self.ahead, None
+        if step is None:
+            step = self.batcher.next_step()
+        if step is None:
+            self._nothing_to_run()
+        else:
+            self._run(step)
+
+    def _let_leave(self) -> None:
+        """Free the memory of the requests that leave before their end."""
+        leaving, self.leaving = self.leaving, []
+        for request in leaving:
+            self.requests -= 1
+            self.batcher.evict(request)
+            if request.kv_tokens:
+                self.kv.release(request)
 
     def _finish_prompt(self, request: Request) -> None:
         """The first token is there: the request ends, decodes here, or leaves for another replica."""
@@ -259,14 +325,14 @@ class Replica(Host):
     def _end(self, request: Request) -> None:
         """The last token is there."""
         self.requests -= 1
-        self.kv.release(request.kv_tokens)
+        self.kv.release(request)
         request.token_end_s = self.engine.now
         self.owner.request_finished(request)
 
     # -- standing still --------------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:
-        return not (self.batch.decodes or self.batch.prompts or self.finishing)
+        return not self.running
 
     def stands_still(self) -> bool:
         """As in the base class. A task that waits for memory waits for ever then: see `batching.standstill`."""
@@ -278,7 +344,7 @@ class Replica(Host):
 
         `despite_transfers`: it is known that the KV caches which are about to leave never will.
         """
-        if not self.batcher.line.tasks or not (self.stands_still() or (despite_transfers and self.is_idle())):
+        if not self.batcher.has_waiting() or not (self.stands_still() or (despite_transfers and self.is_idle())):
             return False
         step = self.batcher.recovery_step()
         if step is None:
@@ -294,8 +360,8 @@ class Replica(Host):
     def observe(self, observer: IterationObserver) -> None:
         """Add `observer` to the observers, as the last one."""
         self.observer = observer if self.observer is None else _Both(self.observer, observer)
-        self.batch.observer = self.observer
+        self.batcher.observe(self.observer)
 
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""
-        return self.busy_s + (end_s - self.busy_since_s if len(self.batch) else 0.0)
+        return self.busy_s + (end_s - self.busy_since_s if self.running else 0.0)

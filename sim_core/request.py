@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from sim_core.event import Handler
-from sim_core.kv.base import KvCache
+from sim_core.kv.base import Holder, KvCache
 
 NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
 
@@ -91,7 +91,7 @@ class Task:
         self.paused_at_s = -1.0
 
 
-class Request:
+class Request(Holder):
     """A request under way. Times are None until they happen."""
 
     __slots__ = (
@@ -101,7 +101,6 @@ class Request:
         "decode_kv_tokens",
         "end_s",
         "index",
-        "kv_tokens",
         "output_tokens",
         "preempted_s",
         "preemptions",
@@ -129,7 +128,7 @@ class Request:
         self.prompt_kv_tokens = batch_size * (prompt_tokens + 1)  # memory of the prompt and the first token
         self.decode_kv_tokens = batch_size * (output_tokens - 1)  # further memory, all of it taken when decoding starts
         self.batch_size = batch_size
-        self.kv_tokens = 0  # memory held, on the instance that has the KV cache
+        self.kv_tokens = 0
         self.decode: Task | None = None  # where both phases run on one instance: the decode, queued behind the prompt
         self.prompt_start_s: float | None = None
         self.prompt_end_s: float | None = None

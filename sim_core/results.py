@@ -124,11 +124,11 @@ def instance_columns(replicas: Mapping[int, Sequence[Replica]], end_s: float, sp
     }  # fmt: skip
     for application_id, members in replicas.items():
         for replica in members:
-            busy_s, batch, kv = replica.busy_until(end_s), replica.batch, replica.kv
+            busy_s, batcher, kv = replica.busy_until(end_s), replica.batcher, replica.kv
             row = (
                 application_id, replica.index, replica.name, replica.sku, replica.role, busy_s,
-                replica.busy_s, busy_s / span_s if span_s > 0 else 0.0, batch.iteration + batch.without_decodes,
-                batch.starts, kv.peak / kv.capacity, replica.processor, replica.processors,
+                replica.busy_s, busy_s / span_s if span_s > 0 else 0.0, batcher.iterations(),
+                batcher.batches(), kv.peak / kv.capacity, replica.processor, replica.processors,
                 replica.tensor_parallelism,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):

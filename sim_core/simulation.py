@@ -10,13 +10,11 @@ from contextlib import contextmanager
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING
-from sim_core.batching.batch import Batch
 from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.event import Handler
-from sim_core.kv import WholeSequenceKv
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
 from sim_core.performance import PERFORMANCE_MODELS
@@ -78,8 +76,8 @@ class Simulation:
         times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
         times = times.plus(plan.spec.run_s)
         memory = instance_memory(model, plan)
-        batch = Batch(self.engine, WholeSequenceKv(memory.capacity_tokens))
-        batcher = BATCHING[plan.spec.policy](plan.spec, batch)
+        policy = BATCHING[plan.spec.policy]
+        batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory.capacity_tokens))
         replica = Replica(application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
             replica.observe(self._decodes_beyond)

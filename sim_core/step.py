@@ -7,15 +7,24 @@ class Step:
     """A number of equal steps that a replica may run one after the other.
 
     In one step `prompt_tokens` tokens of prompts are computed and `decodes` requests get a token each. `repeat` equal
-    steps can follow one another before anything changes: until the next request ends, or, with prompts, one. A batcher
+    steps can follow one another before anything changes: until the next request ends, or memory may run out. A batcher
     fills one object again and again; the replica lowers `repeat` where an arrival cuts the steps short.
+
+    `prompt_context` and `decode_context` are the tokens in the cache before the first of the steps: those that belong
+    to the prompts, in which earlier steps have computed them, and those that belong to the decodes. From step to step
+    they grow by `prompt_tokens` and by `decodes`. Only a policy that keeps track of them fills them, and only times
+    that depend on context read them: see `AffineTimes`.
     """
 
-    __slots__ = ("decodes", "passes", "prompt_tokens", "repeat")
+    __slots__ = ("decode_context", "decodes", "passes", "prompt_context", "prompt_tokens", "repeat")
 
-    def __init__(self, prompt_tokens: int = 0, decodes: int = 0) -> None:
+    def __init__(
+        self, prompt_tokens: int = 0, decodes: int = 0, prompt_context: int = 0, decode_context: int = 0
+    ) -> None:
         self.prompt_tokens = prompt_tokens
         self.decodes = decodes
+        self.prompt_context = prompt_context
+        self.decode_context = decode_context
         self.repeat = 1
         self.passes = 1  # of the model in one step; more than one where a decode runs to its end in a single step
 
@@ -23,3 +32,14 @@ class Step:
     def tokens(self) -> int:
         """The tokens of one step: a prompt counts its size, a decode 1."""
         return self.prompt_tokens + self.decodes
+
+    def after(self, steps: int) -> Step:
+        """The one step that follows after the first `steps` of these."""
+        later = Step(
+            self.prompt_tokens,
+            self.decodes,
+            self.prompt_context + steps * self.prompt_tokens,
+            self.decode_context + steps * self.decodes,
+        )
+        later.passes = self.passes
+        return later

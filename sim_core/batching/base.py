@@ -1,7 +1,8 @@
 """What a batching policy provides: which tasks a replica runs next.
 
 A batcher decides, and its replica acts: it runs the steps that the batcher returns, cuts them at an arrival if the
-batcher says so, and has the batch count those that have ended.
+batcher says so, and tells the batcher of those that have ended. The batcher keeps the books of its tasks, in whatever
+form suits the policy. `sim_core.batching.whole_prompts` has those of policies whose prompts run whole.
 """
 
 from __future__ import annotations
@@ -10,52 +11,50 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from sim_core.batching.batch import Batch
-from sim_core.batching.line import Line
-from sim_core.batching.standstill import able_to_go_on
+from sim_core.engine import Engine
+from sim_core.errors import InvariantError
+from sim_core.kv.base import KvCache
+from sim_core.kv.whole_sequence import WholeSequenceKv
 from sim_core.native import mypyc_attr
 from sim_core.options import NoOptions, made, read_options, reads_configuration
-from sim_core.request import Task
+from sim_core.request import Request, Task
 from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
-NO_LIMIT = 1 << 62  # tokens of a batch
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class DecodeObserver:
+    """Notified of decodes that return to the batch. See `sim_core.replica.IterationObserver`."""
+
+    def decode_resumed(self, task: Task, now_s: float) -> None:
+        """A decode, preempted at `task.paused_at_s`, is in the batch again."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Batcher:
-    """The batching policy of one replica: its queue, `wants`, `refill` and `admit` differ from policy to policy.
+    """The batching policy of one replica, and the books of the tasks on it.
 
-    `line` holds the tasks that could run next and have not run yet, `batch` those that run and those preempted. Each
-    policy has a queue of its own, of all that do not run, in its order, also of decodes whose own prompt has not run
-    yet. `options` has the configured values of the dataclass `Options`.
+    A request comes as its prompt, with its decode behind it where it decodes here, too; or it comes as its decode
+    alone. The batcher returns a task from `ended` when it is done: a prompt with its first token, in however many steps
+    it was computed, and a decode with its last. It sets the times at which they begin (`prompt_start_s`,
+    `token_start_s`), and takes and frees their memory by `kv`, but for what a request holds at its end.
+
+    `options` has the configured values of the dataclass `Options`. `looks_ahead`: whether the replica asks for the next
+    steps one step before the running ones end, as engines with asynchronous scheduling do. Two steps are then under
+    way, and the batcher does not know the outcome of the first when it chooses what follows the second.
     """
 
-    __slots__ = (
-        "_entries",
-        "_recovering",
-        "_step",
-        "batch",
-        "kv",
-        "line",
-        "max_batch_size",
-        "max_batch_tokens",
-        "options",
-    )
+    __slots__ = ("engine", "kv", "looks_ahead", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
 
-    def __init__(self, spec: InstanceSpec, batch: Batch) -> None:
-        self.batch = batch
-        self.kv = batch.kv
-        self.line = Line()
+    def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
+        self.engine = engine
+        self.kv = kv
+        self.looks_ahead = False
         self.max_batch_size = spec.max_batch_size
-        self.max_batch_tokens = NO_LIMIT  # unless the policy has a limit
         self.options: Any = made(self.Options, spec.options, f"batching policy {spec.policy!r}")
-        self._step = Step()
-        self._entries = 0
-        self._recovering = False  # from a standstill: see `recovery_step`
 
     @classmethod
     @reads_configuration
@@ -63,115 +62,106 @@ class Batcher:
         """The fields of an `InstanceSpec` that the policy reads from an instance's section. Raises SpecError."""
         return {"max_batch_size": config.integer("max_batch_size", 1), "options": read_options(cls.Options, config)}
 
-    # -- what policies decide ------------------------------------------------------------------------------------
+    @classmethod
+    def kv_cache(cls, spec: InstanceSpec, capacity: int) -> KvCache:
+        """The memory of a replica with this policy, of `capacity` tokens."""
+        return WholeSequenceKv(capacity)
+
+    # -- tasks come and go ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def enqueue(self, task: Task) -> None:
-        """Put an arriving task into the queue, in the policy's order."""
+    def add(self, task: Task) -> None:
+        """Queue a request's next task."""
 
     @abstractmethod
-    def queue_length(self) -> int:
-        """The number of tasks in the queue."""
+    def add_behind(self, task: Task, prompt: Task) -> None:
+        """Queue the decode of a request behind its prompt, and set `task.request.decode`. It waits to run from the end
+        of the prompt on."""
 
     @abstractmethod
-    def first_queued(self) -> Task:
-        """The first task of the queue, which must not be empty."""
+    def wait(self, task: Task) -> None:
+        """A decode, which was queued behind its prompt, may run next from now on: its prompt is done."""
 
-    @abstractmethod
-    def queued(self) -> Iterator[Task]:
-        """The tasks in the queue, in order."""
+    def evict(self, request: Request) -> None:
+        """Forget `request`, which leaves before its end, wherever it is here. The replica calls this between steps,
+        before `ended`, and frees what memory the request holds."""
+        raise InvariantError(f"{type(self).__name__} lets no request leave before its end")
+
+    # -- steps ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def wants(self, task: Task) -> bool:
         """Whether the running steps should end at the next boundary, so that the newly queued task may join. The
-        replica asks while a batch of decodes alone runs that is not about to end anyway."""
-
-    @abstractmethod
-    def refill(self) -> None:
-        """Choose the batch: move tasks from the queues into it (by `Batch.join`) and back. It is called when tasks
-        wait, but not while the replica recovers from a standstill."""
-
-    @abstractmethod
-    def admit(self, tasks: list[Task]) -> None:
-        """Move `tasks` from the queues into the batch, beside its decodes."""
-
-    def most_members(self) -> int:
-        """The most members of a batch of which each adds one token."""
-        return self.max_batch_size
-
-    def has_room(self) -> bool:
-        """Whether a batch of decodes alone could take one more member."""
-        return len(self.batch) < self.max_batch_size
-
-    # -- what replicas ask ---------------------------------------------------------------------------------------
-
-    def add(self, task: Task) -> None:
-        """Queue a request's next task."""
-        self._entries = entry = self._entries + 1
-        task.entry = entry
-        task.waits_from = self.batch.starts
-        self.line.add(task)
-        self.enqueue(task)
-
-    def add_behind(self, task: Task, prompt: Task) -> None:
-        """Queue the decode of a request behind its prompt. It waits to run from the end of the prompt on."""
-        task.entry = prompt.entry
-        task.request.decode = task
-        self.enqueue(task)
-
-    def wait(self, task: Task) -> None:
-        """A decode, which is in the queue, may run next from now on: its prompt is done."""
-        task.waits_from = self.batch.starts - task.waited
-        self.line.add(task)
+        replica asks while steps run that are not about to end anyway."""
 
     def take_alone(self, task: Task) -> Step | None:
-        """A short path for a task that comes to a replica on which no task runs or waits, and has room: its step. None
-        if the policy has no such path; then the task is queued."""
+        """A short path for a task that comes to a replica on which nothing runs: if no other waits either, and it has
+        room, its steps. None if the policy has no such path; then the task is queued."""
         return None
 
-    def next_step(self, refill: bool = True) -> Step | None:
-        """Choose the batch, or start it as it is if not `refill`. Returns the steps that it runs next; None if no task
-        can run."""
-        batch = self.batch
-        if refill and (self.line.tasks or batch.preempted) and not (self._recovering and self._recover()):
-            self.refill()
-        batch.starts += 1
-        decodes = batch.decodes
-        if batch.prompts:
-            repeat = 1
-        elif decodes:
-            repeat = batch.ends_at[0] - batch.iteration
-        else:
-            return None
-        step = self._step
-        step.prompt_tokens = batch.prompt_tokens
-        step.decodes = len(decodes)
-        step.repeat = repeat
-        return step
+    def starts(self, task: Task) -> bool:
+        """Whether to choose steps now that `task` was queued at a replica on which nothing runs."""
+        return True
 
-    def waiting(self) -> Iterator[Task]:
-        """The next task of every request here that is not running: those preempted, then those that never ran."""
-        yield from self.batch.preempted
-        yield from self.line.tasks
+    @abstractmethod
+    def queue_length(self) -> int:
+        """The number of tasks in the queue, which holds all that do not run."""
 
-    def decodes_waiting(self) -> int:
-        """How many decodes wait that have not been in the batch yet. Each holds the memory of its prompt."""
-        kv, batch = self.kv, self.batch
-        return kv.holders - kv.in_transit - len(batch) - len(batch.preempted)
+    @abstractmethod
+    def has_waiting(self) -> bool:
+        """Whether any task could run next and does not."""
+
+    def has_room(self) -> bool:
+        """Memory was freed while tasks wait: whether to end the running steps at the next boundary, or, where nothing
+        runs, to choose steps."""
+        return True
+
+    @abstractmethod
+    def next_step(self) -> Step | None:
+        """Choose what runs next. Returns the steps; None if no task can run.
+
+        The object belongs to the replica until its last step has ended; then the batcher may fill it again. With
+        `looks_ahead` there are two such objects at most, and when the batcher is asked, one step at most is under way.
+        """
+
+    @abstractmethod
+    def ended(self, steps: int) -> list[Task]:
+        """Count `steps` that have ended, of the first that are under way. Returns the tasks that are done.
+
+        Fewer than were chosen are counted where a cut has ended them. Then none of the others runs, but with
+        `looks_ahead` one more.
+        """
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether no task that has begun will be in the next step, as far as that is decided."""
 
     def recovery_step(self) -> Step | None:
         """The steps of tasks that can go on where none can start in the policy's order: see
-        `sim_core.batching.standstill`. The policy chooses again when no decode waits for memory any more."""
-        tasks = able_to_go_on(self)
-        if not tasks:
-            return None
-        self._recovering = True
-        self.admit(tasks)
-        return self.next_step(refill=False)
+        `sim_core.batching.standstill`. None where the policy knows no other order."""
+        return None
 
-    def _recover(self) -> bool:
-        """Choose the batch after a standstill, while decodes wait for memory. False: the policy chooses again."""
-        self._recovering = self.decodes_waiting() > 0
-        if self._recovering:
-            self.admit(able_to_go_on(self))
-        return self._recovering
+    # -- for observers and results -------------------------------------------------------------------------------
+
+    def observe(self, observer: DecodeObserver) -> None:
+        """Notify `observer`, instead of another one, of decodes that return to the batch."""
+
+    @abstractmethod
+    def members(self) -> list[Task]:
+        """The tasks in the running steps."""
+
+    @abstractmethod
+    def waiting(self) -> Iterator[Task]:
+        """The next task of every request here that is not running: those preempted, then those that never ran."""
+
+    @abstractmethod
+    def queued(self) -> Iterator[Task]:
+        """The tasks in the queue, in the policy's order."""
+
+    @abstractmethod
+    def iterations(self) -> int:
+        """The steps that have ended."""
+
+    @abstractmethod
+    def batches(self) -> int:
+        """How often the batcher has chosen what runs."""

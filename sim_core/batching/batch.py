@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from sim_core.batching.base import DecodeObserver
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
-from sim_core.native import mypyc_attr
 from sim_core.request import NEVER, Task
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class DecodeObserver:
-    """Notified of decodes that return to the batch. See `sim_core.replica.IterationObserver`."""
-
-    def decode_resumed(self, task: Task, now_s: float) -> None:
-        """A decode, preempted at `task.paused_at_s`, is in the batch again."""
 
 
 class Batch:
@@ -72,7 +64,6 @@ class Batch:
             self.prompts.append(task)
             self.prompt_tokens += task.batch_tokens
             request.prompt_start_s = self.engine.now
-            self.kv.holders += 1
         else:
             if self._resting:
                 self._break_rest()
@@ -85,8 +76,7 @@ class Batch:
         kv_tokens = task.kv_tokens
         if kv_tokens:
             task.kv_tokens = 0
-            request.kv_tokens += kv_tokens
-            self.kv.admit(kv_tokens)
+            self.kv.admit(request, kv_tokens)
 
     def ended(self, iterations: int) -> list[Task]:
         """Count completed iterations. Returns the tasks that are done and have left: decodes first, in order of their

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from sim_core.batching.base import Batcher
-from sim_core.batching.batch import Batch
 from sim_core.batching.waits_queue import WaitsQueue, waits
+from sim_core.batching.whole_prompts import WholePrompts
+from sim_core.engine import Engine
 from sim_core.errors import SpecError
+from sim_core.kv.base import KvCache
 from sim_core.native import mypyc_attr
 from sim_core.options import reads_configuration
 from sim_core.request import NEVER, Task
@@ -19,7 +20,7 @@ from sim_core.step import Step
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class SplitwiseBatcher(Batcher):
+class SplitwiseBatcher(WholePrompts):
     """Fills each batch with tasks that waited too often, prompts, preempted decodes, running decodes, and the rest.
 
     Each group comes in its own order, as far as the batch's size and tokens (a prompt counts its size, a decode 1) and
@@ -29,8 +30,8 @@ class SplitwiseBatcher(Batcher):
 
     __slots__ = ("max_waits", "prompt_queue", "queue")
 
-    def __init__(self, spec: InstanceSpec, batch: Batch) -> None:
-        super().__init__(spec, batch)
+    def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
+        super().__init__(spec, engine, kv)
         if spec.max_batch_tokens is None or spec.max_preemptions is None:
             raise SpecError("Splitwise batching needs max_batch_tokens and max_preemptions", key="instance")
         self.max_batch_tokens = spec.max_batch_tokens
@@ -70,6 +71,8 @@ class SplitwiseBatcher(Batcher):
 
     def take_alone(self, task: Task) -> Step | None:
         batch = self.batch
+        if self.line.tasks or batch.preempted or not self.kv.fits(task.kv_tokens):
+            return None
         self._entries = task.entry = self._entries + 1
         task.waits_from = batch.starts
         batch.join(task, task.remaining)
@@ -78,7 +81,7 @@ class SplitwiseBatcher(Batcher):
     def most_members(self) -> int:
         return min(self.max_batch_size, max(self.max_batch_tokens, 1))
 
-    def has_room(self) -> bool:
+    def has_place(self) -> bool:
         size = len(self.batch)
         return size < self.max_batch_size and size < self.max_batch_tokens
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 
 from sim_core.native import mypyc_attr
+
+NO_END = 1 << 62  # steps: memory never runs out
+
+
+class Holder:
+    """A request as far as a KV cache knows it: `kv_tokens` of memory are held for it, on the replica that has its
+    cache."""
+
+    __slots__ = ("kv_tokens",)
+
+    kv_tokens: int
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class KvCache:
-    """The KV cache of one replica. Its methods alone change `tokens` and `peak`.
+    """The KV cache of one replica. Its methods alone change `tokens`, `peak` and the memory of holders.
+
+    A cache that takes memory as tokens come says by `iterations_left` when it runs out, so that a batcher can limit
+    the equal steps that follow one another, and takes the memory of those that have ended by `advance`.
 
     `in_transit` counts those of the holders that are in no queue here: their cache waits to leave, leaves, or comes.
     The replica, its application and the network count a request there when they move it.
@@ -30,13 +45,21 @@ class KvCache:
         return self.tokens + tokens <= self.capacity
 
     @abstractmethod
-    def admit(self, tokens: int) -> None:
+    def admit(self, holder: Holder, tokens: int) -> None:
         """Take the memory of a task that joins the batch. The batcher has checked that it fits."""
 
     @abstractmethod
-    def receive(self, tokens: int) -> None:
+    def receive(self, holder: Holder) -> None:
         """Take memory for a cache that is about to come from another replica. The network has checked that it fits."""
 
     @abstractmethod
-    def release(self, tokens: int) -> None:
+    def release(self, holder: Holder) -> None:
         """Free all memory of a request, which has ended or whose cache has left."""
+
+    def iterations_left(self, growing: Collection[Holder]) -> int:
+        """How many steps have room in which each of `growing` gets one more token. Here they have taken their memory
+        already."""
+        return NO_END
+
+    def advance(self, growing: Collection[Holder], iterations: int) -> None:
+        """Take the memory of `iterations` more tokens for each of `growing`, at most those of `iterations_left`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.kv.base import KvCache
+from sim_core.kv.base import Holder, KvCache
 from sim_core.native import mypyc_attr
 
 
@@ -13,18 +13,21 @@ class WholeSequenceKv(KvCache):
 
     __slots__ = ()
 
-    def admit(self, tokens: int) -> None:
+    def admit(self, holder: Holder, tokens: int) -> None:
+        if not holder.kv_tokens:
+            self.holders += 1
+        holder.kv_tokens += tokens
         self.tokens = used = self.tokens + tokens
         if used > self.peak:
             self.peak = used
 
-    def receive(self, tokens: int) -> None:
+    def receive(self, holder: Holder) -> None:
         self.holders += 1
         self.in_transit += 1
-        self.tokens = used = self.tokens + tokens
+        self.tokens = used = self.tokens + holder.kv_tokens
         if used > self.peak:
             self.peak = used
 
-    def release(self, tokens: int) -> None:
-        self.tokens -= tokens
+    def release(self, holder: Holder) -> None:
+        self.tokens -= holder.kv_tokens
         self.holders -= 1

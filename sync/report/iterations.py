@@ -106,7 +106,8 @@ class _Recorder(IterationObserver):
         end_s, step = replica.engine.now, replica.step
         start_s = end_s - replica.length_s
         role = self._roles.setdefault(replica.role or "any", len(self._roles))
-        requests, prompts = len(replica.batch), len(replica.batch.prompts)
+        members = replica.batcher.members()
+        requests, prompts = len(members), sum(task.is_prompt for task in members)
         number = self._numbers[replica]
         self._rows.extend((number, role, start_s, end_s, requests, prompts, step.repeat, step.tokens))
 

@@ -16,6 +16,7 @@ from sim_core.batching.base import Batcher
 from sim_core.batching.batch import Batch
 from sim_core.batching.splitwise import SplitwiseBatcher
 from sim_core.batching.waits_queue import WaitsQueue
+from sim_core.batching.whole_prompts import WholePrompts
 from sim_core.engine import Engine
 from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Task
@@ -80,7 +81,8 @@ class MemoryWatch(IterationObserver):
     """Checks the memory of a replica at the end of every run of iterations."""
 
     def iterations_ended(self, replica: Replica) -> None:
-        batch, kv = replica.batch, replica.kv
+        assert isinstance(replica.batcher, WholePrompts)
+        batch, kv = replica.batcher.batch, replica.kv
         assert 0 <= kv.tokens <= kv.capacity
         held = sum(task.request.kv_tokens for task in [*batch.prompts, *batch.decodes])
         assert held <= kv.tokens
@@ -109,8 +111,9 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
     if result.unfinished == 0:
         for replica in simulation.replicas[0]:
             batcher = replica.batcher
+            assert isinstance(batcher, WholePrompts)
             assert (replica.kv.tokens, replica.kv.holders, replica.requests) == (0, 0, 0)
-            assert not batcher.queue_length() and not list(batcher.waiting()) and not len(replica.batch)
+            assert not batcher.queue_length() and not list(batcher.waiting()) and not len(batcher.batch)
             assert (batcher.line.batch_tokens, batcher.line.kv_tokens) == (0, 0)
             if isinstance(batcher, SplitwiseBatcher):
                 assert not batcher.prompt_queue
@@ -163,13 +166,13 @@ class SteppingReplica(Replica):  # type: ignore[misc]
     __slots__ = ()
 
     def fire(self, _nothing: None, /) -> None:
-        batch = self.batch
+        batch = self.batcher.batch
         assert isinstance(batch, SteppingBatch)
         for task in batch.decodes:
             batch.left[task] -= 1
         done = [task for task in batch.decodes if batch.left[task] == 0]
         assert done == [task for task in batch.decodes if task.end == batch.iteration + 1]
-        if done or batch.prompts or self.cutting:
+        if done or batch.prompts or self.settled:
             super().fire(None)
         else:
             batch.iteration += 1
@@ -196,7 +199,7 @@ def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list
     trace = worlds.trace(arrivals)
     jumped = measured(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim_core.simulation.Batch", SteppingBatch)
+        patch.setattr("sim_core.batching.whole_prompts.Batch", SteppingBatch)
         patch.setattr("sim_core.simulation.Replica", SteppingReplica)
         for name, policy in list(BATCHING.items()):
             patch.setitem(BATCHING, name, stepping(policy))

@@ -114,11 +114,13 @@ class PerfettoTrace(IterationObserver):
         track = self._tracks[replica]
         start_us = max(_us(start_s), track.end_us)
         track.end_us = end_us = max(_us(end_s), start_us)
-        batch, batcher = replica.batch, replica.batcher
-        prompts, decodes = len(batch.prompts), len(batch.decodes)
+        batcher = replica.batcher
+        members = batcher.members()
+        prompts = sum(task.is_prompt for task in members)
+        decodes = len(members) - prompts
         share, tokens = _percent(replica), replica.step.tokens
         # tasks that have waited since its start
-        waiting = sum(task.waits_from + task.waited < batch.starts for task in batcher.waiting())
+        waiting = sum(task.waits_from + task.waited < batcher.batches() for task in batcher.waiting())
         power = track.power_w
         watts = None if power is None else power.prompt_w if prompts else power.token_w
         self._runs += 1
@@ -139,7 +141,7 @@ class PerfettoTrace(IterationObserver):
         """Write the memory of a replica that a KV cache has left; without a batch it has no other event for that."""
         source = request.prompt_instance
         assert isinstance(source, Replica)
-        if not len(source.batch):
+        if not source.running:
             self.batch_empty(source)
 
     def _idle_from(self, replica: Replica, time_s: float) -> None:
@@ -201,7 +203,7 @@ class PerfettoTrace(IterationObserver):
         """Write what is under way and a description of the file, and close it."""
         now = self._simulation.engine.now
         for replica, track in self._tracks.items():
-            if len(replica.batch):
+            if replica.running:
                 start_s, step = replica.end_s - replica.length_s, replica.step
                 done = 0 if step.prompt_tokens else replica.times.steps_within(step, now - start_s)
                 self._run_ended(replica, start_s, now, done, unfinished=True)

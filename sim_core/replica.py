@@ -11,8 +11,6 @@ of several equal steps counts as that one, and the batcher is asked for more whe
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import final
-
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
 from sim_core.event import Event, Handler
@@ -24,6 +22,7 @@ from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Owner(Handler):
     """The application of a replica, which the replica notifies of these events. It takes a request where it fires."""
 
@@ -70,7 +69,7 @@ class _Both(IterationObserver):
             member.decode_resumed(task, now_s)
 
 
-@final
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 

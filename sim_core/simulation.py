@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING
+from sim_core.batching.vllm import VllmBatcher
 from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
+from sim_core.engine_replica import EngineReplica
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
@@ -77,8 +79,12 @@ class Simulation:
         times = times.plus(plan.spec.run_s)
         memory = instance_memory(model, plan)
         policy = BATCHING[plan.spec.policy]
-        batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory.capacity_tokens))
-        replica = Replica(application, index, plan, memory, times, batcher)
+        batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
+        replica: Replica
+        if isinstance(batcher, VllmBatcher):
+            replica = EngineReplica(application, index, plan, memory, times, batcher)
+        else:
+            replica = Replica(application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
             replica.observe(self._decodes_beyond)
         return replica

@@ -2,63 +2,28 @@
 
 One pass, `schedule`, serves those that run, in the order in which they were admitted, and then admits those that wait.
 A request is its tokens, known ones to compute: there is no prompt phase beside the decode phase, and a long prompt takes
-several steps where `chunked_prefill` is on.
+several steps where chunked prefill is on.
+
+A request that only decodes is one of `decodes`, which a pass counts as one. It is looked at alone again when its last
+token comes, when it is preempted, and where a pass cannot give each of them a token.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sim_core.batching.vllm_sequence import GONE, RUNNING, WAITING, PriorityQueue, Sequence, WaitingQueue
-from sim_core.kv.paged import BlockPool, Hit
+from sim_core.batching.vllm_options import VllmOptions
+from sim_core.batching.vllm_sequence import (
+    GONE,
+    RUNNING,
+    WAITING,
+    Decodes,
+    PriorityQueue,
+    Sequence,
+    WaitingQueue,
+    goes_after,
+)
+from sim_core.batching.vllm_step import VllmStep
+from sim_core.kv.paged import Hit, PagedKv
 from sim_core.native import mypyc_attr
-
-
-@dataclass(frozen=True)
-class VllmLimits:
-    """The settings of vLLM's that the scheduler has, with its names."""
-
-    max_num_batched_tokens: int
-    max_num_seqs: int
-    max_num_active_seqs: int  # of those running; others wait
-    max_model_len: int
-    is_async: bool  # async_scheduling: a step is scheduled before the one before it has ended
-    by_priority: bool  # policy: priority, not fcfs
-    chunked_prefill: bool
-    long_prefill_token_threshold: int  # 0: none
-    threshold_adapts: bool
-    reserves_full_prompt: bool  # scheduler_reserve_full_isl
-    watermark_blocks: int
-    prefill_interval: int  # prefill_schedule_interval; 1: none
-
-
-class VllmStep:
-    """What one pass has decided: `counts` tokens of `sequences`, in the order of scheduling."""
-
-    __slots__ = (
-        "admitted",
-        "context_tokens",
-        "counts",
-        "decodes",
-        "end_s",
-        "preempted",
-        "prompt_tokens",
-        "sequences",
-        "start_s",
-        "yielding",
-    )
-
-    def __init__(self) -> None:
-        self.sequences: list[Sequence] = []
-        self.counts: list[int] = []
-        self.admitted: list[tuple[Sequence, int]] = []  # in this pass, with the tokens that were cached
-        self.preempted: list[Sequence] = []
-        self.yielding: list[Sequence] = []  # those that the step gives a token
-        self.prompt_tokens = 0
-        self.decodes = 0
-        self.context_tokens = 0  # held by all sequences of the step, after it
-        self.start_s = 0.0
-        self.end_s = 0.0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -66,28 +31,62 @@ class VllmScheduler:
     """The requests of one replica, those that run and those that wait, and their blocks."""
 
     __slots__ = (
+        "_active",
+        "_admissions",
+        "_applied",
+        "_budget",
+        "_by_priority",
+        "_chunks",
         "_held",
+        "_interval",
         "_last_prefill",
         "_left_backlog",
+        "_loose",
         "_ran_prefill",
-        "_steps",
+        "_reserves",
+        "steps",
+        "_threshold",
+        "_threshold_adapts",
+        "_watermark_blocks",
+        "decodes",
         "has_gone",
-        "limits",
+        "in_flight",
+        "is_async",
+        "is_observed",
+        "longest",
+        "passes",
         "pool",
         "running",
         "waiting",
     )
 
-    def __init__(self, limits: VllmLimits, pool: BlockPool) -> None:
-        self.limits = limits
+    def __init__(self, options: VllmOptions, pool: PagedKv) -> None:
+        self.is_async = options.async_scheduling
+        self._by_priority = options.policy == "priority"
+        self._budget = options.max_num_batched_tokens
+        self._active = options.active
+        self.longest = options.longest
+        self._chunks = options.enable_chunked_prefill
+        self._threshold = options.long_prefill_token_threshold
+        self._threshold_adapts = options.long_prefill_token_threshold_adaptive
+        self._reserves = options.scheduler_reserve_full_isl
+        self._watermark_blocks = int(options.watermark * (pool.usable + 1))  # vLLM counts a block that it never uses
+        self._interval = options.prefill_schedule_interval
         self.pool = pool
         self.running: list[Sequence] = []  # in order of admission
-        self.waiting: WaitingQueue = PriorityQueue() if limits.by_priority else WaitingQueue()
+        self.decodes = Decodes(pool.size, int(self.is_async))
+        self._loose: list[Sequence] = []  # of those running: that may have tokens in the next pass, and decode not alone
+        self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
+        self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
+        self.is_observed = False
         self.has_gone = False  # whether a request has gone since the last pass
-        self._steps = 0  # passes that scheduled something
+        self.passes = 0
+        self._applied = 0  # passes whose outputs have come
+        self._admissions = 0
+        self.steps = 0  # passes that scheduled something
         self._last_prefill = 0  # the step, by its number, that last had tokens of a prompt
         self._left_backlog = False
-        self._held = False  # whether this pass leaves prompts alone: see `prefill_interval`
+        self._held = False  # whether this pass leaves prompts alone: see `_holds_prompts`
         self._ran_prefill = False
 
     # -- coming and going --------------------------------------------------------------------------------------------
@@ -96,18 +95,26 @@ class VllmScheduler:
         return bool(self.running) or self.waiting.length > 0
 
     def add(self, sequence: Sequence) -> None:
-        """A request comes. Its content must have entered the pool."""
+        """A request comes."""
         self.waiting.add(sequence)
 
-    def abort(self, sequence: Sequence) -> None:
-        """A request goes before its end."""
+    def abort(self, sequence: Sequence) -> bool:
+        """Let a request go before its end. Returns whether it was here."""
+        if sequence.state == GONE:
+            return False
         if sequence.state == RUNNING:
-            self.running.remove(sequence)
-        elif sequence.state == WAITING:
-            self.waiting.gone()
+            if sequence.decodes is not None:
+                self._single_out(sequence)
+            self._stop_running(sequence)
         else:
-            return
+            self.waiting.gone()
         self._forget(sequence)
+        return True
+
+    def _stop_running(self, sequence: Sequence) -> None:
+        self.running.remove(sequence)
+        if sequence in self._loose:
+            self._loose.remove(sequence)
 
     def _forget(self, sequence: Sequence) -> None:
         sequence.state = GONE
@@ -119,113 +126,172 @@ class VllmScheduler:
 
     def schedule(self) -> VllmStep:
         """Decide the next step. Takes blocks, and counts the tokens as computed."""
-        limits = self.limits
         self.has_gone = False
-        step = VllmStep()
-        threshold = self._threshold()
-        self._held = limits.prefill_interval > 1 and self._holds_prompts()
+        threshold = self._threshold_now()
+        self._held = self._interval > 1 and self._holds_prompts()
         self._ran_prefill = False
-        budget = self._run(step, threshold)
+        decodes = self.decodes
+        is_plain = self._is_plain(threshold)
+        if not is_plain:
+            for sequence in decodes.all():
+                self._single_out(sequence)
+        self.passes = number = self.passes + 1
+        step = VllmStep(number)
+        budget = self._budget - decodes.count
+        if is_plain:
+            self._count_decodes(step)
+            candidates = self._loose
+        else:
+            candidates = self.running
+        budget = self._run(step, candidates, threshold, budget)
         if not step.preempted:
-            self._admit(step, threshold, budget)
+            if self.waiting.length:
+                self._admit(step, threshold, budget)
             if not self._held:
                 self._left_backlog = self.waiting.length > 0
         self._advance(step)
+        self.in_flight.append(step)
+        ends_at, passes = decodes.ends_at, decodes.passes
+        while ends_at and ends_at[0] == passes:
+            sequence = decodes.first_to_end()
+            self._single_out(sequence)
+            if self.is_async and sequence.computed + 1 < sequence.stops_at:
+                self._loose.append(sequence)
+        self._sort_out(step, candidates)
         return step
 
-    def _threshold(self) -> int:
+    def _threshold_now(self) -> int:
         """The most tokens of one request in a pass; 0: no limit."""
-        limits = self.limits
+        if not (self._threshold or self._threshold_adapts):
+            return 0
         requests = len(self.running) + self.waiting.length
-        threshold = limits.long_prefill_token_threshold
         if requests <= 1:
             return 0
-        if limits.threshold_adapts:
-            return max(threshold, limits.max_num_batched_tokens // requests)
-        return threshold
+        if self._threshold_adapts:
+            return max(self._threshold, self._budget // requests)
+        return self._threshold
 
     def _holds_prompts(self) -> bool:
-        if self._left_backlog or self._steps + 1 - self._last_prefill >= self.limits.prefill_interval:
+        """Whether this pass computes no prompts, as there are decodes and the last prompt is not long ago."""
+        if self._left_backlog or self.steps + 1 - self._last_prefill >= self._interval:
             return False
-        return any(not sequence.is_mid_prompt for sequence in self.running)
+        return len(self.running) > sum(sequence.is_mid_prompt for sequence in self._loose)
 
-    def _run(self, step: VllmStep, threshold: int) -> int:
-        """Schedule those that run. Returns the budget that is left."""
-        limits, pool, running = self.limits, self.pool, self.running
+    def _is_plain(self, threshold: int) -> bool:
+        """Whether each of the decodes gets a token in this pass, and each other request what it would get in the order
+        of the running ones, without a preemption."""
+        decodes = self.decodes
+        budget = self._budget - decodes.count
+        if budget < 0:
+            return False
+        free = self.pool.free - decodes.needed()
+        if free < 0:
+            return False
+        loose = self._loose
+        if not loose:
+            return True
+        size = self.pool.size
+        are_last = loose[0].order > decodes.newest
+        for sequence in loose:
+            tokens = self._tokens(sequence, threshold)
+            if tokens > budget:
+                if not are_last:
+                    return False
+                tokens = budget
+            if tokens:
+                budget -= tokens
+                free -= -(-(sequence.computed + tokens) // size) - sequence.blocks
+                if free < 0:
+                    return False
+        return True
+
+    def _tokens(self, sequence: Sequence, threshold: int) -> int:
+        """The tokens that a running request has in this pass if the budget allows; 0: none."""
+        computed, in_flight = sequence.computed, sequence.in_flight
+        if self._held and sequence.is_mid_prompt:
+            return 0
+        if in_flight > 0 and computed + 2 - in_flight >= sequence.prompt + sequence.request.max_tokens:
+            return 0  # the step in flight ends it
+        tokens = sequence.known + in_flight - computed
+        if 0 < threshold < tokens:
+            tokens = threshold
+        return max(min(tokens, self.longest - computed - 1), 0)
+
+    def _count_decodes(self, step: VllmStep) -> None:
+        """Give each of the decodes its token."""
+        decodes = self.decodes
+        count = decodes.count
+        if not count:
+            return
+        if self.is_observed:
+            step.together = decodes.all()
+        step.members = step.decodes = count
+        step.decode_context = decodes.context()
+        blocks = decodes.needed()
+        if blocks:
+            self.pool.draw(blocks)
+        decodes.passes += 1
+
+    def _run(self, step: VllmStep, candidates: list[Sequence], threshold: int, budget: int) -> int:
+        """Schedule those that run: all of them, or those that decode not alone. Returns the budget that is left."""
+        pool = self.pool
         size = pool.size
-        is_async = limits.is_async
-        budget = limits.max_num_batched_tokens
         index = 0
-        while budget > 0 and index < len(running):
-            sequence = running[index]
-            computed, in_flight = sequence.computed, sequence.in_flight
-            if (self._held and sequence.is_mid_prompt) or (
-                is_async and in_flight > 0 and computed + 2 - in_flight >= sequence.limit
-            ):
+        while budget > 0 and index < len(candidates):
+            sequence = candidates[index]
+            tokens = min(self._tokens(sequence, threshold), budget)
+            if not tokens:
                 index += 1
                 continue
-            tokens = sequence.known + in_flight - computed
-            if 0 < threshold < tokens:
-                tokens = threshold
-            tokens = min(tokens, budget, limits.max_model_len - computed - 1)
-            if tokens <= 0:
-                index += 1
-                continue
-            blocks = -(-(computed + tokens) // size) - sequence.blocks
-            is_last = is_gone = False
-            while blocks > pool.free:
+            computed = sequence.computed + tokens
+            blocks = -(-computed // size) - sequence.blocks
+            while blocks > pool.free and sequence.state == RUNNING:
                 victim = self._victim()
-                place = running.index(victim) if limits.by_priority else len(running) - 1
-                del running[place]
-                self._preempt(victim, step)
-                if victim is sequence:
-                    is_gone = True
-                    is_last = not limits.by_priority
-                    break
+                place = self.running.index(victim)
+                self._preempt(victim, place, step)
                 if place < index:
                     index -= 1
-                    budget += _drop(step, victim)
-            if is_last:
+                    budget += step.drop(victim)
+            if sequence.state == RUNNING:
+                if blocks > 0:
+                    pool.take(sequence, blocks)
+                pool.hash(sequence, min(computed, sequence.known) // size)
+                self._ran_prefill |= sequence.is_mid_prompt
+                step.sequences.append(sequence)
+                step.counts.append(tokens)
+                budget -= tokens
+                index += 1
+            elif not self._by_priority:
                 break
-            if is_gone:
-                continue
-            if blocks > 0:
-                pool.take(sequence, blocks)
-            pool.hash(sequence, min(computed + tokens, sequence.known) // size)
-            if sequence.is_mid_prompt:
-                self._ran_prefill = True
-            step.sequences.append(sequence)
-            step.counts.append(tokens)
-            budget -= tokens
-            index += 1
         return budget
 
     def _victim(self) -> Sequence:
         running = self.running
-        victim = running[-1]
-        if self.limits.by_priority:
-            victim = running[0]
-            for sequence in running:
-                if (sequence.priority, sequence.arrival_s) > (victim.priority, victim.arrival_s):
-                    victim = sequence
+        if not self._by_priority:
+            return running[-1]
+        victim = running[0]
+        for sequence in running:
+            if goes_after(sequence.request, victim.request):
+                victim = sequence
         return victim
 
-    def _preempt(self, sequence: Sequence, step: VllmStep) -> None:
-        """Take all blocks of a request, which is out of those running already: it will be computed again."""
+    def _preempt(self, sequence: Sequence, place: int, step: VllmStep) -> None:
+        """Take all blocks of a running request: it will be computed again."""
+        del self.running[place]
         self.pool.give_back(sequence)
         sequence.state = WAITING
         sequence.computed = 0
         sequence.in_flight = 0  # what is in flight still arrives
         sequence.is_mid_prompt = False
-        sequence.preemptions += 1
+        sequence.request.preemptions += 1
         self.waiting.add_again(sequence)
         step.preempted.append(sequence)
 
     def _admit(self, step: VllmStep, threshold: int, budget: int) -> None:
         """Admit those that wait, in their order, up to the first that has no room."""
-        limits, pool, running, waiting = self.limits, self.pool, self.running, self.waiting
+        pool, running, waiting = self.pool, self.running, self.waiting
         size = pool.size
-        while budget > 0 and waiting.length and len(running) < limits.max_num_active_seqs:
+        while budget > 0 and waiting.length and len(running) < self._active:
             sequence = waiting.first()
             known = sequence.known
             hit = pool.look_up(sequence, (known - 1) // size)
@@ -236,13 +302,15 @@ class VllmScheduler:
             if 0 < threshold < tokens:
                 tokens = threshold
             if tokens > budget:
-                if not limits.chunked_prefill:
+                if not self._chunks:
                     return
                 tokens = budget
             if not self._has_room(hit, known, cached + tokens):
                 return
             waiting.take_first()
             running.append(sequence)
+            self._admissions += 1
+            sequence.order = self._admissions
             sequence.state = RUNNING
             sequence.computed = cached
             if sequence.first_hit < 0:
@@ -250,9 +318,9 @@ class VllmScheduler:
             pool.hold(sequence, hit)
             pool.take(sequence, -(-(cached + tokens) // size) - sequence.blocks)
             pool.hash(sequence, (cached + tokens) // size)
-            if cached < known - 1:
-                self._ran_prefill = True
-            step.admitted.append((sequence, cached))
+            self._ran_prefill |= cached < known - 1
+            step.admitted.append(sequence)
+            step.cached.append(cached)
             step.sequences.append(sequence)
             step.counts.append(tokens)
             budget -= tokens
@@ -260,53 +328,156 @@ class VllmScheduler:
     def _has_room(self, hit: Hit, known: int, computed: int) -> bool:
         """Whether a waiting request can be admitted that has `known` tokens, of which `computed` are after its first
         step."""
-        limits, pool = self.limits, self.pool
+        pool = self.pool
+        size = pool.size
         room = pool.free + hit.blocks - hit.idle
         if self.running:
-            room -= limits.watermark_blocks
-        size = pool.size
-        if limits.reserves_full_prompt and -(-min(known, limits.max_model_len) // size) > room:
+            room -= self._watermark_blocks
+        if self._reserves and -(-min(known, self.longest) // size) > room:
             return False
         return -(-computed // size) <= room
 
     def _advance(self, step: VllmStep) -> None:
         """Count the tokens of a pass as computed."""
-        is_async = self.limits.is_async
+        number = step.number
         for sequence, tokens in zip(step.sequences, step.counts, strict=True):
             computed = sequence.computed
             if tokens == 1 and computed >= sequence.prompt:
                 step.decodes += 1
+                step.decode_context += computed
             else:
                 step.prompt_tokens += tokens
+                step.prompt_context += computed
             sequence.computed = computed = computed + tokens
-            step.context_tokens += computed
+            sequence.last_step = number
             sequence.is_mid_prompt = computed < sequence.known + sequence.in_flight
             if not sequence.is_mid_prompt:
                 step.yielding.append(sequence)
-                if is_async:
+                if self.is_async:
                     sequence.in_flight += 1
-        if step.sequences:
-            self._steps += 1
+        if step.members or step.sequences:
+            self.steps += 1
             if self._ran_prefill:
-                self._last_prefill = self._steps
+                self._last_prefill = self.steps
+
+    def _sort_out(self, step: VllmStep, candidates: list[Sequence]) -> None:
+        """Find which requests decode alone from now on, and which are still to be looked at one by one."""
+        if not (candidates or step.admitted):
+            return
+        number = step.number
+        if candidates is not self.running:
+            candidates = candidates + step.admitted
+        self._loose = loose = []
+        for sequence in candidates:
+            if sequence.is_mid_prompt:
+                loose.append(sequence)
+            elif sequence.computed >= sequence.ends_at - 1:
+                if self.is_async and sequence.computed + 1 < sequence.stops_at:
+                    loose.append(sequence)  # no one knows yet that it has ended
+            elif sequence.last_step != number:
+                loose.append(sequence)
+            else:
+                sequence.joined_at = number
+                sequence.first_step = number + 1 - (sequence.in_flight if self.is_async else 1)
+                self.decodes.join(sequence)
+                self.pool.begin_writing(sequence)
+        if len(loose) > 1:
+            loose.sort(key=_by_order)
+
+    def _single_out(self, sequence: Sequence) -> None:
+        """Look at one of the decodes alone again."""
+        self.pool.end_writing(sequence)
+        self.decodes.leave(sequence)
+        to_come = min(self.passes - self._applied, self.passes - sequence.first_step + 1)
+        sequence.known = sequence.computed + 1 - to_come
+        sequence.in_flight = to_come if self.is_async else 0
+        for step in self.in_flight:
+            if step.number > sequence.joined_at:
+                step.yielding.append(sequence)
+
+    # -- passes that are all alike -------------------------------------------------------------------------------------
+
+    def alike(self) -> int:
+        """How many of the next passes only give each of the decodes a token, and no outputs before them change more
+        than that, if nothing comes."""
+        decodes = self.decodes
+        count = decodes.count
+        if not count or self._loose or self.has_gone or count > self._budget:
+            return 0
+        passes = decodes.ends_at[0] - decodes.passes - 1
+        if passes <= 0 or len(self.in_flight) != 1 + self.is_async:
+            return 0
+        for step in self.in_flight:
+            if step.yielding or not step.members:
+                return 0
+        if self.waiting.length and self._may_admit():
+            return 0
+        return decodes.passes_within(self.pool.free, passes)
+
+    def _may_admit(self) -> bool:
+        """Whether the head of the queue, which found no room just now, may find it while the decodes go on.
+
+        They take memory and give none back. Cached blocks of the head's that nobody uses are free blocks, and one less
+        of these is one more to compute. So it waits on, unless it shares a text with one of those that run.
+        """
+        if len(self.running) >= self._active or self.decodes.count >= self._budget:
+            return False
+        return self._interval > 1 or (self.pool.caching and self.waiting.first().request.content is not None)
+
+    def repeat(self, passes: int) -> VllmStep:
+        """Make `passes` passes that are alike, and take as many outputs. Returns the last step."""
+        decodes = self.decodes
+        blocks = decodes.needed_in(passes)
+        if blocks:
+            self.pool.draw(blocks)
+        decodes.passes += passes
+        self.passes += passes
+        self._applied += passes
+        self.steps += passes
+        in_flight = self.in_flight
+        depth = len(in_flight)
+        new = []
+        for back in range(min(depth, passes)):
+            step = VllmStep(self.passes - back)
+            step.members = step.decodes = decodes.count
+            step.decode_context = decodes.context() - (back + 1) * decodes.count
+            new.append(step)
+        new.reverse()
+        self.in_flight = [*in_flight[len(new) :], *new]
+        return new[-1]
+
+    def drain(self) -> None:
+        """Forget steps without requests."""
+        self._applied += len(self.in_flight)
+        self.in_flight.clear()
 
     # -- the outputs of a step -----------------------------------------------------------------------------------------
 
-    def apply(self, step: VllmStep) -> list[Sequence]:
-        """Take the outputs of a step. Returns the requests that have ended by it, in order; they are gone then."""
-        is_async = self.limits.is_async
-        pool = self.pool
+    def apply(self) -> list[Sequence]:
+        """Take the outputs of the oldest step. Returns the requests that have ended by it, in order; they are gone."""
+        step = self.in_flight.pop(0)
+        self._applied += 1
         ended: list[Sequence] = []
-        for sequence in step.yielding:
+        yielding = step.yielding
+        if len(yielding) > 1:
+            yielding.sort(key=_by_order)
+        pool = self.pool
+        for sequence in yielding:
+            if sequence.decodes is not None:
+                if sequence.first_step == step.number and sequence.known == sequence.prompt:
+                    step.first_tokens.append(sequence)
+                continue
             if sequence.state == GONE:
                 continue
-            sequence.known += 1
-            if is_async and sequence.state == RUNNING:
+            sequence.known = known = sequence.known + 1
+            if known == sequence.prompt + 1:
+                step.first_tokens.append(sequence)
+            if self.is_async and sequence.state == RUNNING:
                 sequence.in_flight -= 1
                 pool.hash(sequence, (sequence.computed - sequence.in_flight) // pool.size)
-            if sequence.known >= sequence.ends_at:
+            if known >= sequence.ends_at:
                 if sequence.state == RUNNING:
-                    self.running.remove(sequence)
+                    self._stop_running(sequence)
                 else:
                     self.waiting.gone()
                 self._forget(sequence)
@@ -314,10 +485,5 @@ class VllmScheduler:
         return ended
 
 
-def _drop(step: VllmStep, sequence: Sequence) -> int:
-    """Take a request out of a pass again. Returns the tokens that it had there."""
-    if sequence not in step.sequences:
-        return 0
-    index = step.sequences.index(sequence)
-    del step.sequences[index]
-    return step.counts.pop(index)
+def _by_order(sequence: Sequence) -> int:
+    return sequence.order

@@ -8,9 +8,26 @@ that were hashed one after the other, and have the same users, are one extent.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 
 from sim_core.kv.content import ENDLESS, Content
+from sim_core.native import mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Writer:
+    """A request whose blocks fill up one after the other, at known times, so that nobody needs to hash them then."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def full_blocks(self) -> int:
+        """How many of its blocks have a hash by now."""
+
+    @abstractmethod
+    def hashed_in(self, place: int) -> tuple[int, int]:
+        """The pass in which its block at `place` gets its hash, and the request's place in the order of that pass."""
 
 
 class Extent:
@@ -39,7 +56,7 @@ class Chain:
     ones by place, each an extent of one block, the oldest first.
     """
 
-    __slots__ = ("content", "copies", "extents", "fork", "forks", "key", "los", "parent", "users")
+    __slots__ = ("content", "copies", "extents", "fork", "forks", "key", "los", "parent", "users", "writers")
 
     def __init__(self, content: Content | None, fork: int, parent: Chain | None, key: tuple[int, ...]) -> None:
         self.content = content  # None: of a request whose tokens are like no other's
@@ -51,6 +68,7 @@ class Chain:
         self.los: list[int] = []  # of `extents`
         self.copies: dict[int, dict[Extent, None]] = {}
         self.users = 0  # requests whose own chain it is
+        self.writers: dict[Writer, None] = {}  # those of them whose new blocks are hashed when someone looks
 
     # -- its extents -----------------------------------------------------------------------------------------------
 

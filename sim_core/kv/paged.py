@@ -10,13 +10,15 @@ taken, hit, hashed and given back as one. What comes out is what single blocks w
 
 from __future__ import annotations
 
-from sim_core.kv.chain import Chain, Extent, Forest, Path
+from sim_core.errors import InvariantError
+from sim_core.kv.base import Holder, KvCache
+from sim_core.kv.chain import Chain, Extent, Forest, Path, Writer
 from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Holding:
+class Holding(Writer):
     """The blocks of one request: `blocks` of them, of which the first `hashed` have a hash.
 
     `extents` are those with a hash, in order of place, where an extent stands for its rests, too, up to the next one.
@@ -30,9 +32,11 @@ class Holding:
         self.hashed = 0
         self.extents: list[Extent] = []
 
-    def hashed_by_now(self) -> int:
-        """How many of its blocks have a hash, or would have it if someone had looked."""
+    def full_blocks(self) -> int:
         return self.hashed
+
+    def hashed_in(self, place: int) -> tuple[int, int]:
+        return 0, 0
 
 
 class Hit:
@@ -47,17 +51,18 @@ class Hit:
         self.extents: list[Extent] = []
 
 
-class BlockPool:
-    """The blocks of one replica. `usable` is the number of all of them."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class PagedKv(KvCache):
+    """The blocks of one replica. `usable` is the number of all of them, `size` the tokens of one."""
 
-    __slots__ = ("_blank", "_forest", "_hit", "_queue", "caching", "evicted", "free", "least_free", "size", "usable")
+    __slots__ = ("_blank", "_forest", "_hit", "_queue", "caching", "evicted", "free", "size", "usable")
 
     def __init__(self, usable: int, block_size: int, caching: bool) -> None:
+        super().__init__(usable * block_size)
         self.usable = usable
-        self.size = block_size  # tokens
+        self.size = block_size
         self.caching = caching
         self.free = usable
-        self.least_free = usable  # at the end of a `take`
         self.evicted = 0  # blocks that have lost their hash
         self._blank = usable  # of those free: without a hash
         self._queue = queue = Extent(Chain(None, 0, None, ()), 0, 0, 1)  # the ring of idle extents begins after it
@@ -81,14 +86,15 @@ class BlockPool:
 
     def take(self, holding: Holding, blocks: int) -> None:
         """Give `blocks` more blocks to a request. So many must be free."""
+        if not holding.blocks:
+            self.holders += 1
         holding.blocks += blocks
         self.draw(blocks)
 
     def draw(self, blocks: int) -> None:
         """Take `blocks` blocks from the queue."""
-        self.free = free = self.free - blocks
-        if free < self.least_free:
-            self.least_free = free
+        self.free -= blocks
+        self._count()
         blank = self._blank - blocks
         if blank < 0:
             self._evict(-blank)
@@ -132,7 +138,14 @@ class BlockPool:
                     free += self._drop(part)
             end = lo
         self.free = free
+        self._count()
+        self.holders -= holding.blocks > 0
         holding.blocks = holding.hashed = 0
+
+    def _count(self) -> None:
+        self.tokens = tokens = (self.usable - self.free) * self.size
+        if tokens > self.peak:
+            self.peak = tokens
 
     def _drop(self, extent: Extent) -> int:
         """A request leaves an extent. Returns how many blocks that sets free."""
@@ -168,6 +181,8 @@ class BlockPool:
             return hit
         place = 0
         for chain, end in zip(path.chains, path.ends, strict=True):
+            if chain.writers:
+                self._catch_up(chain)
             if most < end:
                 end = most
             while place < end:
@@ -204,6 +219,8 @@ class BlockPool:
                 self._unqueue(extent)
             extent.users += 1
         self.free -= hit.idle
+        self._count()
+        self.holders += place > 0
         holding.extents = extents
         hit.extents = []
         holding.blocks = holding.hashed = place
@@ -211,11 +228,24 @@ class BlockPool:
     def hash(self, holding: Holding, upto: int) -> None:
         """Give the blocks of a request up to the place `upto` their hashes, those that have none yet."""
         path = holding.path
+        if path is None or upto <= holding.hashed:
+            return
+        for chain in path.chains:
+            if chain.writers:
+                self._catch_up(chain)
+        self._extend(holding, upto)
+
+    def _extend(self, holding: Holding, upto: int) -> None:
+        path = holding.path
         lo = holding.hashed
         if path is None or upto <= lo:
             return
         holding.hashed = upto
-        for chain, end in zip(path.chains, path.ends, strict=True):
+        chains = path.chains
+        if len(chains) == 1:
+            self._hash(holding, chains[0], lo, upto)
+            return
+        for chain, end in zip(chains, path.ends, strict=True):
             if lo < end:
                 hi = upto if upto < end else end
                 self._hash(holding, chain, lo, hi)
@@ -238,3 +268,50 @@ class BlockPool:
                     last.rest = None
                     return
         extents += chain.hash(lo, hi)
+
+    # -- blocks that are hashed when someone looks ---------------------------------------------------------------------
+
+    def begin_writing(self, holding: Holding) -> None:
+        """From now on `holding` says itself which of its blocks have a hash. `blocks` and `hashed` may lag behind."""
+        path = holding.path
+        if path is not None and path.own.content is not None:
+            path.own.writers[holding] = None
+
+    def end_writing(self, holding: Holding) -> None:
+        """Hash the blocks of a request that have it by now. After this it is hashed by `hash` again."""
+        path = holding.path
+        if path is None:
+            return
+        own = path.own
+        if own.content is not None:
+            if len(own.writers) > 1:
+                self._catch_up(own)
+            del own.writers[holding]
+        self._extend(holding, holding.full_blocks())
+
+    def _catch_up(self, chain: Chain) -> None:
+        """Hash the new blocks of all that write in `chain`, in the order in which they got full."""
+        writers = chain.writers
+        if len(writers) == 1:
+            for writer in writers:
+                assert isinstance(writer, Holding)
+                self._extend(writer, writer.full_blocks())
+            return
+        new = []
+        for number, writer in enumerate(writers):
+            assert isinstance(writer, Holding)
+            for place in range(writer.hashed, writer.full_blocks()):
+                new.append((*writer.hashed_in(place), number, place, writer))
+        for _, _, _, place, writer in sorted(new, key=lambda block: block[:3]):
+            self._extend(writer, place + 1)
+
+    # -- what caches of other policies do ------------------------------------------------------------------------------
+
+    def admit(self, holder: Holder, tokens: int) -> None:
+        raise InvariantError("blocks are taken by sequences, not by tasks")
+
+    def receive(self, holder: Holder) -> None:
+        raise InvariantError("a paged cache takes no cache from another replica")
+
+    def release(self, holder: Holder) -> None:
+        raise InvariantError("blocks are given back by sequences, not by tasks")

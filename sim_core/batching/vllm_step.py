@@ -1,0 +1,54 @@
+"""What one pass of vLLM's scheduler decides."""
+
+from __future__ import annotations
+
+from sim_core.batching.vllm_sequence import Sequence
+from sim_core.step import Step
+
+
+class VllmStep(Step):
+    """One step. All decodes that run as one are in it, `members` in number; the others are `sequences`, with `counts`
+    tokens each, in the order of scheduling."""
+
+    __slots__ = (
+        "admitted",
+        "cached",
+        "counts",
+        "end_s",
+        "first_tokens",
+        "members",
+        "number",
+        "preempted",
+        "sequences",
+        "start_s",
+        "together",
+        "yielding",
+    )
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number  # of the pass
+        self.members = 0
+        self.together: list[Sequence] = []  # the members, where an observer wants to know
+        self.sequences: list[Sequence] = []
+        self.counts: list[int] = []
+        self.admitted: list[Sequence] = []  # in this pass
+        self.cached: list[int] = []  # the tokens of each of them that were in the prefix cache
+        self.preempted: list[Sequence] = []
+        self.yielding: list[Sequence] = []  # those that the step gives a token, but for members that stay such
+        self.first_tokens: list[Sequence] = []  # once its outputs are there: those that got their first one
+        self.start_s = 0.0
+        self.end_s = 0.0
+
+    @property
+    def requests(self) -> int:
+        """How many requests have tokens in it."""
+        return self.members + len(self.sequences)
+
+    def drop(self, sequence: Sequence) -> int:
+        """Take a request out again. Returns the tokens that it had."""
+        if sequence not in self.sequences:
+            return 0
+        index = self.sequences.index(sequence)
+        del self.sequences[index]
+        return self.counts.pop(index)

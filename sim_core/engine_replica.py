@@ -1,0 +1,377 @@
+"""A replica that runs the loop of vLLM's engine core: it takes what has come, makes a pass, and waits for a step's end.
+
+With asynchronous scheduling two steps are in flight: a pass is made while the step before it still runs, so what comes
+waits for a step more. The loop blocks where it waits, and sees what came meanwhile when it goes on. Turns of which each
+would only give a token to each decode are skipped, and counted when the next one is due.
+"""
+
+from __future__ import annotations
+
+from sim_core.batching.vllm import VllmBatcher
+from sim_core.batching.vllm_sequence import Sequence
+from sim_core.batching.vllm_step import VllmStep
+from sim_core.memory import KvMemory
+from sim_core.native import mypyc_attr
+from sim_core.performance.step_times import StepTimes
+from sim_core.replica import Owner, Replica
+from sim_core.request import Request, Task
+from sim_core.start_state.base import InstancePlan
+from sim_core.step import Step
+
+DEPTH = 2  # steps in flight with asynchronous scheduling
+ASLEEP, BLOCKED, DUE = 0, 1, 2  # why the loop does not run: it waits for something to come, for a step, for a time
+NEVER_S = -1.0
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class LoopObserver:
+    """Notified of what an engine's loop does. It must not change anything that it is shown."""
+
+    def scheduled(self, replica: EngineReplica, step: VllmStep) -> None:
+        """A pass has decided `step`, which has requests or has preempted some."""
+
+    def repeated(self, replica: EngineReplica, step: Step, passes: int) -> None:
+        """`passes` passes were made one after the other, each of the decodes of the last one alone; `step` is the
+        first."""
+
+    def ended(self, replica: EngineReplica, step: VllmStep, ended: list[Sequence]) -> None:
+        """The outputs of `step` have come; those of `ended` were their last."""
+
+    def aborted(self, replica: EngineReplica, sequence: Sequence) -> None:
+        """A request is gone before its end."""
+
+
+class EngineReplica(Replica):
+    """One engine core and its GPUs."""
+
+    __slots__ = (
+        "_device_free_s",
+        "_has_polled",
+        "_goes_on_s",
+        "_inbox",
+        "_run_from_s",
+        "_sequences",
+        "_skipped",
+        "_skipped_step",
+        "_sleep_s",
+        "_state",
+        "_was_empty",
+        "empty_from_s",
+        "loop_observer",
+        "scheduler",
+        "turn_s",
+    )
+
+    def __init__(
+        self, owner: Owner, index: int, plan: InstancePlan, memory: KvMemory, times: StepTimes, batcher: VllmBatcher
+    ) -> None:
+        super().__init__(owner, index, plan, memory, times, batcher)
+        self.scheduler = batcher.scheduler
+        self.loop_observer: LoopObserver | None = None
+        self._sleep_s: float = batcher.options.empty_step_sleep_s
+        self._sequences: dict[Request, Sequence] = {}
+        self._inbox: list[tuple[Sequence, bool]] = []  # what has come, in order; whether it is an abort
+        self._state = ASLEEP
+        self._goes_on_s = NEVER_S  # when the loop goes on
+        self._was_empty = False  # whether the last pass scheduled nothing
+        self._device_free_s = 0.0  # when the last step ends, also of those skipped
+        self.turn_s = 0.0  # when the loop last went on
+        self.empty_from_s = 0.0  # its first turn that scheduled nothing since the last that did, or since something came
+        self._has_polled = False
+        # turns that are skipped
+        self._skipped = 0  # as far as is known now
+        self._skipped_step = Step()  # the first of their steps
+        self._run_from_s = 0.0  # the start of the first of their steps
+
+    # -- arriving ------------------------------------------------------------------------------------------------
+
+    def enter(self, task: Task) -> None:
+        self.requests += 1
+        sequence = Sequence(task, self.scheduler.longest)
+        request = task.request
+        self._sequences[request] = sequence
+        self.scheduler.pool.enter(sequence, request.content)
+        self._come(sequence, False)
+
+    def enter_behind(self, task: Task, prompt: Task) -> None:
+        """Its prompt's sequence decodes as well."""
+
+    def evict(self, request: Request) -> None:
+        """Let a request leave before its end, when the loop next looks. The owner is not notified."""
+        sequence = self._sequences.get(request)
+        if sequence is not None:
+            self._come(sequence, True)
+
+    def sequence_of(self, request: Request) -> Sequence:
+        """The sequence of a request that is here."""
+        return self._sequences[request]
+
+    def memory_freed(self) -> None:
+        """No cache leaves from here."""
+
+    def _come(self, sequence: Sequence, is_abort: bool) -> None:
+        self._inbox.append((sequence, is_abort))
+        if self._state == ASLEEP:
+            self._state = DUE
+            self._goes_on_s = self._next_turn_s()
+            if self._goes_on_s <= self.engine.now:
+                self.engine.last(self)
+            else:
+                self.end = self.engine.at(self._goes_on_s, self, True)
+        elif self._skipped:
+            self._skip_less()
+
+    def _next_turn_s(self) -> float:
+        """When a loop that sleeps looks for what has come: at once, but where requests are here that cannot run it looks
+        again and again."""
+        now = self.engine.now
+        if self._goes_on_s == NEVER_S:
+            return now
+        next_s = self._goes_on_s
+        if next_s < now:
+            next_s += (now - next_s) // self._sleep_s * self._sleep_s
+            while next_s < now:
+                next_s += self._sleep_s
+        return next_s
+
+    # -- turns of the loop ---------------------------------------------------------------------------------------
+
+    def fire(self, is_event: bool | None, /) -> None:
+        """The time to go on has come; once everything of this time has happened, the loop does."""
+        if is_event is not None:
+            self.engine.last(self)
+            return
+        if self._skipped:
+            self._count_skipped()
+        self.turn_s = self.engine.now
+        if self._state == BLOCKED and self._take_outputs():
+            self._go_on_at(DUE, self.turn_s + self._sleep_s)
+            return
+        self._turn()
+
+    def _go_on_at(self, state: int, time_s: float) -> None:
+        self._state = state
+        self._goes_on_s = time_s
+        if state != ASLEEP:
+            self.end = self.engine.at(time_s, self, True)
+
+    def _turn(self) -> None:
+        scheduler = self.scheduler
+        in_flight = scheduler.in_flight
+        now = self.turn_s
+        depth = DEPTH if scheduler.is_async else 1
+        while True:
+            self._poll()
+            if scheduler.has_requests() or scheduler.has_gone:
+                was_empty = self._was_empty
+                step = self._pass()
+                if was_empty and self._was_empty and self._stalls():
+                    return
+                if len(in_flight) < depth and (step.requests or scheduler.has_requests()):
+                    continue
+            elif in_flight:
+                self._was_empty = True
+            else:
+                self._sleep()
+                return
+            end_s = in_flight[0].end_s
+            if end_s > now:
+                self._wait(end_s)
+                return
+            if self._take_outputs():
+                self._go_on_at(DUE, now + self._sleep_s)
+                return
+
+    def _sleep(self) -> None:
+        self._go_on_at(ASLEEP, NEVER_S)
+        self.running = False
+        self.busy_s += self._device_free_s - self.busy_since_s
+        self.busy_since_s = self._device_free_s
+        if not self.requests:
+            if self.observer is not None:
+                self.observer.batch_empty(self)
+            self.owner.replica_idle(self)
+
+    def _stalls(self) -> bool:
+        """Whether requests are here that will never run, unless something comes."""
+        scheduler = self.scheduler
+        in_flight = scheduler.in_flight
+        if not scheduler.has_requests() or any(step.requests or step.preempted for step in in_flight):
+            return False
+        scheduler.drain()
+        self._go_on_at(ASLEEP, self.turn_s + self._sleep_s)
+        if self.still_since_s is None:
+            self.still_since_s = self.empty_from_s
+        self.running = False
+        return True
+
+    def _pass(self) -> VllmStep:
+        step = self.scheduler.schedule()
+        now = self.turn_s
+        step.start_s = start_s = max(now, self._device_free_s)
+        if step.requests:
+            self._was_empty = False
+            self.running = True
+            if start_s > self._device_free_s:
+                self.busy_s += self._device_free_s - self.busy_since_s
+                self.busy_since_s = start_s
+            step.end_s = self._device_free_s = start_s + self.times.seconds(step, 1)
+            for sequence in step.admitted:
+                self._admitted(sequence, start_s)
+        else:
+            if not self._was_empty or self._has_polled:
+                self.empty_from_s = now
+            self._was_empty = True
+            step.end_s = start_s
+        self._has_polled = False
+        if step.preempted:
+            for sequence in step.preempted:
+                sequence.paused_at_s = now
+        if self.loop_observer is not None and (step.requests or step.preempted):
+            self.loop_observer.scheduled(self, step)
+        return step
+
+    def _admitted(self, sequence: Sequence, start_s: float) -> None:
+        request = sequence.request
+        if request.prompt_start_s is None:
+            request.prompt_start_s = start_s
+        elif sequence.paused_at_s >= 0.0:
+            request.preempted_s += start_s - sequence.paused_at_s
+            sequence.paused_at_s = -1.0
+
+    def _poll(self) -> None:
+        """Take what has come."""
+        inbox = self._inbox
+        if inbox:
+            self._has_polled = True
+            for sequence, is_abort in inbox:
+                if is_abort:
+                    self._abort(sequence)
+                else:
+                    self.scheduler.add(sequence)
+            inbox.clear()
+
+    def _abort(self, sequence: Sequence) -> None:
+        if self.scheduler.abort(sequence):
+            self.requests -= 1
+            del self._sequences[sequence.request]
+            if self.loop_observer is not None:
+                self.loop_observer.aborted(self, sequence)
+
+    def _abort_before_outputs(self) -> None:
+        """Let requests leave that were aborted while the step ran; one that is not added yet leaves later."""
+        new: set[Sequence] = set()
+        for sequence, is_abort in self._inbox:
+            if not is_abort:
+                new.add(sequence)
+            elif sequence not in new:
+                self._abort(sequence)
+
+    def _take_outputs(self) -> bool:
+        """Take the outputs of the oldest step. Returns whether the loop sleeps for a moment then."""
+        scheduler = self.scheduler
+        if self._inbox:
+            self._abort_before_outputs()
+        step = scheduler.in_flight[0]
+        ended = scheduler.apply()
+        if step.requests:
+            now = self.engine.now
+            self.step = step
+            self.length_s = step.end_s - step.start_s
+            self.end_s = step.end_s
+            if self.observer is not None:
+                self.observer.iterations_ended(self)
+            for sequence in step.first_tokens:
+                request = sequence.request
+                request.prompt_end_s = now
+                if request.output_tokens > 1:
+                    request.token_start_s = now
+                self.owner.prompt_finished(request, False)
+            if self.loop_observer is not None:
+                self.loop_observer.ended(self, step, ended)
+            for sequence in ended:
+                self._finish(sequence)
+        return self._was_empty and (scheduler.has_requests() or scheduler.has_gone)
+
+    def _finish(self, sequence: Sequence) -> None:
+        request = sequence.request
+        self.requests -= 1
+        del self._sequences[request]
+        request.token_end_s = self.engine.now
+        self.owner.request_finished(request)
+
+    # -- turns that are skipped ----------------------------------------------------------------------------------
+
+    def _wait(self, end_s: float) -> None:
+        """Block until the oldest step ends, at `end_s`, or as many further ones as are all alike."""
+        scheduler = self.scheduler
+        turns = scheduler.alike()
+        self._skipped = turns
+        if turns:
+            in_flight = scheduler.in_flight
+            self._skipped_step = step = Step(0, scheduler.decodes.count, 0, scheduler.decodes.context())
+            step.repeat = turns
+            last_s = in_flight[-1].end_s
+            self._run_from_s = last_s
+            self._device_free_s = last_s + self.times.seconds(step, turns)
+            end_s = self._turn_after(turns)
+        self._go_on_at(BLOCKED, end_s)
+
+    def _turn_after(self, turns: int) -> float:
+        """The time of the turn after `turns` skipped ones."""
+        ahead = len(self.scheduler.in_flight) - 1
+        if turns < ahead or not turns:
+            return self.scheduler.in_flight[turns].end_s
+        steps = turns - ahead
+        if not steps:
+            return self._run_from_s
+        return self._run_from_s + self.times.seconds(self._skipped_step, steps)
+
+    def _skip_less(self) -> None:
+        """Something has come: the first turn from now on is not skipped."""
+        engine = self.engine
+        now = engine.now
+        if self._goes_on_s <= now:
+            return
+        turns = 0
+        ahead = len(self.scheduler.in_flight) - 1
+        step = self._skipped_step
+        if now > self._turn_after(0):
+            turns = min(self.times.steps_within(step, now - self._run_from_s) if now > self._run_from_s else 0, step.repeat)
+            turns += ahead
+            while turns < self._skipped and self._turn_after(turns) < now:
+                turns += 1
+        if turns >= self._skipped:
+            return
+        self._skipped = turns
+        self._device_free_s = self._run_from_s + (self.times.seconds(step, turns) if turns else 0.0)
+        self.end.handler = None
+        self._go_on_at(BLOCKED, self._turn_after(turns))
+
+    def _count_skipped(self) -> None:
+        """Make the passes of the skipped turns."""
+        turns, self._skipped = self._skipped, 0
+        step = self._skipped_step
+        if self.loop_observer is not None:
+            self.loop_observer.repeated(self, step, turns)
+        start_s, times = self._run_from_s, self.times
+        before_s = start_s + times.seconds(step, turns - 1) if turns > 1 else start_s
+        last = self.scheduler.repeat(turns)
+        last.start_s, last.end_s = before_s, self._device_free_s
+        if len(self.scheduler.in_flight) > 1 and turns > 1:
+            oldest = self.scheduler.in_flight[0]
+            oldest.end_s = before_s
+            oldest.start_s = start_s + times.seconds(step, turns - 2) if turns > 2 else start_s
+
+    # -- standing still --------------------------------------------------------------------------------------------
+
+    def is_idle(self) -> bool:
+        return not self.running and not self._inbox
+
+    def go_on(self, despite_transfers: bool = False) -> bool:
+        return False
+
+    # -- for results -----------------------------------------------------------------------------------------------
+
+    def busy_until(self, end_s: float) -> float:
+        return self.busy_s + max(min(end_s, self._device_free_s) - self.busy_since_s, 0.0)

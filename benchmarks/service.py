@@ -103,11 +103,12 @@ def _loops_cpu_s(points: Sequence[Point]) -> float:
     for point in points:
         trace = workload.load(point.trace, ROOT)
         simulation = Simulation(point.spec)
-        stop = EarlyStop(point.spec, trace, simulation.engine, simulation.in_cluster)
+        requests = OpenLoop(trace)
+        stop = EarlyStop(point.spec, requests, simulation.engine, simulation.in_cluster)
         gc.disable()
         began_s = time.process_time()
         ends_at_s = point.spec.ends_at_s(trace.first_arrival_s)
-        OpenLoop(trace).begin(simulation.engine, simulation.submit())
+        requests.begin(simulation.engine, simulation.submit())
         simulation.engine.run(ends_at_s, stop.slices_s())
         total_s += time.process_time() - began_s
         gc.enable()

@@ -13,6 +13,7 @@ from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler
 from sim_core.scheduling.view import View
 from sim_core.spec import ApplicationSpec
+from sim_core.workload import Workload
 
 
 class Application(Owner):
@@ -26,6 +27,7 @@ class Application(Owner):
         self.fleet = Fleet()
         self.fleet.listen(self._started)
         self._smallest = self._largest = 0  # tokens of KV cache that the smallest and the largest replica hold
+        self._listener: Workload | None = None  # to requests that leave; None without one, which costs no call
         self._early: list[Request] = []  # arrived before the replicas were up
         self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
         self.on_delivery = Call(self._delivered)
@@ -48,13 +50,14 @@ class Application(Owner):
         self._smallest = min(self._smallest, capacity) if len(self.fleet.replicas) > 1 else capacity
         self._largest = max(self._largest, capacity)
 
-    def begin(self, first_arrival_s: float) -> None:
+    def begin(self, workload: Workload) -> None:
         """Begin the run: the replicas start up when the first request arrives."""
+        self._listener = workload if workload.listens else None
         if not self.fleet.replicas:
             return
         self.view.begin()
         if self.spec.spin_up_s > 0.0:
-            self._ready_s = first_arrival_s + self.spec.spin_up_s
+            self._ready_s = workload.first_arrival_s() + self.spec.spin_up_s
             self.engine.at(self._ready_s, self._on_ready, None)
 
     def fire(self, request: Request, /) -> None:
@@ -89,7 +92,7 @@ class Application(Owner):
     def _turn_away(self, request: Request) -> None:
         """Let a request wait until the replicas are up, or reject one that no replica holds."""
         if not self.fleet.replicas:
-            self.recorder.reject(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
+            self._reject_as(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
         elif self.engine.now < self._ready_s:
             self._early.append(request)
         else:
@@ -126,7 +129,12 @@ class Application(Owner):
     def _reject(self, request: Request, capacity_tokens: int) -> None:
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
         situation = Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=capacity_tokens)
+        self._reject_as(request, situation)
+
+    def _reject_as(self, request: Request, situation: Situation) -> None:
         self.recorder.reject(request, situation)
+        if self._listener is not None:
+            self._listener.left(request)
 
     # -- notifications of replicas and the network -------------------------------------------------------------------
 
@@ -164,6 +172,8 @@ class Application(Owner):
         self.open.remove(request)
         request.end_s = self.engine.now
         self.recorder.complete(request)
+        if self._listener is not None:
+            self._listener.left(request)
 
     def situation_of(self, request: Request) -> Situation:
         """The state of an unfinished request, and the replica that it concerns."""

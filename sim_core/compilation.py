@@ -27,12 +27,10 @@ MODULES = tuple(
     f"sim_core.{name}"
     for name in (
         *("event", "engine", "request", "step", "replica", "memory", "application", "network", "fleet", "workload"),
-        *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence", "performance.step_times"),
-        *(
-            f"batching.{name}"
-            for name in ("base", "batch", "whole_prompts", "line", "first_come", "default", "orca", "splitwise")
-        ),
-        *(f"batching.{name}" for name in ("standstill", "waits_queue", "long_queue")),
+        *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
+        *("performance.step_times", "performance.affine"),
+        *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
+        *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
         *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool")),
     )

@@ -30,7 +30,7 @@ from sim_core.spec import SimSpec
 from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import START_STATES, InstancePlan, Machines
 from sim_core.trace import Trace
-from sim_core.workload import OpenLoop
+from sim_core.workload import OpenLoop, Workload
 
 
 class Simulation:
@@ -108,29 +108,32 @@ class Simulation:
         return sum(table.looks_beyond for table in tables.values()) + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
-        """Serve `trace`. Every request of it ends as completed, rejected or unfinished.
+        """Serve `trace`, each request at its own time."""
+        return self.serve(OpenLoop(trace.on_run_clock()))
+
+    def serve(self, workload: Workload) -> SimResult:
+        """Serve `workload`. Every request of it ends as completed, rejected or unfinished.
 
         Durations (the end of the run, the start-up of replicas, figures) count from the first arrival.
         """
-        trace = trace.on_run_clock()
         known = set(self.applications)
-        unknown = set(trace.application_id) - known
+        unknown = set(workload.applications()) - known
         if unknown:
             raise SpecError(
-                f"the trace {trace.name} asks for application {min(unknown)}, which is not configured"
+                f"the trace {workload.requests().name} asks for application {min(unknown)}, which is not configured"
                 f"{choices(min(unknown), map(str, sorted(known)))}",
                 key="applications",
             )
-        stop = EarlyStop(self.spec, trace, self.engine, self.in_cluster)
+        stop = EarlyStop(self.spec, workload, self.engine, self.in_cluster)
         for application in self.applications.values():
-            application.begin(trace.first_arrival_s)
-        OpenLoop(trace).begin(self.engine, self.submit())
-        ends_at_s = self.spec.ends_at_s(trace.first_arrival_s)
+            application.begin(workload)
+        workload.begin(self.engine, self.submit())
+        ends_at_s = self.spec.ends_at_s(workload.first_arrival_s())
         with _without_cycle_search():
             self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
-            self.engine.now = self._last_event_s(trace)
-        return self._result(trace, stop.stopped_s)
+            self.engine.now = self._last_event_s(workload.requests())
+        return self._result(workload.requests(), stop.stopped_s)
 
     def _result(self, trace: Trace, stopped_s: float | None) -> SimResult:
         """The result of the run, which has ended."""

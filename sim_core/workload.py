@@ -1,9 +1,11 @@
-"""Workloads submit requests to applications. An open loop submits those of a trace, whatever the cluster does."""
+"""Workloads submit requests to applications. An open loop submits those of a trace, whatever the cluster does. A closed
+loop makes requests while the run goes on: its clients send the next one when the last one has left."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from sim_core.engine import Engine
 from sim_core.event import Handler
@@ -14,18 +16,44 @@ from sim_core.trace import Trace
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Workload:
-    """The source of a run's requests."""
+    """The source of a run's requests, which are rows of a trace that may grow during the run.
+
+    `listens`: whether requests that leave are reported to `left`.
+    """
 
     __slots__ = ()
+
+    listens: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, engine: Engine, submit: Mapping[int, Handler]) -> None:
         """Schedule the first requests. `submit` has, by application, what fires with a request when its client sends
         it. It is called once in a run, before the first event."""
 
+    @abstractmethod
+    def requests(self) -> Trace:
+        """All requests that have been made so far, in order of arrival. A request's index is its row. An open loop has
+        made all of them from the beginning, and others only those that have arrived."""
+
+    @abstractmethod
+    def applications(self) -> Iterable[int]:
+        """The applications that requests may be sent to."""
+
+    @abstractmethod
+    def first_arrival_s(self) -> float:
+        """The time that figures count from; known before the run."""
+
+    @abstractmethod
+    def last_arrival_s(self) -> float:
+        """After this time no request arrives; infinity while that is not known."""
+
+    def left(self, request: Request) -> None:
+        """`request` was completed or rejected just now. What is submitted in return must be an event of its own
+        (`Engine.at`), also without a delay: the replica is about to choose its next steps."""
+
 
 class OpenLoop(Workload):
-    """The requests of a trace, each at its own time. A request's index is its row."""
+    """The requests of a trace, each at its own time."""
 
     __slots__ = ("_trace",)
 
@@ -34,6 +62,18 @@ class OpenLoop(Workload):
 
     def begin(self, engine: Engine, submit: Mapping[int, Handler]) -> None:
         engine.at_each(self._trace.arrival_s, _Arrivals(self._trace, submit))
+
+    def requests(self) -> Trace:
+        return self._trace
+
+    def applications(self) -> Iterable[int]:
+        return set(self._trace.application_id)
+
+    def first_arrival_s(self) -> float:
+        return self._trace.first_arrival_s
+
+    def last_arrival_s(self) -> float:
+        return self._trace.arrival_s[-1] if self._trace.arrival_s else 0.0
 
 
 class _Arrivals(Handler):

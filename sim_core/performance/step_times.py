@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from math import inf
+from typing import ClassVar
 
 from sim_core.native import mypyc_attr
 from sim_core.step import Step
@@ -54,10 +55,13 @@ class TimeTable:
 class StepTimes:
     """How long steps take: a performance model bound to a model, its hardware and parallelism.
 
-    `measured_to` is the most decodes of a step without prompts that were measured; times of more are extrapolated.
+    Steps that follow one another need not take equally long: only `seconds` and `steps_within` know. `measured_to` is
+    the most decodes of a step without prompts that were measured; times of more are extrapolated.
     """
 
     __slots__ = ("measured_to",)
+
+    grows_with_context: ClassVar[bool] = False  # whether a token takes longer, the more tokens are before it
 
     def __init__(self, measured_to: float = inf) -> None:
         self.measured_to = measured_to
@@ -69,11 +73,14 @@ class StepTimes:
 
     @abstractmethod
     def steps_within(self, step: Step, elapsed_s: float) -> int:
-        """How many steps like `step`, of decodes alone, are completed `elapsed_s` after the first has begun."""
+        """How many steps like `step` are completed `elapsed_s` after the first has begun."""
 
-    def alone(self, prompt_tokens: int) -> tuple[float, float]:
-        """For slowdowns: the seconds of the prompt of a request that runs alone, and those of a token after it."""
-        return self.seconds(Step(prompt_tokens=prompt_tokens), 1), self.seconds(Step(decodes=1), 1)
+    def alone(self, prompt_tokens: int, output_tokens: int = 2) -> tuple[float, float]:
+        """For slowdowns: the seconds of the prompt of a request that runs alone, and those of a token after it, in the
+        mean over its output. Only times that grow with context depend on how many tokens that has."""
+        steps = max(output_tokens - 1, 1)
+        decode_s = self.seconds(Step(decodes=1, decode_context=prompt_tokens), steps) / steps
+        return self.seconds(Step(prompt_tokens=prompt_tokens), 1), decode_s
 
     @abstractmethod
     def plus(self, overhead_s: float) -> StepTimes:
@@ -135,7 +142,7 @@ class MeasuredTimes(IterationTimes):
         super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
         self.context_s = context_s  # of a token, by the tokens of context in the batch
 
-    def alone(self, prompt_tokens: int) -> tuple[float, float]:
+    def alone(self, prompt_tokens: int, output_tokens: int = 2) -> tuple[float, float]:
         return self.overhead_s + self.prompt_s.at(prompt_tokens), self.overhead_s + self.context_s.at(prompt_tokens)
 
     def plus(self, overhead_s: float) -> MeasuredTimes:

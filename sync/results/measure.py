@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance.step_times import StepTimes
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
 from sim_core.spec import SimSpec
@@ -73,12 +74,19 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
         times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
         if times is not None:
             own = applications == application.application_id
-            sizes, size_of_row = np.unique(prompts[own], return_inverse=True)
-            alone = np.array([times.alone(size) for size in sizes.tolist()]).reshape(-1, 2)
-            first[own], each[own] = alone[size_of_row].T
+            first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own]).T
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}
+
+
+def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> Floats:
+    """`StepTimes.alone` of each request, a row each; asked once for a prompt size where it depends on no more."""
+    if times.grows_with_context:
+        sizes = zip(prompts.tolist(), outputs.tolist(), strict=True)
+        return np.array([times.alone(*size) for size in sizes]).reshape(-1, 2)
+    different, size_of_row = np.unique(prompts, return_inverse=True)
+    return np.array([times.alone(size) for size in different.tolist()]).reshape(-1, 2)[size_of_row]
 
 
 def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:

@@ -17,6 +17,7 @@ import gzip
 import json
 import sys
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Recording(LoopObserver):
         self._by_number: dict[int, Row] = {}
 
     def scheduled(self, replica: EngineReplica, step: VllmStep) -> None:
-        tokens = {sequence: 1 for sequence in step.together} | dict(zip(step.sequences, step.counts, strict=True))
+        tokens = dict.fromkeys(step.together, 1) | dict(zip(step.sequences, step.counts, strict=True))
         ordered = sorted(tokens, key=lambda sequence: sequence.order)
         row = self._row(replica, step)
         row |= {
@@ -203,16 +204,17 @@ class Case:
         replica.scheduler.is_observed = True
         sequences: dict[int, Sequence] = {}
 
-        def come(event: tuple[int, bool, Request]) -> None:
-            _, is_abort, request = event
-            if is_abort:
-                replica.evict(request)
-            else:
-                replica.enter(request.prompt_task())
-                sequences[request.index] = replica.sequence_of(request)
+        def come(index: int) -> None:
+            for _, is_abort, request in together[index]:
+                if is_abort:
+                    replica.evict(request)
+                else:
+                    replica.enter(request.prompt_task())
+                    sequences[request.index] = replica.sequence_of(request)
 
-        comes = Call(come)
-        engine.at_each([float(event[0]) for event in self.events], Call(lambda row: comes.fire(self.events[row])))
+        # events of one time come in any order, and a request comes before it leaves
+        together = [list(group) for _, group in groupby(self.events, key=lambda event: event[0])]
+        engine.at_each([float(group[0][0]) for group in together], Call(come))
         engine.run(float("inf"))
         rows = [self._result(request, recording, sequences.get(request.index)) for request in self.requests]
         end_ns = int(replica.turn_s)

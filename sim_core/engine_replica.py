@@ -46,8 +46,8 @@ class EngineReplica(Replica):
 
     __slots__ = (
         "_device_free_s",
-        "_has_polled",
         "_goes_on_s",
+        "_has_polled",
         "_inbox",
         "_run_from_s",
         "_sequences",
@@ -70,13 +70,15 @@ class EngineReplica(Replica):
         self.loop_observer: LoopObserver | None = None
         self._sleep_s: float = batcher.options.empty_step_sleep_s
         self._sequences: dict[Request, Sequence] = {}
-        self._inbox: list[tuple[Sequence, bool]] = []  # what has come, in order; whether it is an abort
+        self._inbox: list[tuple[float, bool, int, Sequence]] = []  # what has come: when, whether to abort, request
         self._state = ASLEEP
         self._goes_on_s = NEVER_S  # when the loop goes on
         self._was_empty = False  # whether the last pass scheduled nothing
         self._device_free_s = 0.0  # when the last step ends, also of those skipped
         self.turn_s = 0.0  # when the loop last went on
-        self.empty_from_s = 0.0  # its first turn that scheduled nothing since the last that did, or since something came
+        self.empty_from_s = (
+            0.0  # its first turn that scheduled nothing since the last that did, or since something came
+        )
         self._has_polled = False
         # turns that are skipped
         self._skipped = 0  # as far as is known now
@@ -110,7 +112,7 @@ class EngineReplica(Replica):
         """No cache leaves from here."""
 
     def _come(self, sequence: Sequence, is_abort: bool) -> None:
-        self._inbox.append((sequence, is_abort))
+        self._inbox.append((self.engine.now, is_abort, sequence.request.index, sequence))
         if self._state == ASLEEP:
             self._state = DUE
             self._goes_on_s = self._next_turn_s()
@@ -244,7 +246,9 @@ class EngineReplica(Replica):
         inbox = self._inbox
         if inbox:
             self._has_polled = True
-            for sequence, is_abort in inbox:
+            if len(inbox) > 1:
+                inbox.sort(key=_in_order)
+            for _, is_abort, _, sequence in inbox:
                 if is_abort:
                     self._abort(sequence)
                 else:
@@ -261,7 +265,8 @@ class EngineReplica(Replica):
     def _abort_before_outputs(self) -> None:
         """Let requests leave that were aborted while the step ran; one that is not added yet leaves later."""
         new: set[Sequence] = set()
-        for sequence, is_abort in self._inbox:
+        self._inbox.sort(key=_in_order)
+        for _, is_abort, _, sequence in self._inbox:
             if not is_abort:
                 new.add(sequence)
             elif sequence not in new:
@@ -337,7 +342,9 @@ class EngineReplica(Replica):
         ahead = len(self.scheduler.in_flight) - 1
         step = self._skipped_step
         if now > self._turn_after(0):
-            turns = min(self.times.steps_within(step, now - self._run_from_s) if now > self._run_from_s else 0, step.repeat)
+            turns = min(
+                self.times.steps_within(step, now - self._run_from_s) if now > self._run_from_s else 0, step.repeat
+            )
             turns += ahead
             while turns < self._skipped and self._turn_after(turns) < now:
                 turns += 1
@@ -375,3 +382,8 @@ class EngineReplica(Replica):
 
     def busy_until(self, end_s: float) -> float:
         return self.busy_s + max(min(end_s, self._device_free_s) - self.busy_since_s, 0.0)
+
+
+def _in_order(come: tuple[float, bool, int, Sequence]) -> tuple[float, bool, int]:
+    """By time; of one time, requests come before others leave."""
+    return come[:3]

@@ -11,6 +11,7 @@ of several equal steps counts as that one, and the batcher is asked for more whe
 from __future__ import annotations
 
 from abc import abstractmethod
+
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
 from sim_core.event import Event, Handler

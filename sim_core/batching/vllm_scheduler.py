@@ -44,7 +44,6 @@ class VllmScheduler:
         "_loose",
         "_ran_prefill",
         "_reserves",
-        "steps",
         "_threshold",
         "_threshold_adapts",
         "_watermark_blocks",
@@ -57,6 +56,7 @@ class VllmScheduler:
         "passes",
         "pool",
         "running",
+        "steps",
         "waiting",
     )
 
@@ -75,7 +75,9 @@ class VllmScheduler:
         self.pool = pool
         self.running: list[Sequence] = []  # in order of admission
         self.decodes = Decodes(pool.size, int(self.is_async))
-        self._loose: list[Sequence] = []  # of those running: that may have tokens in the next pass, and decode not alone
+        self._loose: list[
+            Sequence
+        ] = []  # of those running: that may have tokens in the next pass, and decode not alone
         self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
         self.is_observed = False

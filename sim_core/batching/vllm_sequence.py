@@ -7,7 +7,6 @@ from collections import deque
 from heapq import heappop, heappush
 
 from sim_core.kv.paged import Holding
-from sim_core.native import mypyc_attr
 from sim_core.request import Request, Task
 
 WAITING, RUNNING, GONE = 0, 1, 2  # states of a sequence

@@ -3,9 +3,9 @@
     python benchmarks/engine_cases.py FOLDER
 
 `FOLDER` holds cases: NAME.case.json, a workload with the settings of an engine, and NAME.expected.json.gz, what vLLM
-scheduled in each step. Each case runs on the replica, batcher, KV cache and clock that a simulation has. The clock counts
-nanoseconds here: all times are whole numbers far below 2**53, so their sums and products in floating point are exact, in
-whatever order they are made.
+scheduled in each step. Each case runs on the replica, batcher, KV cache and clock that a simulation has. The clock
+counts nanoseconds here: all times are whole numbers far below 2**53, so their sums and products in floating point are
+exact, in whatever order they are made.
 
 A line a case is printed; where one differs, its first step that does, the field, and both values. It exits with 0 only
 if all are equal.

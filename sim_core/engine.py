@@ -44,9 +44,9 @@ class Engine:
         return event
 
     def last(self, handler: Handler) -> None:
-        """Call `handler.fire(None)` at this time, after all events of it, also of those that are still to come: for what
-        must see everything that happens at this time. Several are called in the order of these calls. It is for handlers
-        that an event calls, not for use before a run."""
+        """Call `handler.fire(None)` at this time, after all events of it, also those that are still to come: for a
+        handler that must see everything that happens at this time. Several are called in the order of these calls.
+        Only what an event calls may call this."""
         self._last.append(handler)
 
     def _fire_last(self) -> None:

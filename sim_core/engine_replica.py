@@ -124,8 +124,8 @@ class EngineReplica(Replica):
             self._skip_less()
 
     def _next_turn_s(self) -> float:
-        """When a loop that sleeps looks for what has come: at once, but where requests are here that cannot run it looks
-        again and again."""
+        """When a loop that sleeps looks for what has come: at once; but where requests are here that cannot run, it
+        looks again and again, and sleeps in between."""
         now = self.engine.now
         if self._goes_on_s == NEVER_S:
             return now

@@ -70,7 +70,6 @@ class _Both(IterationObserver):
             member.decode_resumed(task, now_s)
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 

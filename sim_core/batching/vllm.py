@@ -44,11 +44,11 @@ class VllmBatcher(Batcher):
     @reads_configuration
     def read_limits(cls, config: Section) -> dict[str, Any]:
         options = read_options(cls.Options, config)
-        return {"max_batch_size": cls.Options(**dict(options)).active, "options": options}
+        return {"max_batch_size": made(VllmOptions, options, "batching policy vllm").active, "options": options}
 
     @classmethod
     def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> PagedKv:
-        options = made(cls.Options, spec.options, f"batching policy {spec.policy!r}")
+        options = made(VllmOptions, spec.options, f"batching policy {spec.policy!r}")
         free_bytes = int(memory.total_bytes * options.gpu_memory_utilization) - memory.weights_bytes
         blocks = free_bytes // (options.block_size * memory.kv_bytes_per_token) - 1  # vLLM never uses the first block
         longest = -(-options.max_model_len // options.block_size)

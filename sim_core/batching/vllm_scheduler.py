@@ -1,8 +1,8 @@
 """The scheduler of vLLM 0.33.0 (V1): what runs in a step, which request is preempted, and what a step's outputs change.
 
 One pass, `schedule`, serves those that run, in the order in which they were admitted, and then admits those that wait.
-A request is its tokens, known ones to compute: there is no prompt phase beside the decode phase, and a long prompt takes
-several steps where chunked prefill is on.
+A request is its tokens, known ones to compute: there is no prompt phase beside the decode phase, and a long prompt
+takes several steps where chunked prefill is on.
 
 A request that only decodes is one of `decodes`, which a pass counts as one. It is looked at alone again when its last
 token comes, when it is preempted, and where a pass cannot give each of them a token.
@@ -77,7 +77,7 @@ class VllmScheduler:
         self.decodes = Decodes(pool.size, int(self.is_async))
         self._loose: list[
             Sequence
-        ] = []  # of those running: that may have tokens in the next pass, and decode not alone
+        ] = []  # those running that are looked at one by one
         self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
         self.is_observed = False

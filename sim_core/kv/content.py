@@ -41,7 +41,7 @@ class Content:
         """The `size` tokens from the token `first` on, as numbers: equal for equal tokens, and for no others."""
         ends, index = self.ends, bisect_right(self.ends, first)
         begin = ends[index - 1] if index else 0
-        numbers = []
+        numbers: list[int] = []
         end = first + size
         while first < end:
             upto = min(ends[index], end)

@@ -153,16 +153,8 @@ def _entry(sequence: Sequence, tokens: int) -> str:
 class Case:
     """One engine, with its requests."""
 
-    def __init__(self, path: Path) -> None:
-        case = _read(path)
-        try:
-            self._build(case)
-        except KeyError as error:
-            raise BrokenCase(f"{path.name}: {error.args[0]} is missing") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise BrokenCase(f"{path.name}: {error}") from None
-
-    def _build(self, case: Row) -> None:
+    def __init__(self, case: Row) -> None:
+        """`case`: the object in a case file. KeyError, TypeError or ValueError where it is broken."""
         if case["format"] != FORMAT:
             raise ValueError(f"format {case['format']} is not known; {FORMAT} is")
         config, timing = case["config"], case["timing"]
@@ -197,8 +189,7 @@ class Case:
         """Serve the requests. Returns what the expected file has."""
         engine = Engine()
         plan = InstancePlan("case", 1, (ProcessorSpec("case", 1),), "", self.spec)
-        batcher = VllmBatcher(self.spec, engine, self.kv)
-        replica = EngineReplica(Ended(), 0, plan, KvMemory(2, 0, 1), self.times, batcher)
+        replica = EngineReplica(Ended(), 0, plan, KvMemory(2, 0, 1), self.times, self.batcher(engine))
         recording = Recording()
         replica.loop_observer = recording
         replica.scheduler.is_observed = True
@@ -221,6 +212,10 @@ class Case:
         if replica.still_since_s is not None and replica.requests:
             end_ns = int(replica.empty_from_s) + STALLED_TURNS * self.sleep_ns
         return {"steps": recording.steps, "requests": rows, "summary": self._summary(recording.steps, rows, end_ns)}
+
+    def batcher(self, engine: Engine) -> VllmBatcher:
+        """The policy, with its KV cache."""
+        return VllmBatcher(self.spec, engine, self.kv)
 
     def _result(self, request: Request, recording: Recording, sequence: Sequence | None) -> Row:
         status, finish_ns = recording.end.get(request.index, (None, None))
@@ -299,13 +294,22 @@ def verdict(path: Path) -> str:
     """What is wrong with a case, in a line; "" if it is equal."""
     expected_path = path.with_name(path.name.removesuffix(CASE) + EXPECTED)
     try:
-        case, expected = Case(path), _read(expected_path)
+        described, expected = _read(path), _read(expected_path)
         try:
-            return difference(case.run(), expected)
+            case = Case(described)
         except (KeyError, TypeError, ValueError) as error:
-            return f"broken: {expected_path.name}: {error!r}"
+            return f"broken: {path.name}: {_reason(error)}"
+        actual = case.run()
+        try:
+            return difference(actual, expected)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"broken: {expected_path.name}: {_reason(error)}"
     except BrokenCase as error:
         return f"broken: {error}"
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def main(arguments: list[str]) -> int:

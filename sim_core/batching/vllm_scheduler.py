@@ -75,9 +75,7 @@ class VllmScheduler:
         self.pool = pool
         self.running: list[Sequence] = []  # in order of admission
         self.decodes = Decodes(pool.size, int(self.is_async))
-        self._loose: list[
-            Sequence
-        ] = []  # those running that are looked at one by one
+        self._loose: list[Sequence] = []  # those running that are looked at one by one
         self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
         self.is_observed = False

@@ -200,6 +200,7 @@ class Case:
                 if is_abort:
                     replica.evict(request)
                 else:
+                    request.prompt_instance = request.token_instance = replica
                     replica.enter(request.prompt_task())
                     sequences[request.index] = replica.sequence_of(request)
 

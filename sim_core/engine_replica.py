@@ -10,6 +10,7 @@ from __future__ import annotations
 from sim_core.batching.vllm import VllmBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
+from sim_core.kv.paged import Keeper
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
 from sim_core.performance.step_times import StepTimes
@@ -41,11 +42,24 @@ class LoopObserver:
         """A request is gone before its end."""
 
 
+class _PoolKeeper(Keeper):
+    """Catches up a replica when another one asks for its memory."""
+
+    __slots__ = ("_replica",)
+
+    def __init__(self, replica: EngineReplica) -> None:
+        self._replica = replica
+
+    def catch_up(self) -> None:
+        self._replica.catch_up()
+
+
 class EngineReplica(Replica):
     """One engine core and its GPUs."""
 
     __slots__ = (
         "_device_free_s",
+        "_entries",
         "_goes_on_s",
         "_has_polled",
         "_inbox",
@@ -67,9 +81,11 @@ class EngineReplica(Replica):
     ) -> None:
         super().__init__(owner, index, plan, memory, times, batcher)
         self.scheduler = batcher.scheduler
+        self.scheduler.pool.keeper = _PoolKeeper(self)
         self.loop_observer: LoopObserver | None = None
         self._sleep_s: float = batcher.options.empty_step_sleep_s
         self._sequences: dict[Request, Sequence] = {}
+        self._entries = 0
         self._inbox: list[tuple[float, bool, int, Sequence]] = []  # what has come: when, whether to abort, request
         self._state = ASLEEP
         self._goes_on_s = NEVER_S  # when the loop goes on
@@ -89,14 +105,24 @@ class EngineReplica(Replica):
 
     def enter(self, task: Task) -> None:
         self.requests += 1
-        sequence = Sequence(task, self.scheduler.longest)
-        request = task.request
-        self._sequences[request] = sequence
-        self.scheduler.pool.enter(sequence, request.content)
+        self._entries += 1
+        task.entry = self._entries
+        request, scheduler = task.request, self.scheduler
+        self._sequences[request] = sequence = Sequence(
+            task, scheduler.longest, task.is_prompt and request.token_instance is not self and request.output_tokens > 1
+        )
+        scheduler.pool.enter(sequence, request.content)
+        if not task.is_prompt:
+            sequence.decode_task = task
+            sequence.is_loaded = True
+            sequence.known = sequence.prompt + 1
+            sequence.computed = sequence.prompt
+            scheduler.pool.hand_over(request, sequence)
         self._come(sequence, False)
 
     def enter_behind(self, task: Task, prompt: Task) -> None:
-        """Its prompt's sequence decodes as well."""
+        self._sequences[task.request].decode_task = task
+        task.entry = prompt.entry
 
     def evict(self, request: Request) -> None:
         """Let a request leave before its end, when the loop next looks. The owner is not notified."""
@@ -109,10 +135,22 @@ class EngineReplica(Replica):
         return self._sequences[request]
 
     def memory_freed(self) -> None:
-        """No cache leaves from here."""
+        if self.scheduler.has_requests():
+            self._look()
+
+    def catch_up(self) -> None:
+        """Make the passes of the skipped turns whose time has come. The one that is due now is not skipped."""
+        if self._skipped:
+            self._skip_less()
+            if self._skipped and self._goes_on_s >= self.engine.now:
+                self._count_skipped()
 
     def _come(self, sequence: Sequence, is_abort: bool) -> None:
         self._inbox.append((self.engine.now, is_abort, sequence.request.index, sequence))
+        self._look()
+
+    def _look(self) -> None:
+        """Something has come, or memory was freed: the loop is to look at its next turn."""
         if self._state == ASLEEP:
             self._state = DUE
             self._goes_on_s = self._next_turn_s()
@@ -184,14 +222,15 @@ class EngineReplica(Replica):
                 self._go_on_at(DUE, now + self._sleep_s)
                 return
 
-    def _sleep(self) -> None:
-        self._go_on_at(ASLEEP, NEVER_S)
+    def _sleep(self, time_s: float = NEVER_S) -> None:
+        """Wait for something to come. `time_s`: when the loop would look next by itself, and find nothing new."""
+        self._go_on_at(ASLEEP, time_s)
         self.running = False
         self.busy_s += self._device_free_s - self.busy_since_s
         self.busy_since_s = self._device_free_s
+        if self.observer is not None:
+            self.observer.batch_empty(self)
         if not self.requests:
-            if self.observer is not None:
-                self.observer.batch_empty(self)
             self.owner.replica_idle(self)
 
     def _stalls(self) -> bool:
@@ -201,10 +240,9 @@ class EngineReplica(Replica):
         if not scheduler.has_requests() or any(step.requests or step.preempted for step in in_flight):
             return False
         scheduler.drain()
-        self._go_on_at(ASLEEP, self.turn_s + self._sleep_s)
-        if self.still_since_s is None:
+        if self.still_since_s is None and self.kv.in_transit == self.kv.given_up:
             self.still_since_s = self.empty_from_s
-        self.running = False
+        self._sleep(self.turn_s + self._sleep_s)
         return True
 
     def _pass(self) -> VllmStep:
@@ -228,7 +266,8 @@ class EngineReplica(Replica):
         self._has_polled = False
         if step.preempted:
             for sequence in step.preempted:
-                sequence.paused_at_s = now
+                sequence.paused = task = sequence.present_task()
+                task.paused_at_s = start_s
         if self.loop_observer is not None and (step.requests or step.preempted):
             self.loop_observer.scheduled(self, step)
         return step
@@ -237,9 +276,15 @@ class EngineReplica(Replica):
         request = sequence.request
         if request.prompt_start_s is None:
             request.prompt_start_s = start_s
-        elif sequence.paused_at_s >= 0.0:
-            request.preempted_s += start_s - sequence.paused_at_s
-            sequence.paused_at_s = -1.0
+        elif request.prompt_end_s is not None and request.token_start_s is None:
+            request.token_start_s = start_s
+        paused = sequence.paused
+        if paused is not None:
+            sequence.paused = None
+            request.preempted_s += start_s - paused.paused_at_s
+            if self.observer is not None:
+                self.observer.decode_resumed(paused, start_s)
+            paused.paused_at_s = -1.0
 
     def _poll(self) -> None:
         """Take what has come."""
@@ -287,23 +332,33 @@ class EngineReplica(Replica):
             if self.observer is not None:
                 self.observer.iterations_ended(self)
             for sequence in step.first_tokens:
-                request = sequence.request
-                request.prompt_end_s = now
-                if request.output_tokens > 1:
-                    request.token_start_s = now
-                self.owner.prompt_finished(request, False)
+                self._first_token(sequence, now)
             if self.loop_observer is not None:
                 self.loop_observer.ended(self, step, ended)
             for sequence in ended:
                 self._finish(sequence)
         return self._was_empty and (scheduler.has_requests() or scheduler.has_gone)
 
+    def _first_token(self, sequence: Sequence, now_s: float) -> None:
+        request = sequence.request
+        request.prompt_end_s = now_s
+        if sequence.leaves:
+            return
+        if request.output_tokens > 1:
+            request.token_start_s = now_s
+        self.owner.prompt_finished(request, False)
+
     def _finish(self, sequence: Sequence) -> None:
         request = sequence.request
         self.requests -= 1
         del self._sequences[request]
-        request.token_end_s = self.engine.now
-        self.owner.request_finished(request)
+        if sequence.leaves:
+            self.kv.in_transit += 1
+            request.kv_tokens = request.prompt_kv_tokens
+            self.owner.prompt_finished(request, True)
+        else:
+            request.token_end_s = self.engine.now
+            self.owner.request_finished(request)
 
     # -- turns that are skipped ----------------------------------------------------------------------------------
 
@@ -361,6 +416,7 @@ class EngineReplica(Replica):
         step = self._skipped_step
         if self.loop_observer is not None:
             self.loop_observer.repeated(self, step, turns)
+        first = self.scheduler.in_flight[0]
         start_s, times = self._run_from_s, self.times
         before_s = start_s + times.seconds(step, turns - 1) if turns > 1 else start_s
         last = self.scheduler.repeat(turns)
@@ -369,16 +425,30 @@ class EngineReplica(Replica):
             oldest = self.scheduler.in_flight[0]
             oldest.end_s = before_s
             oldest.start_s = start_s + times.seconds(step, turns - 2) if turns > 2 else start_s
+        if self.observer is not None:
+            self._tell_of_skipped(first, turns)
+
+    def _tell_of_skipped(self, first: VllmStep, turns: int) -> None:
+        """Notify the observer of the steps whose outputs the skipped turns took, from `first` on."""
+        self.step = first
+        first.repeat = turns
+        self.end_s = end_s = self.scheduler.in_flight[0].start_s
+        self.length_s = end_s - first.start_s
+        if self.observer is not None:
+            self.observer.iterations_ended(self)
 
     # -- standing still --------------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:
-        return not self.running and not self._inbox
+        return self._state == ASLEEP
 
     def go_on(self, despite_transfers: bool = False) -> bool:
         return False
 
     # -- for results -----------------------------------------------------------------------------------------------
+
+    def steps_until_s(self) -> float:
+        return self.end_s
 
     def busy_until(self, end_s: float) -> float:
         return self.busy_s + max(min(end_s, self._device_free_s) - self.busy_since_s, 0.0)

@@ -361,6 +361,10 @@ class Replica(Host):
         self.observer = observer if self.observer is None else _Both(self.observer, observer)
         self.batcher.observe(self.observer)
 
+    def steps_until_s(self) -> float:
+        """When the steps that an observer is notified of have ended."""
+        return self.engine.now
+
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""
         return self.busy_s + (end_s - self.busy_since_s if self.running else 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sim_core.batching.base import Batcher
+from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.batching.vllm_options import VllmOptions
 from sim_core.batching.vllm_scheduler import VllmScheduler
 from sim_core.engine import Engine
@@ -65,26 +65,33 @@ class VllmBatcher(Batcher):
     # -- what is asked of every policy ---------------------------------------------------------------------------------
 
     def queue_length(self) -> int:
-        return self.scheduler.waiting.length
+        return self.scheduler.waiting.length + len(self.scheduler.loaded)
 
     def has_waiting(self) -> bool:
-        return self.scheduler.waiting.length > 0
+        return self.queue_length() > 0
 
     def is_empty(self) -> bool:
         return not self.scheduler.running
 
+    def observe(self, observer: DecodeObserver) -> None:
+        self.scheduler.is_observed = True
+
     def members(self) -> list[Task]:
-        return [sequence.task for sequence in self.scheduler.running]
+        in_flight = self.scheduler.in_flight
+        if not in_flight:
+            return []
+        step = in_flight[0]
+        return [sequence.present_task() for sequence in (*step.together, *step.sequences)]
 
     def waiting(self) -> Iterator[Task]:
-        for sequence in self.scheduler.waiting.all():
-            yield sequence.task
+        for sequence in (*self.scheduler.loaded, *self.scheduler.waiting.all()):
+            yield sequence.present_task()
 
     def queued(self) -> Iterator[Task]:
         return self.waiting()
 
     def iterations(self) -> int:
-        return self.scheduler.steps
+        return self.scheduler.steps_ended
 
     def batches(self) -> int:
         return self.scheduler.steps

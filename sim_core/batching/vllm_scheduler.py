@@ -10,6 +10,8 @@ token comes, when it is preempted, and where a pass cannot give each of them a t
 
 from __future__ import annotations
 
+from collections import deque
+
 from sim_core.batching.vllm_options import VllmOptions
 from sim_core.batching.vllm_sequence import (
     GONE,
@@ -52,11 +54,13 @@ class VllmScheduler:
         "in_flight",
         "is_async",
         "is_observed",
+        "loaded",
         "longest",
         "passes",
         "pool",
         "running",
         "steps",
+        "steps_ended",
         "waiting",
     )
 
@@ -77,6 +81,7 @@ class VllmScheduler:
         self.decodes = Decodes(pool.size, int(self.is_async))
         self._loose: list[Sequence] = []  # those running that are looked at one by one
         self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
+        self.loaded: deque[Sequence] = deque()  # those that wait with a cache from another replica; they go first
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
         self.is_observed = False
         self.has_gone = False  # whether a request has gone since the last pass
@@ -84,6 +89,7 @@ class VllmScheduler:
         self._applied = 0  # passes whose outputs have come
         self._admissions = 0
         self.steps = 0  # passes that scheduled something
+        self.steps_ended = 0  # of these: steps whose outputs have come
         self._last_prefill = 0  # the step, by its number, that last had tokens of a prompt
         self._left_backlog = False
         self._held = False  # whether this pass leaves prompts alone: see `_holds_prompts`
@@ -92,11 +98,14 @@ class VllmScheduler:
     # -- coming and going --------------------------------------------------------------------------------------------
 
     def has_requests(self) -> bool:
-        return bool(self.running) or self.waiting.length > 0
+        return bool(self.running) or self.waiting.length > 0 or bool(self.loaded)
 
     def add(self, sequence: Sequence) -> None:
-        """A request comes."""
-        self.waiting.add(sequence)
+        """A request comes. One with a cache from another replica has its blocks, and all but one of its tokens."""
+        if sequence.is_loaded:
+            self.loaded.append(sequence)
+        else:
+            self.waiting.add(sequence)
 
     def abort(self, sequence: Sequence) -> bool:
         """Let a request go before its end. Returns whether it was here."""
@@ -106,9 +115,11 @@ class VllmScheduler:
             if sequence.decodes is not None:
                 self._single_out(sequence)
             self._stop_running(sequence)
+        elif sequence.is_loaded:
+            self.loaded.remove(sequence)
         else:
             self.waiting.gone()
-        self._forget(sequence)
+        self._forget(sequence, False)
         return True
 
     def _stop_running(self, sequence: Sequence) -> None:
@@ -116,11 +127,14 @@ class VllmScheduler:
         if sequence in self._loose:
             self._loose.remove(sequence)
 
-    def _forget(self, sequence: Sequence) -> None:
+    def _forget(self, sequence: Sequence, is_done: bool) -> None:
         sequence.state = GONE
-        self.pool.give_back(sequence)
-        self.pool.leave(sequence)
         self.has_gone = True
+        if is_done and sequence.leaves and sequence.blocks:
+            self.pool.keep(sequence.request, sequence)
+        else:
+            self.pool.give_back(sequence)
+            self.pool.leave(sequence)
 
     # -- one pass ----------------------------------------------------------------------------------------------------
 
@@ -145,6 +159,8 @@ class VllmScheduler:
             candidates = self.running
         budget = self._run(step, candidates, threshold, budget)
         if not step.preempted:
+            if self.loaded:
+                budget = self._admit_loaded(step, budget)
             if self.waiting.length:
                 self._admit(step, threshold, budget)
             if not self._held:
@@ -308,10 +324,6 @@ class VllmScheduler:
             if not self._has_room(hit, known, cached + tokens):
                 return
             waiting.take_first()
-            running.append(sequence)
-            self._admissions += 1
-            sequence.order = self._admissions
-            sequence.state = RUNNING
             sequence.computed = cached
             if sequence.first_hit < 0:
                 sequence.first_hit = cached
@@ -319,11 +331,30 @@ class VllmScheduler:
             pool.take(sequence, -(-(cached + tokens) // size) - sequence.blocks)
             pool.hash(sequence, (cached + tokens) // size)
             self._ran_prefill |= cached < known - 1
-            step.admitted.append(sequence)
-            step.cached.append(cached)
-            step.sequences.append(sequence)
-            step.counts.append(tokens)
+            self._join(step, sequence, cached, tokens)
             budget -= tokens
+
+    def _admit_loaded(self, step: VllmStep, budget: int) -> int:
+        """Admit requests whose cache came from another replica; they have room. Returns the budget that is left."""
+        loaded = self.loaded
+        while budget > 0 and loaded and len(self.running) < self._active:
+            sequence = loaded.popleft()
+            sequence.is_loaded = False
+            self.pool.hash(sequence, sequence.computed // self.pool.size)
+            self._join(step, sequence, 0, 1)
+            budget -= 1
+        return budget
+
+    def _join(self, step: VllmStep, sequence: Sequence, cached: int, tokens: int) -> None:
+        """A request runs from now on."""
+        self.running.append(sequence)
+        self._admissions += 1
+        sequence.order = self._admissions
+        sequence.state = RUNNING
+        step.admitted.append(sequence)
+        step.cached.append(cached)
+        step.sequences.append(sequence)
+        step.counts.append(tokens)
 
     def _has_room(self, hit: Hit, known: int, computed: int) -> bool:
         """Whether a waiting request can be admitted that has `known` tokens, of which `computed` are after its first
@@ -410,7 +441,7 @@ class VllmScheduler:
         for step in self.in_flight:
             if step.yielding or not step.members:
                 return 0
-        if self.waiting.length and self._may_admit():
+        if (self.waiting.length or self.loaded) and self._may_admit():
             return 0
         return decodes.passes_within(self.pool.free, passes)
 
@@ -422,7 +453,9 @@ class VllmScheduler:
         """
         if len(self.running) >= self._active or self.decodes.count >= self._budget:
             return False
-        return self._interval > 1 or (self.pool.caching and self.waiting.first().request.content is not None)
+        if self.loaded or self._interval > 1:
+            return True
+        return self.pool.caching and self.waiting.first().request.content is not None
 
     def repeat(self, passes: int) -> VllmStep:
         """Make `passes` passes that are alike, and take as many outputs. Returns the last step."""
@@ -434,6 +467,7 @@ class VllmScheduler:
         self.passes += passes
         self._applied += passes
         self.steps += passes
+        self.steps_ended += passes
         in_flight = self.in_flight
         depth = len(in_flight)
         new = []
@@ -441,6 +475,8 @@ class VllmScheduler:
             step = VllmStep(self.passes - back)
             step.members = step.decodes = decodes.count
             step.decode_context = decodes.context() - (back + 1) * decodes.count
+            if self.is_observed:
+                step.together = decodes.all()
             new.append(step)
         new.reverse()
         self.in_flight = [*in_flight[len(new) :], *new]
@@ -457,6 +493,7 @@ class VllmScheduler:
         """Take the outputs of the oldest step. Returns the requests that have ended by it, in order; they are gone."""
         step = self.in_flight.pop(0)
         self._applied += 1
+        self.steps_ended += step.requests > 0
         ended: list[Sequence] = []
         yielding = step.yielding
         if len(yielding) > 1:
@@ -480,7 +517,7 @@ class VllmScheduler:
                     self._stop_running(sequence)
                 else:
                     self.waiting.gone()
-                self._forget(sequence)
+                self._forget(sequence, True)
                 ended.append(sequence)
         return ended
 

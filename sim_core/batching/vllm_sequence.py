@@ -23,17 +23,20 @@ class Sequence(Holding):
     __slots__ = (
         "base",
         "computed",
+        "decode_task",
         "decodes",
         "ends_at",
         "first_hit",
         "first_step",
         "in_flight",
+        "is_loaded",
         "is_mid_prompt",
         "joined_at",
         "known",
         "last_step",
+        "leaves",
         "order",
-        "paused_at_s",
+        "paused",
         "prompt",
         "request",
         "state",
@@ -41,15 +44,19 @@ class Sequence(Holding):
         "task",
     )
 
-    def __init__(self, task: Task, longest: int) -> None:
-        """`longest`: the tokens that a sequence may have, with its prompt."""
+    def __init__(self, task: Task, longest: int, leaves: bool = False) -> None:
+        """`longest`: the tokens that a sequence may have, with its prompt. `leaves`: with its first token, to decode on
+        another replica."""
         super().__init__()
         request = task.request
         self.task = task
+        self.decode_task: Task | None = None
         self.request = request
+        self.leaves = leaves
         self.prompt = prompt = request.prompt_tokens
-        self.stops_at = min(prompt + request.max_tokens, longest)  # tokens after which it certainly ends
-        self.ends_at = min(prompt + request.output_tokens, self.stops_at)  # and those after which it does
+        # tokens after which it certainly ends, and those after which it does
+        self.stops_at = min(prompt + (1 if leaves else request.max_tokens), longest)
+        self.ends_at = min(prompt + request.output_tokens, self.stops_at)
         self.known = prompt
         self.computed = 0
         self.in_flight = 0
@@ -58,12 +65,18 @@ class Sequence(Holding):
         self.first_hit = -1  # tokens that were cached at its first admission
         self.order = 0  # its number among all admissions
         self.last_step = 0  # the pass that last scheduled it as one of its own
-        self.paused_at_s = -1.0  # when it was preempted, while it waits again
+        self.is_loaded = False  # whether it waits with a cache that came from another replica
+        self.paused: Task | None = None  # its task that was preempted, while it waits again
         # as one of `decodes`
         self.decodes: Decodes | None = None
         self.base = 0  # `computed` before the first pass of all decodes
         self.joined_at = 0  # the pass after which it joined
         self.first_step = 0  # the pass from which on it was given a token by each
+
+    def present_task(self) -> Task:
+        """The task of its request's that runs or waits."""
+        decode = self.decode_task
+        return self.task if decode is None or self.request.prompt_end_s is None else decode
 
     def full_blocks(self) -> int:
         decodes = self.decodes

@@ -10,6 +10,8 @@ taken, hit, hashed and given back as one. What comes out is what single blocks w
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from sim_core.errors import InvariantError
 from sim_core.kv.base import Holder, KvCache
 from sim_core.kv.chain import Chain, Extent, Forest, Path, Writer
@@ -52,10 +54,33 @@ class Hit:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Keeper:
+    """What may have taken blocks that the cache does not know of yet."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """Take them now."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PagedKv(KvCache):
     """The blocks of one replica. `usable` is the number of all of them, `size` the tokens of one."""
 
-    __slots__ = ("_blank", "_forest", "_hit", "_queue", "caching", "evicted", "free", "size", "usable")
+    __slots__ = (
+        "_blank",
+        "_forest",
+        "_hit",
+        "_kept",
+        "_queue",
+        "caching",
+        "evicted",
+        "free",
+        "keeper",
+        "size",
+        "usable",
+    )
 
     def __init__(self, usable: int, block_size: int, caching: bool) -> None:
         super().__init__(usable * block_size)
@@ -69,6 +94,8 @@ class PagedKv(KvCache):
         queue.before = queue.after = queue
         self._forest = Forest(block_size)
         self._hit = Hit()
+        self._kept: dict[Holder, Holding] = {}  # of requests that are about to leave, or have just come
+        self.keeper: Keeper | None = None
 
     def enter(self, holding: Holding, content: Content | None) -> None:
         """A request comes, with the text `content`; None: a text that no other request has a part of."""
@@ -305,13 +332,32 @@ class PagedKv(KvCache):
         for _, _, _, place, writer in sorted(new, key=lambda block: block[:3]):
             self._extend(writer, place + 1)
 
-    # -- what caches of other policies do ------------------------------------------------------------------------------
+    # -- caches that move from replica to replica ----------------------------------------------------------------------
+
+    def fits(self, tokens: int) -> bool:
+        if self.keeper is not None:
+            self.keeper.catch_up()
+        return -(-tokens // self.size) <= self.free
+
+    def keep(self, holder: Holder, holding: Holding) -> None:
+        """Keep the blocks of a request whose cache is about to leave, until its release."""
+        self._kept[holder] = holding
+
+    def receive(self, holder: Holder) -> None:
+        self.in_transit += 1
+        self._kept[holder] = holding = Holding()
+        self.take(holding, -(-holder.kv_tokens // self.size))
+
+    def hand_over(self, holder: Holder, holding: Holding) -> None:
+        """Give the blocks that were taken for a cache from another replica to the request, which has come."""
+        holding.blocks = self._kept.pop(holder).blocks
+
+    def release(self, holder: Holder) -> None:
+        if self.keeper is not None:
+            self.keeper.catch_up()
+        holding = self._kept.pop(holder)
+        self.give_back(holding)
+        self.leave(holding)
 
     def admit(self, holder: Holder, tokens: int) -> None:
         raise InvariantError("blocks are taken by sequences, not by tasks")
-
-    def receive(self, holder: Holder) -> None:
-        raise InvariantError("a paged cache takes no cache from another replica")
-
-    def release(self, holder: Holder) -> None:
-        raise InvariantError("blocks are given back by sequences, not by tasks")

@@ -323,14 +323,15 @@ class EngineReplica(Replica):
         if self._inbox:
             self._abort_before_outputs()
         step = scheduler.in_flight[0]
-        ended = scheduler.apply()
         if step.requests:
-            now = self.engine.now
             self.step = step
             self.length_s = step.end_s - step.start_s
             self.end_s = step.end_s
             if self.observer is not None:
                 self.observer.iterations_ended(self)
+        ended = scheduler.apply()
+        if step.requests:
+            now = self.engine.now
             for sequence in step.first_tokens:
                 self._first_token(sequence, now)
             if self.loop_observer is not None:

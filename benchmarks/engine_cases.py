@@ -79,14 +79,14 @@ class Recording(LoopObserver):
         self._by_number: dict[int, Row] = {}
 
     def scheduled(self, replica: EngineReplica, step: VllmStep) -> None:
-        tokens = dict.fromkeys(step.together, 1) | dict(zip(step.sequences, step.counts, strict=True))
-        ordered = sorted(tokens, key=lambda sequence: sequence.order)
+        tokens = dict(zip(step.sequences, step.counts, strict=True))
+        ordered = replica.scheduler.sequences_of(step)
         row = self._row(replica, step)
         row |= {
             "sched_ns": int(replica.turn_s),
             "start_ns": int(step.start_s),
             "end_ns": int(step.end_s),
-            "scheduled": " ".join(_entry(sequence, tokens[sequence]) for sequence in ordered),
+            "scheduled": " ".join(_entry(sequence, tokens.get(sequence, 1)) for sequence in ordered),
             "hits": " ".join(
                 f"{sequence.request.index}:{cached}"
                 for sequence, cached in zip(step.admitted, step.cached, strict=True)
@@ -192,7 +192,6 @@ class Case:
         replica = EngineReplica(Ended(), 0, plan, KvMemory(2, 0, 1), self.times, self.batcher(engine))
         recording = Recording()
         replica.loop_observer = recording
-        replica.scheduler.is_observed = True
         sequences: dict[int, Sequence] = {}
 
         def come(index: int) -> None:

@@ -108,6 +108,10 @@ class EngineReplica(Replica):
         self._entries += 1
         task.entry = self._entries
         request, scheduler = task.request, self.scheduler
+        if request.prompt_tokens >= scheduler.longest:
+            self.requests -= 1
+            self.owner.request_refused(request, scheduler.longest)
+            return
         self._sequences[request] = sequence = Sequence(
             task, scheduler.longest, task.is_prompt and request.token_instance is not self and request.output_tokens > 1
         )
@@ -121,8 +125,10 @@ class EngineReplica(Replica):
         self._come(sequence, False)
 
     def enter_behind(self, task: Task, prompt: Task) -> None:
-        self._sequences[task.request].decode_task = task
         task.entry = prompt.entry
+        sequence = self._sequences.get(task.request)
+        if sequence is not None:
+            sequence.decode_task = task
 
     def evict(self, request: Request) -> None:
         """Let a request leave before its end, when the loop next looks. The owner is not notified."""

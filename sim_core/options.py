@@ -1,6 +1,6 @@
 """The options that a policy declares: a frozen dataclass, whose fields are the keys in its configuration.
 
-A field is a `float` (above 0, or at least 0 where 0 is its default), an `int` (at least 0), a `bool` or a `str`. A field
+A field is a `float` (above 0, or at least 0 where 0 is its default), an `int` (at least 0), a `bool` or a `str`. One
 without a default must be configured; an optional one has the default None, or a value of its type. What goes beyond
 that is checked in `__post_init__`, which raises SpecError.
 """

@@ -14,6 +14,7 @@ from abc import abstractmethod
 
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
+from sim_core.errors import InvariantError
 from sim_core.event import Event, Handler
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
@@ -34,6 +35,10 @@ class Owner(Handler):
     @abstractmethod
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
+
+    def request_refused(self, request: Request, longest: int) -> None:
+        """The replica does not take `request`: its prompt has as many tokens as a whole request may have, or more."""
+        raise InvariantError(f"the owner cannot take request {request.index} back")
 
     @abstractmethod
     def replica_idle(self, replica: Host) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sim_core.batching.base import Batcher, DecodeObserver
+from sim_core.batching.base import Batcher
 from sim_core.batching.vllm_options import VllmOptions
 from sim_core.batching.vllm_scheduler import VllmScheduler
 from sim_core.engine import Engine
@@ -73,15 +73,11 @@ class VllmBatcher(Batcher):
     def is_empty(self) -> bool:
         return not self.scheduler.running
 
-    def observe(self, observer: DecodeObserver) -> None:
-        self.scheduler.is_observed = True
-
     def members(self) -> list[Task]:
-        in_flight = self.scheduler.in_flight
-        if not in_flight:
+        scheduler = self.scheduler
+        if not scheduler.in_flight:
             return []
-        step = in_flight[0]
-        return [sequence.present_task() for sequence in (*step.together, *step.sequences)]
+        return [sequence.present_task() for sequence in scheduler.sequences_of(scheduler.in_flight[0])]
 
     def waiting(self) -> Iterator[Task]:
         for sequence in (*self.scheduler.loaded, *self.scheduler.waiting.all()):

@@ -53,7 +53,6 @@ class VllmScheduler:
         "has_gone",
         "in_flight",
         "is_async",
-        "is_observed",
         "loaded",
         "longest",
         "passes",
@@ -83,7 +82,6 @@ class VllmScheduler:
         self.waiting: WaitingQueue = PriorityQueue() if self._by_priority else WaitingQueue()
         self.loaded: deque[Sequence] = deque()  # those that wait with a cache from another replica; they go first
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
-        self.is_observed = False
         self.has_gone = False  # whether a request has gone since the last pass
         self.passes = 0
         self._applied = 0  # passes whose outputs have come
@@ -180,7 +178,7 @@ class VllmScheduler:
         """The most tokens of one request in a pass; 0: no limit."""
         if not (self._threshold or self._threshold_adapts):
             return 0
-        requests = len(self.running) + self.waiting.length
+        requests = len(self.running) + self.waiting.length + len(self.loaded)
         if requests <= 1:
             return 0
         if self._threshold_adapts:
@@ -239,8 +237,6 @@ class VllmScheduler:
         count = decodes.count
         if not count:
             return
-        if self.is_observed:
-            step.together = decodes.all()
         step.members = step.decodes = count
         step.decode_context = decodes.context()
         blocks = decodes.needed()
@@ -272,7 +268,6 @@ class VllmScheduler:
                 if blocks > 0:
                     pool.take(sequence, blocks)
                 pool.hash(sequence, min(computed, sequence.known) // size)
-                self._ran_prefill |= sequence.is_mid_prompt
                 step.sequences.append(sequence)
                 step.counts.append(tokens)
                 budget -= tokens
@@ -381,6 +376,7 @@ class VllmScheduler:
                 step.prompt_context += computed
             sequence.computed = computed = computed + tokens
             sequence.last_step = number
+            self._ran_prefill |= sequence.is_mid_prompt
             sequence.is_mid_prompt = computed < sequence.known + sequence.in_flight
             if not sequence.is_mid_prompt:
                 step.yielding.append(sequence)
@@ -425,6 +421,11 @@ class VllmScheduler:
         for step in self.in_flight:
             if step.number > sequence.joined_at:
                 step.yielding.append(sequence)
+
+    def sequences_of(self, step: VllmStep) -> list[Sequence]:
+        """The requests in a step in flight, in the order of scheduling. It is for observers: all are looked at."""
+        together = [sequence for sequence in self.decodes.all() if sequence.joined_at < step.number]
+        return sorted({*step.sequences, *step.yielding, *together}, key=_by_order)
 
     # -- passes that are all alike -------------------------------------------------------------------------------------
 
@@ -475,8 +476,6 @@ class VllmScheduler:
             step = VllmStep(self.passes - back)
             step.members = step.decodes = decodes.count
             step.decode_context = decodes.context() - (back + 1) * decodes.count
-            if self.is_observed:
-                step.together = decodes.all()
             new.append(step)
         new.reverse()
         self.in_flight = [*in_flight[len(new) :], *new]

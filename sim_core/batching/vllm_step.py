@@ -21,7 +21,6 @@ class VllmStep(Step):
         "preempted",
         "sequences",
         "start_s",
-        "together",
         "yielding",
     )
 
@@ -29,7 +28,6 @@ class VllmStep(Step):
         super().__init__()
         self.number = number  # of the pass
         self.members = 0
-        self.together: list[Sequence] = []  # the members, where an observer wants to know
         self.sequences: list[Sequence] = []
         self.counts: list[int] = []
         self.admitted: list[Sequence] = []  # in this pass

@@ -166,7 +166,7 @@ class Replica(Host):
 
     def memory_freed(self) -> None:
         batcher = self.batcher
-        if not batcher.has_waiting():
+        if not self.requests or not batcher.has_waiting():
             return
         if self.running:
             if not self.settled and batcher.has_room():
@@ -178,12 +178,17 @@ class Replica(Host):
 
     def evict(self, request: Request) -> None:
         """Let a request that is here leave before its end: at the end of the step that runs, without the token of that
-        step, or at once where nothing runs. The owner is not notified."""
+        step, or at once where nothing runs. The owner, who decides this, counts the request itself."""
         self.leaving.append(request)
-        if not self.running:
-            self._let_leave()
-        elif not self.settled:
-            self._cut()
+        if self.running:
+            if not self.settled:
+                self._cut()
+            return
+        self._let_leave()
+        if self.requests:
+            self.memory_freed()
+        else:
+            self.owner.replica_idle(self)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -200,7 +205,7 @@ class Replica(Host):
         """Run the steps that the batcher has chosen."""
         self.running = True
         self.step = step
-        self.settled = step.prompt_tokens > 0 and step.repeat == 1
+        self.settled = step.repeat == 1 and step.prompt_tokens > 0
         if self.looks_ahead:
             self._look_ahead(step)
         self.length_s = length_s = self.times.seconds(step, step.repeat)
@@ -222,9 +227,10 @@ class Replica(Host):
         """No task can run in the policy's order."""
         self.running = False
         now = self.engine.now
-        self.busy_s += now - self.busy_since_s
-        self.busy_since_s = now
-        if self.go_on():
+        if now > self.busy_since_s:  # the last requests left before their end
+            self.busy_s += now - self.busy_since_s
+            self.busy_since_s = now
+        if self.requests and self.go_on():
             return
         if self.observer is not None:
             self.observer.batch_empty(self)
@@ -286,7 +292,7 @@ class Replica(Host):
             self._nothing_to_run()
         else:  # `_run` written out, as this is called the most
             self.step = step
-            self.settled = step.prompt_tokens > 0 and step.repeat == 1
+            self.settled = step.repeat == 1 and step.prompt_tokens > 0
             self.length_s = length_s = self.times.seconds(step, step.repeat)
             self.end_s = end_s = engine.now + length_s
             self.end = engine.at(end_s, self, None)

@@ -88,7 +88,7 @@ class WholePrompts(Batcher):
         return self.kv.fits(task.kv_tokens)
 
     def has_waiting(self) -> bool:
-        return bool(self.line.tasks or self.batch.preempted)
+        return len(self.line.tasks) > 0 or len(self.batch.preempted) > 0
 
     def has_room(self) -> bool:
         return self.has_place() if len(self.batch) else self.kv.fits(self.first_queued().kv_tokens)

@@ -13,6 +13,7 @@ from sim_core.batching import BATCHING
 from sim_core.engine import Call
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.affine import AffineTimes
+from sim_core.request import Task
 from sim_core.results import SimResult
 from sim_core.simulation import Simulation
 from sim_core.step import Step
@@ -114,7 +115,24 @@ def test_a_request_leaves_at_the_end_of_the_step_without_its_token(looks_ahead: 
     assert result.unfinished == 1
 
 
-@settings(deadline=None, max_examples=40)
+class Patient(Chunked):
+    """Begins with the first request when another one leaves."""
+
+    def starts(self, task: Task) -> bool:
+        return False
+
+
+def test_where_nothing_runs_a_request_leaves_at_once_and_others_get_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCHING, "Chunked", Patient)
+    simulation = Simulation(world())
+    replica, application = simulation.replicas[0][0], simulation.applications[0]
+    simulation.engine.at(3.0, Call(lambda _: replica.evict(application.unfinished()[0])), None)
+    result = simulation.run(worlds.trace([(0.0, 10, 5), (1.0, 4, 1)]))
+    assert times(result, "prompt_start_s") == [3.0]
+    assert (result.completed, result.unfinished, replica.requests, replica.kv.holders) == (1, 1, 0, 0)
+
+
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(0.0, 40.0), st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=8),
     st.booleans(),
@@ -133,7 +151,7 @@ def test_jumps_over_growing_steps_equal_their_single_steps(rows: list[Row], look
         assert times(jumped, name) == pytest.approx(times(single, name), rel=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 4), st.integers(0, 300), st.integers(0, 10**6), st.integers(1, 400),
     st.floats(1e-9, 1e-3), st.floats(0.0, 1.0),

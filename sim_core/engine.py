@@ -49,6 +49,11 @@ class Engine:
         Only what an event calls may call this."""
         self._last.append(handler)
 
+    def is_last(self) -> bool:
+        """Whether nothing else happens at this time, after what happens now: `last` would call at once."""
+        heap = self._heap
+        return not (self._last or (heap and heap[0].time_s <= self.now))
+
     def _fire_last(self) -> None:
         heap, last = self._heap, self._last
         while last:

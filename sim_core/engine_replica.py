@@ -184,7 +184,7 @@ class EngineReplica(Replica):
 
     def fire(self, is_event: bool | None, /) -> None:
         """The time to go on has come; once everything of this time has happened, the loop does."""
-        if is_event is not None:
+        if is_event is not None and not self.engine.is_last():
             self.engine.last(self)
             return
         if self._skipped:
@@ -376,7 +376,9 @@ class EngineReplica(Replica):
         self._skipped = turns
         if turns:
             in_flight = scheduler.in_flight
-            self._skipped_step = step = Step(0, scheduler.decodes.count, 0, scheduler.decodes.context())
+            step = self._skipped_step
+            step.decodes = scheduler.decodes.count
+            step.decode_context = scheduler.decodes.context()
             step.repeat = turns
             last_s = in_flight[-1].end_s
             self._run_from_s = last_s
@@ -437,8 +439,8 @@ class EngineReplica(Replica):
 
     def _tell_of_skipped(self, first: VllmStep, turns: int) -> None:
         """Notify the observer of the steps whose outputs the skipped turns took, from `first` on."""
-        self.step = first
-        first.repeat = turns
+        self.step = step = first.after(0)
+        step.repeat = turns
         self.end_s = end_s = self.scheduler.in_flight[0].start_s
         self.length_s = end_s - first.start_s
         if self.observer is not None:

@@ -44,8 +44,10 @@ class VllmScheduler:
         "_last_prefill",
         "_left_backlog",
         "_loose",
+        "_present",
         "_ran_prefill",
         "_reserves",
+        "_spare",
         "_threshold",
         "_threshold_adapts",
         "_watermark_blocks",
@@ -90,6 +92,8 @@ class VllmScheduler:
         self.steps_ended = 0  # of these: steps whose outputs have come
         self._last_prefill = 0  # the step, by its number, that last had tokens of a prompt
         self._left_backlog = False
+        self._spare: list[VllmStep] = []  # steps whose outputs were taken before the last ones
+        self._present: VllmStep | None = None  # the step whose outputs were taken last
         self._held = False  # whether this pass leaves prompts alone: see `_holds_prompts`
         self._ran_prefill = False
 
@@ -148,7 +152,7 @@ class VllmScheduler:
             for sequence in decodes.all():
                 self._single_out(sequence)
         self.passes = number = self.passes + 1
-        step = VllmStep(number)
+        step = self._new_step(number)
         budget = self._budget - decodes.count
         if is_plain:
             self._count_decodes(step)
@@ -172,6 +176,11 @@ class VllmScheduler:
             if self.is_async and sequence.computed + 1 < sequence.stops_at:
                 self._loose.append(sequence)
         self._sort_out(step, candidates)
+        return step
+
+    def _new_step(self, number: int) -> VllmStep:
+        step = self._spare.pop() if self._spare else VllmStep()
+        step.begin(number)
         return step
 
     def _threshold_now(self) -> int:
@@ -366,6 +375,9 @@ class VllmScheduler:
     def _advance(self, step: VllmStep) -> None:
         """Count the tokens of a pass as computed."""
         number = step.number
+        if not step.sequences:
+            self.steps += step.members > 0
+            return
         for sequence, tokens in zip(step.sequences, step.counts, strict=True):
             computed = sequence.computed
             if tokens == 1 and computed >= sequence.prompt:
@@ -382,10 +394,9 @@ class VllmScheduler:
                 step.yielding.append(sequence)
                 if self.is_async:
                     sequence.in_flight += 1
-        if step.members or step.sequences:
-            self.steps += 1
-            if self._ran_prefill:
-                self._last_prefill = self.steps
+        self.steps += 1
+        if self._ran_prefill:
+            self._last_prefill = self.steps
 
     def _sort_out(self, step: VllmStep, candidates: list[Sequence]) -> None:
         """Find which requests decode alone from now on, and which are still to be looked at one by one."""
@@ -473,11 +484,12 @@ class VllmScheduler:
         depth = len(in_flight)
         new = []
         for back in range(min(depth, passes)):
-            step = VllmStep(self.passes - back)
+            step = self._new_step(self.passes - back)
             step.members = step.decodes = decodes.count
             step.decode_context = decodes.context() - (back + 1) * decodes.count
             new.append(step)
         new.reverse()
+        self._spare += in_flight[: len(new)]
         self.in_flight = [*in_flight[len(new) :], *new]
         return new[-1]
 
@@ -491,6 +503,9 @@ class VllmScheduler:
     def apply(self) -> list[Sequence]:
         """Take the outputs of the oldest step. Returns the requests that have ended by it, in order; they are gone."""
         step = self.in_flight.pop(0)
+        if self._present is not None:
+            self._spare.append(self._present)
+        self._present = step
         self._applied += 1
         self.steps_ended += step.requests > 0
         ended: list[Sequence] = []

@@ -24,9 +24,9 @@ class VllmStep(Step):
         "yielding",
     )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.number = number  # of the pass
+        self.number = 0  # of the pass
         self.members = 0
         self.sequences: list[Sequence] = []
         self.counts: list[int] = []
@@ -37,6 +37,23 @@ class VllmStep(Step):
         self.first_tokens: list[Sequence] = []  # once its outputs are there: those that got their first one
         self.start_s = 0.0
         self.end_s = 0.0
+
+    def begin(self, number: int) -> None:
+        """Make it the empty step of the pass `number`. Steps are used again and again: most hold no lists."""
+        self.number = number
+        self.members = self.decodes = self.decode_context = self.prompt_tokens = self.prompt_context = 0
+        self.repeat = 1
+        if self.sequences:
+            self.sequences.clear()
+            self.counts.clear()
+            if self.admitted:
+                self.admitted.clear()
+                self.cached.clear()
+        if self.preempted:
+            self.preempted.clear()
+        if self.yielding:
+            self.yielding.clear()
+            self.first_tokens.clear()
 
     @property
     def requests(self) -> int:

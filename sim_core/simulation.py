@@ -10,11 +10,9 @@ from contextlib import contextmanager
 
 from sim_core.application import Application
 from sim_core.batching import BATCHING
-from sim_core.batching.vllm import VllmBatcher
 from sim_core.beyond import DecodesBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
-from sim_core.engine_replica import EngineReplica
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
@@ -22,6 +20,7 @@ from sim_core.network import Network, WaitingTransfers
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
+from sim_core.replicas import REPLICAS
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import SCHEDULERS, Start
@@ -80,11 +79,7 @@ class Simulation:
         memory = instance_memory(model, plan)
         policy = BATCHING[plan.spec.policy]
         batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
-        replica: Replica
-        if isinstance(batcher, VllmBatcher):
-            replica = EngineReplica(application, index, plan, memory, times, batcher)
-        else:
-            replica = Replica(application, index, plan, memory, times, batcher)
+        replica = REPLICAS[policy.runs_on](application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
             replica.observe(self._decodes_beyond)
         return replica

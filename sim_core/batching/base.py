@@ -49,6 +49,7 @@ class Batcher:
     __slots__ = ("engine", "kv", "looks_ahead", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
+    runs_on: ClassVar[str] = "steps"  # the kind of its replicas, in `sim_core.replicas`
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         self.engine = engine

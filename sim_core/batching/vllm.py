@@ -34,6 +34,7 @@ class VllmBatcher(Batcher):
     __slots__ = ("scheduler",)
 
     Options = VllmOptions
+    runs_on = "loop"
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         super().__init__(spec, engine, kv)

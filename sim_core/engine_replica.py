@@ -7,6 +7,8 @@ would only give a token to each decode are skipped, and counted when the next on
 
 from __future__ import annotations
 
+from typing import Final
+
 from sim_core.batching.vllm import VllmBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
@@ -19,9 +21,12 @@ from sim_core.request import Request, Task
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 
-DEPTH = 2  # steps in flight with asynchronous scheduling
-ASLEEP, BLOCKED, DUE = 0, 1, 2  # why the loop does not run: it waits for something to come, for a step, for a time
-NEVER_S = -1.0
+DEPTH: Final = 2  # steps in flight with asynchronous scheduling
+# why the loop does not run: it waits for something to come, for a step, for a time
+ASLEEP: Final = 0
+BLOCKED: Final = 1
+DUE: Final = 2
+NEVER_S: Final = -1.0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -92,9 +97,7 @@ class EngineReplica(Replica):
         self._was_empty = False  # whether the last pass scheduled nothing
         self._device_free_s = 0.0  # when the last step ends, also of those skipped
         self.turn_s = 0.0  # when the loop last went on
-        self.empty_from_s = (
-            0.0  # its first turn that scheduled nothing since the last that did, or since something came
-        )
+        self.empty_from_s = 0.0  # its first turn that scheduled nothing, since one did or something came
         self._has_polled = False
         # turns that are skipped
         self._skipped = 0  # as far as is known now

@@ -5,11 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from heapq import heappop, heappush
+from typing import Final
 
 from sim_core.kv.paged import Holding
 from sim_core.request import Request, Task
 
-WAITING, RUNNING, GONE = 0, 1, 2  # states of a sequence
+# states of a sequence
+WAITING: Final = 0
+RUNNING: Final = 1
+GONE: Final = 2
 
 
 class Sequence(Holding):

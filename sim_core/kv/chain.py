@@ -63,12 +63,12 @@ class Chain:
         self.fork = fork
         self.parent = parent
         self.key = key  # in `parent.forks`
-        self.forks: dict[tuple[int, ...], Chain] = {}  # by the place and the tokens of their first block
+        self.forks: dict[tuple[int, ...], Chain] | None = None  # by the place and the tokens of their first block
         self.extents: list[Extent] = []
         self.los: list[int] = []  # of `extents`
-        self.copies: dict[int, dict[Extent, None]] = {}
+        self.copies: dict[int, dict[Extent, None]] | None = None
         self.users = 0  # requests whose own chain it is
-        self.writers: dict[Writer, None] = {}  # those of them whose new blocks are hashed when someone looks
+        self.writers: dict[Writer, None] | None = None  # those of them whose new blocks are hashed when someone looks
 
     # -- its extents -----------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Chain:
             if index and extents[index - 1].hi > lo:  # an older block is there
                 extent = Extent(self, lo, lo + 1, 1)
                 extent.is_copy = True
-                self.copies.setdefault(lo, {})[extent] = None
+                self._add_copy(extent)
             else:
                 extent = Extent(self, lo, hi if index == len(extents) else min(hi, self.los[index]), 1)
                 self.insert(extent)
@@ -121,10 +121,7 @@ class Chain:
         hi = extent.hi
         lo = hi - blocks
         if extent.is_copy:
-            copies = self.copies[lo]
-            del copies[extent]
-            if not copies:
-                del self.copies[lo]
+            self._remove_copy(extent)
         else:
             extent.hi = lo
             if lo == extent.lo:
@@ -139,14 +136,25 @@ class Chain:
 
     def _promote(self, place: int) -> None:
         """The oldest block at `place` is gone: the next one takes its part."""
+        assert self.copies is not None
         copies = self.copies.get(place)
         if copies is not None:
             extent = next(iter(copies))
-            del copies[extent]
-            if not copies:
-                del self.copies[place]
+            self._remove_copy(extent)
             extent.is_copy = False
             self.insert(extent)
+
+    def _add_copy(self, extent: Extent) -> None:
+        if self.copies is None:
+            self.copies = {}
+        self.copies.setdefault(extent.lo, {})[extent] = None
+
+    def _remove_copy(self, extent: Extent) -> None:
+        assert self.copies is not None
+        copies = self.copies[extent.lo]
+        del copies[extent]
+        if not copies:
+            del self.copies[extent.lo]
 
     def tidy(self) -> None:
         """Remove the chain, and those before it that only led to it, once nothing needs it any more."""
@@ -155,6 +163,7 @@ class Chain:
             parent = chain.parent
             if parent is None:
                 return
+            assert parent.forks is not None
             del parent.forks[chain.key]
             chain.parent = None
             chain = parent
@@ -166,13 +175,8 @@ class Path:
     __slots__ = ("chains", "ends")
 
     def __init__(self) -> None:
-        self.chains: list[Chain] = []
+        self.chains: list[Chain] = []  # the last one is the request's own: its output lies there
         self.ends: list[int] = []  # the place at which the next chain begins; the last is ENDLESS
-
-    @property
-    def own(self) -> Chain:
-        """The chain that the request's output lies in."""
-        return self.chains[-1]
 
 
 class Forest:
@@ -184,41 +188,27 @@ class Forest:
         self._block_size = block_size
         self._root = Chain(None, 0, None, ())
 
-    def path(self, content: Content | None) -> Path:
-        """The chains of a content. None: a request with a text of its own."""
+    def path(self, content: Content) -> Path:
+        """The chains of a content."""
         path = Path()
-        if content is None:
-            path.chains.append(Chain(None, 0, None, ()))
-            path.ends.append(ENDLESS)
-        else:
-            self._follow(content, path)
-        path.own.users += 1
-        return path
-
-    def _follow(self, content: Content, path: Path) -> None:
         size = self._block_size
         chain, place = self._root, 0
         while True:
             key = (place, *content.block(place * size, size))
+            if chain.forks is None:
+                chain.forks = {}
             fork = chain.forks.get(key)
             if fork is None:
                 chain.forks[key] = fork = Chain(content, place, chain, key)
                 path.chains.append(fork)
                 path.ends.append(ENDLESS)
-                return
+                return path
             assert fork.content is not None
             equal = fork.content.equal_up_to(content, place * size)
             path.chains.append(fork)
             if equal >= ENDLESS:
                 path.ends.append(ENDLESS)
-                return
+                return path
             place = equal // size
             path.ends.append(place)
             chain = fork
-
-    def leave(self, path: Path) -> None:
-        """A request with this path is gone."""
-        own = path.own
-        own.users -= 1
-        if not own.users:
-            own.tidy()

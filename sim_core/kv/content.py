@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Final
 
-ENDLESS = 1 << 62  # tokens, or blocks, of a content: all that can follow
+ENDLESS: Final = 1 << 62  # tokens, or blocks, of a content: all that can follow
 
 Run = tuple[int, int, int]  # stream, first position, tokens
 

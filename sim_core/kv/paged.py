@@ -26,10 +26,11 @@ class Holding(Writer):
     `extents` are those with a hash, in order of place, where an extent stands for its rests, too, up to the next one.
     """
 
-    __slots__ = ("blocks", "extents", "hashed", "path")
+    __slots__ = ("blocks", "chain", "extents", "hashed", "path")
 
     def __init__(self) -> None:
-        self.path: Path | None = None  # from its arrival until it is gone; None: nothing is cached
+        self.chain: Chain | None = None  # its own, from its arrival until it is gone; None: nothing is cached
+        self.path: Path | None = None  # where a part of its text may be another one's
         self.blocks = 0
         self.hashed = 0
         self.extents: list[Extent] = []
@@ -99,15 +100,23 @@ class PagedKv(KvCache):
 
     def enter(self, holding: Holding, content: Content | None) -> None:
         """A request comes, with the text `content`; None: a text that no other request has a part of."""
-        if self.caching:
-            holding.path = self._forest.path(content)
+        if not self.caching:
+            return
+        if content is None:
+            holding.chain = chain = Chain(None, 0, None, ())
+        else:
+            holding.path = path = self._forest.path(content)
+            holding.chain = chain = path.chains[-1]
+        chain.users += 1
 
     def leave(self, holding: Holding) -> None:
         """A request without blocks goes for ever."""
-        path = holding.path
-        if path is not None:
-            self._forest.leave(path)
-            holding.path = None
+        chain = holding.chain
+        if chain is not None:
+            holding.chain = holding.path = None
+            chain.users -= 1
+            if not chain.users:
+                chain.tidy()
 
     # -- taking and giving back ------------------------------------------------------------------------------------
 
@@ -205,6 +214,8 @@ class PagedKv(KvCache):
         hit.extents.clear()
         path = holding.path
         if path is None:
+            if holding.chain is not None:
+                self._look_up_alone(holding.chain, most)
             return hit
         place = 0
         for chain, end in zip(path.chains, path.ends, strict=True):
@@ -226,6 +237,17 @@ class PagedKv(KvCache):
                 break
         hit.blocks = place
         return hit
+
+    def _look_up_alone(self, chain: Chain, most: int) -> None:
+        """The look-up of a request whose text is its own: it finds blocks that it had before."""
+        hit = self._hit
+        place = 0
+        for extent in chain.extents:
+            if extent.lo != place or place == most:
+                break
+            hit.extents.append(extent)
+            place = min(extent.hi, most)
+        hit.blocks = hit.idle = place
 
     def hold(self, holding: Holding, hit: Hit) -> None:
         """Give the blocks of a look-up to the request, which must have none yet."""
@@ -254,25 +276,26 @@ class PagedKv(KvCache):
 
     def hash(self, holding: Holding, upto: int) -> None:
         """Give the blocks of a request up to the place `upto` their hashes, those that have none yet."""
-        path = holding.path
-        if path is None or upto <= holding.hashed:
+        if upto <= holding.hashed:
             return
-        for chain in path.chains:
-            if chain.writers:
-                self._catch_up(chain)
+        path = holding.path
+        if path is not None:
+            for chain in path.chains:
+                if chain.writers:
+                    self._catch_up(chain)
         self._extend(holding, upto)
 
     def _extend(self, holding: Holding, upto: int) -> None:
-        path = holding.path
         lo = holding.hashed
-        if path is None or upto <= lo:
+        own = holding.chain
+        if own is None or upto <= lo:
             return
         holding.hashed = upto
-        chains = path.chains
-        if len(chains) == 1:
-            self._hash(holding, chains[0], lo, upto)
+        path = holding.path
+        if path is None:
+            self._hash(holding, own, lo, upto)
             return
-        for chain, end in zip(chains, path.ends, strict=True):
+        for chain, end in zip(path.chains, path.ends, strict=True):
             if lo < end:
                 hi = upto if upto < end else end
                 self._hash(holding, chain, lo, hi)
@@ -300,25 +323,28 @@ class PagedKv(KvCache):
 
     def begin_writing(self, holding: Holding) -> None:
         """From now on `holding` says itself which of its blocks have a hash. `blocks` and `hashed` may lag behind."""
-        path = holding.path
-        if path is not None and path.own.content is not None:
-            path.own.writers[holding] = None
+        own = holding.chain
+        if own is not None and holding.path is not None:
+            if own.writers is None:
+                own.writers = {}
+            own.writers[holding] = None
 
     def end_writing(self, holding: Holding) -> None:
         """Hash the blocks of a request that have it by now. After this it is hashed by `hash` again."""
-        path = holding.path
-        if path is None:
+        own = holding.chain
+        if own is None:
             return
-        own = path.own
-        if own.content is not None:
-            if len(own.writers) > 1:
+        writers = own.writers
+        if writers is not None and holding.path is not None:
+            if len(writers) > 1:
                 self._catch_up(own)
-            del own.writers[holding]
+            del writers[holding]
         self._extend(holding, holding.full_blocks())
 
     def _catch_up(self, chain: Chain) -> None:
         """Hash the new blocks of all that write in `chain`, in the order in which they got full."""
         writers = chain.writers
+        assert writers is not None
         if len(writers) == 1:
             for writer in writers:
                 assert isinstance(writer, Holding)

@@ -222,6 +222,8 @@ class VllmScheduler:
                     return False
                 tokens = budget
             if tokens:
+                if not are_last and self.pool.shares_chain(sequence):
+                    return False  # the order in which blocks get the same hash matters
                 budget -= tokens
                 free -= -(-(sequence.computed + tokens) // size) - sequence.blocks
                 if free < 0:

@@ -341,6 +341,14 @@ class PagedKv(KvCache):
             del writers[holding]
         self._extend(holding, holding.full_blocks())
 
+    def shares_chain(self, holding: Holding) -> bool:
+        """Whether others write in a chain that the next blocks of a request lie in."""
+        path = holding.path
+        if path is None:
+            return False
+        lo = holding.hashed
+        return any(end > lo and chain.writers for chain, end in zip(path.chains, path.ends, strict=True))
+
     def _catch_up(self, chain: Chain) -> None:
         """Hash the new blocks of all that write in `chain`, in the order in which they got full."""
         writers = chain.writers

@@ -7,7 +7,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import Final
 
-from sim_core.kv.paged import Holding
+from sim_core.kv.block_queue import Holding
 from sim_core.request import Request, Task
 
 # states of a sequence

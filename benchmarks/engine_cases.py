@@ -27,7 +27,8 @@ from sim_core.batching.vllm import VllmBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
 from sim_core.engine import Call, Engine
-from sim_core.engine_replica import EngineReplica, LoopObserver
+from sim_core.engine_replica import EngineReplica
+from sim_core.engine_turns import EngineTurns, LoopObserver
 from sim_core.kv.content import Content
 from sim_core.kv.paged import PagedKv
 from sim_core.memory import KvMemory
@@ -78,7 +79,7 @@ class Recording(LoopObserver):
         self.end: dict[int, tuple[str, int]] = {}  # status and time of a request that is gone
         self._by_number: dict[int, Row] = {}
 
-    def scheduled(self, replica: EngineReplica, step: VllmStep) -> None:
+    def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
         tokens = dict(zip(step.sequences, step.counts, strict=True))
         ordered = replica.scheduler.sequences_of(step)
         row = self._row(replica, step)
@@ -96,7 +97,7 @@ class Recording(LoopObserver):
         }
         self._by_number[step.number] = row
 
-    def repeated(self, replica: EngineReplica, step: Step, passes: int) -> None:
+    def repeated(self, replica: EngineTurns, step: Step, passes: int) -> None:
         scheduler = replica.scheduler
         decodes = scheduler.decodes
         ordered = sorted(decodes.all(), key=lambda sequence: sequence.order)
@@ -118,7 +119,7 @@ class Recording(LoopObserver):
             row["sched_ns"] = self.steps[-1 - len(before)]["end_ns"]
             self._by_number[scheduler.passes + number + 1] = row
 
-    def ended(self, replica: EngineReplica, step: VllmStep, ended: list[Sequence]) -> None:
+    def ended(self, replica: EngineTurns, step: VllmStep, ended: list[Sequence]) -> None:
         now_ns = int(replica.turn_s)
         self._by_number[step.number]["finished"] = " ".join(str(sequence.request.index) for sequence in ended)
         for sequence in step.first_tokens:
@@ -128,10 +129,10 @@ class Recording(LoopObserver):
             is_stop = request.max_tokens > request.output_tokens == sequence.known - sequence.prompt
             self.end[request.index] = ("stop" if is_stop else "length", now_ns)
 
-    def aborted(self, replica: EngineReplica, sequence: Sequence) -> None:
+    def aborted(self, replica: EngineTurns, sequence: Sequence) -> None:
         self.end[sequence.request.index] = ("abort", int(replica.turn_s))
 
-    def _row(self, replica: EngineReplica, step: Step) -> Row:
+    def _row(self, replica: EngineTurns, step: Step) -> Row:
         scheduler = replica.scheduler
         context = step.prompt_context + step.decode_context + step.prompt_tokens + step.decodes
         row = {

@@ -29,6 +29,7 @@ from sim_core.batching.vllm_step import VllmStep
 from sim_core.engine import Call, Engine
 from sim_core.engine_replica import EngineReplica
 from sim_core.engine_turns import EngineTurns, LoopObserver
+from sim_core.errors import SpecError
 from sim_core.kv.content import Content
 from sim_core.kv.paged import PagedKv
 from sim_core.memory import KvMemory
@@ -300,7 +301,10 @@ def verdict(path: Path) -> str:
             case = Case(described)
         except (KeyError, TypeError, ValueError) as error:
             return f"broken: {path.name}: {_reason(error)}"
-        actual = case.run()
+        try:
+            actual = case.run()
+        except SpecError as error:
+            return f"broken: {path.name}: {error}"
         try:
             return difference(actual, expected)
         except (KeyError, TypeError, ValueError) as error:

@@ -101,6 +101,15 @@ def test_a_broken_case_is_a_line_and_counts_as_different(
     assert out.endswith("\n0 of 1 cases equal\n")
 
 
+def test_settings_that_vllm_refuses_are_a_broken_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = unpacked(tmp_path, "v27_async_seqs1")
+    described = json.loads(case.read_text())
+    described["config"]["policy"] = "lifo"
+    case.write_text(json.dumps(described))
+    assert engine_cases.main([str(tmp_path)]) == 1
+    assert "broken: v27_async_seqs1.case.json: policy='lifo': must be fcfs or priority" in capsys.readouterr().out
+
+
 def test_a_folder_without_cases_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert engine_cases.main([str(tmp_path)]) == 2
     assert "has no *.case.json" in capsys.readouterr().err

@@ -43,7 +43,7 @@ class EngineReplica(EngineTurns):
         self._entries = 0
         self._inbox: list[tuple[float, bool, int, Sequence]] = []  # what has come: when, whether to abort, request
         self._was_empty = False  # whether the last pass scheduled nothing
-        self.empty_from_s = 0.0  # its first turn that scheduled nothing, since one did or something came
+        self.empty_from_s = 0.0  # its first turn without a result since one had any, or since something came
         self._has_polled = False
 
     # -- arriving ------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ class EngineReplica(EngineTurns):
                 self.observer.iterations_ended(self)
         ended = scheduler.apply()
         if step.requests:
-            now = self.engine.now
+            self.empty_from_s = now = self.engine.now
             for sequence in step.first_tokens:
                 self._first_token(sequence, now)
             if self.loop_observer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from benchmarks.engine_cases import REQUEST, STEP, Case
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SpecError, spec_from_config
+from sim_core.kv.paged import PagedKv
+from sim_core.scheduling import SCHEDULERS
+from sim_core.simulation import Simulation
 from sim_core.spec import InstanceSpec, SimSpec
 from tests.engine import random_cases
 from tests.engine.block_by_block import PlainCase
@@ -71,6 +75,25 @@ def test_a_pass_without_work_costs_an_asynchronous_engine_a_millisecond() -> Non
     spec = worlds.spec("jsq", count=1, prompt_s=1.0, token_s=0.25, batch=vllm(async_scheduling=True, max_num_seqs=1))
     requests = measured(spec, worlds.trace(rows)).requests
     assert sorted(requests["token_end_s"]) == [1.25, 1.25 + 0.001 + 1.25]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_request_is_served_and_its_blocks_are_free_again_whatever_the_scheduler_does(seed: int) -> None:
+    dice = Random(seed)
+    scheduler = dice.choice(list(SCHEDULERS))
+    options = {"async_scheduling": dice.random() < 0.7, "block_size": dice.choice([1, 4]), "max_num_batched_tokens": 64,
+               "max_num_seqs": dice.choice([2, 64]), "scheduler_reserve_full_isl": dice.random() < 0.5}  # fmt: skip
+    delays: dict[str, float] = dice.choice([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25}])
+    count, kv_tokens = dice.randint(2, 4), dice.randint(124, 300)
+    spec = worlds.spec(scheduler, count=count, kv_tokens=kv_tokens, batch=vllm(**options), delays=delays)
+    rows = sorted((dice.randint(0, 100) / 16, dice.randint(1, 60), dice.randint(1, 59)) for _ in range(60))
+    simulation = Simulation(spec)
+    result = simulation.run(worlds.trace(rows))
+    assert (result.completed, result.standstill) == (len(rows), None)
+    for replica in simulation.replicas[0]:
+        kv = replica.kv
+        assert isinstance(kv, PagedKv)
+        assert (kv.tokens, kv.holders, kv.in_transit, kv.free, replica.requests) == (0, 0, 0, kv.usable, 0)
 
 
 def configured(*overrides: str) -> SimSpec:

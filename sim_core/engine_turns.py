@@ -180,4 +180,5 @@ class EngineTurns(Replica):
         return self.end_s
 
     def busy_until(self, end_s: float) -> float:
+        self.catch_up()  # the run may end among skipped turns
         return self.busy_s + max(min(end_s, self._device_free_s) - self.busy_since_s, 0.0)

@@ -96,6 +96,15 @@ def test_every_request_is_served_and_its_blocks_are_free_again_whatever_the_sche
         assert (kv.tokens, kv.holders, kv.in_transit, kv.free, replica.requests) == (0, 0, 0, kv.usable, 0)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_run_that_ends_among_skipped_turns_has_counted_those_before(is_async: bool) -> None:
+    spec = worlds.spec("jsq", count=1, prompt_s=1.0, token_s=0.25, batch=vllm(async_scheduling=is_async))
+    result = measured(replace(spec, end_time_s=10.1), worlds.trace([(0.0, 10, 100)]))
+    assert result.instances["iterations"] == [1 + 36]
+    assert result.instances["busy_s"] == [10.1]
+    assert result.unfinished == 1
+
+
 def configured(*overrides: str) -> SimSpec:
     config = Composer().resolved(["performance_model=db", "start_state=vllm", *overrides])
     return spec_from_config(config, CONFIG_DIR.parent)

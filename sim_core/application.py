@@ -165,6 +165,15 @@ class Application(Owner):
         else:
             self.engine.after(self._finish_request_s, self._completes, request)
 
+    def request_refused(self, request: Request, longest: int) -> None:
+        self.view.prompt_finished(request)
+        if request.prompt_instance is not request.token_instance:
+            self.view.transferred(request)
+        self.view.finished(request)
+        self.open.remove(request)
+        needed = request.prompt_tokens + 1
+        self._reject_as(request, Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=longest))
+
     def replica_idle(self, replica: Host) -> None:
         self.view.idle(replica.index)
 

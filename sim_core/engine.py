@@ -21,12 +21,13 @@ from sim_core.native import mypyc_attr
 class Engine:
     """Runs events in order of time."""
 
-    __slots__ = ("_heap", "events", "now")
+    __slots__ = ("_heap", "_last", "events", "now")
 
     def __init__(self) -> None:
         self.now = 0.0  # seconds
         self.events = 0  # handlers called
         self._heap: list[Event] = []
+        self._last: list[Handler] = []
 
     def after(self, delay_s: float, handler: Handler, argument: Any) -> None:
         """Call `handler.fire(argument)` after `delay_s`; without a delay at once, inside the current event."""
@@ -41,6 +42,27 @@ class Engine:
         event = Event(time_s, handler, argument)
         heappush(self._heap, event)
         return event
+
+    def last(self, handler: Handler) -> None:
+        """Call `handler.fire(None)` at this time, after all events of it, also those that are still to come: for a
+        handler that must see everything that happens at this time. Several are called in the order of these calls.
+        Only what an event calls may call this."""
+        self._last.append(handler)
+
+    def is_last(self) -> bool:
+        """Whether nothing else happens at this time, after what happens now: `last` would call at once."""
+        heap = self._heap
+        return not (self._last or (heap and heap[0].time_s <= self.now))
+
+    def _fire_last(self) -> None:
+        heap, last = self._heap, self._last
+        while last:
+            while heap and heap[0].handler is None:
+                heappop(heap)
+            if heap and heap[0].time_s <= self.now:
+                return
+            last.pop(0).fire(None)
+            self.events += 1
 
     def at_each(self, times_s: Iterable[float], handler: Handler) -> None:
         """Call `handler.fire(i)` at the i-th of `times_s`, which must ascend, as if they were the first events of
@@ -83,6 +105,8 @@ class Engine:
             self.now = now = time_s
             handler.fire(event.argument)
             calls += 1
+            if self._last:
+                self._fire_last()
         self.events += calls
 
 

@@ -54,7 +54,7 @@ class IterationLog(IterationObserver):
         rows = self._rows[replica.index]
         batcher, step = replica.batcher, replica.step
         queue = list(batcher.queued())
-        end_s = replica.engine.now
+        end_s = replica.steps_until_s()
         members = batcher.members()
         earliest = min([*members, *batcher.waiting()], key=lambda task: (task.came_s, task.entry)).request.index
         waiting_decodes = [task for task in queue if task.paused_at_s >= 0.0]

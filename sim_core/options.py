@@ -1,8 +1,8 @@
 """The options that a policy declares: a frozen dataclass, whose fields are the keys in its configuration.
 
-A field is a `float` (above 0), an `int` (at least 0), a `bool` or a `str`. A field without a default must be
-configured; an optional one has the default None, or a value of its type. What goes beyond that is checked in
-`__post_init__`, which raises SpecError.
+A field is a `float` (above 0, or at least 0 where 0 is its default), an `int` (at least 0), a `bool` or a `str`. One
+without a default must be configured; an optional one has the default None, or a value of its type. What goes beyond
+that is checked in `__post_init__`, which raises SpecError.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def kind_of(option: Field[Any]) -> str:
 @reads_configuration
 def read_options(declared: type[Any], config: Section) -> Options:
     """The values in `config` of the fields of the dataclass `declared`, in their order. Raises SpecError."""
+    may_be_0 = {option.name for option in fields(declared) if option.default == 0.0}
     readers: Mapping[str, Callable[[str], float | str]] = {
-        "float": lambda key: config.number(key, above=True),
+        "float": lambda key: config.number(key, above=key not in may_be_0),
         "int": lambda key: config.integer(key, 0),
         "bool": config.boolean,
         "str": config.text,

@@ -11,10 +11,10 @@ of several equal steps counts as that one, and the batcher is asked for more whe
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import final
 
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
+from sim_core.errors import InvariantError
 from sim_core.event import Event, Handler
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
@@ -24,6 +24,7 @@ from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Owner(Handler):
     """The application of a replica, which the replica notifies of these events. It takes a request where it fires."""
 
@@ -34,6 +35,10 @@ class Owner(Handler):
     @abstractmethod
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
+
+    def request_refused(self, request: Request, longest: int) -> None:
+        """The replica does not take `request`: its prompt has as many tokens as a whole request may have, or more."""
+        raise InvariantError(f"the owner cannot take request {request.index} back")
 
     @abstractmethod
     def replica_idle(self, replica: Host) -> None:
@@ -70,7 +75,6 @@ class _Both(IterationObserver):
             member.decode_resumed(task, now_s)
 
 
-@final
 class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 
@@ -367,6 +371,10 @@ class Replica(Host):
         """Add `observer` to the observers, as the last one."""
         self.observer = observer if self.observer is None else _Both(self.observer, observer)
         self.batcher.observe(self.observer)
+
+    def steps_until_s(self) -> float:
+        """When the steps that an observer is notified of have ended."""
+        return self.engine.now
 
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""

@@ -9,6 +9,7 @@ from abc import abstractmethod
 
 from sim_core.event import Handler
 from sim_core.kv.base import Holder, KvCache
+from sim_core.kv.content import Content
 
 NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
 
@@ -97,13 +98,16 @@ class Request(Holder):
     __slots__ = (
         "arrival_s",
         "batch_size",
+        "content",
         "decode",
         "decode_kv_tokens",
         "end_s",
         "index",
+        "max_tokens",
         "output_tokens",
         "preempted_s",
         "preemptions",
+        "priority",
         "prompt_end_s",
         "prompt_instance",
         "prompt_kv_tokens",
@@ -138,6 +142,10 @@ class Request(Holder):
         self.token_end_s: float | None = None
         self.preempted_s = 0.0
         self.preemptions = 0
+        # for engines that read them
+        self.content: Content | None = None  # None: no other request has a part of its text
+        self.max_tokens = output_tokens  # more: it ends before, by a token of its own
+        self.priority = 0  # a smaller one goes first
 
     def prompt_task(self) -> Task:
         """The prompt phase, ready to be queued."""

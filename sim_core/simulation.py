@@ -19,6 +19,7 @@ from sim_core.network import Network, WaitingTransfers
 from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
+from sim_core.replicas import REPLICAS
 from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
 from sim_core.rng import Streams
 from sim_core.scheduling import Start
@@ -79,8 +80,8 @@ class Simulation:
         times = times.plus(plan.spec.run_s)
         memory = instance_memory(model, plan)
         policy = self._policies.batching[plan.spec.policy]
-        batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory.capacity_tokens))
-        replica = Replica(application, index, plan, memory, times, batcher)
+        batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
+        replica = REPLICAS[policy.runs_on](application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
             replica.observe(self._decodes_beyond)
         return replica

@@ -15,6 +15,7 @@ from sim_core.engine import Engine
 from sim_core.errors import InvariantError
 from sim_core.kv.base import KvCache
 from sim_core.kv.whole_sequence import WholeSequenceKv
+from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.request import Request, Task
@@ -48,6 +49,7 @@ class Batcher:
     __slots__ = ("engine", "kv", "looks_ahead", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
+    runs_on: ClassVar[str] = "steps"  # the kind of its replicas, in `sim_core.replicas`
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         self.engine = engine
@@ -63,9 +65,9 @@ class Batcher:
         return {"max_batch_size": config.integer("max_batch_size", 1), "options": read_options(cls.Options, config)}
 
     @classmethod
-    def kv_cache(cls, spec: InstanceSpec, capacity: int) -> KvCache:
-        """The memory of a replica with this policy, of `capacity` tokens."""
-        return WholeSequenceKv(capacity)
+    def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> KvCache:
+        """The KV cache of a replica with this policy, which has `memory`."""
+        return WholeSequenceKv(memory.capacity_tokens)
 
     # -- tasks come and go ---------------------------------------------------------------------------------------
 

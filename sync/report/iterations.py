@@ -109,7 +109,7 @@ class _Recorder(IterationObserver):
         """Record a run of iterations. Raises TimeoutError once the run takes too long."""
         if time.monotonic() > self._deadline:
             raise TimeoutError
-        end_s, step = replica.engine.now, replica.step
+        end_s, step = replica.steps_until_s(), replica.step
         start_s = end_s - replica.length_s
         role = self._roles.setdefault(replica.role or "any", len(self._roles))
         members = replica.batcher.members()

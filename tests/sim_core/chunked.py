@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sim_core.batching.base import Batcher
 from sim_core.engine import Engine
 from sim_core.kv.base import Holder, KvCache
+from sim_core.memory import KvMemory
 from sim_core.performance.affine import AffineTimes
 from sim_core.performance.base import PerformanceModel
 from sim_core.request import Request, Task
@@ -88,8 +89,8 @@ class Chunked(Batcher):
         self.steps = self.choices = 0
 
     @classmethod
-    def kv_cache(cls, spec: InstanceSpec, capacity: int) -> KvCache:
-        return GrowingKv(capacity)
+    def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> KvCache:
+        return GrowingKv(memory.capacity_tokens)
 
     def add(self, task: Task) -> None:
         self.line.append(Sequence(task))

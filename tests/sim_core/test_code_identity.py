@@ -110,6 +110,7 @@ def test_comments_layout_docstrings_and_texts_of_errors_change_no_key(copy: Copy
 
 OUTSIDE = ("__init__", "code_identity", "code_text", "config", "errors", "observer", "section", "version")
 TABLES = [f"{family}/__init__" for family in ("batching", "performance", "scheduling", "start_state")]
+TABLES.append("replicas")
 
 
 @pytest.mark.parametrize("name", [*OUTSIDE, *TABLES])
@@ -131,6 +132,10 @@ def test_code_that_decides_no_result_changes_no_key(copy: Copy, name: str) -> No
         ("performance/constant", EVERY),
         ("batching/splitwise", EVERY),
         ("batching/orca", set()),
+        ("batching/vllm_scheduler", set()),
+        ("kv/paged", set()),
+        ("engine_replica", set()),
+        ("replica", EVERY),
         ("batching/long_queue", EVERY),
         ("engine", EVERY),
         ("results", EVERY),

@@ -20,6 +20,24 @@ def test_events_run_in_order_of_time() -> None:
     assert (engine.now, engine.events) == (3.0, 5)
 
 
+def test_what_is_last_at_a_time_sees_all_events_of_it_also_those_that_follow_from_others() -> None:
+    engine = Engine()
+    seen: list[Any] = []
+
+    def first(_: None) -> None:
+        engine.last(Call(lambda _: seen.append("last")))
+        engine.at(1.0, Call(seen.append), "follows")
+        engine.at(1.0, Call(seen.append), "cancelled").handler = None
+
+    engine.at(1.0, Call(first), None)
+    engine.at(1.0, Call(seen.append), "other")
+    engine.at(2.0, Call(seen.append), "later")
+    engine.run(10.0)
+    assert seen[2:] == ["last", "later"]
+    assert set(seen[:2]) == {"follows", "other"}
+    assert engine.events == 5
+
+
 def test_an_event_without_delay_acts_inside_the_event_that_caused_it() -> None:
     engine = Engine()
     seen: list[str] = []

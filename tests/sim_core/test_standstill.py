@@ -12,6 +12,7 @@ from configs.compose import CONFIG_DIR, Composer
 from sim_core import spec_from_config
 from sim_core.batching import BATCHING
 from sim_core.batching.standstill import able_to_go_on
+from sim_core.batching.whole_prompts import WholePrompts
 from sim_core.replica import Replica
 from sim_core.simulation import Simulation
 from sim_core.spec import SimSpec
@@ -28,7 +29,9 @@ NEITHER_GROWS: Rows = [(0.0, 1, 1), (0.1, 25, 34), (0.11, 25, 34), (0.12, 25, 34
 
 
 def could_go_on(replica: Replica) -> bool:
-    return bool(able_to_go_on(replica.batcher))
+    """Whether a task waits that could run. Where blocks are taken as tokens come, none waits at the end."""
+    batcher = replica.batcher
+    return bool(able_to_go_on(batcher)) if isinstance(batcher, WholePrompts) else batcher.has_waiting()
 
 
 def by_request(result: MeasuredRun, name: str) -> list[float]:

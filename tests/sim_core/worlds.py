@@ -38,6 +38,8 @@ SPLITWISESIMS = (
 )  # fmt: skip
 # Options that a tiny world needs other values of than its configuration file has; a token's KV takes 1/1024 s.
 TINY_OPTIONS = {"transfer_bandwidth": 1000 * 1024 / 1024**3, "prompt_max_pending_batch_tokens": 128.0}
+# A block is a token in a tiny world, of which one more is never used, and the loop has no pauses of its own.
+TINY_BATCHING = {"block_size": 1, "gpu_memory_utilization": 1.0, "async_scheduling": False}
 
 
 def splits(policy: str) -> bool:
@@ -68,7 +70,7 @@ def scheduler_options(policy: str) -> Options:
 
 def batching_options(policy: str) -> Options:
     """The values of a batching policy's own options in a configuration file that uses it."""
-    return _options(BATCHING[policy].Options, batching_configs().get(policy, {}))
+    return _options(BATCHING[policy].Options, {**batching_configs().get(policy, {}), **TINY_BATCHING})
 
 
 def _options(declared: type[Any], values: Mapping[str, Any]) -> Options:

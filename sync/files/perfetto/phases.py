@@ -15,12 +15,19 @@ def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
 
     Between other phases the request queues: for its prompt, for memory on its token instance, or for its first decode.
     """
-    steps: list[tuple[str, float | None, float | None]] = [
-        ("prompt", request.prompt_start_s, request.prompt_end_s),
+    prompt_end_s = request.prompt_end_s
+    steps: list[tuple[str, float | None, float | None]] = []
+    since = request.prompt_start_s
+    in_prompt = [pause for pause in pauses if prompt_end_s is None or pause[0] < prompt_end_s]
+    for paused_s, resumed_s in in_prompt:
+        steps += [("prompt", since, paused_s), ("preempted", paused_s, resumed_s)]
+        since = resumed_s
+    steps += [
+        ("prompt", since, prompt_end_s),
         ("transfer", request.transfer_start_s, request.transfer_end_s),
     ]
     since = request.token_start_s
-    for paused_s, resumed_s in pauses:
+    for paused_s, resumed_s in pauses[len(in_prompt) :]:
         steps += [("decode", since, paused_s), ("preempted", paused_s, resumed_s)]
         since = resumed_s
     steps.append(("decode", since, request.token_end_s))

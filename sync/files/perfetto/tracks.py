@@ -107,8 +107,8 @@ class PerfettoTrace(IterationObserver):
 
     def iterations_ended(self, replica: Replica) -> None:
         """Write the slice of a run of iterations that ends, and the counters from its start on."""
-        now = replica.engine.now
-        self._run_ended(replica, now - replica.length_s, now, replica.step.repeat)
+        end_s = replica.steps_until_s()
+        self._run_ended(replica, end_s - replica.length_s, end_s, replica.step.repeat)
 
     def _run_ended(self, replica: Replica, start_s: float, end_s: float, iterations: int, **more: object) -> None:
         track = self._tracks[replica]

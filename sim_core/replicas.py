@@ -1,0 +1,11 @@
+"""Kinds of replicas. A batching policy names the kind that its replicas are: see `Batcher.runs_on`."""
+
+from sim_core.engine_replica import EngineReplica
+from sim_core.replica import Replica
+
+REPLICAS: dict[str, type[Replica]] = {
+    "steps": Replica,  # asks its policy for steps
+    "loop": EngineReplica,  # runs the loop of an engine's core
+}
+
+__all__ = ["REPLICAS"]

@@ -14,7 +14,7 @@ from sync import load_sweep
 from sync.__main__ import main
 from sync.load import SOURCES
 from sync.results.slo import Slo
-from sync.tracking.store import _is_missing
+from sync.tracking.store_errors import is_missing
 from tests.sync.stores import deliver, keep
 from tests.sync.test_load import journal
 
@@ -169,8 +169,8 @@ def test_a_failed_download_means_a_missing_file_only_where_the_server_says_so():
         error.response = response
         return error
 
-    assert all(map(_is_missing, (FileNotFoundError(), answered({"Error": {"Code": "NoSuchKey"}}))))
-    assert not any(map(_is_missing, (ConnectionError(), answered(None), answered({"Error": {"Code": "403"}}))))
+    assert all(map(is_missing, (FileNotFoundError(), answered({"Error": {"Code": "NoSuchKey"}}))))
+    assert not any(map(is_missing, (ConnectionError(), answered(None), answered({"Error": {"Code": "403"}}))))
 
 
 def test_mlflow_tells_how_many_points_a_sweep_plans(results, sweep, outcome):

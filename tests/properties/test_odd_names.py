@@ -108,7 +108,7 @@ def composer() -> Iterator[Composer]:
     """All experiments share the configuration that is composed first: that alone takes longer than all the rest."""
     made = Composer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.experiment.builder.Composer", lambda _: made)  # files may be read anywhere
+        patch.setattr("sweep.experiment.builder.Composer", lambda _, plugins: made)  # files may be read anywhere
         yield made
 
 

@@ -300,6 +300,7 @@ def test_a_node_with_the_compiled_core_and_one_with_the_plain_core_give_the_byte
         made.add_node(1, **{PURE: "1"})
         with Interrupts() as interrupts, RayLauncher(address=made.address) as launcher:
             outcomes = {outcome.key: outcome for outcome in launcher.outcomes(Backlog.of(points), interrupts)}
+    assert not {outcome.error for outcome in outcomes.values()} - {None}
     # The first node has the form of this process, whose compiled core was sent to both.
     assert {outcome.core for outcome in outcomes.values()} == {form().text, f"plain Python: {PURE} is set"}
     for point in points:

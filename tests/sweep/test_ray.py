@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from sim_core.compilation import PURE, form
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.plugins import with_plugins
@@ -26,7 +25,7 @@ from sweep.launch.interrupt import Interrupts
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
 from sync.results.journal import Journal
-from tests.faults.clusters import cluster, descendants, experiment, free_port, listening_hosts, wait_for
+from tests.faults.clusters import descendants, free_port, listening_hosts, wait_for
 from tests.sweep.points import points_of
 from traces.workload import TraceRef
 
@@ -288,22 +287,3 @@ def test_what_ray_is_told_by_the_environment_is_gone_with_it() -> None:
     assert {name: value for name, value in os.environ.items() if name not in rays_own} == {
         name: value for name, value in before.items() if name not in rays_own
     }
-
-
-def test_a_node_with_the_compiled_core_and_one_with_the_plain_core_give_the_bytes_of_this_process(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    points = points_of(experiment("range(60, 66)"))
-    with cluster(0) as made:
-        made.add_node(1)
-        made.add_node(1, **{PURE: "1"})
-        with Interrupts() as interrupts, RayLauncher(address=made.address) as launcher:
-            outcomes = {outcome.key: outcome for outcome in launcher.outcomes(Backlog.of(points), interrupts)}
-    assert not {outcome.error for outcome in outcomes.values()} - {None}
-    # The first node has the form of this process, whose compiled core was sent to both.
-    assert {outcome.core for outcome in outcomes.values()} == {form().text, f"plain Python: {PURE} is set"}
-    for point in points:
-        here = run_point(point, ROOT)
-        assert outcomes[point.key].requests_parquet == here.requests_parquet
-        assert outcomes[point.key].summary == here.summary

@@ -19,6 +19,7 @@ from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.batching.whole_prompts import WholePrompts
 from sim_core.engine import Engine
 from sim_core.replica import IterationObserver, Replica
+from sim_core.replicas import REPLICAS
 from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
@@ -204,10 +205,12 @@ def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list
     jumped = measured(spec, trace)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim_core.batching.whole_prompts.Batch", SteppingBatch)
-        patch.setattr("sim_core.simulation.Replica", SteppingReplica)
+        patch.setitem(REPLICAS, "steps", SteppingReplica)
         for name, policy in list(BATCHING.items()):
             patch.setitem(BATCHING, name, stepping(policy))
-        stepped = measured(spec, trace)
+        simulation = Simulation(spec)
+        stepped = measure(simulation.run(trace), spec)
+    assert {type(replica) for replicas in simulation.replicas.values() for replica in replicas} == {SteppingReplica}
     assert by_request(jumped) == by_request(stepped)
     assert jumped.unserved == stepped.unserved
 

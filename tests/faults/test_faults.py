@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sim_core.compilation import PURE, form
 from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point
@@ -124,3 +125,19 @@ def test_a_run_that_takes_too_long_fails_and_the_others_do_not_wait_for_it(one_n
     outcomes = {o.key: o for o in run(points, RayLauncher(one_node.address, timeout_s=0.3), lambda done: None)}
     assert [outcomes[p.key].status for p in points] == ["completed", "completed", "failed"]
     assert "took longer than 0.3 s" in (outcomes[points[2].key].error or "")
+
+
+def test_a_node_with_the_compiled_core_and_one_with_the_plain_core_give_the_bytes_of_this_process() -> None:
+    points = points_of("rate=range(60, 66)")
+    with cluster(0) as made:
+        made.add_node(1)
+        made.add_node(1, **{PURE: "1"})
+        outcomes = run(points, RayLauncher(made.address), lambda done: None)
+    assert_each_once(outcomes, points)
+    # The first node has the form of this process, whose compiled core was sent to both.
+    assert {outcome.core for outcome in outcomes} == {form().text, f"plain Python: {PURE} is set"}
+    by_key = {outcome.key: outcome for outcome in outcomes}
+    for point in points:
+        here = run_point(point, ROOT)
+        assert by_key[point.key].requests_parquet == here.requests_parquet
+        assert by_key[point.key].summary == here.summary

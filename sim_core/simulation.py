@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
-from sim_core.beyond import DecodesBeyond
+from sim_core.beyond import StepsBeyond
 from sim_core.closed_loop import ClosedLoop
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Call, Engine, Later
@@ -48,7 +48,7 @@ class Simulation:
         self._before: dict[int, list[Work]] = {}  # what replicas did in the warm-up
         self._policies = policies_for(spec)
         self._performance = self._policies.performance(spec.performance)
-        self._decodes_beyond = DecodesBeyond()
+        self._steps_beyond = StepsBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
@@ -86,9 +86,11 @@ class Simulation:
         memory = instance_memory(model, plan)
         policy = self._policies.batching[plan.spec.policy]
         batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
+        if times.grows_with_context:
+            batcher.track_context()
         replica = REPLICAS[policy.runs_on](application, index, plan, memory, times, batcher)
-        if plan.spec.max_batch_size > times.measured_to:
-            replica.observe(self._decodes_beyond)
+        if times.may_exceed(plan.spec.max_batch_size):
+            replica.observe(self._steps_beyond)
         return replica
 
     def submit(self) -> dict[int, Handler]:
@@ -103,11 +105,11 @@ class Simulation:
         return sum(application.in_cluster() for application in self.applications.values())
 
     def iterations_beyond(self) -> int:
-        """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
+        """How many iterations had more tokens than any measured one, so that their time is extrapolated."""
         members = [replica for replicas in self.replicas.values() for replica in replicas]
         tables = {id(table): table for replica in members for table in replica.times.tables_beyond()}
         # each look-up of a time with prompts is one iteration; a look-up for decodes alone may be of many iterations
-        return sum(table.looks_beyond for table in tables.values()) + self._decodes_beyond.iterations
+        return sum(table.looks_beyond for table in tables.values()) + self._steps_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
@@ -176,7 +178,7 @@ class Simulation:
             origin_s=trace.origin_s,
             concurrency=workload.concurrency(),
             warmup=min(warmup, len(trace)),
-            iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
+            iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
         )
 
     def _unfinished(self) -> list[Unfinished]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim_core.engine import Call, Engine
 from sim_core.errors import SpecError
 from sim_core.fleet import Fleet
-from sim_core.network import Network
+from sim_core.network.base import Network
 from sim_core.recorder import Recorder
 from sim_core.replica import Owner, Replica
 from sim_core.request import Host, Request, Task

@@ -9,6 +9,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Protocol
 
+from sim_core.network.use import LinkUse
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.request_state import RequestState, Situation
@@ -51,6 +52,7 @@ class SimResult:
     cut_at_s: float | None = None  # the spec's `end_time_s` where it ended the run before all requests were served
     not_arrived: int = 0  # of the unfinished: those whose arrival was still to come when the run ended
     origin_s: float = 0.0  # see `Trace`
+    links: LinkUse | None = None  # None: no transfer shares a link
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
 
     @property

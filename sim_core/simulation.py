@@ -15,7 +15,8 @@ from sim_core.engine import Engine, Later
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
-from sim_core.network import Network, WaitingTransfers
+from sim_core.network import NETWORKS, WaitingTransfers, Wiring
+from sim_core.network.use import LinkUse, together
 from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
@@ -58,7 +59,6 @@ class Simulation:
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
         application = self.applications[application_id]
-        model = application.spec.model
         replicas = [self._replica(application, index, plan) for index, plan in enumerate(plans)]
         _warn_of_shared_memory(plans)
         scheduler_spec, view = application.spec.scheduler, View()
@@ -71,7 +71,19 @@ class Simulation:
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
-            network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.on_delivery)
+            factor = getattr(policy, "bandwidth_factor", 1.0)
+            network = NETWORKS[spec.network.policy](
+                Wiring(
+                    engine=self.engine,
+                    waiting=self.transfers,
+                    spec=spec.network,
+                    model=application.spec.model,
+                    plans=plans,
+                    bandwidth_gb_per_s=bandwidth,
+                    bandwidth_factor=factor,
+                    on_delivery=application.on_delivery,
+                )
+            )
         application.connect(scheduler, view, network)
 
     def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
@@ -160,8 +172,14 @@ class Simulation:
             cut_at_s=spec.end_time_s if stopped_s is None and was_cut else None,
             not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
             origin_s=trace.origin_s,
+            links=together(self._link_uses(end_s - first_s)),
             iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
         )
+
+    def _link_uses(self, span_s: float) -> list[LinkUse]:
+        networks = [application.network for application in self.applications.values() if application.fleet.replicas]
+        uses = [network.use(span_s) for network in networks if network is not None]
+        return [use for use in uses if use is not None]
 
     def _unfinished(self) -> list[Unfinished]:
         """The requests that applications have taken and not completed."""

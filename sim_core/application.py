@@ -68,6 +68,8 @@ class Application(Owner):
             return
         placement = self.scheduler.place(request, self.view)
         request.prompt_instance, request.token_instance = prompt, token = placement.prompt, placement.token
+        if placement.returned:
+            self.view.give_back(placement.returned)
         if placement.lent:
             self.view.lend(placement.lent)
         if needed > self._smallest and not (

@@ -20,6 +20,7 @@ from typing import Any
 
 from sim_core import Code, SimSpec
 from sim_core.digest import sha256
+from sim_core.spec import NetworkSpec
 from sweep.experiment.point import Point
 from sweep.former.results import changed_since
 from sync.results.code import deciding_code
@@ -49,6 +50,7 @@ FORMER_VALUES: Mapping[tuple[str, str], Mapping[object, object]] = {("SimSpec", 
 GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("StartStateSpec", "fill_machine"): (False,),
     ("SimSpec", "plugins"): ((),),
+    ("SimSpec", "network"): (NetworkSpec(),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim_core.engine import Call, Engine
 from sim_core.errors import SpecError
 from sim_core.fleet import Fleet
-from sim_core.network import Network
+from sim_core.network.base import Network
 from sim_core.owner import Owner
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
@@ -73,6 +73,8 @@ class Application(Owner):
             return
         placement = self.scheduler.place(request, self.view)
         request.prompt_instance, request.token_instance = prompt, token = placement.prompt, placement.token
+        if placement.returned:
+            self.view.give_back(placement.returned)
         if placement.lent:
             self.view.lend(placement.lent)
         if (needed > self._smallest or prompt_tokens >= self._shortest) and self._rejects(request, prompt, token):

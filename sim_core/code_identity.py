@@ -1,13 +1,13 @@
 """The code that decides a run's results: its part of the run's content key.
 
 The deciding modules are the modules of this package that `sim_core.simulation` and `sim_core.results` need, by their
-import statements, and of each family of policies (batching, schedulers, performance models, start states, and the kinds
-of replicas that batching policies run on) the modules of the policies that the run's spec names, with what these need.
-A caller that computes figures from results adds its own modules (`figures`), which are treated alike. The digest covers
-the text of each module that `sim_core.code_text` keeps. Of a policy of a plugin, whose code is part of the spec, the
-modules of this package count that the plugin imports. Modules that write files, read configurations or word messages
-decide nothing, nor do the families' tables as a whole. So editing a message or adding a policy changes no key, and
-changing a policy changes the keys of the runs that use it.
+import statements, and of each family of policies (batching, schedulers, performance models, start states, networks, and
+the kinds of replicas that batching policies run on) the modules of the policies that the run's spec names, with what
+these need. A caller that computes figures from results adds its own modules (`figures`), which are treated alike. The
+digest covers the text of each module that `sim_core.code_text` keeps. Of a policy of a plugin, whose code is part of
+the spec, the modules of this package count that the plugin imports. Modules that write files, read configurations or
+word messages decide nothing, nor do the families' tables as a whole. So editing a message or adding a policy changes no
+key, and changing a policy changes the keys of the runs that use it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from sim_core.batching import BATCHING
 from sim_core.digest import sha256
+from sim_core.network import NETWORKS
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.policies import policies_for
 from sim_core.replicas import REPLICAS
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
 ROOTS = ("sim_core.simulation", "sim_core.results", "sim_core.spec", "sim_core.trace")
 TABLES: Mapping[str, Mapping[str, object]] = {
     "sim_core.batching.BATCHING": BATCHING,
+    "sim_core.network.NETWORKS": NETWORKS,
     "sim_core.performance.PERFORMANCE_MODELS": PERFORMANCE_MODELS,
     "sim_core.replicas.REPLICAS": REPLICAS,
     "sim_core.scheduling.SCHEDULERS": SCHEDULERS,
     "sim_core.start_state.START_STATES": START_STATES,
 }
-_BATCHING, _PERFORMANCE, _REPLICAS, _SCHEDULERS, _START_STATES = TABLES
+_BATCHING, _NETWORKS, _PERFORMANCE, _REPLICAS, _SCHEDULERS, _START_STATES = TABLES
 
 Policy = tuple[str, str]  # the name of a table in TABLES, and of an entry of it, or of a plugin
 _Used = tuple[tuple[Policy, ...], tuple[PluginSpec, ...]]
@@ -154,6 +156,7 @@ def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
         *((_SCHEDULERS, application.scheduler.policy) for application in spec.applications),
         *((_START_STATES, state.kind) for state in spec.start_states),
         (_PERFORMANCE, spec.performance.policy),
+        (_NETWORKS, spec.network.policy),
     ]
     return tuple(sorted(dict.fromkeys(used)))
 

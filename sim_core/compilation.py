@@ -26,16 +26,17 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 (pat
 MODULES = tuple(
     f"sim_core.{name}"
     for name in (
-        *("event", "engine", "request", "step", "owner", "memory", "application", "network", "fleet", "workload"),
+        *("event", "engine", "request", "step", "owner", "memory", "application", "fleet", "workload"),
         *("replica", "step_replica", "ahead_replica", "closed_loop"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
         *(f"performance.{name}" for name in ("step_times", "affine", "context_line", "table_times")),
+        *(f"network.{name}" for name in ("base", "private", "ports", "shared", "shared_fifo")),
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
-        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool")),
+        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "mixed_pool_returning")),
     )
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
+from sim_core.network import NETWORKS
 from sim_core.options import read_options
 from sim_core.performance.base import Measured, Needs, read_now
 from sim_core.policies import Policies, policies_with
@@ -19,6 +20,7 @@ from sim_core.spec import (
     ApplicationSpec,
     InstanceSpec,
     ModelSpec,
+    NetworkSpec,
     PerformanceSpec,
     PluginSpec,
     ProcessorSpec,
@@ -76,6 +78,7 @@ def _spec(resolved: Mapping[str, Any], root: Path, measured: Measured, policies:
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
         stop_at_backlog_s=top.number("stop_at_backlog_s", 1.0) if top.has("stop_at_backlog_s") else None,
+        network=_network(top, servers),
     )
     top.section("arbiter").text("policy", ("noop",))
     top.ignore("power_model", "trace", "debug", "perfetto", "experiment", "tracking", "output_dir", "choices")
@@ -89,6 +92,16 @@ def _end_time(top: Section) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= sys.float_info.max:
         raise top.error("end_time", "must be a number of seconds above 0, or null: no end")
     return top.number("end_time", above=True)
+
+
+def _network(top: Section, servers: tuple[ServerGroupSpec, ...]) -> NetworkSpec:
+    if not top.has("network"):  # a configuration that is older than the group
+        return NetworkSpec()
+    config = top.section("network")
+    policy = config.text("policy", NETWORKS)
+    spec = NETWORKS[policy].read(config, policy, top.section("hardware_repo"), servers)
+    config.done()
+    return spec
 
 
 def _servers(top: Section) -> tuple[ServerGroupSpec, ...]:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from sim_core.errors import InvariantError
+from sim_core.network.use import LinkUse
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.request_state import RequestState, Situation
@@ -54,6 +55,7 @@ class SimResult:
     origin_s: float = 0.0  # see `Trace`
     concurrency: int = 0  # of a closed loop: how many requests are in the cluster at most; 0: an open one
     warmup: int = 0  # requests of a closed loop's warm-up, which are in no column and no count
+    links: LinkUse | None = None  # None: no transfer shares a link
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
 
     @property

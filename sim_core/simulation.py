@@ -16,7 +16,8 @@ from sim_core.engine import Call, Engine, Later
 from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
-from sim_core.network import Network, WaitingTransfers
+from sim_core.network import NETWORKS, WaitingTransfers, Wiring
+from sim_core.network.use import LinkUse, together
 from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
@@ -63,7 +64,6 @@ class Simulation:
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
         application = self.applications[application_id]
-        model = application.spec.model
         replicas = [self._replica(application, index, plan) for index, plan in enumerate(plans)]
         _warn_of_shared_memory(plans)
         scheduler_spec, view = application.spec.scheduler, View()
@@ -76,7 +76,19 @@ class Simulation:
         bandwidth = scheduler.bandwidth_gb_per_s()
         network = None
         if bandwidth is not None:
-            network = Network(self.engine, self.transfers, model.kv_bytes_per_token, bandwidth, application.on_delivery)
+            factor = getattr(policy, "bandwidth_factor", 1.0)
+            network = NETWORKS[spec.network.policy](
+                Wiring(
+                    engine=self.engine,
+                    waiting=self.transfers,
+                    spec=spec.network,
+                    model=application.spec.model,
+                    plans=plans,
+                    bandwidth_gb_per_s=bandwidth,
+                    bandwidth_factor=factor,
+                    on_delivery=application.on_delivery,
+                )
+            )
         application.connect(scheduler, view, network)
 
     def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
@@ -178,8 +190,14 @@ class Simulation:
             origin_s=trace.origin_s,
             concurrency=workload.concurrency(),
             warmup=min(warmup, len(trace)),
+            links=together(self._link_uses(end_s - first_s)),
             iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
         )
+
+    def _link_uses(self, span_s: float) -> list[LinkUse]:
+        networks = [application.network for application in self.applications.values() if application.fleet.replicas]
+        uses = [network.use(span_s) for network in networks if network is not None]
+        return [use for use in uses if use is not None]
 
     def _unfinished(self) -> list[Unfinished]:
         """The requests that applications have taken and not completed."""

@@ -171,6 +171,24 @@ class PerformanceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineLinksSpec:
+    """The links of the machines of a SKU, in bytes a second each way."""
+
+    sku: str
+    machine_bytes_per_s: float  # of all network cards of a machine together
+    gpu_bytes_per_s: float  # of a GPU to the others of its machine
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """`policy` names an entry of `sim_core.network.NETWORKS`. Options that have their default are left out."""
+
+    policy: str = "private"
+    options: Options = ()
+    links: tuple[MachineLinksSpec, ...] = ()  # of each SKU, for networks whose links are shared
+
+
+@dataclass(frozen=True, slots=True)
 class PluginSpec:
     """A file with policies of a user's own, of which the run uses some: see `sim_core.plugins`.
 
@@ -200,6 +218,7 @@ class SimSpec:
     seed: int = 0
     stop_at_backlog_s: float | None = None  # see `sim_core.early_stop`
     plugins: tuple[PluginSpec, ...] = ()  # those of which it uses a policy
+    network: NetworkSpec = NetworkSpec()
 
     def canonical(self) -> str:
         """The spec as JSON, the same text in every process (floats by their shortest exact form)."""
@@ -230,7 +249,7 @@ _ADDED: dict[str, dict[str, object]] = {
     "InstanceSpec": {"options": ()},
     "StartStateSpec": {"fill_machine": False, "options": ()},
     "PerformanceSpec": {"options": (), "steps": ()},
-    "SimSpec": {"plugins": ()},
+    "SimSpec": {"plugins": (), "network": NetworkSpec()},
 }
 
 

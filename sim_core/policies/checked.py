@@ -117,7 +117,7 @@ class _CheckedScheduler(Scheduler):
         placement = self._scheduler.place(request, view)
         if not isinstance(placement, Placement):
             raise self._error(placement, "a Placement")
-        for replica in (placement.prompt, placement.token, *placement.lent):
+        for replica in (placement.prompt, placement.token, *placement.lent, *placement.returned):
             if not isinstance(replica, Replica):
                 raise self._error(placement, f"a Placement of replicas, not of {one_line(repr(replica), MOST_SHOWN)}")
             replicas = view.replicas

@@ -3,6 +3,7 @@
 from sim_core.scheduling.base import Placement, Scheduler, Start
 from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue
 from sim_core.scheduling.mixed_pool import MixedPool
+from sim_core.scheduling.mixed_pool_returning import MixedPoolReturning
 from sim_core.scheduling.overlap import OverlapKvJoinShortestQueue, OverlapKvTokenJoinShortestQueue
 from sim_core.scheduling.random import Random
 from sim_core.scheduling.round_robin import KvRoundRobin, RoundRobin
@@ -20,6 +21,7 @@ SCHEDULERS: dict[str, type[Scheduler]] = {
     "overlap_kv_jsq": OverlapKvJoinShortestQueue,
     "overlap_kv_token_jsq": OverlapKvTokenJoinShortestQueue,
     "mixed_pool": MixedPool,
+    "mixed_pool_returning": MixedPoolReturning,
 }
 
 __all__ = ["SCHEDULERS", "Placement", "Scheduler", "Start", "View"]

@@ -23,14 +23,18 @@ from sim_core.spec import PROMPT, TOKEN, SchedulerSpec
 
 class Placement:
     """A scheduler's decision: the replicas of the prompt and of the decode. Nothing is transferred where they are the
-    same. `lent`: replicas that do both phases from now on, until they are idle."""
+    same. `lent`: replicas that do both phases from now on, until they are idle, or among the `returned` of a later
+    placement."""
 
-    __slots__ = ("lent", "prompt", "token")
+    __slots__ = ("lent", "prompt", "returned", "token")
 
-    def __init__(self, prompt: Replica, token: Replica, lent: Sequence[Replica] = ()) -> None:
+    def __init__(
+        self, prompt: Replica, token: Replica, lent: Sequence[Replica] = (), returned: Sequence[Replica] = ()
+    ) -> None:
         self.prompt = prompt
         self.token = token
         self.lent = lent
+        self.returned = returned
 
 
 @dataclass(frozen=True, slots=True)

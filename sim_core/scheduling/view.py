@@ -119,6 +119,11 @@ class View:
         for replica in replicas:
             self._move(replica.index, self._group(MIXED))
 
+    def give_back(self, replicas: Iterable[Replica]) -> None:
+        """Let replicas that are lent return to their own groups."""
+        for replica in replicas:
+            self.idle(replica.index)
+
     def idle(self, index: int) -> None:
         """A replica has nothing left to do: if it is lent, it returns to its own group."""
         if self._group_of[index] is not self._home[index]:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from sim_core.section import Section  # which decides no result: see `sim_core.code_identity`
 
 
+UNKNOWN = -1  # as the number of a machine
+
+
+@dataclass(frozen=True, slots=True)
+class Machine(ServerGroupSpec):
+    """One machine of a group, as start states get it."""
+
+    number: int = UNKNOWN  # in the cluster
+
+
 @dataclass(frozen=True, slots=True)
 class InstancePlan:
     """One planned instance: its processors, its phase ("" for both), and how it batches."""
@@ -24,6 +34,7 @@ class InstancePlan:
     processors: tuple[ProcessorSpec, ...]  # those with its weights and KV cache
     role: str
     spec: InstanceSpec
+    machine: int = UNKNOWN  # its number; not known: the instance shares its machine with no other
 
     @classmethod
     def on(
@@ -36,7 +47,8 @@ class InstancePlan:
             others = sorted({processor.name for processor in processors} - {name})
             reason = f"an instance would run on {name} and {', '.join(others)}; iteration times are those of one kind"
             raise SpecError(f"{reason}: list them as two SKUs", key=f"hardware_repo.skus.{machine.sku}.processors")
-        return cls(machine.sku, len(machine.processors), processors, role, spec)
+        number = machine.number if isinstance(machine, Machine) else UNKNOWN
+        return cls(machine.sku, len(machine.processors), processors, role, spec, number)
 
     @property
     def parallelism_key(self) -> str:
@@ -87,8 +99,12 @@ class Machines:
 
     def __init__(self, groups: Sequence[ServerGroupSpec]) -> None:
         self._free: dict[str, list[ServerGroupSpec]] = {}
+        number = 0
         for group in groups:
-            self._free.setdefault(group.sku, []).extend([group] * group.count)
+            machines = self._free.setdefault(group.sku, [])
+            for _ in range(group.count):
+                machines.append(Machine(group.sku, group.count, group.processors, group.tdp_w, number))
+                number += 1
 
     def take(self, state: StartStateSpec) -> list[ServerGroupSpec]:
         """Take the next machines that `state` asks for, or all that are left. CapacityError where there are too few."""

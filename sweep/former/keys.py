@@ -20,6 +20,7 @@ from typing import Any
 
 from sim_core import Code, SimSpec
 from sim_core.digest import sha256
+from sim_core.spec import NetworkSpec
 from sweep.experiment.point import Point
 from sweep.former.results import changed_since
 from sync.results.code import deciding_code
@@ -50,6 +51,7 @@ GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("StartStateSpec", "fill_machine"): (False,),
     ("SimSpec", "plugins"): ((),),
     ("PerformanceSpec", "steps"): ((),),
+    ("SimSpec", "network"): (NetworkSpec(),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }
 

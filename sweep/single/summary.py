@@ -98,7 +98,15 @@ def _figures(summary: dict[str, float]) -> list[str]:
         f"instances  busy {summary['utilisation/mean']:.0%} of the time, "
         f"KV memory at most {summary['memory/peak_fraction']:.0%} full"
     )
-    return [*_times(summary), f"SLO        {_verdict(summary)}", served, used]
+    return [*_times(summary), f"SLO        {_verdict(summary)}", served, used, *_links(summary)]
+
+
+def _links(summary: dict[str, float]) -> list[str]:
+    """How much the network carried, where transfers share links."""
+    if "links/busiest_share" not in summary:
+        return []
+    sent = f"{summary['links/between_bytes'] / 1e9:,.4g} GB between machines"
+    return [f"network    {sent}; the busiest cards carry {summary['links/busiest_share']:.1%} of what they can"]
 
 
 def _verdict(summary: dict[str, float]) -> str:

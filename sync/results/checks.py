@@ -30,7 +30,7 @@ _COUNTS = (
     *("run/standstill_requests", "measured/iterations_beyond"),
 )
 _COMMANDS = (["python", "-m", "sweep"], ["python", "-m", "sim_core"])
-_SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction")
+_SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction|links/busiest_share")
 _OF_AN_APPLICATION = re.compile(r"application_\d+/")
 _PERCENTILES = tuple(
     (f"{metric}/{lower}_{unit}", f"{metric}/{higher}_{unit}")

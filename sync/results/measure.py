@@ -143,6 +143,8 @@ def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
         peaks, used = (np.array(result.instances[name], float) for name in ("kv_peak_fraction", "utilisation"))
         summary["memory/peak_fraction"] = float(peaks.max())
         summary["utilisation/mean"] = mean(used.tolist())
+        if result.links is not None:
+            summary |= {f"links/{name}": value for name, value in result.links._asdict().items()}
     if result.iterations_beyond is not None:
         summary["measured/iterations_beyond"] = float(result.iterations_beyond)
     return summary

@@ -98,8 +98,8 @@ def test_repositories_are_inlined_and_the_run_folder_is_left_out(composer: Compo
     resolved = composer.resolved([])
     assert set(resolved) == {
         "cluster", "router", "arbiter", "hardware_repo", "model_repo", "orchestrator_repo", "performance_model",
-        "power_model", "applications", "trace", "start_state", "tracking", "end_time", "debug", "seed", "perfetto",
-        "stop_at_backlog_s",
+        "network", "power_model", "applications", "trace", "start_state", "tracking", "end_time", "debug", "seed",
+        "perfetto", "stop_at_backlog_s",
     }  # fmt: skip
     assert resolved["hardware_repo"]["skus"]["dgx-a100"]["tdp"] == 6500
     assert resolved["model_repo"]["architectures"]["bloom-176b"]["num_layers"] == 70

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sim_core.batching.splitwise import SplitwiseBatcher
 from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.batching.whole_prompts import WholePrompts
 from sim_core.engine import Engine
+from sim_core.network import NETWORKS
 from sim_core.replica import IterationObserver, Replica
 from sim_core.replicas import REPLICAS
 from sim_core.request import Task
@@ -48,7 +50,7 @@ def specs(draw: st.DrawFn, policies: Sequence[str] = tuple(SCHEDULERS)) -> SimSp
         draw(st.sampled_from(list(BATCHING))), size, draw(st.integers(1, 80)), draw(st.integers(1, 5))
     )
     delays = draw(st.sampled_from([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25, "finish_request_s": 0.5}]))
-    return worlds.spec(
+    plain = worlds.spec(
         draw(st.sampled_from(policies)),
         count=draw(st.integers(2, 5)),
         kv_tokens=draw(st.integers(20, 300)),
@@ -58,6 +60,9 @@ def specs(draw: st.DrawFn, policies: Sequence[str] = tuple(SCHEDULERS)) -> SimSp
         batch=batch,
         delays=delays,
     )
+    if getattr(SCHEDULERS[plain.applications[0].scheduler.policy], "bandwidth_factor", 1.0) != 1.0:
+        return plain
+    return replace(plain, network=worlds.network(draw(st.sampled_from(list(NETWORKS))), overlap=draw(st.booleans())))
 
 
 def numbers(result: MeasuredRun) -> Any:

@@ -109,7 +109,7 @@ def test_comments_layout_docstrings_and_texts_of_errors_change_no_key(copy: Copy
 
 
 OUTSIDE = ("__init__", "code_identity", "code_text", "config", "errors", "observer", "section", "version")
-TABLES = [f"{family}/__init__" for family in ("batching", "performance", "scheduling", "start_state")]
+TABLES = [f"{family}/__init__" for family in ("batching", "network", "performance", "scheduling", "start_state")]
 TABLES.append("replicas")
 
 
@@ -136,6 +136,10 @@ def test_code_that_decides_no_result_changes_no_key(copy: Copy, name: str) -> No
         ("kv/paged", set()),
         ("engine_replica", set()),
         ("replica", EVERY),
+        ("network/base", EVERY),
+        ("network/private", EVERY),
+        ("network/ports", set()),
+        ("network/shared", set()),
         ("batching/long_queue", EVERY),
         ("engine", EVERY),
         ("results", EVERY),

@@ -31,11 +31,14 @@ SPLIT = [
 ]  # fmt: skip
 WORLDS = {
     "one pool, constant times": ["start_state=orca", "cluster.servers.0.count=2"],
-    "two pools, constant times": [*SPLIT, "applications.0.scheduler=kv_jsq"],
+    "two pools, constant times, shared links": [*SPLIT, "applications.0.scheduler=kv_jsq", "network=shared"],
     "three pools, measured times": [*SPLIT, "applications.0.scheduler=mixed_pool", "performance_model=db"],
 }
 ODD = [0, -1, -0.0, 0.5, math.nan, math.inf, 1e308, 1e-308, 5e-324, 10**18, 10**400, True, "5", "x", None, [], {}]
-USED = {"dgx-a100", "dgx-h100", "h100-80gb", "a100-80gb", "bloom-176b", "bloom-176b-fp16", "noop"}
+USED = {
+    "dgx-a100", "dgx-h100", "h100-80gb", "a100-80gb", "bloom-176b", "bloom-176b-fp16", "noop", "infiniband-hdr",
+    "nvlink-4",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from sim_core.scheduling import SCHEDULERS
 from sim_core.spec import (
     ApplicationSpec,
     InstanceSpec,
+    MachineLinksSpec,
     ModelSpec,
+    NetworkSpec,
     Options,
     PerformanceSpec,
     ProcessorSpec,
@@ -89,6 +91,12 @@ def machines(count: int, kv_tokens: int, sku: str = "box") -> ServerGroupSpec:
 
 def scheduler(policy: str, **delays: float) -> SchedulerSpec:
     return SchedulerSpec(policy, policy, scheduler_options(policy), **delays)
+
+
+def network(policy: str, sku: str = "box", overlap: bool = False) -> NetworkSpec:
+    """A network; where links are shared, a token's KV takes 1/1024 s over the cards of a machine."""
+    links = (MachineLinksSpec(sku, 1000.0 * 1024, 16_000.0 * 1024),) if policy != "private" else ()
+    return NetworkSpec(policy, (("overlap", True), ("overlap_from_tokens", 8)) if overlap else (), links)
 
 
 def spec(

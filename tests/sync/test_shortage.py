@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sim_core import Trace
+from sim_core.spec import MachineLinksSpec, NetworkSpec
 from sweep.experiment.point import Outcome, Point, project_root
 from sweep.launch.worker import run_point
 from sync.analysis.shortage import short_of
@@ -98,6 +99,14 @@ def test_a_slow_link_is_short_of_links(points: Mapping[str, Point]) -> None:
     outcome = run_of(replace(point, spec=spec), "rr_conv_1_1min")
     assert short_of(outcome, "tbt") == "links"
     assert short_of(outcome, "e2e") == "links"
+
+
+def test_slow_network_cards_that_transfers_share_are_short_of_links(points: Mapping[str, Point]) -> None:
+    point = points["1P6T"]
+    cards = NetworkSpec("shared", links=(MachineLinksSpec("dgx-h100", 5e9, 4.5e11),))  # one card of 40 Gb/s
+    outcome = run_of(replace(point, spec=replace(point.spec, network=cards)), "rr_conv_1_1min")
+    assert short_of(outcome, "tbt") == "links"
+    assert 0.3 < outcome.summary["links/busiest_share"] <= 1.0
 
 
 def test_without_a_table_or_with_one_of_older_code_nothing_is_told(points: Mapping[str, Point]) -> None:

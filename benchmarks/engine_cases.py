@@ -33,8 +33,8 @@ from sim_core.errors import SpecError
 from sim_core.kv.content import Content
 from sim_core.kv.paged import PagedKv
 from sim_core.memory import KvMemory
+from sim_core.owner import Owner
 from sim_core.performance.affine import AffineTimes
-from sim_core.replica import Owner
 from sim_core.request import Host, Request
 from sim_core.spec import InstanceSpec, ProcessorSpec
 from sim_core.start_state.base import InstancePlan

@@ -6,8 +6,9 @@ from sim_core.engine import Call, Engine
 from sim_core.errors import SpecError
 from sim_core.fleet import Fleet
 from sim_core.network import Network
+from sim_core.owner import Owner
 from sim_core.recorder import Recorder
-from sim_core.replica import Owner, Replica
+from sim_core.replica import Replica
 from sim_core.request import Host, Request, Task
 from sim_core.request_state import RequestState, Situation
 from sim_core.scheduling.base import Scheduler

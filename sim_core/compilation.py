@@ -26,7 +26,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 (pat
 MODULES = tuple(
     f"sim_core.{name}"
     for name in (
-        *("event", "engine", "request", "step", "replica", "memory", "application", "network", "fleet", "workload"),
+        *("event", "engine", "request", "step", "owner", "memory", "application", "network", "fleet", "workload"),
+        *("replica", "ahead_replica"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
         *("performance.step_times", "performance.affine"),

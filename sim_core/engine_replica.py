@@ -13,8 +13,8 @@ from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
 from sim_core.engine_turns import ASLEEP, BLOCKED, DUE, NEVER_S, EngineTurns
 from sim_core.memory import KvMemory
+from sim_core.owner import Owner
 from sim_core.performance.step_times import StepTimes
-from sim_core.replica import Owner
 from sim_core.request import Request, Task
 from sim_core.start_state.base import InstancePlan
 

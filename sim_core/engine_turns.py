@@ -14,8 +14,9 @@ from sim_core.batching.vllm_step import VllmStep
 from sim_core.kv.paged import Keeper
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
+from sim_core.owner import Owner
 from sim_core.performance.step_times import StepTimes
-from sim_core.replica import Owner, Replica
+from sim_core.replica import Replica
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 

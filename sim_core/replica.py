@@ -3,46 +3,20 @@
 It starts the steps that its batcher chooses, cuts them at an arrival, and finishes them. Equal steps run as one event,
 as many as the batcher says, so a batch of decodes alone needs no event per token. How long they take, and how many of
 them have ended at a time, its step times say: equal steps need not take equally long.
-
-For a batcher that looks ahead, the step after the running ones is under way, too: it follows without a gap. So the last
-of several equal steps counts as that one, and the batcher is asked for more when only it is left.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
-from sim_core.errors import InvariantError
-from sim_core.event import Event, Handler
+from sim_core.event import Event
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
+from sim_core.owner import Owner
 from sim_core.performance.step_times import StepTimes
 from sim_core.request import Host, Request, Task
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Owner(Handler):
-    """The application of a replica, which the replica notifies of these events. It takes a request where it fires."""
-
-    @abstractmethod
-    def prompt_finished(self, request: Request, leaves: bool) -> None:
-        """The first token is there; `leaves`: the request decodes on another replica."""
-
-    @abstractmethod
-    def request_finished(self, request: Request) -> None:
-        """The last token is there."""
-
-    def request_refused(self, request: Request, longest: int) -> None:
-        """The replica does not take `request`: its prompt has as many tokens as a whole request may have, or more."""
-        raise InvariantError(f"the owner cannot take request {request.index} back")
-
-    @abstractmethod
-    def replica_idle(self, replica: Host) -> None:
-        """`replica` has nothing left to do."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -79,7 +53,6 @@ class Replica(Host):
     """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
 
     __slots__ = (
-        "ahead",
         "batcher",
         "busy_s",
         "busy_since_s",
@@ -88,7 +61,6 @@ class Replica(Host):
         "engine",
         "leaving",
         "length_s",
-        "looks_ahead",
         "memory",
         "observer",
         "owner",
@@ -118,7 +90,6 @@ class Replica(Host):
         self.memory = memory
         self.times = times
         self.batcher = batcher
-        self.looks_ahead = batcher.looks_ahead
         self.kv = batcher.kv
         self.engine: Engine = batcher.engine
         self.observer: IterationObserver | None = None
@@ -128,7 +99,6 @@ class Replica(Host):
         self.length_s = 0.0  # of all of its steps together
         self.end_s = 0.0
         self.end = Event(0.0, None, None)
-        self.ahead: Step | None = None  # what follows without a gap, for a batcher that looks ahead
         self.running = False  # also while tasks that are done leave, and the batcher chooses the next steps
         self.settled = False  # whether the end of the running steps is: no arrival cuts them
         self.leaving: list[Request] = []  # leave at the end of the running steps: see `evict`
@@ -206,22 +176,10 @@ class Replica(Host):
         self.running = True
         self.step = step
         self.settled = step.repeat == 1 and step.prompt_tokens > 0
-        if self.looks_ahead:
-            self._look_ahead(step)
         self.length_s = length_s = self.times.seconds(step, step.repeat)
         engine = self.engine
         self.end_s = end_s = engine.now + length_s
         self.end = engine.at(end_s, self, None)
-
-    def _look_ahead(self, step: Step) -> None:
-        """Let the last of several equal steps follow the others as `ahead`, or else what the batcher chooses."""
-        if step.repeat > 1:
-            step.repeat -= 1
-            self.ahead = step.after(step.repeat)
-            self.settled = step.repeat == 1
-        else:
-            self.ahead = ahead = self.batcher.next_step()
-            self.settled = ahead is None or ahead.repeat == 1
 
     def _nothing_to_run(self) -> None:
         """No task can run in the policy's order."""
@@ -241,14 +199,10 @@ class Replica(Host):
         """End the running steps at their next boundary. The order of the arithmetic is SplitwiseSim's."""
         step = self.step
         self.settled = True
-        if self.looks_ahead and not self._cut_ahead(step):
-            return
         times = self.times
         now = self.engine.now
         elapsed_s = now - (self.end_s - self.length_s)
         step.repeat = min(times.steps_within(step, elapsed_s) + 1, step.repeat)
-        if self.ahead is not None:
-            self.ahead = step.after(step.repeat)
         self.length_s = length_s = times.seconds(step, step.repeat)
         remaining_s = length_s - elapsed_s
         self.end.handler = None
@@ -258,36 +212,11 @@ class Replica(Host):
             self.end_s = end_s = now + remaining_s
             self.end = self.engine.at(end_s, self, None)
 
-    def _cut_ahead(self, step: Step) -> bool:
-        """Let the next step alone follow the running one. Returns whether several run, of which some must be cut."""
-        if step.repeat == 1 and self.ahead is not None:
-            self.ahead.repeat = 1
-        return step.repeat > 1
-
     def fire(self, _nothing: None, /) -> None:
         """Steps end: tasks that are done leave, and the next steps start."""
-        if self.observer is not None:
-            self.observer.iterations_ended(self)
-        self.settled = True  # a task that enters meanwhile waits for the next steps
-        batcher = self.batcher
-        if self.leaving:
-            self._let_leave()
-        done = batcher.ended(self.step.repeat)
+        self._end_steps()
         engine = self.engine
-        if done:
-            for task in done:
-                if task.is_prompt:
-                    self._finish_prompt(task.request)
-                else:
-                    self._end(task.request)
-            if batcher.is_empty():
-                now = engine.now
-                self.busy_s += now - self.busy_since_s
-                self.busy_since_s = now
-        if self.looks_ahead:
-            self._run_ahead()
-            return
-        step = batcher.next_step()
+        step = self.batcher.next_step()
         if step is None:
             self._nothing_to_run()
         else:  # `_run` written out, as this is called the most
@@ -297,15 +226,25 @@ class Replica(Host):
             self.end_s = end_s = engine.now + length_s
             self.end = engine.at(end_s, self, None)
 
-    def _run_ahead(self) -> None:
-        """Run the step that follows, or else what the batcher chooses."""
-        step, self.ahead = self.ahead, None
-        if step is None:
-            step = self.batcher.next_step()
-        if step is None:
-            self._nothing_to_run()
-        else:
-            self._run(step)
+    def _end_steps(self) -> None:
+        """The running steps end: tasks that are done leave."""
+        if self.observer is not None:
+            self.observer.iterations_ended(self)
+        self.settled = True  # a task that enters meanwhile waits for the next steps
+        batcher = self.batcher
+        if self.leaving:
+            self._let_leave()
+        done = batcher.ended(self.step.repeat)
+        if done:
+            for task in done:
+                if task.is_prompt:
+                    self._finish_prompt(task.request)
+                else:
+                    self._end(task.request)
+            if batcher.is_empty():
+                now = self.engine.now
+                self.busy_s += now - self.busy_since_s
+                self.busy_since_s = now
 
     def _let_leave(self) -> None:
         """Free the memory of the requests that leave before their end."""

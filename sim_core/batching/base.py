@@ -41,20 +41,20 @@ class Batcher:
     it was computed, and a decode with its last. It sets the times at which they begin (`prompt_start_s`,
     `token_start_s`), and takes and frees their memory by `kv`, but for what a request holds at its end.
 
-    `options` has the configured values of the dataclass `Options`. `looks_ahead`: whether the replica asks for the next
-    steps one step before the running ones end, as engines with asynchronous scheduling do. Two steps are then under
-    way, and the batcher does not know the outcome of the first when it chooses what follows the second.
+    `options` has the configured values of the dataclass `Options`. `runs_on` names the kind of its replicas. One of the
+    kind "ahead" asks for the next steps one step before the running ones end, as engines with asynchronous scheduling
+    do. Two steps are then under way, and the batcher does not know the outcome of the first when it chooses what
+    follows the second.
     """
 
-    __slots__ = ("engine", "kv", "looks_ahead", "max_batch_size", "options")
+    __slots__ = ("engine", "kv", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
-    runs_on: ClassVar[str] = "steps"  # the kind of its replicas, in `sim_core.replicas`
+    runs_on: ClassVar[str] = "steps"  # a name in `sim_core.replicas`
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         self.engine = engine
         self.kv = kv
-        self.looks_ahead = False
         self.max_batch_size = spec.max_batch_size
         self.options: Any = made(self.Options, spec.options, f"batching policy {spec.policy!r}")
 
@@ -122,16 +122,16 @@ class Batcher:
     def next_step(self) -> Step | None:
         """Choose what runs next. Returns the steps; None if no task can run.
 
-        The object belongs to the replica until its last step has ended; then the batcher may fill it again. With
-        `looks_ahead` there are two such objects at most, and when the batcher is asked, one step at most is under way.
+        The object belongs to the replica until its last step has ended; then the batcher may fill it again. A replica
+        that asks ahead has two such objects at most, and when it asks, one step at most is under way.
         """
 
     @abstractmethod
     def ended(self, steps: int) -> list[Task]:
         """Count `steps` that have ended, of the first that are under way. Returns the tasks that are done.
 
-        Fewer than were chosen are counted where a cut has ended them. Then none of the others runs, but with
-        `looks_ahead` one more.
+        Fewer than were chosen are counted where a cut has ended them. Then none of the others runs; on a replica that
+        asks ahead, one more does.
         """
 
     @abstractmethod

@@ -46,7 +46,6 @@ class GrowingKv(KvCache):
 
 @dataclass(frozen=True)
 class ChunkedOptions:
-    looks_ahead: bool = False
     jumps: bool = True
 
 
@@ -81,7 +80,6 @@ class Chunked(Batcher):
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         super().__init__(spec, engine, kv)
-        self.looks_ahead = self.options.looks_ahead
         self.budget = spec.max_batch_tokens or 1
         self.line: list[Sequence] = []
         self.running: list[Sequence] = []
@@ -197,7 +195,7 @@ class Chunked(Batcher):
     def _settle(self) -> None:
         """Of what was chosen last and has not ended, one step is under way, or none of a batcher that looks at the end
         of steps alone: a cut has ended the others."""
-        if self.chosen and self.looks_ahead:
+        if self.chosen and self.runs_on == "ahead":
             self.chosen[0].left = 1
         else:
             self.chosen.clear()
@@ -221,6 +219,12 @@ class Chunked(Batcher):
             return 1
         left = min(one.last() - one.computed - under_way.get(one, 0) for one in shares)
         return min(left, self.kv.iterations_left([one.request for one in shares]))
+
+
+class ChunkedAhead(Chunked):
+    """Chosen one step ahead."""
+
+    runs_on = "ahead"
 
 
 class Affine(PerformanceModel):

@@ -2,10 +2,10 @@
 
     python benchmarks/engine_cases.py FOLDER
 
-`FOLDER` holds cases: NAME.case.json, a workload with the settings of an engine, and NAME.expected.json.gz, what vLLM
-scheduled in each step. Each case runs on the replica, batcher, KV cache and clock that a simulation has. The clock
-counts nanoseconds here: all times are whole numbers far below 2**53, so their sums and products in floating point are
-exact, in whatever order they are made.
+`FOLDER` holds cases: NAME.case.json or NAME.case.json.gz, a workload with the settings of an engine, and
+NAME.expected.json.gz, what vLLM scheduled in each step. Each case runs on the replica, batcher, KV cache and clock that
+a simulation has. The clock counts nanoseconds here: all times are whole numbers far below 2**53, so their sums and
+products in floating point are exact, in whatever order they are made.
 
 A line a case is printed; where one differs, its first step that does, the field, and both values. It exits with 0 only
 if all are equal.
@@ -78,6 +78,8 @@ class Recording(LoopObserver):
         self.steps: list[Row] = []
         self.first_token_ns: dict[int, int] = {}
         self.end: dict[int, tuple[str, int]] = {}  # status and time of a request that is gone
+        self.sequences: dict[int, Sequence] = {}  # those that were admitted
+        self.cached: dict[int, int] = {}  # the tokens that were cached at the first admission
         self._by_number: dict[int, Row] = {}
 
     def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
@@ -97,6 +99,9 @@ class Recording(LoopObserver):
             "free_blocks": replica.scheduler.pool.free,
         }
         self._by_number[step.number] = row
+        for sequence, cached in zip(step.admitted, step.cached, strict=True):
+            self.sequences[sequence.request.index] = sequence
+            self.cached.setdefault(sequence.request.index, cached)
 
     def repeated(self, replica: EngineTurns, step: Step, passes: int) -> None:
         scheduler = replica.scheduler
@@ -194,7 +199,6 @@ class Case:
         replica = EngineReplica(Ended(), 0, plan, KvMemory(2, 0, 1), self.times, self.batcher(engine))
         recording = Recording()
         replica.loop_observer = recording
-        sequences: dict[int, Sequence] = {}
 
         def come(index: int) -> None:
             for _, is_abort, request in together[index]:
@@ -203,13 +207,12 @@ class Case:
                 else:
                     request.prompt_instance = request.token_instance = replica
                     replica.enter(request.prompt_task())
-                    sequences[request.index] = replica.sequence_of(request)
 
         # events of one time come in any order, and a request comes before it leaves
         together = [list(group) for _, group in groupby(self.events, key=lambda event: event[0])]
         engine.at_each([float(group[0][0]) for group in together], Call(come))
         engine.run(float("inf"))
-        rows = [self._result(request, recording, sequences.get(request.index)) for request in self.requests]
+        rows = [self._result(request, recording) for request in self.requests]
         end_ns = int(replica.turn_s)
         if replica.still_since_s is not None and replica.requests:
             end_ns = int(replica.empty_from_s) + STALLED_TURNS * self.sleep_ns
@@ -219,21 +222,18 @@ class Case:
         """The policy, with its KV cache."""
         return VllmBatcher(self.spec, engine, self.kv)
 
-    def _result(self, request: Request, recording: Recording, sequence: Sequence | None) -> Row:
+    def _result(self, request: Request, recording: Recording) -> Row:
         status, finish_ns = recording.end.get(request.index, (None, None))
-        row: Row = {
+        sequence = recording.sequences.get(request.index)
+        return {
             "id": request.index,
             "status": status or ("rejected" if request.index in self.refused else "stalled"),
             "first_token_ns": recording.first_token_ns.get(request.index),
             "finish_ns": finish_ns,
-            "output_tokens": 0,
+            "output_tokens": 0 if sequence is None else sequence.known - sequence.prompt,
             "preemptions": request.preemptions,
-            "cached_tokens": None,
+            "cached_tokens": recording.cached.get(request.index),
         }
-        if sequence is not None:
-            row["output_tokens"] = sequence.known - sequence.prompt
-            row["cached_tokens"] = None if sequence.first_hit < 0 else sequence.first_hit
-        return row
 
     def _summary(self, steps: list[Row], rows: list[Row], end_ns: int) -> Row:
         return {
@@ -294,7 +294,7 @@ def difference(actual: dict[str, Any], expected: Row) -> str:
 
 def verdict(path: Path) -> str:
     """What is wrong with a case, in a line; "" if it is equal."""
-    expected_path = path.with_name(path.name.removesuffix(CASE) + EXPECTED)
+    expected_path = path.with_name(_name(path) + EXPECTED)
     try:
         described, expected = _read(path), _read(expected_path)
         try:
@@ -313,6 +313,11 @@ def verdict(path: Path) -> str:
         return f"broken: {error}"
 
 
+def _name(path: Path) -> str:
+    """The name of the case in a file, which may be compressed."""
+    return path.name.removesuffix(".gz").removesuffix(CASE)
+
+
 def _reason(error: Exception) -> str:
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
@@ -321,15 +326,15 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python benchmarks/engine_cases.py FOLDER", file=sys.stderr)
         return 2
-    paths = sorted(Path(arguments[0]).glob(f"*{CASE}"))
+    paths = sorted(path for ending in (CASE, f"{CASE}.gz") for path in Path(arguments[0]).glob(f"*{ending}"))
     if not paths:
-        print(f"{arguments[0]} has no *{CASE}", file=sys.stderr)
+        print(f"{arguments[0]} has no *{CASE} or *{CASE}.gz", file=sys.stderr)
         return 2
     equal = 0
     for path in paths:
         wrong = verdict(path)
         equal += not wrong
-        print(f"{path.name.removesuffix(CASE)}: {wrong or 'equal'}")
+        print(f"{_name(path)}: {wrong or 'equal'}")
     print(f"{equal} of {len(paths)} cases equal")
     return 0 if equal == len(paths) else 1
 

@@ -10,12 +10,12 @@ from sim_core.batching.base import Batcher
 from sim_core.memory import KvMemory
 from sim_core.owner import Owner
 from sim_core.performance.step_times import StepTimes
-from sim_core.replica import Replica
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
+from sim_core.step_replica import StepReplica
 
 
-class AheadReplica(Replica):
+class AheadReplica(StepReplica):
     """One replica with two steps under way."""
 
     __slots__ = ("_ahead", "_goes_on")

@@ -28,6 +28,7 @@ class Application(Owner):
         self.fleet = Fleet()
         self.fleet.listen(self._started)
         self._smallest = self._largest = 0  # tokens of KV cache that the smallest and the largest replica hold
+        self._shortest = self._longest = 0  # the least and the most tokens that a request may have on a replica
         self._listener: Workload | None = None  # to requests that leave; None without one, which costs no call
         self._early: list[Request] = []  # arrived before the replicas were up
         self._ready_s = 0.0  # when the replicas are up, on the run's clock; set by `begin`
@@ -47,9 +48,12 @@ class Application(Owner):
         self.network = network
 
     def _started(self, replica: Replica) -> None:
-        capacity = replica.kv.capacity
-        self._smallest = min(self._smallest, capacity) if len(self.fleet.replicas) > 1 else capacity
+        capacity, longest = replica.kv.capacity, replica.batcher.longest
+        is_first = len(self.fleet.replicas) == 1
+        self._smallest = capacity if is_first else min(self._smallest, capacity)
         self._largest = max(self._largest, capacity)
+        self._shortest = longest if is_first else min(self._shortest, longest)
+        self._longest = max(self._longest, longest)
 
     def begin(self, workload: Workload) -> None:
         """Begin the run: the replicas start up when the first request arrives."""
@@ -63,18 +67,15 @@ class Application(Owner):
 
     def fire(self, request: Request, /) -> None:
         """A request comes from the router."""
-        needed = request.prompt_kv_tokens + request.decode_kv_tokens
-        if needed > self._largest or self.engine.now < self._ready_s:
+        needed, prompt_tokens = request.prompt_kv_tokens + request.decode_kv_tokens, request.prompt_tokens
+        if needed > self._largest or prompt_tokens >= self._longest or self.engine.now < self._ready_s:
             self._turn_away(request)
             return
         placement = self.scheduler.place(request, self.view)
         request.prompt_instance, request.token_instance = prompt, token = placement.prompt, placement.token
         if placement.lent:
             self.view.lend(placement.lent)
-        if needed > self._smallest and not (
-            needed <= token.kv.capacity and request.prompt_kv_tokens <= prompt.kv.capacity
-        ):
-            self._reject(request, min(prompt.kv.capacity, token.kv.capacity))
+        if (needed > self._smallest or prompt_tokens >= self._shortest) and self._rejects(request, prompt, token):
             return
         self.view.placed(request)
         self.open.add(request)
@@ -96,8 +97,22 @@ class Application(Owner):
             self._reject_as(request, Situation(RequestState.NO_INSTANCE, application_id=self.spec.application_id))
         elif self.engine.now < self._ready_s:
             self._early.append(request)
-        else:
+        elif request.prompt_kv_tokens + request.decode_kv_tokens > self._largest:
             self._reject(request, self._largest)
+        else:
+            self._reject_prompt(request, self._longest)
+
+    def _rejects(self, request: Request, prompt: Replica, token: Replica) -> bool:
+        """Reject a request if it can never run on the replicas that it was placed on. Returns whether it is so."""
+        needed = request.prompt_kv_tokens + request.decode_kv_tokens
+        longest = min(prompt.batcher.longest, token.batcher.longest)
+        if needed > token.kv.capacity or request.prompt_kv_tokens > prompt.kv.capacity:
+            self._reject(request, min(prompt.kv.capacity, token.kv.capacity))
+        elif request.prompt_tokens >= longest:
+            self._reject_prompt(request, longest)
+        else:
+            return False
+        return True
 
     def _ready(self, _nothing: None) -> None:
         """The replicas are up."""
@@ -132,6 +147,11 @@ class Application(Owner):
         situation = Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=capacity_tokens)
         self._reject_as(request, situation)
 
+    def _reject_prompt(self, request: Request, longest: int) -> None:
+        """Reject a request whose prompt leaves no token of `longest` to its output."""
+        needed = request.prompt_tokens + 1
+        self._reject_as(request, Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=longest))
+
     def _reject_as(self, request: Request, situation: Situation) -> None:
         self.recorder.reject(request, situation)
         if self._listener is not None:
@@ -165,15 +185,6 @@ class Application(Owner):
             self._complete(request)
         else:
             self.engine.after(self._finish_request_s, self._completes, request)
-
-    def request_refused(self, request: Request, longest: int) -> None:
-        self.view.prompt_finished(request)
-        if request.prompt_instance is not request.token_instance:
-            self.view.transferred(request)
-        self.view.finished(request)
-        self.open.remove(request)
-        needed = request.prompt_tokens + 1
-        self._reject_as(request, Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=longest))
 
     def replica_idle(self, replica: Host) -> None:
         self.view.idle(replica.index)

@@ -27,7 +27,7 @@ MODULES = tuple(
     f"sim_core.{name}"
     for name in (
         *("event", "engine", "request", "step", "owner", "memory", "application", "network", "fleet", "workload"),
-        *("replica", "ahead_replica"),
+        *("replica", "step_replica", "ahead_replica"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
         *("performance.step_times", "performance.affine"),

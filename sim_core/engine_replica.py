@@ -53,10 +53,6 @@ class EngineReplica(EngineTurns):
         self._entries += 1
         task.entry = self._entries
         request, scheduler = task.request, self.scheduler
-        if request.prompt_tokens >= scheduler.longest:
-            self.requests -= 1
-            self.owner.request_refused(request, scheduler.longest)
-            return
         self._sequences[request] = sequence = Sequence(
             task, scheduler.longest, task.is_prompt and request.token_instance is not self and request.output_tokens > 1
         )
@@ -80,10 +76,6 @@ class EngineReplica(EngineTurns):
         sequence = self._sequences.get(request)
         if sequence is not None:
             self._come(sequence, True)
-
-    def sequence_of(self, request: Request) -> Sequence:
-        """The sequence of a request that is here."""
-        return self._sequences[request]
 
     def memory_freed(self) -> None:
         if self.scheduler.has_requests():

@@ -11,12 +11,11 @@ from typing import Final
 from sim_core.batching.vllm import VllmBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
-from sim_core.kv.paged import Keeper
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
 from sim_core.owner import Owner
 from sim_core.performance.step_times import StepTimes
-from sim_core.replica import Replica
+from sim_core.replica import Replica, UnderWay
 from sim_core.start_state.base import InstancePlan
 from sim_core.step import Step
 
@@ -45,25 +44,12 @@ class LoopObserver:
         """A request is gone before its end."""
 
 
-class _PoolKeeper(Keeper):
-    """Catches up a replica when another one asks for its memory."""
-
-    __slots__ = ("_replica",)
-
-    def __init__(self, replica: EngineTurns) -> None:
-        self._replica = replica
-
-    def catch_up(self) -> None:
-        self._replica.catch_up()
-
-
 class EngineTurns(Replica):
     """When an engine's loop goes on."""
 
     __slots__ = (
         "_device_free_s",
         "_goes_on_s",
-        "_run_from_s",
         "_skipped",
         "_skipped_step",
         "_state",
@@ -77,7 +63,7 @@ class EngineTurns(Replica):
     ) -> None:
         super().__init__(owner, index, plan, memory, times, batcher)
         self.scheduler = batcher.scheduler
-        self.scheduler.pool.keeper = _PoolKeeper(self)
+        self.scheduler.pool.catch_up = self.catch_up
         self.loop_observer: LoopObserver | None = None
         self._state = ASLEEP
         self._goes_on_s = NEVER_S  # when the loop goes on
@@ -85,7 +71,6 @@ class EngineTurns(Replica):
         self._device_free_s = 0.0  # when the last step ends, also of those of skipped turns
         self._skipped = 0  # turns, as far as is known now
         self._skipped_step = Step()  # the first of their steps
-        self._run_from_s = 0.0  # the start of the first of their steps
 
     def _go_on_at(self, state: int, time_s: float) -> None:
         self._state = state
@@ -112,20 +97,17 @@ class EngineTurns(Replica):
             step.decode_context = scheduler.decodes.context()
             step.repeat = turns
             last_s = in_flight[-1].end_s
-            self._run_from_s = last_s
             self._device_free_s = last_s + self.times.seconds(step, turns)
             end_s = self._turn_after(turns)
         self._go_on_at(BLOCKED, end_s)
 
     def _turn_after(self, turns: int) -> float:
         """The time of the turn after `turns` skipped ones."""
-        ahead = len(self.scheduler.in_flight) - 1
-        if turns < ahead or not turns:
-            return self.scheduler.in_flight[turns].end_s
-        steps = turns - ahead
-        if not steps:
-            return self._run_from_s
-        return self._run_from_s + self.times.seconds(self._skipped_step, steps)
+        in_flight = self.scheduler.in_flight
+        ahead = len(in_flight) - 1
+        if turns <= ahead:
+            return in_flight[turns].end_s
+        return in_flight[ahead].end_s + self.times.seconds(self._skipped_step, turns - ahead)
 
     def _skip_less(self) -> None:
         """Something has come: the first turn from now on is not skipped."""
@@ -134,19 +116,18 @@ class EngineTurns(Replica):
         if self._goes_on_s <= now:
             return
         turns = 0
-        ahead = len(self.scheduler.in_flight) - 1
+        in_flight = self.scheduler.in_flight
         step = self._skipped_step
-        if now > self._turn_after(0):
-            turns = min(
-                self.times.steps_within(step, now - self._run_from_s) if now > self._run_from_s else 0, step.repeat
-            )
-            turns += ahead
+        from_s = in_flight[-1].end_s
+        if now > in_flight[0].end_s:
+            turns = min(self.times.steps_within(step, now - from_s) if now > from_s else 0, step.repeat)
+            turns += len(in_flight) - 1
             while turns < self._skipped and self._turn_after(turns) < now:
                 turns += 1
         if turns >= self._skipped:
             return
         self._skipped = turns
-        self._device_free_s = self._run_from_s + (self.times.seconds(step, turns) if turns else 0.0)
+        self._device_free_s = from_s + (self.times.seconds(step, turns) if turns else 0.0)
         self.end.handler = None
         self._go_on_at(BLOCKED, self._turn_after(turns))
 
@@ -156,8 +137,8 @@ class EngineTurns(Replica):
         step = self._skipped_step
         if self.loop_observer is not None:
             self.loop_observer.repeated(self, step, turns)
-        first = self.scheduler.in_flight[0]
-        start_s, times = self._run_from_s, self.times
+        in_flight, times = self.scheduler.in_flight, self.times
+        first, start_s = in_flight[0], in_flight[-1].end_s
         before_s = start_s + times.seconds(step, turns - 1) if turns > 1 else start_s
         last = self.scheduler.repeat(turns)
         last.start_s, last.end_s = before_s, self._device_free_s
@@ -176,6 +157,13 @@ class EngineTurns(Replica):
         self.length_s = end_s - first.start_s
         if self.observer is not None:
             self.observer.iterations_ended(self)
+
+    def under_way(self) -> UnderWay | None:
+        self.catch_up()
+        for step in self.scheduler.in_flight:
+            if step.requests:
+                return UnderWay(step, step.start_s, step.end_s)
+        return None
 
     def steps_until_s(self) -> float:
         return self.end_s

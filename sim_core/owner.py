@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from sim_core.errors import InvariantError
 from sim_core.event import Handler
 from sim_core.native import mypyc_attr
 from sim_core.request import Host, Request
@@ -21,10 +20,6 @@ class Owner(Handler):
     @abstractmethod
     def request_finished(self, request: Request) -> None:
         """The last token is there."""
-
-    def request_refused(self, request: Request, longest: int) -> None:
-        """The replica does not take `request`: its prompt has as many tokens as a whole request may have, or more."""
-        raise InvariantError(f"the owner cannot take request {request.index} back")
 
     @abstractmethod
     def replica_idle(self, replica: Host) -> None:

@@ -1,11 +1,13 @@
-"""A model replica on some processors of one machine: the physics, alike for all policies.
+"""A model replica on some processors of one machine: what every kind has, and what applications, observers and results
+ask of it.
 
-It starts the steps that its batcher chooses, cuts them at an arrival, and finishes them. Equal steps run as one event,
-as many as the batcher says, so a batch of decodes alone needs no event per token. How long they take, and how many of
-them have ended at a time, its step times say: equal steps need not take equally long.
+How it runs is up to its kind, of which `sim_core.replicas` has the table: see `sim_core.step_replica`.
 """
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
 
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.engine import Engine
@@ -30,6 +32,14 @@ class IterationObserver(DecodeObserver):
         """Nothing can run now: no task waits, or none has room in memory."""
 
 
+class UnderWay(NamedTuple):
+    """Equal steps that run: `step.repeat` of them, one after the other, unless an arrival cuts them."""
+
+    step: Step
+    start_s: float  # of the first of them
+    end_s: float  # of the last
+
+
 class _Both(IterationObserver):
     """Two observers that act as one."""
 
@@ -50,7 +60,10 @@ class _Both(IterationObserver):
 
 
 class Replica(Host):
-    """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes."""
+    """One replica: its batcher decides what runs, its KV cache what fits, and its step times how long it takes.
+
+    `step`, `length_s` and `end_s` are the steps that an observer is notified of: see `steps_until_s`.
+    """
 
     __slots__ = (
         "batcher",
@@ -59,7 +72,6 @@ class Replica(Host):
         "end",
         "end_s",
         "engine",
-        "leaving",
         "length_s",
         "memory",
         "observer",
@@ -69,7 +81,6 @@ class Replica(Host):
         "requests",
         "role",
         "running",
-        "settled",
         "sku",
         "step",
         "tensor_parallelism",
@@ -94,227 +105,38 @@ class Replica(Host):
         self.engine: Engine = batcher.engine
         self.observer: IterationObserver | None = None
         self.requests = 0  # here, waiting or running
-        # the run of equal steps under way
-        self.step = Step()
+        self.step = Step()  # the run of equal steps
         self.length_s = 0.0  # of all of its steps together
         self.end_s = 0.0
-        self.end = Event(0.0, None, None)
+        self.end = Event(0.0, None, None)  # that is to come next, where one is
         self.running = False  # also while tasks that are done leave, and the batcher chooses the next steps
-        self.settled = False  # whether the end of the running steps is: no arrival cuts them
-        self.leaving: list[Request] = []  # leave at the end of the running steps: see `evict`
         self.still_since_s: float | None = None
         self.busy_s = 0.0  # up to the end of the last batch; see `busy_until`
         self.busy_since_s = 0.0
 
-    # -- arriving ------------------------------------------------------------------------------------------------
-
-    def enter(self, task: Task) -> None:
-        self.requests += 1
-        batcher = self.batcher
-        if self.running:
-            batcher.add(task)
-            if not self.settled and batcher.wants(task):
-                self._cut()
-            return
-        step = batcher.take_alone(task)
-        if step is not None:
-            self.busy_since_s = self.engine.now
-            self._run(step)
-            return
-        batcher.add(task)
-        if batcher.starts(task):
-            self._start()
-
-    def enter_behind(self, task: Task, prompt: Task) -> None:
-        batcher = self.batcher
-        batcher.add_behind(task, prompt)
-        if not self.running:
-            if batcher.starts(task):
-                self._start()
-        elif not self.settled and batcher.wants(task):
-            self._cut()
-
-    def memory_freed(self) -> None:
-        batcher = self.batcher
-        if not self.requests or not batcher.has_waiting():
-            return
-        if self.running:
-            if not self.settled and batcher.has_room():
-                self._cut()
-        elif batcher.has_room():
-            self._start()
-        else:
-            self.go_on()
-
+    @abstractmethod
     def evict(self, request: Request) -> None:
-        """Let a request that is here leave before its end: at the end of the step that runs, without the token of that
-        step, or at once where nothing runs. The owner, who decides this, counts the request itself."""
-        self.leaving.append(request)
-        if self.running:
-            if not self.settled:
-                self._cut()
-            return
-        self._let_leave()
-        if self.requests:
-            self.memory_freed()
-        else:
-            self.owner.replica_idle(self)
-
-    # -- steps ---------------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        """Start the next steps of a replica on which nothing runs."""
-        self.busy_since_s = self.engine.now
-        step = self.batcher.next_step()
-        if step is None:
-            self._nothing_to_run()
-        else:
-            self._run(step)
-
-    def _run(self, step: Step) -> None:
-        """Run the steps that the batcher has chosen."""
-        self.running = True
-        self.step = step
-        self.settled = step.repeat == 1 and step.prompt_tokens > 0
-        self.length_s = length_s = self.times.seconds(step, step.repeat)
-        engine = self.engine
-        self.end_s = end_s = engine.now + length_s
-        self.end = engine.at(end_s, self, None)
-
-    def _nothing_to_run(self) -> None:
-        """No task can run in the policy's order."""
-        self.running = False
-        now = self.engine.now
-        if now > self.busy_since_s:  # the last requests left before their end
-            self.busy_s += now - self.busy_since_s
-            self.busy_since_s = now
-        if self.requests and self.go_on():
-            return
-        if self.observer is not None:
-            self.observer.batch_empty(self)
-        if not self.requests:
-            self.owner.replica_idle(self)
-
-    def _cut(self) -> None:
-        """End the running steps at their next boundary. The order of the arithmetic is SplitwiseSim's."""
-        step = self.step
-        self.settled = True
-        times = self.times
-        now = self.engine.now
-        elapsed_s = now - (self.end_s - self.length_s)
-        step.repeat = min(times.steps_within(step, elapsed_s) + 1, step.repeat)
-        self.length_s = length_s = times.seconds(step, step.repeat)
-        remaining_s = length_s - elapsed_s
-        self.end.handler = None
-        if remaining_s <= 0.0:
-            self.fire(None)
-        else:
-            self.end_s = end_s = now + remaining_s
-            self.end = self.engine.at(end_s, self, None)
-
-    def fire(self, _nothing: None, /) -> None:
-        """Steps end: tasks that are done leave, and the next steps start."""
-        self._end_steps()
-        engine = self.engine
-        step = self.batcher.next_step()
-        if step is None:
-            self._nothing_to_run()
-        else:  # `_run` written out, as this is called the most
-            self.step = step
-            self.settled = step.repeat == 1 and step.prompt_tokens > 0
-            self.length_s = length_s = self.times.seconds(step, step.repeat)
-            self.end_s = end_s = engine.now + length_s
-            self.end = engine.at(end_s, self, None)
-
-    def _end_steps(self) -> None:
-        """The running steps end: tasks that are done leave."""
-        if self.observer is not None:
-            self.observer.iterations_ended(self)
-        self.settled = True  # a task that enters meanwhile waits for the next steps
-        batcher = self.batcher
-        if self.leaving:
-            self._let_leave()
-        done = batcher.ended(self.step.repeat)
-        if done:
-            for task in done:
-                if task.is_prompt:
-                    self._finish_prompt(task.request)
-                else:
-                    self._end(task.request)
-            if batcher.is_empty():
-                now = self.engine.now
-                self.busy_s += now - self.busy_since_s
-                self.busy_since_s = now
-
-    def _let_leave(self) -> None:
-        """Free the memory of the requests that leave before their end."""
-        leaving, self.leaving = self.leaving, []
-        for request in leaving:
-            self.requests -= 1
-            self.batcher.evict(request)
-            if request.kv_tokens:
-                self.kv.release(request)
-
-    def _finish_prompt(self, request: Request) -> None:
-        """The first token is there: the request ends, decodes here, or leaves for another replica."""
-        request.prompt_end_s = self.engine.now
-        decode = request.decode
-        if decode is not None:
-            self.owner.prompt_finished(request, False)
-            request.decode = None
-            self.batcher.wait(decode)
-        elif request.output_tokens == 1:
-            self.owner.prompt_finished(request, False)
-            self._end(request)
-        else:
-            self.requests -= 1
-            self.kv.in_transit += 1
-            self.owner.prompt_finished(request, True)
-
-    def _end(self, request: Request) -> None:
-        """The last token is there."""
-        self.requests -= 1
-        self.kv.release(request)
-        request.token_end_s = self.engine.now
-        self.owner.request_finished(request)
-
-    # -- standing still --------------------------------------------------------------------------------------------
-
-    def is_idle(self) -> bool:
-        return not self.running
+        """Let a request that is here leave before its end, without the token of the step that runs. The owner, who
+        decides this, counts the request itself."""
 
     def stands_still(self) -> bool:
-        """As in the base class. A task that waits for memory waits for ever then: see `batching.standstill`."""
         return self.is_idle() and self.kv.in_transit == self.kv.given_up
 
-    def go_on(self, despite_transfers: bool = False) -> bool:
-        """Where no task can start in the policy's order, and nothing will ever change that, start the tasks that can go
-        on: see `sim_core.batching.standstill`. Returns whether any has started.
-
-        `despite_transfers`: it is known that the KV caches which are about to leave never will.
-        """
-        if not self.batcher.has_waiting() or not (self.stands_still() or (despite_transfers and self.is_idle())):
-            return False
-        step = self.batcher.recovery_step()
-        if step is None:
-            if self.still_since_s is None and not despite_transfers:
-                self.still_since_s = self.engine.now
-            return False
-        self.busy_since_s = self.engine.now
-        self._run(step)
-        return True
-
-    # -- for results -----------------------------------------------------------------------------------------------
+    # -- for observers, schedulers and results -----------------------------------------------------------------------
 
     def observe(self, observer: IterationObserver) -> None:
         """Add `observer` to the observers, as the last one."""
         self.observer = observer if self.observer is None else _Both(self.observer, observer)
         self.batcher.observe(self.observer)
 
+    @abstractmethod
+    def under_way(self) -> UnderWay | None:
+        """The steps that run now; None: none does."""
+
+    @abstractmethod
     def steps_until_s(self) -> float:
         """When the steps that an observer is notified of have ended."""
-        return self.engine.now
 
+    @abstractmethod
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""
-        return self.busy_s + (end_s - self.busy_since_s if self.running else 0.0)

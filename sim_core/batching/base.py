@@ -23,6 +23,8 @@ from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
+NO_LIMIT = 1 << 62  # tokens
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class DecodeObserver:
@@ -45,9 +47,12 @@ class Batcher:
     kind "ahead" asks for the next steps one step before the running ones end, as engines with asynchronous scheduling
     do. Two steps are then under way, and the batcher does not know the outcome of the first when it chooses what
     follows the second.
+
+    `longest` is how many tokens a request may have, its prompt and its outputs together. The application rejects one
+    whose prompt has as many.
     """
 
-    __slots__ = ("engine", "kv", "max_batch_size", "options")
+    __slots__ = ("engine", "kv", "longest", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
     runs_on: ClassVar[str] = "steps"  # a name in `sim_core.replicas`
@@ -56,6 +61,7 @@ class Batcher:
         self.engine = engine
         self.kv = kv
         self.max_batch_size = spec.max_batch_size
+        self.longest = NO_LIMIT  # unless the policy has a limit
         self.options: Any = made(self.Options, spec.options, f"batching policy {spec.policy!r}")
 
     @classmethod

@@ -39,6 +39,7 @@ class VllmBatcher(Batcher):
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         super().__init__(spec, engine, kv)
         assert isinstance(kv, PagedKv)
+        self.longest = self.options.longest
         self.scheduler = VllmScheduler(self.options, kv)
 
     @classmethod
@@ -88,7 +89,7 @@ class VllmBatcher(Batcher):
         return self.waiting()
 
     def iterations(self) -> int:
-        return self.scheduler.steps_ended
+        return self.scheduler.steps_ended()
 
     def batches(self) -> int:
         return self.scheduler.steps

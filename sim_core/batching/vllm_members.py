@@ -19,7 +19,6 @@ class VllmMembers:
     """The books of one replica: who is here, with which blocks, and what has been scheduled for whom."""
 
     __slots__ = (
-        "_applied",
         "_loose",
         "_present",
         "_spare",
@@ -32,7 +31,6 @@ class VllmMembers:
         "pool",
         "running",
         "steps",
-        "steps_ended",
         "waiting",
     )
 
@@ -47,9 +45,7 @@ class VllmMembers:
         self.in_flight: list[VllmStep] = []  # steps whose outputs are still to come, the oldest first
         self.has_gone = False  # whether a request has gone since the last pass
         self.passes = 0
-        self._applied = 0  # passes whose outputs have come
         self.steps = 0  # passes that scheduled something
-        self.steps_ended = 0  # of these: steps whose outputs have come
         self._spare: list[VllmStep] = []  # steps whose outputs were taken before the last ones
         self._present: VllmStep | None = None  # the step whose outputs were taken last
 
@@ -129,12 +125,16 @@ class VllmMembers:
         """Look at one of the decodes alone again."""
         self.pool.end_writing(sequence)
         self.decodes.leave(sequence)
-        to_come = min(self.passes - self._applied, self.passes - sequence.first_step + 1)
+        to_come = min(len(self.in_flight), self.passes - sequence.first_step + 1)
         sequence.known = sequence.computed + 1 - to_come
         sequence.in_flight = to_come if self.is_async else 0
         for step in self.in_flight:
             if step.number > sequence.joined_at:
                 step.yielding.append(sequence)
+
+    def steps_ended(self) -> int:
+        """How many steps that had requests have ended."""
+        return self.steps - sum(step.requests > 0 for step in self.in_flight)
 
     def sequences_of(self, step: VllmStep) -> list[Sequence]:
         """The requests in a step in flight, in the order of scheduling. It is for observers: all are looked at."""
@@ -149,9 +149,7 @@ class VllmMembers:
             self.pool.draw(blocks)
         decodes.passes += passes
         self.passes += passes
-        self._applied += passes
         self.steps += passes
-        self.steps_ended += passes
         in_flight = self.in_flight
         depth = len(in_flight)
         new = []
@@ -167,7 +165,6 @@ class VllmMembers:
 
     def drain(self) -> None:
         """Forget steps without requests."""
-        self._applied += len(self.in_flight)
         self.in_flight.clear()
 
     # -- the outputs of a step -----------------------------------------------------------------------------------------
@@ -178,8 +175,6 @@ class VllmMembers:
         if self._present is not None:
             self._spare.append(self._present)
         self._present = step
-        self._applied += 1
-        self.steps_ended += step.requests > 0
         ended: list[Sequence] = []
         yielding = step.yielding
         if len(yielding) > 1:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim_core.batching.base import NO_LIMIT
 from sim_core.errors import SpecError
-
-NO_LIMIT = 1 << 62  # tokens
 
 
 @dataclass(frozen=True, slots=True)

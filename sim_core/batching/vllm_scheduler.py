@@ -243,8 +243,6 @@ class VllmScheduler(VllmMembers):
                 return
             waiting.take_first()
             sequence.computed = cached
-            if sequence.first_hit < 0:
-                sequence.first_hit = cached
             pool.hold(sequence, hit)
             pool.take(sequence, -(-(cached + tokens) // size) - sequence.blocks)
             pool.hash(sequence, (cached + tokens) // size)

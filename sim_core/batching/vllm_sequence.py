@@ -7,7 +7,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import Final
 
-from sim_core.kv.block_queue import Holding
+from sim_core.kv.chain import Holding
 from sim_core.request import Request, Task
 
 # states of a sequence
@@ -30,7 +30,6 @@ class Sequence(Holding):
         "decode_task",
         "decodes",
         "ends_at",
-        "first_hit",
         "first_step",
         "in_flight",
         "is_loaded",
@@ -66,7 +65,6 @@ class Sequence(Holding):
         self.in_flight = 0
         self.state = WAITING
         self.is_mid_prompt = False  # whether its last step left tokens to compute that are known
-        self.first_hit = -1  # tokens that were cached at its first admission
         self.order = 0  # its number among all admissions
         self.last_step = 0  # the pass that last scheduled it as one of its own
         self.is_loaded = False  # whether it waits with a cache that came from another replica

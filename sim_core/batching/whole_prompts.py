@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 
-from sim_core.batching.base import Batcher, DecodeObserver
+from sim_core.batching.base import NO_LIMIT, Batcher, DecodeObserver
 from sim_core.batching.batch import Batch
 from sim_core.batching.line import Line
 from sim_core.batching.standstill import able_to_go_on
@@ -15,8 +15,6 @@ from sim_core.native import mypyc_attr
 from sim_core.request import Task
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
-
-NO_LIMIT = 1 << 62  # tokens of a batch
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -10,31 +10,8 @@ Blocks with a hash are taken, given back and lost by extents.
 from __future__ import annotations
 
 from sim_core.kv.base import KvCache
-from sim_core.kv.chain import Chain, Extent, Path, Writer
+from sim_core.kv.chain import Chain, Extent, Holding
 from sim_core.native import mypyc_attr
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Holding(Writer):
-    """The blocks of one request: `blocks` of them, of which the first `hashed` have a hash.
-
-    `extents` are those with a hash, in order of place, where an extent stands for its rests, too, up to the next one.
-    """
-
-    __slots__ = ("blocks", "chain", "extents", "hashed", "path")
-
-    def __init__(self) -> None:
-        self.chain: Chain | None = None  # its own, from its arrival until it is gone; None: nothing is cached
-        self.path: Path | None = None  # where a part of its text may be another one's
-        self.blocks = 0
-        self.hashed = 0
-        self.extents: list[Extent] = []
-
-    def full_blocks(self) -> int:
-        return self.hashed
-
-    def hashed_in(self, place: int) -> tuple[int, int]:
-        return 0, 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -8,26 +8,10 @@ that were hashed one after the other, and have the same users, are one extent.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 
 from sim_core.kv.content import ENDLESS, Content
 from sim_core.native import mypyc_attr
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Writer:
-    """A request whose blocks fill up one after the other, at known times, so that nobody needs to hash them then."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def full_blocks(self) -> int:
-        """How many of its blocks have a hash by now."""
-
-    @abstractmethod
-    def hashed_in(self, place: int) -> tuple[int, int]:
-        """The pass in which its block at `place` gets its hash, and the request's place in the order of that pass."""
 
 
 class Extent:
@@ -68,7 +52,7 @@ class Chain:
         self.los: list[int] = []  # of `extents`
         self.copies: dict[int, dict[Extent, None]] | None = None
         self.users = 0  # requests whose own chain it is
-        self.writers: dict[Writer, None] | None = None  # those of them whose new blocks are hashed when someone looks
+        self.writers: dict[Holding, None] | None = None  # those of them whose new blocks are hashed when someone looks
 
     # -- its extents -----------------------------------------------------------------------------------------------
 
@@ -177,6 +161,34 @@ class Path:
     def __init__(self) -> None:
         self.chains: list[Chain] = []  # the last one is the request's own: its output lies there
         self.ends: list[int] = []  # the place at which the next chain begins; the last is ENDLESS
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Holding:
+    """The blocks of one request: `blocks` of them, of which the first `hashed` have a hash.
+
+    `extents` are those with a hash, in order of place, where an extent stands for its rests, too, up to the next one.
+
+    One may say itself which of its blocks have a hash, as they fill up one after the other at known times, so that
+    nobody needs to hash them then: see `Chain.writers`.
+    """
+
+    __slots__ = ("blocks", "chain", "extents", "hashed", "path")
+
+    def __init__(self) -> None:
+        self.chain: Chain | None = None  # its own, from its arrival until it is gone; None: nothing is cached
+        self.path: Path | None = None  # where a part of its text may be another one's
+        self.blocks = 0
+        self.hashed = 0
+        self.extents: list[Extent] = []
+
+    def full_blocks(self) -> int:
+        """How many of its blocks have a hash by now."""
+        return self.hashed
+
+    def hashed_in(self, place: int) -> tuple[int, int]:
+        """The pass in which its block at `place` gets its hash, and the request's place in the order of that pass."""
+        return 0, 0
 
 
 class Forest:

@@ -6,12 +6,12 @@ taken, hit, hashed and given back as one. What comes out is what single blocks w
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable
 
 from sim_core.errors import InvariantError
 from sim_core.kv.base import Holder
-from sim_core.kv.block_queue import BlockQueue, Holding
-from sim_core.kv.chain import Chain, Extent, Forest
+from sim_core.kv.block_queue import BlockQueue
+from sim_core.kv.chain import Chain, Extent, Forest, Holding
 from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
 
@@ -29,21 +29,10 @@ class Hit:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Keeper:
-    """What may have taken blocks that the cache does not know of yet."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def catch_up(self) -> None:
-        """Take them now."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
 class PagedKv(BlockQueue):
     """The blocks of one replica, and what is cached in them."""
 
-    __slots__ = ("_forest", "_hit", "_kept", "caching", "keeper")
+    __slots__ = ("_forest", "_hit", "_kept", "caching", "catch_up")
 
     def __init__(self, usable: int, block_size: int, caching: bool) -> None:
         super().__init__(usable, block_size)
@@ -51,7 +40,7 @@ class PagedKv(BlockQueue):
         self._forest = Forest(block_size)
         self._hit = Hit()
         self._kept: dict[Holder, Holding] = {}  # of requests that are about to leave, or have just come
-        self.keeper: Keeper | None = None
+        self.catch_up: Callable[[], None] | None = None  # takes blocks that the cache does not know of yet
 
     def enter(self, holding: Holding, content: Content | None) -> None:
         """A request comes, with the text `content`; None: a text that no other request has a part of."""
@@ -224,12 +213,10 @@ class PagedKv(BlockQueue):
         assert writers is not None
         if len(writers) == 1:
             for writer in writers:
-                assert isinstance(writer, Holding)
                 self._extend(writer, writer.full_blocks())
             return
         new = []
         for number, writer in enumerate(writers):
-            assert isinstance(writer, Holding)
             for place in range(writer.hashed, writer.full_blocks()):
                 new.append((*writer.hashed_in(place), number, place, writer))
         for _, _, _, place, writer in sorted(new, key=lambda block: block[:3]):
@@ -238,8 +225,8 @@ class PagedKv(BlockQueue):
     # -- caches that move from replica to replica ----------------------------------------------------------------------
 
     def fits(self, tokens: int) -> bool:
-        if self.keeper is not None:
-            self.keeper.catch_up()
+        if self.catch_up is not None:
+            self.catch_up()
         return -(-tokens // self.size) <= self.free
 
     def keep(self, holder: Holder, holding: Holding) -> None:
@@ -256,8 +243,8 @@ class PagedKv(BlockQueue):
         holding.blocks = self._kept.pop(holder).blocks
 
     def release(self, holder: Holder) -> None:
-        if self.keeper is not None:
-            self.keeper.catch_up()
+        if self.catch_up is not None:
+            self.catch_up()
         holding = self._kept.pop(holder)
         self.give_back(holding)
         self.leave(holding)

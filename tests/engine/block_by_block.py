@@ -11,7 +11,7 @@ from sim_core.batching.vllm_scheduler import VllmScheduler
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
 from sim_core.engine import Engine
-from sim_core.kv.block_queue import Holding
+from sim_core.kv.chain import Holding
 from sim_core.kv.content import Content
 from sim_core.kv.paged import Hit, PagedKv
 

@@ -63,8 +63,14 @@ def test_shortcuts_change_nothing(seeds: range) -> None:
             assert (seed, case.kv.free, case.kv.holders) == (seed, case.kv.usable, 0)
 
 
-def test_the_command_counts_the_cases_that_are_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    unpacked(tmp_path, "v27_async_seqs1")
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_command_counts_the_cases_that_are_equal(
+    is_packed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = unpacked(tmp_path, "v27_async_seqs1")
+    if is_packed:
+        case.with_name(f"{case.name}.gz").write_bytes(gzip.compress(case.read_bytes(), mtime=0))
+        case.unlink()
     assert engine_cases.main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == "v27_async_seqs1: equal\n1 of 1 cases equal\n"
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.engine_cases import REQUEST, STEP, Case
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SpecError, spec_from_config
+from sim_core.engine import Call
 from sim_core.kv.paged import PagedKv
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
@@ -63,6 +64,61 @@ def test_a_prompt_of_max_model_len_is_refused_and_a_shorter_one_served_up_to_it(
     assert (result.completed, result.rejected) == (2, 1)
     assert result.unserved["request_id"] == [0]
     assert result.unserved["reason"] == ["needs 51 tokens of KV cache, the instance holds 50"]
+
+
+SPLIT = [name for name, policy in SCHEDULERS.items() if policy.splits]
+SHORT = [(0.0, 40, 3), (0.5, 30, 3), (1.0, 20, 9)]
+
+
+def loads(simulation: Simulation) -> list[int]:
+    """All loads of all replicas."""
+    return [load for counted in simulation.applications[0].view.counted() for load in counted.at]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.125])
+@pytest.mark.parametrize("scheduler", SPLIT)
+def test_a_prompt_that_is_too_long_counts_no_load_where_phases_are_split(scheduler: str, delay_s: float) -> None:
+    delays = {"submit_task_s": delay_s}
+    simulation = Simulation(worlds.spec(scheduler, kv_tokens=400, batch=vllm(max_model_len=50), delays=delays))
+    result = simulation.run(worlds.trace([(0.0, 50, 2), (0.0, 60, 1)]))
+    assert (result.rejected, result.unserved["request_id"]) == (2, [0, 1])
+    assert loads(simulation) == [0] * len(loads(simulation))
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_prompt_that_is_too_long_changes_no_placement_of_others(scheduler: str) -> None:
+    spec = worlds.spec(scheduler, count=4, kv_tokens=400, batch=vllm(max_model_len=50))
+    alone = measured(spec, worlds.trace(SHORT)).requests
+    beside = measured(spec, worlds.trace([*SHORT[:1], (0.25, 50, 2), *SHORT[1:]])).requests
+    for name in ("prompt_instance", "token_instance", "ttft_s", "e2e_s"):
+        assert alone[name].tolist() == beside[name].tolist()
+
+
+@pytest.mark.parametrize(("prompt", "token"), [(0, 50), (50, 0)])
+def test_where_instances_differ_the_one_with_the_shorter_limit_decides(prompt: int, token: int) -> None:
+    spec = worlds.spec("kv_token_jsq", kv_tokens=400, batch=vllm())
+    roles = {"prompt": vllm(max_model_len=prompt), "token": vllm(max_model_len=token)}
+    simulation = Simulation(replace(spec, start_states=(replace(spec.start_states[0], **roles),)))
+    result = simulation.run(worlds.trace([(0.0, 50, 2), (0.0, 49, 2)]))
+    assert (result.completed, result.unserved["request_id"]) == (1, [0])
+    assert result.unserved["reason"] == ["needs 51 tokens of KV cache, the instance holds 50"]
+    assert loads(simulation) == [0] * len(loads(simulation))
+
+
+def test_what_runs_is_under_way_also_among_skipped_turns() -> None:
+    simulation = Simulation(worlds.spec("jsq", count=1, prompt_s=1.0, token_s=0.25, batch=vllm()))
+    (replica,) = simulation.replicas[0]
+    seen: list[tuple[int, float, float] | None] = []
+
+    def look(_nothing: None) -> None:
+        found = replica.under_way()
+        seen.append(None if found is None else (found.step.tokens, found.start_s, found.end_s))
+
+    for time_s in (0.5, 1.6, 20.0):
+        simulation.engine.at(time_s, Call(look), None)
+    result = simulation.run(worlds.trace([(0.0, 10, 9)]))
+    assert seen == [(10, 0.0, 1.0), (1, 1.5, 1.75), None]
+    assert list(result.requests["token_end_s"]) == [3.0]
 
 
 def test_memory_that_cannot_hold_one_sequence_is_an_error_with_what_to_do() -> None:

@@ -24,6 +24,7 @@ from sim_core.request import Task
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from sim_core.step import Step
+from sim_core.step_replica import StepReplica
 from sync.results.measure import MeasuredRun, measure
 from tests.runs import measured
 from tests.sim_core import worlds
@@ -165,7 +166,7 @@ class SteppingBatch(Batch):
         super().preempt(tasks)
 
 
-class SteppingReplica(Replica):  # type: ignore[misc]
+class SteppingReplica(StepReplica):  # type: ignore[misc]
     """A replica that does not jump, and chooses a batch only where one that jumps does."""
 
     __slots__ = ()

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from sim_core import SpecError
 from sim_core.batching import BATCHING
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
-from sim_core.spec import ApplicationSpec, StartStateSpec
+from sim_core.spec import ApplicationSpec, InstanceSpec, StartStateSpec
 from sweep.single.debug import debug_outputs
 from sync.files.perfetto import PerfettoOptions
 from tests.runs import measured
@@ -152,9 +153,22 @@ def test_all_who_are_unfinished_are_shown_up_to_the_end(tmp_path: Path) -> None:
     assert seconds_of_requests(events) == pytest.approx(seconds_in_batches(events), abs=0.01)
 
 
+def engine(**options: Any) -> InstanceSpec:
+    batch = worlds.instance("vllm", 4)
+    return replace(batch, options=tuple({**dict(batch.options), **options}.items()))
+
+
+BATCHES = {
+    "Splitwise": worlds.instance("Splitwise", 4),
+    "vllm": engine(max_num_seqs=4, max_num_batched_tokens=16),
+    "vllm, asynchronous": engine(max_num_seqs=4, max_num_batched_tokens=16, async_scheduling=True),
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("end_s", [0.5, 3.0, 7.03])
-def test_a_run_cut_short_shows_what_was_under_way(end_s: float, tmp_path: Path) -> None:
-    spec = worlds.spec("mixed_pool", count=3, kv_tokens=150, batch=worlds.instance("Splitwise", 4))
+def test_a_run_cut_short_shows_what_was_under_way(end_s: float, batch: str, tmp_path: Path) -> None:
+    spec = worlds.spec("mixed_pool", count=3, kv_tokens=150, batch=BATCHES[batch])
     spec = replace(spec, end_time_s=end_s)
     events, result = draw(tmp_path, spec, crowd())
     assert result.unfinished > 0
@@ -164,6 +178,29 @@ def test_a_run_cut_short_shows_what_was_under_way(end_s: float, tmp_path: Path) 
         own = [key for key in events.slices if key[0] == INSTANCES and key[1].startswith(f"{name} ")]
         drawn = sum(event["dur"] for key in own for event in events.slices[key])
         assert drawn == pytest.approx(1e6 * float(str(busy_s)), abs=99)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_step_under_way_of_an_engine_is_drawn_from_its_own_start(is_async: bool, tmp_path: Path) -> None:
+    spec = worlds.spec("jsq", count=1, prompt_s=1.0, token_s=0.25, batch=engine(async_scheduling=is_async))
+    events, _ = draw(tmp_path, replace(spec, end_time_s=1.6), worlds.trace([(0.0, 10, 100)]))
+    track = events.slices[INSTANCES, "box-gpu_0"]
+    assert spans(track) == [("prompt 1", 0.0, 1.0), ("decode 1", 1.0, 1.5), ("decode 1", 1.5, 1.6)]
+    assert track[-1]["args"]["tokens"] == 1
+    assert [event["args"]["iterations"] for event in track] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_prompt_that_is_preempted_at_the_end_waits(is_async: bool, tmp_path: Path) -> None:
+    # the second request's prompt has room when it is admitted, and loses it to the first one's output
+    batch = engine(async_scheduling=is_async, max_num_seqs=2, max_num_batched_tokens=5)
+    spec = worlds.spec("jsq", count=1, kv_tokens=86, prompt_s=1.0, token_s=0.25, batch=batch)
+    events, result = draw(tmp_path, replace(spec, end_time_s=22.1), worlds.trace([(0.0, 20, 60), (0.0, 60, 5)]))
+    assert result.unfinished == 2
+    names = [name for name, start_s, end_s in spans(events.slices[REQUESTS, "request 1"]) if end_s > start_s]
+    assert names == ["queue", "prompt", "preempted"]
+    assert len(events.slices[REQUESTS, "request 1"]) == 3
+    assert seconds_of_requests(events) == pytest.approx(seconds_in_batches(events), abs=0.01)
 
 
 def test_an_empty_run_is_valid(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
     """The phases from arrival to the last token, or to `until_s` for a request that is not complete.
 
     Between other phases the request queues: for its prompt, for memory on its token instance, or for its first decode.
+    A pause up to `until_s` is one that lasts, and a phase whose step is chosen and begins later has not begun.
     """
     prompt_end_s = request.prompt_end_s
     steps: list[tuple[str, float | None, float | None]] = []
@@ -21,7 +22,7 @@ def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
     in_prompt = [pause for pause in pauses if prompt_end_s is None or pause[0] < prompt_end_s]
     for paused_s, resumed_s in in_prompt:
         steps += [("prompt", since, paused_s), ("preempted", paused_s, resumed_s)]
-        since = resumed_s
+        since = resumed_s if resumed_s < until_s else None
     steps += [
         ("prompt", since, prompt_end_s),
         ("transfer", request.transfer_start_s, request.transfer_end_s),
@@ -33,7 +34,7 @@ def phases(request: Request, until_s: float, pauses: Pauses) -> Iterator[Phase]:
     steps.append(("decode", since, request.token_end_s))
     reached_s = request.arrival_s
     for name, start_s, end_s in steps:
-        if start_s is None:
+        if start_s is None or start_s > until_s:
             continue
         if start_s > reached_s:
             yield "queue", reached_s, start_s

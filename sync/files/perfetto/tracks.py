@@ -20,6 +20,7 @@ from sim_core.recorder import Recorder
 from sim_core.replica import IterationObserver, Replica
 from sim_core.request import Request, Task
 from sim_core.request_state import Situation
+from sim_core.step import Step
 from sim_core.trace import Trace
 from sim_core.version import __version__
 from sync.files.perfetto.event_file import Event, EventFile
@@ -108,9 +109,11 @@ class PerfettoTrace(IterationObserver):
     def iterations_ended(self, replica: Replica) -> None:
         """Write the slice of a run of iterations that ends, and the counters from its start on."""
         end_s = replica.steps_until_s()
-        self._run_ended(replica, end_s - replica.length_s, end_s, replica.step.repeat)
+        self._run_ended(replica, replica.step, end_s - replica.length_s, end_s, replica.step.repeat)
 
-    def _run_ended(self, replica: Replica, start_s: float, end_s: float, iterations: int, **more: object) -> None:
+    def _run_ended(
+        self, replica: Replica, step: Step, start_s: float, end_s: float, iterations: int, **more: object
+    ) -> None:
         track = self._tracks[replica]
         start_us = max(_us(start_s), track.end_us)
         track.end_us = end_us = max(_us(end_s), start_us)
@@ -118,7 +121,7 @@ class PerfettoTrace(IterationObserver):
         members = batcher.members()
         prompts = sum(task.is_prompt for task in members)
         decodes = len(members) - prompts
-        share, tokens = _percent(replica), replica.step.tokens
+        share, tokens = _percent(replica), step.tokens
         # tasks that have waited since its start
         waiting = sum(task.waits_from + task.waited < batcher.batches() for task in batcher.waiting())
         power = track.power_w
@@ -203,14 +206,15 @@ class PerfettoTrace(IterationObserver):
         """Write what is under way and a description of the file, and close it."""
         now = self._simulation.engine.now
         for replica, track in self._tracks.items():
-            if replica.running:
-                start_s, step = replica.end_s - replica.length_s, replica.step
+            under_way = replica.under_way()
+            if under_way is not None:
+                step, start_s = under_way.step, under_way.start_s
                 done = 0 if step.prompt_tokens else replica.times.steps_within(step, now - start_s)
-                self._run_ended(replica, start_s, now, done, unfinished=True)
+                self._run_ended(replica, step, start_s, now, done, unfinished=True)
             if track.before is not None and now >= self._from_s:
                 self._sample(track, self._start_us, track.before)
             for task in replica.batcher.waiting():
-                if task.paused_at_s >= 0.0 and not task.is_prompt:
+                if 0.0 <= task.paused_at_s <= now:
                     self.decode_resumed(task, now)
         for application_id, application in self._simulation.applications.items():
             for request in application.unfinished():

@@ -30,11 +30,11 @@ from types import CodeType
 from sim_core.code_text import module_text
 from sim_core.digest import sha256
 from sim_core.errors import MOST_SHOWN, PluginError, nearest, one_line
+from sim_core.plugin_file import NAME, SUFFIX
 from sim_core.plugin_tables import HOW, Table, tables_of
 from sim_core.regular_file import read_bytes
 from sim_core.spec import PluginSpec
 
-SUFFIX = ".py"
 INSTALLED = frozenset({"site-packages", "dist-packages"})  # folders of installed packages
 ABOVE = ("sweep", "sync", "traces", "configs")  # packages of the project that no key covers
 
@@ -64,7 +64,7 @@ def read_plugin(path: Path, text: str | None = None) -> PluginSpec:
 def _content(path: Path) -> str:
     """The text of a plugin's file. Raises PluginError."""
     source = str(path)
-    if not fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.py", path.name):
+    if not fullmatch(NAME, path.name):
         reason = f"a plugin is a Python file, whose name ends in {SUFFIX} and has letters, digits and . _ - alone"
         raise PluginError(reason, source=source)
     try:

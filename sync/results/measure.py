@@ -7,13 +7,14 @@ see `sim_core.code_identity`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.step_times import StepTimes
 from sim_core.policies import policies_for, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
@@ -101,10 +102,17 @@ def _distinct(sizes: Numbers) -> tuple[Numbers, Numbers]:
 
 def _reference_times(spec: SimSpec, model: str) -> StepTimes | None:
     """The times of steps on the reference machine; None where they are unknown."""
-    if not spec.plugins:
-        return _own_reference_times(spec.performance, model)
+    if spec.performance.policy in PERFORMANCE_MODELS:  # which no plugin's may be called
+        return _own_reference_times(_alone_on_reference(spec.performance, model), model)
     performance = policies_for(spec).performance(spec.performance)
     return performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+
+
+def _alone_on_reference(spec: PerformanceSpec, model: str) -> PerformanceSpec:
+    """The spec with no curve but that of `model` on the reference machine. The runs of a sweep differ in the others,
+    which their own machines need."""
+    wanted = (model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+    return replace(spec, curves=tuple(c for c in spec.curves if (c.model, c.hardware, c.tensor_parallelism) == wanted))
 
 
 @lru_cache(maxsize=8)

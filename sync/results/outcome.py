@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, get_args
 
+from sim_core import plugin_file
 from sim_core.errors import SpecError
 from sim_core.spec import PROMPT, TOKEN
 from sync.results import checks
@@ -36,8 +37,7 @@ _OVERRIDE = r"[+~]{0,2}(?!hydra\b)\w[^\x00-\x1f\ud800-\udfff=]*(=[^\x00\ud800-\u
 _NAME = checks.text(1, checks.MOST_NAME)
 _AMOUNT = checks.number(0.0, checks.MOST_FIGURE)
 _SHA256 = checks.form("[0-9a-f]{64}", "a SHA-256: 64 of the signs 0-9 and a-f")
-# It becomes an argument of a command: no option, and no path.
-_PLUGIN_FILE = checks.form(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.py", "the name of a Python file")
+_PLUGIN_FILE = checks.form(plugin_file.NAME, "the name of a Python file")
 _MOST_PLUGIN = 1 << 26  # characters; `sim_core.limits.Limits.plugin_bytes` is far below
 _MACHINES = checks.mapping(_NAME, checks.whole(0, 10**9))
 # What the value of each field is in JSON; docs/results-folder.md lists it.

@@ -189,6 +189,19 @@ def test_the_code_of_a_plugin_is_part_of_the_key_of_runs_that_use_it_and_of_no_o
     assert '"plugins"' not in plain.canonical()
 
 
+def test_where_the_file_of_a_plugin_is_and_what_it_is_called_changes_no_key(tmp_path: Path) -> None:
+    specs = []
+    for name in ("one/mine.py", "another folder/mine.py", "one/other.name.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(OWN)
+        plugins = [read_plugin(path)]
+        config = Composer(plugins=plugins).resolved(["applications.0.scheduler=turn", "start_state=mine"])
+        specs.append(spec_from_config(config, ROOT, plugins=plugins))
+    assert [spec.plugins[0].file for spec in specs] == ["mine.py", "mine.py", "other.name.py"]
+    assert len({key_of(spec) for spec in specs}) == len({Code().digest_for(spec) for spec in specs}) == 1
+
+
 def test_the_modules_that_a_plugin_imports_are_part_of_its_key() -> None:
     parts = CODE.parts_for(spec_of("start_state=mine"))
     assert "sim_core.batching.orca" in parts

@@ -17,6 +17,7 @@ from configs.compose import Composer
 from sim_core import SimResult, SimSpec, simulate, spec_from_config
 from sim_core.performance.db import times_from_curve
 from sim_core.spec import CurveSpec
+from sync.results.measure import _own_reference_times as reference_times
 from sync.results.measure import ascending, measure
 from sync.results.statistics import geometric_mean, mean, mean_of_times, percentile, standard_deviation
 from tests.sim_core import worlds
@@ -98,6 +99,16 @@ def test_slowdowns_of_a_model_that_the_reference_machine_was_not_measured_with_a
     assert np.isnan(measured.requests["e2e_slowdown"]).all()
     assert "e2e/p99_s" in measured.summary
     assert not any("slowdown" in name for name in measured.summary)
+
+
+def test_runs_on_other_machines_have_the_same_reference_times_which_are_worked_out_once() -> None:
+    reference_times.cache_clear()
+    clusters = [["cluster.servers.0.count=0"], ["cluster.servers.1.count=0"], ["cluster.servers.0.count=1"]]
+    runs = [run(["applications.0.scheduler=jsq", "start_state=baseline", *counts]) for counts in clusters]
+    assert len({spec.performance for spec, _ in runs}) > 1
+    for spec, result in runs:
+        measure(result, spec)
+    assert reference_times.cache_info().misses == 1
 
 
 def test_sizes_of_any_kind_have_the_same_slowdowns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ lint: $(READY)
 # On all cores; tests/conftest.py says which tests stay in one process.
 test: lint compiled
 	$(BIN)/python -m pytest -n logical --durations=25
-	SIM_CORE_PURE=1 $(BIN)/python -m pytest -n logical tests/sim_core tests/properties tests/theory tests/parity
+	SIM_CORE_PURE=1 $(BIN)/python -m pytest -n logical tests/sim_core tests/engine tests/properties tests/theory tests/parity
 
 # The simulator's core as C, where there is a compiler; without one it runs as plain Python, and says so.
 compiled: $(READY)

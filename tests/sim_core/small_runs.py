@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import sha256
 from random import Random
 from typing import TypeVar
 
 from sim_core import SimSpec, Trace
 from sim_core.errors import SimError
+from sim_core.results import SimResult
 from sim_core.rng import Streams
 from sim_core.spec import CurveSpec, InstanceSpec, PerformanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
 from sync.results.measure import MeasuredRun
@@ -24,10 +25,7 @@ T = TypeVar("T")
 Run = tuple[SimSpec, Trace]
 BATCHING = ("DEFAULT", "ORCA", "Splitwise")
 # Fields of a result that are one number. The summary is worked out of the columns by code that is never compiled.
-FIGURES = (
-    "completed", "rejected", "unfinished", "standstill", "events", "first_arrival_s", "end_s", "stopped_s", "cut_at_s",
-    "not_arrived", "origin_s", "iterations_beyond",
-)  # fmt: skip
+FIGURES = tuple(each.name for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances"))
 BINARY = PerformanceSpec("constant", prompt_s=0.25, token_s=0.0625)  # makes many times equal
 ODD = PerformanceSpec("constant", prompt_s=0.2137, token_s=0.0391)  # rounds at each sum
 

@@ -27,6 +27,7 @@ MODULES = tuple(
     f"sim_core.{name}"
     for name in (
         *("event", "engine", "request", "step", "replica", "memory", "application", "network", "fleet", "workload"),
+        "closed_loop",
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
         *("performance.step_times", "performance.affine"),

@@ -34,9 +34,10 @@ class EarlyStop:
         self._in_cluster = in_cluster
 
     def slices_s(self) -> Iterable[float]:
-        """The times at which to examine the run, for `Engine.run`; none without the rule."""
+        """The times at which to examine the run, for `Engine.run`; none without the rule, and none for a closed
+        loop: its clients wait, so no backlog can grow."""
         bound_s = self._spec.stop_at_backlog_s
-        return () if bound_s is None else self._looks_s(bound_s)
+        return () if bound_s is None or self._workload.listens else self._looks_s(bound_s)
 
     def _looks_s(self, bound_s: float) -> Iterator[float]:
         engine, workload = self._engine, self._workload

@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from sim_core.errors import InvariantError
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.request_state import RequestState, Situation
@@ -45,12 +46,14 @@ class SimResult:
     unfinished: int = 0
     standstill: Standstill | None = None  # instances that wait for memory which is never freed, and their requests
     events: int = 0
-    first_arrival_s: float = 0.0  # of all requests; 0 without any
+    first_arrival_s: float = 0.0  # of all requests but a warm-up's; 0 without any
     end_s: float = 0.0
     stopped_s: float | None = None  # when `sim_core.early_stop` ended the run; None: it did not
     cut_at_s: float | None = None  # the spec's `end_time_s` where it ended the run before all requests were served
     not_arrived: int = 0  # of the unfinished: those whose arrival was still to come when the run ended
     origin_s: float = 0.0  # see `Trace`
+    concurrency: int = 0  # of a closed loop: how many requests are in the cluster at most; 0: an open one
+    warmup: int = 0  # requests of a closed loop's warm-up, which are in no column and no count
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
 
     @property
@@ -59,8 +62,16 @@ class SimResult:
         return self.end_s - self.first_arrival_s
 
 
-def request_columns(recorder: Recorder, trace: Trace) -> dict[str, array[float] | array[int]]:
-    """The columns of `SimResult.requests`."""
+def request_columns(recorder: Recorder, trace: Trace, warmup: int) -> dict[str, array[float] | array[int]]:
+    """The columns of `SimResult.requests`, without the first `warmup` rows of the trace."""
+    columns = _columns_of_all(recorder, trace)
+    if not warmup:
+        return columns
+    measured = [row >= warmup for row in recorder.numbers("index")]
+    return {name: array(column.typecode, compress(column, measured)) for name, column in columns.items()}
+
+
+def _columns_of_all(recorder: Recorder, trace: Trace) -> dict[str, array[float] | array[int]]:
     arrivals: array[float] = array("d")
     numbers: dict[str, array[int]] = {
         name: array("q") for name in ("request_id", "application_id", "prompt_tokens", "output_tokens")
@@ -90,10 +101,10 @@ def request_columns(recorder: Recorder, trace: Trace) -> dict[str, array[float] 
 
 
 def unserved_columns(
-    trace: Trace, recorder: Recorder, unfinished: Sequence[tuple[int, Situation]]
+    trace: Trace, recorder: Recorder, unfinished: Sequence[tuple[int, Situation]], warmup: int
 ) -> dict[str, list[object]]:
-    """The columns of `SimResult.unserved`. `unfinished`: the rows of the trace that applications have taken and not
-    completed. The remaining rows never reached their application."""
+    """The columns of `SimResult.unserved`, without the first `warmup` rows of the trace. `unfinished`: the rows of the
+    trace that applications have taken and not completed. The remaining rows never reached their application."""
     rows = [(request.index, situation) for request, situation in recorder.rejected]
     rows.extend(unfinished)
     if len(recorder) + len(rows) < len(trace):
@@ -102,6 +113,9 @@ def unserved_columns(
             reached[row] = 1
         never = Situation(RequestState.NOT_REACHED)
         rows.extend((row, never) for row in range(len(trace)) if not reached[row])
+    if len(recorder) + len(rows) != len(trace):
+        raise InvariantError(f"{len(recorder)} completed + {len(rows)} others are not {len(trace)} requests")
+    rows = [(row, situation) for row, situation in rows if row >= warmup] if warmup else rows
     return {
         "request_id": [trace.request_id[row] for row, _ in rows],
         "application_id": [trace.application_id[row] for row, _ in rows],
@@ -115,21 +129,41 @@ def unserved_columns(
     }
 
 
-def instance_columns(replicas: Mapping[int, Sequence[Replica]], end_s: float, span_s: float) -> dict[str, list[object]]:
-    """The columns of `SimResult.instances`, by the replicas of each application."""
+class Work(NamedTuple):
+    """What a replica has done up to a time."""
+
+    busy_s: float
+    iterations: int
+    batches: int
+
+
+NO_WORK = Work(0.0, 0, 0)
+
+
+def work_of(replicas: Sequence[Replica], now_s: float) -> list[Work]:
+    """The work of each replica up to `now_s`."""
+    return [Work(one.busy_until(now_s), one.batcher.iterations(), one.batcher.batches()) for one in replicas]
+
+
+def instance_columns(
+    replicas: Mapping[int, Sequence[Replica]], end_s: float, span_s: float, before: Mapping[int, Sequence[Work]]
+) -> dict[str, list[object]]:
+    """The columns of `SimResult.instances`, by the replicas of each application. `span_s`: the time that figures cover.
+    `before`: what the replicas of an application did before it, in a warm-up."""
     columns: dict[str, list[object]] = {
         name: []
         for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
                      "iterations", "batches", "kv_peak_fraction", "processor", "processors", "tensor_parallelism")
     }  # fmt: skip
     for application_id, members in replicas.items():
-        for replica in members:
-            busy_s, batcher, kv = replica.busy_until(end_s), replica.batcher, replica.kv
+        earlier = before.get(application_id, [NO_WORK] * len(members))
+        for replica, then in zip(members, earlier, strict=True):
+            busy_s, batcher, kv = replica.busy_until(end_s) - then.busy_s, replica.batcher, replica.kv
             row = (
                 application_id, replica.index, replica.name, replica.sku, replica.role, busy_s,
-                replica.busy_s, busy_s / span_s if span_s > 0 else 0.0, batcher.iterations(),
-                batcher.batches(), kv.peak / kv.capacity, replica.processor, replica.processors,
-                replica.tensor_parallelism,
+                replica.busy_s - then.busy_s, busy_s / span_s if span_s > 0 else 0.0,
+                batcher.iterations() - then.iterations, batcher.batches() - then.batches, kv.peak / kv.capacity,
+                replica.processor, replica.processors, replica.tensor_parallelism,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 from sim_core.application import Application
 from sim_core.beyond import DecodesBeyond
+from sim_core.closed_loop import ClosedLoop
 from sim_core.early_stop import EarlyStop
-from sim_core.engine import Engine, Later
-from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
+from sim_core.engine import Call, Engine, Later
+from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.event import Handler
 from sim_core.memory import instance_memory
 from sim_core.network import Network, WaitingTransfers
@@ -20,7 +21,8 @@ from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.replicas import REPLICAS
-from sim_core.results import SimResult, instance_columns, request_columns, unserved_columns
+from sim_core.request_state import REJECTED
+from sim_core.results import SimResult, Work, instance_columns, request_columns, unserved_columns, work_of
 from sim_core.rng import Streams
 from sim_core.scheduling import Start
 from sim_core.scheduling.view import View
@@ -29,6 +31,8 @@ from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import InstancePlan, Machines
 from sim_core.trace import Trace
 from sim_core.workload import OpenLoop, Workload
+
+NO_BACKLOG = "stop_at_backlog_s has no effect: the clients of a closed loop wait, so no backlog can grow"
 
 
 class Simulation:
@@ -41,6 +45,7 @@ class Simulation:
         self.engine = Engine() if engine is None else engine
         self.recorder = Recorder()
         self.transfers = WaitingTransfers()
+        self._before: dict[int, list[Work]] = {}  # what replicas did in the warm-up
         self._policies = policies_for(spec)
         self._performance = self._policies.performance(spec.performance)
         self._decodes_beyond = DecodesBeyond()
@@ -105,8 +110,8 @@ class Simulation:
         return sum(table.looks_beyond for table in tables.values()) + self._decodes_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
-        """Serve `trace`, each request at its own time."""
-        return self.serve(OpenLoop(trace.on_run_clock()))
+        """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
+        return self.serve(ClosedLoop(trace) if trace.clients else OpenLoop(trace.on_run_clock()))
 
     def serve(self, workload: Workload) -> SimResult:
         """Serve `workload`. Every request of it ends as completed, rejected or unfinished.
@@ -121,34 +126,43 @@ class Simulation:
                 f"{choices(min(unknown), map(str, sorted(known)))}",
                 key="applications",
             )
+        if workload.concurrency() and self.spec.stop_at_backlog_s is not None:
+            warnings.warn(NO_BACKLOG, SpecWarning, stacklevel=2)
         stop = EarlyStop(self.spec, workload, self.engine, self.in_cluster)
         for application in self.applications.values():
             application.begin(workload)
+        workload.measures_from(Call(self._warmed_up))
         workload.begin(self.engine, self.submit())
         ends_at_s = self.spec.ends_at_s(workload.first_arrival_s())
         with _without_cycle_search(), self._policies.blamed():
             self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(workload.requests())
-        return self._result(workload.requests(), stop.stopped_s)
+        return self._result(workload, stop.stopped_s)
 
-    def _result(self, trace: Trace, stopped_s: float | None) -> SimResult:
+    def _warmed_up(self, _: None) -> None:
+        """The warm-up of the workload has ended: what replicas have done so far is in no figure."""
+        self._before = {number: work_of(replicas, self.engine.now) for number, replicas in self.replicas.items()}
+
+    def _result(self, workload: Workload, stopped_s: float | None) -> SimResult:
         """The result of the run, which has ended."""
+        trace, warmup = workload.requests(), workload.warmup()
         recorder, engine, spec = self.recorder, self.engine, self.spec
-        first_s, end_s = trace.first_arrival_s, engine.now
+        start_s, end_s = workload.first_arrival_s(), engine.now
+        first_s = trace.first_arrival_s if not warmup else trace.arrival_s[warmup] if len(trace) > warmup else end_s
         taken = self._unfinished()
-        unserved = unserved_columns(trace, recorder, [(request.index, situation) for _, request, situation in taken])
-        completed, rejected = len(recorder), len(recorder.rejected)
-        unfinished = len(unserved["request_id"]) - rejected
-        if completed + rejected + unfinished != len(trace):
-            raise InvariantError(
-                f"{completed} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
-            )
-        was_cut = unfinished > 0 and end_s >= spec.ends_at_s(first_s) and len(engine) > 0  # events were still to come
+        situations = [(request.index, situation) for _, request, situation in taken]
+        requests = request_columns(recorder, trace, warmup)
+        unserved = unserved_columns(trace, recorder, situations, warmup)
+        completed, rejected = len(requests["request_id"]), unserved["outcome"].count(REJECTED)
+        unfinished = len(unserved["outcome"]) - rejected
+        to_come = unfinished > 0 or workload.last_arrival_s() > end_s  # or it was done
+        was_cut = to_come and end_s >= spec.ends_at_s(start_s) and len(engine) > 0  # events were still to come
+        cut_at_s = spec.end_time_s if start_s == first_s or spec.end_time_s is None else end_s - first_s
         return SimResult(
-            requests=request_columns(recorder, trace),
+            requests=requests,
             unserved=unserved,
-            instances=instance_columns(self.replicas, end_s, end_s - first_s),
+            instances=instance_columns(self.replicas, end_s, end_s - first_s, self._before),
             completed=completed,
             rejected=rejected,
             unfinished=unfinished,
@@ -157,9 +171,11 @@ class Simulation:
             first_arrival_s=first_s,
             end_s=end_s,
             stopped_s=stopped_s,
-            cut_at_s=spec.end_time_s if stopped_s is None and was_cut else None,
+            cut_at_s=cut_at_s if stopped_s is None and was_cut else None,
             not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
             origin_s=trace.origin_s,
+            concurrency=workload.concurrency(),
+            warmup=min(warmup, len(trace)),
             iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import floor, isfinite
 
+from sim_core.clients import Clients
 from sim_core.digest import sha256
 from sim_core.errors import TraceError
 
@@ -17,8 +18,9 @@ LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace 
 class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
-    `name` is for display; `digest()` covers the columns alone. `origin_s`: the time on the clock of the trace's source
-    at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
+    `name` is for display; `digest()` covers the columns and the clients. `origin_s`: the time on the clock of the
+    trace's source at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
+    `clients`: those of a closed loop, which send the rows (groups of them have consecutive parts); all arrivals are 0.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Trace:
     output_tokens: array[int]  # q, >= 1
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
     origin_s: float = 0.0
+    clients: tuple[Clients, ...] = ()
 
     @classmethod
     def of(cls, requests: Iterable[tuple[float, int, int]], name: str = "trace") -> Trace:
@@ -56,6 +59,11 @@ class Trace:
         """The time that figures count from; 0 without requests."""
         return self.arrival_s[0] if self.arrival_s else 0.0
 
+    @property
+    def measured(self) -> int:
+        """How many requests figures count: all but those of a closed loop's warm-up."""
+        return len(self) - sum(clients.warmup for clients in self.clients)
+
     def on_run_clock(self) -> Trace:
         """The trace on the clock of its run: its own clock, unless it starts at LATEST_START_S or later.
 
@@ -69,7 +77,7 @@ class Trace:
         return replace(self, arrival_s=arrival_s, origin_s=self.origin_s + start_s)
 
     def digest(self) -> str:
-        """SHA-256 of the columns' bytes, in hex."""
+        """SHA-256 of the columns' bytes, and of the clients where there are any, in hex."""
         columns = (
             self.request_id,
             self.application_id,
@@ -78,4 +86,5 @@ class Trace:
             self.output_tokens,
             self.batch_size,
         )
-        return sha256(part for column in columns for part in (column.typecode.encode(), column.tobytes())).hex()
+        parts = [part for column in columns for part in (column.typecode.encode(), column.tobytes())]
+        return sha256([*parts, *(clients.facts() for clients in self.clients)]).hex()

@@ -47,6 +47,17 @@ class Workload:
     def last_arrival_s(self) -> float:
         """After this time no request arrives; infinity while that is not known."""
 
+    def concurrency(self) -> int:
+        """How many clients a closed loop has; 0 for an open one."""
+        return 0
+
+    def warmup(self) -> int:
+        """How many of `requests()`, from the first one on, only warm the cluster up, and are in no figure."""
+        return 0
+
+    def measures_from(self, handler: Handler) -> None:
+        """Call `handler.fire(None)` in the run when the warm-up has ended. Without a warm-up there is no call."""
+
     def left(self, request: Request) -> None:
         """`request` was completed or rejected just now. What is submitted in return must be an event of its own
         (`Engine.at`), also without a delay: the replica is about to choose its next steps."""
@@ -76,16 +87,28 @@ class OpenLoop(Workload):
         return self._trace.arrival_s[-1] if self._trace.arrival_s else 0.0
 
 
+class Rows:
+    """Makes requests of the rows of a trace, which may grow."""
+
+    __slots__ = ("_arrival_s", "_batch_size", "_output", "_prompt", "application_id")
+
+    def __init__(self, trace: Trace) -> None:
+        self._arrival_s, self.application_id = trace.arrival_s, trace.application_id
+        self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
+
+    def request(self, row: int) -> Request:
+        """The request of a row."""
+        return Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
+
+
 class _Arrivals(Handler):
     """Makes the request of a row, and submits it."""
 
-    __slots__ = ("_application_id", "_arrival_s", "_batch_size", "_output", "_prompt", "_submit")
+    __slots__ = ("_rows", "_submit")
 
     def __init__(self, trace: Trace, submit: Mapping[int, Handler]) -> None:
-        self._submit = submit
-        self._arrival_s, self._application_id = trace.arrival_s, trace.application_id
-        self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
+        self._rows, self._submit = Rows(trace), submit
 
     def fire(self, row: int, /) -> None:
-        request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
-        self._submit[self._application_id[row]].fire(request)
+        rows = self._rows
+        self._submit[rows.application_id[row]].fire(rows.request(row))

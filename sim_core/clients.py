@@ -1,0 +1,33 @@
+"""The clients of a closed loop, as a part of the trace whose requests they send."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Clients that send a trace's requests in turn, each of them one at a time.
+
+    A client sends the next request of the trace, waits until it has been completed or rejected, thinks, and sends the
+    next one. `warmup` requests are sent first; when the last of them has left, the `requests` that are measured begin.
+    The k-th client (from 0 on) starts at k * ramp_s / concurrency, in both. `think_s`: the n-th request's client thinks
+    for its n-th number after that request (from the first number again after the last); empty: no client thinks.
+    """
+
+    concurrency: int  # how many there are
+    requests: int  # rows of the trace, behind those of the warm-up
+    warmup: int = 0  # rows of the trace
+    think_s: array[float] = field(default_factory=lambda: array("d"))
+    ramp_s: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the trace they send."""
+        return self.warmup + self.requests
+
+    def facts(self) -> bytes:
+        """Everything that decides when they send, for a digest."""
+        numbers = array("q", [self.concurrency, self.requests, self.warmup])
+        return numbers.tobytes() + array("d", [self.ramp_s]).tobytes() + self.think_s.tobytes()

@@ -18,6 +18,9 @@ from configs.bounded import read_yaml
 from sim_core.errors import SpecError
 
 MOST_LISTED = 10_000  # values of a range that are written out
+_POLICY = re.compile(
+    r"[a-z_]+:[\w./:=,+*-]*=[\w./:=,+*-]*", re.ASCII
+)  # closed:concurrency=64, unquoted
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
 HYDRAS_TEXTS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
@@ -88,7 +91,7 @@ class TextSettings:
             parsed = self._parse(f"text={text}")
             value = parsed.value()
         except Exception:  # Hydra answers odd input with exceptions of any kind; the composer says what is wrong
-            return text
+            return _in_quotes(text) if _POLICY.fullmatch(text) else text
         if isinstance(value, ChoiceSweep):
             inside = text if value.simple_form else text.partition("(")[2].rpartition(")")[0]
             listed = ",".join(map(self._one_quoted, elements(inside)))

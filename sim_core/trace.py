@@ -64,6 +64,11 @@ class Trace:
         """How many requests figures count: all but those of a closed loop's warm-up."""
         return len(self) - sum(clients.warmup for clients in self.clients)
 
+    @property
+    def concurrency(self) -> int | None:
+        """How many clients of a closed loop send the requests; None for an open loop."""
+        return sum(clients.concurrency for clients in self.clients) if self.clients else None
+
     def on_run_clock(self) -> Trace:
         """The trace on the clock of its run: its own clock, unless it starts at LATEST_START_S or later.
 

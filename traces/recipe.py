@@ -72,6 +72,11 @@ class Joint(Pairs):
         return {"jointly": self.drawn_from.identity}
 
 
+def stream_prefix(application_id: int) -> str:
+    """The prefix of the names of an application's random streams; 0 has the one that named workloads have."""
+    return f"trace/{application_id}" if application_id else "trace"
+
+
 @dataclass(frozen=True)
 class RequestStream:
     """The requests of one application."""
@@ -82,8 +87,8 @@ class RequestStream:
     batch_size: int = 1
 
     def prefix(self) -> str:
-        """The prefix of its random streams' names; application 0 has the one that named workloads have."""
-        return f"trace/{self.application_id}" if self.application_id else "trace"
+        """The prefix of its random streams' names."""
+        return stream_prefix(self.application_id)
 
     def facts(self) -> object:
         """Everything that decides its requests, except the seed."""

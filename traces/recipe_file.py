@@ -11,6 +11,9 @@
         arrivals: onoff:rate=5,on_s=10,off_s=60
         batch_size: 1
 
+With closed arrivals, such as closed:concurrency=64,requests=1000, clients send the requests, and there is no duration:
+applications whose arrivals do not say how many `requests` there are have `max_requests`.
+
 The command line of `generate` builds the same values from its options.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +29,9 @@ from configs.bounded import read_yaml
 from sim_core.errors import SpecError, TraceError
 from sim_core.section import Section
 from sim_core.trace import Trace
+from traces.arrivals.closed import closed, is_closed
 from traces.arrivals.table import arrivals
+from traces.closed_recipe import ClosedRecipe, ClosedStream
 from traces.distributions.base import Distribution
 from traces.distributions.table import distribution
 from traces.distributions.trace import Empirical
@@ -40,6 +46,7 @@ SUFFIX = ".yaml"
 MAX_APPLICATIONS = 1000
 MAX_BATCH_SIZE = 1 << 20
 MAX_ID = 1_000_000_000
+KEYS = ("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size")  # of an application
 SHORT = 0.99  # warn if a trace's times end before this share of the duration
 
 
@@ -51,7 +58,7 @@ class ReadTrace(Protocol):
 
 def read_recipe(
     path: Path, read_trace: ReadTrace, *, source: str = "", confined: bool = True, time_unit: str = AUTO
-) -> Recipe:
+) -> Recipe | ClosedRecipe:
     """The recipe in a YAML file.
 
     Files that it names are looked for in its own folder and, when `confined`, nowhere else. `time_unit` is the unit of
@@ -95,35 +102,67 @@ def _path(folder: Path, name: str, confined: bool) -> Path:
     return path
 
 
-def parse(values: object, open_trace: Opener) -> Recipe:
+def parse(values: object, open_trace: Opener) -> Recipe | ClosedRecipe:
     """The recipe that these values, from YAML or the command line, describe. SpecError names the key that is wrong."""
     top = Section(values, "")
     top.only("duration_s", "max_requests", "applications")
     sections = list(top.sections("applications"))
     if not 0 < len(sections) <= MAX_APPLICATIONS:  # before any is read: each takes milliseconds
         raise SpecError(f"must be from 1 to {MAX_APPLICATIONS} applications", key="applications")
-    applications = tuple(_application(section, number, open_trace) for number, section in enumerate(sections))
-    ids = [application.application_id for application in applications]
-    for place, application_id in enumerate(ids):
-        if application_id in ids[:place]:
-            raise SpecError("is there twice", key=f"applications.{place}.id", value=application_id)
     max_requests = top.integer("max_requests", 1) if top.has("max_requests") else None
+    if any(is_closed(section.value("arrivals")) for section in sections if section.has("arrivals")):
+        return _closed_recipe(top, sections, max_requests, open_trace)
+    applications = tuple(_application(section, number, open_trace) for number, section in enumerate(sections))
+    _check_ids(applications)
     recipe = Recipe(applications, _duration(top, applications), max_requests)
     recipe.check_amount()
     return recipe
 
 
+def _closed_recipe(top: Section, sections: list[Section], max_requests: int | None, open_trace: Opener) -> ClosedRecipe:
+    if top.has("duration_s"):
+        raise top.error("duration_s", "a closed loop lasts until its requests are done: say how many, by max_requests")
+    applications = []
+    for number, section in enumerate(sections):
+        section.only(*KEYS)
+        if not is_closed(text := section.value("arrivals")):
+            raise section.error("arrivals", "all applications of a recipe are closed, or none")
+        arrivals_of = closed(text, section.path("arrivals"))
+        requests = arrivals_of.requests or max_requests
+        if requests is None:
+            raise section.error("arrivals", "needs requests=..., or the recipe max_requests")
+        application_id, sizes, batch_size = _requests(section, number, open_trace)
+        applications.append(ClosedStream(application_id, arrivals_of, requests, sizes, batch_size))
+    _check_ids(applications)
+    recipe = ClosedRecipe(tuple(applications))
+    recipe.check_amount()
+    return recipe
+
+
+def _check_ids(applications: Sequence[RequestStream | ClosedStream]) -> None:
+    ids = [application.application_id for application in applications]
+    for place, application_id in enumerate(ids):
+        if application_id in ids[:place]:
+            raise SpecError("is there twice", key=f"applications.{place}.id", value=application_id)
+
+
 def _application(section: Section, number: int, open_trace: Opener) -> RequestStream:
-    section.only("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size")
+    section.only(*KEYS)
+    process = arrivals(section.value("arrivals"), Context("", open_trace), section.path("arrivals"))
+    application_id, sizes, batch_size = _requests(section, number, open_trace)
+    return RequestStream(application_id, process, sizes, batch_size)
+
+
+def _requests(section: Section, number: int, open_trace: Opener) -> tuple[int, Pairs, int]:
+    """The application's id, the sizes of its requests, and how many sequences each of them has."""
     application_id = section.integer("id", 0, number)
     if application_id > MAX_ID:
         raise section.error("id", f"must be at most {MAX_ID:,}")
-    process = arrivals(section.value("arrivals"), Context("", open_trace), section.path("arrivals"))
     sizes = _sizes(section, open_trace)
     batch_size = section.integer("batch_size", 1, 1)
     if batch_size > MAX_BATCH_SIZE:
         raise section.error("batch_size", f"must be at most {MAX_BATCH_SIZE:,}")
-    return RequestStream(application_id, process, sizes, batch_size)
+    return application_id, sizes, batch_size
 
 
 def _sizes(section: Section, open_trace: Opener) -> Pairs:

@@ -19,23 +19,28 @@ from traces.sizes import FORM, NUMBER, PREFIX, workload_names
 from traces.time_unit import AUTO, UNITS, check_time_unit
 
 if TYPE_CHECKING:
+    from traces.arrivals.closed import Closed
+    from traces.closed_recipe import ClosedRecipe
     from traces.recipe import Recipe
 
 # The first that exists is read: a file that a person edits takes precedence over one converted from it.
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 RECIPE = ".yaml"  # looked for after them
+OWN = "own"  # trace.arrivals: as the trace has it
 AT = "@"  # load@70: the recipe load.yaml, or the file load.csv, at 70 requests a second
 MAX_NAMES = 8  # of files, in an error
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRef:
-    """The trace that a configuration names: trace.filename (no suffix), trace.dir, the run's seed, trace.time_unit."""
+    """The trace that a configuration names: trace.filename (no suffix), trace.dir, the run's seed, trace.time_unit,
+    trace.arrivals."""
 
     filename: str
     dir: str
     seed: int
     time_unit: str = AUTO  # of the times in a file, or in the files that a recipe names
+    arrivals: str = ""  # clients that send its requests: closed:concurrency=64; empty: as the trace has it
 
 
 def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
@@ -43,7 +48,8 @@ def ref_from_config(resolved: Mapping[str, Any], seed: int) -> TraceRef:
     number."""
     section = Section(resolved, "").section("trace")
     unit = section.text("time_unit", UNITS) if section.has("time_unit") else AUTO
-    return TraceRef(section.text("filename"), section.text("dir"), seed, unit)
+    arrivals = section.text("arrivals") if section.has("arrivals") else OWN
+    return TraceRef(section.text("filename"), section.text("dir"), seed, unit, "" if arrivals == OWN else arrivals)
 
 
 def identity(ref: TraceRef, root: Path) -> str:
@@ -52,7 +58,15 @@ def identity(ref: TraceRef, root: Path) -> str:
     For a written file this is its bytes (and the unit of its times where the format leaves that open), for a generated
     trace its recipe and seed. Equal identities mean equal traces. TraceError when `ref` names no trace.
     """
-    path = find(ref, root)
+    of_trace = _identity(ref, find(ref, root))
+    if not ref.arrivals:
+        return of_trace
+    from traces.closed import identity_with_clients  # as in `_load`
+
+    return identity_with_clients(of_trace, _clients_of(ref), ref.seed)
+
+
+def _identity(ref: TraceRef, path: Path | None) -> str:
     if path is None or path.suffix == RECIPE:
         return _recipe(ref, path).digest(ref.seed)
     try:
@@ -73,7 +87,22 @@ def load(ref: TraceRef, root: Path) -> Trace:
     those of a run's clock (`Trace.on_run_clock`). TraceError when the trace is missing or faulty; a TraceWarning when
     rows had to be sorted or left out.
     """
-    return _load(ref, find(ref, root)).on_run_clock()
+    path = find(ref, root)
+    if not ref.arrivals:
+        return _load(ref, path).on_run_clock()
+    from traces.closed import with_clients  # imports the machinery of recipes, which written traces do not need
+
+    return with_clients(_load(ref, path), _clients_of(ref), ref.seed, _shown(ref, path))
+
+
+def _clients_of(ref: TraceRef) -> Closed:
+    """The clients of trace.arrivals. SpecError where they are not valid."""
+    from traces.arrivals.closed import FORM, NAME, closed, is_closed
+
+    if not is_closed(ref.arrivals):
+        reason = f"must be {OWN}, or {NAME}:{FORM}; other arrivals stand in a recipe (docs/workloads.md)"
+        raise SpecError(reason, key="trace.arrivals", value=ref.arrivals)
+    return closed(ref.arrivals, "trace.arrivals")
 
 
 def _load(ref: TraceRef, path: Path | None) -> Trace:
@@ -98,15 +127,19 @@ def _warn_of_newer_recipe(ref: TraceRef, path: Path) -> None:
 
 def rate_per_s(ref: TraceRef, root: Path) -> float | None:
     """The rate, requests a second, that a generated trace has by its recipe, and a written one by its name; None for a
-    written one at its own rate. TraceError as `load`."""
+    written one at its own rate, and for a closed loop. TraceError as `load`."""
     path = find(ref, root)
+    if ref.arrivals:
+        return None
     return _recipe(ref, path).rate_per_s if path is None or path.suffix == RECIPE else _asked_rate(ref, path)
 
 
 def duration_s(ref: TraceRef, root: Path) -> float | None:
     """The time, s, over which a generated trace has arrivals by its recipe; None for a written one, and where arrivals
-    end by themselves. TraceError as `load`."""
+    end by themselves, as those of a closed loop. TraceError as `load`."""
     path = find(ref, root)
+    if ref.arrivals:
+        return None
     return _recipe(ref, path).duration_s if path is None or path.suffix == RECIPE else None
 
 
@@ -153,7 +186,7 @@ def check_filename(filename: str) -> None:
         )
 
 
-def _recipe(ref: TraceRef, path: Path | None) -> Recipe:
+def _recipe(ref: TraceRef, path: Path | None) -> Recipe | ClosedRecipe:
     """The recipe in the file `path`, at the rate that the reference names; without a path that of a named workload."""
     if path is None:
         return _named(ref)

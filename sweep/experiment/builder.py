@@ -49,6 +49,7 @@ class _TraceFacts:
     requests: int
     arriving_s: float | None = None
     applications: frozenset[int] = frozenset({0})  # the applications that its requests ask for
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Builder:
             config=config,
             requests=trace.requests,
             horizon_s=horizon_of(trace.arriving_s, spec),
+            concurrency=trace.concurrency,
             **cluster.fields,
         )
 
@@ -166,7 +168,7 @@ class Builder:
         if ref not in self._traces:
             self._check_place(ref)
             identity, name = workload.identity(ref, self._root), workload.workload_name(ref, self._root)
-            if workload.find(ref, self._root) is None:
+            if workload.find(ref, self._root) is None and not ref.arrivals:
                 recipe = named.parse(ref.filename, ref.seed)
                 about = int(recipe.rate_per_s * (recipe.duration_s or 0.0))
                 named_rate, arriving_s = rate_of_number(recipe.rate_per_s), recipe.duration_s
@@ -176,7 +178,8 @@ class Builder:
                 rate = None if rate is None else rate_of_number(rate)
                 applications = frozenset(trace.application_id)
                 arriving_s = arrivals_span_s(trace)
-                self._traces[ref] = _TraceFacts(identity, name, rate, len(trace), arriving_s, applications)
+                facts = _TraceFacts(identity, name, rate, len(trace), arriving_s, applications, trace.concurrency)
+                self._traces[ref] = facts
         return self._traces[ref]
 
     def _check_place(self, ref: TraceRef) -> None:
@@ -198,6 +201,7 @@ def _rate_and_workload(choice: Choice, trace: _TraceFacts) -> tuple[float | None
     rate, name = trace.rate, trace.workload
     if (
         rate is None
+        and trace.concurrency is None  # a closed loop has none
         and choice.workload is not None
         and (number := positive_number(choice.axes.get("rate"))) is not None
     ):

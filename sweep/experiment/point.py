@@ -20,7 +20,7 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 _FIELDS_OF_BOTH = (
     *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
     *("cost", "power", "watts", "rate", "trace_identity", "model", "performance_model", "horizon_s"),
-    "asked",
+    *("asked", "concurrency"),
 )
 
 
@@ -58,6 +58,7 @@ class Point:
     slo: Slo = PAPER
     horizon_s: float | None = None
     asked: str = ""
+    concurrency: int | None = None  # of a closed loop
 
     @property
     def model(self) -> str:
@@ -98,8 +99,10 @@ def facts_of(point: Point) -> dict[str, Any]:
     return {name: described[name] for name in FACTS_OF_A_POINT}
 
 
-def arrivals_span_s(trace: Trace) -> float:
-    """The time from the first arrival to the last, in s."""
+def arrivals_span_s(trace: Trace) -> float | None:
+    """The time from the first arrival to the last, in s; None for a closed loop, of which only the run tells."""
+    if trace.clients:
+        return None
     return trace.arrival_s[-1] - trace.arrival_s[0] if len(trace) else 0.0
 
 

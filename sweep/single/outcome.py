@@ -60,6 +60,7 @@ def single_outcome(
         rate=workload.rate_per_s(ref, root),
         config=config,
         horizon_s=horizon_of(arrivals_span_s(trace), spec),
+        concurrency=trace.concurrency,
     )
     outcome = finished_outcome(point, trace, result)
     return replace(

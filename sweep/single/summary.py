@@ -20,10 +20,10 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
     application = spec.applications[0]
-    lines = [] if result.standstill is None else _standstill(result.standstill, len(trace), result.first_arrival_s)
+    lines = [] if result.standstill is None else _standstill(result.standstill, trace.measured, result.first_arrival_s)
     lines += [cut_text(result)] if result.cut_at_s is not None else []
     lines.append(f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}")
-    lines.append(f"requests   {_counts(result)} of {len(trace)}")
+    lines.append(f"requests   {_counts(result)} of {trace.measured}{_of_clients(result)}")
     for name, count in (("rejected", result.rejected), ("unfinished", result.unfinished)):
         if count:
             row = result.unserved["outcome"].index(name)
@@ -72,6 +72,12 @@ def cut_text(result: MeasuredRun) -> str:
     )
 
 
+def _of_clients(result: MeasuredRun) -> str:
+    """How many clients sent the requests in turn, and what else they sent; empty where nobody did."""
+    warmup = f" after a warm-up of {result.warmup}" if result.warmup else ""
+    return f", by {result.concurrency} clients in turn{warmup}" if result.concurrency else ""
+
+
 def _counts(result: MeasuredRun) -> str:
     return f"{result.completed} completed, {result.rejected} rejected, {result.unfinished} unfinished"
 
@@ -82,6 +88,11 @@ def _figures(summary: dict[str, float]) -> list[str]:
         f"served     {summary.get('throughput/requests_per_s', 0.0):.3g} requests/s, "
         f"{summary.get('throughput/output_tokens_per_s', 0.0):.4g} output tokens/s"
     )
+    if "closed/mean_concurrency" in summary:
+        served += (
+            f", {summary['throughput/total_tokens_per_s']:.4g} tokens/s in all, at a concurrency of "
+            f"{summary['closed/mean_concurrency']:.3g} on average"
+        )
     used = (
         f"instances  busy {summary['utilisation/mean']:.0%} of the time, "
         f"KV memory at most {summary['memory/peak_fraction']:.0%} full"

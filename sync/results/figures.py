@@ -67,7 +67,7 @@ def run_figures(result: MeasuredRun, slo: Slo = PAPER) -> dict[str, float]:
     arriving = Arriving.of(result.summary, columns["arrival_s"], unserved_s)
     return {
         **goodput(columns, slo, unserved_s, arriving),
-        **_stability(columns, waiting_s, arriving),
+        **(_stability(columns, waiting_s, arriving) if not result.concurrency else _of_closed(result)),
         **_use_of_machines(columns, result.instances),
     }
 
@@ -115,6 +115,11 @@ def provisioned(outcome: Outcome) -> dict[str, float]:
         if per_s is not None and outcome.watts > 0:
             figures[f"power/{prefix}requests_per_kwh"] = per_s * SECONDS_AN_HOUR * W_A_KW / outcome.watts
     return figures
+
+
+def _of_closed(result: MeasuredRun) -> dict[str, float]:
+    """The backlog of a closed loop cannot grow: it is stable unless requests are left."""
+    return {"run/stable": float(result.unfinished == 0)} if result.completed + result.unfinished else {}
 
 
 def _stability(columns: Mapping[str, Floats], waiting: Floats, arriving: Arriving) -> dict[str, float]:

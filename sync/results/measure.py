@@ -131,12 +131,22 @@ def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
         if (span_s := result.span_s) > 0:
             summary["throughput/requests_per_s"] = result.completed / span_s
             summary["throughput/output_tokens_per_s"] = int(requests["output_tokens"].sum()) / span_s
+            summary |= _at_concurrency(result, requests) if result.concurrency else {}
         peaks, used = (np.array(result.instances[name], float) for name in ("kv_peak_fraction", "utilisation"))
         summary["memory/peak_fraction"] = float(peaks.max())
         summary["utilisation/mean"] = mean(used.tolist())
     if result.iterations_beyond is not None:
         summary["measured/iterations_beyond"] = float(result.iterations_beyond)
     return summary
+
+
+def _at_concurrency(result: SimResult, requests: Columns) -> dict[str, float]:
+    """The figures of a closed loop that benchmarks give beside its times."""
+    tokens = int(requests["prompt_tokens"].sum()) + int(requests["output_tokens"].sum())
+    return {
+        "throughput/total_tokens_per_s": tokens / result.span_s,
+        "closed/mean_concurrency": float(requests["e2e_s"].sum()) / result.span_s,
+    }
 
 
 def _counts(result: SimResult) -> dict[str, float]:
@@ -148,6 +158,8 @@ def _counts(result: SimResult) -> dict[str, float]:
         "run/events": float(result.events),
         "run/end_s": result.span_s,
     }
+    if result.concurrency:
+        counts["closed/concurrency"], counts["closed/warmup_requests"] = float(result.concurrency), float(result.warmup)
     if result.stopped_s is not None:
         counts["run/stopped_early_s"] = result.stopped_s - result.first_arrival_s
     if result.cut_at_s is not None:

@@ -51,6 +51,7 @@ FIELDS: Mapping[str, checks.Check] = {
     "machines": _MACHINES,
     **dict.fromkeys(("cost", "power", "watts"), _AMOUNT),
     "rate": checks.optional(_AMOUNT),
+    "concurrency": checks.optional(checks.whole(1, checks.MOST_COUNT)),
     "trace_identity": checks.text(0, checks.MOST_NAME),
     "seed": checks.whole(-(2**63), 2**63 - 1),
     "status": checks.one_of(*_STATUSES),
@@ -123,8 +124,9 @@ class Outcome:
     `goodput_limits` (by column of the requests). `counts` are requests beyond each limit by when they arrive
     (`sync.results.counts`; empty: older results do not tell). `asked` says what a planner wanted to know of the run
     (empty: it was not asked by one). `plugins` are the files with policies of a user's own that it used, by name, with
-    their SHA-256. A failed point has an `error` and an empty `summary`; one stopped as unstable
-    has counts and the time of the stop, but no figures of requests.
+    their SHA-256. `concurrency` is how many clients of a closed loop sent the requests (None: there were none). A
+    failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the time of the stop, but
+    no figures of requests.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Outcome:
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     asked: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
+    concurrency: int | None = None
 
     def __post_init__(self) -> None:
         if not is_key(self.key):
@@ -188,8 +191,9 @@ class Outcome:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
         values = asdict(self)
         del values["requests_parquet"]
-        if not self.plugins:  # so that the checksums of older outcomes stay the same
-            del values["plugins"]
+        for name, missing in (("plugins", {}), ("concurrency", None)):
+            if values[name] == missing:  # so that the checksums of older outcomes stay the same
+                del values[name]
         summary = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
         return values | {"overrides": list(self.overrides), "summary": summary}
 

@@ -58,7 +58,8 @@ def judge(summary: Mapping[str, float], slo: Slo = PAPER) -> Verdict:
         met[limit.name] = met.get(limit.name, True) and holds
         if not holds:
             (exceeded if isfinite(value) else not_measured).append(limit)
-    served = summary.get("run/completed", 0) > 0 and not (summary.get("run/rejected") or summary.get("run/unfinished"))
+    left = summary.get("run/rejected") or summary.get("run/unfinished") or "run/cut_at_s" in summary
+    served = summary.get("run/completed", 0) > 0 and not left
     text = ", ".join(_reasons(summary, exceeded, not_measured)) or WITHIN
     return Verdict(served and all(met.values()), text, met, tuple(exceeded), bool(void))
 

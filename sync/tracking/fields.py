@@ -94,6 +94,7 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
         "model": outcome.model or None,
         "performance_model": outcome.performance_model or None,
         "horizon_s": outcome.horizon_s,
+        "concurrency": outcome.concurrency,
         **{f"{role}_machines": sum(machines.values()) for role, machines in outcome.roles.items()},
     }
     for name, value in outcome.axes.items():

@@ -18,9 +18,7 @@ from configs.bounded import read_yaml
 from sim_core.errors import SpecError
 
 MOST_LISTED = 10_000  # values of a range that are written out
-_POLICY = re.compile(
-    r"[a-z_]+:[\w./:=,+*-]*=[\w./:=,+*-]*", re.ASCII
-)  # closed:concurrency=64, unquoted
+_POLICY = re.compile(r"[a-z_]+:[\w./:=,+*-]*=[\w./:=,+*-]*", re.ASCII)  # closed:concurrency=64, unquoted
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS_WITH_MEANING = {"true", "false", "null", "nan", "inf"}
 HYDRAS_TEXTS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")

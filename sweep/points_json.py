@@ -9,7 +9,7 @@ from sweep.experiment.point import Point, describing_fields
 
 JSON_FIELDS = (
     *("index", "name", "key", "system", "design", "workload", "seed", "axes", "overrides"),
-    *("machines", "roles", "cost", "power", "rate", "trace", "plugins"),
+    *("machines", "roles", "cost", "power", "rate", "concurrency", "trace", "plugins"),
 )
 
 

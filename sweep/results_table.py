@@ -27,6 +27,10 @@ _NAME_WIDTHS = (40, 28, 20, 14)  # characters of the first column where it holds
 _LABEL = 5  # characters of a metric's name in front of its figures
 _NO_VALUE = "-"  # of an axis that a system does not have
 _UNSERVED = ("rejected", "unfinished")
+_THROUGHPUT = {
+    "throughput/requests_per_s": ("served", "1/s"),
+    "throughput/output_tokens_per_s": ("output", "tokens/s"),
+}
 _DECIMALS = {"seconds": 3, "slowdown": 2}
 _VERDICTS = {
     "within": ("yes", "green"),
@@ -143,7 +147,7 @@ def _full(rows: Sequence[_Row], *, stated: bool = False, machines_above: bool = 
     if stated and len(outcomes) > 1:
         above += [column.in_words(0) for column in columns if len(set(column.cells)) == 1]
         columns = [column for column in columns if len(set(column.cells)) > 1]
-    columns.append(Column(lines("rate", "1/s"), [_rate(outcome) for outcome in outcomes], right=True))
+    columns += _load_columns(outcomes)
     for metric in METRICS:
         head = lines(f"{metric.upper()} p50/p90/p99", "seconds")
         columns.append(Column(head, [_figures_text(row, metric, "seconds") for row in rows], right=True))
@@ -164,11 +168,11 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
     names = []
     for number, row in enumerate(rows):
         varied = [f"{axis.head}={axis.cells[number]}" for axis in axes if axis.cells[number] != _NO_VALUE]
-        trace = [row.outcome.trace] if row.outcome.rate is None else []
+        trace = [row.outcome.trace] if row.outcome.rate is None and row.outcome.concurrency is None else []
         names.append(lines(*filter(None, (row.system, row.machines, " ".join(varied + trace), row.key))))
     columns = [
         Column(lines("system", "machines", "key"), names, most=name_width),
-        Column(lines("rate", "1/s"), ["-" if o.rate is None else rate_text(o.rate) for o in outcomes], right=True),
+        _load_in_one(outcomes),
         Column(lines("$/h", *unit), prices, right=True),
         Column(lines("in", "SLO"), [_verdict(row) for row in rows], right=True),
         Column(_figures_head(slowdowns), [_figures(row, slowdowns) for row in rows]),
@@ -178,6 +182,30 @@ def _stacked(rows: Sequence[_Row], *, name_width: int, slowdowns: bool = True) -
         needed = room(_stacked(rows, name_width=name_width).columns)
         below = [f"No room for p50, p90 and slowdowns: COLUMNS={needed} or a wider terminal shows them."]
     return _Layout(columns, below=below, gap=1)
+
+
+def _load_columns(outcomes: Sequence[Outcome]) -> list[Column]:
+    """The rate; of closed loops, which have none, the requests and output tokens that were served a second."""
+    columns = []
+    if any(outcome.concurrency is None for outcome in outcomes):
+        columns.append(Column(lines("rate", "1/s"), [_rate(outcome) for outcome in outcomes], right=True))
+    if any(outcome.concurrency is not None for outcome in outcomes):
+        for name, head in _THROUGHPUT.items():
+            columns.append(Column(lines(*head), [_served(outcome, name) for outcome in outcomes], right=True))
+    return columns
+
+
+def _load_in_one(outcomes: Sequence[Outcome]) -> Column:
+    """The same in one column."""
+    if all(outcome.concurrency is None for outcome in outcomes):
+        cells = ["-" if o.rate is None else rate_text(o.rate) for o in outcomes]
+        return Column(lines("rate", "1/s"), cells, right=True)
+    served = [lines(*(_served(outcome, name) for name in _THROUGHPUT)) for outcome in outcomes]
+    return Column(lines("served 1/s", "tokens/s"), served, right=True)
+
+
+def _served(outcome: Outcome, name: str) -> str:
+    return _number(outcome.summary.get(name), 3)
 
 
 def _power(outcomes: Sequence[Outcome]) -> tuple[tuple[str, ...], list[str]]:
@@ -221,6 +249,8 @@ def _figures(row: _Row, slowdowns: bool) -> Text:
 
 
 def _rate(outcome: Outcome) -> str:
+    if outcome.concurrency is not None:
+        return ""
     return rate_text(outcome.rate) if outcome.rate is not None else outcome.trace
 
 

@@ -63,6 +63,7 @@ def overview(facts: Facts) -> Table:
         ("requests per second", figure(facts["requests_per_s"])),
         ("tokens in per second", figure(facts["tokens_in_per_s"])),
         ("tokens out per second", figure(facts["tokens_out_per_s"])),
+        ("clients, of whom each sends a request when its last one has ended", f"{facts.get('clients', '')}"),
         ("gaps: sd / mean (Poisson: 1)", figure(facts["burstiness"]["gap_cv"])),
         ("prompt with output: correlation", _two_places(correlation["pearson"])),
         ("prompt with output: rank correlation", _two_places(correlation["spearman"])),

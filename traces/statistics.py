@@ -42,6 +42,7 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
         "times_count_from_s": trace.origin_s,
         "first_arrival_s": float(arrival_s[0]),
         "last_arrival_s": float(arrival_s[-1]),
+        **({"clients": trace.concurrency} if trace.clients else {}),
         "largest_batch_size": max(trace.batch_size),
         "sha256": trace.digest(),
         **load(arrival_s, prompt, output, everything),

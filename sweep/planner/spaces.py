@@ -267,6 +267,9 @@ def _kind(
             raise
         hint = f"a search tries rates that it chooses itself, here {FIRST_RATE}"
         raise SpecError(f"{error.reason}; {hint}", key=error.key, value=error.value, source=error.source) from error
+    if point.concurrency is not None:
+        reason = "is a closed loop, which has no rate to search or to carry: leave find out, make concurrency an axis"
+        raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)
     if first_rate and RATE_AXIS in source.axes and point.rate != FIRST_RATE:
         reason = f"its rate is {point.rate} where ${{rate}} is {FIRST_RATE}, so the highest rate cannot be searched"
         raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)

@@ -27,9 +27,10 @@ MOST_LISTED = 6  # rates, seeds or names that are listed one by one
 @dataclass(frozen=True)
 class Terms:
     """What an answer stands on. `models` are the language models, `times` the performance models, `machines` the
-    machine types, `horizons_s` the stretches of time over which requests arrive: each value once, empty where results
-    do not tell. `done` counts points with a result, `failed` points that failed, `planned` all points of the
-    experiment (None: not known). `figures` has by machine type price, watts and their sources."""
+    machine types, `horizons_s` the stretches of time over which requests arrive, `concurrencies` the numbers of clients
+    of closed loops: each value once, empty where results do not tell. `done` counts points with a result, `failed`
+    points that failed, `planned` all points of the experiment (None: not known). `figures` has by machine type price,
+    watts and their sources."""
 
     slo: Slo
     models: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Terms:
     workloads: tuple[str, ...] = ()
     horizons_s: tuple[float, ...] = ()
     rates: tuple[float, ...] = ()
+    concurrencies: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     done: int = 0
     failed: int = 0
@@ -73,6 +75,7 @@ def terms_of(
         workloads=tuple(dict.fromkeys(run.workload for run in runs)),
         horizons_s=tuple(sorted({run.horizon_s for run in runs if run.horizon_s is not None})),
         rates=tuple(sorted({run.rate for run in runs if run.rate is not None})),
+        concurrencies=tuple(sorted({run.concurrency for run in runs if run.concurrency is not None})),
         seeds=tuple(sorted({run.seed for run in runs})),
         done=len(done),
         failed=len(runs) - len(done),
@@ -139,10 +142,12 @@ def duration_text(seconds: float) -> str:
 def _workload_text(terms: Terms) -> str:
     """`conv, requests arrive over 2 min, at 8, 16, 24 and 32 requests/s, one seed (0), so without an interval`."""
     horizons = joined([duration_text(seconds) for seconds in terms.horizons_s][:MOST_LISTED])
-    parts = [
-        joined(terms.workloads) or NOT_RECORDED,
-        f"requests arrive over {horizons}" if horizons else f"horizon {NOT_RECORDED}",
-    ]
+    parts = [joined(terms.workloads) or NOT_RECORDED]
+    if horizons or not terms.concurrencies:
+        parts.append(f"requests arrive over {horizons}" if horizons else f"horizon {NOT_RECORDED}")
+    if terms.concurrencies:
+        clients = listed([str(number) for number in terms.concurrencies])
+        parts.append(f"closed loops of {clients} client{'s' if terms.concurrencies != (1,) else ''}")
     if terms.rates:
         parts.append(f"at {listed([rate_text(rate) for rate in terms.rates])} requests/s")
     if terms.seeds:

@@ -28,6 +28,8 @@ _SHOWN = {
     for metric in METRICS
     for percentile, rank in (("p50", 3), ("p99", 2))
 }
+# Those of closed loops, beside the times.
+_SERVED = {"requests/s": ("throughput/requests_per_s", 1), "output tokens/s": ("throughput/output_tokens_per_s", 1)}
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
@@ -122,9 +124,10 @@ def _columns(rows: Sequence[_Row]) -> list[Column]:
     ]
     if any(row.seeds.seeds > 1 for row in rows):
         columns.insert(2, Column("seeds", [f"{row.seeds.seeds}" for row in rows], right=True, spare=1))
+    is_closed = any(outcome.concurrency is not None for row in rows for outcome in row.seeds.runs)
     return columns + [
         Column(head, [interval_text(row.seeds.interval(name)) for row in rows], right=True, spare=rank)
-        for head, (name, rank) in _SHOWN.items()
+        for head, (name, rank) in ((_SERVED if is_closed else {}) | _SHOWN).items()
     ]
 
 

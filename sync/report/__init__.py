@@ -11,6 +11,7 @@ from sync.report.gantt import gantt
 from sync.report.heat import heat
 from sync.report.over_time import over_time
 from sync.report.slowdown import slowdown
+from sync.report.throughput import throughput
 from sync.report.tightest import tightest_limit
 
 # In the order of the page. To add a kind of figure: a file with a `MakeFigures`, and a line in this table.
@@ -18,6 +19,7 @@ FIGURES: Mapping[str, MakeFigures] = {
     "frontier": frontier,
     "tightest": tightest_limit,
     "slowdown": slowdown,
+    "throughput": throughput,
     "normalised": bars,
     "provisioning": heat,
     "latency": distributions,

@@ -19,7 +19,7 @@ from sim_core.policies import policies_for, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
 from sim_core.spec import PerformanceSpec, SimSpec
-from sync.results.metrics import METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
+from sync.results.metrics import CONCURRENCY, METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
 from sync.results.statistics import mean, mean_of_times, percentile
 
 Numbers = npt.NDArray[Any]
@@ -159,7 +159,7 @@ def _counts(result: SimResult) -> dict[str, float]:
         "run/end_s": result.span_s,
     }
     if result.concurrency:
-        counts["closed/concurrency"], counts["closed/warmup_requests"] = float(result.concurrency), float(result.warmup)
+        counts[CONCURRENCY], counts["closed/warmup_requests"] = float(result.concurrency), float(result.warmup)
     if result.stopped_s is not None:
         counts["run/stopped_early_s"] = result.stopped_s - result.first_arrival_s
     if result.cut_at_s is not None:

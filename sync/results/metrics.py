@@ -3,3 +3,4 @@
 METRICS = ("ttft", "tbt", "e2e")  # those with a slowdown
 SLOWDOWN_PERCENTILES = ("p50", "p90", "p99")
 PERCENTILES = ("p50", "p90", "p95", "p99")  # of times
+CONCURRENCY = "closed/concurrency"  # clients of a closed loop; the figures of open loops lack it

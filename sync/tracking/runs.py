@@ -12,6 +12,7 @@ from sync.analysis.terms import Terms
 from sync.report.data import RunRow
 from sync.report.style import STYLES
 from sync.results.grouping import grouped
+from sync.results.metrics import CONCURRENCY
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.slo import PAPER, Slo
 from sync.results.sweep import Sweep
@@ -125,6 +126,7 @@ def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | No
         workloads=each("workload"),
         horizons_s=tuple(sorted(map(float, each("horizon_s")))),
         rates=tuple(sorted({run.standing.rate for run in runs if run.standing.rate is not None})),
+        concurrencies=tuple(sorted({int(run.figures[CONCURRENCY]) for run in runs if CONCURRENCY in run.figures})),
         seeds=tuple(sorted({run.standing.seed for run in runs})),
         done=len(runs) - failed,
         failed=failed,

@@ -11,6 +11,7 @@ from sim_core.errors import SpecError, TraceError
 from sim_core.trace import Trace
 from traces import named
 from traces.arrivals.table import ARRIVALS
+from traces.closed_recipe import ClosedRecipe
 from traces.commands.shared import Subparsers, add_command, add_time_unit, say, seed
 from traces.distributions.table import DISTRIBUTIONS
 from traces.reader import read_file
@@ -35,6 +36,7 @@ distributions of sizes, for --prompt and --output (whole tokens from 1 on; all t
 
 arrivals, for --arrivals (times in seconds, rates in requests a second):
 {arrivals}
+closed:concurrency=64 (clients that send a new request when one ends) stands in recipes and in trace.arrivals of a run.
 
 A recipe is a YAML file that says the same:
   duration_s: 600
@@ -103,6 +105,12 @@ def run(options: argparse.Namespace) -> None:
         raise TraceError("--out FILE says where to write")
     for what, path in _targets(options):
         trace = _named_or_recipe(what, options) if what else _described(options)
+        if trace.clients:
+            raise TraceError(
+                "closed arrivals have no times before a run, so no file holds them: a run takes a recipe by its name, "
+                "or trace.arrivals=closed:... with the sizes of a trace",
+                source=what or "--arrivals",
+            )
         if options.out == "-":
             sys.stdout.writelines(csv_lines(trace))
             sys.stdout.flush()
@@ -144,7 +152,7 @@ def _named_or_recipe(what: str, options: argparse.Namespace) -> Trace:
         raise TraceError(_as_options(str(error)), source=what) from error
 
 
-def _at_rate(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+def _at_rate(recipe: Recipe | ClosedRecipe, options: argparse.Namespace) -> Recipe | ClosedRecipe:
     if not _given(options, "rate"):
         return recipe
     if not 0.0 < options.rate < float("inf"):

@@ -11,8 +11,9 @@ class Clients:
     """Clients that send a trace's requests in turn, each of them one at a time.
 
     A client sends the next request of the trace, waits until it has been completed or rejected, thinks, and sends the
-    next one. `warmup` requests are sent first; when the last of them has left, the `requests` that are measured begin.
-    The k-th client (from 0 on) starts at k * ramp_s / concurrency, in both. `think_s`: the n-th request's client thinks
+    next one. `warmup` requests are sent first. When the last of them has left, the `requests` that are measured begin,
+    or without a gap if the warm-up does not drain. The k-th client (from 0 on) starts at k * ramp_s / concurrency, also
+    after a warm-up that drains. `think_s`: the n-th request's client thinks
     for its n-th number after that request (from the first number again after the last); empty: no client thinks.
     """
 
@@ -21,6 +22,7 @@ class Clients:
     warmup: int = 0  # rows of the trace
     think_s: array[float] = field(default_factory=lambda: array("d"))
     ramp_s: float = 0.0
+    drains: bool = True  # all groups of a trace alike
 
     @property
     def rows(self) -> int:
@@ -29,5 +31,5 @@ class Clients:
 
     def facts(self) -> bytes:
         """Everything that decides when they send, for a digest."""
-        numbers = array("q", [self.concurrency, self.requests, self.warmup])
+        numbers = array("q", [self.concurrency, self.requests, self.warmup, self.drains])
         return numbers.tobytes() + array("d", [self.ramp_s]).tobytes() + self.think_s.tobytes()

@@ -33,6 +33,7 @@ class ClosedLoop(Workload):
         "_sent",
         "_submit",
         "_trace",
+        "_warmup",
         "client_of",
     )
 
@@ -46,29 +47,29 @@ class ClosedLoop(Workload):
         self._row_of = array("q")  # by request: its row in the trace
         self.client_of = array("q")
         self._groups: list[_Group] = []  # of the phase that runs, by client
-        self._lasting = 0  # warm-up requests that have not left
+        self._warmup = sum(clients.warmup for clients in trace.clients)
+        self._lasting = 0  # requests of a warm-up that drains which have not left
 
     def begin(self, engine: Engine, submit: Mapping[int, Handler]) -> None:
         self._engine, self._submit, self._sends = engine, submit, _Sends(self)
-        self._lasting = self.warmup()
-        starts = self._phase(measured=self._lasting == 0)
-        engine.at_each([start_s for start_s, _ in starts], _Starts(self, [client for _, client in starts]))
+        if self._clients[0].drains:
+            self._lasting = self._warmup
+        self._start(warmup=True, measured=self._lasting == 0)
 
-    def _phase(self, measured: bool) -> list[tuple[float, int]]:
-        """Begin a phase. Returns when which clients start, counted from now, in order of time."""
+    def _start(self, warmup: bool, measured: bool) -> None:
+        """Begin with the requests of the warm-up, those that are measured, or both."""
+        engine = self._engine
         self._groups = []
-        starts: list[tuple[float, int]] = []
         row = 0
         for clients in self._clients:
-            first = row + clients.warmup if measured else row
-            end = row + clients.rows if measured else row + clients.warmup
+            first_measured = row + clients.warmup
+            first, end = (row if warmup else first_measured), (row + clients.rows if measured else first_measured)
             row += clients.rows
             group = _Group(clients, first, end, len(self._groups))
             for number in range(min(clients.concurrency, end - first)):
-                starts.append((number * clients.ramp_s / clients.concurrency, len(self._groups) + number))
+                at_s = engine.now + number * clients.ramp_s / clients.concurrency
+                group.sends[number] = engine.at(at_s, self._sends, group.first_client + number)
             self._groups.extend([group] * clients.concurrency)
-        starts.sort()
-        return starts
 
     def send(self, client: int) -> None:
         """A client sends its next request, if there is one more."""
@@ -81,6 +82,8 @@ class ClosedLoop(Workload):
         if row + 1 == group.end:
             group.cancel()
         trace, sent, now = self._trace, self._sent, self._engine.now
+        if len(sent.arrival_s) == self._warmup > 0:
+            self._measuring.fire(None)
         self._row_of.append(row)
         self.client_of.append(client)
         sent.arrival_s.append(now)
@@ -108,10 +111,7 @@ class ClosedLoop(Workload):
 
     def measure(self) -> None:
         """Begin with the requests that are measured."""
-        self._measuring.fire(None)
-        now = self._engine.now
-        for start_s, client in self._phase(measured=True):
-            self._engine.at(now + start_s, self._sends, client)
+        self._start(warmup=False, measured=True)
 
     def requests(self) -> Trace:
         return self._sent
@@ -131,7 +131,7 @@ class ClosedLoop(Workload):
         return sum(clients.concurrency for clients in self._clients)
 
     def warmup(self) -> int:
-        return sum(clients.warmup for clients in self._clients)
+        return self._warmup
 
 
 class _Group:
@@ -142,7 +142,7 @@ class _Group:
     def __init__(self, clients: Clients, first_row: int, end: int, first_client: int) -> None:
         self._first_row, self._think_s = first_row, clients.think_s
         self.next_row, self.end, self.first_client = first_row, end, first_client
-        self.sends: list[Event | None] = [None] * clients.concurrency  # by client: when its thinking ends
+        self.sends: list[Event | None] = [None] * clients.concurrency  # by client: when it sends
 
     def think_s(self, row: int) -> float:
         """How long the client of a row thinks after its request."""
@@ -150,7 +150,7 @@ class _Group:
         return times_s[(row - self._first_row) % len(times_s)] if times_s else 0.0
 
     def cancel(self) -> None:
-        """Let no thinking client stop the clock: nothing is left to send."""
+        """Let no client that would send stop the clock: nothing is left to send."""
         for event in self.sends:
             if event is not None:
                 event.handler = None
@@ -178,15 +178,3 @@ class _Measures(Handler):
 
     def fire(self, _: None, /) -> None:
         self._loop.measure()
-
-
-class _Starts(Handler):
-    """A client sends for the first time."""
-
-    __slots__ = ("_clients", "_loop")
-
-    def __init__(self, loop: ClosedLoop, clients: list[int]) -> None:
-        self._loop, self._clients = loop, clients
-
-    def fire(self, number: int, /) -> None:
-        self._loop.send(self._clients[number])

@@ -134,6 +134,8 @@ def _closed_recipe(top: Section, sections: list[Section], max_requests: int | No
         application_id, sizes, batch_size = _requests(section, number, open_trace)
         applications.append(ClosedStream(application_id, arrivals_of, requests, sizes, batch_size))
     _check_ids(applications)
+    if len({application.arrivals.drains for application in applications}) > 1:
+        raise SpecError("all applications have drain=yes, or none", key="applications")
     recipe = ClosedRecipe(tuple(applications))
     recipe.check_amount()
     return recipe

@@ -15,7 +15,8 @@ from traces.arrivals.think import Think, think_times
 from traces.policy_text import number_between, parameters, split_name
 
 NAME = "closed"
-FORM = "concurrency=64 (and requests=1000, warmup=2x, think_s=2, ramp_s=10)"
+FORM = "concurrency=64 (and requests=1000, warmup=2x, drain=no, think_s=2, ramp_s=10)"
+YES_NO = ("yes", "no")
 MAX_CONCURRENCY = 1_000_000
 MAX_REQUESTS = 20_000_000  # and so many in the warm-up
 _MULTIPLE = re.compile(r"(\d{1,9})x")
@@ -31,11 +32,12 @@ class Closed:
     warmup: int
     think: Think
     ramp_s: float
+    drains: bool = True  # the warm-up, before what is measured begins
 
     def clients(self, requests: int, streams: Streams, prefix: str) -> Clients:
         """The clients, for so many measured requests. Think times come from the stream PREFIX/think_s."""
         times_s = self.think.times_s(streams[f"{prefix}/think_s"], requests)
-        return Clients(self.concurrency, requests, self.warmup, times_s, self.ramp_s)
+        return Clients(self.concurrency, requests, self.warmup, times_s, self.ramp_s, self.drains)
 
     def facts(self) -> object:
         """Everything that decides when requests are sent, for a digest, as values that JSON can hold."""
@@ -46,6 +48,7 @@ class Closed:
             "warmup": self.warmup,
             "think": self.think.facts(),
             "ramp_s": self.ramp_s,
+            "drains": self.drains,
         }
 
 
@@ -64,7 +67,8 @@ def closed(text: object, key: str) -> Closed:
     requests = _amount(section, "requests", 1, concurrency) if section.has("requests") else None
     warmup = _amount(section, "warmup", 0, concurrency) if section.has("warmup") else 0
     ramp_s = number_between(section, "ramp_s", 0.0, LONGEST_S, 0.0)
-    described = Closed(concurrency, requests, warmup, think_times(section, "think_s"), ramp_s)
+    drains = not section.has("drain") or section.text("drain", YES_NO) == YES_NO[0]
+    described = Closed(concurrency, requests, warmup, think_times(section, "think_s"), ramp_s, drains)
     section.done()
     return described
 

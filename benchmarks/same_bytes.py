@@ -5,6 +5,7 @@
 Each form runs in a process of its own, and every run gives a digest of all that it recorded. The groups:
 `grid`    every scheduler with every batching policy: lightly loaded, overloaded, and short of memory
 `random`  N small runs that are drawn (400)
+`closed`  half as many of them with clients who send a request when their last one has ended
 `parity`  the runs whose results by SplitwiseSim are known
 `long`    minutes of a workload on clusters of which most are overloaded, up to 120,000 queued requests
 Prints a table in Markdown, and the names of the runs that differ. The exit code is 1 if there are any.
@@ -29,12 +30,12 @@ from configs.compose import Composer
 from sim_core import spec_from_config
 from sim_core.compilation import PURE, form
 from sim_core.errors import SpecWarning
-from tests.sim_core.small_runs import Run, digest_of_run, drawn, grid
+from tests.sim_core.small_runs import Run, closed, digest_of_run, drawn, grid
 from traces.workload import TraceRef, load
 
-GROUPS = ("grid", "random", "parity", "long")
+GROUPS = ("grid", "random", "closed", "parity", "long")
 RECORDED = ROOT / "tests" / "sim_core" / "digests.json"
-RECORDED_RANDOM = 100  # of the random runs, so many are in RECORDED, and all of the grid
+RECORDED_RANDOM = 100  # of the random runs, so many are in RECORDED, half as many closed ones, and all of the grid
 FIRST_COME = ["cluster.servers.0.count=0", "cluster.servers.1.count=4", "applications.0.scheduler=jsq"]
 LONG = {
     **CASES,
@@ -47,11 +48,13 @@ LONG = {
 
 
 def runs(groups: list[str], count: int) -> Iterator[tuple[str, Run]]:
-    """The runs of these groups by name, of which the group is the first word. `count` of `random`."""
+    """The runs of these groups by name, of which the group is the first word. `count` of `random`, half of `closed`."""
     if "grid" in groups:
         yield from ((f"grid {name}", run) for name, run in grid())
     if "random" in groups:
         yield from ((f"random {number}", drawn(number)) for number in range(count))
+    if "closed" in groups:
+        yield from ((f"closed {number}", closed(number)) for number in range(count // 2))
     if "parity" in groups:
         for file in sorted((ROOT / "tests" / "parity" / "cases").glob("*/case.json")):
             spec = spec_from_config(Composer().resolved(json.loads(file.read_text())["overrides"]), ROOT)
@@ -93,7 +96,7 @@ def main() -> int:
     if not form().is_compiled:
         parser.error(form().text)
     if options.record:
-        groups, options.random = ["grid", "random"], RECORDED_RANDOM
+        groups, options.random = ["grid", "random", "closed"], RECORDED_RANDOM
     compiled, plain = of_both_forms(groups, options.random)
     different = [name for name in compiled if compiled[name] != plain[name]]
     print("| group | runs | of them the same compiled and plain |\n|---|---|---|")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from sim_core.batching.orca import OrcaBatcher
@@ -38,7 +39,7 @@ class IterationLog(IterationObserver):
     up. Rows are appended in portions, so that neither memory nor open files grow with the run. Call `close` at the end.
     """
 
-    def __init__(self, folder: Path, application_id: int, replicas: list[Replica], request_ids: list[int]) -> None:
+    def __init__(self, folder: Path, application_id: int, replicas: list[Replica], request_ids: Sequence[int]) -> None:
         self._folder = folder / str(application_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._request_ids = request_ids

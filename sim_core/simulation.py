@@ -111,7 +111,7 @@ class Simulation:
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
-        return self.serve(ClosedLoop(trace) if trace.clients else OpenLoop(trace.on_run_clock()))
+        return self.serve(workload_of(trace))
 
     def serve(self, workload: Workload) -> SimResult:
         """Serve `workload`. Every request of it ends as completed, rejected or unfinished.
@@ -221,6 +221,11 @@ def _without_cycle_search() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def workload_of(trace: Trace) -> Workload:
+    """What submits the requests of a trace: its clients, or the trace itself, at their times."""
+    return ClosedLoop(trace) if trace.clients else OpenLoop(trace.on_run_clock())
 
 
 def simulate(spec: SimSpec, trace: Trace) -> SimResult:

@@ -91,12 +91,14 @@ class ClosedRecipe:
         )
 
     @property
-    def rate_per_s(self) -> None:
+    def rate_per_s(self) -> float | None:
         """None: it has no rate."""
+        return None
 
     @property
-    def duration_s(self) -> None:
+    def duration_s(self) -> float | None:
         """None: it lasts until its requests are done."""
+        return None
 
     def at_rate(self, rate_per_s: float) -> ClosedRecipe:
         """SpecError: a closed loop has no rate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,17 +14,23 @@ from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
 
 @contextmanager
 def debug_outputs(
-    folder: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
+    folder: Path,
+    simulation: Simulation,
+    trace: Trace,
+    request_ids: Sequence[int],
+    options: PerfettoOptions,
+    power: dict[str, GpuPower],
 ) -> Iterator[None]:
     """Within this block a run of `simulation` writes `instances/*/*.csv` and `trace.perfetto.json` below `folder`.
 
-    A run that fails leaves files up to that moment.
+    `request_ids` are those of the requests in the order in which they are submitted; they may grow. A run that fails
+    leaves files up to that moment.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as outputs:
         for application_id, replicas in simulation.replicas.items():
-            log = IterationLog(folder / "instances", application_id, replicas, list(trace.request_id))
+            log = IterationLog(folder / "instances", application_id, replicas, request_ids)
             outputs.callback(log.close)
-        perfetto = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power)
+        perfetto = PerfettoTrace(folder / "trace.perfetto.json", simulation, trace, options, power, request_ids)
         outputs.callback(perfetto.close)
         yield

@@ -21,7 +21,7 @@ from configs.resolvers import register_resolvers
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
-from sim_core.simulation import Simulation
+from sim_core.simulation import Simulation, workload_of
 from sim_core.spec import PluginSpec, SimSpec
 from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN, are_constants
 from sync.files.perfetto.options import options_from_config, power_from_config
@@ -99,7 +99,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     perfetto = options_from_config(config), power_from_config(config)
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
-    simulation = Simulation(spec)
+    simulation, submitted = Simulation(spec), workload_of(trace)
     _say_constants(spec)
     # only here: these load numpy, which a run that is refused does not need
     from sweep.single.summary import one_line_summary, text_summary
@@ -112,10 +112,10 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     if is_debug:
         from sweep.single.debug import debug_outputs
 
-        outputs = debug_outputs(folder, simulation, trace, *perfetto)
+        outputs = debug_outputs(folder, simulation, trace, submitted.requests().request_id, *perfetto)
     wall_start, cpu_start = time.perf_counter(), time.process_time()
     with outputs:
-        result = measure(simulation.run(trace), spec)
+        result = measure(simulation.serve(submitted), spec)
     cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - wall_start
     write_outputs(result, folder)
     outcome = None

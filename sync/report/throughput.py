@@ -84,7 +84,9 @@ def _axes_of_concurrency(runs: Sequence[Run]) -> list[str]:
 
 def _looks(data: ReportData, lines: Mapping[str, Mapping[int, Sequence[Run]]]) -> dict[str, Style]:
     """The look of a system for its first design, others for the rest."""
-    free, seen, looks = iter(varied(data.look.values())), set(), {}
+    free = iter(varied(data.look.values()))
+    seen: set[str] = set()
+    looks: dict[str, Style] = {}
     for label, by_concurrency in lines.items():
         system = next(iter(by_concurrency.values()))[0].outcome.system
         looks[label] = next(free) if system in seen else data.look[system]

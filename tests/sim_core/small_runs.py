@@ -13,6 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from sim_core import SimSpec, Trace
+from sim_core.clients import Clients
 from sim_core.errors import SimError
 from sim_core.rng import Streams
 from sim_core.spec import CurveSpec, InstanceSpec, PerformanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
@@ -120,6 +121,26 @@ def drawn(number: int) -> Run:
         start_s=dice.one_of((0.0, 0.0, 2.0, 1.9e9)),
     )
     return replace(spec, applications=applications), trace
+
+
+def closed(number: int) -> Run:
+    """The random run of this number with clients who send its requests, and think."""
+    spec, trace = drawn(number)
+    dice = Dice(Streams(number)["closed runs"])
+    applications = sorted(set(trace.application_id))
+    rows = sorted(range(len(trace)), key=lambda row: trace.application_id[row])
+    clients = []
+    for application in applications:
+        count = trace.application_id.count(application)
+        warmup = dice.whole(0, count // 4)
+        times_s = array("d", [dice.one_of((0.0, 0.0625, 2.0 * dice.random())) for _ in range(dice.whole(0, 20))])
+        concurrency, ramp_s = dice.whole(1, 20), dice.one_of((0.0, 0.0, 1.5))
+        clients.append(Clients(concurrency, count - warmup, warmup, times_s, ramp_s, drains=number % 4 > 0))
+    columns = {
+        name: array("q", [getattr(trace, name)[row] for row in rows])
+        for name in ("request_id", "application_id", "prompt_tokens", "output_tokens", "batch_size")
+    }
+    return spec, Trace("drawn", arrival_s=array("d", bytes(8 * len(rows))), clients=tuple(clients), **columns)
 
 
 def started(how: str, spec: SimSpec, batch: InstanceSpec) -> SimSpec:

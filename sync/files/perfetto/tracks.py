@@ -9,7 +9,7 @@ meet do not overlap.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,16 +57,26 @@ class PerfettoTrace(IterationObserver):
     """Observes a simulation that has not begun and writes `path` while it runs. Call `close` at the end."""
 
     def __init__(
-        self, path: Path, simulation: Simulation, trace: Trace, options: PerfettoOptions, power: dict[str, GpuPower]
+        self,
+        path: Path,
+        simulation: Simulation,
+        trace: Trace,
+        options: PerfettoOptions,
+        power: dict[str, GpuPower],
+        request_ids: Sequence[int] | None = None,
     ) -> None:
+        """`request_ids`: by the number of a request; None: those of the trace."""
         self._simulation = simulation
         self._trace = trace = trace.on_run_clock()
+        self._request_ids = trace.request_id if request_ids is None else request_ids
         self._options = options
         self._from_s, self._to_s = (trace.first_arrival_s + time_s for time_s in (options.start_s, options.end_s))
         self._start_us = _us(self._from_s)
         self._file = EventFile(path, int(options.max_megabytes * 1e6))
         first = bisect_left(trace.arrival_s, self._from_s)
         last = min(bisect_right(trace.arrival_s, self._to_s), first + options.max_requests)
+        if trace.clients:  # nobody knows yet when they send what
+            first, last = 0, min(len(trace), options.max_requests)
         self._rows = range(first, max(first, last))  # rows of the trace whose requests get a track
         self._pauses: dict[int, list[tuple[float, float]]] = {}  # preemptions of requests under way, by row
         self._runs = self._runs_written = self._requests_written = 0
@@ -187,7 +197,7 @@ class PerfettoTrace(IterationObserver):
         if row not in self._rows:
             return
         pid, tid = self._pids[application_id] + 1, _REQUEST_TIDS + row
-        events = [_thread_name(pid, tid, f"request {self._trace.request_id[row]}")]
+        events = [_thread_name(pid, tid, f"request {self._request_ids[row]}")]
         if rejected is not None:
             events.append({"ph": "i", "pid": pid, "tid": tid, "name": "rejected", "ts": _us(now), "s": "t",
                            "args": {"reason": rejected.reason()}})  # fmt: skip

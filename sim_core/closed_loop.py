@@ -123,9 +123,10 @@ class ClosedLoop(Workload):
         return 0.0
 
     def last_arrival_s(self) -> float:
-        if self._lasting > 0 or any(group.next_row < group.end for group in self._groups):
+        sent_s = self._sent.arrival_s
+        if len(sent_s) < len(self._trace):
             return inf
-        return self._sent.arrival_s[-1] if self._sent.arrival_s else 0.0
+        return sent_s[-1] if sent_s else 0.0
 
     def concurrency(self) -> int:
         return sum(clients.concurrency for clients in self._clients)

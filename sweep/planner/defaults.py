@@ -15,6 +15,7 @@ from sweep.experiment.naming import SEED
 from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sync.results.slo import Slo
+from traces.workload import OWN
 
 # A run that far behind is beyond its limits, and the rest of it tells nothing: a quarter of the horizon, 30 to 60 s.
 _PART_OF_HORIZON, _LEAST_STOP_S, _MOST_STOP_S = 0.25, 30.0, 60.0
@@ -22,6 +23,8 @@ _TIMES_A_LIMIT = 2.0  # that requests may take, where it is in seconds
 MOST_MACHINES = 200  # of each role, where an experiment does not say; a search visits few of these clusters
 FIRST_RATE = 1  # requests a second, at which a search that has not begun is checked
 RATE_AXIS = "rate"
+ARRIVALS = "trace.arrivals"
+NO_LOAD = "a closed loop has no rate to search or to carry: leave find out, and make its concurrency an axis"
 
 
 def as_grid(experiment: Experiment, question: Question, extra: Sequence[str]) -> Experiment:
@@ -61,6 +64,8 @@ def _with_rate(experiment: Experiment, system: System, question: Question, typed
     """The system with an axis `rate` where its trace takes a rate that the experiment leaves open."""
     overrides, variables, axes = merged(experiment, system)
     is_given = RATE_AXIS in axes or RATE_AXIS in variables
+    if (arrivals := overrides.get(ARRIVALS, OWN)) != OWN:
+        raise SpecError(NO_LOAD, key=f"systems.{system.name}: {ARRIVALS}", value=arrivals)
     if question.asks == "most":
         _refuse_rates(experiment, typed)
         if not {TRACE, FOLDER} & set(keys_using(RATE_AXIS, overrides, variables)):

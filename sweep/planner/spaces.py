@@ -25,7 +25,7 @@ from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sweep.experiment.written import noted
 from sweep.planner.bounds import balanced_rate, rate_bound
-from sweep.planner.defaults import FIRST_RATE, RATE_AXIS, as_grid, stop_at_backlog_s
+from sweep.planner.defaults import FIRST_RATE, NO_LOAD, RATE_AXIS, as_grid, stop_at_backlog_s
 from sweep.planner.families import Members, Prices, Sizes, machines_of, members, numbers_of
 from sweep.planner.space import Cluster, Family
 from traces import named, workload
@@ -268,8 +268,7 @@ def _kind(
         hint = f"a search tries rates that it chooses itself, here {FIRST_RATE}"
         raise SpecError(f"{error.reason}; {hint}", key=error.key, value=error.value, source=error.source) from error
     if point.concurrency is not None:
-        reason = "is a closed loop, which has no rate to search or to carry: leave find out, make concurrency an axis"
-        raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)
+        raise SpecError(NO_LOAD, key=TRACE, value=point.trace.filename, source=source.place)
     if first_rate and RATE_AXIS in source.axes and point.rate != FIRST_RATE:
         reason = f"its rate is {point.rate} where ${{rate}} is {FIRST_RATE}, so the highest rate cannot be searched"
         raise SpecError(reason, key=TRACE, value=point.trace.filename, source=source.place)

@@ -146,7 +146,7 @@ class TestWarmUp:
         assert result.summary["run/completed"] == 6.0
         assert result.summary["closed/warmup_requests"] == 4.0
         assert result.instances["utilisation"] == [1.0]
-        assert (result.instances["busy_s"], result.instances["batches"]) == ([1.5], [6])
+        assert (result.instances["busy_s"], result.instances["iterations"]) == ([1.5], [6])
 
     def test_the_measured_requests_are_those_of_a_run_of_their_own_when_the_cluster_has_no_memory_of_it(self) -> None:
         spec = alone(4)

@@ -118,9 +118,9 @@ def test_a_single_run_takes_clients_from_the_command_line_without_quotes(tmp_pat
 
 
 def test_a_mistake_in_clients_is_told_in_one_line(tmp_path: Path) -> None:
-    done = single(tmp_path, "trace.arrivals=closed:clients=4")
+    done = single(tmp_path, "trace.arrivals=closed:concurrncy=4")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "error: trace.arrivals.clients=4: unknown parameter" in done.stderr
+    assert "error: trace.arrivals.concurrncy=4: unknown parameter; did you mean 'concurrency'?" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -136,14 +136,26 @@ def test_a_search_refuses_closed_loops_in_one_line(
 ) -> None:
     text = TEXT.replace("axes:\n", f"slo: {{seconds: {{ttft: {{p99: 2.0}}}}}}\n{find}\naxes:\n")
     assert run(text) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "is a closed loop, which has no rate to search or to carry" in error
+    assert "trace.arrivals='closed:concurrency=${concurrency},requests=20" in (error := capsys.readouterr().err)
+    assert "a closed loop has no rate to search or to carry" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_search_refuses_a_recipe_of_a_closed_loop(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = "max_requests: 9\napplications:\n  - {workload: conv, arrivals: 'closed:concurrency=2'}\n"
+    (tmp_path / "load.yaml").write_text(recipe)
+    text = TEXT.replace("  trace.filename: rr_conv_2_30s\n", f"  trace.filename: load\n  trace.dir: {tmp_path}\n")
+    text = "".join(line for line in text.splitlines(keepends=True) if "oncurrency" not in line)
+    assert run(text.replace("axes:\n", "find: {least: cost}\n", 1)) == 2
+    assert "a closed loop has no rate to search or to carry" in capsys.readouterr().err
 
 
 def test_seeds_are_repetitions_and_the_axis_of_the_concurrency_may_have_any_name() -> None:
     text = TEXT.replace("${concurrency}", "${clients}")
     text = text.replace("concurrency: [1, 4, 16]", "clients: [2, 5]\n  seed: [0, 1]")
-    points = expand(parse_experiment(text, "x")).points
+    points = expand(parse_experiment(text, "x"), [], ROOT)
     assert len({point.point_id for point in points}) == len(points) == 12
     assert len({point.point_id.repeated for point in points}) == 6
     assert {point.concurrency for point in points} == {2, 5}

@@ -17,16 +17,17 @@ def debug_outputs(
     folder: Path,
     simulation: Simulation,
     trace: Trace,
-    request_ids: Sequence[int],
     options: PerfettoOptions,
     power: dict[str, GpuPower],
+    request_ids: Sequence[int] | None = None,
 ) -> Iterator[None]:
     """Within this block a run of `simulation` writes `instances/*/*.csv` and `trace.perfetto.json` below `folder`.
 
-    `request_ids` are those of the requests in the order in which they are submitted; they may grow. A run that fails
-    leaves files up to that moment.
+    `request_ids` are those of the requests in the order in which they are submitted, which may grow (None: those of the
+    trace). A run that fails leaves files up to that moment.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    request_ids = trace.request_id if request_ids is None else request_ids
     with ExitStack() as outputs:
         for application_id, replicas in simulation.replicas.items():
             log = IterationLog(folder / "instances", application_id, replicas, request_ids)

@@ -112,7 +112,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     if is_debug:
         from sweep.single.debug import debug_outputs
 
-        outputs = debug_outputs(folder, simulation, trace, submitted.requests().request_id, *perfetto)
+        outputs = debug_outputs(folder, simulation, trace, *perfetto, submitted.requests().request_id)
     wall_start, cpu_start = time.perf_counter(), time.process_time()
     with outputs:
         result = measure(simulation.serve(submitted), spec)

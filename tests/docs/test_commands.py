@@ -14,6 +14,7 @@ from configs.command_line import PLUGIN, Parser, taken
 from configs.compose import CONFIG_DIR, Composer
 from configs.multirun import runs_of
 from configs.resolvers import register_resolvers
+from configs.texts import TextSettings
 from sim_core import spec_from_config
 from sim_core.plugins import plugin_of
 from sweep.command import main as sweep
@@ -94,7 +95,8 @@ def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None
     flags = {"--multirun", "--version"}
     arguments, files = taken(command.arguments, PLUGIN)
     plugins = tuple(plugin_of(text, name) for name, text in PLUGINS.items() if name in files)
-    overrides = [argument for argument in arguments if argument not in flags]
+    texts = TextSettings(CONFIG_DIR)  # as the command line does
+    overrides = [texts.as_written(argument) for argument in arguments if argument not in flags]
     ours = [override for override in overrides if not override.startswith("hydra")]
     for run in runs_of(ours, plugins):
         spec = spec_from_config(Composer(plugins=plugins).resolved(run), ROOT, plugins=plugins)

@@ -87,6 +87,7 @@ def test_think_times_follow_the_seed_and_nothing_else() -> None:
 def test_each_parameter_counts_in_the_facts() -> None:
     texts = ["concurrency=8", "concurrency=9", "concurrency=8,requests=80", "concurrency=8,warmup=1"]
     texts += ["concurrency=8,ramp_s=1", "concurrency=8,think_s=1", "concurrency=8,think_s=exponential:mean=1"]
+    texts += ["concurrency=8,warmup=1,drain=no"]
     texts += ["concurrency=8,think_s=lognormal:mean=1/sigma=1", "concurrency=8,think_s=lognormal:mean=1/sigma=2"]
     assert len({repr(make(text).facts()) for text in texts}) == len(texts)
 
@@ -104,6 +105,7 @@ def test_each_parameter_counts_in_the_facts() -> None:
         ("concurrency=8,requests=ten", "arrivals.requests='ten': must be a number of requests"),
         ("concurrency=8,warmup=30000000", "arrivals.warmup=30000000: are 30,000,000 requests; at most 20,000,000"),
         ("concurrency=8,warmup=-1", "arrivals.warmup=-1: must be at least 0"),
+        ("concurrency=8,drain=maybe", "arrivals.drain='maybe': unknown name"),
         ("concurrency=8,ramp_s=-1", "arrivals.ramp_s=-1: must be at least 0"),
         ("concurrency=8,think_s=-1", "arrivals.think_s=-1: must be at least 0"),
         ("concurrency=8,think_s=gamma:mean=1", "unknown name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -12,11 +13,11 @@ from configs.compose import Composer
 from configs.folders import Inside
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from sim_core import SimSpec, spec_from_config
-from sim_core.errors import SpecError, TraceError
+from sim_core.errors import SpecError, SpecWarning, TraceError
 from sim_core.performance.base import CurveKey
 from sim_core.performance.measurements import read_curves
 from sim_core.policies import policies_for
-from sim_core.simulation import Simulation
+from sim_core.simulation import NO_BACKLOG, Simulation
 from sim_core.spec import CurveSpec, PluginSpec
 from sim_core.start_state import InstancePlan, Machines
 from sweep.experiment.grammar import to_override
@@ -98,6 +99,8 @@ class Builder:
         if missing := trace.applications - {app.application_id for app in spec.applications}:
             reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"
             raise TraceError(f"{reason} of two, with start_state=several", source=ref.filename)
+        if trace.concurrency is not None and spec.stop_at_backlog_s is not None:
+            warnings.warn(NO_BACKLOG, SpecWarning, stacklevel=2)
         rate, workload_name = _rate_and_workload(choice, trace)
         return Point(
             index=index,

@@ -81,6 +81,7 @@ class Builder:
         composer = Composer(inside, plugins=plugins)
         self._resolver = Resolver(composer)
         self._figures = figures
+        self._warned = False  # of a setting that has no effect
         self._traces: dict[TraceRef, _TraceFacts] = {}
         self._clusters: dict[tuple[object, ...], _ClusterFacts] = {}
         self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
@@ -99,7 +100,8 @@ class Builder:
         if missing := trace.applications - {app.application_id for app in spec.applications}:
             reason = f"asks for application {min(missing)}, which is not configured; applications=duo is an example"
             raise TraceError(f"{reason} of two, with start_state=several", source=ref.filename)
-        if trace.concurrency is not None and spec.stop_at_backlog_s is not None:
+        if trace.concurrency is not None and spec.stop_at_backlog_s is not None and not self._warned:
+            self._warned = True
             warnings.warn(NO_BACKLOG, SpecWarning, stacklevel=2)
         rate, workload_name = _rate_and_workload(choice, trace)
         return Point(

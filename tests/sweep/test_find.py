@@ -52,7 +52,7 @@ def test_a_name_that_nothing_has_is_refused_with_the_nearest(
     Path("mine.yaml").touch()
     with pytest.raises(SpecError, match=f"^{typed}: no such experiment: .*; did you mean '{nearest}'") as caught:
         find_experiment(Path(typed), ROOT, ["status"])
-    assert "(one of: mine, costopt, " in str(caught.value)
+    assert "(one of: mine, concurrency, costopt, " in str(caught.value)
 
 
 def test_the_command_runs_an_experiment_by_its_name_and_says_which_file_it_is(

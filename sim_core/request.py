@@ -64,6 +64,7 @@ class Task:
     __slots__ = (
         "batch_tokens",
         "came_s",
+        "context",
         "end",
         "entry",
         "is_prompt",
@@ -77,6 +78,7 @@ class Task:
     )
 
     portion: list[Task]  # the part of a `LongQueue` that holds the task
+    context: int  # of a decode in a `Batch` that tracks it: what it would have had at the batch's iteration 0
 
     def __init__(self, request: Request, is_prompt: bool, batch_tokens: int, kv_tokens: int, remaining: int) -> None:
         self.request = request

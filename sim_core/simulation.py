@@ -81,6 +81,8 @@ class Simulation:
         memory = instance_memory(model, plan)
         policy = self._policies.batching[plan.spec.policy]
         batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
+        if times.grows_with_context:
+            batcher.track_context()
         replica = REPLICAS[policy.runs_on](application, index, plan, memory, times, batcher)
         if plan.spec.max_batch_size > times.measured_to:
             replica.observe(self._decodes_beyond)

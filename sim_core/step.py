@@ -12,8 +12,8 @@ class Step:
 
     `prompt_context` and `decode_context` are the tokens in the cache before the first of the steps: those that belong
     to the prompts, in which earlier steps have computed them, and those that belong to the decodes. From step to step
-    they grow by `prompt_tokens` and by `decodes`. Only a policy that keeps track of them fills them, and only times
-    that depend on context read them: see `AffineTimes`.
+    they grow by `prompt_tokens` and by `decodes`. Only times that grow with context read them, and some policies fill
+    them for such times alone: see `Batcher.track_context`.
     """
 
     __slots__ = ("decode_context", "decodes", "passes", "prompt_context", "prompt_tokens", "repeat")

@@ -69,6 +69,10 @@ class Batcher:
         """The KV cache of a replica with this policy, which has `memory`."""
         return WholeSequenceKv(memory.capacity_tokens)
 
+    def track_context(self) -> None:
+        """Fill the contexts of steps from now on: the replica's times grow with them. It is called before the first
+        task comes. A policy that always fills them needs no such notice."""
+
     # -- tasks come and go ---------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -18,8 +18,10 @@ class Batch:
     """
 
     __slots__ = (
+        "_context",
         "_ends",
         "_resting",
+        "_resting_context",
         "decodes",
         "ends_at",
         "engine",
@@ -30,6 +32,7 @@ class Batch:
         "prompt_tokens",
         "prompts",
         "starts",
+        "tracks_context",
         "without_decodes",
     )
 
@@ -47,6 +50,9 @@ class Batch:
         self.ends_at: list[int] = []  # the iterations at which decodes end, the next one first
         self._ends: list[Task] = []  # these decodes; of equal ones, the first to join first
         self._resting: dict[Task, None] = {}  # the whole decode batch, parked while prompts run alone; see `preempt`
+        self.tracks_context = False  # only times that grow with context need it
+        self._context = 0  # of `decodes`, as if none had got a token since iteration 0
+        self._resting_context = 0  # the same of `_resting`
 
     def __len__(self) -> int:
         """The number of running tasks."""
@@ -67,6 +73,8 @@ class Batch:
         else:
             if self._resting:
                 self._break_rest()
+            if self.tracks_context:
+                self._add_context(task)
             self.decodes[task] = None
             task.end = end = self.iteration + iterations
             place = bisect_right(self.ends_at, end)
@@ -77,6 +85,17 @@ class Batch:
         if kv_tokens:
             task.kv_tokens = 0
             self.kv.admit(request, kv_tokens)
+
+    def context(self) -> int:
+        """The tokens in the cache that belong to the running decodes, where the batch tracks them: of each its prompt,
+        and its own tokens but for the last one, which the next iteration computes."""
+        return self._context + len(self.decodes) * self.iteration
+
+    def _add_context(self, task: Task) -> None:
+        """Count the context of a decode that joins."""
+        request = task.request
+        task.context = context = request.prompt_tokens + request.output_tokens - 1 - task.remaining - self.iteration
+        self._context += context
 
     def ended(self, iterations: int) -> list[Task]:
         """Count completed iterations. Returns the tasks that are done and have left: decodes first, in order of their
@@ -90,6 +109,8 @@ class Batch:
                 del ends_at[0]
                 task = self._ends.pop(0)
                 task.end = -1
+                if self.tracks_context:
+                    self._context -= task.context
                 del decodes[task]
                 done.append(task)
         else:
@@ -118,6 +139,7 @@ class Batch:
         self.preempted += tasks
         if rest:
             self._resting, self.decodes = self.decodes, {}
+            self._resting_context, self._context = self._context, 0
         else:
             self._leave(tasks, self.decodes)
 
@@ -133,12 +155,15 @@ class Batch:
                 self.observer.decode_resumed(task, now)
         if self._resting and not self.decodes and tasks == self.preempted:
             self.decodes, self._resting = self._resting, {}
+            self._context, self._resting_context = self._resting_context, 0
             self.preempted = []
             return
         if self._resting:
             self._break_rest()
         iteration, decodes, ends, ends_at = self.iteration, self.decodes, self._ends, self.ends_at
         for task in tasks:
+            if self.tracks_context:
+                self._add_context(task)
             decodes[task] = None
             task.end = end = iteration + task.remaining
             place = bisect_right(ends_at, end)
@@ -153,6 +178,7 @@ class Batch:
         """Only a part of the parked batch resumes, or another decode joins: fall back to bookkeeping per task."""
         resting, self._resting = self._resting, {}
         self._leave(list(resting), resting)
+        self._context, self._resting_context = self._context + self._resting_context, 0
 
     def _leave(self, tasks: list[Task], decodes: dict[Task, None]) -> None:
         """Take `tasks` out of `decodes`, and note the tokens that they have to come."""
@@ -161,5 +187,7 @@ class Batch:
             del decodes[task]
             task.remaining = task.end - iteration
             task.end = -1
+            if self.tracks_context:
+                self._context -= task.context
         self._ends = [task for task in self._ends if task.end >= 0] if decodes else []
         self.ends_at = [task.end for task in self._ends]

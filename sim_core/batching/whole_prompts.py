@@ -68,6 +68,9 @@ class WholePrompts(Batcher):
 
     # -- what replicas ask ---------------------------------------------------------------------------------------
 
+    def track_context(self) -> None:
+        self.batch.tracks_context = True
+
     def add(self, task: Task) -> None:
         self._entries = entry = self._entries + 1
         task.entry = entry
@@ -110,6 +113,8 @@ class WholePrompts(Batcher):
         step.prompt_tokens = batch.prompt_tokens
         step.decodes = len(decodes)
         step.repeat = repeat
+        if batch.tracks_context:
+            step.decode_context = batch.context()
         return step
 
     def ended(self, steps: int) -> list[Task]:

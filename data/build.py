@@ -78,19 +78,19 @@ Configuration = tuple[str, str, int]  # model, hardware, tensor parallelism
 Groups = dict[tuple[Configuration, tuple[int, ...]], list[tuple[float, float]]]
 
 
-def read_runs(path: Path) -> list[tuple[Configuration, int, int, float, float]]:
-    """(configuration, prompt_size, batch_size, prompt_time_s, token_time_s) of every measured run.
+def read_runs(path: Path) -> list[tuple[Configuration, int, int, int, float, float]]:
+    """(configuration, prompt_size, batch_size, token_size, prompt_time_s, token_time_s) of every measured run.
 
     The raw times are milliseconds. They are divided before any median is taken: in floating point the order
     of the two can move the last bit, and with it the side of an iteration boundary on which an arrival falls.
     """
-    sizes, times = ("tensor_parallel", "prompt_size", "batch_size"), ("prompt_time", "token_time")
+    sizes, times = ("tensor_parallel", "prompt_size", "batch_size", "token_size"), ("prompt_time", "token_time")
     runs = []
     for index, row in enumerate(read_rows(path, (*CONFIGURATION, *sizes, *times)), 1):
-        parallel, prompt, batch = (whole(path, index, name, row[name]) for name in sizes)
+        parallel, prompt, batch, outputs = (whole(path, index, name, row[name]) for name in sizes)
         prompt_ms, token_ms = (number(path, index, name, row[name]) for name in times)
         configuration = (row["model"], row["hardware"], parallel)
-        runs.append((configuration, prompt, batch, prompt_ms / 1000, token_ms / 1000))
+        runs.append((configuration, prompt, batch, outputs, prompt_ms / 1000, token_ms / 1000))
     return runs
 
 
@@ -106,16 +106,30 @@ def medians(groups: Groups, *, count: bool) -> list[list[object]]:
 
 
 def build_performance(raw: Path, out: Path) -> None:
-    """performance_curves.csv (by tokens in the batch) and performance_medians.csv (by prompt and batch size)."""
+    """performance_curves.csv (by tokens in the batch), performance_medians.csv (by prompt and batch size), and
+    performance_steps.csv (by prompt tokens, and by decodes and their context)."""
+    runs = read_runs(raw)
     curves: Groups = defaultdict(list)
     cells: Groups = defaultdict(list)
-    for configuration, prompt, batch, prompt_s, token_s in read_runs(raw):
+    for configuration, prompt, batch, _, prompt_s, token_s in runs:
         curves[configuration, (prompt * batch,)].append((prompt_s, token_s))
         cells[configuration, (prompt, batch)].append((prompt_s, token_s))
     times = ("prompt_time_s", "token_time_s")
     write_csv(out / "performance_curves.csv", (*CONFIGURATION, "batch_tokens", *times), medians(curves, count=False))
     columns = (*CONFIGURATION, "prompt_size", "batch_size", "runs", *times)
     write_csv(out / "performance_medians.csv", columns, medians(cells, count=True))
+    sizes = ("prompt_tokens", "decodes", "context_tokens")
+    write_csv(out / "performance_steps.csv", (*CONFIGURATION, *sizes, "seconds"), measured_steps(runs))
+
+
+def measured_steps(runs: Iterable[tuple[Configuration, int, int, int, float, float]]) -> list[list[object]]:
+    """One row a step of prompts, of which none has context before it, and one a step of decodes: the mean one of a run,
+    in which half of the outputs are there."""
+    seconds: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for configuration, prompt, batch, outputs, prompt_s, token_s in runs:
+        seconds[*configuration, prompt * batch, 0, 0].append(prompt_s)
+        seconds[*configuration, 0, batch, batch * (prompt + outputs // 2)].append(token_s)
+    return [[*sizes, median(seconds[sizes])] for sizes in sorted(seconds)]
 
 
 def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, int, float]]]:

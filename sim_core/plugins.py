@@ -4,7 +4,7 @@ A plugin names its policies in tables at its top level, of the shape of the fami
 
     SCHEDULERS = {"best_of_some": BestOfSome}
     BATCHING = {"GENTLE": GentleBatcher}
-    PERFORMANCE_MODELS = {"linear": LinearPerformance}
+    PERFORMANCE_MODELS = {"per_token": PerToken}
     START_STATES = {"reserve": Reserve}
 
 To read a plugin is to run its code, so only a file that a person names is read. A mistake in it is a PluginError, in

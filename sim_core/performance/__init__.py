@@ -3,11 +3,13 @@
 from sim_core.performance.base import PerformanceModel
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
+from sim_core.performance.linear import LinearPerformance
 from sim_core.performance.step_times import StepTimes
 
 PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "constant": ConstantPerformance,
     "db": DatabasePerformance,
+    "linear": LinearPerformance,
 }
 
 __all__ = ["PERFORMANCE_MODELS", "PerformanceModel", "StepTimes"]

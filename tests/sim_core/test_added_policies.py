@@ -84,15 +84,15 @@ class Windowed(OrcaBatcher):
 
 
 @dataclass(frozen=True)
-class LinearOptions:
+class PerTokenOptions:
     base_s: float
     per_token_s: float
 
 
-class Linear(PerformanceModel):
+class PerToken(PerformanceModel):
     """A fixed time and a time per token."""
 
-    Options = LinearOptions
+    Options = PerTokenOptions
 
     def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> IterationTimes:
         table = TimeTable(lambda tokens: self.options.base_s + self.options.per_token_s * tokens)
@@ -128,7 +128,7 @@ def config(composed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[st
     monkeypatch.setitem(SCHEDULERS, "sticky", Sticky)
     monkeypatch.setitem(SCHEDULERS, "first_of_each", FirstOfEach)
     monkeypatch.setitem(BATCHING, "Windowed", Windowed)
-    monkeypatch.setitem(PERFORMANCE_MODELS, "linear", Linear)
+    monkeypatch.setitem(PERFORMANCE_MODELS, "per_token", PerToken)
     monkeypatch.setitem(START_STATES, "spare", Spare)
     return copy.deepcopy(composed)
 
@@ -180,7 +180,7 @@ def test_a_batching_policy_has_its_options(config: dict[str, Any]) -> None:
 
 
 def test_a_performance_model_reads_its_own_section(config: dict[str, Any]) -> None:
-    config["performance_model"] = {"policy": "linear", "base_s": 0.5, "per_token_s": 0.25}
+    config["performance_model"] = {"policy": "per_token", "base_s": 0.5, "per_token_s": 0.25}
     spec = built(config)
     assert spec.performance.options == (("base_s", 0.5), ("per_token_s", 0.25))
     result = simulate(spec, worlds.trace([(0.0, 10, 1)]))
@@ -190,7 +190,7 @@ def test_a_performance_model_reads_its_own_section(config: dict[str, Any]) -> No
 def test_a_request_alone_has_slowdowns_of_one_by_times_that_depend_on_the_tokens_of_an_iteration(
     config: dict[str, Any],
 ) -> None:
-    config["performance_model"] = {"policy": "linear", "base_s": 0.5, "per_token_s": 0.25}
+    config["performance_model"] = {"policy": "per_token", "base_s": 0.5, "per_token_s": 0.25}
     requests = measured(built(config), worlds.trace([(0.0, 1000, 21)])).requests
     assert requests["tbt_s"][0] == pytest.approx(0.5 + 0.25)  # a decode is one token, however long the prompt is
     for metric in ("ttft", "tbt", "e2e"):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
 from sim_core.options import read_options
-from sim_core.performance.base import Needs, ReadCurves
-from sim_core.performance.measurements import read_curves
+from sim_core.performance.base import Measured, Needs, read_now
 from sim_core.policies import Policies, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
@@ -41,7 +40,7 @@ LONGEST_DELAY_S = 1e6  # on a clock that reads more, the times of iterations wou
 def spec_from_config(
     resolved: Mapping[str, Any],
     root: Path,
-    measured: ReadCurves = read_curves,
+    measured: Measured = read_now,
     plugins: Sequence[PluginSpec] = (),
 ) -> SimSpec:
     """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements. It
@@ -55,7 +54,7 @@ def spec_from_config(
     return replace(spec, plugins=used_plugins(spec, plugins)) if plugins else spec
 
 
-def _spec(resolved: Mapping[str, Any], root: Path, measured: ReadCurves, policies: Policies) -> SimSpec:
+def _spec(resolved: Mapping[str, Any], root: Path, measured: Measured, policies: Policies) -> SimSpec:
     top = Section(resolved, "")
     servers = _servers(top)
     applications = _applications(top, policies)
@@ -125,7 +124,7 @@ def _performance(
     config: Section,
     policies: Policies,
     root: Path,
-    measured: ReadCurves,
+    measured: Measured,
     servers: tuple[ServerGroupSpec, ...],
     applications: tuple[ApplicationSpec, ...],
     states: tuple[StartStateSpec, ...],

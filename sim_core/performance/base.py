@@ -5,20 +5,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sim_core.errors import SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.performance.step_times import StepTimes
 from sim_core.section import Section
-from sim_core.spec import CurveSpec, PerformanceSpec
+from sim_core.spec import PerformanceSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+T = TypeVar("T")
+
 CurveKey = tuple[str, str, int]  # model, hardware, tensor parallelism
-ReadCurves = Callable[["Path", str], Mapping[CurveKey, CurveSpec]]
+ReadFile = Callable[["Path", str], Mapping[CurveKey, T]]  # of a file's path, and its name in errors
+
+
+class Measured(Protocol):
+    """Reads a file of measurements by a function for its kind of files. Callers with many runs keep what it returns."""
+
+    def __call__(self, read: ReadFile[T], path: Path, source: str, /) -> Mapping[CurveKey, T]: ...
+
+
+def read_now(read: ReadFile[T], path: Path, source: str, /) -> Mapping[CurveKey, T]:
+    """Read a file of measurements, and keep nothing."""
+    return read(path, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,7 @@ class Needs:
     """What a run needs of its performance model, for models that read files."""
 
     root: Path  # the folder in which relative paths of a configuration start
-    read_curves: ReadCurves  # reads a file of measurements; callers with many runs keep what it returns
+    read: Measured  # reads a file of measurements
     used: frozenset[CurveKey]  # the combinations that instances of the run may have
     reference: frozenset[CurveKey]  # those of the machine that slowdowns are relative to; a run works without them
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sim_core.errors import MOST_SHOWN, SpecError, SpecWarning, choices, one_line
-from sim_core.performance.base import CurveKey, Needs
+from sim_core.performance.base import CurveKey, Needs, ReadFile
 from sim_core.performance.plausible import MOST_FALL, plausible
 from sim_core.section import Section
 from sim_core.spec import CurveSpec
@@ -17,11 +17,13 @@ from sim_core.spec import CurveSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
+T = TypeVar("T")
+
 MOST_COUNT = 10**9  # of tokens, sequences and GPUs of one measurement
 MOST_TIME = 10**9  # of one iteration, in the unit of its column
-_KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
-_MEDIANS = (*_KEY_COLUMNS, "batch_tokens", "prompt_time_s", "token_time_s")
-_RUNS = (*_KEY_COLUMNS, "prompt_size", "batch_size", "prompt_time", "token_time")  # times in ms
+KEY_COLUMNS = ("model", "hardware", "tensor_parallel")
+_MEDIANS = (*KEY_COLUMNS, "batch_tokens", "prompt_time_s", "token_time_s")
+_RUNS = (*KEY_COLUMNS, "prompt_size", "batch_size", "prompt_time", "token_time")  # times in ms
 
 
 def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
@@ -31,45 +33,65 @@ def read_curves(path: Path, source: str) -> dict[CurveKey, CurveSpec]:
     prompt_size, batch_size, prompt_time, token_time (ms, a row a measured run), of which it takes the median at
     each prompt_size * batch_size.
     """
+    points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+
+    def take(row: dict[str, str]) -> None:
+        key, batch_tokens, times = _run(row) if "prompt_time" in row else _median(row)
+        points[key][batch_tokens].append(times)
+
+    read_rows(path, source, lambda columns: _RUNS if "prompt_time" in columns else _MEDIANS, take)
+    return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
+
+
+def read_rows(
+    path: Path,
+    source: str,
+    wanted: Callable[[Sequence[str]], Sequence[str]],
+    take: Callable[[dict[str, str]], None],
+) -> None:
+    """Give each row of a CSV file to `take`, which raises ValueError for one that is no measurement. `wanted`: the
+    columns that a file must have, by those that it has."""
     import csv  # these here, as `median` below: not needed at every start
     from io import StringIO
 
     from sim_core.limits import limits
     from sim_core.regular_file import read_bytes
 
-    points: dict[CurveKey, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     try:
         text = read_bytes(path, "table_bytes").decode("utf-8-sig")
         reader = csv.DictReader(StringIO(text, newline=""))
         columns = reader.fieldnames or ()
         if len(columns) > limits().columns:
             raise SpecError(limits().too_much("columns", len(columns), "columns in its first line"), source=source)
-        are_runs = "prompt_time" in columns
-        for name in _RUNS if are_runs else _MEDIANS:
+        for name in wanted(columns):
             if name not in columns:
                 raise SpecError(f"column {name!r} is missing{choices(name, columns)}", source=source)
         for number, row in enumerate(reader, 1):
             try:
-                key, batch_tokens, times = _run(row) if are_runs else _median(row)
+                take(row)
             except ValueError as error:
                 raise SpecError(f"row {number}: {error}", source=source) from error
-            points[key][batch_tokens].append(times)
     except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8, or a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else f"it is no CSV text in UTF-8 ({error})"
         raise SpecError(f"cannot be read: {reason}", key="performance_model.db_path", value=source) from error
-    return {key: _curve(key, by_tokens, source) for key, by_tokens in points.items()}
+
+
+def needed(config: Section, needs: Needs, read: ReadFile[T]) -> tuple[str, list[T]]:
+    """The name of the file that `config` gives, and what a run needs of it.
+
+    Raises SpecError where measurements are missing; the reference machine's may be.
+    """
+    source = config.text("db_path")
+    measured = needs.read(read, needs.root / source, source)
+    if missing := sorted(needs.used - measured.keys()):
+        raise SpecError(_not_measured(missing[0], measured.keys()), key=config.path("db_path"), value=source)
+    return source, [measured[key] for key in sorted(measured.keys() & (needs.used | needs.reference))]
 
 
 def needed_curves(config: Section, needs: Needs) -> tuple[CurveSpec, ...]:
-    """The curves that a run needs, from the file that `config` names, without their implausible points.
-
-    Raises SpecError where one is missing; the reference machine's may be.
-    """
-    source = config.text("db_path")
-    curves = needs.read_curves(needs.root / source, source)
-    if missing := sorted(needs.used - curves.keys()):
-        raise SpecError(_not_measured(missing[0], curves.keys()), key=config.path("db_path"), value=source)
-    return tuple(_believed(curves[key], source) for key in sorted(curves.keys() & (needs.used | needs.reference)))
+    """The curves that a run needs, from the file that `config` names, without their implausible points."""
+    source, curves = needed(config, needs, read_curves)
+    return tuple(_believed(curve, source) for curve in curves)
 
 
 def _believed(curve: CurveSpec, source: str) -> CurveSpec:
@@ -103,20 +125,20 @@ def _not_measured(missing: CurveKey, measured: Iterable[CurveKey]) -> str:
     return f"no measurements of {model} on {wanted}{choices(wanted, known)}"
 
 
-def _key(row: dict[str, str]) -> CurveKey:
-    return row["model"], row["hardware"], _count(row, "tensor_parallel")
+def key_of(row: dict[str, str]) -> CurveKey:
+    return row["model"], row["hardware"], count_in(row, "tensor_parallel")
 
 
 def _run(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
-    batch_tokens = _count(row, "prompt_size") * _count(row, "batch_size")
-    return _key(row), batch_tokens, (_time(row, "prompt_time") / 1000, _time(row, "token_time") / 1000)
+    batch_tokens = count_in(row, "prompt_size") * count_in(row, "batch_size")
+    return key_of(row), batch_tokens, (time_in(row, "prompt_time") / 1000, time_in(row, "token_time") / 1000)
 
 
 def _median(row: dict[str, str]) -> tuple[CurveKey, int, tuple[float, float]]:
-    return _key(row), _count(row, "batch_tokens"), (_time(row, "prompt_time_s"), _time(row, "token_time_s"))
+    return key_of(row), count_in(row, "batch_tokens"), (time_in(row, "prompt_time_s"), time_in(row, "token_time_s"))
 
 
-def _time(row: dict[str, str], column: str) -> float:
+def time_in(row: dict[str, str], column: str) -> float:
     try:
         value = float(row[column])
     except (TypeError, ValueError):
@@ -128,13 +150,13 @@ def _time(row: dict[str, str], column: str) -> float:
     return value
 
 
-def _count(row: dict[str, str], column: str) -> int:
+def count_in(row: dict[str, str], column: str, least: int = 1) -> int:
     try:
         value = int(row[column])
     except (TypeError, ValueError):
-        value = 0
-    if value < 1:
-        raise ValueError(f"{column}={_cell(row, column)}: must be a whole number of at least 1")
+        value = least - 1
+    if value < least:
+        raise ValueError(f"{column}={_cell(row, column)}: must be a whole number of at least {least}")
     if value > MOST_COUNT:
         raise ValueError(f"{column}={_cell(row, column)}: must be at most {MOST_COUNT:,}")
     return value

@@ -21,7 +21,7 @@ def plausible(curve: CurveSpec) -> tuple[CurveSpec, tuple[int, ...]]:
     time at fewer batch tokens. A point is left out as a whole. Where two sets are equally large, the one that keeps the
     points at fewer tokens stays.
     """
-    left_out = tuple(sorted({*_falling(curve.prompt_s), *_falling(curve.token_s)}))
+    left_out = tuple(sorted({*falling(curve.prompt_s), *falling(curve.token_s)}))
     if not left_out:
         return curve, ()
     kept = [place for place in range(len(curve.batch_tokens)) if place not in left_out]
@@ -33,7 +33,7 @@ def plausible(curve: CurveSpec) -> tuple[CurveSpec, tuple[int, ...]]:
     return believed, left_out
 
 
-def _falling(seconds: Sequence[float]) -> list[int]:
+def falling(seconds: Sequence[float]) -> list[int]:
     """The places outside of the largest set without a fall."""
     best: dict[int, tuple[int, ...]] = {}  # by the place of its largest time, the best set so far
     for place, time_s in enumerate(seconds):

@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from configs.compose import Composer
 from configs.folders import Inside
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from sim_core import SimSpec, spec_from_config
 from sim_core.errors import SpecError, TraceError
-from sim_core.performance.base import CurveKey
-from sim_core.performance.measurements import read_curves
+from sim_core.performance.base import CurveKey, ReadFile
 from sim_core.policies import policies_for
 from sim_core.simulation import Simulation
-from sim_core.spec import CurveSpec, PluginSpec
+from sim_core.spec import PluginSpec
 from sim_core.start_state import InstancePlan, Machines
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
@@ -28,6 +27,8 @@ from sync.results.code import deciding_code
 from sync.results.point_id import rate_of_number
 from traces import named, workload
 from traces.workload import TraceRef
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Builder:
         self._figures = figures
         self._traces: dict[TraceRef, _TraceFacts] = {}
         self._clusters: dict[tuple[object, ...], _ClusterFacts] = {}
-        self._curves: dict[Path, Mapping[CurveKey, CurveSpec]] = {}
+        self._files: dict[tuple[object, Path], Mapping[CurveKey, Any]] = {}  # measurements by how they are read
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self.code = deciding_code()
         self.names = Names(composer.compose([]))
@@ -140,12 +141,12 @@ class Builder:
             self._clusters[cache_key] = _ClusterFacts(spec, machines_label(spec), fields, tuple(sections.values()))
         return self._clusters[cache_key]
 
-    def _measured(self, path: Path, source: str) -> Mapping[CurveKey, CurveSpec]:
-        if path not in self._curves:
+    def _measured(self, read: ReadFile[T], path: Path, source: str) -> Mapping[CurveKey, T]:
+        if (read, path) not in self._files:
             if self._inside is not None:
                 self._inside.check(path, key="performance_model.db_path", value=source)
-            self._curves[path] = read_curves(path, source)
-        return self._curves[path]
+            self._files[read, path] = read(path, source)
+        return self._files[read, path]
 
     def _check(self, spec: SimSpec) -> None:
         """Raise the errors that only show when a simulation is built. One is built for each distinct set of kinds of

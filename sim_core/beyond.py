@@ -1,12 +1,15 @@
-"""Counts iterations with more batch tokens than any measured one."""
+"""Counts iterations with more tokens than any measured one."""
 
 from __future__ import annotations
 
 from sim_core.replica import IterationObserver, Replica
 
 
-class DecodesBeyond(IterationObserver):
-    """Counts iterations of decodes alone. `TimeTable` counts those with prompts, of which each is one look-up."""
+class StepsBeyond(IterationObserver):
+    """Counts the iterations of which step times say that they are beyond the measurements.
+
+    `TimeTable` counts those with prompts itself, of which each is one look-up.
+    """
 
     def __init__(self) -> None:
         self.iterations = 0
@@ -14,5 +17,4 @@ class DecodesBeyond(IterationObserver):
     def iterations_ended(self, replica: Replica) -> None:
         """Add a run of iterations."""
         step = replica.step
-        if not step.prompt_tokens and step.decodes > replica.times.measured_to:
-            self.iterations += step.repeat
+        self.iterations += replica.times.steps_beyond(step, step.repeat)

@@ -29,7 +29,7 @@ MODULES = tuple(
         *("event", "engine", "request", "step", "replica", "memory", "application", "network", "fleet", "workload"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
-        *("performance.step_times", "performance.affine"),
+        *(f"performance.{name}" for name in ("step_times", "affine", "context_line", "table_times")),
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),

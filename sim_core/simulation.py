@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_core.application import Application
-from sim_core.beyond import DecodesBeyond
+from sim_core.beyond import StepsBeyond
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
@@ -43,7 +43,7 @@ class Simulation:
         self.transfers = WaitingTransfers()
         self._policies = policies_for(spec)
         self._performance = self._policies.performance(spec.performance)
-        self._decodes_beyond = DecodesBeyond()
+        self._steps_beyond = StepsBeyond()
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
@@ -84,8 +84,8 @@ class Simulation:
         if times.grows_with_context:
             batcher.track_context()
         replica = REPLICAS[policy.runs_on](application, index, plan, memory, times, batcher)
-        if plan.spec.max_batch_size > times.measured_to:
-            replica.observe(self._decodes_beyond)
+        if times.may_exceed(plan.spec.max_batch_size):
+            replica.observe(self._steps_beyond)
         return replica
 
     def submit(self) -> dict[int, Handler]:
@@ -100,11 +100,11 @@ class Simulation:
         return sum(application.in_cluster() for application in self.applications.values())
 
     def iterations_beyond(self) -> int:
-        """How many iterations had more batch tokens than any measured one, so that their time is extrapolated."""
+        """How many iterations had more tokens than any measured one, so that their time is extrapolated."""
         members = [replica for replicas in self.replicas.values() for replica in replicas]
         tables = {id(table): table for replica in members for table in replica.times.tables_beyond()}
         # each look-up of a time with prompts is one iteration; a look-up for decodes alone may be of many iterations
-        return sum(table.looks_beyond for table in tables.values()) + self._decodes_beyond.iterations
+        return sum(table.looks_beyond for table in tables.values()) + self._steps_beyond.iterations
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`, each request at its own time."""
@@ -162,7 +162,7 @@ class Simulation:
             cut_at_s=spec.end_time_s if stopped_s is None and was_cut else None,
             not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
             origin_s=trace.origin_s,
-            iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
+            iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
         )
 
     def _unfinished(self) -> list[Unfinished]:

@@ -139,6 +139,21 @@ class CurveSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredSteps:
+    """Measured steps of one (model, hardware, tensor parallelism), in ascending order.
+
+    A step of prompts is its prompt tokens, the tokens of context before them, and its seconds. A step of decodes is
+    their number, the tokens of context that they hold, and its seconds.
+    """
+
+    model: str
+    hardware: str
+    tensor_parallelism: int
+    prompts: tuple[tuple[int, int, float], ...]
+    decodes: tuple[tuple[int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PerformanceSpec:
     """`policy` names an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
 
@@ -147,6 +162,12 @@ class PerformanceSpec:
     token_s: float | None = None
     curves: tuple[CurveSpec, ...] = ()  # db: those that this run can need, and the reference machine's
     options: Options = ()
+    steps: tuple[MeasuredSteps, ...] = ()  # table: those that this run can need, and the reference machine's
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its times are measurements, beyond which they are extrapolated."""
+        return bool(self.curves or self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +229,7 @@ class SimSpec:
 _ADDED: dict[str, dict[str, object]] = {
     "InstanceSpec": {"options": ()},
     "StartStateSpec": {"fill_machine": False, "options": ()},
-    "PerformanceSpec": {"options": ()},
+    "PerformanceSpec": {"options": (), "steps": ()},
     "SimSpec": {"plugins": ()},
 }
 

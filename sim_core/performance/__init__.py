@@ -5,11 +5,13 @@ from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
 from sim_core.performance.linear import LinearPerformance
 from sim_core.performance.step_times import StepTimes
+from sim_core.performance.table import TablePerformance
 
 PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "constant": ConstantPerformance,
     "db": DatabasePerformance,
     "linear": LinearPerformance,
+    "table": TablePerformance,
 }
 
 __all__ = ["PERFORMANCE_MODELS", "PerformanceModel", "StepTimes"]

@@ -64,4 +64,5 @@ def times_from_curve(curve: CurveSpec) -> MeasuredTimes:
         decode_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
         mixed_s=TimeTable(lambda n: seconds_at(xs, prompts, n) * MIXED_FACTOR, xs[-1]),
         context_s=TimeTable(lambda n: seconds_at(xs, tokens, n), xs[-1]),
+        measured=xs,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import ClassVar
 
@@ -12,6 +12,9 @@ from sim_core.step import Step
 
 NEW = -1.0  # in a table: not computed yet
 MOST_KEPT = 1 << 20  # times that a table keeps at most
+
+# Where a time comes from: see `StepTimes.provenance`.
+GIVEN, MEASURED, INTERPOLATED, EXTRAPOLATED = "given", "measured", "interpolated", "extrapolated"
 
 
 class TimeTable:
@@ -86,9 +89,24 @@ class StepTimes:
     def plus(self, overhead_s: float) -> StepTimes:
         """The same times with `overhead_s` added to each step."""
 
+    def provenance(self, step: Step) -> str:
+        """Where the time of the first of the steps comes from: it is `given` by the configuration, `measured` for a
+        step of these sizes, `interpolated` between measured ones, or `extrapolated`."""
+        return GIVEN
+
     def tables_beyond(self) -> list[TimeTable]:
         """The tables that count look-ups for steps with prompts beyond the measurements; none where all is known."""
         return []
+
+    def may_exceed(self, decodes: int) -> bool:
+        """Whether steps of up to so many decodes may be beyond the measurements without a table that counts it. Then
+        `steps_beyond` is asked about all steps that have ended."""
+        return decodes > self.measured_to
+
+    def steps_beyond(self, step: Step, repeat: int) -> int:
+        """How many of `repeat` steps like `step` have more tokens than any measured one, apart from those that
+        `tables_beyond` count."""
+        return repeat if not step.prompt_tokens and step.decodes > self.measured_to else 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -127,9 +145,11 @@ class IterationTimes(StepTimes):
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MeasuredTimes(IterationTimes):
     """Times from one curve. Its times of tokens were measured by the tokens of context in the batch, and steps look
-    them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context."""
+    them up by the number of decodes, as SplitwiseSim does. Slowdowns look them up by context.
 
-    __slots__ = ("context_s",)
+    `measured` are the batch tokens at which it was measured. Those of steps of prompts and decodes never were."""
+
+    __slots__ = ("context_s", "measured")
 
     def __init__(
         self,
@@ -138,13 +158,21 @@ class MeasuredTimes(IterationTimes):
         mixed_s: TimeTable,
         context_s: TimeTable,
         overhead_s: float = 0.0,
+        measured: Sequence[int] = (),
     ) -> None:
         super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
         self.context_s = context_s  # of a token, by the tokens of context in the batch
+        self.measured = measured
 
     def alone(self, prompt_tokens: int, output_tokens: int = 2) -> tuple[float, float]:
         return self.overhead_s + self.prompt_s.at(prompt_tokens), self.overhead_s + self.context_s.at(prompt_tokens)
 
     def plus(self, overhead_s: float) -> MeasuredTimes:
         overhead_s += self.overhead_s
-        return MeasuredTimes(self.prompt_s, self.decode_s, self.mixed_s, self.context_s, overhead_s)
+        return MeasuredTimes(self.prompt_s, self.decode_s, self.mixed_s, self.context_s, overhead_s, self.measured)
+
+    def provenance(self, step: Step) -> str:
+        measured = self.measured
+        if not measured or not measured[0] <= step.tokens <= measured[-1]:
+            return EXTRAPOLATED
+        return MEASURED if step.tokens in measured and not (step.prompt_tokens and step.decodes) else INTERPOLATED

@@ -176,6 +176,15 @@ class _CheckedTimes(StepTimes):
     def tables_beyond(self) -> list[TimeTable]:
         return self._times.tables_beyond()
 
+    def provenance(self, step: Step) -> str:
+        return self._times.provenance(step)
+
+    def may_exceed(self, decodes: int) -> bool:
+        return self._times.may_exceed(decodes)
+
+    def steps_beyond(self, step: Step, repeat: int) -> int:
+        return self._times.steps_beyond(step, repeat)
+
     def _checked(self, method: str, seconds: object) -> float:
         if isinstance(seconds, int | float) and 0.0 < seconds < inf:
             return float(seconds)

@@ -49,6 +49,7 @@ FORMER_VALUES: Mapping[tuple[str, str], Mapping[object, object]] = {("SimSpec", 
 GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("StartStateSpec", "fill_machine"): (False,),
     ("SimSpec", "plugins"): ((),),
+    ("PerformanceSpec", "steps"): ((),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }
 

@@ -36,7 +36,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
-        more = f"{beyond:,.0f} of {total:,} iterations had more batch tokens than any measured one"
+        sizes = "tokens or context" if spec.performance.steps else "batch tokens"
+        more = f"{beyond:,.0f} of {total:,} iterations had more {sizes} than any measured one"
         lines.append(f"measured   {more}: their times follow the last section measured")
     core = "compiled" if form().is_compiled else "as plain Python"
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""

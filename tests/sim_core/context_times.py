@@ -1,0 +1,36 @@
+"""Performance models whose times grow with context, drawn at random: their numbers are no multiples of anything."""
+
+from __future__ import annotations
+
+from random import Random
+
+from sim_core.spec import MeasuredSteps, PerformanceSpec
+
+MODELS = ("linear", "table")
+
+
+def drawn(policy: str, seed: int, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
+    """A model of this policy, for the tiny worlds of tests."""
+    dice = Random(seed)
+    return linear(dice) if policy == "linear" else table(dice, measured_as, hardware)
+
+
+def linear(dice: Random) -> PerformanceSpec:
+    """A time of each step of about 0.1 s, and of tokens of about 5, 20 and 0.1 ms."""
+    sizes = {"base_s": 0.1, "prompt_token_s": 5e-3, "decode_s": 2e-2, "context_token_s": 1e-4}
+    return PerformanceSpec("linear", options=tuple((name, size * dice.uniform(0.2, 2)) for name, size in sizes.items()))
+
+
+def table(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
+    """Measured steps of some sizes. Their times scatter by a tenth, and some sizes were measured with one context."""
+    prompts = [
+        (tokens, context, (0.1 + 5e-3 * tokens + 1e-4 * context) * dice.uniform(0.9, 1.1))
+        for tokens in sorted(dice.sample(range(1, 100), dice.randint(2, 4)))
+        for context in sorted(dice.sample((0, 7, 31, 200), dice.randint(1, 3)))
+    ]
+    decodes = [
+        (members, members * each, (0.1 + 2e-2 * members + 1e-4 * members * each) * dice.uniform(0.9, 1.1))
+        for members in sorted(dice.sample(range(1, 10), dice.randint(2, 4)))
+        for each in sorted(dice.sample((1, 8, 17, 40, 90, 300), dice.randint(1, 5)))
+    ]
+    return PerformanceSpec("table", steps=(MeasuredSteps(measured_as, hardware, 1, tuple(prompts), tuple(decodes)),))

@@ -140,6 +140,8 @@ def test_where_nothing_runs_a_request_leaves_at_once_and_others_get_its_place(mo
 )
 def test_jumps_over_growing_steps_equal_their_single_steps(rows: list[Row], looks_ahead: bool, kv_tokens: int) -> None:
     described = [world(1000 if looks_ahead else kv_tokens, 8, looks_ahead, jumps) for jumps in (True, False)]
+    # steps end at multiples of 1/8 s after the first arrival: no other request comes just then
+    rows = [(arrival_s + (row + 1) / 1024, prompt, output) for row, (arrival_s, prompt, output) in enumerate(rows)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BATCHING, "Chunked", Chunked)
         patch.setitem(PERFORMANCE_MODELS, "affine", Affine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from itertools import product
-from math import isfinite
+from math import isfinite, nextafter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -75,15 +75,17 @@ def test_a_run_of_steps_takes_the_sum_of_its_single_steps(
 @settings(deadline=None, max_examples=200)
 @given(
     st.sampled_from(context_times.MODELS), st.integers(0, 300), steps, st.sampled_from([0.0, 0.0037]),
-    st.floats(0.0, 1.0), st.booleans(),
+    st.floats(0.0, 1.0), st.sampled_from(["within a step", "at its end", "just before its end"]),
 )  # fmt: skip
 def test_the_steps_within_a_time_are_those_whose_seconds_are_no_more(
-    policy: str, seed: int, step: Step, overhead_s: float, part: float, is_boundary: bool
+    policy: str, seed: int, step: Step, overhead_s: float, part: float, when: str
 ) -> None:
     model = times(policy, seed).plus(overhead_s)
     elapsed_s = part * model.seconds(step, step.repeat)
-    if is_boundary and part * step.repeat >= 1:
+    if when != "within a step" and part * step.repeat >= 1:
         elapsed_s = model.seconds(step, int(part * step.repeat))
+        if when == "just before its end":
+            elapsed_s = nextafter(elapsed_s, 0.0)
     count = model.steps_within(step, elapsed_s)
     assert 0 <= count <= step.repeat
     assert count == 0 or model.seconds(step, count) <= elapsed_s

@@ -17,12 +17,14 @@ class World:
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
         self.batch = Batch(Engine(), WholeSequenceKv(10**6))
+        self.batch.tracks_context = True
         self.left: dict[Task, int] = {}  # of the batch, in the order in which they joined
         self.away: dict[Task, int] = {}  # of those preempted
         self.ended: list[Task] = []
 
     def join(self) -> None:
-        task = Task(Request(len(self.left), 0.0, 1, 2, 1), False, 1, 1, self.draw.randrange(1, 7))
+        tokens = self.draw.randrange(1, 7)
+        task = Task(Request(len(self.left), 0.0, self.draw.randrange(1, 50), 1 + tokens, 1), False, 1, 1, tokens)
         task.waits_from = self.batch.starts
         self.left[task] = task.remaining
         self.batch.join(task, task.remaining)
@@ -72,3 +74,16 @@ def test_whoever_was_preempted_has_as_much_left_as_before_and_ends_in_the_order_
         assert list(batch.decodes) == list(world.left)
         assert batch.preempted == list(world.away)
         assert [task.end - batch.iteration for task in batch.decodes] == list(world.left.values())
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.integers(0, 10**9), st.integers(1, 60))
+def test_the_context_of_a_batch_is_the_prompts_of_its_decodes_and_the_tokens_that_they_have_got(
+    seed: int, steps: int
+) -> None:
+    world = World(seed)
+    for _ in range(steps):
+        world.step()
+        requests = {task.request: left for task, left in world.left.items()}
+        tokens = (request.prompt_tokens + request.output_tokens - 1 - left for request, left in requests.items())
+        assert world.batch.context() == sum(tokens)

@@ -187,7 +187,7 @@ def test_measurements_are_read_once_and_what_cannot_differ_is_built_once(monkeyp
         read.append(source)
         return read_curves(path, source)
 
-    monkeypatch.setattr("sweep.experiment.builder.read_curves", counted)
+    monkeypatch.setattr("sim_core.performance.measurements.read_curves", counted)
     monkeypatch.setattr("sweep.experiment.builder.Simulation", built.append)
     points = points_of(ISOCOST)
     assert (len(points), len(read), len(built)) == (392, 1, 2)  # one split of H100 machines, one with A100 machines
@@ -198,6 +198,7 @@ def test_the_text_that_a_key_is_made_of_is_that_of_all_fields(tiny: str) -> None
     gained = {
         ("SimSpec", "plugins"): (),
         ("StartStateSpec", "fill_machine"): False,
+        ("PerformanceSpec", "steps"): (),
         **{(kind, "options"): () for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
     }
 

@@ -29,7 +29,7 @@ from sync.results.measure import MeasuredRun, measure
 from tests.runs import measured
 from tests.sim_core import worlds
 
-STEPS = [name for name, policy in BATCHING.items() if policy.runs_on == "steps"]
+WHOLE = [name for name, policy in BATCHING.items() if issubclass(policy, WholePrompts)]
 TOGETHER = ["random", "round_robin", "jsq", "token_jsq"]  # both phases of a request on one instance
 
 
@@ -201,7 +201,7 @@ def stepping(base: type[Batcher]) -> type[Batcher]:
 
 @pytest.mark.plain
 @settings(deadline=None, max_examples=300)
-@given(specs(policies=TOGETHER, batching=STEPS), rows(ties=False))
+@given(specs(policies=TOGETHER, batching=WHOLE), rows(ties=False))
 def test_a_jump_equals_its_single_steps_to_the_bit(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
     jumped = measured(spec, trace)

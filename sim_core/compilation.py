@@ -29,11 +29,12 @@ MODULES = tuple(
         *("event", "engine", "request", "step", "owner", "memory", "application", "network", "fleet", "workload"),
         *("replica", "step_replica", "ahead_replica"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
-        *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
+        *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged", "kv.reserving"),
         *("performance.step_times", "performance.affine"),
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),
+        *(f"batching.{name}" for name in ("sequence_batcher", "sglang", "trtllm")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
         *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool")),
     )

@@ -88,6 +88,13 @@ class BlockQueue(KvCache):
         self.holders -= holding.blocks > 0
         holding.blocks = holding.hashed = 0
 
+    def give_back_last(self, holding: Holding, blocks: int) -> None:
+        """Take the last `blocks` blocks of a request, which have no hash, and are not all of its blocks."""
+        holding.blocks -= blocks
+        self._blank += blocks
+        self.free += blocks
+        self._count()
+
     def _count(self) -> None:
         self.tokens = tokens = (self.usable - self.free) * self.size
         if tokens > self.peak:

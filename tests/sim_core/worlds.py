@@ -38,8 +38,11 @@ SPLITWISESIMS = (
 )  # fmt: skip
 # Options that a tiny world needs other values of than its configuration file has; a token's KV takes 1/1024 s.
 TINY_OPTIONS = {"transfer_bandwidth": 1000 * 1024 / 1024**3, "prompt_max_pending_batch_tokens": 128.0}
-# A block is a token in a tiny world, of which one more is never used, and the loop has no pauses of its own.
-TINY_BATCHING = {"block_size": 1, "gpu_memory_utilization": 1.0, "async_scheduling": False}
+# A block is a token in a tiny world, of which vLLM never uses one, and the loop has no pauses of its own.
+TINY_BATCHING = {
+    "block_size": 1, "gpu_memory_utilization": 1.0, "async_scheduling": False, "mem_fraction_static": 1.0,
+    "tokens_per_block": 1, "free_gpu_memory_fraction": 1.0,
+}  # fmt: skip
 
 
 def splits(policy: str) -> bool:

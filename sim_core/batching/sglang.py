@@ -1,0 +1,423 @@
+"""SGLang 0.5.23: prompts first, in chunks; admission by an estimate of the output; retraction where memory runs out.
+
+- A step computes prompts, as long as any can be computed, or else gives each of the decodes a token. Both are in one
+  step with `enable_mixed_chunk` alone.
+- One request at most is in the middle of its prompt. It goes first among the next prompts.
+- A request is admitted if memory is left for its tokens and all of its output, beside the part of their outputs that
+  running requests are expected to need: `new_token_ratio`, which falls from step to step of decodes.
+- The first request that is not admitted stops the admission until one that runs has left.
+- Where a step of decodes has no memory, those with the fewest outputs lose theirs, and wait at the queue's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sim_core.batching.sequence_batcher import NO_LIMIT, SequenceBatcher
+from sim_core.batching.vllm_sequence import Sequence
+from sim_core.engine import Engine
+from sim_core.errors import SpecError
+from sim_core.kv.base import KvCache
+from sim_core.kv.reserving import ReservingKv
+from sim_core.memory import KvMemory
+from sim_core.native import mypyc_attr
+from sim_core.options import made, read_options, reads_configuration
+from sim_core.request import Task
+from sim_core.section import Section
+from sim_core.spec import InstanceSpec
+from sim_core.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class SglangOptions:
+    """The settings of SGLang 0.5.23 that decide what its scheduler does, with its names (the last five are environment
+    variables there) and defaults."""
+
+    chunked_prefill_size: int = 8192  # tokens of prompts in a step; 0: prompts run whole
+    max_prefill_tokens: int = 16384  # no further prompt joins a step that has so many
+    max_running_requests: int = 2048
+    page_size: int = 1  # tokens
+    mem_fraction_static: float = 0.88  # the part of the GPU's memory that weights and KV cache share
+    disable_radix_cache: bool = False
+    enable_mixed_chunk: bool = False
+    schedule_conservativeness: float = 1.0
+    init_new_token_ratio: float = 0.7
+    min_new_token_ratio_factor: float = 0.14
+    new_token_ratio_decay_steps: int = 600
+    retract_decode_steps: int = 20
+    clip_max_new_tokens_estimation: int = 4096
+
+    def __post_init__(self) -> None:
+        for name in ("max_prefill_tokens", "max_running_requests", "page_size", "new_token_ratio_decay_steps"):
+            if getattr(self, name) < 1:
+                raise SpecError("must be at least 1", key=name, value=getattr(self, name))
+        if self.chunked_prefill_size % self.page_size:
+            raise SpecError(
+                f"must be a multiple of page_size ({self.page_size}), or 0 for whole prompts",
+                key="chunked_prefill_size",
+                value=self.chunked_prefill_size,
+            )
+        for name in ("mem_fraction_static", "min_new_token_ratio_factor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
+
+
+class _Room:
+    """What is left for the prompts of one step."""
+
+    __slots__ = ("chunk", "offset", "tokens")
+
+    def __init__(self, chunk: int, tokens: int, offset: float) -> None:
+        self.chunk = chunk  # tokens of the step
+        self.tokens = tokens  # tokens of prompts, beyond which no further prompt joins
+        self.offset = offset  # tokens of memory that are free and spoken for
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class SglangBatcher(SequenceBatcher):
+    """SGLang's scheduler."""
+
+    __slots__ = (
+        "_chunk",
+        "_chunked",
+        "_clip",
+        "_count",
+        "_decay",
+        "_decays",
+        "_ends",
+        "_fresh",
+        "_has_left",
+        "_is_full",
+        "_least_ratio",
+        "_mixes",
+        "_most",
+        "_most_tokens",
+        "_others",
+        "_paused_from_s",
+        "_paused_s",
+        "_pauses",
+        "_ratio",
+        "_since",
+        "_start_ratio",
+    )
+
+    Options = SglangOptions
+
+    def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
+        super().__init__(spec, engine, kv)
+        options = self.options
+        self._chunk: int = options.chunked_prefill_size or NO_LIMIT
+        self._most_tokens: int = options.max_prefill_tokens
+        self._most: int = options.max_running_requests
+        self._mixes: bool = options.enable_mixed_chunk
+        self._clip: int = options.clip_max_new_tokens_estimation
+        self._chunked: Sequence | None = None  # in the middle of its prompt
+        self._is_full = False  # no request is admitted until one has left
+        self._has_left = False  # since the last step of decodes was chosen
+        start: float = min(options.init_new_token_ratio * options.schedule_conservativeness, 1.0)
+        least: float = start * options.min_new_token_ratio_factor
+        self._start_ratio = start
+        self._least_ratio = least
+        self._decay: float = (start - least) / options.new_token_ratio_decay_steps
+        self._ratio = start  # when it was last set
+        self._decays = 0  # steps of decodes since then
+        # the decodes that have run, with the next two numbers from when they did first, and others by when they joined
+        self._since: dict[Sequence, tuple[int, float]] = {}
+        self._fresh: dict[Sequence, float] = {}
+        self._pauses = 0  # of all decodes, for steps with prompts alone
+        self._paused_s = 0.0  # the length of all of these
+        self._paused_from_s = -1.0  # when the present one began; below 0: they run
+        # the outputs that the decodes may still have: `_count` of them have theirs in passes that sum up to `_ends`
+        self._ends = self._count = 0
+        self._others: dict[Sequence, int] = {}  # the passes of those of which not all count, or none is left
+
+    @classmethod
+    @reads_configuration
+    def read_limits(cls, config: Section) -> dict[str, Any]:
+        options = read_options(cls.Options, config)
+        most = made(SglangOptions, options, "batching policy sglang").max_running_requests
+        return {"max_batch_size": most, "options": options}
+
+    @classmethod
+    def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> ReservingKv:
+        options = made(SglangOptions, spec.options, f"batching policy {spec.policy!r}")
+        free_bytes = int(memory.total_bytes * options.mem_fraction_static) - memory.weights_bytes
+        pages = free_bytes // (options.page_size * memory.kv_bytes_per_token)
+        if pages < 1:
+            raise SpecError(
+                "no memory is left for the KV cache beside the weights: raise it",
+                key="mem_fraction_static",
+                value=options.mem_fraction_static,
+            )
+        return ReservingKv(pages, options.page_size, not options.disable_radix_cache)
+
+    # -- tasks come and go ---------------------------------------------------------------------------------------
+
+    def wants(self, task: Task) -> bool:
+        if task.request.decode is task:
+            return False
+        if task.is_prompt:
+            return not self._is_full
+        return self._running() < self._most
+
+    def has_room(self) -> bool:
+        self._is_full = False
+        return True
+
+    def has_waiting(self) -> bool:
+        return self.queue_length() > 0 or self._chunked is not None
+
+    def wait(self, task: Task) -> None:
+        """As in the base class. It begins with the next step of decodes: see `_resume`."""
+
+    def joined(self, sequence: Sequence) -> None:
+        self._fresh[sequence] = self.engine.now
+        end = self._expected_end(sequence)
+        if end - self.decodes.passes > self._clip or end < sequence.ends_at - 1 - sequence.base:
+            self._others[sequence] = end
+        else:
+            self._ends += end
+            self._count += 1
+
+    def parted(self, sequence: Sequence) -> None:
+        self._has_left = True
+        since = self._since.pop(sequence, None)
+        if since is None:
+            del self._fresh[sequence]
+        else:
+            sequence.request.preemptions += self._pauses - since[0]
+            sequence.request.preempted_s += self._paused_s - since[1]
+        if sequence in self._others:
+            del self._others[sequence]
+        else:
+            self._ends -= self._expected_end(sequence)
+            self._count -= 1
+
+    def prompt_computed(self, sequence: Sequence) -> None:
+        if sequence.known >= sequence.ends_at - 1:
+            self._is_full = False  # it leaves with its next token: SGLang sees that before it looks at the queue
+
+    def left(self, sequence: Sequence) -> None:
+        if self._chunked is sequence:
+            self._chunked = None
+
+    def _running(self) -> int:
+        return self.decodes.count + (self._chunked is not None)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def next_step(self) -> Step | None:
+        self.begin()
+        if not self._add_prompts() and not self._decode() and self.queue.length:
+            self._add_prompts()  # nothing runs, so that all are looked at again
+        if self._parts or self._step.decodes:
+            if self._since and not self._step.decodes and self._paused_from_s < 0:
+                self._paused_from_s = self.engine.now
+            return self._step
+        if not self._sequences:
+            self._set_ratio(self._start_ratio, 0)
+        return None
+
+    def ended(self, steps: int) -> list[Task]:
+        if self._parts:
+            if self._chunked is not None:
+                self._is_full = False  # a prompt that goes on has left the step
+        elif self._step.decodes:
+            self._decays += steps
+        done = super().ended(steps)
+        self.pool.reserved = 0
+        return done
+
+    # -- prompts -------------------------------------------------------------------------------------------------
+
+    def _add_prompts(self) -> bool:
+        """Let the step compute prompts. Returns whether there are any."""
+        if (self._is_full or not self.queue.length) and self._chunked is None:
+            return False
+        decodes = self.decodes.count
+        mixed = decodes if self._mixes else 0
+        room = _Room(self._chunk - mixed, self._most_tokens - mixed, self._expected() + mixed)
+        if self._chunked is not None:
+            self._go_on(self._chunked, room)
+        while self.queue.length and not self._is_full and self._admits(room):
+            pass
+        if not self._parts:
+            return False
+        if mixed and self.decodes.needed() <= self.pool.free:
+            self._resume()
+            self.pool.reserved = self.decodes.needed()
+            self.decode(1)
+        return True
+
+    def _go_on(self, sequence: Sequence, room: _Room) -> None:
+        """Compute the next part of a prompt."""
+        pool = self.pool
+        size = pool.size
+        tokens = min(room.chunk, int(pool.free * size - room.offset))
+        if tokens <= 0:
+            tokens = room.chunk  # it goes on, so that its memory is freed some time
+        has = (sequence.blocks + pool.free) * size - sequence.computed
+        tokens = min(tokens, sequence.known - sequence.computed, has)
+        if tokens > 0:
+            self._chunked = None
+            self._compute_part(sequence, tokens, room)
+
+    def _admits(self, room: _Room) -> bool:
+        """Admit the first of the queue, if there is room for it. Returns whether there may be room for the next one."""
+        if len(self._parts) + self.decodes.count >= self._most:
+            self._is_full = True
+            return False
+        pool = self.pool
+        size = pool.size
+        sequence = self.queue.first()
+        known = sequence.known
+        hit = pool.look_up(sequence, (known - 1) // size)
+        cached = hit.blocks * size
+        new = known - cached
+        free = pool.free - hit.idle
+        outputs = known - sequence.prompt
+        needed = new + min(max(self._most_new(sequence) - outputs, 0), self._clip) + size
+        is_alone = not (self.decodes.count or self._parts or self._chunked)
+        if -(-new // size) > free or (needed >= free * size - room.offset and not is_alone):
+            self._is_full = True
+            return False
+        paged = -(-new // size) * size
+        if self._chunk == NO_LIMIT and self._parts and paged >= room.tokens:
+            return False
+        if paged > room.chunk:
+            if self._chunked is not None:
+                return False
+            new = room.chunk // size * size
+            if new <= 0:
+                return False
+        self.admit(sequence, hit)
+        self._compute_part(sequence, new, room)
+        if pool.free * size - room.offset <= 0:
+            self._is_full = True
+        return room.tokens > 0 and room.chunk > 0
+
+    def _compute_part(self, sequence: Sequence, tokens: int, room: _Room) -> None:
+        """Let the step compute `tokens` more tokens of a prompt. Its memory is taken, and that of its output noted."""
+        size = self.pool.size
+        computed = sequence.computed + tokens
+        blocks, had = -(-computed // size), sequence.blocks
+        self.compute(sequence, tokens, blocks)
+        paged = -(-tokens // size) * size
+        room.offset += paged - (blocks - had) * size + size
+        if computed < sequence.known:
+            self._chunked = sequence
+        else:
+            room.offset += min(self._most_new(sequence), self._clip)
+        room.chunk -= paged
+        room.tokens -= paged
+
+    # -- decodes -------------------------------------------------------------------------------------------------
+
+    def _decode(self) -> bool:
+        """Let the step give each of the decodes a token. Returns whether there are any."""
+        decodes, pool = self.decodes, self.pool
+        if self._has_left or not decodes.count:
+            self._has_left = self._is_full = False
+        while self.loaded and self._running() < self._most:
+            self.join_loaded(self.loaded[0])
+        if not decodes.count:
+            return False
+        self._resume()
+        if decodes.needed() > pool.free:
+            self._retract()
+            if not decodes.count:
+                return False
+        most = decodes.ends_at[0] - decodes.passes
+        repeat = 1 if self.queue.length and not self._is_full else decodes.passes_within(pool.free, most)
+        pool.reserved = decodes.needed_in(repeat)
+        self.decode(repeat)
+        return True
+
+    def _resume(self) -> None:
+        """The decodes run from now on: those that have waited for prompts again, and others for the first time."""
+        now = self.engine.now
+        if self._paused_from_s >= 0:
+            self._pauses += 1
+            self._paused_s += now - self._paused_from_s
+            if self._observer is not None:
+                for sequence in self._since:
+                    task = sequence.present_task()
+                    task.paused_at_s = self._paused_from_s
+                    self._observer.decode_resumed(task, now)
+                    task.paused_at_s = -1.0
+            self._paused_from_s = -1.0
+        if not self._fresh:
+            return
+        since = (self._pauses, self._paused_s)
+        for sequence, joined_s in self._fresh.items():
+            self._since[sequence] = since
+            request = sequence.request
+            if request.token_start_s is None:
+                request.token_start_s = now
+            elif joined_s < now:
+                request.preemptions += 1
+                self.resumed(sequence.present_task(), joined_s)
+        self._fresh.clear()
+
+    def _retract(self) -> None:
+        """Take the memory of those with the fewest outputs, one at least, until the others have a token each."""
+        decodes, pool = self.decodes, self.pool
+        running = sorted(decodes.all(), key=self._keeps_before)
+        while running and (len(running) > 1 or decodes.needed() > pool.free):
+            self.preempt(running.pop())
+            if decodes.needed() <= pool.free:
+                break
+        outputs = sum(self._outputs(sequence) for sequence in running)
+        most = sum(self._most_new(sequence) for sequence in running)
+        self._set_ratio(min((outputs + self.options.retract_decode_steps * len(running)) / (most + 1), 1.0), -1)
+        self._has_left = self._is_full = False
+
+    def _keeps_before(self, sequence: Sequence) -> tuple[int, int, int]:
+        """Whose memory is kept: most outputs first, then the shortest prompt, then the first that was admitted."""
+        return -self._outputs(sequence), sequence.prompt, sequence.order
+
+    def _outputs(self, sequence: Sequence) -> int:
+        """The outputs of one of the decodes."""
+        return self.decodes.passes + sequence.base + 1 - sequence.prompt
+
+    def waiting(self) -> Iterator[Task]:
+        if self._paused_from_s >= 0:
+            for sequence in self._since:
+                task = sequence.present_task()
+                task.paused_at_s = self._paused_from_s
+                yield task
+        yield from super().waiting()
+
+    # -- the expected outputs ------------------------------------------------------------------------------------
+
+    def _most_new(self, sequence: Sequence) -> int:
+        """The outputs that a request may have, as far as memory could hold them."""
+        if sequence.leaves:
+            return 1
+        size = self.pool.size
+        paged = -(-sequence.prompt // size) * size
+        return max(min(sequence.request.max_tokens, self.pool.capacity - paged - size - 1), 0)
+
+    def _set_ratio(self, ratio: float, decays: int) -> None:
+        self._ratio = ratio
+        self._decays = decays
+
+    def new_token_ratio(self) -> float:
+        """The part of their further outputs that those that decode are expected to need."""
+        if self._decays <= 0:
+            return self._ratio
+        return max(self._ratio - self._decays * self._decay, self._least_ratio)
+
+    def _expected_end(self, sequence: Sequence) -> int:
+        """The pass in which one of the decodes has all outputs that it may have."""
+        return self._most_new(sequence) + sequence.prompt - sequence.base - 1
+
+    def _expected(self) -> float:
+        """The tokens that those that decode are expected to need."""
+        passes = self.decodes.passes
+        tokens = self._ends - self._count * passes
+        for end in self._others.values():
+            tokens += max(min(end - passes, self._clip), 0)
+        return tokens * self.new_token_ratio()

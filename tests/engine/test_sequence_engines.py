@@ -1,0 +1,162 @@
+"""What holds for every policy whose requests are sequences of tokens, on random worlds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.compose import CONFIG_DIR, Composer
+from sim_core import spec_from_config
+from sim_core.batching import BATCHING
+from sim_core.batching.base import Batcher
+from sim_core.batching.sequence_batcher import SequenceBatcher
+from sim_core.engine import Call
+from sim_core.kv.reserving import ReservingKv
+from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.scheduling import SCHEDULERS
+from sim_core.simulation import Simulation
+from sim_core.spec import PerformanceSpec
+from sim_core.step import Step
+from tests.engine.serving import Ask, Asked, engine
+from tests.sim_core import worlds
+from tests.sim_core.chunked import Affine
+
+POLICIES = [name for name, policy in BATCHING.items() if issubclass(policy, SequenceBatcher)]
+CHOICES: dict[str, dict[str, list[object]]] = {  # by policy: options, and values of them
+    "sglang": {
+        "chunked_prefill_size": [0, 16, 64], "max_prefill_tokens": [16, 64], "max_running_requests": [2, 64],
+        "page_size": [1, 4], "enable_mixed_chunk": [False, True], "disable_radix_cache": [False, True],
+        "init_new_token_ratio": [0.05, 0.7], "new_token_ratio_decay_steps": [5, 600],
+        "clip_max_new_tokens_estimation": [3, 4096],
+    },
+    "trtllm": {
+        "max_batch_size": [2, 16], "max_num_tokens": [64, 8192], "tokens_per_block": [1, 4],
+        "enable_chunked_prefill": [False, True], "enable_block_reuse": [False, True],
+    },
+}  # fmt: skip
+COLUMNS = ("prompt_start_s", "prompt_end_s", "token_start_s", "token_end_s", "preemptions", "preempted_s")
+
+
+def drawn(policy: str, dice: Random) -> dict[str, object]:
+    return {name: dice.choice(values) for name, values in CHOICES[policy].items()}
+
+
+def asked(dice: Random, count: int = 40, most: int = 60) -> list[Ask]:
+    """Requests of which many begin alike. No two come at the same time, which have no order of their own."""
+    made = []
+    for tick in sorted(dice.sample(range(160), count)):
+        prompt, output = dice.randint(1, most), dice.randint(1, most)
+        shared = dice.choice([0, 0, dice.randint(1, prompt)])
+        made.append(Ask(tick / 16, prompt, output, output + dice.choice([0, 5, 50]), shared, dice.randint(0, 2)))
+    return made
+
+
+def stepping(base: type[Batcher]) -> type[Batcher]:
+    """The policy without jumps."""
+
+    class Stepping(base):  # type: ignore[misc, valid-type]
+        def next_step(self) -> Step | None:
+            step: Step | None = super().next_step()
+            if step is not None:
+                step.repeat = 1
+            return step
+
+    return Stepping
+
+
+def test_every_policy_of_this_kind_is_tried() -> None:
+    assert sorted(POLICIES) == sorted(CHOICES)
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10**9))
+def test_a_jump_equals_its_single_steps(policy: str, seed: int) -> None:
+    dice = Random(seed)
+    spec = worlds.spec(
+        "round_robin", count=1, kv_tokens=dice.randint(124, 240), batch=engine(policy, **drawn(policy, dice))
+    )
+    spec = replace(spec, performance=PerformanceSpec("affine"))
+    requests = asked(dice)
+
+    def run() -> tuple[Any, Any]:
+        simulation = Simulation(spec)
+        result = simulation.serve(Asked(requests))
+        (replica,) = simulation.replicas[0]
+        kv = replica.kv
+        assert isinstance(kv, ReservingKv)
+        columns = result.requests
+        rows = sorted(zip(*(columns[name] for name in ("request_id", *COLUMNS)), strict=True))
+        return (result.completed, result.instances["iterations"], kv.evicted), rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PERFORMANCE_MODELS, "affine", Affine)
+        jumped = run()
+        patch.setitem(BATCHING, policy, stepping(BATCHING[policy]))
+        single = run()
+    assert jumped[0] == single[0]
+    for row, other in zip(jumped[1], single[1], strict=True):
+        assert row == pytest.approx(other, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("seed", range(100))
+def test_every_request_is_served_and_its_blocks_are_free_again_whatever_the_scheduler_does(
+    policy: str, seed: int
+) -> None:
+    dice = Random(seed)
+    scheduler = dice.choice(list(SCHEDULERS))
+    delays: dict[str, float] = dice.choice([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25}])
+    spec = worlds.spec(scheduler, count=dice.randint(2, 4), kv_tokens=dice.randint(124, 300),
+                       batch=engine(policy, **drawn(policy, dice)), delays=delays)  # fmt: skip
+    simulation = Simulation(spec)
+    requests = asked(dice, 60)
+    result = simulation.serve(Asked(requests))
+    assert (result.completed, result.standstill) == (len(requests), None)
+    for replica in simulation.replicas[0]:
+        kv = replica.kv
+        assert isinstance(kv, ReservingKv)
+        assert (kv.tokens, kv.holders, kv.in_transit, kv.free, kv.reserved) == (0, 0, 0, kv.usable, 0)
+        assert (replica.requests, replica.batcher.queue_length(), replica.batcher.has_waiting()) == (0, 0, False)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("seed", range(20))
+def test_requests_that_leave_before_their_end_leave_nothing_behind(policy: str, seed: int) -> None:
+    dice = Random(seed)
+    spec = worlds.spec("round_robin", count=1, kv_tokens=150, batch=engine(policy, **drawn(policy, dice)))
+    simulation = Simulation(spec)
+    (replica,), application = simulation.replicas[0], simulation.applications[0]
+    gone: set[int] = set()
+
+    def leave(_nothing: None) -> None:
+        here = [request for request in application.unfinished() if request.index not in gone]
+        if here:
+            request = dice.choice(here)
+            gone.add(request.index)
+            replica.evict(request)
+
+    for tick in range(20):
+        simulation.engine.at(tick / 3, Call(leave), None)
+    requests = asked(dice)
+    result = simulation.serve(Asked(requests))
+    assert gone
+    assert (result.completed, result.unfinished) == (len(requests) - len(gone), len(gone))
+    kv = replica.kv
+    assert isinstance(kv, ReservingKv)
+    assert (kv.tokens, kv.holders, kv.free, kv.reserved, replica.requests) == (0, 0, kv.usable, 0, 0)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_configuration_has_the_engines_defaults(policy: str) -> None:
+    config = Composer().resolved(["performance_model=db", f"start_state={policy}"])
+    instance = spec_from_config(config, CONFIG_DIR.parent).start_states[0].instance
+    assert instance is not None
+    declared = BATCHING[policy].Options
+    assert declared(**dict(instance.options)) == declared()

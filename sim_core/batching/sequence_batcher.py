@@ -63,6 +63,10 @@ class SequenceBatcher(Batcher):
 
     # -- what policies may add -----------------------------------------------------------------------------------
 
+    def cache_prompt(self, sequence: Sequence) -> None:
+        """Give the full blocks of a sequence, as far as a step has computed it, their hashes."""
+        self.pool.hash(sequence, sequence.computed // self.pool.size)
+
     def joined(self, sequence: Sequence) -> None:
         """A sequence is one of the decodes from now on."""
 
@@ -253,7 +257,7 @@ class SequenceBatcher(Batcher):
 
     def _yields(self, sequence: Sequence, done: list[Task]) -> None:
         """The last known token of a sequence is computed: it gets its next one."""
-        self.pool.hash(sequence, sequence.computed // self.pool.size)
+        self.cache_prompt(sequence)
         self.prompt_computed(sequence)
         sequence.known += 1
         ends = sequence.known >= sequence.ends_at

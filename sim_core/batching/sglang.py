@@ -172,6 +172,12 @@ class SglangBatcher(SequenceBatcher):
     def wait(self, task: Task) -> None:
         """As in the base class. It begins with the next step of decodes: see `_resume`."""
 
+    def cache_prompt(self, sequence: Sequence) -> None:
+        pages = sequence.computed // self.pool.size
+        if sequence.path is not None and self.pool.look_up(sequence, pages).blocks > sequence.hashed:
+            self.pool.merge(sequence, pages)  # another request has computed the same meanwhile
+        super().cache_prompt(sequence)
+
     def joined(self, sequence: Sequence) -> None:
         self._fresh[sequence] = self.engine.now
         end = self._expected_end(sequence)
@@ -226,7 +232,10 @@ class SglangBatcher(SequenceBatcher):
                 self._is_full = False  # a prompt that goes on has left the step
         elif self._step.decodes:
             self._decays += steps
+        goes_on = self._chunked if self._parts else None
         done = super().ended(steps)
+        if goes_on is not None:
+            self.cache_prompt(goes_on)
         self.pool.reserved = 0
         return done
 

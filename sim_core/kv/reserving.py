@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim_core.kv.block_queue import Holding
 from sim_core.kv.paged import PagedKv
 from sim_core.native import mypyc_attr
 
@@ -24,3 +25,12 @@ class ReservingKv(PagedKv):
         if blocks:
             self.draw(blocks)
             self.reserved -= blocks
+
+    def merge(self, holding: Holding, upto: int) -> None:
+        """Let a request use the cached blocks up to the place `upto`, in place of its own ones that are equal to these.
+        It has as many blocks as before."""
+        blocks = holding.blocks
+        self.give_back(holding)
+        self.hold(holding, self.look_up(holding, upto))
+        if blocks > holding.blocks:
+            self.take(holding, blocks - holding.blocks)

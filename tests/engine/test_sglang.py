@@ -93,6 +93,18 @@ def test_the_first_without_room_stops_the_admission_until_one_has_left_and_a_ste
     assert served.of("prompt_start_s") == [0.0, 1.0, 2.75, 2.75 + 1.0 + 19 * 0.25 + 0.25]
 
 
+@pytest.mark.parametrize(("output", "starts_s"), [(27, 1.0), (28, 2.0 + 9 * 0.25)])
+def test_all_of_the_output_of_those_admitted_in_the_same_step_counts(output: int, starts_s: float) -> None:
+    # the second holds 20 and may need 10 and a page: 69 are left, and the third must need less
+    served = sglang(100, [(0.0, 1, 1), (0.1, 20, 10), (0.2, 40, output)])
+    assert served.of("prompt_start_s") == [0.0, 1.0, starts_s]
+
+
+def test_a_request_that_leaves_with_its_first_token_makes_room_for_the_next_step() -> None:
+    # beside the second 20.7 are left, and when it has left at 2.0, 52.7; the third needs 26
+    assert sglang(100, [RUNS, (0.1, 30, 1), (0.2, 15, 10)]).of("prompt_start_s") == [0.0, 1.0, 2.0]
+
+
 @pytest.mark.parametrize(("steps", "starts_s"), [(2, 1.5), (600, ENDS_S)])
 def test_the_expected_part_falls_to_its_least_within_so_many_steps_of_decodes(steps: int, starts_s: float) -> None:
     # at 1.5 there were two steps; 53 are needed, and 78 - 37 * 0.098, or 78 - 37 * 0.698, are left
@@ -149,11 +161,41 @@ def test_a_retracted_request_waits_at_the_end_of_the_queue() -> None:
 def test_after_a_retraction_the_expected_part_is_what_those_left_have_and_twenty_more_of_what_they_may_have(
     prompt: int, starts_s: float
 ) -> None:
+    # it would fall at once, but the step of the retraction does not lower it;
     # the second is left with 12 of 40 outputs, so (12 + 20) / 41 of 10, the most that counts, are expected; 30 are free
     rows = [(0.0, 20, 40), Ask(0.5, 18, 20, most=90), (FULL_S - 0.1, prompt, 2)]
-    served = sglang(60, rows, init_new_token_ratio=0.01, clip_max_new_tokens_estimation=10)
+    served = sglang(60, rows, new_token_ratio_decay_steps=1, clip_max_new_tokens_estimation=10)
     assert served.of("preemptions")[0] == 1
     assert served.of("prompt_start_s")[2] == starts_s
+
+
+# -- the prefix cache ------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_skips_what_is_cached_when_it_is_admitted_and_computes_one_token_at_least() -> None:
+    served = sglang(ROOM, [Ask(0.0, 12, 1, shared=8), Ask(0.1, 14, 1, shared=8), Ask(0.2, 8, 1, shared=8)])
+    # the second and the third are admitted when the first is computed
+    assert served.prompts == [(1.0, 12, 0), (2.0, 14 - 8 + 1, 0)]
+
+
+def test_what_is_computed_of_a_prompt_in_its_middle_is_cached() -> None:
+    asked = [(0.0, 1, 1), Ask(0.1, 40, 1, shared=38), Ask(0.2, 36, 1, shared=36)]
+    # when 32 of the second are computed, its last 8 and the 4 that the third lacks are
+    assert sglang(ROOM, asked, chunked_prefill_size=32).prompts == [(1.0, 1, 0), (2.0, 32, 0), (3.0, 8 + 4, 0)]
+
+
+def test_equal_tokens_that_two_requests_of_a_step_have_computed_are_held_once() -> None:
+    served = sglang(ROOM, [(0.0, 1, 1), Ask(0.1, 12, 5, shared=8), Ask(0.2, 14, 5, shared=8)])
+    assert served.prompts == [(1.0, 1, 0), (2.0, 12 + 14, 0)]
+    # 12 + 14 tokens at first; then 8 of them are given back, and four steps take two each
+    assert served.replica.kv.peak == 12 + 14
+    tight = sglang(27, [(0.0, 1, 1), Ask(0.1, 12, 5, shared=8), Ask(0.2, 14, 5, shared=8)], init_new_token_ratio=0.01)
+    assert tight.of("preemptions") == [0, 0, 0]
+
+
+def test_a_cached_prefix_that_nobody_uses_is_evicted_when_memory_is_needed() -> None:
+    rows = [Ask(0.0, 20, 1, shared=20), (2.0, 90, 1), Ask(4.0, 20, 1, shared=20)]
+    assert sglang(100, rows).prompts == [(1.0, 20, 0), (3.0, 90, 0), (5.0, 20 - 10, 0)]
 
 
 @pytest.mark.parametrize(

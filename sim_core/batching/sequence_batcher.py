@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
 
 from sim_core.batching.base import Batcher, DecodeObserver
 from sim_core.batching.vllm_sequence import GONE, RUNNING, WAITING, Decodes, Sequence, WaitingQueue
@@ -20,8 +19,6 @@ from sim_core.native import mypyc_attr
 from sim_core.request import NEVER, Request, Task
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
-
-NO_LIMIT: Final = 1 << 62  # tokens
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

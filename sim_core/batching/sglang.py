@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sim_core.batching.sequence_batcher import NO_LIMIT, SequenceBatcher
+from sim_core.batching.base import NO_LIMIT
+from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.engine import Engine
 from sim_core.errors import SpecError

@@ -75,6 +75,8 @@ class TrtllmBatcher(SequenceBatcher):
         self._budget: int = options.max_num_tokens
         self._most: int = options.max_batch_size
         self._chunks: bool = options.enable_chunked_prefill
+        if not self._chunks:
+            self.longest = self._budget + 1
         self._contexts: list[Sequence] = []  # those whose prompts are computed, in the order of admission
         self._new: set[Place] = set()  # blocks that are being computed, the first one that each prompt lacked
         self._computes: dict[Sequence, Place] = {}
@@ -169,8 +171,9 @@ class TrtllmBatcher(SequenceBatcher):
         return self.next_step()
 
     def _share(self, tokens: int, budget: int) -> int:
-        """How many of the tokens of a prompt a step computes. 0: none."""
-        if tokens <= budget:
+        """How many of the tokens of a prompt a step computes. 0: none. A prompt whose cache was lost may pass the limit
+        alone, by the output that came with it."""
+        if tokens <= budget or (budget == self._budget and not self._chunks):
             return tokens
         if self._chunks:
             size = self.pool.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim_core.kv.block_queue import Holding
+from sim_core.kv.chain import Holding
 from sim_core.kv.paged import PagedKv
 from sim_core.native import mypyc_attr
 

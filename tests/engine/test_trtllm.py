@@ -90,6 +90,16 @@ def test_a_whole_prompt_that_exceeds_what_decodes_leave_waits_for_their_end_with
     assert served.of("prompt_start_s") == [0.0, ends_s, ends_s + 1.0]
 
 
+@pytest.mark.parametrize(("enable_chunked_prefill", "rejected"), [(False, 1), (True, 0)])
+def test_a_prompt_of_more_than_max_num_tokens_is_rejected_unless_it_may_run_in_chunks(
+    enable_chunked_prefill: bool, rejected: int
+) -> None:
+    served = trtllm(ROOM, [(0.0, 16, 2), (0.1, 17, 2)], max_batch_size=8, max_num_tokens=16,
+                    enable_chunked_prefill=enable_chunked_prefill)  # fmt: skip
+    assert served.result.rejected == rejected
+    assert served.result.unserved["request_id"] == [1] * rejected
+
+
 def test_prompts_share_a_step_up_to_max_num_tokens() -> None:
     served = trtllm(ROOM, [(0.0, 1, 1), (0.1, 10, 1), (0.2, 6, 1), (0.3, 1, 1)], max_batch_size=8, max_num_tokens=16)
     assert served.prompts == [(1.0, 1, 0), (2.0, 16, 0), (3.0, 1, 0)]

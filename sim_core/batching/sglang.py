@@ -12,11 +12,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from sim_core.batching.base import NO_LIMIT
+from sim_core.batching.new_token_ratio import NewTokenRatio
 from sim_core.batching.sequence_batcher import SequenceBatcher
+from sim_core.batching.sglang_options import SglangOptions
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.engine import Engine
 from sim_core.errors import SpecError
@@ -29,40 +30,6 @@ from sim_core.request import Task
 from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
-
-
-@dataclass(frozen=True, slots=True)
-class SglangOptions:
-    """The settings of SGLang 0.5.23 that decide what its scheduler does, with its names (the last five are environment
-    variables there) and defaults."""
-
-    chunked_prefill_size: int = 8192  # tokens of prompts in a step; 0: prompts run whole
-    max_prefill_tokens: int = 16384  # no further prompt joins a step that has so many
-    max_running_requests: int = 2048
-    page_size: int = 1  # tokens
-    mem_fraction_static: float = 0.88  # the part of the GPU's memory that weights and KV cache share
-    disable_radix_cache: bool = False
-    enable_mixed_chunk: bool = False
-    schedule_conservativeness: float = 1.0
-    init_new_token_ratio: float = 0.7
-    min_new_token_ratio_factor: float = 0.14
-    new_token_ratio_decay_steps: int = 600
-    retract_decode_steps: int = 20
-    clip_max_new_tokens_estimation: int = 4096
-
-    def __post_init__(self) -> None:
-        for name in ("max_prefill_tokens", "max_running_requests", "page_size", "new_token_ratio_decay_steps"):
-            if getattr(self, name) < 1:
-                raise SpecError("must be at least 1", key=name, value=getattr(self, name))
-        if self.chunked_prefill_size % self.page_size:
-            raise SpecError(
-                f"must be a multiple of page_size ({self.page_size}), or 0 for whole prompts",
-                key="chunked_prefill_size",
-                value=self.chunked_prefill_size,
-            )
-        for name in ("mem_fraction_static", "min_new_token_ratio_factor"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
 
 
 class _Room:
@@ -84,24 +51,17 @@ class SglangBatcher(SequenceBatcher):
         "_chunk",
         "_chunked",
         "_clip",
-        "_count",
-        "_decay",
-        "_decays",
-        "_ends",
         "_fresh",
         "_has_left",
         "_is_full",
-        "_least_ratio",
         "_mixes",
         "_most",
         "_most_tokens",
-        "_others",
         "_paused_from_s",
         "_paused_s",
         "_pauses",
         "_ratio",
         "_since",
-        "_start_ratio",
     )
 
     Options = SglangOptions
@@ -117,22 +77,16 @@ class SglangBatcher(SequenceBatcher):
         self._chunked: Sequence | None = None  # in the middle of its prompt
         self._is_full = False  # no request is admitted until one has left
         self._has_left = False  # since the last step of decodes was chosen
-        start: float = min(options.init_new_token_ratio * options.schedule_conservativeness, 1.0)
-        least: float = start * options.min_new_token_ratio_factor
-        self._start_ratio = start
-        self._least_ratio = least
-        self._decay: float = (start - least) / options.new_token_ratio_decay_steps
-        self._ratio = start  # when it was last set
-        self._decays = 0  # steps of decodes since then
+        first = min(options.init_new_token_ratio * options.schedule_conservativeness, 1.0)
+        self._ratio = NewTokenRatio(
+            first, first * options.min_new_token_ratio_factor, options.new_token_ratio_decay_steps, self._clip
+        )
         # the decodes that have run, with the next two numbers from when they did first, and others by when they joined
         self._since: dict[Sequence, tuple[int, float]] = {}
         self._fresh: dict[Sequence, float] = {}
         self._pauses = 0  # of all decodes, for steps with prompts alone
         self._paused_s = 0.0  # the length of all of these
         self._paused_from_s = -1.0  # when the present one began; below 0: they run
-        # the outputs that the decodes may still have: `_count` of them have theirs in passes that sum up to `_ends`
-        self._ends = self._count = 0
-        self._others: dict[Sequence, int] = {}  # the passes of those of which not all count, or none is left
 
     @classmethod
     @reads_configuration
@@ -181,12 +135,7 @@ class SglangBatcher(SequenceBatcher):
 
     def joined(self, sequence: Sequence) -> None:
         self._fresh[sequence] = self.engine.now
-        end = self._expected_end(sequence)
-        if end - self.decodes.passes > self._clip or end < sequence.ends_at - 1 - sequence.base:
-            self._others[sequence] = end
-        else:
-            self._ends += end
-            self._count += 1
+        self._ratio.add(sequence, self._expected_end(sequence), self.decodes.passes)
 
     def parted(self, sequence: Sequence) -> None:
         self._has_left = True
@@ -196,11 +145,7 @@ class SglangBatcher(SequenceBatcher):
         else:
             sequence.request.preemptions += self._pauses - since[0]
             sequence.request.preempted_s += self._paused_s - since[1]
-        if sequence in self._others:
-            del self._others[sequence]
-        else:
-            self._ends -= self._expected_end(sequence)
-            self._count -= 1
+        self._ratio.remove(sequence, self._expected_end(sequence))
 
     def prompt_computed(self, sequence: Sequence) -> None:
         if sequence.known >= sequence.ends_at - 1:
@@ -224,7 +169,7 @@ class SglangBatcher(SequenceBatcher):
                 self._paused_from_s = self.engine.now
             return self._step
         if not self._sequences:
-            self._set_ratio(self._start_ratio, 0)
+            self._ratio.reset()
         return None
 
     def ended(self, steps: int) -> list[Task]:
@@ -232,7 +177,7 @@ class SglangBatcher(SequenceBatcher):
             if self._chunked is not None:
                 self._is_full = False  # a prompt that goes on has left the step
         elif self._step.decodes:
-            self._decays += steps
+            self._ratio.decay(steps)
         goes_on = self._chunked if self._parts else None
         done = super().ended(steps)
         if goes_on is not None:
@@ -246,18 +191,18 @@ class SglangBatcher(SequenceBatcher):
         """Let the step compute prompts. Returns whether there are any."""
         if (self._is_full or not self.queue.length) and self._chunked is None:
             return False
-        decodes = self.decodes.count
-        mixed = decodes if self._mixes else 0
-        room = _Room(self._chunk - mixed, self._most_tokens - mixed, self._expected() + mixed)
+        decodes = self.decodes
+        mixed = decodes.count if self._mixes else 0
+        room = _Room(self._chunk - mixed, self._most_tokens - mixed, self._ratio.expected(decodes.passes) + mixed)
         if self._chunked is not None:
             self._go_on(self._chunked, room)
         while self.queue.length and not self._is_full and self._admits(room):
             pass
         if not self._parts:
             return False
-        if mixed and self.decodes.needed() <= self.pool.free:
+        if mixed and decodes.needed() <= self.pool.free:
             self._resume()
-            self.pool.reserved = self.decodes.needed()
+            self.pool.reserved = decodes.needed()
             self.decode(1)
         return True
 
@@ -381,7 +326,7 @@ class SglangBatcher(SequenceBatcher):
                 break
         outputs = sum(self._outputs(sequence) for sequence in running)
         most = sum(self._most_new(sequence) for sequence in running)
-        self._set_ratio(min((outputs + self.options.retract_decode_steps * len(running)) / (most + 1), 1.0), -1)
+        self._ratio.set(min((outputs + self.options.retract_decode_steps * len(running)) / (most + 1), 1.0))
         self._has_left = self._is_full = False
 
     def _keeps_before(self, sequence: Sequence) -> tuple[int, int, int]:
@@ -410,24 +355,6 @@ class SglangBatcher(SequenceBatcher):
         paged = -(-sequence.prompt // size) * size
         return max(min(sequence.request.max_tokens, self.pool.capacity - paged - size - 1), 0)
 
-    def _set_ratio(self, ratio: float, decays: int) -> None:
-        self._ratio = ratio
-        self._decays = decays
-
-    def new_token_ratio(self) -> float:
-        """The part of their further outputs that those that decode are expected to need."""
-        if self._decays <= 0:
-            return self._ratio
-        return max(self._ratio - self._decays * self._decay, self._least_ratio)
-
     def _expected_end(self, sequence: Sequence) -> int:
         """The pass in which one of the decodes has all outputs that it may have."""
         return self._most_new(sequence) + sequence.prompt - sequence.base - 1
-
-    def _expected(self) -> float:
-        """The tokens that those that decode are expected to need."""
-        passes = self.decodes.passes
-        tokens = self._ends - self._count * passes
-        for end in self._others.values():
-            tokens += max(min(end - passes, self._clip), 0)
-        return tokens * self.new_token_ratio()

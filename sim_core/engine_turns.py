@@ -64,6 +64,7 @@ class EngineTurns(Replica):
         super().__init__(owner, index, plan, memory, times, batcher)
         self.scheduler = batcher.scheduler
         self.scheduler.pool.catch_up = self.catch_up
+        self.scheduler.pool.draw_ahead = self.draw_ahead
         self.loop_observer: LoopObserver | None = None
         self._state = ASLEEP
         self._goes_on_s = NEVER_S  # when the loop goes on
@@ -109,12 +110,16 @@ class EngineTurns(Replica):
             return in_flight[turns].end_s
         return in_flight[ahead].end_s + self.times.seconds(self._skipped_step, turns - ahead)
 
-    def _skip_less(self) -> None:
-        """Something has come: the first turn from now on is not skipped."""
-        engine = self.engine
-        now = engine.now
+    def draw_ahead(self) -> None:
+        """Take the blocks of the skipped turns whose time has come, without their passes."""
+        if self._skipped:
+            self.scheduler.draw_ahead(self._turns_by_now())
+
+    def _turns_by_now(self) -> int:
+        """How many of the skipped turns were to be before now."""
+        now = self.engine.now
         if self._goes_on_s <= now:
-            return
+            return self._skipped
         turns = 0
         in_flight = self.scheduler.in_flight
         step = self._skipped_step
@@ -124,8 +129,14 @@ class EngineTurns(Replica):
             turns += len(in_flight) - 1
             while turns < self._skipped and self._turn_after(turns) < now:
                 turns += 1
+        return min(turns, self._skipped)
+
+    def _skip_less(self) -> None:
+        """Something has come: the first turn from now on is not skipped."""
+        turns = self._turns_by_now()
         if turns >= self._skipped:
             return
+        step, from_s = self._skipped_step, self.scheduler.in_flight[-1].end_s
         self._skipped = turns
         self._device_free_s = from_s + (self.times.seconds(step, turns) if turns else 0.0)
         self.end.handler = None

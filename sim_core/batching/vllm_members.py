@@ -141,12 +141,23 @@ class VllmMembers:
         together = [sequence for sequence in self.decodes.all() if sequence.joined_at < step.number]
         return sorted({*step.sequences, *step.yielding, *together}, key=_by_order)
 
+    def draw_ahead(self, passes: int) -> None:
+        """Take the blocks of the next `passes` passes, which are all alike and are not made yet. Those that were taken
+        ahead before are among them."""
+        decodes = self.decodes
+        if passes > decodes.drawn:
+            blocks = decodes.needed_in(passes)
+            if decodes.drawn:
+                blocks -= decodes.needed_in(decodes.drawn)
+            if blocks:
+                self.pool.draw(blocks)
+            decodes.drawn = passes
+
     def repeat(self, passes: int) -> VllmStep:
         """Make `passes` passes that are alike, and take as many outputs. Returns the last step."""
         decodes = self.decodes
-        blocks = decodes.needed_in(passes)
-        if blocks:
-            self.pool.draw(blocks)
+        self.draw_ahead(passes)
+        decodes.drawn = 0
         decodes.passes += passes
         self.passes += passes
         self.steps += passes

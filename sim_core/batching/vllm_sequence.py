@@ -84,7 +84,7 @@ class Sequence(Holding):
         decodes = self.decodes
         if decodes is None:
             return self.hashed
-        return (decodes.passes + self.base - decodes.delay) // decodes.size
+        return (decodes.passes + decodes.drawn + self.base - decodes.delay) // decodes.size
 
     def hashed_in(self, place: int) -> tuple[int, int]:
         decodes = self.decodes
@@ -99,7 +99,7 @@ class Decodes:
     `size` passes.
     """
 
-    __slots__ = ("_ends", "_needs", "bases", "count", "delay", "ends_at", "newest", "passes", "size")
+    __slots__ = ("_ends", "_needs", "bases", "count", "delay", "drawn", "ends_at", "newest", "passes", "size")
 
     def __init__(self, size: int, delay: int) -> None:
         """`size`: tokens of a block. `delay`: passes after which a full block gets its hash: 1 where the token that
@@ -107,6 +107,7 @@ class Decodes:
         self.size = size
         self.delay = delay
         self.passes = 0
+        self.drawn = 0  # passes after these whose blocks are taken already
         self.count = 0
         self.bases = 0  # sum over all
         self.newest = 0  # the highest order of one that ever joined

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection
 
+from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
 
 NO_END = 1 << 62  # steps: memory never runs out
@@ -17,6 +18,21 @@ class Holder:
     __slots__ = ("kv_tokens",)
 
     kv_tokens: int
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ContentListener:
+    """Notified of the texts that a prefix cache may have blocks of."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def came(self, content: Content) -> None:
+        """A request has come with a text that is new to the cache, or new from some block on."""
+
+    @abstractmethod
+    def gone(self, content: Content) -> None:
+        """The cache has no more blocks of `content` but those that other texts begin with, and no request of it."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -55,6 +71,19 @@ class KvCache:
     @abstractmethod
     def release(self, holder: Holder) -> None:
         """Free all memory of a request, which has ended or whose cache has left."""
+
+    def block_size(self) -> int:
+        """The tokens of a block. Here memory is counted in single tokens."""
+        return 1
+
+    def cached_tokens(self, content: Content, tokens: int) -> int:
+        """How many of the first `tokens` tokens of a text are in full blocks that are cached now, from the first block
+        on. The question changes nothing. Here there is no prefix cache."""
+        return 0
+
+    def listen(self, listener: ContentListener) -> bool:
+        """Let `listener` know of all texts that come from now on. Returns whether there is a prefix cache."""
+        return False
 
     def iterations_left(self, growing: Collection[Holder]) -> int:
         """How many steps have room in which each of `growing` gets one more token. Here they have taken their memory

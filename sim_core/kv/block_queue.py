@@ -30,6 +30,9 @@ class BlockQueue(KvCache):
         self._queue = queue = Extent(Chain(None, 0, None, ()), 0, 0, 1)  # the ring of idle extents begins after it
         queue.before = queue.after = queue
 
+    def block_size(self) -> int:
+        return self.size
+
     def take(self, holding: Holding, blocks: int) -> None:
         """Give `blocks` more blocks to a request. So many must be free."""
         if not holding.blocks:

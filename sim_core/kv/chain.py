@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from sim_core.kv.base import ContentListener
 from sim_core.kv.content import ENDLESS, Content
 from sim_core.native import mypyc_attr
 
@@ -40,13 +41,26 @@ class Chain:
     ones by place, each an extent of one block, the oldest first.
     """
 
-    __slots__ = ("content", "copies", "extents", "fork", "forks", "key", "los", "parent", "users", "writers")
+    __slots__ = (
+        "content",
+        "copies",
+        "extents",
+        "fork",
+        "forks",
+        "key",
+        "listener",
+        "los",
+        "parent",
+        "users",
+        "writers",
+    )
 
     def __init__(self, content: Content | None, fork: int, parent: Chain | None, key: tuple[int, ...]) -> None:
         self.content = content  # None: of a request whose tokens are like no other's
         self.fork = fork
         self.parent = parent
         self.key = key  # in `parent.forks`
+        self.listener: ContentListener | None = parent.listener if parent is not None else None
         self.forks: dict[tuple[int, ...], Chain] | None = None  # by the place and the tokens of their first block
         self.extents: list[Extent] = []
         self.los: list[int] = []  # of `extents`
@@ -150,6 +164,8 @@ class Chain:
             assert parent.forks is not None
             del parent.forks[chain.key]
             chain.parent = None
+            if chain.listener is not None and chain.content is not None:
+                chain.listener.gone(chain.content)
             chain = parent
 
 
@@ -200,6 +216,26 @@ class Forest:
         self._block_size = block_size
         self._root = Chain(None, 0, None, ())
 
+    def listen(self, listener: ContentListener) -> None:
+        """Let `listener` know of the chains that come from now on, and go."""
+        self._root.listener = listener
+
+    def chains(self, content: Content, most: int) -> Path:
+        """The chains that the first `most` blocks of a content lie in, as far as there are any. It makes none."""
+        path = Path()
+        size = self._block_size
+        chain, place = self._root, 0
+        while place < most and chain.forks is not None:
+            fork = chain.forks.get((place, *content.block(place * size, size)))
+            if fork is None:
+                break
+            assert fork.content is not None
+            place = min(fork.content.equal_up_to(content, place * size) // size, most)
+            path.chains.append(fork)
+            path.ends.append(place)
+            chain = fork
+        return path
+
     def path(self, content: Content) -> Path:
         """The chains of a content."""
         path = Path()
@@ -212,6 +248,8 @@ class Forest:
             fork = chain.forks.get(key)
             if fork is None:
                 chain.forks[key] = fork = Chain(content, place, chain, key)
+                if fork.listener is not None:
+                    fork.listener.came(content)
                 path.chains.append(fork)
                 path.ends.append(ENDLESS)
                 return path

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sim_core.errors import InvariantError
-from sim_core.kv.base import Holder
+from sim_core.kv.base import ContentListener, Holder
 from sim_core.kv.block_queue import BlockQueue
 from sim_core.kv.chain import Chain, Extent, Forest, Holding
 from sim_core.kv.content import Content
@@ -32,7 +32,7 @@ class Hit:
 class PagedKv(BlockQueue):
     """The blocks of one replica, and what is cached in them."""
 
-    __slots__ = ("_forest", "_hit", "_kept", "caching", "catch_up")
+    __slots__ = ("_forest", "_hit", "_kept", "caching", "catch_up", "draw_ahead")
 
     def __init__(self, usable: int, block_size: int, caching: bool) -> None:
         super().__init__(usable, block_size)
@@ -41,6 +41,7 @@ class PagedKv(BlockQueue):
         self._hit = Hit()
         self._kept: dict[Holder, Holding] = {}  # of requests that are about to leave, or have just come
         self.catch_up: Callable[[], None] | None = None  # takes blocks that the cache does not know of yet
+        self.draw_ahead: Callable[[], None] | None = None  # the same, and changes nothing else
 
     def enter(self, holding: Holding, content: Content | None) -> None:
         """A request comes, with the text `content`; None: a text that no other request has a part of."""
@@ -106,6 +107,27 @@ class PagedKv(BlockQueue):
             hit.extents.append(extent)
             place = min(extent.hi, most)
         hit.blocks = hit.idle = place
+
+    def cached_tokens(self, content: Content, tokens: int) -> int:
+        if not self.caching:
+            return 0
+        if self.draw_ahead is not None:
+            self.draw_ahead()
+        path = self._forest.chains(content, tokens // self.size)
+        place = 0
+        for chain, end in zip(path.chains, path.ends, strict=True):
+            if chain.writers:
+                self._catch_up(chain)
+            while place < end:
+                extent = chain.at(place)
+                if extent is None:
+                    return place * self.size
+                place = min(extent.hi, end)
+        return place * self.size
+
+    def listen(self, listener: ContentListener) -> bool:
+        self._forest.listen(listener)
+        return self.caching
 
     def hold(self, holding: Holding, hit: Hit) -> None:
         """Give the blocks of a look-up to the request, which must have none yet."""

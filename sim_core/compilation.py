@@ -35,7 +35,7 @@ MODULES = tuple(
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
-        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool")),
+        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "stems", "prompt_loads", "prefix_affinity")),
     )
 )
 

@@ -4,6 +4,7 @@ from sim_core.scheduling.base import Placement, Scheduler, Start
 from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue
 from sim_core.scheduling.mixed_pool import MixedPool
 from sim_core.scheduling.overlap import OverlapKvJoinShortestQueue, OverlapKvTokenJoinShortestQueue
+from sim_core.scheduling.prefix_affinity import PrefixAffinity
 from sim_core.scheduling.random import Random
 from sim_core.scheduling.round_robin import KvRoundRobin, RoundRobin
 from sim_core.scheduling.token_jsq import KvTokenJoinShortestQueue, TokenJoinShortestQueue
@@ -20,6 +21,7 @@ SCHEDULERS: dict[str, type[Scheduler]] = {
     "overlap_kv_jsq": OverlapKvJoinShortestQueue,
     "overlap_kv_token_jsq": OverlapKvTokenJoinShortestQueue,
     "mixed_pool": MixedPool,
+    "prefix_affinity": PrefixAffinity,
 }
 
 __all__ = ["SCHEDULERS", "Placement", "Scheduler", "Start", "View"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from sim_core.errors import SpecError
 from sim_core.replica import Replica
 from sim_core.request import Request
+from sim_core.scheduling.prompt_loads import PromptLoads
 from sim_core.scheduling.ranking import Load, Ranking
 from sim_core.spec import MIXED
 
@@ -42,7 +43,17 @@ class View:
     and `kv`.
     """
 
-    __slots__ = ("_group_of", "_groups", "_has_begun", "_home", "_open", "_pending", "_promised", "replicas")
+    __slots__ = (
+        "_group_of",
+        "_groups",
+        "_has_begun",
+        "_home",
+        "_open",
+        "_pending",
+        "_promised",
+        "_prompts",
+        "replicas",
+    )
 
     def __init__(self) -> None:
         self.replicas: list[Replica] = []  # by index
@@ -50,6 +61,7 @@ class View:
         self._open: Load | None = None
         self._pending: Load | None = None
         self._promised: Load | None = None
+        self._prompts: PromptLoads | None = None
         self._groups: dict[str, _Group] = {}
         self._home: list[_Group] = []  # by index
         self._group_of: list[_Group] = []  # by index; another than the home while a replica is lent
@@ -74,6 +86,15 @@ class View:
         self._promised = self._asked_for(self._promised)
         return self._promised
 
+    def prompt_loads(self, compute: int, hold: int) -> PromptLoads:
+        """What placed prompts have to compute and hold, with these weights of a token. It is for a scheduler that does
+        not split phases, and asked for once."""
+        self._check_early()
+        self._prompts = loads = PromptLoads(compute, hold)
+        for replica in self.replicas:
+            loads.grow(replica)
+        return loads
+
     def counts_open_requests(self) -> bool:
         """Whether a scheduler has asked for the open requests."""
         return self._open is not None
@@ -83,9 +104,14 @@ class View:
         return [load for load in (self._open, self._pending, self._promised) if load is not None]
 
     def _asked_for(self, load: Load | None) -> Load:
-        if load is None and self._has_begun:
+        if load is None:
+            self._check_early()
+            load = Load(len(self.replicas))
+        return load
+
+    def _check_early(self) -> None:
+        if self._has_begun:
             raise SpecError("a scheduler asks for loads in its __init__: later ones lack requests", key="scheduler")
-        return Load(len(self.replicas)) if load is None else load
 
     def ranking(self, role: str, load: Load) -> Ranking:
         """The replicas that are in the group of a role, ranked by `load`, kept up to date from now on."""
@@ -109,6 +135,8 @@ class View:
         self.replicas.append(replica)
         for load in self.counted():
             load.grow()
+        if self._prompts is not None:
+            self._prompts.grow(replica)
         self._home.append(group)
         self._group_of.append(group)
         group.own.append(replica)
@@ -146,6 +174,8 @@ class View:
             promised[token] += prompt_kv + request.decode_kv_tokens
             if prompt != token:
                 promised[prompt] += prompt_kv
+        if self._prompts is not None:
+            self._prompts.placed(request)
 
     def entered(self, index: int) -> None:
         """A request's next task has arrived."""
@@ -159,6 +189,8 @@ class View:
             self._pending.lower(index, request.prompt_tokens)
         if self._open is not None and index != request.token_instance.index:
             self._open.lower(index, 1)
+        if self._prompts is not None:
+            self._prompts.prompt_finished(request)
 
     def transferred(self, request: Request) -> None:
         """A KV cache has left the replica of its prompt."""
@@ -175,3 +207,5 @@ class View:
         if self._open is not None:
             # also where a request of one token has never entered this replica: results of `kv_jsq` depend on it
             self._open.lower(index, 1)
+        if self._prompts is not None:
+            self._prompts.finished(request)

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final
 
-ENDLESS: Final = 1 << 62  # tokens, or blocks, of a content: all that can follow
+ENDLESS: Final = 1 << 60  # tokens, or blocks, of a content: all that can follow; compiled, sums of them fit a word
 
 Run = tuple[int, int, int]  # stream, first position, tokens
 
@@ -54,17 +54,22 @@ class Content:
     def equal_up_to(self, other: Content, first: int) -> int:
         """The number of tokens up to the first one that differs, where those before `first` are known to be equal;
         ENDLESS or more where none differs."""
-        i, j = bisect_right(self.ends, first), bisect_right(other.ends, first)
-        while i < len(self.ends) and j < len(other.ends):
-            begin_i = self.ends[i - 1] if i else 0
-            begin_j = other.ends[j - 1] if j else 0
-            if self.streams[i] != other.streams[j]:
+        ends, streams, firsts = self.ends, self.streams, self.firsts
+        other_ends, other_streams, other_firsts = other.ends, other.streams, other.firsts
+        i, j = bisect_right(ends, first), bisect_right(other_ends, first)
+        begin, other_begin = ends[i - 1] if i else 0, other_ends[j - 1] if j else 0
+        runs, other_runs = len(ends), len(other_ends)
+        while i < runs and j < other_runs:
+            if streams[i] != other_streams[j] or firsts[i] - begin != other_firsts[j] - other_begin:
                 return first
-            if self.firsts[i] + first - begin_i != other.firsts[j] + first - begin_j:
-                return first
-            first = min(self.ends[i], other.ends[j])
+            end, other_end = ends[i], other_ends[j]
+            first = end if end < other_end else other_end
             if first >= ENDLESS:
                 break
-            i += self.ends[i] == first
-            j += other.ends[j] == first
+            if end == first:
+                begin = end
+                i += 1
+            if other_end == first:
+                other_begin = other_end
+                j += 1
         return first

@@ -260,6 +260,15 @@ def test_cached_tokens_are_those_that_the_engine_would_find(seed: int) -> None:
     assert comparing.found > 1000
 
 
+def test_texts_that_no_cache_has_any_more_are_forgotten() -> None:
+    simulation = Simulation(world("prefix_affinity", count=1, kv_tokens=304))
+    loads = put(simulation, PrefixAffinity)._loads
+    rows = sessions(2)
+    rows.append((rows[-1][0] + 99.0, [(999, 0, 299)], 1))  # needs all blocks
+    simulation.serve(Texts(rows))
+    assert [stem.content.streams[0] for stem in loads.stems._root.forks.values()] == [999]
+
+
 class Hits(LoopObserver):
     """Counts tokens that were found in the prefix cache."""
 

@@ -43,13 +43,15 @@ def spec(policy: str = "shared", machines: int = 4, gpus: int = 1, layers: int =
 
 @dataclass(frozen=True)
 class Send:
-    """A transfer: when, from and to which instance, and how many tokens. `prompt_s`: how long its prompt took."""
+    """A transfer: when, from and to which instance, and how many tokens. `prompt_s`: how long its prompt took, which
+    ended `waited_s` before."""
 
     time_s: float
     source: int
     target: int
     tokens: int
     prompt_s: float = 0.0
+    waited_s: float = 0.0
 
 
 class Deliveries(Handler):
@@ -91,7 +93,8 @@ def carried(described: SimSpec, sends: Sequence[Send]) -> dict[int, float]:
     for row, send in enumerate(sends):
         request = Request(row, 0.0, send.tokens, 2, 1)
         request.prompt_instance, request.token_instance = replicas[send.source], replicas[send.target]
-        request.prompt_start_s, request.prompt_end_s = send.time_s - send.prompt_s, send.time_s
+        request.prompt_end_s = prompt_end_s = send.time_s - send.waited_s
+        request.prompt_start_s = prompt_end_s - send.prompt_s
         together.setdefault(send.time_s, []).append(request)
     for time_s, requests in together.items():  # those of one time in the order of rows
         engine.at(time_s, Call(lambda requests: [network.send(request) for request in requests]), requests)
@@ -311,6 +314,12 @@ def test_small_prompts_are_sent_as_a_whole(policy: str) -> None:
     overlapping = spec(policy, layers=2, overlap=True)
     assert carried(overlapping, [Send(8.0, 0, 2, 511, 1.0)]) == {0: 8.0 + 511 / RATE}
     assert carried(overlapping, [Send(8.0, 0, 2, 512, 1.0)]) == {0: 8.25}
+
+
+@pytest.mark.parametrize("policy", sorted(NETWORKS))
+def test_what_has_to_wait_after_its_prompt_is_sent_as_a_whole(policy: str) -> None:
+    overlapping = spec(policy, layers=2, overlap=True)
+    assert carried(overlapping, [Send(8.0, 0, 2, 1024, 2.0, 1.0)]) == {0: 9.0}
 
 
 @pytest.mark.parametrize("policy", SHARED)

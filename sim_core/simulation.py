@@ -190,7 +190,7 @@ class Simulation:
             origin_s=trace.origin_s,
             concurrency=workload.concurrency(),
             warmup=min(warmup, len(trace)),
-            links=together(self._link_uses(end_s - first_s)),
+            links=together(self._link_uses(end_s - start_s)),
             iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
         )
 

@@ -29,7 +29,7 @@ MODULES = tuple(
         *("event", "engine", "request", "step", "owner", "memory", "application", "network", "fleet", "workload"),
         *("replica", "step_replica", "ahead_replica"),
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
-        *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.paged"),
+        *("engine_turns", "engine_replica", "kv.content", "kv.chain", "kv.block_queue", "kv.endless", "kv.paged"),
         *("performance.step_times", "performance.affine"),
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),

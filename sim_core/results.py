@@ -9,6 +9,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Protocol
 
+from sim_core.cache_use import CacheUse
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.request_state import RequestState, Situation
@@ -52,6 +53,7 @@ class SimResult:
     not_arrived: int = 0  # of the unfinished: those whose arrival was still to come when the run ended
     origin_s: float = 0.0  # see `Trace`
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
+    cache_use: CacheUse | None = None  # of replicas that take memory block by block; None: none does
 
     @property
     def span_s(self) -> float:
@@ -61,6 +63,7 @@ class SimResult:
 
 def request_columns(recorder: Recorder, trace: Trace) -> dict[str, array[float] | array[int]]:
     """The columns of `SimResult.requests`."""
+    cached = recorder.cached()
     arrivals: array[float] = array("d")
     numbers: dict[str, array[int]] = {
         name: array("q") for name in ("request_id", "application_id", "prompt_tokens", "output_tokens")
@@ -86,6 +89,7 @@ def request_columns(recorder: Recorder, trace: Trace) -> dict[str, array[float] 
             )
         },
         **{name: recorder.numbers(name) for name in ("preemptions", "prompt_instance", "token_instance")},
+        **({} if cached is None else {"cached_tokens": cached}),
     }
 
 

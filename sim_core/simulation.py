@@ -7,9 +7,11 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sim_core.application import Application
 from sim_core.beyond import DecodesBeyond
+from sim_core.cache_use import CacheUse, cache_use_of, endless_caches
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Engine, Later
 from sim_core.errors import InvariantError, SpecError, SpecWarning, choices
@@ -54,6 +56,9 @@ class Simulation:
                 plans = self._policies.plans(state, machines.take(state))
                 if plans:
                     self._fill(state.application_id, plans)
+        self._has_prefix_cache = bool(endless_caches(self.replicas))
+        if self._has_prefix_cache:
+            self.recorder.record_cached()
 
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
@@ -106,6 +111,8 @@ class Simulation:
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`, each request at its own time."""
+        if not self._has_prefix_cache:
+            trace = replace(trace, prefixes=None)  # nobody would look at them
         return self.serve(OpenLoop(trace.on_run_clock()))
 
     def serve(self, workload: Workload) -> SimResult:
@@ -145,10 +152,12 @@ class Simulation:
                 f"{completed} completed + {rejected} rejected + {unfinished} unfinished are not {len(trace)} requests"
             )
         was_cut = unfinished > 0 and end_s >= spec.ends_at_s(first_s) and len(engine) > 0  # events were still to come
+        instances = instance_columns(self.replicas, end_s, end_s - first_s)
+        arrived = bisect_right(trace.arrival_s, end_s)
         return SimResult(
             requests=request_columns(recorder, trace),
             unserved=unserved,
-            instances=instance_columns(self.replicas, end_s, end_s - first_s),
+            instances=instances,
             completed=completed,
             rejected=rejected,
             unfinished=unfinished,
@@ -158,10 +167,15 @@ class Simulation:
             end_s=end_s,
             stopped_s=stopped_s,
             cut_at_s=spec.end_time_s if stopped_s is None and was_cut else None,
-            not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
+            not_arrived=len(trace) - arrived,
             origin_s=trace.origin_s,
             iterations_beyond=self.iterations_beyond() if spec.performance.curves and stopped_s is None else None,
+            cache_use=self._cache_use(trace, arrived) if stopped_s is None else None,
         )
+
+    def _cache_use(self, trace: Trace, arrived: int) -> CacheUse | None:
+        rejected = {request.index for request, _ in self.recorder.rejected}
+        return cache_use_of(self.replicas, trace, [row for row in range(arrived) if row not in rejected])
 
     def _unfinished(self) -> list[Unfinished]:
         """The requests that applications have taken and not completed."""

@@ -6,9 +6,11 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import floor, isfinite
+from typing import Any
 
 from sim_core.digest import sha256
 from sim_core.errors import TraceError
+from sim_core.prefixes import Prefixes
 
 LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
@@ -18,7 +20,8 @@ class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
     `name` is for display; `digest()` covers the columns alone. `origin_s`: the time on the clock of the trace's source
-    at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
+    at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it. `prefixes` says what requests
+    have in common, where that is known.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Trace:
     output_tokens: array[int]  # q, >= 1
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
     origin_s: float = 0.0
+    prefixes: Prefixes | None = None
 
     @classmethod
     def of(cls, requests: Iterable[tuple[float, int, int]], name: str = "trace") -> Trace:
@@ -70,7 +74,7 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the columns' bytes, in hex."""
-        columns = (
+        columns: tuple[array[Any], ...] = (
             self.request_id,
             self.application_id,
             self.arrival_s,
@@ -78,4 +82,6 @@ class Trace:
             self.output_tokens,
             self.batch_size,
         )
+        if self.prefixes is not None:
+            columns += self.prefixes.columns
         return sha256(part for column in columns for part in (column.typecode.encode(), column.tobytes())).hex()

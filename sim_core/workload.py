@@ -9,7 +9,9 @@ from typing import ClassVar
 
 from sim_core.engine import Engine
 from sim_core.event import Handler
+from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
+from sim_core.prefixes import Prefixes
 from sim_core.request import Request
 from sim_core.trace import Trace
 
@@ -61,7 +63,10 @@ class OpenLoop(Workload):
         self._trace = trace
 
     def begin(self, engine: Engine, submit: Mapping[int, Handler]) -> None:
-        engine.at_each(self._trace.arrival_s, _Arrivals(self._trace, submit))
+        trace = self._trace
+        prefixes = trace.prefixes
+        arrivals = _Arrivals(trace, submit) if prefixes is None else _ArrivalsWithContent(trace, submit, prefixes)
+        engine.at_each(trace.arrival_s, arrivals)
 
     def requests(self) -> Trace:
         return self._trace
@@ -89,3 +94,28 @@ class _Arrivals(Handler):
     def fire(self, row: int, /) -> None:
         request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
         self._submit[self._application_id[row]].fire(request)
+
+
+class _ArrivalsWithContent(_Arrivals):
+    """The same, with what the request has in common with others."""
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self, trace: Trace, submit: Mapping[int, Handler], prefixes: Prefixes) -> None:
+        super().__init__(trace, submit)
+        self._prefixes = prefixes
+
+    def fire(self, row: int, /) -> None:
+        request = Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
+        request.content = content_of(self._prefixes, row)
+        self._submit[self._application_id[row]].fire(request)
+
+
+def content_of(prefixes: Prefixes, row: int) -> Content | None:
+    """The tokens of the request in a row of a trace; None where it has none in common with others. Tokens with an
+    address are in stream 0, and those of the request alone in a stream of its own."""
+    begins, firsts, lengths = prefixes.begins, prefixes.firsts, prefixes.lengths
+    begin, end = begins[row], begins[row + 1]
+    if begin == end:
+        return None
+    return Content([(0, firsts[run], lengths[run]) for run in range(begin, end)], -1 - row)

@@ -10,6 +10,13 @@
         output: gamma:mean=200,cv=1.1
         arrivals: onoff:rate=5,on_s=10,off_s=60
         batch_size: 1
+      - turns: poisson:mean=4                  # sessions: see traces.sessions
+        think_ms: exponential:mean=20000
+        prompt: lognormal:mean=200,sigma=1     # the new tokens of a turn
+        output: gamma:mean=200,cv=1.1
+        arrivals: poisson:rate=2               # of sessions
+        system_prompts: 10
+        system_tokens: constant:tokens=1000
 
 The command line of `generate` builds the same values from its options.
 """
@@ -33,6 +40,8 @@ from traces.identity import file_identity
 from traces.policy_text import SIZES, Context, GivenTrace, Opener
 from traces.reader import TraceWarning
 from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Independent, Joint, Pairs, Recipe, RequestStream
+from traces.sessions import KEYS as SESSION_KEYS
+from traces.sessions import Sessions
 from traces.sizes import workload_names
 from traces.time_unit import AUTO
 
@@ -114,7 +123,7 @@ def parse(values: object, open_trace: Opener) -> Recipe:
 
 
 def _application(section: Section, number: int, open_trace: Opener) -> RequestStream:
-    section.only("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size")
+    section.only("id", "arrivals", "workload", "sizes_from", "joint", *SIZES, "batch_size", *SESSION_KEYS)
     application_id = section.integer("id", 0, number)
     if application_id > MAX_ID:
         raise section.error("id", f"must be at most {MAX_ID:,}")
@@ -123,7 +132,7 @@ def _application(section: Section, number: int, open_trace: Opener) -> RequestSt
     batch_size = section.integer("batch_size", 1, 1)
     if batch_size > MAX_BATCH_SIZE:
         raise section.error("batch_size", f"must be at most {MAX_BATCH_SIZE:,}")
-    return RequestStream(application_id, process, sizes, batch_size)
+    return RequestStream(application_id, process, sizes, batch_size, Sessions.from_section(section, open_trace))
 
 
 def _sizes(section: Section, open_trace: Opener) -> Pairs:

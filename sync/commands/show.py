@@ -28,6 +28,8 @@ _SHOWN = {
     for metric in METRICS
     for percentile, rank in (("p50", 3), ("p99", 2))
 }
+# Of runs with a prefix cache: the share of the prompts' tokens, also where the cache would never lose a block.
+_SHOWN_OF_A_CACHE = {"hits": ("cache/hit_rate", 1), "hits at most": ("cache/bound_rate", 1)}
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
@@ -122,9 +124,11 @@ def _columns(rows: Sequence[_Row]) -> list[Column]:
     ]
     if any(row.seeds.seeds > 1 for row in rows):
         columns.insert(2, Column("seeds", [f"{row.seeds.seeds}" for row in rows], right=True, spare=1))
+    has_cache = any("cache/hit_rate" in run.summary for row in rows for run in row.seeds.runs)
+    shown_figures = _SHOWN | (_SHOWN_OF_A_CACHE if has_cache else {})
     return columns + [
         Column(head, [interval_text(row.seeds.interval(name)) for row in rows], right=True, spare=rank)
-        for head, (name, rank) in _SHOWN.items()
+        for head, (name, rank) in shown_figures.items()
     ]
 
 

@@ -88,7 +88,10 @@ def requests(draw: st.DrawFn) -> list[Row]:
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(requests(), st.sampled_from([int, lambda one: one + 2**63, lambda one: -one - 1, lambda one: f"{one:016x}"]))
+@given(
+    rows=requests(),
+    spelt=st.sampled_from([int, lambda one: one + 2**63, lambda one: -one - 1, lambda one: f"{one:016x}"]),
+)
 def test_tokens_are_the_same_exactly_where_ids_are(rows: list[Row], spelt: Any, tmp_path: Path) -> None:
     """Whatever the ids look like."""
     spelled: list[Row] = [(prompt, output, list(map(spelt, ids or []))) for prompt, output, ids in rows]
@@ -140,7 +143,20 @@ def test_llmservingsims_tokens_become_blocks_of_prompt_and_output(tmp_path: Path
     assert runs(read(path, block_tokens=4)[0]) == [[(0, 32)], [(0, 52)], []]
 
 
-@pytest.mark.parametrize("ids", ["[1, 2]", "[1, true, 2]", '["1", 2, 3]', "7", '"abc"'])
+def test_of_too_few_or_too_many_tokens_the_known_ones_count(tmp_path: Path) -> None:
+    """As LLMServingSim takes them; outputs are not known to come next then."""
+    lines = [
+        {"input_toks": size, "output_toks": 4, "arrival_time_ns": size, "input_tok_ids": list(range(8)),
+         "output_tok_ids": [8, 9, 10, 11]}
+        for size in (8, 9, 6)
+    ]  # fmt: skip
+    path = tmp_path / "l.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    # in order of arrival: 6, 8 and 9 tokens
+    assert runs(read(path, block_tokens=2)[0]) == [[(0, 6)], [(0, 12)], [(0, 8)]]
+
+
+@pytest.mark.parametrize("ids", ["[1, 2.0, 3]", "[1, true, 2]", '["1", 2, 3]', "7", '"abc"'])
 def test_what_are_no_tokens_is_an_error_of_its_row_or_left_out(ids: str, tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl"
     path.write_text(f'{{"input_toks": 3, "output_toks": 1, "arrival_time_ns": 0, "input_tok_ids": {ids}}}')

@@ -188,7 +188,7 @@ def test_the_command_line_takes_the_same_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"turns": None}, "think_ms=exponential:mean=3000: is of sessions, which have turns"),
+        ({"turns": None}, "is of sessions, which have turns: say how many, turns=constant:tokens=4"),
         ({"think_ms": None}, "think_ms: is missing"),
         ({"system_tokens": None}, "system_tokens: is missing"),
         ({"system_prompts": None}, "needs system_prompts"),

@@ -122,11 +122,13 @@ class JsonLinesFormat:
             own = fields.get(key)
             if own is None or not numbers[size]:  # a request without output is a failure, whatever it has
                 break
-            if not isinstance(own, list) or not set(map(type, own)) <= {int} or len(own) != numbers[size]:
+            if not isinstance(own, list) or not set(map(type, own)) <= {int}:
                 if not counts.skip_bad_rows:
-                    raise counts.error(f"{quoted(own)} is not a list of {numbers[size]} tokens", numbers["row"], key)
+                    raise counts.error(f"{quoted(own)} is not a list of tokens, whole numbers", numbers["row"], key)
                 return None
-            tokens += own
+            tokens += own[: numbers[size]]
+            if len(own) != numbers[size]:  # what comes behind them is not known
+                break
         return blocks.ids(tokens) if tokens else None
 
     def _request(

@@ -16,7 +16,8 @@ class EndlessPagedCache(EndlessCache):
     def __init__(self, block_size: int) -> None:
         self._block = block_size
         self._forest = Forest(block_size)
-        self._filled: dict[Chain, int] = {}  # the place up to which a chain has blocks
+        # the place up to which a chain has blocks; where it has any, those before it have all up to where it begins
+        self._filled: dict[Chain, int] = {}
 
     def add(self, content: Content, prompt_tokens: int, output_tokens: int) -> int:
         block, filled = self._block, self._filled
@@ -26,11 +27,7 @@ class EndlessPagedCache(EndlessCache):
         hit = 0
         for chain, end in zip(path.chains, path.ends, strict=True):
             there = filled.get(chain, 0)
-            if hit < most:
-                place = min(end, most)
-                hit = max(min(there, place), hit)
-                if hit < place:
-                    most = hit  # the next block is missing
+            hit = max(hit, min(there, end, most))
             if min(end, computed) > there:
                 filled[chain] = min(end, computed)
         return hit * block

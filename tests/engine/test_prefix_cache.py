@@ -174,12 +174,15 @@ class Watch(LoopObserver):
     """Counts what all steps of a run compute, and checks the blocks after each of them."""
 
     def __init__(self) -> None:
-        self.tokens = self.hits = self.lost = 0
+        self.tokens = self.hits = self.lost = self.recomputed = 0
 
     def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
         self.tokens += step.members + sum(step.counts)
         self.hits += sum(step.cached)
         self.lost += sum(sequence.lost for sequence in step.preempted)
+        for sequence, cached in zip(step.admitted, step.cached, strict=True):
+            if sequence.request.preemptions:
+                self.recomputed += max(sequence.lost - cached, 0)
         pool = replica.scheduler.pool
         assert 0 <= pool.free <= pool.usable
         assert pool.tokens == (pool.usable - pool.free) * pool.size
@@ -241,7 +244,7 @@ def test_random_worlds_conserve_requests_tokens_and_blocks_and_hit_no_more_than_
     assert use is not None
     assert use.prompts == use.bound_prompts == sum(trace.prompt_tokens)
     assert use.preemptions == int(result.requests["preemptions"].sum())
-    assert use.recomputed <= lost
+    assert use.recomputed == sum(watch.recomputed for watch in watches) <= lost
     assert use.hits == int(result.requests["cached_tokens"].sum()) <= hits
     bounds = hit_bounds(trace, endless_caches(simulation.replicas), range(len(trace)))
     assert sum(bounds) == use.bound

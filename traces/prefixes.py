@@ -60,7 +60,7 @@ class HashIds:
             return ""
         return (
             f"{ids:,} ids of {self.block_tokens:,} tokens, but {prompt_tokens:,} tokens of prompt have {most:,}; "
-            "where blocks have another size, say --block-tokens N"
+            "where blocks have another size, convert the file with --block-tokens N"
         )
 
 

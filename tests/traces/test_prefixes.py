@@ -115,7 +115,7 @@ def test_more_ids_than_the_prompt_has_blocks_are_an_error_of_the_row(tmp_path: P
     path = mooncake(tmp_path / "m.jsonl", [(512, 9, [1]), (512, 9, [1, 2])])
     assert refusal(path) == (
         "m.jsonl, row 2, column hash_ids: 2 ids of 512 tokens, but 512 tokens of prompt have 1; "
-        "where blocks have another size, say --block-tokens N"
+        "where blocks have another size, convert the file with --block-tokens N"
     )
     assert runs(read(path, skip_bad_rows=True)[0]) == [[(0, 512)], []]
     assert runs(read(path, block_tokens=256)[0]) == [[(0, 256)], [(0, 512)]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import inf
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from sim_core.engine import Engine
 from sim_core.event import Event, Handler
 from sim_core.request import Request
 from sim_core.trace import Trace
-from sim_core.workload import Rows, Workload
+from sim_core.workload import Workload, rows_of
 
 
 class ClosedLoop(Workload):
@@ -42,8 +43,9 @@ class ClosedLoop(Workload):
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._clients = trace.clients
-        self._sent = Trace.of([], trace.name)
-        self._rows = Rows(self._sent)
+        prefixes = None if trace.prefixes is None else trace.prefixes.without_rows()
+        self._sent = replace(Trace.of([], trace.name), prefixes=prefixes)
+        self._rows = rows_of(self._sent)
         self._row_of = array("q")  # by request: its row in the trace
         self.client_of = array("q")
         self._groups: list[_Group] = []  # of the phase that runs, by client
@@ -92,6 +94,8 @@ class ClosedLoop(Workload):
         sent.prompt_tokens.append(trace.prompt_tokens[row])
         sent.output_tokens.append(trace.output_tokens[row])
         sent.batch_size.append(trace.batch_size[row])
+        if sent.prefixes is not None and trace.prefixes is not None:
+            sent.prefixes.append(trace.prefixes, row)
         self._submit[trace.application_id[row]].fire(self._rows.request(len(sent.arrival_s) - 1))
 
     def left(self, request: Request) -> None:

@@ -23,12 +23,13 @@ _ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for n
 class Recorder:
     """A column per attribute of the completed requests, in order of completion, and the rejected requests."""
 
-    __slots__ = ("_block", "_numbers", "_times", "_written", "rejected")
+    __slots__ = ("_block", "_cached", "_numbers", "_times", "_written", "rejected")
 
     def __init__(self) -> None:
         self.rejected: list[tuple[Request, Situation]] = []
         self._block: list[Request] = []
         self._written = 0
+        self._cached: array[int] | None = None
         self._times = {name: array("d") for name in (*TIMES, *MAYBE_TIMES)}
         self._numbers = {name: array("i") for name in (*NUMBERS, *INSTANCES)}
 
@@ -45,6 +46,15 @@ class Recorder:
     def reject(self, request: Request, situation: Situation) -> None:
         """Record that `request` can never run; `situation` has a state whose outcome is `REJECTED`."""
         self.rejected.append((request, situation))
+
+    def record_cached(self) -> None:
+        """Record `cached_tokens`, too. To be called before the run."""
+        self._cached = array("q")
+
+    def cached(self) -> array[int] | None:
+        """The column of `cached_tokens`, if it is recorded."""
+        self._write()
+        return self._cached
 
     def times(self, name: str) -> array[float]:
         """One of `TIMES` or `MAYBE_TIMES`, in seconds."""
@@ -67,5 +77,7 @@ class Recorder:
             self._times[name].extend([NAN if time is None else time for time in times] if None in times else times)
         for name in (*NUMBERS, *INSTANCES):
             self._numbers[name].extend(columns[name])
+        if self._cached is not None:
+            self._cached.extend([request.cached_tokens for request in self._block])
         self._written += len(self._block)
         self._block.clear()

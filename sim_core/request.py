@@ -100,6 +100,7 @@ class Request(Holder):
     __slots__ = (
         "arrival_s",
         "batch_size",
+        "cached_tokens",
         "content",
         "decode",
         "decode_kv_tokens",
@@ -144,6 +145,7 @@ class Request(Holder):
         self.token_end_s: float | None = None
         self.preempted_s = 0.0
         self.preemptions = 0
+        self.cached_tokens = 0  # of its prompt: in the prefix cache when it was admitted for the first time
         # for engines that read them
         self.content: Content | None = None  # None: no other request has a part of its text
         self.max_tokens = output_tokens  # more: it ends before, by a token of its own

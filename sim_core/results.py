@@ -9,6 +9,7 @@ from itertools import compress, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+from sim_core.cache_use import CacheUse
 from sim_core.errors import InvariantError
 from sim_core.network.use import LinkUse
 from sim_core.recorder import Recorder
@@ -57,6 +58,7 @@ class SimResult:
     warmup: int = 0  # requests of a closed loop's warm-up, which are in no column and no count
     links: LinkUse | None = None  # None: no transfer shares a link
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
+    cache_use: CacheUse | None = None  # of replicas that take memory block by block; None: none does
 
     @property
     def span_s(self) -> float:
@@ -74,6 +76,7 @@ def request_columns(recorder: Recorder, trace: Trace, warmup: int) -> dict[str, 
 
 
 def _columns_of_all(recorder: Recorder, trace: Trace) -> dict[str, array[float] | array[int]]:
+    cached = recorder.cached()
     arrivals: array[float] = array("d")
     numbers: dict[str, array[int]] = {
         name: array("q") for name in ("request_id", "application_id", "prompt_tokens", "output_tokens")
@@ -99,6 +102,7 @@ def _columns_of_all(recorder: Recorder, trace: Trace) -> dict[str, array[float] 
             )
         },
         **{name: recorder.numbers(name) for name in ("preemptions", "prompt_instance", "token_instance")},
+        **({} if cached is None else {"cached_tokens": cached}),
     }
 
 

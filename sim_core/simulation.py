@@ -7,9 +7,11 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sim_core.application import Application
 from sim_core.beyond import StepsBeyond
+from sim_core.cache_use import CacheUse, cache_use_of, endless_caches
 from sim_core.closed_loop import ClosedLoop
 from sim_core.early_stop import EarlyStop
 from sim_core.engine import Call, Engine, Later
@@ -60,6 +62,9 @@ class Simulation:
                 plans = self._policies.plans(state, machines.take(state))
                 if plans:
                     self._fill(state.application_id, plans)
+        self._has_prefix_cache = bool(endless_caches(self.replicas))
+        if self._has_prefix_cache:
+            self.recorder.record_cached()
 
     def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
         spec = self.spec
@@ -125,6 +130,8 @@ class Simulation:
 
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
+        if not self._has_prefix_cache:
+            trace = replace(trace, prefixes=None)  # nobody would look at them
         return self.serve(workload_of(trace))
 
     def serve(self, workload: Workload) -> SimResult:
@@ -173,10 +180,12 @@ class Simulation:
         to_come = unfinished > 0 or workload.last_arrival_s() > end_s  # or it was done
         was_cut = to_come and end_s >= spec.ends_at_s(start_s) and len(engine) > 0  # events were still to come
         cut_at_s = spec.end_time_s if start_s == first_s or spec.end_time_s is None else end_s - first_s
+        instances = instance_columns(self.replicas, end_s, end_s - first_s, self._before)
+        arrived = bisect_right(trace.arrival_s, end_s)
         return SimResult(
             requests=requests,
             unserved=unserved,
-            instances=instance_columns(self.replicas, end_s, end_s - first_s, self._before),
+            instances=instances,
             completed=completed,
             rejected=rejected,
             unfinished=unfinished,
@@ -186,13 +195,18 @@ class Simulation:
             end_s=end_s,
             stopped_s=stopped_s,
             cut_at_s=cut_at_s if stopped_s is None and was_cut else None,
-            not_arrived=len(trace) - bisect_right(trace.arrival_s, end_s),
+            not_arrived=len(trace) - arrived,
             origin_s=trace.origin_s,
             concurrency=workload.concurrency(),
             warmup=min(warmup, len(trace)),
             links=together(self._link_uses(end_s - start_s)),
             iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
+            cache_use=self._cache_use(trace, arrived) if stopped_s is None else None,
         )
+
+    def _cache_use(self, trace: Trace, arrived: int) -> CacheUse | None:
+        rejected = {request.index for request, _ in self.recorder.rejected}
+        return cache_use_of(self.replicas, trace, [row for row in range(arrived) if row not in rejected])
 
     def _link_uses(self, span_s: float) -> list[LinkUse]:
         networks = [application.network for application in self.applications.values() if application.fleet.replicas]

@@ -6,10 +6,12 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import floor, isfinite
+from typing import Any
 
 from sim_core.clients import Clients
 from sim_core.digest import sha256
 from sim_core.errors import TraceError
+from sim_core.prefixes import Prefixes
 
 LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
@@ -21,6 +23,7 @@ class Trace:
     `name` is for display; `digest()` covers the columns and the clients. `origin_s`: the time on the clock of the
     trace's source at which its own clock reads 0; other than 0 only where `on_run_clock` has moved it.
     `clients`: those of a closed loop, which send the rows (groups of them have consecutive parts); all arrivals are 0.
+    `prefixes` says what requests have in common, where that is known.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Trace:
     batch_size: array[int]  # q, >= 1: sequences a request stands for (scales its KV cache only)
     origin_s: float = 0.0
     clients: tuple[Clients, ...] = ()
+    prefixes: Prefixes | None = None
 
     @classmethod
     def of(cls, requests: Iterable[tuple[float, int, int]], name: str = "trace") -> Trace:
@@ -83,7 +87,7 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the columns' bytes, and of the clients where there are any, in hex."""
-        columns = (
+        columns: tuple[array[Any], ...] = (
             self.request_id,
             self.application_id,
             self.arrival_s,
@@ -91,5 +95,7 @@ class Trace:
             self.output_tokens,
             self.batch_size,
         )
+        if self.prefixes is not None:
+            columns += self.prefixes.columns
         parts = [part for column in columns for part in (column.typecode.encode(), column.tobytes())]
         return sha256([*parts, *(clients.facts() for clients in self.clients)]).hex()

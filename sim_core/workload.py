@@ -9,7 +9,9 @@ from typing import ClassVar
 
 from sim_core.engine import Engine
 from sim_core.event import Handler
+from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
+from sim_core.prefixes import Prefixes
 from sim_core.request import Request
 from sim_core.trace import Trace
 
@@ -101,14 +103,44 @@ class Rows:
         return Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
 
 
+class _RowsWithContent(Rows):
+    """The same, with what requests have in common."""
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self, trace: Trace, prefixes: Prefixes) -> None:
+        super().__init__(trace)
+        self._prefixes = prefixes
+
+    def request(self, row: int) -> Request:
+        request = super().request(row)
+        request.content = content_of(self._prefixes, row)
+        return request
+
+
+def rows_of(trace: Trace) -> Rows:
+    """What makes requests of the rows of `trace`."""
+    return Rows(trace) if trace.prefixes is None else _RowsWithContent(trace, trace.prefixes)
+
+
 class _Arrivals(Handler):
     """Makes the request of a row, and submits it."""
 
     __slots__ = ("_rows", "_submit")
 
     def __init__(self, trace: Trace, submit: Mapping[int, Handler]) -> None:
-        self._rows, self._submit = Rows(trace), submit
+        self._rows, self._submit = rows_of(trace), submit
 
     def fire(self, row: int, /) -> None:
         rows = self._rows
         self._submit[rows.application_id[row]].fire(rows.request(row))
+
+
+def content_of(prefixes: Prefixes, row: int) -> Content | None:
+    """The tokens of the request in a row of a trace; None where it has none in common with others. Tokens with an
+    address are in stream 0, and those of the request alone in a stream of its own."""
+    begins, firsts, lengths = prefixes.begins, prefixes.firsts, prefixes.lengths
+    begin, end = begins[row], begins[row + 1]
+    if begin == end:
+        return None
+    return Content([(0, firsts[run], lengths[run]) for run in range(begin, end)], -1 - row)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
+from collections.abc import Sequence
 
 from sim_core.errors import TraceError
+from sim_core.prefixes import Prefixes
 from sim_core.rng import Streams
 from sim_core.trace import Trace
 from traces.arrivals.closed import Closed, no_times
@@ -37,7 +39,18 @@ def with_clients(trace: Trace, arrivals: Closed, seed: int, source: str) -> Trac
         output_tokens=picked(trace.output_tokens),
         batch_size=picked(trace.batch_size),
         clients=(arrivals.clients(count, Streams(seed), "trace"),),
+        prefixes=_prefixes(trace.prefixes, order),
     )
+
+
+def _prefixes(prefixes: Prefixes | None, order: Sequence[int]) -> Prefixes | None:
+    """What the requests of the rows in `order` have in common. One that is sent twice has the same text again."""
+    if prefixes is None:
+        return None
+    picked = prefixes.without_rows()
+    for row in order:
+        picked.append(prefixes, row)
+    return picked
 
 
 def identity_with_clients(identity: str, arrivals: Closed, seed: int) -> str:

@@ -44,6 +44,8 @@ def tables(facts: Facts) -> Iterator[Table]:
         yield over_time(facts)
     if facts["burstiness"]["windows"]:
         yield burstiness(facts)
+    if facts["prefixes"]:
+        yield prefixes(facts["prefixes"])
     if facts["applications"] > 1:
         yield applications(facts)
 
@@ -112,6 +114,19 @@ def burstiness(facts: Facts) -> Table:
         ("most / mean", *(figure(window["peak_to_mean"]) for window in windows)),
     ]
     return Table("Burstiness", ("requests in windows of", *columns), rows)
+
+
+def prefixes(facts: Facts) -> Table:
+    """What prompts have in common, and what that is worth at most."""
+    block = facts["compared_in_blocks_of_tokens"]
+    rows = [
+        ("requests of which that is known", f"{facts['requests']:,}"),
+        ("texts were compared", f"in blocks of {block:,} tokens" if block > 1 else "by tokens"),
+        (f"requests that hit (blocks of {facts['cache_block_tokens']} tokens)", f"{facts['requests_that_hit']:,}"),
+        ("tokens of prompts that are hit", f"{facts['bound_tokens']:,}"),
+        ("share of all tokens of prompts", f"{facts['bound_rate']:.1%}"),
+    ]
+    return Table("Prefixes: the most that a cache can hit, with endless memory", ("fact", ""), rows)
 
 
 def applications(facts: Facts) -> Table:

@@ -15,9 +15,12 @@ import pyarrow as pa
 
 from sim_core.errors import TraceError
 from sim_core.limits import limits
+from traces import prefixes
 from traces.cells import MAX_EXACT_FLOAT, too_late
 from traces.formats.base import About
 from traces.formats.hash_ids import TYPES
+from traces.prefixes import RUNS, cut, moved
+from traces.prefixes import addresses as addresses_of
 from traces.read_counts import ReadCounts
 from traces.reading import COLUMNS, OpenTrace
 from traces.sorted_rows import SortedRows
@@ -85,7 +88,9 @@ def _chosen(batch: pa.RecordBatch, part: Slice) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Times are divided by `rate`; sizes multiplied, rounded to the nearest whole number (halves up), at least 1."""
+    """Times are divided by `rate`; sizes multiplied, rounded to the nearest whole number (halves up), at least 1. Of
+    what prompts have in common with others, the part stays that shorter ones have room for; longer ones get a text of
+    their own behind it."""
 
     rate: float = 1.0
     prompt: float = 1.0
@@ -121,6 +126,8 @@ def scaled(batches: Iterable[pa.RecordBatch], by: Scale) -> Iterator[pa.RecordBa
         for name, factor in (("prompt_tokens", by.prompt), ("output_tokens", by.output)):
             if factor != 1.0:
                 columns[name] = _resized(batch[name].to_numpy(), name, factor)
+        if "prompt_tokens" in columns and RUNS in batch.schema.names:
+            columns[RUNS] = cut(batch[RUNS], np.minimum(batch["prompt_tokens"].to_numpy(), columns["prompt_tokens"]))
         yield _with(batch, **columns)
 
 
@@ -135,8 +142,9 @@ def _resized(tokens: Any, name: str, factor: float) -> Any:
 
 def _with(batch: pa.RecordBatch, **columns: Any) -> pa.RecordBatch:
     names = batch.schema.names
+    found = {name: columns.get(name, batch[name]) for name in names}
     return pa.RecordBatch.from_pydict(
-        {name: pa.array(columns[name]) if name in columns else batch[name] for name in names}
+        {name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in found.items()}
     )
 
 
@@ -144,10 +152,11 @@ def mixed(traces: Sequence[OpenTrace], *, shift: bool = True) -> tuple[OpenTrace
     """All requests of several traces as one trace, and for each trace its applications' old and new numbers.
 
     Applications are numbered anew from 0, in the order of the traces and of their arrival, request ids in order of
-    arrival; with `shift` each trace starts at 0. A column that some trace lacks is null there.
+    arrival; with `shift` each trace starts at 0. A column that some trace lacks is null there. Requests of different
+    traces have no text in common, also where hash ids are the same.
     """
     schema = _common_schema(traces)
-    counts, rows, renumbered, used = ReadCounts("mix"), SortedRows(), [], 0
+    counts, rows, renumbered, used, addresses = ReadCounts("mix"), SortedRows(), [], 0, 0
     for trace in traces:
         numbers: dict[int, int] = {}
         renumbered.append(numbers)
@@ -155,9 +164,11 @@ def mixed(traces: Sequence[OpenTrace], *, shift: bool = True) -> tuple[OpenTrace
         for batch in trace.batches():
             for application in batch["application_id"].unique().to_pylist():
                 numbers.setdefault(application, used + len(numbers))
-            rows.add(_mixable(batch, schema, numbers, origin_s))
+            rows.add(_mixable(batch, schema, numbers, origin_s, addresses))
             counts.rows += batch.num_rows
         used += len(numbers)
+        if RUNS in schema:
+            addresses += addresses_of(trace.batches())
     rows.sort()
     return OpenTrace(MIXED, counts, rows), renumbered
 
@@ -177,8 +188,9 @@ def _common_schema(traces: Sequence[OpenTrace]) -> dict[str, pa.DataType]:
 
 
 def _mixable(
-    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float
+    batch: pa.RecordBatch, schema: dict[str, pa.DataType], numbers: dict[int, int], origin_s: float, addresses: int
 ) -> pa.RecordBatch:
+    """The batch with the columns of `schema`, and with addresses from `addresses` on."""
     old = batch["application_id"].to_numpy()
     known = np.array(sorted(numbers))
     new = np.array([numbers[number] for number in known.tolist()])[np.searchsorted(known, old)]
@@ -190,9 +202,11 @@ def _mixable(
         if name not in ("request_id", "arrival_s", "application_id"):
             present = name in batch.schema.names
             columns[name] = batch[name].cast(kind) if present else pa.nulls(batch.num_rows, kind)
+            if present and name == RUNS:
+                columns[name] = moved(batch[name], addresses)
     return pa.RecordBatch.from_pydict(columns)
 
 
 def kept_columns(opened: OpenTrace) -> list[str]:
-    """The trace's columns beside reading.COLUMNS."""
-    return [name for name in next(opened.batches()).schema.names if name not in COLUMNS]
+    """The trace's columns beside reading.COLUMNS and those of traces.prefixes."""
+    return [name for name in next(opened.batches()).schema.names if name not in (*COLUMNS, *prefixes.COLUMNS)]

@@ -33,6 +33,8 @@ def read_small(path: Path, name: str) -> Trace | None:
                 return None
             content = file.read(SMALL_BYTES)
         cells = _columns(content.decode("ascii"))
+        if "prefix_runs" in cells:
+            return None
         numbers: dict[str, Any] = {column: array("q", map(int, cells[RENAMED.get(column, column)])) for column in LEAST}
         arrival_s = array("d", map(float, cells["arrival_timestamp"]))
     except (OSError, ValueError, KeyError, OverflowError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from traces.cells import DEFAULT, MAX_EXACT_FLOAT, MAX_INT
 from traces.formats import TraceFormat, by_name, check_readable, recognise
 from traces.formats.base import WHOLE, About, Assumed, ReadAgain
 from traces.formats.json_lines import keys_of
+from traces.prefixes import HASH_IDS, Collected, HashIds, Numbers
+from traces.prefixes import checked as checked_runs
 from traces.read_counts import ZERO_OUTPUT, ReadCounts
 from traces.sorted_rows import SortedRows
 from traces.time_unit import AUTO, UNIT_NS, Observed, check_time_unit, found_out, named_by_user
@@ -31,13 +33,15 @@ SUFFIXES = (".gz", ".zst", ".csv", ".jsonl", ".parquet")
 class ReadOptions:
     """How a file is read. `format` None: by its content; `zero_output` None: as is usual for the format.
 
-    `time_unit` auto: as the format's definition says, or as the file shows (traces.time_unit).
+    `time_unit` auto: as the format's definition says, or as the file shows (traces.time_unit). `block_tokens`: the
+    tokens that a hash id stands for; None: as the format's definition says.
     """
 
     format: str | None = None
     skip_bad_rows: bool = False
     zero_output: str | None = None
     time_unit: str = AUTO
+    block_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class OpenTrace:
     about: About
     counts: ReadCounts
     rows: SortedRows
+    hash_ids: HashIds = field(default_factory=HashIds)
 
     def __len__(self) -> int:
         return self.rows.rows
@@ -67,14 +72,18 @@ class OpenTrace:
         return self.last_s - self.first_s
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Record batches with COLUMNS, and what else the file has, in order of arrival."""
+        """Record batches with COLUMNS, and what else the file has, in order of arrival; with those of traces.prefixes
+        where it says what requests have in common."""
         first, count = self.rows.first, 0
+        numbers = Numbers(self.hash_ids)
         for batch in self.rows.batches():
             columns = {name: batch[name] for name in batch.schema.names if name != "row"}
             columns["arrival_s"] = pa.array(self._seconds(columns.pop("arrival").to_numpy(), first))
             columns.setdefault("request_id", pa.array(np.arange(count, count + batch.num_rows)))
             for name, number in DEFAULT.items():
                 columns.setdefault(name, pa.array(np.full(batch.num_rows, number)))
+            if self.hash_ids.block_tokens and HASH_IDS in columns:
+                columns = numbers.with_runs(columns, batch.num_rows)
             count += batch.num_rows
             leading = {name: columns.pop(name) for name in COLUMNS[:4]}
             yield pa.RecordBatch.from_pydict(leading | columns)
@@ -109,8 +118,9 @@ def open_trace(source: TraceFile, options: ReadOptions = ReadOptions()) -> OpenT
         check_readable(head, source.label)
     else:
         found = recognise(head, source.label)
-    rows, counts = _read(source, options, found, keys_of(head))
-    return OpenTrace(found.about, counts, rows)
+    keys = keys_of(head)
+    rows, counts = _read(source, options, found, keys)
+    return OpenTrace(found.about, counts, rows, found.about.hash_ids.of(keys, options.block_tokens, source.label))
 
 
 def unit_beside_format(path: Path, source: str, options: ReadOptions) -> str:
@@ -144,7 +154,10 @@ def _read(
     unit = None
     if options.time_unit != AUTO:
         unit = named_by_user(options.time_unit, times, found.arrival, source.label)
-    assumed = Assumed(unit.unit if unit else times.unit, certain=unit is not None or not times.varies)
+    hash_ids = found.about.hash_ids.of(keys, options.block_tokens, source.label)
+    assumed = Assumed(
+        unit.unit if unit else times.unit, certain=unit is not None or not times.varies, hash_ids=hash_ids
+    )
     while True:
         counts = ReadCounts(source.label, options.skip_bad_rows, options.zero_output or found.about.zero_output, unit)
         try:
@@ -176,7 +189,7 @@ def _rows(found: TraceFormat, source: TraceFile, counts: ReadCounts, assumed: As
     rows, order, last_id, ids_ascend = SortedRows(), _Order(found, counts), -1, True
     watch = Watch(source.room(), found.sizes, counts)
     for batch in found.read(source, counts, assumed):
-        batch = watch.passed(batch)
+        batch = checked_runs(watch.passed(batch), counts)
         if not batch.num_rows:
             continue
         order.follow(batch)
@@ -246,10 +259,12 @@ def to_trace(batches: Iterator[pa.RecordBatch], name: str) -> Trace:
     """Batches with COLUMNS, in order of arrival, as one Trace."""
     columns: dict[str, Any] = {key: array("q") for key in WHOLE}
     columns["arrival_s"] = array("d")
+    runs = Collected()
     for batch in batches:
         for key, column in columns.items():
             column.frombytes(batch[key].to_numpy().tobytes())
-    return Trace(name=name, **columns)
+        runs.add(batch)
+    return Trace(name=name, prefixes=runs.prefixes(), **columns)
 
 
 def stem(filename: str) -> str:

@@ -13,18 +13,22 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
+from math import inf
 
 from sim_core.errors import SpecError, TraceError
+from sim_core.prefixes import Prefixes
 from sim_core.rng import Streams
 from sim_core.trace import Trace
 from traces.arrivals.base import NS_PER_S, RATES_PER_S, ArrivalProcess
 from traces.distributions.base import Distribution
 from traces.policy_text import GivenTrace
+from traces.sessions import Sessions, Turns
 
 RECIPE_VERSION = 1  # increase it whenever the same recipe would give another trace
 DEFAULT_DURATION_S = 600.0
 MAX_DURATION_S = 1e9
 MAX_REQUESTS = 20_000_000  # 1 GB of columns; more is a slip of the pen, not a run
+ADDRESSES = 1 << 50  # of the tokens of an application's sessions
 MAX_STEPS = 5 * MAX_REQUESTS  # requests and changes of rate, of one application
 MAX_PEAK_PER_S = 10.0 * RATES_PER_S[1]  # beyond it nanoseconds cannot separate arrivals
 
@@ -79,12 +83,23 @@ def stream_prefix(application_id: int) -> str:
 
 @dataclass(frozen=True)
 class RequestStream:
-    """The requests of one application."""
+    """The requests of one application. With `sessions`, these arrive, and `sizes` are of the new tokens of turns."""
 
     application_id: int
     arrivals: ArrivalProcess
     sizes: Pairs
     batch_size: int = 1
+    sessions: Sessions | None = None
+
+    @property
+    def requests_per_arrival(self) -> float:
+        """The mean number of requests of what arrives: of a session, where there are any."""
+        return self.sessions.turns.mean() if self.sessions else 1.0
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests a second, in the long run."""
+        return self.arrivals.rate_per_s * self.requests_per_arrival
 
     def prefix(self) -> str:
         """The prefix of its random streams' names."""
@@ -92,7 +107,8 @@ class RequestStream:
 
     def facts(self) -> object:
         """Everything that decides its requests, except the seed."""
-        return [self.application_id, self.arrivals.facts(), self.sizes.facts(), self.batch_size]
+        facts = [self.application_id, self.arrivals.facts(), self.sizes.facts(), self.batch_size]
+        return [*facts, self.sessions.facts()] if self.sessions else facts
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ class Recipe:
     @property
     def rate_per_s(self) -> float:
         """Requests a second of all applications together, in the long run."""
-        return sum(application.arrivals.rate_per_s for application in self.applications)
+        return sum(application.rate_per_s for application in self.applications)
 
     def at_rate(self, rate_per_s: float) -> Recipe:
         """The recipe at another total rate; each application keeps its share. SpecError if out of range."""
@@ -139,19 +155,19 @@ class Recipe:
     def generate(self, seed: int, name: str) -> Trace:
         """The trace; request ids count from 0 in order of arrival. TraceError when it would have no request."""
         streams = Streams(seed)
-        columns = tuple(array("q") for _ in range(5))
-        for application in self.applications:
-            times_ns = array("q", self._times_ns(application, streams))
-            count = len(times_ns)
-            sizes = application.sizes.sample(streams, application.prefix(), count)
-            constants = (array("q", [value]) * count for value in (application.application_id, application.batch_size))
-            for column, values in zip(columns, (times_ns, *sizes, *constants), strict=True):
-                column.extend(values)
+        columns = tuple(array("q") for _ in range(2 + len(Turns._fields)))
+        for place, application in enumerate(self.applications):
+            turns = self._turns(application, streams, ADDRESSES * place, name)
+            constants = (application.application_id, application.batch_size)
+            values = (*(array("q", [value]) * len(turns.times_ns) for value in constants), *turns)
+            for column, own in zip(columns, values, strict=True):
+                column.extend(own)
         if not columns[0]:
             raise TraceError(f"has no request with seed {seed}; raise the rate or the duration", source=name)
-        if len(self.applications) > 1:
-            columns = _merged(columns, self.max_requests)
-        times_ns, prompt_tokens, output_tokens, application_id, batch_size = columns
+        has_sessions = any(application.sessions for application in self.applications)
+        if len(self.applications) > 1 or has_sessions:
+            columns = _merged(columns, 2, self.max_requests)
+        application_id, batch_size, times_ns, prompt_tokens, output_tokens, *runs = columns
         return Trace(
             name=name,
             request_id=array("q", range(len(times_ns))),
@@ -160,7 +176,28 @@ class Recipe:
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
             batch_size=batch_size,
+            prefixes=_prefixes(*runs) if has_sessions else None,
         )
+
+    def _turns(self, application: RequestStream, streams: Streams, first_address: int, name: str) -> Turns:
+        """The requests of an application."""
+        times_ns = array("q", self._times_ns(application, streams))
+        prefix, count = application.prefix(), len(times_ns)
+        if application.sessions is None:
+            none = array("q", [0]) * count
+            return Turns(times_ns, *application.sizes.sample(streams, prefix, count), none, none, none, none)
+        try:
+            return application.sessions.requests(
+                times_ns,
+                application.sizes,
+                streams,
+                prefix,
+                ends_ns=self.duration_s * NS_PER_S if self.duration_s is not None else inf,
+                first_address=first_address,
+                most=MAX_REQUESTS,
+            )
+        except TraceError as error:
+            raise TraceError(error.reason, source=name) from error
 
     def _times_ns(self, application: RequestStream, streams: Streams) -> Iterator[int]:
         times_ns = application.arrivals.times_ns(streams[f"{application.prefix()}/arrivals"])
@@ -172,7 +209,8 @@ class Recipe:
     def check_amount(self) -> None:
         """SpecError if it would take too long, or have too many requests, to be generated."""
         expected = steps = 0.0
-        for process in (application.arrivals for application in self.applications):
+        for application in self.applications:
+            process = application.arrivals
             until_most = self.max_requests / process.rate_per_s if self.max_requests else None
             ends_s = (self.duration_s, process.span_s(), until_most)
             length_s = min(end_s for end_s in ends_s if end_s is not None)
@@ -181,7 +219,7 @@ class Recipe:
             if process.peak_per_s() > MAX_PEAK_PER_S:
                 reason = f"has a peak of {process.peak_per_s():.3g} requests a second; at most {MAX_PEAK_PER_S:,.0f}"
                 raise SpecError(reason, key="applications.arrivals", value=process.name)
-            expected += process.rate_per_s * length_s
+            expected += process.rate_per_s * length_s * application.requests_per_arrival
             steps += process.steps_per_s() * length_s
         if expected > MAX_REQUESTS:
             raise SpecError(f"asks for {expected:.3g} requests; at most {MAX_REQUESTS:,} are made", key="applications")
@@ -189,9 +227,23 @@ class Recipe:
             raise SpecError(f"rates change {steps:.3g} times; at most {MAX_STEPS:,} are made", key="applications")
 
 
-def _merged(columns: tuple[array[int], ...], most: int | None) -> tuple[array[int], ...]:
-    """The columns in order of the first one; simultaneous requests stay in the order of the recipe's applications."""
+def _merged(columns: tuple[array[int], ...], times: int, most: int | None) -> tuple[array[int], ...]:
+    """The columns in order of the one in the place `times`; simultaneous requests stay in the order of the recipe's
+    applications."""
     import numpy as np  # only mixed traces need it
 
-    order = np.argsort(np.frombuffer(columns[0], np.int64), kind="stable")[:most]
+    order = np.argsort(np.frombuffer(columns[times], np.int64), kind="stable")[:most]
     return tuple(array("q", np.frombuffer(column, np.int64)[order].tobytes()) for column in columns)
+
+
+def _prefixes(*runs: array[int]) -> Prefixes:
+    """The runs of all requests, from the columns of first addresses and tokens of their first runs, then of others."""
+    import numpy as np  # only sessions need it
+
+    from traces.prefixes import prefixes_of  # as it imports Arrow
+
+    by_request = np.column_stack([np.frombuffer(column, np.int64) for column in runs]).reshape(len(runs[0]), -1, 2)
+    has_tokens = by_request[:, :, 1] > 0
+    begins = np.concatenate([[0], np.cumsum(has_tokens.sum(axis=1))])
+    kept = by_request[has_tokens]
+    return prefixes_of(begins, kept[:, 0], kept[:, 1], 1)

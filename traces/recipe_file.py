@@ -10,6 +10,13 @@
         output: gamma:mean=200,cv=1.1
         arrivals: onoff:rate=5,on_s=10,off_s=60
         batch_size: 1
+      - turns: poisson:mean=4                  # sessions: see traces.sessions
+        think_ms: exponential:mean=20000
+        prompt: lognormal:mean=200,sigma=1     # the new tokens of a turn
+        output: gamma:mean=200,cv=1.1
+        arrivals: poisson:rate=2               # of sessions
+        system_prompts: 10
+        system_tokens: constant:tokens=1000
 
 With closed arrivals, such as closed:concurrency=64,requests=1000, clients send the requests, and there is no duration:
 applications whose arrivals do not say how many `requests` there are have `max_requests`.
@@ -39,6 +46,8 @@ from traces.identity import file_identity
 from traces.policy_text import SIZES, Context, GivenTrace, Opener
 from traces.reader import TraceWarning
 from traces.recipe import DEFAULT_DURATION_S, MAX_DURATION_S, Independent, Joint, Pairs, Recipe, RequestStream
+from traces.sessions import KEYS as SESSION_KEYS
+from traces.sessions import Sessions
 from traces.sizes import workload_names
 from traces.time_unit import AUTO
 
@@ -149,10 +158,10 @@ def _check_ids(applications: Sequence[RequestStream | ClosedStream]) -> None:
 
 
 def _application(section: Section, number: int, open_trace: Opener) -> RequestStream:
-    section.only(*KEYS)
+    section.only(*KEYS, *SESSION_KEYS)
     process = arrivals(section.value("arrivals"), Context("", open_trace), section.path("arrivals"))
     application_id, sizes, batch_size = _requests(section, number, open_trace)
-    return RequestStream(application_id, process, sizes, batch_size)
+    return RequestStream(application_id, process, sizes, batch_size, Sessions.from_section(section, open_trace))
 
 
 def _requests(section: Section, number: int, open_trace: Opener) -> tuple[int, Pairs, int]:

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.batching.vllm_options import VllmOptions
+from sim_core.cache_use import hit_bounds
+from sim_core.kv.endless import EndlessPagedCache
 from sim_core.trace import Trace
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -50,9 +53,30 @@ def describe(trace: Trace, bins: int = 12) -> dict[str, Any]:
         "over_time": over_time(arrival_s, prompt, output, bins),
         "burstiness": burstiness(since_first),
         "correlation_of_prompt_and_output": correlation(prompt, output),
+        "prefixes": prefixes(trace),
         "by_application": [
             {"application_id": int(number), **load(arrival_s, prompt, output, application == number)} for number in ids
         ],
+    }
+
+
+def prefixes(trace: Trace) -> dict[str, Any] | None:
+    """What prompts have in common: the tokens that a prefix cache would hit which never loses a block, has blocks as
+    vLLM's and has seen all requests that came before. None where that is not known."""
+    if trace.prefixes is None:
+        return None
+    block_tokens = VllmOptions().block_size
+    numbers = sorted(set(trace.application_id))
+    caches = {number: [EndlessPagedCache(block_tokens)] for number in numbers}
+    bounds = hit_bounds(trace, caches, range(len(trace)))
+    begins = trace.prefixes.begins
+    return {
+        "compared_in_blocks_of_tokens": trace.prefixes.block_tokens,
+        "requests": sum(begins[row] < begins[row + 1] for row in range(len(trace))),
+        "cache_block_tokens": block_tokens,
+        "requests_that_hit": sum(bound > 0 for bound in bounds),
+        "bound_tokens": sum(bounds),
+        "bound_rate": sum(bounds) / sum(trace.prompt_tokens),
     }
 
 

@@ -13,30 +13,40 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sim_core.errors import TraceError
+from sim_core.prefixes import Prefixes
 from sim_core.trace import Trace
 from sim_core.whole_file import replacing
 
 HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+HEADER_WITH_RUNS = HEADER.replace("\n", ",block_tokens,prefix_runs\n")
 GENERATIVE_LLM = 2  # the only request_type that is simulated
 
 
 def csv_lines(trace: Trace) -> Iterator[str]:
     """Header and rows. Times have their shortest exact form, so that reading gives the same trace."""
-    yield HEADER
-    yield from csv_rows(
-        trace.request_id,
-        trace.application_id,
-        trace.arrival_s,
-        trace.batch_size,
-        trace.prompt_tokens,
-        trace.output_tokens,
-    )
+    prefixes = trace.prefixes
+    yield HEADER if prefixes is None else HEADER_WITH_RUNS
+    columns: list[Iterable[Any]] = [
+        *(trace.request_id, trace.application_id, trace.arrival_s),
+        *(trace.batch_size, trace.prompt_tokens, trace.output_tokens),
+    ]
+    if prefixes is not None:
+        columns += [[prefixes.block_tokens] * len(trace), (_runs(prefixes, row) for row in range(len(trace)))]
+    yield from csv_rows(*columns)
+
+
+def _runs(prefixes: Prefixes, row: int) -> str:
+    """What a request has in common with others, as `traces.prefixes` reads it."""
+    runs = range(prefixes.begins[row], prefixes.begins[row + 1])
+    return " ".join(f"{prefixes.firsts[run]}+{prefixes.lengths[run]}" for run in runs)
 
 
 def csv_rows(*columns: Iterable[Any]) -> Iterator[str]:
-    """Rows from columns: request id, application id, arrival (s), batch size, prompt tokens, output tokens."""
-    for request_id, application_id, arrival_s, batch_size, prompt, output in zip(*columns, strict=True):
-        yield f"{request_id},{GENERATIVE_LLM},{application_id},{arrival_s!r},{batch_size},{prompt},{output}\n"
+    """Rows from columns: request id, application id, arrival (s), batch size, prompt tokens, output tokens; perhaps
+    others behind them."""
+    for request_id, application_id, arrival_s, batch_size, prompt, output, *others in zip(*columns, strict=True):
+        row = f"{request_id},{GENERATIVE_LLM},{application_id},{arrival_s!r},{batch_size},{prompt},{output}"
+        yield ",".join([row, *map(str, others)]) + "\n" if others else f"{row}\n"
 
 
 def write_csv(trace: Trace, path: Path) -> None:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from traces.prefixes import BLOCK, RUNS, columns_of, text_of
 from traces.reading import COLUMNS
-from traces.writer import HEADER, csv_rows, packed, written
+from traces.writer import HEADER, HEADER_WITH_RUNS, csv_rows, packed, written
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 NOTHING = "no request is left, nothing was written"
@@ -30,7 +31,8 @@ def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
     """Writes or replaces `path` and returns the number of rows. Memory holds one row group.
 
     Batches have reading.COLUMNS in order of arrival. Their other columns are written to Parquet, not to CSV, which has
-    SplitwiseSim's columns. TraceError when the file cannot be written; then no half-written file stays.
+    SplitwiseSim's columns and, where there are any, those of traces.prefixes. TraceError when the file cannot be
+    written; then no half-written file stays.
     """
     check_ending(path)
     with written(path) as file:
@@ -38,9 +40,13 @@ def write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> int:
             return _write_parquet(batches, pa.PythonFile(file, mode="w"))
         rows = 0
         with packed(file, path) as stream:
-            stream.write(HEADER.encode())
             for batch in batches:
+                has_runs = RUNS in batch.schema.names
+                if not rows:
+                    stream.write((HEADER_WITH_RUNS if has_runs else HEADER).encode())
                 columns = [batch[name].to_pylist() for name in COLUMNS]
+                if has_runs:
+                    columns += [batch[BLOCK].to_pylist(), map(text_of, batch[RUNS].to_pylist())]
                 stream.write("".join(csv_rows(*columns)).encode())
                 rows += batch.num_rows
         if not rows:
@@ -54,17 +60,16 @@ def write_trace(trace: Trace, path: Path) -> None:
 
 
 def trace_batch(trace: Trace) -> pa.RecordBatch:
-    """A trace as one batch with reading.COLUMNS."""
-    return pa.RecordBatch.from_pydict(
-        {
-            name: pa.Array.from_buffers(
-                pa.float64() if name == "arrival_s" else pa.int64(),
-                len(trace),
-                [None, pa.py_buffer(getattr(trace, name))],
-            )
-            for name in COLUMNS
-        }
-    )
+    """A trace as one batch with reading.COLUMNS, and those of traces.prefixes where it has prefixes."""
+    columns = {
+        name: pa.Array.from_buffers(
+            pa.float64() if name == "arrival_s" else pa.int64(),
+            len(trace),
+            [None, pa.py_buffer(getattr(trace, name))],
+        )
+        for name in COLUMNS
+    }
+    return pa.RecordBatch.from_pydict(columns | (columns_of(trace.prefixes) if trace.prefixes else {}))
 
 
 def _write_parquet(batches: Iterable[pa.RecordBatch], file: pa.PythonFile) -> int:

@@ -25,6 +25,7 @@ class VllmScheduler(VllmMembers):
         "_budget",
         "_by_priority",
         "_chunks",
+        "_counts",
         "_held",
         "_interval",
         "_last_prefill",
@@ -39,6 +40,9 @@ class VllmScheduler(VllmMembers):
 
     def __init__(self, options: VllmOptions, pool: PagedKv) -> None:
         super().__init__(pool, options.async_scheduling, options.policy == "priority")
+        counts = pool.counts
+        assert counts is not None
+        self._counts = counts
         self._by_priority = options.policy == "priority"
         self._budget = options.max_num_batched_tokens
         self._active = options.active
@@ -213,6 +217,8 @@ class VllmScheduler(VllmMembers):
         """Take all blocks of a running request: it will be computed again."""
         del self.running[place]
         self.pool.give_back(sequence)
+        self._counts.preemptions += 1
+        sequence.lost = sequence.computed
         sequence.state = WAITING
         sequence.computed = 0
         sequence.in_flight = 0  # what is in flight still arrives
@@ -243,12 +249,24 @@ class VllmScheduler(VllmMembers):
                 return
             waiting.take_first()
             sequence.computed = cached
+            self._count(sequence, cached)
             pool.hold(sequence, hit)
             pool.take(sequence, -(-(cached + tokens) // size) - sequence.blocks)
             pool.hash(sequence, (cached + tokens) // size)
             self._ran_prefill |= cached < known - 1
             self._join(step, sequence, cached, tokens)
             budget -= tokens
+
+    def _count(self, sequence: Sequence, cached: int) -> None:
+        """Count what the cache is worth to a request that is admitted."""
+        counts = self._counts
+        if sequence.lost:
+            if sequence.lost > cached:
+                counts.recomputed += sequence.lost - cached
+        else:
+            counts.prompts += sequence.known
+            counts.hits += cached
+            sequence.request.cached_tokens = cached
 
     def _admit_loaded(self, step: VllmStep, budget: int) -> int:
         """Admit requests whose cache came from another replica; they have room. Returns the budget that is left."""

@@ -38,6 +38,7 @@ class Sequence(Holding):
         "known",
         "last_step",
         "leaves",
+        "lost",
         "order",
         "paused",
         "prompt",
@@ -65,6 +66,7 @@ class Sequence(Holding):
         self.in_flight = 0
         self.state = WAITING
         self.is_mid_prompt = False  # whether its last step left tokens to compute that are known
+        self.lost = 0  # tokens that were computed when it was last preempted
         self.order = 0  # its number among all admissions
         self.last_step = 0  # the pass that last scheduled it as one of its own
         self.is_loaded = False  # whether it waits with a cache that came from another replica

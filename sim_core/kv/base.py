@@ -20,6 +20,34 @@ class Holder:
     kv_tokens: int
 
 
+class CacheCounts:
+    """What a cache that takes memory block by block counts, in tokens. `prefix_cache`: whether it keeps blocks to be
+    hit. `prompts` are the prompts of the requests that were admitted for the first time, and `hits` what these had in
+    the cache then. `recomputed` tokens had been computed before their request was preempted."""
+
+    __slots__ = ("block", "hits", "preemptions", "prefix_cache", "prompts", "recomputed")
+
+    def __init__(self, block: int, prefix_cache: bool) -> None:
+        self.block = block
+        self.prefix_cache = prefix_cache
+        self.prompts = 0
+        self.hits = 0
+        self.recomputed = 0
+        self.preemptions = 0
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class EndlessCache:
+    """A prefix cache that never loses a block: an upper bound for real ones."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def add(self, content: Content, prompt_tokens: int, output_tokens: int) -> int:
+        """A request is served. Returns the tokens of its prompt that were there; all that it computes is, from now
+        on."""
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ContentListener:
     """Notified of the texts that a prefix cache may have blocks of."""
@@ -44,9 +72,11 @@ class KvCache:
 
     `in_transit` counts those of the holders that are in no queue here: their cache waits to leave, leaves, or comes.
     The replica, its application and the network count a request there when they move it.
+
+    `counts` is None where memory is not taken block by block.
     """
 
-    __slots__ = ("capacity", "given_up", "holders", "in_transit", "peak", "tokens")
+    __slots__ = ("capacity", "counts", "evicted", "given_up", "holders", "in_transit", "peak", "tokens")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity  # tokens
@@ -55,6 +85,8 @@ class KvCache:
         self.holders = 0  # requests that hold memory here
         self.in_transit = 0
         self.given_up = 0  # of those in transit: requests whose cache is never sent
+        self.counts: CacheCounts | None = None
+        self.evicted = 0  # blocks that were in the prefix cache, and were needed
 
     def fits(self, tokens: int) -> bool:
         """Whether `tokens` more have room now."""
@@ -84,6 +116,10 @@ class KvCache:
     def listen(self, listener: ContentListener) -> bool:
         """Let `listener` know of all texts that come from now on. Returns whether there is a prefix cache."""
         return False
+
+    def endless(self) -> EndlessCache | None:
+        """A new cache with the rules of this one, without its limits; None: it has no prefix cache."""
+        return None
 
     def iterations_left(self, growing: Collection[Holder]) -> int:
         """How many steps have room in which each of `growing` gets one more token. Here they have taken their memory

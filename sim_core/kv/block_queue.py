@@ -18,14 +18,13 @@ from sim_core.native import mypyc_attr
 class BlockQueue(KvCache):
     """The blocks of one replica. `usable` is the number of all of them, `size` the tokens of one."""
 
-    __slots__ = ("_blank", "_queue", "evicted", "free", "size", "usable")
+    __slots__ = ("_blank", "_queue", "free", "size", "usable")
 
     def __init__(self, usable: int, block_size: int) -> None:
         super().__init__(usable * block_size)
         self.usable = usable
         self.size = block_size
         self.free = usable
-        self.evicted = 0  # blocks that have lost their hash
         self._blank = usable  # of those free: without a hash
         self._queue = queue = Extent(Chain(None, 0, None, ()), 0, 0, 1)  # the ring of idle extents begins after it
         queue.before = queue.after = queue

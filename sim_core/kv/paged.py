@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sim_core.errors import InvariantError
-from sim_core.kv.base import ContentListener, Holder
+from sim_core.kv.base import CacheCounts, ContentListener, EndlessCache, Holder
 from sim_core.kv.block_queue import BlockQueue
 from sim_core.kv.chain import Chain, Extent, Forest, Holding
 from sim_core.kv.content import Content
+from sim_core.kv.endless import EndlessPagedCache
 from sim_core.native import mypyc_attr
 
 
@@ -37,6 +38,7 @@ class PagedKv(BlockQueue):
     def __init__(self, usable: int, block_size: int, caching: bool) -> None:
         super().__init__(usable, block_size)
         self.caching = caching
+        self.counts = CacheCounts(block_size, caching)
         self._forest = Forest(block_size)
         self._hit = Hit()
         self._kept: dict[Holder, Holding] = {}  # of requests that are about to leave, or have just come
@@ -62,6 +64,9 @@ class PagedKv(BlockQueue):
             chain.users -= 1
             if not chain.users:
                 chain.tidy()
+
+    def endless(self) -> EndlessCache | None:
+        return EndlessPagedCache(self.size) if self.caching else None
 
     # -- the prefix cache --------------------------------------------------------------------------------------------
 

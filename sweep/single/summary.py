@@ -34,6 +34,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     else:
         lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
+    lines += _cache(summary)
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
         sizes = "tokens or context" if spec.performance.steps else "batch tokens"
@@ -107,6 +108,23 @@ def _links(summary: dict[str, float]) -> list[str]:
         return []
     sent = f"{summary['links/between_bytes'] / 1e9:,.4g} GB between machines"
     return [f"network    {sent}; the busiest cards carry {summary['links/busiest_share']:.1%} of what they can"]
+
+
+def _cache(summary: dict[str, float]) -> list[str]:
+    """What the prefix caches were worth, and what the lack of memory cost; nothing of runs that have no figures."""
+    if "cache/preemptions" not in summary:
+        return []
+    lines = []
+    if "cache/hit_rate" in summary:
+        bound = summary.get("cache/bound_rate", 0.0)
+        lines.append(
+            f"cache      {summary['cache/hit_rate']:.1%} of the prompts' tokens hit (with endless memory {bound:.1%}), "
+            f"{summary['cache/evicted_blocks']:,.0f} blocks evicted"
+        )
+    if preemptions := summary["cache/preemptions"]:
+        recomputed = f"{summary['cache/recomputed_tokens']:,.0f} tokens computed again"
+        lines.append(f"preempted  {preemptions:,.0f} times, {recomputed}")
+    return lines
 
 
 def _verdict(summary: dict[str, float]) -> str:

@@ -30,6 +30,8 @@ _SHOWN = {
 }
 # Those of closed loops, beside the times.
 _SERVED = {"requests/s": ("throughput/requests_per_s", 1), "output tokens/s": ("throughput/output_tokens_per_s", 1)}
+# Of runs with a prefix cache: the share of the prompts' tokens, also where the cache would never lose a block.
+_SHOWN_OF_A_CACHE = {"hits": ("cache/hit_rate", 1), "hits at most": ("cache/bound_rate", 1)}
 _EXAMPLES = """examples:
   python -m sync show quickstart
   python -m sync show quickstart --where system=splitwise-ha rate=24,32
@@ -124,10 +126,13 @@ def _columns(rows: Sequence[_Row]) -> list[Column]:
     ]
     if any(row.seeds.seeds > 1 for row in rows):
         columns.insert(2, Column("seeds", [f"{row.seeds.seeds}" for row in rows], right=True, spare=1))
-    is_closed = any(outcome.concurrency is not None for row in rows for outcome in row.seeds.runs)
+    runs = [run for row in rows for run in row.seeds.runs]
+    is_closed = any(run.concurrency is not None for run in runs)
+    has_cache = any("cache/hit_rate" in run.summary for run in runs)
+    shown_figures = (_SERVED if is_closed else {}) | _SHOWN | (_SHOWN_OF_A_CACHE if has_cache else {})
     return columns + [
         Column(head, [interval_text(row.seeds.interval(name)) for row in rows], right=True, spare=rank)
-        for head, (name, rank) in ((_SERVED if is_closed else {}) | _SHOWN).items()
+        for head, (name, rank) in shown_figures.items()
     ]
 
 

@@ -28,9 +28,11 @@ NON_FINITE = {"nan": nan, "inf": inf, "-inf": -inf}  # as JSON holds them
 _COUNTS = (
     *("run/completed", "run/rejected", "run/unfinished", "run/events", "run/not_arrived"),
     *("run/standstill_requests", "measured/iterations_beyond"),
+    *(f"cache/{name}_tokens" for name in ("prompt", "hit", "bound", "recomputed")),
+    *("cache/evicted_blocks", "cache/preemptions"),
 )
 _COMMANDS = (["python", "-m", "sweep"], ["python", "-m", "sim_core"])
-_SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction|links/busiest_share")
+_SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction|links/busiest_share|cache/\w+_rate")
 _OF_AN_APPLICATION = re.compile(r"application_\d+/")
 _PERCENTILES = tuple(
     (f"{metric}/{lower}_{unit}", f"{metric}/{higher}_{unit}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sim_core.cache_use import CacheUse
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.performance.step_times import StepTimes
 from sim_core.policies import policies_for, policies_with
@@ -145,6 +146,8 @@ def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
         summary["utilisation/mean"] = mean(used.tolist())
         if result.links is not None:
             summary |= {f"links/{name}": value for name, value in result.links._asdict().items()}
+    if result.cache_use is not None:
+        summary |= _cache(result.cache_use)
     if result.iterations_beyond is not None:
         summary["measured/iterations_beyond"] = float(result.iterations_beyond)
     return summary
@@ -178,6 +181,27 @@ def _counts(result: SimResult) -> dict[str, float]:
         counts["run/standstill_requests"] = float(result.standstill.requests)
         counts["run/standstill_s"] = result.standstill.since_s - result.first_arrival_s
     return counts
+
+
+def _cache(use: CacheUse) -> dict[str, float]:
+    """What the caches were worth, and what one without limits would have been."""
+    figures = {
+        "cache/recomputed_tokens": float(use.recomputed),
+        "cache/preemptions": float(use.preemptions),
+    }
+    if not use.has_prefix_cache:
+        return figures
+    figures |= {
+        "cache/prompt_tokens": float(use.prompts),
+        "cache/hit_tokens": float(use.hits),
+        "cache/bound_tokens": float(use.bound),
+        "cache/evicted_blocks": float(use.evicted_blocks),
+    }
+    if use.prompts:
+        figures["cache/hit_rate"] = use.hits / use.prompts
+    if use.bound_prompts:
+        figures["cache/bound_rate"] = use.bound / use.bound_prompts
+    return figures
 
 
 def _times(requests: Columns) -> dict[str, float]:

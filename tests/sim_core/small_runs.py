@@ -26,7 +26,10 @@ T = TypeVar("T")
 Run = tuple[SimSpec, Trace]
 BATCHING = ("DEFAULT", "ORCA", "Splitwise")
 # Fields of a result that are one number. The summary is worked out of the columns by code that is never compiled.
-FIGURES = tuple(each.name for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances"))
+# None of these runs takes memory block by block, so none has a use of caches.
+FIGURES = tuple(
+    each.name for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances", "cache_use")
+)
 BINARY = PerformanceSpec("constant", prompt_s=0.25, token_s=0.0625)  # makes many times equal
 ODD = PerformanceSpec("constant", prompt_s=0.2137, token_s=0.0391)  # rounds at each sum
 

@@ -391,6 +391,17 @@ def test_show_prints_csv_without_formulas_and_control_signs(outcome, journal, ru
     assert (status, told.splitlines()[1].startswith("'=1+1,\\x1b[31m,")) == (0, True)
 
 
+def test_show_has_the_hits_of_prefix_caches_where_a_run_has_any(outcome, journal, run):
+    journal(outcome(1))
+    assert "hits" not in run("show", "quick start")[1]
+    figures = {"cache/hit_rate": 0.25, "cache/bound_rate": 0.4375, "cache/hit_tokens": 4.0}
+    journal(outcome(1), outcome(2, summary=outcome(2).summary | figures))
+    told = run("show", "quick start")[1]
+    assert "hits at most" in told.replace("\n", " ")
+    assert "0.25" in told
+    assert "0.438" in told
+
+
 @pytest.mark.parametrize(
     "command", [["list"], ["show", "quick start"], ["answers", "quick start"], ["compare", "0", "1"]]
 )

@@ -296,7 +296,7 @@ def test_hash_ids_of_64_bits_and_hashes_in_text_are_kept_exactly(
     ids: list[object], stored: list[object], place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", 1)  # the file's type shows in its last chunk
-    rows = [{"timestamp": 2000 * n, "input_length": 1, "output_length": 1, "hash_ids": [4]} for n in range(2)]
+    rows = [{"timestamp": 2000 * n, "input_length": 1537, "output_length": 1, "hash_ids": [4]} for n in range(2)]
     rows[place]["hash_ids"] = ids
     path = write(tmp_path, "t", "\n".join(map(json.dumps, rows)).encode())
     opened = open_trace(TraceFile(path))
@@ -312,7 +312,7 @@ def test_hash_ids_of_64_bits_and_hashes_in_text_are_kept_exactly(
 @given(rows=st.lists(st.none() | st.lists(st.integers(-(2**63), LARGEST), max_size=3), min_size=1, max_size=8))
 def test_any_hash_ids_of_64_bits_survive(rows: list[list[int] | None]) -> None:
     lines = [
-        {"timestamp": 2000 * n, "input_length": 1, "output_length": 1} | ({} if ids is None else {"hash_ids": ids})
+        {"timestamp": 2000 * n, "input_length": 1537, "output_length": 1} | ({} if ids is None else {"hash_ids": ids})
         for n, ids in enumerate(rows)
     ]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from traces.distributions.table import DISTRIBUTIONS
 from traces.reader import read_file
 from traces.recipe import DEFAULT_DURATION_S, Recipe
 from traces.recipe_file import SUFFIX, opener, parse, read_recipe
-from traces.sizes import FORM, workload_names
+from traces.sessions import KEYS as SESSION_KEYS
+from traces.sizes import FORM, NUMBER, workload_names
 from traces.writer import csv_lines
 
 EXAMPLES = """examples:
@@ -29,6 +31,9 @@ EXAMPLES = """examples:
   python -m traces generate --sizes-from mine.csv --joint --arrivals trace:file=mine.csv,rate=50 --out faster.csv
   python -m traces generate --application 'workload=conv arrivals=poisson:rate=50' \\
       --application 'workload=code arrivals=onoff:rate=20,on_s=30,off_s=90' --out two.csv
+  python -m traces generate --application 'arrivals=poisson:rate=2 turns=poisson:mean=4 think_ms=exponential:mean=20000
+      prompt=lognormal:mean=200,sigma=1 output=gamma:mean=200,cv=1.1 system_prompts=10
+      system_tokens=constant:tokens=1000' --out chat.csv
   python -m traces generate load.yaml --seed 3 --rate 50
 
 distributions of sizes, for --prompt and --output (whole tokens from 1 on; all take min=,max= too):
@@ -188,7 +193,9 @@ def _application(text: str) -> dict[str, object]:
             raise TraceError(f"--application {text!r}: {part!r} must be KEY=VALUE")
         if key in values:
             raise TraceError(f"--application {text!r}: {key!r} is there twice")
-        values[key] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+        is_fraction = key in SESSION_KEYS and re.fullmatch(NUMBER, value)
+        number = int(value) if value.isdecimal() else float(value) if is_fraction else value
+        values[key] = {"true": True, "false": False}.get(value, number)
     return values
 
 

@@ -78,6 +78,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     default = "default: drop, but error in this project's own formats"
     group.add_argument("--zero-output", choices=("drop", "keep", "error"), help=zero + default)
     add_time_unit(group, "the file")
+    tokens = "tokens that a hash id stands for; default: what the format's definition says"
+    group.add_argument("--block-tokens", type=int, metavar="N", help=tokens)
 
 
 def add_reading_and_writing(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +129,9 @@ def read_with_progress(options: argparse.Namespace, name: str) -> OpenTrace:
         raise TraceError(reason, source=name) from error
     if not S_ISREG(status.st_mode):
         raise TraceError("is a folder" if S_ISDIR(status.st_mode) else "is no regular file", source=name)
-    how = ReadOptions(options.format, options.skip_bad_rows, options.zero_output, options.time_unit)
+    how = ReadOptions(
+        options.format, options.skip_bad_rows, options.zero_output, options.time_unit, options.block_tokens
+    )
     with bar(DownloadColumn()) as progress:
         task = progress.add_task(f"reading {escape(shown(path.name))}", total=status.st_size)
         watch = partial(progress.wrap_file, task_id=task)
@@ -143,13 +147,14 @@ def write(
 ) -> None:
     """Writes the edited batches of a trace with a progress bar; prints what was read, left out and written."""
     from traces.edit import kept_columns
+    from traces.prefixes import HASH_IDS
     from traces.writing import write_batches
 
     rows = write_batches(edit(_watched(opened, path)), path)
     for source in sources or (opened,):
         for line in (*source.counts.notes(), *source.counts.lines()):
             say(line)
-    kept = kept_columns(opened)
+    kept = [name for name in kept_columns(opened) if name != HASH_IDS or not opened.hash_ids.block_tokens]
     if kept and path.suffix != ".parquet":
         say(f"left out, as CSV has SplitwiseSim's columns only (Parquet keeps them): {', '.join(kept)}")
     read = f"{len(sources)} traces" if sources else opened.about.title

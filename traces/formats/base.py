@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from traces.cells import LEAST, BadCell, seconds
+from traces.prefixes import HashIds
 from traces.read_counts import ReadCounts
 from traces.time_unit import Times
 from traces.trace_file import TraceFile
@@ -31,6 +32,7 @@ class About:
     kept: str = ""  # the columns kept beside a trace's
     own_times: bool = False
     times: Times = field(default_factory=Times)  # times of day, unless given
+    hash_ids: HashIds = field(default_factory=HashIds)
     zero_output: str = "drop"  # what happens to requests without output unless the user says otherwise
 
 
@@ -50,7 +52,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """Assumptions made while a file is read: the unit of its times, and the type of its hash ids.
+    """Assumptions made while a file is read: the unit of its times, and the type and the meaning of its hash ids.
 
     `certain`: the unit comes from the user or the layout; otherwise it is a first guess.
     """
@@ -58,6 +60,7 @@ class Assumed:
     unit: str
     certain: bool = True
     ids: str = "int64"  # one of hash_ids.TYPES
+    hash_ids: HashIds = field(default_factory=HashIds)
 
 
 class ReadAgain(Exception):

@@ -18,6 +18,7 @@ from sim_core.limits import limits
 from traces.cells import INEXACT, LEAST, MAX_EXACT_FLOAT, MAX_INT, BadCell, quoted
 from traces.formats import hash_ids
 from traces.formats.base import About, Assumed, Example, ReadAgain, with_tokens
+from traces.prefixes import TokenBlocks
 from traces.read_counts import ReadCounts
 from traces.time_unit import UNIT_NS
 from traces.trace_file import TraceFile
@@ -39,6 +40,7 @@ class Kept:
 
 
 HASH_IDS = Kept("hash_ids", pa.null())  # its type is the assumed one of hash_ids.TYPES
+TOKEN_IDS = Kept("hash_ids", pa.list_(pa.int64()))  # made from the tokens themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class JsonLinesFormat:
     output: str
     kept: tuple[Kept, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()  # keys of requests that no trace can hold, and why
+    token_ids: tuple[str, str] | None = None  # the keys of the tokens of prompt and output, where files have them
 
     @property
     def sizes(self) -> tuple[str, str]:
@@ -70,13 +73,14 @@ class JsonLinesFormat:
 
     def read(self, source: TraceFile, counts: ReadCounts, assumed: Assumed) -> Iterator[pa.RecordBatch]:
         """As TraceFormat."""
+        blocks = TokenBlocks(assumed.hash_ids.block_tokens)
         with source.open() as stream:
             for lines in _lines(stream, counts):
-                yield self._batch(lines, counts, assumed)
+                yield self._batch(lines, counts, assumed, blocks)
         if not counts.rows:
             raise counts.error("the file is empty")
 
-    def _batch(self, lines: list[bytes], counts: ReadCounts, assumed: Assumed) -> pa.RecordBatch:
+    def _batch(self, lines: list[bytes], counts: ReadCounts, assumed: Assumed, blocks: TokenBlocks) -> pa.RecordBatch:
         numbers: dict[str, list[int]] = {name: [] for name in ("row", "arrival", "prompt_tokens", "output_tokens")}
         kept: dict[str, list[Any]] = {part.key: [] for part in self.kept}
         blank_lines = 0
@@ -89,14 +93,43 @@ class JsonLinesFormat:
             if request is not None:
                 for name, number in request[0].items():
                     numbers[name].append(number)
+                if self.token_ids:
+                    request[1]["hash_ids"] = self._hash_ids(*request, self.token_ids, counts, blocks)
                 for key in kept:
                     kept[key].append(request[1].get(key))
         counts.blank(blank_lines)
         arrays: dict[str, Any] = {name: np.array(values, np.int64) for name, values in numbers.items()}
         for part in self.kept:
+            values = kept[part.key]
+            if part is HASH_IDS:
+                _check_counts(values, arrays, counts, assumed)
             array = _hash_id_array if part is HASH_IDS else _kept_array
-            arrays[part.key] = array(part, kept[part.key], arrays["row"], counts, assumed)
+            arrays[part.key] = array(part, values, arrays["row"], counts, assumed)
         return pa.RecordBatch.from_pydict(with_tokens(arrays, counts, self.prompt))
+
+    def _hash_ids(
+        self,
+        numbers: dict[str, int],
+        fields: dict[str, Any],
+        keys: tuple[str, str],
+        counts: ReadCounts,
+        blocks: TokenBlocks,
+    ) -> list[int] | None:
+        """The ids of a request's blocks, from the tokens of its prompt and its output; None without them. TraceError
+        for what are no such tokens; where bad rows are left out, the ids are."""
+        tokens: list[int] = []
+        for key, size in zip(keys, ("prompt_tokens", "output_tokens"), strict=True):
+            own = fields.get(key)
+            if own is None or not numbers[size]:  # a request without output is a failure, whatever it has
+                break
+            if not isinstance(own, list) or not set(map(type, own)) <= {int}:
+                if not counts.skip_bad_rows:
+                    raise counts.error(f"{quoted(own)} is not a list of tokens, whole numbers", numbers["row"], key)
+                return None
+            tokens += own[: numbers[size]]
+            if len(own) != numbers[size]:  # what comes behind them is not known
+                break
+        return blocks.ids(tokens) if tokens else None
 
     def _request(
         self, line: bytes, counts: ReadCounts, assumed: Assumed
@@ -167,6 +200,15 @@ def _hash_id_array(part: Kept, values: list[Any], rows: Any, counts: ReadCounts,
     if kind != assumed.ids:
         raise ReadAgain(ids=kind)
     return hash_ids.array(values, kind)
+
+
+def _check_counts(values: list[Any], columns: dict[str, Any], counts: ReadCounts, assumed: Assumed) -> None:
+    """TraceError for a request with more ids than its prompt has blocks. Where bad rows are left out, its ids are."""
+    for index, (ids, prompt_tokens) in enumerate(zip(values, columns["prompt_tokens"].tolist(), strict=True)):
+        if isinstance(ids, list) and (why := assumed.hash_ids.too_many(len(ids), prompt_tokens)):
+            if not counts.skip_bad_rows:
+                raise counts.error(why, int(columns["row"][index]), HASH_IDS.key)
+            values[index] = None
 
 
 def _leave_out(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from traces.formats.base import About, Example
 from traces.formats.json_lines import HASH_IDS, JsonLinesFormat
+from traces.prefixes import HashIds
 from traces.time_unit import Times
 
 BAILIAN = ("chat_id", "parent_chat_id")
@@ -23,6 +24,7 @@ FORMAT = JsonLinesFormat(
         recognised_by="keys timestamp, input_length, output_length",
         kept="hash_ids",
         times=Times("ms", varies=True, dialects={BAILIAN: "s"}),
+        hash_ids=HashIds(512, dialects={BAILIAN: 16}),
     ),
     example=Example(
         content=(

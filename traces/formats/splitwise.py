@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from traces import prefixes
 from traces.cells import DEFAULT, BadCell, integer, quoted
 from traces.formats.base import About, Example, Kind
-from traces.formats.csv_text import WHOLE, Column, CsvFormat, output, seconds, whole
+from traces.formats.csv_text import WHOLE, Column, CsvFormat, output, seconds, text, whole
 from traces.time_unit import Times
 from traces.writer import GENERATIVE_LLM
 
@@ -55,5 +56,6 @@ FORMAT = CsvFormat(
         Column("request_type", "", Kind(_generative_column, _generative), required=False),
         whole("application_id", "application_id", default=DEFAULT["application_id"]),
         whole("batch_size", "batch_size", default=DEFAULT["batch_size"]),
+        *(text(name) for name in prefixes.COLUMNS),
     ),
 )

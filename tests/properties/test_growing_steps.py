@@ -22,6 +22,7 @@ from sim_core.simulation import Simulation, simulate
 from sim_core.spec import PerformanceSpec
 from tests.properties.test_random_worlds import (
     TOGETHER,
+    WHOLE,
     SteppingBatch,
     SteppingReplica,
     rows,
@@ -66,7 +67,7 @@ def watched(spec: SimSpec, trace: Trace) -> SimResult:
     for replica in simulation.replicas[0]:
         replica.observe(watch)
     result = simulation.run(trace)
-    assert watch.runs or not result.completed or spec.start_states[0].kinds[0].policy == "vllm"
+    assert watch.runs or not result.completed or spec.start_states[0].kinds[0].policy not in WHOLE
     return result
 
 
@@ -99,7 +100,7 @@ class OneStep(VllmScheduler):
 
 @pytest.mark.plain
 @settings(deadline=None, max_examples=200)
-@given(specs(policies=TOGETHER), growing, crowds, st.sampled_from([0.0, 0.0037]))
+@given(specs(policies=TOGETHER, batching=[*WHOLE, "vllm"]), growing, crowds, st.sampled_from([0.0, 0.0037]))
 def test_a_jump_over_growing_steps_equals_its_single_steps(
     spec: SimSpec, performance: PerformanceSpec, arrivals: list[Any], overhead_s: float
 ) -> None:

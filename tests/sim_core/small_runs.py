@@ -25,11 +25,11 @@ from tests.sim_core import worlds
 T = TypeVar("T")
 Run = tuple[SimSpec, Trace]
 BATCHING = ("DEFAULT", "ORCA", "Splitwise")
-# Fields of a result that are one number. The summary is worked out of the columns by code that is never compiled.
-# None of these runs takes memory block by block, so none has a use of caches.
-FIGURES = tuple(
-    each.name for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances", "cache_use")
-)
+# Fields of a result that are no columns, and their defaults. Only what differs from its default is part of a digest, so
+# that a new field changes those of the runs alone that have it. The summary is made by code that is never compiled.
+FIGURES = {
+    each.name: each.default for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances")
+}
 BINARY = PerformanceSpec("constant", prompt_s=0.25, token_s=0.0625)  # makes many times equal
 ODD = PerformanceSpec("constant", prompt_s=0.2137, token_s=0.0391)  # rounds at each sum
 
@@ -190,5 +190,6 @@ def digest(result: MeasuredRun) -> str:
     unserved = [result.unserved[name] for name in ("request_id", "outcome", "instance")]
     states = [str(state) for state in result.unserved["state"]]
     parts.update(repr((unserved, states, sorted(result.instances.items()))).encode())
-    parts.update(repr([getattr(result, name) for name in FIGURES]).encode())
+    figures = {name: getattr(result, name) for name in FIGURES}
+    parts.update(repr({name: value for name, value in figures.items() if value != FIGURES[name]}).encode())
     return parts.hexdigest()

@@ -44,7 +44,7 @@ def with_clients(trace: Trace, arrivals: Closed, seed: int, source: str) -> Trac
 
 
 def _prefixes(prefixes: Prefixes | None, order: Sequence[int]) -> Prefixes | None:
-    """What the requests of the rows in `order` have in common. One that is sent twice has the same text again."""
+    """What the requests of the rows in `order` have in common. Of one that is sent twice, what is its own is new."""
     if prefixes is None:
         return None
     picked = prefixes.without_rows()

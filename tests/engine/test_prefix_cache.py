@@ -17,13 +17,15 @@ from sim_core.cache_use import endless_caches, hit_bounds
 from sim_core.engine_turns import EngineTurns, LoopObserver
 from sim_core.kv.endless import EndlessPagedCache
 from sim_core.prefixes import Prefixes
-from sim_core.simulation import Simulation
+from sim_core.simulation import Simulation, simulate
 from sim_core.step import Step
 from sweep.single.summary import text_summary
 from sync.results.measure import measure
 from tests.engine.test_engine_cases import CASES, NAMES, read
 from tests.runs import measured
 from tests.sim_core import worlds
+from traces.arrivals.closed import closed
+from traces.closed import with_clients
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -275,3 +277,14 @@ def test_the_bound_is_that_of_a_cache_that_keeps_every_block(rows: list[Any], bl
     naive, trace = NaiveCache(block), trace_of(rows)
     expected = [naive.add(row, runs, prompt, output) for row, (_, prompt, output, runs) in enumerate(rows)]
     assert hit_bounds(trace, {0: [EndlessPagedCache(block)]}, range(len(rows))) == expected
+
+
+def test_clients_send_what_requests_have_in_common_and_what_is_a_requests_own_is_new_each_time() -> None:
+    common = [(0, 8)]
+    trace = trace_of([(0.0, 12, 3, common), (1.0, 12, 3, common), (2.0, 12, 3, [])])
+    sent = with_clients(trace, closed("closed:concurrency=1,requests=6", "arrivals"), 0, "test")
+    result = simulate(spec(count=1), sent)
+    # the third has nothing in common with others, so it is not known when it is sent again
+    assert list(result.requests["cached_tokens"]) == [0, 8, 0, 8, 8, 0]
+    assert result.cache_use is not None
+    assert (result.cache_use.hits, result.cache_use.bound, result.cache_use.prompts) == (24, 24, 72)

@@ -151,8 +151,9 @@ class Application(Owner):
 
     def _reject_prompt(self, request: Request, longest: int) -> None:
         """Reject a request whose prompt leaves no token of `longest` to its output."""
-        needed = request.prompt_tokens + 1
-        self._reject_as(request, Situation(RequestState.NEVER_FITS, needed_tokens=needed, capacity_tokens=longest))
+        tokens = request.prompt_tokens
+        too_long = Situation(RequestState.PROMPT_TOO_LONG, needed_tokens=tokens, capacity_tokens=longest - 1)
+        self._reject_as(request, too_long)
 
     def _reject_as(self, request: Request, situation: Situation) -> None:
         self.recorder.reject(request, situation)

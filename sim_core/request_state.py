@@ -12,6 +12,7 @@ class RequestState(StrEnum):
     """The state of a request that was not completed. The values are stored in files: they must not change."""
 
     NEVER_FITS = "never_fits"
+    PROMPT_TOO_LONG = "prompt_too_long"
     NO_INSTANCE = "no_instance"
     NOT_REACHED = "not_reached"
     WAITS_FOR_PROMPT = "waits_for_prompt"
@@ -25,15 +26,17 @@ class RequestState(StrEnum):
     @property
     def outcome(self) -> str:
         """`REJECTED`, or `UNFINISHED` for a request that its application had taken or would have taken."""
-        return REJECTED if self in (RequestState.NEVER_FITS, RequestState.NO_INSTANCE) else UNFINISHED
+        return REJECTED if self in _OF_REJECTED else UNFINISHED
 
     def sentence(self, instance: str = "an instance") -> str:
         """The state in words. `instance`: the name of the instance that the state concerns, if any."""
         return _SENTENCES[self].format(instance=instance)
 
 
+_OF_REJECTED = (RequestState.NEVER_FITS, RequestState.PROMPT_TOO_LONG, RequestState.NO_INSTANCE)
 _SENTENCES = {
     RequestState.NEVER_FITS: "needs more KV cache than {instance} holds",
+    RequestState.PROMPT_TOO_LONG: "its prompt is longer than {instance} takes",
     RequestState.NO_INSTANCE: "its application has no instance",
     RequestState.NOT_REACHED: "the run ended before it reached its application",
     RequestState.WAITS_FOR_PROMPT: "waits for its prompt on {instance}",
@@ -49,7 +52,8 @@ _SENTENCES = {
 @dataclass(frozen=True, slots=True)
 class Situation:
     """The state of one request, with its details. `instance` is the name of the instance that the state concerns, ""
-    where it concerns none; `application_id` belongs to NO_INSTANCE, and the tokens of KV cache to NEVER_FITS."""
+    where it concerns none; `application_id` belongs to NO_INSTANCE, and the tokens to NEVER_FITS (of KV cache) and to
+    PROMPT_TOO_LONG (of the prompt)."""
 
     state: RequestState
     instance: str = ""
@@ -61,6 +65,8 @@ class Situation:
         """Why the request was not served, as a sentence without its subject."""
         if self.state is RequestState.NEVER_FITS:
             return f"needs {self.needed_tokens} tokens of KV cache, the instance holds {self.capacity_tokens}"
+        if self.state is RequestState.PROMPT_TOO_LONG:
+            return f"has a prompt of {self.needed_tokens} tokens, the instance takes {self.capacity_tokens} at most"
         if self.state is RequestState.NO_INSTANCE:
             return f"application {self.application_id} has no instance"
         return self.state.sentence(self.instance)

@@ -63,7 +63,7 @@ def test_a_prompt_of_max_model_len_is_refused_and_a_shorter_one_served_up_to_it(
     result = measured(spec, worlds.trace([(0.0, 50, 2), (0.0, 49, 2), (0.0, 40, 3)]))
     assert (result.completed, result.rejected) == (2, 1)
     assert result.unserved["request_id"] == [0]
-    assert result.unserved["reason"] == ["needs 51 tokens of KV cache, the instance holds 50"]
+    assert result.unserved["reason"] == ["has a prompt of 50 tokens, the instance takes 49 at most"]
 
 
 SPLIT = [name for name, policy in SCHEDULERS.items() if policy.splits]
@@ -101,7 +101,7 @@ def test_where_instances_differ_the_one_with_the_shorter_limit_decides(prompt: i
     simulation = Simulation(replace(spec, start_states=(replace(spec.start_states[0], **roles),)))
     result = simulation.run(worlds.trace([(0.0, 50, 2), (0.0, 49, 2)]))
     assert (result.completed, result.unserved["request_id"]) == (1, [0])
-    assert result.unserved["reason"] == ["needs 51 tokens of KV cache, the instance holds 50"]
+    assert result.unserved["reason"] == ["has a prompt of 50 tokens, the instance takes 49 at most"]
     assert loads(simulation) == [0] * len(loads(simulation))
 
 

@@ -22,15 +22,15 @@ def situations(result: MeasuredRun) -> list[tuple[object, object, object]]:
 
 def test_the_values_of_the_states_are_those_of_stored_tables() -> None:
     assert [str(state) for state in RequestState] == [
-        "never_fits", "no_instance", "not_reached", "waits_for_prompt", "prompt_running", "waits_to_send",
-        "in_transfer", "waits_to_decode", "decoding", "last_token_on_its_way",
+        "never_fits", "prompt_too_long", "no_instance", "not_reached", "waits_for_prompt", "prompt_running",
+        "waits_to_send", "in_transfer", "waits_to_decode", "decoding", "last_token_on_its_way",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", RequestState)
 def test_every_state_has_a_sentence_and_an_outcome(state: RequestState) -> None:
     assert state.sentence("box_0") and "{" not in state.sentence()
-    assert state.outcome == ("rejected" if state in ("never_fits", "no_instance") else "unfinished")
+    assert state.outcome == ("rejected" if state in ("never_fits", "prompt_too_long", "no_instance") else "unfinished")
 
 
 def test_states_and_instances_of_requests_that_the_end_of_time_cuts_off_and_of_one_that_never_fits() -> None:

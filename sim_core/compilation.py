@@ -38,7 +38,7 @@ MODULES = tuple(
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),
         *(f"batching.{name}" for name in ("sequence_batcher", "new_token_ratio", "sglang", "trtllm")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
-        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "mixed_pool_returning")),
+        *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "mixed_pool_returning", "conditional_disagg")),
         *(f"scheduling.{name}" for name in ("stems", "prompt_loads", "prefix_affinity")),
     )
 )

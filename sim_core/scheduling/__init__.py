@@ -1,6 +1,7 @@
 """Schedulers decide which replica takes a request. A new one: a file here, a line in the table, a config file."""
 
 from sim_core.scheduling.base import Placement, Scheduler, Start
+from sim_core.scheduling.conditional_disagg import ConditionalDisagg
 from sim_core.scheduling.jsq import JoinShortestQueue, KvJoinShortestQueue
 from sim_core.scheduling.mixed_pool import MixedPool
 from sim_core.scheduling.mixed_pool_returning import MixedPoolReturning
@@ -23,6 +24,7 @@ SCHEDULERS: dict[str, type[Scheduler]] = {
     "overlap_kv_token_jsq": OverlapKvTokenJoinShortestQueue,
     "mixed_pool": MixedPool,
     "mixed_pool_returning": MixedPoolReturning,
+    "conditional_disagg": ConditionalDisagg,
     "prefix_affinity": PrefixAffinity,
 }
 

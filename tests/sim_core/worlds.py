@@ -40,8 +40,10 @@ SPLITWISESIMS = (
 )  # fmt: skip
 # Options that a tiny world needs other values of than its configuration file has; a token's KV takes 1/1024 s.
 TINY_OPTIONS = {
-    "transfer_bandwidth": 1000 * 1024 / 1024**3, "prompt_max_pending_batch_tokens": 128.0, "max_local_prefill_length": 8,
-}  # fmt: skip
+    "transfer_bandwidth": 1000 * 1024 / 1024**3,
+    "prompt_max_pending_batch_tokens": 128.0,
+    "max_local_prefill_length": 8,
+}
 # A block is a token in a tiny world, of which vLLM never uses one, and the loop has no pauses of its own.
 TINY_BATCHING = {
     "block_size": 1, "gpu_memory_utilization": 1.0, "async_scheduling": False, "mem_fraction_static": 1.0,

@@ -200,9 +200,10 @@ class Application(Owner):
             self._listener.left(request)
 
     def situation_of(self, request: Request) -> Situation:
-        """The state of an unfinished request, and the replica that it concerns."""
+        """The state of an unfinished request, and the replica that it concerns. One that has begun, on a replica where
+        nothing runs, was preempted, and waits."""
         prompt, token = request.prompt_instance, request.token_instance
-        if request.prompt_start_s is None:
+        if request.prompt_start_s is None or (request.prompt_end_s is None and prompt.is_idle()):
             return Situation(RequestState.WAITS_FOR_PROMPT, prompt.name)
         if request.prompt_end_s is None:
             return Situation(RequestState.PROMPT_RUNNING, prompt.name)
@@ -212,7 +213,7 @@ class Application(Owner):
             if request.transfer_start_s is None:
                 return Situation(RequestState.WAITS_TO_SEND, token.name)
             return Situation(RequestState.IN_TRANSFER, token.name)
-        if request.token_start_s is None:
+        if request.token_start_s is None or token.is_idle():
             return Situation(RequestState.WAITS_TO_DECODE, token.name)
         return Situation(RequestState.DECODING, token.name)
 

@@ -80,6 +80,8 @@ def _described(application_id: int, replica: Host, since_s: float, waiting: Sequ
 
 
 def _needed_tokens(request: Request, state: RequestState) -> int:
+    if request.token_start_s is not None:  # preempted: all of its tokens are computed again
+        return request.prompt_kv_tokens + request.decode_kv_tokens
     if state is RequestState.WAITS_TO_DECODE:
         return request.decode_kv_tokens
     if state is RequestState.WAITS_FOR_PROMPT and request.prompt_instance is request.token_instance:

@@ -27,6 +27,7 @@ class VllmMembers:
         "in_flight",
         "is_async",
         "loaded",
+        "outputs",
         "passes",
         "pool",
         "running",
@@ -46,6 +47,7 @@ class VllmMembers:
         self.has_gone = False  # whether a request has gone since the last pass
         self.passes = 0
         self.steps = 0  # passes that scheduled something
+        self.outputs = 0  # tokens that have arrived, but for most of `decodes`
         self._spare: list[VllmStep] = []  # steps whose outputs were taken before the last ones
         self._present: VllmStep | None = None  # the step whose outputs were taken last
 
@@ -84,7 +86,7 @@ class VllmMembers:
     def _forget(self, sequence: Sequence, is_done: bool) -> None:
         sequence.state = GONE
         self.has_gone = True
-        if is_done and sequence.leaves and sequence.blocks:
+        if is_done and sequence.leaves:
             self.pool.keep(sequence.request, sequence)
         else:
             self.pool.give_back(sequence)
@@ -100,6 +102,7 @@ class VllmMembers:
     def _sort_out(self, step: VllmStep, candidates: list[Sequence]) -> None:
         """Find which requests decode alone from now on, and which are still to be looked at one by one."""
         if not (candidates or step.admitted):
+            self._loose.clear()  # the last one that ran may just have been preempted
             return
         number = step.number
         if candidates is not self.running:
@@ -196,8 +199,9 @@ class VllmMembers:
                 if sequence.first_step == step.number and sequence.known == sequence.prompt:
                     step.first_tokens.append(sequence)
                 continue
-            if sequence.state == GONE:
-                continue
+            if sequence.state == GONE or (sequence.leaves and sequence.state != RUNNING):
+                continue  # without the blocks of its prompt none can leave: it computes them again
+            self.outputs += 1
             sequence.known = known = sequence.known + 1
             if known == sequence.prompt + 1:
                 step.first_tokens.append(sequence)

@@ -34,6 +34,7 @@ class VllmScheduler(VllmMembers):
         "_reserves",
         "_threshold",
         "_threshold_adapts",
+        "_ties_ordered",
         "_watermark_blocks",
         "longest",
     )
@@ -58,6 +59,7 @@ class VllmScheduler(VllmMembers):
         self._left_backlog = False
         self._held = False  # whether this pass leaves prompts alone: see `_holds_prompts`
         self._ran_prefill = False
+        self._ties_ordered = False  # whether of those that came at the same time the last one is preempted first
 
     # -- one pass ----------------------------------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class VllmScheduler(VllmMembers):
         computed, in_flight = sequence.computed, sequence.in_flight
         if self._held and sequence.is_mid_prompt:
             return 0
-        if in_flight > 0 and computed + 2 - in_flight >= sequence.prompt + sequence.request.max_tokens:
+        if in_flight > 0 and computed + 2 - in_flight >= sequence.stops_at:
             return 0  # the step in flight ends it
         tokens = sequence.known + in_flight - computed
         if 0 < threshold < tokens:
@@ -209,9 +211,27 @@ class VllmScheduler(VllmMembers):
             return running[-1]
         victim = running[0]
         for sequence in running:
-            if goes_after(sequence.request, victim.request):
+            if goes_after(sequence.request, victim.request, self._ties_ordered):
                 victim = sequence
         return victim
+
+    def orders_ties(self) -> bool:
+        """Preempt by the order of the queue from now on, also among requests that came at the same time. Returns
+        whether this is new.
+
+        vLLM preempts the first to run of these, which may not be the last of them in the queue. So two of them can
+        preempt each other for ever. vLLM's own clock hardly gives two requests the same time.
+        """
+        is_new = self._by_priority and not self._ties_ordered
+        self._ties_ordered |= is_new
+        return is_new
+
+    def running_state(self) -> list[int]:
+        """Which requests run, and how far they are."""
+        state: list[int] = []
+        for sequence in self.running:
+            state += (sequence.request.index, sequence.computed)
+        return state
 
     def _preempt(self, sequence: Sequence, place: int, step: VllmStep) -> None:
         """Take all blocks of a running request: it will be computed again."""

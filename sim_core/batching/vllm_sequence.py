@@ -260,6 +260,10 @@ class PriorityQueue(WaitingQueue):
         return [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if entry[3].state == WAITING]
 
 
-def goes_after(request: Request, other: Request) -> bool:
-    """Whether a request is preempted before another one, by priority."""
-    return (request.priority, request.arrival_s) > (other.priority, other.arrival_s)
+def goes_after(request: Request, other: Request, by_index: bool) -> bool:
+    """Whether a request is preempted before another one, by priority. `by_index`: also of two that came together."""
+    if request.priority != other.priority:
+        return request.priority > other.priority
+    if request.arrival_s != other.arrival_s:
+        return request.arrival_s > other.arrival_s
+    return by_index and request.index > other.index

@@ -89,7 +89,7 @@ class Served:
         return [value for _, value in sorted(zip(columns["request_id"], columns[name], strict=True))]
 
 
-def engine(policy: str, **options: object) -> InstanceSpec:
+def engine(policy: str, /, **options: object) -> InstanceSpec:
     """An instance with other options than those of the configuration."""
     instance = worlds.instance(policy)
     return replace(instance, options=tuple({**dict(instance.options), **options}.items()))

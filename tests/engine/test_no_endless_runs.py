@@ -1,0 +1,117 @@
+"""Worlds in which a run of the engine's loop once had no end: it ends, with each request served or a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim_core.batching.vllm_step import VllmStep
+from sim_core.engine_turns import EngineTurns, LoopObserver
+from sim_core.request_state import RequestState
+from sim_core.results import SimResult
+from sim_core.simulation import Simulation
+from sim_core.standstill import StillInstance
+from tests.engine.serving import engine
+from tests.sim_core import worlds
+
+Rows = list[tuple[float, int, int]]
+
+
+class StepWatch(LoopObserver):
+    """Checks that a step has no request twice, and of a request that leaves with its first token the prompt alone."""
+
+    def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
+        assert len(set(step.sequences)) == len(step.sequences)
+        assert all(sequence.computed <= sequence.prompt for sequence in step.sequences if sequence.leaves)
+
+
+def served(
+    scheduler: str, count: int, blocks: int, rows: Rows, prompt_s: float = 1.0, **options: object
+) -> tuple[SimResult, list[EngineTurns]]:
+    """A run on replicas with `blocks` blocks of a token, and vLLM's own one. A decode takes a quarter of a prompt."""
+    batch = engine("vllm", enable_prefix_caching=False, scheduler_reserve_full_isl=False, max_num_seqs=8,
+                   max_num_batched_tokens=8, **options)  # fmt: skip
+    spec = worlds.spec(
+        scheduler, count=count, kv_tokens=blocks + 1, prompt_s=prompt_s, token_s=prompt_s / 4, batch=batch
+    )
+    simulation = Simulation(spec)
+    replicas = [replica for replica in simulation.replicas[0] if isinstance(replica, EngineTurns)]
+    for replica in replicas:
+        replica.loop_observer = StepWatch()
+    return simulation.run(worlds.trace(rows)), replicas
+
+
+def of(result: SimResult, name: str) -> list[float]:
+    columns = result.requests
+    return [value for _, value in sorted(zip(columns["request_id"], columns[name], strict=True))]
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "priority"])
+def test_a_prompt_that_is_preempted_while_nothing_else_runs_is_computed_when_memory_was_freed(policy: str) -> None:
+    # The third prompt has 11 blocks beside the cache that waits to leave until 4.0, and needs 12. It tries once a
+    # second, in two steps of which the second finds no room, and 2 ms pass where one is left out.
+    rows = [(0.0, 8, 10), (0.125, 8, 10), (0.25, 12, 2)]
+    result, _ = served("kv_token_jsq", 2, 19, rows, policy=policy)
+    assert (result.completed, result.standstill) == (3, None)
+    assert of(result, "preemptions") == [0, 0, 2]
+    assert of(result, "transfer_start_s") == [1.0, 4.0, pytest.approx(7.002)]
+    assert of(result, "prompt_end_s") == [1.0, 2.0, pytest.approx(6.002)]
+
+
+def test_a_prompt_that_lost_its_blocks_before_its_token_came_is_computed_again_and_sent() -> None:
+    # The second step of the first prompt takes the blocks of the second one, whose only step is still under way.
+    rows = [(0.0, 11, 1), (0.0, 2, 2)]
+    options = {"async_scheduling": True, "long_prefill_token_threshold": 6}
+    result, replicas = served("kv_token_jsq", 2, 12, rows, **options)
+    assert of(result, "preemptions") == [0, 1]
+    assert of(result, "prompt_end_s") == [2.0, pytest.approx(3.001)]
+    assert [(replica.kv.tokens, replica.kv.holders, replica.requests) for replica in replicas] == [(0, 0, 0)] * 2
+
+
+def test_a_prompt_that_is_to_leave_is_given_no_token_beyond_its_first() -> None:
+    # With asynchronous scheduling a pass is made before the first token has come. In the one after the third prompt
+    # the fourth one, which runs beside it, finds no room.
+    rows = [(0.0, 8, 10), (0.125, 8, 10), (0.25, 8, 2), (0.375, 6, 2)]
+    options = {"async_scheduling": True, "long_prefill_token_threshold": 3}
+    result, _ = served("kv_token_jsq", 2, 19, rows, **options)
+    assert (result.completed, result.standstill) == (4, None)
+    assert of(result, "preemptions")[3] > 0
+
+
+def test_requests_of_one_time_do_not_preempt_each_other_for_ever() -> None:
+    # Each has room for 8 tokens alone. By vLLM's rule the first to run of the two is preempted, which was the other
+    # one the last time.
+    result, _ = served(
+        "round_robin", 1, 8, [(0.0, 5, 3), (0.0, 5, 3)], policy="priority", long_prefill_token_threshold=2
+    )
+    assert (result.completed, result.standstill) == (2, None)
+
+
+def test_replicas_that_wait_for_each_other_while_one_computes_a_prompt_in_vain_are_a_standstill() -> None:
+    # The prompt of 53 has 11 blocks beside the first cache, which has no room beside the third one, and the other way
+    # round. Its replica computes the first tokens of it again and again.
+    rows = [(0.125, 44, 2), (0.1875, 53, 2), (0.5625, 32, 2)]
+    result, replicas = served("mixed_pool_returning", 3, 55, rows, prompt_s=0.25)
+    assert (result.completed, result.unfinished) == (0, 3)
+    assert result.unserved["state"] == [
+        RequestState.WAITS_TO_SEND, RequestState.WAITS_FOR_PROMPT, RequestState.WAITS_TO_SEND,
+    ]  # fmt: skip
+    assert result.unserved["instance"] == ["box-gpu_1", "box-gpu_0", "box-gpu_0"]
+    assert result.standstill is not None
+    since_s = result.standstill.since_s
+    assert result.end_s == since_s < 4.0
+    assert result.standstill.instances == (
+        StillInstance(0, "box-gpu_0", since_s, requests=2, kv_tokens=44, kv_capacity=55, needed_tokens=33),
+        StillInstance(0, "box-gpu_1", since_s, requests=1, kv_tokens=32, kv_capacity=55, needed_tokens=45),
+    )
+    assert [replica.kv.tokens for replica in replicas] == [44, 32, 0]
+
+
+def test_a_decode_that_was_preempted_for_ever_waits_on_an_instance_that_stands_still() -> None:
+    # Without chunks 8 tokens fit in a step. The second request is preempted when it has more.
+    result, _ = served("round_robin", 1, 20, [(0.0, 7, 9), (0.0625, 6, 9)], enable_chunked_prefill=False)
+    assert (result.completed, result.unserved["request_id"]) == (1, [1])
+    assert result.unserved["state"] == [RequestState.WAITS_TO_DECODE]
+    assert result.standstill is not None
+    assert [(still.name, still.requests, still.kv_tokens) for still in result.standstill.instances] == [
+        ("box-gpu_0", 1, 0)
+    ]

@@ -16,9 +16,13 @@ from sim_core.batching import BATCHING
 from sim_core.batching.base import Batcher
 from sim_core.batching.batch import Batch
 from sim_core.batching.splitwise import SplitwiseBatcher
+from sim_core.batching.vllm_step import VllmStep
 from sim_core.batching.waits_queue import WaitsQueue
 from sim_core.batching.whole_prompts import WholePrompts
 from sim_core.engine import Engine
+from sim_core.engine_turns import EngineTurns, LoopObserver
+from sim_core.kv.paged import PagedKv
+from sim_core.kv.reserving import ReservingKv
 from sim_core.network import NETWORKS
 from sim_core.replica import IterationObserver, Replica
 from sim_core.replicas import REPLICAS
@@ -28,6 +32,7 @@ from sim_core.simulation import Simulation
 from sim_core.step import Step
 from sim_core.step_replica import StepReplica
 from sync.results.measure import MeasuredRun, measure
+from tests.engine.choices import CHOICES
 from tests.runs import measured
 from tests.sim_core import worlds
 
@@ -50,6 +55,9 @@ def specs(
 ) -> SimSpec:
     size = draw(st.integers(1, 8))
     batch = worlds.instance(draw(st.sampled_from(batching)), size, draw(st.integers(1, 80)), draw(st.integers(1, 5)))
+    if batch.policy in CHOICES:
+        options = {name: draw(st.sampled_from(values)) for name, values in CHOICES[batch.policy].items()}
+        batch = replace(batch, options=tuple({**dict(batch.options), **options}.items()))
     delays = draw(st.sampled_from([{}, {"submit_task_s": 0.125}, {"submit_flow_s": 0.25, "finish_request_s": 0.5}]))
     plain = worlds.spec(
         draw(st.sampled_from(policies)),
@@ -78,11 +86,28 @@ def by_request(result: MeasuredRun) -> dict[Any, str]:
 
 
 class WatchfulEngine(Engine):
-    __slots__ = ()
+    """Checks that no event is in the past, and that the run has an end: the largest of these worlds has some 10,000
+    events."""
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
 
     def at(self, time_s: float, handler: Any, argument: Any) -> Any:
         assert time_s >= self.now
+        self.made += 1
+        assert self.made < 100_000
         return super().at(time_s, handler, argument)
+
+
+class StepWatch(LoopObserver):
+    """Checks that a step has no request twice, and of a request that leaves with its first token the prompt alone."""
+
+    def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
+        assert len(set(step.sequences)) == len(step.sequences) == len(step.counts)
+        assert all(sequence.computed <= sequence.prompt for sequence in step.sequences if sequence.leaves)
 
 
 class MemoryWatch(IterationObserver):
@@ -106,12 +131,38 @@ def watched(spec: SimSpec, trace: Trace) -> tuple[Simulation, MeasuredRun]:
     simulation = Simulation(spec, WatchfulEngine())
     for replica in simulation.replicas[0]:
         replica.observe(MemoryWatch())
+        if isinstance(replica, EngineTurns):
+            replica.loop_observer = StepWatch()
     return simulation, simulation.run(trace)
+
+
+def assert_blocks_are_conserved(simulation: Simulation) -> None:
+    """At the end of a run, when only caches that cannot leave or go on hold any."""
+    for replica in simulation.replicas[0]:
+        kv = replica.kv
+        if isinstance(kv, PagedKv):
+            assert 0 <= kv.free <= kv.usable
+            assert kv.tokens == (kv.usable - kv.free) * kv.size
+            assert bool(kv.holders) == bool(kv.tokens)
+        if isinstance(kv, ReservingKv):
+            assert 0 <= kv.reserved <= kv.free
 
 
 @settings(deadline=None, max_examples=300)
 @given(specs(), rows())
 def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arrivals: list[Any]) -> None:
+    assert_all_is_conserved(spec, arrivals)
+
+
+@settings(deadline=None, max_examples=300)
+@given(specs(batching=list(CHOICES)), rows())
+def test_every_run_of_an_engine_ends_and_conserves_requests_tokens_and_blocks(
+    spec: SimSpec, arrivals: list[Any]
+) -> None:
+    assert_all_is_conserved(spec, arrivals)
+
+
+def assert_all_is_conserved(spec: SimSpec, arrivals: list[Any]) -> None:
     trace = worlds.trace(arrivals)
     simulation, result = watched(spec, trace)
     ids = [*result.requests["request_id"], *result.unserved["request_id"]]
@@ -119,10 +170,16 @@ def test_every_request_ends_once_and_leaves_nothing_behind(spec: SimSpec, arriva
     assert result.completed + result.rejected + result.unfinished == len(trace)
     assert result.rejected == result.unserved["outcome"].count("rejected")
     assert all(result.unserved["reason"])
+    outputs = dict(zip(trace.request_id, trace.output_tokens, strict=True))
+    columns = result.requests
+    assert [outputs[row] for row in columns["request_id"]] == list(columns["output_tokens"])
+    assert (result.unfinished > 0) == (result.standstill is not None)
+    assert_blocks_are_conserved(simulation)
     if result.unfinished == 0:
         for replica in simulation.replicas[0]:
             batcher = replica.batcher
             assert (replica.kv.tokens, replica.kv.holders, replica.requests) == (0, 0, 0)
+            assert replica.kv.in_transit == 0
             assert not batcher.queue_length() and not list(batcher.waiting())
             if isinstance(batcher, WholePrompts):
                 assert not len(batcher.batch)

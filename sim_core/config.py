@@ -11,7 +11,7 @@ from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
 from sim_core.network import NETWORKS
 from sim_core.options import read_options
-from sim_core.performance.base import Measured, Needs, read_now
+from sim_core.performance.base import CurveKey, Measured, Needs, read_now
 from sim_core.policies import Policies, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
@@ -29,7 +29,7 @@ from sim_core.spec import (
     SimSpec,
     StartStateSpec,
 )
-from sim_core.start_state.base import Reading
+from sim_core.start_state.base import Reading, part_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +63,10 @@ def _spec(resolved: Mapping[str, Any], root: Path, measured: Measured, policies:
     start_states = _start_states(top.section("start_state"), _run_overheads(top), servers, policies)
     for state in start_states:
         if state.application_id not in {application.application_id for application in applications}:
-            raise SpecError(
-                "there is no such application", key="start_state.application_id", value=state.application_id
-            )
+            key = f"{part_key(start_states, state)}.application_id"
+            ids = [str(application.application_id) for application in applications]
+            reason = f"there is no such application{choices(state.application_id, ids)}; applications=duo has two"
+            raise SpecError(reason, key=key, value=state.application_id)
     router = top.section("router")
     router.text("policy", ("noop",))
     performance = top.section("performance_model")
@@ -142,13 +143,16 @@ def _performance(
     applications: tuple[ApplicationSpec, ...],
     states: tuple[StartStateSpec, ...],
 ) -> PerformanceSpec:
-    hardware = {processor.name for group in servers for processor in group.processors}
-    instances = [kind for state in states for kind in state.kinds]
-    models = [application.model.measured_as for application in applications]
-    used = {
-        (model, name, instance.tensor_parallelism) for model in models for name in hardware for instance in instances
-    }
-    reference = {(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models}
+    hardware: dict[str, set[str]] = {group.sku: set() for group in servers}
+    for group in servers:
+        hardware[group.sku].update(processor.name for processor in group.processors)
+    models = {application.application_id: application.model.measured_as for application in applications}
+    used: set[CurveKey] = set()
+    for state in states:
+        skus = [sku for sku in hardware if state.machines is None or dict(state.machines).get(sku)]
+        for sku, kind in policies.start_states[state.kind].combinations(state, skus):
+            used.update((models[state.application_id], name, kind.tensor_parallelism) for name in hardware[sku])
+    reference = {(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models.values()}
     needs = Needs(root, measured, frozenset(used), frozenset(reference))
     models_known = policies.performance_models
     spec = models_known[config.text("policy", models_known)].read(config, needs)

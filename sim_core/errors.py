@@ -90,6 +90,13 @@ class SpecError(SimError):
         setting = f"{name}={one_line(repr(value), MOST_SHOWN)}: " if key and value is not None else f"{name}: "
         super().__init__(f"{place}{setting if key else ''}{reason}")
 
+    def below(self, section: str, part: str) -> SpecError:
+        """The same error about `part`, one of several that stand for `section`; itself if it is not about that."""
+        if not self.key.startswith(f"{section}.") or self.key.startswith(f"{part}."):
+            return self
+        key = part + self.key.removeprefix(section)
+        return type(self)(self.reason, key=key, value=self.value, source=self.source)
+
 
 class CapacityError(SpecError):
     """The machines can never hold or serve something: a model on too little memory, a role without machines."""

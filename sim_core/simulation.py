@@ -29,9 +29,10 @@ from sim_core.results import SimResult, Work, instance_columns, request_columns,
 from sim_core.rng import Streams
 from sim_core.scheduling import Start
 from sim_core.scheduling.view import View
-from sim_core.spec import SimSpec
+from sim_core.spec import SimSpec, StartStateSpec
 from sim_core.standstill import Unfinished, standstill_of
 from sim_core.start_state import InstancePlan, Machines
+from sim_core.start_state.base import errors_of_part, part_key
 from sim_core.trace import Trace
 from sim_core.workload import OpenLoop, Workload
 
@@ -59,18 +60,22 @@ class Simulation:
         machines = Machines(spec.servers)
         with self._policies.blamed():
             for state in spec.start_states:
-                plans = self._policies.plans(state, machines.take(state))
-                if plans:
-                    self._fill(state.application_id, plans)
+                with errors_of_part(spec.start_states, state):
+                    taken = machines.take(state)
+                    plans = self._policies.plans(state, taken)
+                    if plans:
+                        self._fill(state, plans)
+                    elif state.kinds and not taken:
+                        _warn_of_no_machine(part_key(spec.start_states, state), state.application_id)
         self._has_prefix_cache = bool(endless_caches(self.replicas))
         if self._has_prefix_cache:
             self.recorder.record_cached()
 
-    def _fill(self, application_id: int, plans: list[InstancePlan]) -> None:
-        spec = self.spec
+    def _fill(self, state: StartStateSpec, plans: list[InstancePlan]) -> None:
+        spec, application_id = self.spec, state.application_id
         application = self.applications[application_id]
         replicas = [self._replica(application, index, plan) for index, plan in enumerate(plans)]
-        _warn_of_shared_memory(plans)
+        _warn_of_shared_memory(plans, part_key(spec.start_states, state))
         scheduler_spec, view = application.spec.scheduler, View()
         policy = self._policies.schedulers[scheduler_spec.policy]
         application.fleet.listen(lambda replica: view.add(replica, policy.role_of(scheduler_spec, replica)))
@@ -230,15 +235,23 @@ class Simulation:
         return min(max(times_s), self.engine.now)
 
 
-def _warn_of_shared_memory(plans: list[InstancePlan]) -> None:
-    """Warn where an instance has the memory of more processors than share its work, as in SplitwiseSim."""
+def _warn_of_no_machine(key: str, application_id: int) -> None:
+    """Warn of an application that takes all machines that are left, where none is."""
+    text = f"{key}: no machine is left for application {application_id}, so all of its requests are rejected"
+    warnings.warn(f"{text}; raise cluster.servers.*.count, or let others take fewer", SpecWarning, stacklevel=2)
+
+
+def _warn_of_shared_memory(plans: list[InstancePlan], section: str) -> None:
+    """Warn where an instance has the memory of more processors than share its work, as in SplitwiseSim. `section`: of
+    the configuration, in which its start state stands."""
     for plan in plans:
+        key = f"{section}{plan.parallelism_key.removeprefix('start_state')}"
         sharing, holding = plan.spec.tensor_parallelism, len(plan.processors)
         if sharing < holding:
             warnings.warn(
-                f"{plan.parallelism_key}={sharing}: a machine is one instance, with the memory (at the price) of "
+                f"{key}={sharing}: a machine is one instance, with the memory (at the price) of "
                 f"{holding} GPUs and the speed of {sharing}, as in SplitwiseSim; "
-                f"start_state.fill_machine=true makes it {holding // sharing} of {sharing} GPUs each",
+                f"{section}.fill_machine=true makes it {holding // sharing} of {sharing} GPUs each",
                 SpecWarning,
                 stacklevel=2,
             )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sim_core.errors import CapacityError, SpecError
+from sim_core.errors import CapacityError, SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
 
@@ -89,6 +90,12 @@ class StartState(ABC):
         return made(cls.Options, state.options, f"start state {state.kind!r}")
 
     @classmethod
+    @reads_configuration
+    def combinations(cls, state: StartStateSpec, skus: Iterable[str]) -> list[tuple[str, InstanceSpec]]:
+        """Which kinds of instances may run on which of `skus`: their times have to be known. Here each on each."""
+        return [(sku, kind) for sku in skus for kind in state.kinds]
+
+    @classmethod
     @abstractmethod
     def plans(cls, state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
         """The instances on `machines`, in order of their index. Raises SpecError or CapacityError."""
@@ -113,16 +120,40 @@ class Machines:
             wanted = tuple((sku, len(machines)) for sku, machines in self._free.items())
         taken: list[ServerGroupSpec] = []
         for sku, count in wanted:
+            if count and sku not in self._free:
+                raise CapacityError(
+                    f"application {state.application_id} asks for {count} {sku}, and the cluster has none"
+                    f"{choices(sku, self._free)}",
+                    key=f"start_state.machines.{sku}",
+                    value=count,
+                )
             free = self._free.get(sku, [])
             if count > len(free):
                 raise CapacityError(
                     f"application {state.application_id} asks for {count} {sku} and {len(free)} are left; lower it, or "
                     "raise cluster.servers.*.count",
-                    key="start_state.parts",
+                    key=f"start_state.machines.{sku}",
+                    value=count,
                 )
             taken += free[:count]
             del free[:count]
         return taken
+
+
+@contextmanager
+def errors_of_part(states: Sequence[StartStateSpec], state: StartStateSpec) -> Iterator[None]:
+    """Within this block errors about `start_state` name the part that `state` was read from, if there are several."""
+    try:
+        yield
+    except SpecError as error:
+        if len(states) < 2:
+            raise
+        raise error.below("start_state", part_key(states, state)) from error
+
+
+def part_key(states: Sequence[StartStateSpec], state: StartStateSpec) -> str:
+    """The key of the section that `state` was read from."""
+    return f"start_state.parts.{states.index(state)}" if len(states) > 1 else "start_state"
 
 
 def slices(machine: ServerGroupSpec, role: str, spec: InstanceSpec) -> Iterator[InstancePlan]:

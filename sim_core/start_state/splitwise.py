@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
 from sim_core.errors import CapacityError, SpecError, choices
 from sim_core.options import reads_configuration
 from sim_core.section import Section
-from sim_core.spec import PROMPT, TOKEN, ServerGroupSpec, StartStateSpec
+from sim_core.spec import PROMPT, TOKEN, InstanceSpec, ServerGroupSpec, StartStateSpec
 from sim_core.start_state.base import InstancePlan, Reading, StartState, slices
 
 SPLIT_TYPES = ("homogeneous", "heterogeneous")
@@ -35,6 +36,15 @@ class Splitwise(StartState):
         )
 
     @classmethod
+    @reads_configuration
+    def combinations(cls, state: StartStateSpec, skus: Iterable[str]) -> list[tuple[str, InstanceSpec]]:
+        if state.split_type == "homogeneous" or state.prompt is None or state.token is None:
+            return super().combinations(state, skus)
+        token_skus = set(state.token_skus).difference(state.prompt_skus)
+        kinds = ((state.prompt, state.prompt_skus), (state.token, token_skus))
+        return [(sku, kind) for kind, own in kinds for sku in skus if sku in own]
+
+    @classmethod
     def plans(cls, state: StartStateSpec, machines: list[ServerGroupSpec]) -> list[InstancePlan]:
         if state.prompt is None or state.token is None:
             raise SpecError("a split start state needs a prompt and a token instance", key="start_state")
@@ -53,9 +63,12 @@ def _homogeneous(state: StartStateSpec, machines: list[ServerGroupSpec]) -> list
     assert state.prompt is not None and state.token is not None
     wanted = state.prompt_machines + state.token_machines
     if wanted > len(machines):
+        there, fix = "the cluster has", "raise cluster.servers.*.count"
+        if state.machines is not None:
+            there, fix = f"application {state.application_id} takes", "raise its machines"
         raise CapacityError(
-            f"{state.prompt_machines} prompt + {state.token_machines} token machines are asked for and the cluster "
-            f"has {len(machines)}; lower num_instances or raise cluster.servers.*.count",
+            f"{state.prompt_machines} prompt + {state.token_machines} token machines are asked for and {there} "
+            f"{len(machines)}; lower num_instances or {fix}",
             key="start_state.prompt.num_instances",
             value=state.prompt_machines,
         )

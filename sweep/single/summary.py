@@ -19,10 +19,9 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     """What was run, what became of the requests, how long they took and whether that is within the SLO."""
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
-    application = spec.applications[0]
     lines = [] if result.standstill is None else _standstill(result.standstill, trace.measured, result.first_arrival_s)
     lines += [cut_text(result)] if result.cut_at_s is not None else []
-    lines.append(f"{application.model.name} on {machines}, {application.scheduler.name}, trace {trace.name}")
+    lines.append(f"{_served(spec, machines)}, trace {trace.name}")
     lines.append(f"requests   {_counts(result)} of {trace.measured}{_of_clients(result)}")
     for name, count in (("rejected", result.rejected), ("unfinished", result.unfinished)):
         if count:
@@ -34,6 +33,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     else:
         lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
+    lines += _by_application(spec, summary)
     lines += _cache(summary)
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
@@ -78,6 +78,31 @@ def _of_clients(result: MeasuredRun) -> str:
     """How many clients sent the requests in turn, and what else they sent; empty where nobody did."""
     warmup = f" after a warm-up of {result.warmup}" if result.warmup else ""
     return f", by {result.concurrency} clients in turn{warmup}" if result.concurrency else ""
+
+
+def _served(spec: SimSpec, machines: str) -> str:
+    """Which models the machines serve, and by which schedulers."""
+    if len(spec.applications) == 1:
+        (application,) = spec.applications
+        return f"{application.model.name} on {machines}, {application.scheduler.name}"
+    members = (f"{each.application_id}: {each.model.name}, {each.scheduler.name}" for each in spec.applications)
+    return f"{machines} for several applications ({'; '.join(members)})"
+
+
+def _by_application(spec: SimSpec, summary: dict[str, float]) -> list[str]:
+    """How many requests of each of several applications were completed, and how long 99 of 100 took at most."""
+    lines = []
+    for number in sorted(application.application_id for application in spec.applications):
+        prefix = f"application_{number}"
+        if f"{prefix}/run/completed" in summary:
+            times = (
+                f"{_LABELS[metric]} {summary[name]:.3f}s"
+                for metric in METRICS
+                if (name := f"{prefix}/{metric}/p99_s") in summary
+            )
+            done = f"{summary[f'{prefix}/run/completed']:,.0f} completed"
+            lines.append(f"{f'app {number}':11}{', p99 '.join(filter(None, (done, ', '.join(times))))}")
+    return lines
 
 
 def _counts(result: MeasuredRun) -> str:

@@ -140,6 +140,7 @@ class Machines:
         return taken
 
 
+@reads_configuration  # as far as keys are concerned: it changes texts of errors alone
 @contextmanager
 def errors_of_part(states: Sequence[StartStateSpec], state: StartStateSpec) -> Iterator[None]:
     """Within this block errors about `start_state` name the part that `state` was read from, if there are several."""
@@ -151,6 +152,7 @@ def errors_of_part(states: Sequence[StartStateSpec], state: StartStateSpec) -> I
         raise error.below("start_state", part_key(states, state)) from error
 
 
+@reads_configuration
 def part_key(states: Sequence[StartStateSpec], state: StartStateSpec) -> str:
     """The key of the section that `state` was read from."""
     return f"start_state.parts.{states.index(state)}" if len(states) > 1 else "start_state"

@@ -19,7 +19,7 @@ from sim_core.policies import policies_for
 from sim_core.simulation import NO_BACKLOG, Simulation
 from sim_core.spec import PluginSpec
 from sim_core.start_state import InstancePlan, Machines
-from sim_core.start_state.base import errors_of_part
+from sim_core.start_state.base import UNKNOWN, errors_of_part
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
 from sweep.experiment.point import Point, arrivals_span_s, content_key, horizon_of
@@ -165,7 +165,7 @@ class Builder:
             with errors_of_part(spec.start_states, state):
                 plans = policies.plans(state, machines.take(state))
             alike = {(plan.sku, plan.role, id(plan.processors), id(plan.spec)): plan for plan in plans}
-            kinds.append((state.application_id, frozenset(alike.values())))
+            kinds.append((state.application_id, frozenset(replace(plan, machine=UNKNOWN) for plan in alike.values())))
         cache_key = replace(spec, servers=(), start_states=()), tuple(kinds)
         if cache_key not in self._built:
             Simulation(spec)

@@ -13,6 +13,7 @@ from configs.compose import Composer
 from sim_core import spec_from_config
 from sim_core.errors import SimError
 from sim_core.performance.measurements import read_curves
+from sim_core.spec import NetworkSpec
 from sweep.experiment.expand import Grid, expand
 from sweep.experiment.file import parse_experiment, read_experiment
 from sweep.experiment.point import project_root
@@ -197,6 +198,7 @@ def test_the_text_that_a_key_is_made_of_is_that_of_all_fields(tiny: str) -> None
     # fields that specs have gained are left out at the value that stands for a spec of before
     gained = {
         ("SimSpec", "plugins"): (),
+        ("SimSpec", "network"): NetworkSpec(),
         ("StartStateSpec", "fill_machine"): False,
         ("PerformanceSpec", "steps"): (),
         **{(kind, "options"): () for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},

@@ -131,9 +131,17 @@ def place(point: Point, sweep: str) -> tuple[object, object, str]:
 
 def test_every_experiment_file_says_what_it_asks_in_its_first_line() -> None:
     files = sorted(FOLDER.glob("*.yaml"))
-    assert {*COUNTS, "costopt", "costopt-find", "how-many", "isocost-find", "isopower-find", "links", "quickstart"} == {
-        path.stem for path in files
-    }
+    assert {
+        *COUNTS,
+        "costopt",
+        "costopt-find",
+        "how-many",
+        "isocost-find",
+        "isopower-find",
+        "links",
+        "quickstart",
+        "concurrency",
+    } == {path.stem for path in files}
     for path in files:
         assert path.read_text().startswith("# ")
         assert read_experiment(Path(path)).name == path.stem

@@ -135,7 +135,7 @@ def test_a_run_that_is_cut_has_the_goodput_of_the_time_that_was_simulated(points
         point = points["baseline"]
         trace = trace_from(0.0, 1.5, 450)
         columns = {
-            name: getattr(trace, name)[:requests] for name in Trace.__slots__ if name not in ("name", "origin_s")
+            name: column[:requests] for name in Trace.__slots__ if isinstance(column := getattr(trace, name), array)
         }
         return from_python(replace(point, spec=replace(point.spec, end_time_s=end_time_s)), replace(trace, **columns))
 

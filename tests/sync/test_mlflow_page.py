@@ -110,7 +110,7 @@ def test_the_description_says_what_the_answer_stands_on(sweep):
         "dgx-h100": {"dollars_per_hour": 38.08, "source": "Patel et al.", "watts": 10200, "watts_source": "NVIDIA"}
     }
     terms = Terms(
-        sweep.slo, ("bloom-176b",), ("db",), ("dgx-h100",), ("conv",), (120.0,), (8.0, 16.0), (0,), 2, 0, 2, figures
+        sweep.slo, ("bloom-176b",), ("db",), ("dgx-h100",), ("conv",), (120.0,), (8.0, 16.0), (), (0,), 2, 0, 2, figures
     )
     told = note(sweep, "7", runs(1), 0, terms)
     assert "\n- Model: bloom-176b; iteration times: measured on machines (performance&#95;model: db).\n" in told

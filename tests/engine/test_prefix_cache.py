@@ -181,9 +181,9 @@ class Watch(LoopObserver):
     def scheduled(self, replica: EngineTurns, step: VllmStep) -> None:
         self.tokens += step.members + sum(step.counts)
         self.hits += sum(step.cached)
-        self.lost += sum(sequence.lost for sequence in step.preempted)
         for sequence, cached in zip(step.admitted, step.cached, strict=True):
-            if sequence.request.preemptions:
+            if sequence.request.preemptions:  # it may also end by the token in flight, and compute nothing again
+                self.lost += sequence.lost
                 self.recomputed += max(sequence.lost - cached, 0)
         pool = replica.scheduler.pool
         assert 0 <= pool.free <= pool.usable

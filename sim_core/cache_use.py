@@ -30,13 +30,17 @@ class CacheUse:
     bound_prompts: int
 
 
-def cache_use_of(replicas: Mapping[int, Sequence[Replica]], trace: Trace, rows: Sequence[int]) -> CacheUse | None:
-    """The use of the caches of `replicas`, by application, where `rows` of the trace were served, or wait to be; None
-    where no replica takes memory block by block."""
+def cache_use_of(
+    replicas: Mapping[int, Sequence[Replica]], trace: Trace, arrived: int, rejected: Iterable[int]
+) -> CacheUse | None:
+    """The use of the caches of `replicas`, by application, where the first `arrived` rows of the trace have arrived,
+    and those in `rejected` were not taken; None where no replica takes memory block by block."""
     counted = [replica.kv for members in replicas.values() for replica in members if replica.kv.counts is not None]
     if not counted:
         return None
     counts = [kv.counts for kv in counted if kv.counts is not None]
+    turned_away = set(rejected)
+    rows = [row for row in range(arrived) if row not in turned_away]
     caches = endless_caches(replicas)
     prompts = trace.prompt_tokens
     return CacheUse(

@@ -210,8 +210,8 @@ class Simulation:
         )
 
     def _cache_use(self, trace: Trace, arrived: int) -> CacheUse | None:
-        rejected = {request.index for request, _ in self.recorder.rejected}
-        return cache_use_of(self.replicas, trace, [row for row in range(arrived) if row not in rejected])
+        rejected = (request.index for request, _ in self.recorder.rejected)
+        return cache_use_of(self.replicas, trace, arrived, rejected)
 
     def _link_uses(self, span_s: float) -> list[LinkUse]:
         networks = [application.network for application in self.applications.values() if application.fleet.replicas]

@@ -220,15 +220,11 @@ class EngineReplica(EngineTurns):
         return step
 
     def _admitted(self, sequence: Sequence, start_s: float) -> None:
-        request = sequence.request
-        if request.prompt_start_s is None:
-            request.prompt_start_s = start_s
-        elif request.prompt_end_s is not None and request.token_start_s is None:
-            request.token_start_s = start_s
+        sequence.begins(start_s)
         paused = sequence.paused
         if paused is not None:
             sequence.paused = None
-            request.preempted_s += start_s - paused.paused_at_s
+            sequence.request.preempted_s += start_s - paused.paused_at_s
             if self.observer is not None:
                 self.observer.decode_resumed(paused, start_s)
             paused.paused_at_s = -1.0

@@ -176,11 +176,7 @@ class SequenceBatcher(Batcher):
         sequence.order = self._admissions
         sequence.state = RUNNING
         sequence.present_task().waits_from = NEVER
-        request, now = sequence.request, self.engine.now
-        if request.prompt_start_s is None:
-            request.prompt_start_s = now
-        elif request.prompt_end_s is not None and request.token_start_s is None:
-            request.token_start_s = now
+        sequence.begins(self.engine.now)
         paused = sequence.paused
         if paused is not None:
             sequence.paused = None

@@ -77,6 +77,14 @@ class Sequence(Holding):
         self.joined_at = 0  # the pass after which it joined
         self.first_step = 0  # the pass from which on it was given a token by each
 
+    def begins(self, now_s: float) -> None:
+        """It runs from `now_s` on: note when its prompt, or its decode, did so first."""
+        request = self.request
+        if request.prompt_start_s is None:
+            request.prompt_start_s = now_s
+        elif request.prompt_end_s is not None and request.token_start_s is None:
+            request.token_start_s = now_s
+
     def present_task(self) -> Task:
         """The task of its request's that runs or waits."""
         decode = self.decode_task

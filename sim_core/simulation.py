@@ -158,10 +158,11 @@ class Simulation:
         for application in self.applications.values():
             application.begin(workload)
         workload.measures_from(Call(self._warmed_up))
-        workload.begin(self.engine, self.submit())
         ends_at_s = self.spec.ends_at_s(workload.first_arrival_s())
-        with _without_cycle_search(), self._policies.blamed():
-            self.engine.run(ends_at_s, stop.slices_s())
+        with _without_cycle_search():
+            workload.begin(self.engine, self.submit())
+            with self._policies.blamed():
+                self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(workload.requests())
         return self._result(workload, stop.stopped_s)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, filterfalse
+from typing import Final
 
 from sim_core.request import Task
 
-LONG = 1024  # from this length on, a list's linear search costs more than keeping portions
-PORTION = 512  # tasks in a portion at most
-MANY = 4  # removing this many or more takes one pass over a list; fewer take a search each
+LONG: Final = 1024  # from this length on, a list's linear search costs more than keeping portions
+PORTION: Final = 512  # tasks in a portion at most
+MANY: Final = 4  # removing this many or more takes one pass over a list; fewer take a search each
 
 
 class LongQueue:

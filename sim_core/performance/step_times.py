@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sim_core.native import mypyc_attr
 from sim_core.step import Step
 
-NEW = -1.0  # in a table: not computed yet
-MOST_KEPT = 1 << 20  # times that a table keeps at most
+NEW: Final = -1.0  # in a table: not computed yet
+MOST_KEPT: Final = 1 << 20  # times that a table keeps at most
 
 # Where a time comes from: see `StepTimes.provenance`.
 GIVEN, MEASURED, INTERPOLATED, EXTRAPOLATED = "given", "measured", "interpolated", "extrapolated"

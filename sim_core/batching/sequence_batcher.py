@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from sim_core.batching.base import Batcher, DecodeObserver
+from sim_core.batching.base import DecodeObserver
+from sim_core.batching.paged_batcher import PagedBatcher
 from sim_core.batching.vllm_sequence import GONE, RUNNING, WAITING, Decodes, Sequence, WaitingQueue
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
@@ -22,7 +23,7 @@ from sim_core.step import Step
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class SequenceBatcher(Batcher):
+class SequenceBatcher(PagedBatcher):
     """The books of one replica. Policies decide in `next_step`.
 
     Blocks of a prompt are cached once they are computed, and those of the output when the request ends.
@@ -38,6 +39,7 @@ class SequenceBatcher(Batcher):
         "_sequences",
         "_step",
         "_steps_ended",
+        "_use",
         "decodes",
         "loaded",
         "pool",
@@ -46,8 +48,9 @@ class SequenceBatcher(Batcher):
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         super().__init__(spec, engine, kv)
-        assert isinstance(kv, ReservingKv)
+        assert isinstance(kv, ReservingKv) and kv.counts is not None
         self.pool = kv
+        self._use = kv.counts
         self.queue = WaitingQueue()
         self.loaded: deque[Sequence] = deque()  # those that wait with a cache from another replica
         self.decodes = Decodes(kv.size, 0)
@@ -90,11 +93,15 @@ class SequenceBatcher(Batcher):
             self.queue.add(sequence)
             return
         sequence.decode_task = task
-        sequence.is_loaded = True
-        sequence.computed = prompt = sequence.prompt
+        prompt = sequence.prompt
         sequence.known = prompt + 1
-        pool.hand_over(request, sequence)
-        pool.give_back_last(sequence, sequence.blocks - -(-prompt // pool.size))
+        if not pool.has_received(request):
+            sequence.lost = prompt
+            self.queue.add(sequence)
+            return
+        sequence.is_loaded = True
+        sequence.computed = prompt
+        pool.hand_over(request, sequence, prompt)
         self.loaded.append(sequence)
 
     def add_behind(self, task: Task, prompt: Task) -> None:
@@ -150,7 +157,10 @@ class SequenceBatcher(Batcher):
         """The first of the queue runs from now on, with the blocks of `hit`."""
         self.queue.take_first()
         pool = self.pool
-        sequence.computed = hit.blocks * pool.size
+        sequence.computed = cached = hit.blocks * pool.size
+        self._use.admitted(sequence.known, cached, sequence.lost)
+        if not sequence.lost:
+            sequence.request.cached_tokens = cached
         pool.hold(sequence, hit)
         self._begins(sequence)
 
@@ -195,7 +205,6 @@ class SequenceBatcher(Batcher):
         """Take all blocks of a request that decodes: it waits, and its tokens will be computed again."""
         self._leave_decodes(sequence)
         self.lose(sequence)
-        sequence.request.preemptions += 1
         sequence.paused = task = sequence.present_task()
         task.paused_at_s = self.engine.now
         task.waits_from = self._choices
@@ -204,6 +213,9 @@ class SequenceBatcher(Batcher):
     def lose(self, sequence: Sequence) -> None:
         """Take all blocks of a request, which then waits."""
         self.pool.give_back(sequence)
+        self._use.preemptions += 1
+        sequence.request.preemptions += 1
+        sequence.lost = sequence.computed
         sequence.computed = 0
         sequence.state = WAITING
 

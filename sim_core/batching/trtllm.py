@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from sim_core.batching.paged_batcher import blocks_in
 from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.engine import Engine
@@ -21,9 +21,7 @@ from sim_core.kv.chain import Chain
 from sim_core.kv.reserving import ReservingKv
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
-from sim_core.options import made, read_options, reads_configuration
 from sim_core.request import Task
-from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
@@ -60,6 +58,11 @@ class TrtllmOptions:
         if not 0 <= self.free_gpu_memory_fraction <= 1:
             raise SpecError("must be from 0 to 1", key="free_gpu_memory_fraction", value=self.free_gpu_memory_fraction)
 
+    @property
+    def active(self) -> int:
+        """The most requests that run at a time."""
+        return self.max_batch_size
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TrtllmBatcher(SequenceBatcher):
@@ -76,30 +79,18 @@ class TrtllmBatcher(SequenceBatcher):
         self._most: int = options.max_batch_size
         self._chunks: bool = options.enable_chunked_prefill
         if not self._chunks:
-            self.longest = self._budget + 1
+            self.longest_prompt = self._budget + 1
         self._contexts: list[Sequence] = []  # those whose prompts are computed, in the order of admission
         self._new: set[Place] = set()  # blocks that are being computed, the first one that each prompt lacked
         self._computes: dict[Sequence, Place] = {}
 
     @classmethod
-    @reads_configuration
-    def read_limits(cls, config: Section) -> dict[str, Any]:
-        options = read_options(cls.Options, config)
-        most = made(TrtllmOptions, options, "batching policy trtllm").max_batch_size
-        return {"max_batch_size": most, "options": options}
-
-    @classmethod
     def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> ReservingKv:
-        options = made(TrtllmOptions, spec.options, f"batching policy {spec.policy!r}")
-        free_bytes = int((memory.total_bytes - memory.weights_bytes) * options.free_gpu_memory_fraction)
-        blocks = free_bytes // (options.tokens_per_block * memory.kv_bytes_per_token)
-        if blocks < 1:
-            raise SpecError(
-                f"the KV cache has no block of {options.tokens_per_block} tokens: raise it",
-                key="free_gpu_memory_fraction",
-                value=options.free_gpu_memory_fraction,
-            )
-        return ReservingKv(blocks, options.tokens_per_block, options.enable_block_reuse)
+        options: TrtllmOptions = cls.options_of(spec)
+        share, size = options.free_gpu_memory_fraction, options.tokens_per_block
+        free_bytes = int((memory.total_bytes - memory.weights_bytes) * share)
+        blocks = blocks_in(free_bytes, size, memory, "free_gpu_memory_fraction", share)
+        return ReservingKv(blocks, size, options.enable_block_reuse)
 
     # -- tasks come and go ---------------------------------------------------------------------------------------
 
@@ -108,7 +99,7 @@ class TrtllmBatcher(SequenceBatcher):
         if request.decode is task or self._running() >= self._most:
             return False
         sequence = self._sequences[request]
-        if task.is_prompt:
+        if not sequence.is_loaded:
             return self.queue.length == 1 and self._may_run(sequence)
         return len(self.loaded) == 1 and self._may_run(sequence)
 
@@ -166,7 +157,6 @@ class TrtllmBatcher(SequenceBatcher):
             sequence = loaded.pop()
             sequence.is_loaded = False
             self.lose(sequence)
-            sequence.request.preemptions += 1
             self.queue.add_again(sequence)
         return self.next_step()
 

@@ -23,7 +23,7 @@ class VllmOptions:
     enable_prefix_caching: bool = True
     enable_chunked_prefill: bool = True
     long_prefill_token_threshold: int = 0  # 0: none
-    long_prefill_token_threshold_adaptive: bool = False
+    long_prefill_token_threshold_adaptive: bool = False  # without a threshold it means nothing
     scheduler_reserve_full_isl: bool = True
     watermark: float = 0.0  # the part of all blocks that stays free at an admission
     prefill_schedule_interval: int = 1
@@ -41,9 +41,22 @@ class VllmOptions:
                 key="max_num_batched_tokens",
                 value=self.max_num_batched_tokens,
             )
-        for name in ("watermark", "gpu_memory_utilization"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
+        if self.max_num_active_seqs > self.max_num_seqs:
+            raise SpecError(
+                f"must be at most max_num_seqs ({self.max_num_seqs})",
+                key="max_num_active_seqs",
+                value=self.max_num_active_seqs,
+            )
+        if 0 < self.max_model_len < self.long_prefill_token_threshold:
+            raise SpecError(
+                f"must be at most max_model_len ({self.max_model_len})",
+                key="long_prefill_token_threshold",
+                value=self.long_prefill_token_threshold,
+            )
+        if not 0 <= self.watermark < 1:
+            raise SpecError("must be from 0 to less than 1", key="watermark", value=self.watermark)
+        if not 0 <= self.gpu_memory_utilization <= 1:
+            raise SpecError("must be from 0 to 1", key="gpu_memory_utilization", value=self.gpu_memory_utilization)
 
     @property
     def active(self) -> int:

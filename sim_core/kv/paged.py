@@ -6,6 +6,7 @@ taken, hit, hashed and given back as one. What comes out is what single blocks w
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 from sim_core.errors import InvariantError
@@ -82,21 +83,26 @@ class PagedKv(BlockQueue):
                 self._look_up_alone(holding.chain, most)
             return hit
         place = 0
+        found = hit.extents
         for chain, end in zip(path.chains, path.ends, strict=True):
             if chain.writers:
                 self._catch_up(chain)
             if most < end:
                 end = most
-            while place < end:
-                extent = chain.at(place)
-                if extent is None:
-                    hit.blocks = place
-                    return hit
-                hit.extents.append(extent)
-                upto = extent.hi if extent.hi < end else end
-                if not extent.users:
-                    hit.idle += upto - place
-                place = upto
+            if place < end:
+                extents = chain.extents
+                index = bisect_left(chain.los, place)
+                while place < end:
+                    if index == len(extents) or extents[index].lo != place:
+                        hit.blocks = place
+                        return hit
+                    extent = extents[index]
+                    index += 1
+                    found.append(extent)
+                    upto = extent.hi if extent.hi < end else end
+                    if not extent.users:
+                        hit.idle += upto - place
+                    place = upto
             if place == most:
                 break
         hit.blocks = place
@@ -112,6 +118,18 @@ class PagedKv(BlockQueue):
             hit.extents.append(extent)
             place = min(extent.hi, most)
         hit.blocks = hit.idle = place
+
+    def has_next(self, holding: Holding) -> bool:
+        """Whether the block behind those of a request that have a hash is cached: another request's. Nobody writes in
+        its chain who is not looked at."""
+        path = holding.path
+        if path is None:
+            return False
+        place = holding.hashed
+        for chain, end in zip(path.chains, path.ends, strict=True):
+            if place < end:
+                return chain.at(place) is not None
+        return False
 
     def cached_tokens(self, content: Content, tokens: int) -> int:
         if not self.caching:
@@ -206,8 +224,15 @@ class PagedKv(BlockQueue):
 
     # -- blocks that are hashed when someone looks ---------------------------------------------------------------------
 
+    def writes_alone(self, holding: Holding) -> bool:
+        """Whether all blocks of a request that are still to get a hash lie in its own chain. A block of its output does
+        not where another request came before it with a prompt that has this output."""
+        path = holding.path
+        return path is None or len(path.ends) == 1 or holding.hashed >= path.ends[-2]
+
     def begin_writing(self, holding: Holding) -> None:
-        """From now on `holding` says itself which of its blocks have a hash. `blocks` and `hashed` may lag behind."""
+        """From now on `holding`, which `writes_alone`, says itself which of its blocks have a hash. `blocks` and
+        `hashed` may lag behind."""
         own = holding.chain
         if own is not None and holding.path is not None:
             if own.writers is None:
@@ -265,9 +290,19 @@ class PagedKv(BlockQueue):
         self._kept[holder] = holding = Holding()
         self.take(holding, -(-holder.kv_tokens // self.size))
 
-    def hand_over(self, holder: Holder, holding: Holding) -> None:
-        """Give the blocks that were taken for a cache from another replica to the request, which has come."""
+    def has_received(self, holder: Holder) -> bool:
+        """Whether blocks were taken for a cache from another replica. Else the request has come without it."""
+        return holder in self._kept
+
+    def hand_over(self, holder: Holder, holding: Holding, tokens: int) -> None:
+        """Give the blocks that were taken for a cache from another replica to the request, which has come and needs
+        those of `tokens` tokens. What was taken beyond that is free again."""
         holding.blocks = self._kept.pop(holder).blocks
+        beyond = holding.blocks - -(-tokens // self.size)
+        if beyond:
+            if self.catch_up is not None:
+                self.catch_up()
+            self.give_back_last(holding, beyond)
 
     def release(self, holder: Holder) -> None:
         if self.catch_up is not None:

@@ -15,6 +15,7 @@ MOST_KEPT = 1 << 20  # times that a table keeps at most
 
 # Where a time comes from: see `StepTimes.provenance`.
 GIVEN, MEASURED, INTERPOLATED, EXTRAPOLATED = "given", "measured", "interpolated", "extrapolated"
+ESTIMATED = "estimated"
 
 
 class TimeTable:
@@ -91,8 +92,14 @@ class StepTimes:
 
     def provenance(self, step: Step) -> str:
         """Where the time of the first of the steps comes from: it is `given` by the configuration, `measured` for a
-        step of these sizes, `interpolated` between measured ones, or `extrapolated`."""
+        step of these sizes, `interpolated` between measured ones, `extrapolated`, or for its most part `estimated` by a
+        formula."""
         return GIVEN
+
+    def estimated_share(self, step: Step) -> float:
+        """Which part of the time of the first of the steps comes from formulas, where the rest was measured: from 0
+        to 1."""
+        return 0.0
 
     def tables_beyond(self) -> list[TimeTable]:
         """The tables that count look-ups for steps with prompts beyond the measurements; none where all is known."""

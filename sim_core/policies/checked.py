@@ -179,6 +179,9 @@ class _CheckedTimes(StepTimes):
     def provenance(self, step: Step) -> str:
         return self._times.provenance(step)
 
+    def estimated_share(self, step: Step) -> float:
+        return self._times.estimated_share(step)
+
     def may_exceed(self, decodes: int) -> bool:
         return self._times.may_exceed(decodes)
 

@@ -51,6 +51,13 @@ GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("StartStateSpec", "fill_machine"): (False,),
     ("SimSpec", "plugins"): ((),),
     ("PerformanceSpec", "steps"): ((),),
+    ("PerformanceSpec", "grids"): ((),),
+    ("ModelSpec", "kv_elements_per_layer"): (None,),
+    ("ModelSpec", "kv_parts"): (0,),
+    ("ModelSpec", "precision"): ("",),
+    ("ModelSpec", "replicated_bytes"): (0,),
+    ("InstanceSpec", "data_parallelism"): (1,),
+    ("InstanceSpec", "expert_parallelism"): (1,),
     ("SimSpec", "network"): (NetworkSpec(),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }

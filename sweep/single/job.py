@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from configs.compose import CONFIG_DIR, resolve
 from configs.resolvers import register_resolvers
+from configs.silicon import grids
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
@@ -93,7 +94,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     are known beside ours, and policies of `plugins` beside the project's."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     config = resolve(cfg, resolvers, plugins)
-    spec = spec_from_config(config, ROOT, plugins=plugins)
+    spec = spec_from_config(config, ROOT, plugins=plugins, grids=grids)
     ref = workload.ref_from_config(config, spec.seed)
     tracking = _tracking(config)
     perfetto = options_from_config(config), power_from_config(config)

@@ -156,7 +156,7 @@ def _formats(deployment: Deployment, model: SiliconModel, system: str) -> list[F
     if precision == "bf16":
         return [(path, "bfloat16", "bfloat16"), *own]
     if precision == "int4":
-        return [*own, (path, "bfloat16", "int4_wo")]
+        return [*own, (path, "bfloat16" if model.has_experts else "int4_wo", "int4_wo")]
     if precision == "fp4":
         return [*own, (path, "nvfp4", "nvfp4"), (path, "fp8_block", "nvfp4")]
     if model.fp8 != _BLOCKS:

@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
+from configs.catalogue import fits_named
 from configs.compose import Composer
 from configs.folders import Inside
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
@@ -136,7 +137,8 @@ class Builder:
         )
         if cache_key not in self._clusters:
             spec = spec_from_config(config, self._root, self._measured, self._plugins, grids)
-            self._check(spec)
+            with fits_named(config):
+                self._check(spec)
             machines = spec.machine_counts()
             cost, power = cost_and_power(machines, self._figures)
             watts = provisioned_watts(machines, self._figures)

@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from configs.catalogue import fits_named
 from configs.compose import CONFIG_DIR, resolve
 from configs.resolvers import register_resolvers
 from configs.silicon import grids
@@ -100,7 +101,9 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     perfetto = options_from_config(config), power_from_config(config)
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
-    simulation, submitted = Simulation(spec), workload_of(trace)
+    with fits_named(config):
+        simulation = Simulation(spec)
+    submitted = workload_of(trace)
     _say_constants(spec)
     # only here: these load numpy, which a run that is refused does not need
     from sweep.single.summary import one_line_summary, text_summary

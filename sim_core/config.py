@@ -341,6 +341,7 @@ def _instance(config: Section, run_s: float, policies: Policies) -> InstanceSpec
         run_s=run_s,
         data_parallelism=config.integer("data_parallelism", 1, default=1),
         expert_parallelism=config.integer("expert_parallelism", 1, default=1),
+        reserved_bytes=int(config.number("reserved_gb", default=0.0) * 1e9),
         **policies.batching[policy].read_limits(config),
     )
     config.done()

@@ -43,7 +43,7 @@ def instance_memory(model: ModelSpec, plan: InstancePlan) -> KvMemory:
     processor = plan.processors[0]
     each, sharing = processor.memory_bytes, plan.spec.tensor_parallelism
     ranks = plan.spec.data_parallelism
-    weights_bytes = model.weights_bytes + (ranks - 1) * model.replicated_bytes
+    weights_bytes = model.weights_bytes + (ranks - 1) * model.replicated_bytes + sharing * plan.spec.reserved_bytes
     kv_bytes_per_token = model.kv_bytes_per_token * model.kv_copies(sharing // ranks)
     needed_bytes = weights_bytes + _LEAST_TOKENS * kv_bytes_per_token
     if needed_bytes > each * sharing:

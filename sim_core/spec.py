@@ -84,6 +84,7 @@ class InstanceSpec:
     options: Options = ()
     data_parallelism: int = 1  # ranks of attention, each on a part of the GPUs with requests of its own
     expert_parallelism: int = 1  # over how many of the GPUs the experts are divided whole
+    reserved_bytes: int = 0  # of each GPU's memory: what the engine takes beside weights and KV cache
 
     def __post_init__(self) -> None:
         if self.pipeline_parallelism != 1:
@@ -298,7 +299,7 @@ class SimSpec:
 # Fields that were added since results were first kept, by class, with the value that stands for a spec without them.
 # A field with this value is left out, so that the digests of older specs stay the same.
 _ADDED: dict[str, dict[str, object]] = {
-    "InstanceSpec": {"options": (), "data_parallelism": 1, "expert_parallelism": 1},
+    "InstanceSpec": {"options": (), "data_parallelism": 1, "expert_parallelism": 1, "reserved_bytes": 0},
     "ModelSpec": {"kv_elements_per_layer": None, "kv_parts": 0, "precision": "", "replicated_bytes": 0},
     "StartStateSpec": {"fill_machine": False, "options": ()},
     "PerformanceSpec": {"options": (), "steps": (), "grids": ()},

@@ -17,10 +17,19 @@ class Step:
 
     `prompt_pairs` says how the prompt tokens share the work of attention: the sum of t * (2 * c + t) over the prompts,
     of which t tokens are computed after c tokens of context. That is twice the pairs of a token and a token before it.
-    0 stands for one prompt.
+    `prompts` is their number. 0 in both stands for one prompt.
     """
 
-    __slots__ = ("decode_context", "decodes", "passes", "prompt_context", "prompt_pairs", "prompt_tokens", "repeat")
+    __slots__ = (
+        "decode_context",
+        "decodes",
+        "passes",
+        "prompt_context",
+        "prompt_pairs",
+        "prompt_tokens",
+        "prompts",
+        "repeat",
+    )
 
     def __init__(
         self, prompt_tokens: int = 0, decodes: int = 0, prompt_context: int = 0, decode_context: int = 0
@@ -30,6 +39,7 @@ class Step:
         self.prompt_context = prompt_context
         self.decode_context = decode_context
         self.prompt_pairs = 0
+        self.prompts = 0
         self.repeat = 1
         self.passes = 1  # of the model in one step; more than one where a decode runs to its end in a single step
 
@@ -48,5 +58,6 @@ class Step:
         )
         if self.prompt_pairs:
             later.prompt_pairs = self.prompt_pairs + 2 * steps * self.prompt_tokens * self.prompt_tokens
+        later.prompts = self.prompts
         later.passes = self.passes
         return later

@@ -13,7 +13,7 @@ from typing import Any
 from configs.silicon.facade import Engine, Operations
 from sim_core.performance.step_grid import FORMAT
 
-GRID = 1  # of the grid below: tables on another one are asked anew
+GRID = 2  # of the grid below: tables on another one are asked anew
 DIGITS = 7  # of a time: tables are texts
 TILE = 128
 SHARED_TOKENS = (
@@ -39,7 +39,7 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
     rest = [_without(engine.decodes(batch, 128), of_decodes) for batch in BATCHES]
     decodes = [
         [_s(engine.decodes_ms(batch, context) - rest_ms) for context in CONTEXTS]
-        for batch, (rest_ms, _) in zip(BATCHES, rest, strict=True)
+        for batch, (rest_ms, *_) in zip(BATCHES, rest, strict=True)
     ]
     spans, prompts = _prompts(lambda *prompt: _only(engine.prompts(*prompt), of_prompts))
     return {
@@ -48,13 +48,14 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
         "fused": any(name in of_prompts for name, *_ in engine.shared(512)[0]),
         "shared": {
             "tokens": SHARED_TOKENS,
-            "seconds": [_s(all_ms) for all_ms, _ in shared],
-            "estimated": [_s(formula_ms) for _, formula_ms in shared],
+            "seconds": [_s(all_ms - experts_ms) for all_ms, _, experts_ms in shared],
+            "experts": [_s(experts_ms) for *_, experts_ms in shared],
+            "estimated": [_s(formula_ms) for _, formula_ms, _ in shared],
         },
         "rest": {
             "tokens": BATCHES,
-            "seconds": [_s(all_ms) for all_ms, _ in rest],
-            "estimated": [_s(formula_ms) for _, formula_ms in rest],
+            "seconds": [_s(all_ms) for all_ms, *_ in rest],
+            "estimated": [_s(formula_ms) for _, formula_ms, _ in rest],
         },
         "decodes": {"tokens": BATCHES, "sizes": CONTEXTS, "seconds": decodes},
         "prompts": {"tokens": PROMPT_TOKENS, "sizes": spans, "seconds": prompts},
@@ -80,10 +81,11 @@ def _differing(first: Operations, second: Operations) -> frozenset[str]:
     return frozenset(name for name, milliseconds, *_ in second if times.get(name) != milliseconds)
 
 
-def _without(operations: Operations, left_out: frozenset[str]) -> tuple[float, float]:
-    """The milliseconds of the other operations, and of those among them that were not measured."""
-    others = [(ms, origin) for name, ms, _, origin in operations if name not in left_out]
-    return sum(ms for ms, _ in others), sum(ms for ms, origin in others if origin in FORMULAS)
+def _without(operations: Operations, left_out: frozenset[str]) -> tuple[float, float, float]:
+    """The milliseconds of the other operations, of those among them that were not measured, and of the experts'."""
+    others = [(name, ms, origin) for name, ms, _, origin in operations if name not in left_out]
+    not_measured = sum(ms for _, ms, origin in others if origin in FORMULAS)
+    return sum(ms for _, ms, _ in others), not_measured, sum(ms for name, ms, _ in others if "moe" in name)
 
 
 def _only(operations: Operations, kept: frozenset[str]) -> float:

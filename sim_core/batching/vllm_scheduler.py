@@ -337,6 +337,7 @@ class VllmScheduler(VllmMembers):
                 step.prompt_tokens += tokens
                 step.prompt_context += computed
                 step.prompt_pairs += tokens * (2 * computed + tokens)
+                step.prompts += 1
             sequence.computed = computed = computed + tokens
             sequence.last_step = number
             self._ran_prefill |= sequence.is_mid_prompt

@@ -63,7 +63,10 @@ class Surface:
                 seconds.append(max(low_s + (high_s - low_s) * part, 0.0))
         if is_above_first:
             seconds = [max(point_s - seconds[0], 0.0) for point_s in seconds]
-        places = [0.0, *(size * scale for size in sizes[1:])]  # below the first one it is level
+        places = [size * scale for size in sizes]
+        if places[0] > 0.0:  # below its first point it is level
+            places.insert(0, 0.0)
+            seconds = [seconds[0], *seconds]
         beyond_s = max((seconds[-1] - seconds[-2]) / (places[-1] - places[-2]), 0.0)
         totals = [point_s + extra_s for point_s in seconds]
         return ContextLine(places, totals, beyond_s, 0.0, sizes[-1] * scale)
@@ -76,19 +79,22 @@ def _at(sizes: Sequence[float], seconds: Sequence[float], size: float) -> float:
 
 
 class StepGrid:
-    """The tables of one deployment; tokens are those of one rank, of which there are `ranks`, all equally busy.
+    """The tables of one deployment; tokens are those of one rank, of which there are `ranks`. The step ends with the
+    rank that has the most of them: a prompt is computed by one rank, and all ranks have as many decodes.
 
-    A step of decodes alone takes `rest` and `decodes`, one with prompts `shared` (by all of its tokens), `prompts` and
-    `decodes`. Where `is_fused`, the attention of prompts has the projections in it, of all tokens: decodes beside
-    prompts then add what their context adds. `estimated` and `estimated_rest` are the parts of `shared` and `rest` that
-    come from formulas, and not from measured kernels.
+    A step of decodes alone takes `rest` and `decodes`, one with prompts `shared` (by all of its tokens), `experts`,
+    `prompts` and `decodes`. `experts` is by the tokens of a rank in the mean, since ranks compute them together. Where
+    `is_fused`, the attention of prompts has the projections in it, of all tokens: decodes beside prompts then add what
+    their context adds. `estimated` and `estimated_rest` are the parts of `shared`, `experts` and `rest` that come from
+    formulas, and not from measured kernels.
     """
 
-    __slots__ = ("decodes", "estimated", "estimated_rest", "is_fused", "prompts", "ranks", "rest", "shared")
+    __slots__ = ("decodes", "estimated", "estimated_rest", "experts", "is_fused", "prompts", "ranks", "rest", "shared")
 
     def __init__(
         self,
         shared: Curve,
+        experts: Curve,
         estimated: Curve,
         rest: Curve,
         estimated_rest: Curve,
@@ -98,6 +104,7 @@ class StepGrid:
         is_fused: bool,
     ) -> None:
         self.shared = shared
+        self.experts = experts
         self.estimated = estimated
         self.rest = rest
         self.estimated_rest = estimated_rest
@@ -107,8 +114,14 @@ class StepGrid:
         self.is_fused = is_fused
 
     def of_rank(self, tokens: int) -> int:
-        """How many of these tokens the rank with the most of them has."""
+        """How many of so many decodes the rank with the most of them has."""
         return -(-tokens // self.ranks)
+
+    def of_busiest(self, tokens: int, prompts: int) -> int:
+        """How many of the tokens of prompts the rank with the most of them has; 0 prompts: one."""
+        if self.ranks == 1 or prompts <= 1:
+            return tokens
+        return -(-tokens * -(-prompts // self.ranks) // prompts)
 
     def decodes_alone(self, decodes: int) -> ContextLine:
         """The seconds of a step of decodes, by the context that they hold together."""
@@ -120,8 +133,9 @@ class StepGrid:
         return self.decodes.line(self.of_rank(decodes), decodes, 0.0, self.is_fused)
 
     def of_prompts(self, tokens: int) -> ContextLine:
-        """The seconds of the attention of prompts by their pairs: see `Step.prompt_pairs`."""
-        return self.prompts.line(self.of_rank(tokens), tokens, 0.0, False)
+        """The seconds of the attention of prompts with these tokens on a rank, by the rank's pairs: see
+        `Step.prompt_pairs`."""
+        return self.prompts.line(tokens, tokens, 0.0, False)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -145,9 +159,11 @@ class GridTimes(StepTimes):
         if not tokens:
             return self.overhead_s * repeat + self._alone.of(decodes).total(step.decode_context, decodes, passes)
         grid = self.grid
-        seconds = self.overhead_s * repeat + grid.shared.at(grid.of_rank(tokens + decodes)) * passes
-        projected = tokens + decodes if grid.is_fused else tokens
-        seconds += self._prompts.of(projected).total(pairs_of(step), 2 * tokens * tokens, passes)
+        own, own_decodes = grid.of_busiest(tokens, step.prompts), grid.of_rank(decodes)
+        work_s = grid.shared.at(own + own_decodes) + grid.experts.at(grid.of_rank(tokens + decodes))
+        seconds = self.overhead_s * repeat + work_s * passes
+        line = self._prompts.of(own + own_decodes if grid.is_fused else own)
+        seconds += line.total(pairs_of(step) * own // tokens, 2 * tokens * own, passes)
         if decodes:
             seconds += self._beside.of(decodes).total(step.decode_context, decodes, passes)
         return seconds
@@ -197,10 +213,11 @@ class GridTimes(StepTimes):
                 return repeat
             passes = min(passes, self._alone.of(decodes).passes_measured(step.decode_context, decodes))
         if tokens:
-            if grid.of_rank(tokens + decodes) > grid.shared.last:
+            own = grid.of_busiest(tokens, step.prompts)
+            if own + grid.of_rank(decodes) > grid.shared.last:
                 return repeat
-            line = self._prompts.of(tokens)
-            passes = min(passes, line.passes_measured(pairs_of(step), 2 * tokens * tokens))
+            line = self._prompts.of(own)
+            passes = min(passes, line.passes_measured(pairs_of(step) * own // tokens, 2 * tokens * own))
         return repeat - passes // step.passes
 
 

@@ -1,7 +1,7 @@
 """The text of a `StepGridSpec`: JSON with the tables of one deployment, as plain numbers.
 
     {"format": 1, "source": {"package": "aiconfigurator-core 0.12.0", "engine": "vllm 0.24.0", ...}, "fused": false,
-     "shared": {"tokens": [1, ...], "seconds": [...], "estimated": [...]},
+     "shared": {"tokens": [1, ...], "seconds": [...], "experts": [...], "estimated": [...]},
      "rest": {"tokens": [1, 2, ...], "seconds": [...], "estimated": [...]},
      "decodes": {"tokens": [1, 2, ...], "sizes": [...], "seconds": [[...], ...]},
      "prompts": {"tokens": [1, ...], "sizes": [[...], ...], "seconds": [[...], ...]}}
@@ -54,6 +54,7 @@ def grid_of(spec: StepGridSpec) -> StepGrid:
     decodes, prompts = tables["decodes"], tables["prompts"]
     return StepGrid(
         shared=Curve(tables["shared"]["tokens"], tables["shared"]["seconds"]),
+        experts=Curve(tables["shared"]["tokens"], tables["shared"]["experts"]),
         estimated=Curve(tables["shared"]["tokens"], tables["shared"]["estimated"]),
         rest=Curve(tables["rest"]["tokens"], tables["rest"]["seconds"]),
         estimated_rest=Curve(tables["rest"]["tokens"], tables["rest"]["estimated"]),

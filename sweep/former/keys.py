@@ -58,6 +58,7 @@ GAINED_FIELDS: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("ModelSpec", "replicated_bytes"): (0,),
     ("InstanceSpec", "data_parallelism"): (1,),
     ("InstanceSpec", "expert_parallelism"): (1,),
+    ("InstanceSpec", "reserved_bytes"): (0,),
     ("SimSpec", "network"): (NetworkSpec(),),
     **{(kind, "options"): ((),) for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
 }

@@ -7,7 +7,7 @@ size up to 512, of which some are slow. A step's prompts are asked as several wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from configs.silicon.facade import Engine, Operations
@@ -26,6 +26,7 @@ BATCHES = (*range(1, 513), *range(528, 1024 + 1, 16), *range(1088, 2048 + 1, 64)
 CONTEXTS = (1, *(part << power for power in range(6, 17) for part in (2, 3)), 262_144)
 PROMPT_TOKENS = (1, 2, 4, 8, 16, 32, 64, 96, *range(TILE, 1024, TILE), *range(1024, 4096, 256), *range(4096, 8192, 512))
 PROMPT_TOKENS += (*range(8192, 16_384, 1024), *(16_384, 24_576, 32_768, 49_152, 65_536))
+TILED = tuple(tokens + 1 for tokens in PROMPT_TOKENS if TILE <= tokens < 8192)  # where attention has projections
 PROMPTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # whole ones in a step
 BEFORE = (*(part << power for power in range(6, 17) for part in (2, 3)), 262_144)  # tokens of context of one prompt
 FORMULAS = ("empirical", "estimated", "sol")  # the package's names of what was not measured
@@ -41,11 +42,13 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
         [_s(engine.decodes_ms(batch, context) - rest_ms) for context in CONTEXTS]
         for batch, (rest_ms, *_) in zip(BATCHES, rest, strict=True)
     ]
-    spans, prompts = _prompts(lambda *prompt: _only(engine.prompts(*prompt), of_prompts))
+    is_fused = any(name in of_prompts for name, *_ in engine.shared(512)[0])
+    sizes = sorted({*PROMPT_TOKENS, *(TILED if is_fused else ())})
+    spans, prompts = _prompts(sizes, lambda *prompt: _only(engine.prompts(*prompt), of_prompts))
     return {
         "format": FORMAT,
         "source": source | {"estimated": engine.fallback() or ""},
-        "fused": any(name in of_prompts for name, *_ in engine.shared(512)[0]),
+        "fused": is_fused,
         "shared": {
             "tokens": SHARED_TOKENS,
             "seconds": [_s(all_ms - experts_ms) for all_ms, _, experts_ms in shared],
@@ -58,17 +61,21 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
             "estimated": [_s(formula_ms) for _, formula_ms, _ in rest],
         },
         "decodes": {"tokens": BATCHES, "sizes": CONTEXTS, "seconds": decodes},
-        "prompts": {"tokens": PROMPT_TOKENS, "sizes": spans, "seconds": prompts},
+        "prompts": {"tokens": sizes, "sizes": spans, "seconds": prompts},
     }
 
 
-def _prompts(attention_ms: Callable[[int, int, int], float]) -> tuple[list[list[int]], list[list[float]]]:
+def _prompts(
+    sizes: Sequence[int], attention_ms: Callable[[int, int, int], float]
+) -> tuple[list[list[int]], list[list[float]]]:
     """For each number of tokens the spans, and the seconds of the attention of prompts with so many pairs a token: a
     prompt after some context, or several whole ones."""
     all_spans: list[list[int]] = []
     rows: list[list[float]] = []
-    for tokens in PROMPT_TOKENS:
-        whole = [(number, tokens // number, 0) for number in reversed(PROMPTS) if tokens % number == 0]
+    for tokens in sizes:
+        # where a number of prompts does not divide the tokens, there are up to an eighth more of them
+        numbers = [number for number in reversed(PROMPTS) if tokens % number == 0 or tokens >= 8 * number]
+        whole = [(number, -(-tokens // number), 0) for number in numbers]
         prompts = whole + [(1, tokens, context) for context in BEFORE]
         all_spans.append([size + 2 * context for _, size, context in prompts])
         rows.append([_s(attention_ms(*prompt)) for prompt in prompts])

@@ -44,7 +44,7 @@ class Application(Owner):
         """Set the scheduler, its view of the fleet, and the network between replicas."""
         self.scheduler = scheduler
         self.view = view
-        self._entered = view.entered if view.counts_open_requests() else None  # without a call where it counts nothing
+        self._counts_open = view.counts_open_requests()  # where they are not counted, there is no call
         self.network = network
 
     def _started(self, replica: Replica) -> None:
@@ -83,8 +83,8 @@ class Application(Owner):
         self.open.add(request)
         task = request.prompt_task()
         if self._submit_task_s == 0.0:  # the common case, without an event
-            if self._entered is not None:
-                self._entered(prompt.index)
+            if self._counts_open:
+                self.view.entered(prompt.index)
             prompt.enter(task)
             if prompt is token and request.output_tokens > 1:
                 prompt.enter_behind(request.decode_task(), task)
@@ -137,8 +137,8 @@ class Application(Owner):
 
     def _enter_decode(self, request: Request) -> None:
         replica = request.token_instance
-        if self._entered is not None:
-            self._entered(replica.index)
+        if self._counts_open:
+            self.view.entered(replica.index)
         replica.kv.in_transit -= 1
         replica.enter(request.decode_task())
         if replica.is_idle():  # entering has not started it

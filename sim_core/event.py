@@ -35,6 +35,12 @@ class Event:
         self.argument = argument
 
 
+def moved(event: Event, time_s: float) -> Event:
+    """`event`, which is in no heap, at another time: the same object where that is possible."""
+    event.time_s = time_s
+    return event
+
+
 def heappush(heap: list[Event], event: Event) -> None:
     """As heapq.heappush, by time."""
     heap.append(event)

@@ -23,4 +23,9 @@ class Event(float):
         return event
 
 
-__all__ = ["Event", "heappop", "heappush"]
+def moved(event: Event, time_s: float) -> Event:
+    """As `sim_core.event.moved`. The number cannot change, so it is another one."""
+    return Event(time_s, event.handler, event.argument)
+
+
+__all__ = ["Event", "heappop", "heappush", "moved"]

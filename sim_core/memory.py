@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim_core.errors import CapacityError
 from sim_core.spec import ModelSpec
@@ -11,7 +11,7 @@ from sim_core.spec import ModelSpec
 if TYPE_CHECKING:
     from sim_core.start_state.base import InstancePlan
 
-_LEAST_TOKENS = 2  # of the smallest request: one prompt token and one output token
+_LEAST_TOKENS: Final = 2  # of the smallest request: one prompt token and one output token
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from operator import attrgetter
+from struct import Struct
+from typing import Final
 
 from sim_core.native import mypyc_attr
 from sim_core.request import Request
@@ -13,10 +14,8 @@ TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s"
 MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
 NUMBERS = ("index", "preemptions")
 INSTANCES = ("prompt_instance", "token_instance")  # by their index
-NAN = float("nan")
-BLOCK = 256  # requests written at once: column by column takes half the time of row by row; more do not fit the cache
-_COLUMNS = (*TIMES, *MAYBE_TIMES, *NUMBERS, *INSTANCES)
-_ATTRIBUTES = attrgetter(*TIMES, *MAYBE_TIMES, *NUMBERS, *(f"{name}.index" for name in INSTANCES))
+NAN: Final = float("nan")
+BLOCK: Final = 256  # requests written at once, column by column: more of them do not fit the cache
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -67,17 +66,36 @@ class Recorder:
         return self._numbers[name]
 
     def _write(self) -> None:
-        if not self._block:
+        block = self._block
+        if not block:
             return
-        columns = dict(zip(_COLUMNS, zip(*map(_ATTRIBUTES, self._block), strict=True), strict=True))
-        for name in TIMES:
-            self._times[name].extend(columns[name])
-        for name in MAYBE_TIMES:
-            times = columns[name]
-            self._times[name].extend([NAN if time is None else time for time in times] if None in times else times)
-        for name in (*NUMBERS, *INSTANCES):
-            self._numbers[name].extend(columns[name])
+        times: dict[str, list[float | None]] = {
+            "prompt_start_s": [request.prompt_start_s for request in block],
+            "prompt_end_s": [request.prompt_end_s for request in block],
+            "end_s": [request.end_s for request in block],
+            "token_end_s": [request.token_end_s for request in block],
+            "preempted_s": [request.preempted_s for request in block],
+            "transfer_start_s": [_or_nan(request.transfer_start_s) for request in block],
+            "transfer_end_s": [_or_nan(request.transfer_end_s) for request in block],
+            "token_start_s": [_or_nan(request.token_start_s) for request in block],
+        }
+        numbers = {
+            "index": [request.index for request in block],
+            "preemptions": [request.preemptions for request in block],
+            "prompt_instance": [request.prompt_instance.index for request in block],
+            "token_instance": [request.token_instance.index for request in block],
+        }
+        # packed as a whole, as an array checks the format of each number that it is given
+        reals, wholes = Struct(f"{len(block)}d"), Struct(f"{len(block)}i")
+        for name, values in times.items():
+            self._times[name].frombytes(reals.pack(*values))
+        for name, counts in numbers.items():
+            self._numbers[name].frombytes(wholes.pack(*counts))
         if self._cached is not None:
-            self._cached.extend([request.cached_tokens for request in self._block])
-        self._written += len(self._block)
-        self._block.clear()
+            self._cached.extend([request.cached_tokens for request in block])
+        self._written += len(block)
+        block.clear()
+
+
+def _or_nan(time_s: float | None) -> float:
+    return NAN if time_s is None else time_s

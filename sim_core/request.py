@@ -6,12 +6,13 @@ No object outlives its request: when a run has ended, only numbers in columns re
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Final
 
 from sim_core.event import Handler
 from sim_core.kv.base import Holder, KvCache
 from sim_core.kv.content import Content
 
-NEVER = 1 << 62  # `waits_from` of a task that is not waiting: larger than any count of batches
+NEVER: Final = 1 << 60  # `waits_from` of a task that is not waiting: larger than any count of batches
 
 
 class Host(Handler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -58,6 +58,7 @@ class SimResult:
     warmup: int = 0  # requests of a closed loop's warm-up, which are in no column and no count
     links: LinkUse | None = None  # None: no transfer shares a link
     iterations_beyond: int | None = None  # iterations with more batch tokens than were measured; None: nothing was
+    provenance_s: Mapping[str, float] = field(default_factory=dict)  # seconds of steps by `StepTimes.provenance`
     cache_use: CacheUse | None = None  # of replicas that take memory block by block; None: none does
 
     @property

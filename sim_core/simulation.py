@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from sim_core.application import Application
-from sim_core.beyond import StepsBeyond
+from sim_core.beyond import StepsBeyond, iterations_beyond
 from sim_core.cache_use import CacheUse, cache_use_of, endless_caches
 from sim_core.closed_loop import ClosedLoop
 from sim_core.early_stop import EarlyStop
@@ -126,13 +126,6 @@ class Simulation:
         """How many requests have arrived and not left."""
         return sum(application.in_cluster() for application in self.applications.values())
 
-    def iterations_beyond(self) -> int:
-        """How many iterations had more tokens than any measured one, so that their time is extrapolated."""
-        members = [replica for replicas in self.replicas.values() for replica in replicas]
-        tables = {id(table): table for replica in members for table in replica.times.tables_beyond()}
-        # each look-up of a time with prompts is one iteration; a look-up for decodes alone may be of many iterations
-        return sum(table.looks_beyond for table in tables.values()) + self._steps_beyond.iterations
-
     def run(self, trace: Trace) -> SimResult:
         """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
         if not self._has_prefix_cache:
@@ -158,10 +151,11 @@ class Simulation:
         for application in self.applications.values():
             application.begin(workload)
         workload.measures_from(Call(self._warmed_up))
-        workload.begin(self.engine, self.submit())
         ends_at_s = self.spec.ends_at_s(workload.first_arrival_s())
-        with _without_cycle_search(), self._policies.blamed():
-            self.engine.run(ends_at_s, stop.slices_s())
+        with _without_cycle_search():
+            workload.begin(self.engine, self.submit())
+            with self._policies.blamed():
+                self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(workload.requests())
         return self._result(workload, stop.stopped_s)
@@ -187,6 +181,8 @@ class Simulation:
         cut_at_s = spec.end_time_s if start_s == first_s or spec.end_time_s is None else end_s - first_s
         instances = instance_columns(self.replicas, end_s, end_s - first_s, self._before)
         arrived = bisect_right(trace.arrival_s, end_s)
+        members = [replica for replicas in self.replicas.values() for replica in replicas]
+        beyond = iterations_beyond(self._steps_beyond, [replica.times for replica in members])
         return SimResult(
             requests=requests,
             unserved=unserved,
@@ -205,7 +201,8 @@ class Simulation:
             concurrency=workload.concurrency(),
             warmup=min(warmup, len(trace)),
             links=together(self._link_uses(end_s - start_s)),
-            iterations_beyond=self.iterations_beyond() if spec.performance.is_measured and stopped_s is None else None,
+            iterations_beyond=beyond if spec.performance.is_measured and stopped_s is None else None,
+            provenance_s=self._steps_beyond.seconds_by_provenance(members, end_s),
             cache_use=self._cache_use(trace, arrived) if stopped_s is None else None,
         )
 

@@ -99,9 +99,13 @@ class StepReplica(Replica):
         self.step = step
         self.settled = step.repeat == 1 and step.prompt_tokens > 0
         self.length_s = length_s = self.times.seconds(step, step.repeat)
-        engine = self.engine
-        self.end_s = end_s = engine.now + length_s
-        self.end = engine.at(end_s, self, None)
+        self.end_s = end_s = self.engine.now + length_s
+        self._end_at(end_s)
+
+    def _end_at(self, end_s: float) -> None:
+        """Let the running steps end at `end_s`. The event of the steps before them is over, or cancelled."""
+        end, engine = self.end, self.engine
+        self.end = engine.again(end, end_s) if end.handler is not None else engine.at(end_s, self, None)
 
     def _nothing_to_run(self) -> None:
         """No task can run in the policy's order."""
@@ -132,7 +136,7 @@ class StepReplica(Replica):
             self.fire(None)
         else:
             self.end_s = end_s = now + remaining_s
-            self.end = self.engine.at(end_s, self, None)
+            self._end_at(end_s)
 
     def fire(self, _nothing: None, /) -> None:
         """Steps end: tasks that are done leave, and the next steps start."""
@@ -146,7 +150,8 @@ class StepReplica(Replica):
             self.settled = step.repeat == 1 and step.prompt_tokens > 0
             self.length_s = length_s = self.times.seconds(step, step.repeat)
             self.end_s = end_s = engine.now + length_s
-            self.end = engine.at(end_s, self, None)
+            end = self.end
+            self.end = engine.again(end, end_s) if end.handler is not None else engine.at(end_s, self, None)
 
     def _end_steps(self) -> None:
         """The running steps end: tasks that are done leave."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sim_core.engine import Engine
 from sim_core.event import Handler
@@ -98,8 +98,8 @@ class Rows:
         self._arrival_s, self.application_id = trace.arrival_s, trace.application_id
         self._prompt, self._output, self._batch_size = trace.prompt_tokens, trace.output_tokens, trace.batch_size
 
-    def request(self, row: int) -> Request:
-        """The request of a row."""
+    def request(self, row: Any) -> Request:
+        """The request of a row, an integer. Compiled, a parameter of this type would be made an object four times."""
         return Request(row, self._arrival_s[row], self._prompt[row], self._output[row], self._batch_size[row])
 
 
@@ -112,7 +112,7 @@ class _RowsWithContent(Rows):
         super().__init__(trace)
         self._prefixes = prefixes
 
-    def request(self, row: int) -> Request:
+    def request(self, row: Any) -> Request:
         request = super().request(row)
         request.content = content_of(self._prefixes, row)
         return request
@@ -129,9 +129,9 @@ class _Arrivals(Handler):
     __slots__ = ("_rows", "_submit")
 
     def __init__(self, trace: Trace, submit: Mapping[int, Handler]) -> None:
-        self._rows, self._submit = rows_of(trace), submit
+        self._rows, self._submit = rows_of(trace), dict(submit)
 
-    def fire(self, row: int, /) -> None:
+    def fire(self, row: Any, /) -> None:
         rows = self._rows
         self._submit[rows.application_id[row]].fire(rows.request(row))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -20,6 +20,7 @@ from sweep.experiment.plugins import arguments_of
 from sweep.experiment.point import Outcome, Point
 from sweep.launch.backlog import expected_s
 from sync.analysis.answers import SweepAnswers, answers, bare_sentences
+from sync.analysis.deployment.chosen import best_designs, found_designs, how_to_serve, say_serving
 from sync.analysis.found import of_search
 from sync.analysis.standing import Counted
 from sync.analysis.terms import caveats, terms_lines
@@ -91,8 +92,17 @@ def print_answer(
     for line in terms_lines(found.terms):
         say(console, line)
     place = [] if results.absolute() == RESULTS.absolute() else ["--results", str(results)]
+    designs = best_designs(found) if searched is None else found_designs(searched)
+    say_serving(console, how_to_serve(designs, _kept(designs, outcomes, Journal(results / info.name))))
     say_whole(console, f"more: {shell_text(['python', '-m', 'sync', *place, 'answers', info.name])}")
     return found if searched is None else None
+
+
+def _kept(designs: Iterable[str], outcomes: Iterable[Outcome], journal: Journal) -> list[Outcome]:
+    """A run of each design with its configuration, which the journal alone has."""
+    keys = {outcome.design: outcome.key for outcome in outcomes}
+    kept = [journal.figures(keys[design]) for design in designs if design in keys]
+    return [outcome for outcome in kept if outcome is not None]
 
 
 def counting(info: SweepInfo, results: Path) -> Counted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sim_core.engine import Engine
 from sim_core.errors import InvariantError
@@ -23,7 +23,7 @@ from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
-NO_LIMIT = 1 << 62  # tokens
+NO_LIMIT: Final = 1 << 60  # tokens
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -77,9 +77,14 @@ class Batch:
                 self._add_context(task)
             self.decodes[task] = None
             task.end = end = self.iteration + iterations
-            place = bisect_right(self.ends_at, end)
-            self.ends_at.insert(place, end)
-            self._ends.insert(place, task)
+            ends_at = self.ends_at
+            if not ends_at or end >= ends_at[-1]:
+                ends_at.append(end)
+                self._ends.append(task)
+            else:
+                place = bisect_right(ends_at, end)
+                ends_at.insert(place, end)
+                self._ends.insert(place, task)
             request.token_start_s = self.engine.now
         kv_tokens = task.kv_tokens
         if kv_tokens:
@@ -153,7 +158,7 @@ class Batch:
         if self.observer is not None:
             for task in tasks:
                 self.observer.decode_resumed(task, now)
-        if self._resting and not self.decodes and tasks == self.preempted:
+        if self._resting and not self.decodes and (tasks is self.preempted or tasks == self.preempted):
             self.decodes, self._resting = self._resting, {}
             self._context, self._resting_context = self._resting_context, 0
             self.preempted = []

@@ -106,23 +106,24 @@ class SplitwiseBatcher(WholePrompts):
         """The common refill: all waiting tasks have room beside the running ones."""
         batch, line = self.batch, self.line
         tasks = line.tasks
-        join = batch.join
         if len(tasks) == 1 and self.queue.take_only(task := tasks[0]):
             line.clear()
-            self.prompt_queue.clear()
-            join(task, task.remaining)
+            if task.is_prompt:
+                self.prompt_queue.clear()
+            batch.join(task, task.remaining)
             return
         self.queue.keep_blocked()
         prompts = len(self.prompt_queue)
-        for task in self.prompt_queue:
-            join(task, task.remaining)
-        self.prompt_queue.clear()
+        if prompts:
+            for task in self.prompt_queue:
+                batch.join(task, task.remaining)
+            self.prompt_queue.clear()
         if batch.preempted:
             batch.resume(batch.preempted)
         if prompts < len(tasks):
             for task in reversed(tasks):
                 if task.waits_from != NEVER:  # prompts have joined by now
-                    join(task, task.remaining)
+                    batch.join(task, task.remaining)
         line.clear()
 
     def _take_some(self) -> None:

@@ -13,8 +13,6 @@ from itertools import filterfalse
 from sim_core.batching.long_queue import LONG, MANY, LongQueue, take_out
 from sim_core.request import NEVER, Task
 
-NOBODY, EVERYBODY = (-1.0, 0.0), (float("inf"), 0.0)  # keys before and after those of all tasks
-
 
 class WaitsQueue:
     """The queue, with a fast path for overloaded instances.
@@ -103,22 +101,27 @@ class WaitsQueue:
         A set-aside task can become the head only if its key is smaller than the key of the current head, or of a
         removed task that stood before the head. Check just those.
         """
-        furthest = NOBODY
+        aside_starts = self._aside_starts
+        most_waited, latest_s = -1, 0.0  # of these tasks, by the number of waits first
         overdue = False
         for task in self._tasks:
-            if task in self._gone:
-                furthest = max(furthest, (task.waited, task.came_s))
-            else:
-                furthest = max(furthest, (waits(task, self._aside_starts), task.came_s))
+            is_gone = task in self._gone
+            waited = task.waited if is_gone else waits(task, aside_starts)
+            if waited > most_waited or (waited == most_waited and task.came_s > latest_s):
+                most_waited, latest_s = waited, task.came_s
+            if not is_gone:
                 overdue = waits(task, starts) >= limit
                 break
         else:
-            furthest = EVERYBODY
-        more = starts - self._aside_starts
-        in_front = [task.waited + more >= limit for task in self._aside if (task.waited, task.came_s) < furthest]
-        if overdue:
-            return None if in_front else True
-        return None if any(in_front) else False
+            most_waited = NEVER
+        enough = limit - (starts - aside_starts)
+        for task in self._aside:
+            waited = task.waited
+            if (overdue or waited >= enough) and (
+                waited < most_waited or (waited == most_waited and task.came_s < latest_s)
+            ):
+                return None
+        return overdue
 
     def _settle(self) -> None:
         """Insert the tasks set aside, as of the time when they were; then remove the tasks that have left since."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
+from typing import Final
 
 from sim_core.kv.content import Content
 from sim_core.native import mypyc_attr
 
-NO_END = 1 << 62  # steps: memory never runs out
+NO_END: Final = 1 << 60  # steps: memory never runs out
 
 
 class Holder:

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sim_core.engine import Call, Engine
 from sim_core.event import Event, Handler
@@ -25,8 +25,8 @@ from sim_core.spec import ModelSpec, NetworkSpec, Options, ServerGroupSpec
 from sim_core.standstill import deadlocked
 from sim_core.start_state.base import InstancePlan
 
-RETRY_S = 1.0  # where the destination is full, a transfer is tried again this often (SplitwiseSim)
-BYTES_PER_GB = 1024**3
+RETRY_S: Final = 1.0  # where the destination is full, a transfer is tried again this often (SplitwiseSim)
+BYTES_PER_GB: Final = 1 << 30
 
 
 class WaitingTransfers:

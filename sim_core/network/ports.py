@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sim_core.errors import SpecError, choices
 from sim_core.event import Event
@@ -23,7 +23,7 @@ from sim_core.spec import MachineLinksSpec, NetworkSpec, ServerGroupSpec
 from sim_core.start_state.base import InstancePlan
 
 MACHINE, INSTANCE = "machine", "instance"
-BYTES_PER_GBIT = 1e9 / 8
+BYTES_PER_GBIT: Final = 1e9 / 8
 
 
 class Port:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from math import ceil, inf, sqrt
+from typing import Final
 
-MOST_LINES = 1 << 14  # kept in one `ContextLines`
-NO_END = 1 << 62  # passes
+MOST_LINES: Final = 1 << 14  # kept in one `ContextLines`
+NO_END: Final = 1 << 60  # passes
 
 
 class ContextLine:

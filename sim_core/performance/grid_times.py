@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sim_core.native import mypyc_attr
 from sim_core.performance.context_line import ContextLine, ContextLines
-from sim_core.performance.step_times import ESTIMATED, EXTRAPOLATED, INTERPOLATED, StepTimes
+from sim_core.performance.step_times import EXTRAPOLATED, INTERPOLATED, StepTimes
 from sim_core.step import Step
 
 
@@ -148,6 +148,7 @@ class GridTimes(StepTimes):
 
     def __init__(self, grid: StepGrid, overhead_s: float = 0.0) -> None:
         super().__init__(grid.decodes.last * grid.ranks)
+        self.mostly = INTERPOLATED  # between measured kernels: no whole step was measured
         self.grid = grid
         self.overhead_s = overhead_s
         self._alone = ContextLines(grid.decodes_alone)
@@ -193,9 +194,7 @@ class GridTimes(StepTimes):
         return GridTimes(self.grid, self.overhead_s + overhead_s)
 
     def provenance(self, step: Step) -> str:
-        if self.steps_beyond(step, 1):
-            return EXTRAPOLATED
-        return ESTIMATED if self.estimated_share(step) > 0.5 else INTERPOLATED
+        return EXTRAPOLATED if self.steps_beyond(step, 1) else INTERPOLATED
 
     def estimated_share(self, step: Step) -> float:
         grid = self.grid

@@ -5,33 +5,35 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sim_core.native import mypyc_attr
 from sim_core.step import Step
 
-NEW = -1.0  # in a table: not computed yet
-MOST_KEPT = 1 << 20  # times that a table keeps at most
+NEW: Final = -1.0  # in a table: not computed yet
+MOST_KEPT: Final = 1 << 20  # times that a table keeps at most
 
 # Where a time comes from: see `StepTimes.provenance`.
 GIVEN, MEASURED, INTERPOLATED, EXTRAPOLATED = "given", "measured", "interpolated", "extrapolated"
-ESTIMATED = "estimated"
+ESTIMATED, CALIBRATED = "estimated", "calibrated"  # worked out of the hardware's limits; fitted to a user's own figures
+PROVENANCES = (GIVEN, MEASURED, INTERPOLATED, EXTRAPOLATED, ESTIMATED, CALIBRATED)
 
 
 class TimeTable:
     """Seconds by batch tokens, computed at the first look-up and kept.
 
     Times above `measured_to` batch tokens, the most that was measured, are computed at each look-up and not kept:
-    `looks_beyond` counts these look-ups.
+    `looks_beyond` counts these look-ups, and `seconds_beyond` adds up what they gave.
     """
 
-    __slots__ = ("_compute", "kept", "looks_beyond", "measured_to")
+    __slots__ = ("_compute", "kept", "looks_beyond", "measured_to", "seconds_beyond")
 
     def __init__(self, compute: Callable[[int], float], measured_to: float = inf) -> None:
         self._compute = compute
         self.kept: list[float] = []  # by batch tokens; NEW where nothing has been looked up yet
         self.measured_to = measured_to
         self.looks_beyond = 0
+        self.seconds_beyond = 0.0
 
     def at(self, batch_tokens: int) -> float:
         """The seconds of a step of so many tokens."""
@@ -47,6 +49,7 @@ class TimeTable:
         seconds = self._compute(batch_tokens)
         if batch_tokens > self.measured_to:
             self.looks_beyond += 1
+            self.seconds_beyond += seconds
         elif batch_tokens < MOST_KEPT:
             kept = self.kept
             if batch_tokens >= len(kept):
@@ -60,15 +63,17 @@ class StepTimes:
     """How long steps take: a performance model bound to a model, its hardware and parallelism.
 
     Steps that follow one another need not take equally long: only `seconds` and `steps_within` know. `measured_to` is
-    the most decodes of a step without prompts that were measured; times of more are extrapolated.
+    the most decodes of a step without prompts that were measured; times of more are extrapolated. `mostly` is the
+    provenance of all steps that are not beyond the measurements; it is empty where each step is asked for its own.
     """
 
-    __slots__ = ("measured_to",)
+    __slots__ = ("measured_to", "mostly")
 
     grows_with_context: ClassVar[bool] = False  # whether a token takes longer, the more tokens are before it
 
     def __init__(self, measured_to: float = inf) -> None:
         self.measured_to = measured_to
+        self.mostly = GIVEN
 
     @abstractmethod
     def seconds(self, step: Step, repeat: int) -> float:
@@ -92,8 +97,8 @@ class StepTimes:
 
     def provenance(self, step: Step) -> str:
         """Where the time of the first of the steps comes from: it is `given` by the configuration, `measured` for a
-        step of these sizes, `interpolated` between measured ones, `extrapolated`, or for its most part `estimated` by a
-        formula."""
+        step of these sizes, `interpolated` between measured ones, `extrapolated` beyond them, `estimated` from the
+        limits of the hardware, or `calibrated` by measurements of the user's own engine."""
         return GIVEN
 
     def estimated_share(self, step: Step) -> float:
@@ -108,7 +113,7 @@ class StepTimes:
     def may_exceed(self, decodes: int) -> bool:
         """Whether steps of up to so many decodes may be beyond the measurements without a table that counts it. Then
         `steps_beyond` is asked about all steps that have ended."""
-        return decodes > self.measured_to
+        return decodes > self.measured_to or not self.mostly
 
     def steps_beyond(self, step: Step, repeat: int) -> int:
         """How many of `repeat` steps like `step` have more tokens than any measured one, apart from those that
@@ -168,6 +173,7 @@ class MeasuredTimes(IterationTimes):
         measured: Sequence[int] = (),
     ) -> None:
         super().__init__(prompt_s, decode_s, mixed_s, overhead_s)
+        self.mostly = INTERPOLATED  # also the few steps of just as many tokens as were measured
         self.context_s = context_s  # of a token, by the tokens of context in the batch
         self.measured = measured
 

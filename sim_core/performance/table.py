@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sim_core.options import reads_configuration
 from sim_core.performance.base import CurveKey, Needs, PerformanceModel
 from sim_core.performance.context_line import ContextLine, ContextLines
-from sim_core.performance.db import seconds_at
+from sim_core.performance.curve import seconds_at
 from sim_core.performance.measured_steps import needed_steps
 from sim_core.performance.table_times import StepTable, TableTimes
 from sim_core.section import Section

@@ -47,6 +47,7 @@ class TableTimes(StepTimes):
 
     def __init__(self, prompts: StepTable, decodes: StepTable, overhead_s: float = 0.0) -> None:
         super().__init__(decodes.measured_to)
+        self.mostly = ""
         self.prompts = prompts
         self.decodes = decodes
         self.overhead_s = overhead_s
@@ -95,9 +96,6 @@ class TableTimes(StepTimes):
             return of_prompts
         both = of_prompts, self.decodes.provenance(decodes, step.decode_context)
         return EXTRAPOLATED if EXTRAPOLATED in both else INTERPOLATED
-
-    def may_exceed(self, decodes: int) -> bool:
-        return True
 
     def steps_beyond(self, step: Step, repeat: int) -> int:
         decodes, prompt_tokens = step.decodes, step.prompt_tokens

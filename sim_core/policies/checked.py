@@ -15,7 +15,7 @@ from typing import Any
 from sim_core.errors import MOST_SHOWN, InvariantError, PluginError, SimError, one_line
 from sim_core.performance import PerformanceModel, StepTimes
 from sim_core.performance.base import CurveKey
-from sim_core.performance.step_times import TimeTable
+from sim_core.performance.step_times import PROVENANCES, TimeTable
 from sim_core.plugins import described, line_in, loaded
 from sim_core.policies.base import Policies
 from sim_core.replica import Replica
@@ -155,6 +155,7 @@ class _CheckedTimes(StepTimes):
 
     def __init__(self, times: StepTimes, file: str) -> None:
         super().__init__(times.measured_to)
+        self.mostly = times.mostly
         self._times, self._file = times, file
 
     def seconds(self, step: Step, repeat: int) -> float:
@@ -177,7 +178,10 @@ class _CheckedTimes(StepTimes):
         return self._times.tables_beyond()
 
     def provenance(self, step: Step) -> str:
-        return self._times.provenance(step)
+        word = self._times.provenance(step)
+        if word not in PROVENANCES:
+            raise _wrong(self._file, self._times, "provenance", word, f"one of: {', '.join(PROVENANCES)}")
+        return word
 
     def estimated_share(self, step: Step) -> float:
         return self._times.estimated_share(step)

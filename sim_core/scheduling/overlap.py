@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sim_core.scheduling.jsq import KvJoinShortestQueue
 from sim_core.scheduling.token_jsq import KvTokenJoinShortestQueue
 
-OVERLAP_BANDWIDTH_FACTOR = 10.0  # SplitwiseSim
+OVERLAP_BANDWIDTH_FACTOR: Final = 10.0  # SplitwiseSim
 
 
 class OverlapKvJoinShortestQueue(KvJoinShortestQueue):

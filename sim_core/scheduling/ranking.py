@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush, heapreplace
+from typing import Final
 
 from sim_core.errors import InvariantError
 
 # An entry of the heap is one number that compares as (load when written, rank among equals, index) would: three numbers
 # in a tuple cost more memory and time. Loads have no limit, and may be below 0.
-INDEX_BITS, RANK_BITS = 16, 28
-LOAD_AT = INDEX_BITS + RANK_BITS
-INDEX, BELOW_LOAD = (1 << INDEX_BITS) - 1, (1 << LOAD_AT) - 1
-UNRANKED = -1 << 62  # below every load
+INDEX_BITS: Final = 16
+RANK_BITS: Final = 28
+LOAD_AT: Final = INDEX_BITS + RANK_BITS
+INDEX: Final = (1 << INDEX_BITS) - 1
+BELOW_LOAD: Final = (1 << LOAD_AT) - 1
+UNRANKED: Final = -1 << 62  # below every load
 
 
 class Load:

@@ -172,20 +172,21 @@ class View:
         prompt, token = request.prompt_instance.index, request.token_instance.index
         if self._pending is not None:
             pending = self._pending.at
-            pending[prompt] += request.prompt_tokens
-            pending[token] += 1
+            pending[prompt] = pending[prompt] + request.prompt_tokens
+            pending[token] = pending[token] + 1
         if self._promised is not None:
             promised, prompt_kv = self._promised.at, request.prompt_kv_tokens
-            promised[token] += prompt_kv + request.decode_kv_tokens
+            promised[token] = promised[token] + prompt_kv + request.decode_kv_tokens
             if prompt != token:
-                promised[prompt] += prompt_kv
+                promised[prompt] = promised[prompt] + prompt_kv
         if self._prompts is not None:
             self._prompts.placed(request)
 
     def entered(self, index: int) -> None:
         """A request's next task has arrived."""
         if self._open is not None:
-            self._open.at[index] += 1
+            at = self._open.at
+            at[index] = at[index] + 1
 
     def prompt_finished(self, request: Request) -> None:
         """A prompt has run: the first token is there."""

@@ -20,7 +20,7 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 _FIELDS_OF_BOTH = (
     *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
     *("cost", "power", "watts", "rate", "trace_identity", "model", "performance_model", "horizon_s"),
-    *("asked", "concurrency"),
+    *("batching", "asked", "concurrency"),
 )
 
 
@@ -69,6 +69,12 @@ class Point:
     def performance_model(self) -> str:
         """Where iteration times come from: an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
         return self.spec.performance.policy
+
+    @property
+    def batching(self) -> str:
+        """The batching policies of its instances, today's engines among them."""
+        kinds = [kind.policy for state in self.spec.start_states for kind in state.kinds]
+        return " and ".join(dict.fromkeys(kinds))
 
     @property
     def point_id(self) -> PointId:

@@ -8,6 +8,7 @@ from sim_core.standstill import Standstill
 from sim_core.trace import Trace
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
+from sync.results.provenance import caution, shares_of_all, shares_text
 from sync.results.verdict import judge
 
 _MOST = 4  # instances that are named in a standstill
@@ -19,7 +20,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     """What was run, what became of the requests, how long they took and whether that is within the SLO."""
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
-    lines = [] if result.standstill is None else _standstill(result.standstill, trace.measured, result.first_arrival_s)
+    lines = [text] if (text := caution(shares_of_all([summary]))) else []
+    lines += [] if result.standstill is None else _standstill(result.standstill, trace.measured, result.first_arrival_s)
     lines += [cut_text(result)] if result.cut_at_s is not None else []
     lines.append(f"{_served(spec, machines)}, trace {trace.name}")
     lines.append(f"requests   {_counts(result)} of {trace.measured}{_of_clients(result)}")
@@ -40,6 +42,8 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         sizes = "tokens or context" if spec.performance.steps or spec.performance.grids else "batch tokens"
         more = f"{beyond:,.0f} of {total:,} iterations had more {sizes} than any measured one"
         lines.append(f"measured   {more}: their times follow the last section measured")
+    if sources := shares_of_all([summary]):
+        lines.append(f"step times {shares_text(sources)}")
     core = "compiled" if form().is_compiled else "as plain Python"
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
     lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}, {core}")

@@ -18,23 +18,31 @@ from sync.analysis.seeds import TOO_FEW
 from sync.analysis.texts import joined
 from sync.results.outcome import Outcome
 from sync.results.point_id import rate_text
+from sync.results.provenance import caution, shares_of_all, shares_text
 from sync.results.slo import Slo
 
 NOT_RECORDED = "not recorded"
+ENGINES = ("vllm", "sglang", "trtllm")  # batching policies that are serving engines of today
+ENGINES_WARNING = (
+    "Engines are compared: on one system the simulated order of two engines was right in 46% of 206 measured pairs, so "
+    "it decides nothing."
+)
 MOST_LISTED = 6  # rates, seeds or names that are listed one by one
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What an answer stands on. `models` are the language models, `times` the performance models, `machines` the
-    machine types, `horizons_s` the stretches of time over which requests arrive, `concurrencies` the numbers of clients
-    of closed loops: each value once, empty where results do not tell. `done` counts points with a result, `failed`
-    points that failed, `planned` all points of the experiment (None: not known). `figures` has by machine type price,
-    watts and their sources."""
+    """What an answer stands on. `models` are the language models, `times` the performance models, `engines` the serving
+    engines of today that are simulated, `machines` the machine types, `horizons_s` the stretches of time over which
+    requests arrive, `concurrencies` the numbers of clients of closed loops: each value once, empty where results do not
+    tell. `done` counts points with a result, `failed` points that failed, `planned` all points of the experiment (None:
+    not known). `figures` has by machine type price, watts and their sources. `provenance` has the smallest and the
+    largest share of a run's time by where the times of its steps come from."""
 
     slo: Slo
     models: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     horizons_s: tuple[float, ...] = ()
@@ -45,6 +53,7 @@ class Terms:
     failed: int = 0
     planned: int | None = None
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    provenance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def is_partial(self) -> bool:
@@ -71,6 +80,7 @@ def terms_of(
         slo=slo,
         models=tuple(dict.fromkeys(run.model for run in runs if run.model)),
         times=tuple(dict.fromkeys(run.performance_model for run in runs if run.performance_model)),
+        engines=engines_in(run.batching for run in runs),
         machines=tuple(sorted({sku for run in runs for sku, count in run.machines.items() if count})),
         workloads=tuple(dict.fromkeys(run.workload for run in runs)),
         horizons_s=tuple(sorted({run.horizon_s for run in runs if run.horizon_s is not None})),
@@ -81,13 +91,22 @@ def terms_of(
         failed=len(runs) - len(done),
         planned=planned,
         figures=figures or {},
+        provenance=shares_of_all(run.summary for run in done),
     )
 
 
 def caveats(terms: Terms) -> list[str]:
-    """The sentences that an answer begins with: that times are constants for testing, that points are missing."""
+    """The sentences that an answer begins with: that times are constants for testing, that they are extrapolated, that
+    engines are compared, that points are missing."""
     found = [CONSTANTS_WARNING] if are_constants(terms.times) else []
+    found += [text] if (text := caution(terms.provenance)) else []
+    found += [ENGINES_WARNING] if len(terms.engines) > 1 else []
     return found + ([partial_text(terms)] if terms.is_partial else [])
+
+
+def engines_in(batching: Iterable[str]) -> tuple[str, ...]:
+    """The engines among the batching policies of runs, as `Outcome.batching` has them."""
+    return tuple(name for name in ENGINES if any(name in text.split(" and ") for text in batching))
 
 
 def partial_text(terms: Terms) -> str:
@@ -101,7 +120,8 @@ def terms_lines(terms: Terms) -> list[str]:
     """The terms as lines of text, each with its name in front."""
     times = joined([times_words(name) for name in terms.times])
     lines = [
-        f"Model: {joined(terms.models) or NOT_RECORDED}; iteration times: {times or NOT_RECORDED}.",
+        f"Model: {joined(terms.models) or NOT_RECORDED}; iteration times: {times or NOT_RECORDED}"
+        f"{f', {sources}' if (sources := shares_text(terms.provenance)) else ''}.",
         *_machine_lines(terms),
         f"Workload: {_workload_text(terms)}.",
         f"SLO: {slo_text(terms.slo)}; and every request served.",

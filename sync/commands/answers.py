@@ -24,6 +24,7 @@ from sync.analysis.answers import (
     tables,
 )
 from sync.analysis.answers.build import Which
+from sync.analysis.deployment.chosen import best_designs, found_designs, how_to_serve, say_serving, serving_markdown
 from sync.analysis.found import of_search, plan_values
 from sync.analysis.standing import RateStanding
 from sync.analysis.terms import caveats, terms_lines
@@ -78,7 +79,8 @@ def _show_found(sweep: Sweep, found: SweepAnswers, plan: Plan, form: str) -> Non
     lines = [*terms_lines(found.terms), counts(found), *base.left_out(sweep, missing=False)]
     if form == "markdown":
         start = [f"> {' '.join(caveats(found.terms))}"] if caveats(found.terms) else []
-        print("\n\n".join([*start, *found_markdown(plan), *lines]))
+        serving = how_to_serve(found_designs(plan), sweep.outcomes.values())
+        print("\n\n".join([*start, *found_markdown(plan), *lines, *serving_markdown(serving)]))
         return
     screen = console()
     for caveat in caveats(found.terms):
@@ -86,6 +88,7 @@ def _show_found(sweep: Sweep, found: SweepAnswers, plan: Plan, form: str) -> Non
     print_found(plan, screen)
     for line in lines:
         say(screen, line)
+    say_serving(screen, how_to_serve(found_designs(plan), sweep.outcomes.values()))
 
 
 def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None, left_out: Sequence[str] = ()) -> str:
@@ -104,6 +107,8 @@ def answers_json(sweep: Sweep, found: SweepAnswers, plan: Plan | None = None, le
     said = {"sentences": sentences(found), "caveats": caveats(found.terms), "terms_lines": terms_lines(found.terms)}
     values = {**_values(found), **left, "sweep": sweep.name, **said, "workloads": workloads}
     values |= {**plan_values(plan), "found_left_out": " ".join(left_out)}
+    designs = best_designs(found) if plan is None else found_designs(plan)
+    values["serve"] = {design: how_to_serve([design], sweep.outcomes.values())[1:] for design in designs}
     return json.dumps(values, indent=1, allow_nan=False, default=_values)
 
 
@@ -139,7 +144,8 @@ def answers_markdown(sweep: Sweep, found: SweepAnswers) -> str:
     parts += [f"> {text}" for text in bare_sentences(found)]
     for workload in found.workloads:
         parts += [table.markdown() for table in tables(workload, most=None)]
-    return "\n\n".join([*parts, *_last_lines(sweep, found)])
+    serving = how_to_serve(best_designs(found), sweep.outcomes.values())
+    return "\n\n".join([*parts, *_last_lines(sweep, found), *serving_markdown(serving)])
 
 
 def _print(sweep: Sweep, found: SweepAnswers) -> None:
@@ -156,6 +162,7 @@ def _print(sweep: Sweep, found: SweepAnswers) -> None:
     screen.print()
     for line in _last_lines(sweep, found):
         say(screen, line)
+    say_serving(screen, how_to_serve(best_designs(found), sweep.outcomes.values()))
 
 
 def _last_lines(sweep: Sweep, found: SweepAnswers) -> list[str]:

@@ -19,6 +19,7 @@ from sync.results.frame import runs_frame
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
 from sync.results.point_id import SHOWN_OF_A_KEY, point_text
+from sync.results.provenance import caution, shares_of_all, shares_text
 from sync.results.spreadsheet import safe_frame
 from sync.results.sweep import Sweep
 
@@ -97,8 +98,14 @@ def _print(sweep: Sweep, chosen: Sequence[Outcome], arguments: argparse.Namespac
     if not fits(columns, screen.width):
         columns = [_name_and_key(columns[0], columns[1]), *columns[2:]]
     screen.print(draw(columns, screen.width, more="--format csv"), soft_wrap=True)
-    for line in [*_seed_lines(rows, is_named), *left_out(sweep)]:
+    for line in [*_provenance_lines(ordered), *_seed_lines(rows, is_named), *left_out(sweep)]:
         say(screen, line)
+
+
+def _provenance_lines(runs: Sequence[Outcome]) -> list[str]:
+    """Where the times of these runs' steps come from, and that too many of them were never measured."""
+    found = shares_of_all(run.summary for run in runs)
+    return ([text] if (text := caution(found)) else []) + ([f"Step times: {shares_text(found)}."] if found else [])
 
 
 def _with_all_seeds(row: _Row, sweep: Sweep) -> list[_Row]:

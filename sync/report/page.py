@@ -15,7 +15,7 @@ from sync.analysis import found
 from sync.analysis.answers import counts, sentences, tables
 from sync.analysis.answers import notes as notes_of
 from sync.analysis.seeds import NO_COUNTS_NOTE, ONE_NOTE, SEVERAL_NOTE
-from sync.analysis.terms import slo_text, terms_lines
+from sync.analysis.terms import caveats, slo_text, terms_lines
 from sync.analysis.texts import Table
 from sync.report import FIGURES
 from sync.report.base import Missing, Plot
@@ -66,7 +66,7 @@ def report_files(
                 data.runs,
                 data.answers.slo,
                 limits=limits,
-                answers=sentences(data.answers) if data.found is None else found.sentences(data.found),
+                answers=_answers(data),
                 terms=terms_lines(data.answers.terms),
                 deciding=_deciding(data),
                 tables=_tables(data),
@@ -81,6 +81,13 @@ def report_files(
                 name = picture_file(plot.name, form, files, page)
                 files[name] = picture(plot.figure, form, mark_of(data.sweep.name, page))
     return files
+
+
+def _answers(data: ReportData) -> list[str]:
+    """The answers in sentences, after what limits them."""
+    if data.found is None:
+        return sentences(data.answers)
+    return [*caveats(data.answers.terms), *found.sentences(data.found)]
 
 
 def _deciding(data: ReportData) -> list[Table]:

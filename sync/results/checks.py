@@ -32,7 +32,9 @@ _COUNTS = (
     *("cache/evicted_blocks", "cache/preemptions"),
 )
 _COMMANDS = (["python", "-m", "sweep"], ["python", "-m", "sim_core"])
-_SHARE = re.compile(r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction|links/busiest_share|cache/\w+_rate")
+_SHARE = re.compile(
+    r"goodput/(\w+_)?attainment|utilisation/.+|memory/peak_fraction|links/busiest_share|cache/\w+_rate|provenance/\w+"
+)
 _OF_AN_APPLICATION = re.compile(r"application_\d+/")
 _PERCENTILES = tuple(
     (f"{metric}/{lower}_{unit}", f"{metric}/{higher}_{unit}")

@@ -22,6 +22,7 @@ from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.results import SimResult
 from sim_core.spec import PerformanceSpec, SimSpec
 from sync.results.metrics import CONCURRENCY, METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
+from sync.results.provenance import PROVENANCE
 from sync.results.statistics import mean, mean_of_times, percentile
 
 Numbers = npt.NDArray[Any]
@@ -152,6 +153,8 @@ def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
         summary |= _cache(result.cache_use)
     if result.iterations_beyond is not None:
         summary["measured/iterations_beyond"] = float(result.iterations_beyond)
+    if result.stopped_s is None and (known_s := sum(result.provenance_s.values())):
+        summary |= {f"{PROVENANCE}{name}": seconds / known_s for name, seconds in result.provenance_s.items()}
     return summary
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from sync.analysis.repetitions import Judgement
 from sync.analysis.standing import Standing, standing_of
-from sync.analysis.terms import Terms
+from sync.analysis.terms import Terms, engines_in
 from sync.report.data import RunRow
 from sync.report.style import STYLES
 from sync.results.grouping import grouped
 from sync.results.metrics import CONCURRENCY
 from sync.results.outcome import Outcome, SweepInfo
+from sync.results.provenance import shares_of_all
 from sync.results.slo import PAPER, Slo
 from sync.results.sweep import Sweep
 from sync.tracking import fields
@@ -122,6 +123,7 @@ def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | No
         slo=sweep.slo,
         models=each("model"),
         times=each("performance_model"),
+        engines=engines_in(each("batching")),
         machines=tuple(sorted(name.removeprefix(fields.MACHINES_PARAM) for name in types)),
         workloads=each("workload"),
         horizons_s=tuple(sorted(map(float, each("horizon_s")))),
@@ -132,6 +134,7 @@ def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | No
         failed=failed,
         planned=planned,
         figures=sweep.machines,
+        provenance=shares_of_all(run.figures for run in runs),
     )
 
 

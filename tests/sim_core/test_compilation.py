@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import shutil
 import subprocess
@@ -127,3 +129,21 @@ def test_what_is_compiled_has_a_source_and_no_form_of_its_own() -> None:
     assert len(record_of("compiler")) == 1 + len(MODULES)
     assert "sim_core.event_plain" not in MODULES
     assert compilation.__file__.endswith(".py")
+
+
+def test_numbers_of_compiled_modules_are_constants_that_fit_a_word() -> None:
+    """Compiled, each use of a number without `Final` is a look-up in a dictionary; one that does not fit is slow."""
+    wrong = []
+    for name in MODULES:
+        tree = ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8"))
+        values = vars(importlib.import_module(name))
+        for node in tree.body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            is_constant = isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "Final"
+            for target in [node.target] if isinstance(node, ast.AnnAssign) else node.targets:
+                value = values[target.id] if isinstance(target, ast.Name) else None
+                fits = not isinstance(value, int) or -(1 << 62) <= value < 1 << 62
+                if isinstance(value, int | float) and not (is_constant and fits):
+                    wrong.append(f"{name}.{ast.unparse(target)}")
+    assert wrong == []

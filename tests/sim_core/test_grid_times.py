@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim_core import SpecError
 from sim_core.performance.grid_times import GridTimes
 from sim_core.performance.step_grid import grid_of, packed, unpacked
-from sim_core.performance.step_times import ESTIMATED, EXTRAPOLATED, INTERPOLATED
+from sim_core.performance.step_times import EXTRAPOLATED, INTERPOLATED
 from sim_core.spec import Deployment
 from sim_core.step import Step
 from tests.sim_core.context_times import grid_of_parts
@@ -97,10 +97,10 @@ def test_a_run_of_steps_with_prompts_takes_the_sum_of_its_single_steps(
     assert model.seconds(steps, repeat) == pytest.approx(single, rel=1e-12)
 
 
-def test_times_say_whether_they_lie_between_points_beyond_them_or_are_mostly_estimated() -> None:
+def test_times_say_whether_they_lie_between_points_beyond_them_and_which_part_is_estimated() -> None:
     model = times()
     assert model.provenance(step(tokens=128, decodes=2, context=202)) == INTERPOLATED
-    assert model.provenance(step(decodes=2, context=2)) == ESTIMATED  # 0.9 of 1.5 s is no kernel's
+    assert model.estimated_share(step(decodes=2, context=2)) == pytest.approx(0.9 / 1.5)
     assert model.estimated_share(step(tokens=128)) == pytest.approx(0.5 / 2.2)
     for beyond in (step(decodes=9, context=9), step(decodes=1, context=202), step(tokens=1025)):
         assert model.provenance(beyond) == EXTRAPOLATED

@@ -11,7 +11,7 @@ import pytest
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimSpec, SpecError, Trace, spec_from_config
 from sim_core.errors import SpecWarning
-from sim_core.performance.db import seconds_at, times_from_curve
+from sim_core.performance.curve import seconds_at, times_from_curve
 from sim_core.performance.measurements import read_curves
 from sim_core.performance.plausible import plausible
 from sim_core.spec import CurveSpec, PerformanceSpec

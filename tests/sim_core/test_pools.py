@@ -16,7 +16,7 @@ from configs.compose import CONFIG_DIR, Composer
 from configs.machines import cost_and_power, read_machines
 from sim_core import CapacityError, SimSpec, SpecError, Trace, spec_from_config
 from sim_core.errors import SpecWarning
-from sim_core.performance.db import seconds_at
+from sim_core.performance.curve import seconds_at
 from sim_core.replica import Replica
 from sim_core.simulation import Simulation
 from sweep.single.summary import text_summary

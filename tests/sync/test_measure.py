@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from configs.compose import Composer
 from sim_core import SimResult, SimSpec, simulate, spec_from_config
-from sim_core.performance.db import times_from_curve
+from sim_core.performance.curve import times_from_curve
 from sim_core.spec import CurveSpec
 from sync.results.measure import _own_reference_times as reference_times
 from sync.results.measure import ascending, measure

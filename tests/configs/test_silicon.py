@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ from configs.compose import CONFIG_DIR, Composer
 from configs.silicon import ask, facade, names, store
 from configs.silicon.facade import Engine, NoDataError, Operations
 from configs.silicon.tables import tables_of
-from sim_core import SimSpec, SpecError, spec_from_config
+from sim_core import SimSpec, SpecError, simulate, spec_from_config
 from sim_core.performance.grid_times import GridTimes
 from sim_core.performance.step_grid import grid_of, packed, unpacked
 from sim_core.spec import Deployment
 from sim_core.step import Step
+from tests.sim_core import worlds
 
 LLAMA = Deployment("llama-3.1-8b", "bf16", 2, "h100-80gb", 1, 1, 1, "vllm")
 DEEPSEEK = Deployment("deepseek-r1", "fp8", 2, "h200-141gb", 8, 8, 8, "sglang")
@@ -146,6 +148,20 @@ def test_a_spec_has_the_tables_of_its_instances_and_of_the_reference_machine(ask
     assert (used.hardware, used.tensor_parallelism, used.engine) == ("a100-80gb", 2, "vllm")
     assert (reference.hardware, reference.tensor_parallelism) == ("a100-80gb", 8)
     assert len(spec.canonical()) < 10_000  # digests in place of the tables
+
+
+def test_a_spec_that_was_sent_to_a_worker_needs_neither_the_package_nor_the_cache(
+    asked: list[names.Way], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, requests = spec_of(), worlds.trace([(0.0, 100, 20), (0.1, 3000, 5)])
+    here = simulate(spec, requests)
+    sent = pickle.dumps(spec)
+    monkeypatch.setattr(facade, "Engine", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    ask._grid.cache_clear()
+    there = simulate(pickle.loads(sent), requests)
+    assert str(there.requests) == str(here.requests)
+    assert there.completed == 2
 
 
 def test_the_engine_follows_from_the_batching_policy_unless_it_is_named(asked: list[names.Way]) -> None:

@@ -158,7 +158,8 @@ def _formats(deployment: Deployment, model: SiliconModel, system: str) -> list[F
     if precision == "int4":
         return [*own, (path, "bfloat16" if model.has_experts else "int4_wo", "int4_wo")]
     if precision == "fp4":
-        return [*own, (path, "nvfp4", "nvfp4"), (path, "fp8_block", "nvfp4")]
+        others: list[Formats] = [(path, "fp8_block", "nvfp4")] if model.has_experts else []
+        return [*own, (path, "nvfp4", "nvfp4"), *others]
     if model.fp8 != _BLOCKS:
         return [(path, kind, kind) for kind in model.fp8]
     blocks: list[Formats] = [

@@ -245,6 +245,13 @@ def test_gemms_with_scales_by_block_are_the_last_way_on_blackwell() -> None:
     assert [first("h200-141gb"), first("b200-180gb")] == ["fp8_block", "fp8"]
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp8", "fp4", "int4"])
+def test_a_dense_models_gemms_are_asked_in_its_own_precision(precision: str) -> None:
+    formats = {"bf16": {"bfloat16", None}, "fp8": {"fp8", "fp8_block"}, "fp4": {"nvfp4"}, "int4": {"int4_wo"}}
+    found = {dict(way.arguments).get("gemm_quant_mode") for way in names.ways(replace(LLAMA, precision=precision))}
+    assert found == formats[precision]
+
+
 def test_every_model_and_gpu_with_measurements_is_one_that_a_run_may_name() -> None:
     repos = Composer().resolved([])
     assert names.MODELS.keys() <= repos["model_repo"]["architectures"].keys()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
 
 from sim_core.native import mypyc_attr
 from sim_core.performance.context_line import ContextLine, ContextLines
 from sim_core.performance.step_times import EXTRAPOLATED, INTERPOLATED, StepTimes
 from sim_core.step import Step
+
+OUTSIDE: Final = -1.0  # of a surface's points
 
 
 class Curve:
@@ -44,6 +47,18 @@ class Surface:
         self.rows = [list(row) for row in rows]
         self.last = self.tokens[-1]
         self.last_size = min(row[-1] for row in self.sizes)
+
+    def at(self, tokens: int, size: float) -> float:
+        """The seconds at one point, where it lies between points of the rows around it; else OUTSIDE."""
+        knots = self.tokens
+        high = min(max(bisect_left(knots, tokens), 1), len(knots) - 1)
+        low = high - 1
+        low_sizes, high_sizes = self.sizes[low], self.sizes[high]
+        if size < max(low_sizes[0], high_sizes[0]) or size > min(low_sizes[-1], high_sizes[-1]):
+            return OUTSIDE
+        low_s = _at(low_sizes, self.rows[low], size)
+        high_s = _at(high_sizes, self.rows[high], size)
+        return max(low_s + (high_s - low_s) * (tokens - knots[low]) / (knots[high] - knots[low]), 0.0)
 
     def line(self, tokens: float, scale: float, extra_s: float, is_above_first: bool) -> ContextLine:
         """The line of a number of tokens, with sizes times `scale`, and `extra_s` more. `is_above_first`: what it is
@@ -163,8 +178,13 @@ class GridTimes(StepTimes):
         own, own_decodes = grid.of_busiest(tokens, step.prompts), grid.of_rank(decodes)
         work_s = grid.shared.at(own + own_decodes) + grid.experts.at(grid.of_rank(tokens + decodes))
         seconds = self.overhead_s * repeat + work_s * passes
-        line = self._prompts.of(own + own_decodes if grid.is_fused else own)
-        seconds += line.total(pairs_of(step) * own // tokens, 2 * tokens * own, passes)
+        projected = own + own_decodes if grid.is_fused else own
+        pairs = pairs_of(step) * own // tokens
+        # most steps with prompts have a number of tokens of their own, and a line is worth its cost for several alone
+        prompts_s = grid.prompts.at(projected, pairs / projected) if passes == 1 else OUTSIDE
+        if prompts_s == OUTSIDE:
+            prompts_s = self._prompts.of(projected).total(pairs, 2 * tokens * own, passes)
+        seconds += prompts_s
         if decodes:
             seconds += self._beside.of(decodes).total(step.decode_context, decodes, passes)
         return seconds
@@ -191,7 +211,9 @@ class GridTimes(StepTimes):
         return few
 
     def plus(self, overhead_s: float) -> GridTimes:
-        return GridTimes(self.grid, self.overhead_s + overhead_s)
+        times = GridTimes(self.grid, self.overhead_s + overhead_s)
+        times._alone, times._beside, times._prompts = self._alone, self._beside, self._prompts  # worked out once
+        return times
 
     def provenance(self, step: Step) -> str:
         return EXTRAPOLATED if self.steps_beyond(step, 1) else INTERPOLATED
@@ -210,14 +232,19 @@ class GridTimes(StepTimes):
         if decodes:
             if grid.of_rank(decodes) > grid.decodes.last:
                 return repeat
-            passes = min(passes, self._alone.of(decodes).passes_measured(step.decode_context, decodes))
+            passes = min(passes, _passes_to(int(grid.decodes.last_size) * decodes, step.decode_context, decodes))
         if tokens:
             own = grid.of_busiest(tokens, step.prompts)
             if own + grid.of_rank(decodes) > grid.shared.last:
                 return repeat
-            line = self._prompts.of(own)
-            passes = min(passes, line.passes_measured(pairs_of(step) * own // tokens, 2 * tokens * own))
+            most = int(grid.prompts.last_size) * own
+            passes = min(passes, _passes_to(most, pairs_of(step) * own // tokens, 2 * tokens * own))
         return repeat - passes // step.passes
+
+
+def _passes_to(most: int, first: int, growth: int) -> int:
+    """How many passes are within `most`, of which the first has `first`, and each further one `growth` more."""
+    return (most - first) // growth + 1 if first <= most else 0
 
 
 def pairs_of(step: Step) -> int:

@@ -82,7 +82,7 @@ $(READY): requirements.lock
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer found; name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'This needs Python 3.11 or newer, and $(PYTHON) is not one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo 'Installing $(words $(PACKAGES)) locked packages into $(VENV): 0.4 GB to download, 1.5 GB on disk.'
+	@echo 'Installing $(words $(PACKAGES)) locked packages into $(VENV): 0.5 GB to download, 1.6 GB on disk.'
 	@echo 'It takes 2 to 3 minutes of computing besides the download, and is done once.'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --use-pep517 --require-hashes \

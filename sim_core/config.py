@@ -11,7 +11,7 @@ from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
 from sim_core.network import NETWORKS
 from sim_core.options import read_options
-from sim_core.performance.base import CurveKey, Measured, Needs, read_now
+from sim_core.performance.base import AskForGrids, CurveKey, Measured, Needs, nobody_to_ask, read_now
 from sim_core.policies import Policies, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
@@ -44,19 +44,23 @@ def spec_from_config(
     root: Path,
     measured: Measured = read_now,
     plugins: Sequence[PluginSpec] = (),
+    grids: AskForGrids = nobody_to_ask,
 ) -> SimSpec:
-    """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements. It
-    may name policies of `plugins`; the spec has those of them that it uses.
+    """The run that `resolved` describes. The files that it names are below `root`; `measured` reads measurements, and
+    `grids` is asked for tables that are no files. It may name policies of `plugins`; the spec has those of them that it
+    uses.
 
     Raises SpecError (CapacityError among them) for anything that cannot be run, apart from the workload.
     """
     policies = policies_with(plugins)
     with policies.blamed():
-        spec = _spec(resolved, root, measured, policies)
+        spec = _spec(resolved, root, measured, policies, grids)
     return replace(spec, plugins=used_plugins(spec, plugins)) if plugins else spec
 
 
-def _spec(resolved: Mapping[str, Any], root: Path, measured: Measured, policies: Policies) -> SimSpec:
+def _spec(
+    resolved: Mapping[str, Any], root: Path, measured: Measured, policies: Policies, grids: AskForGrids
+) -> SimSpec:
     top = Section(resolved, "")
     servers = _servers(top)
     applications = _applications(top, policies)
@@ -74,7 +78,7 @@ def _spec(resolved: Mapping[str, Any], root: Path, measured: Measured, policies:
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(performance, policies, root, measured, servers, applications, start_states),
+        performance=_performance(performance, policies, root, measured, grids, servers, applications, start_states),
         routing_delay_s=router.section("overheads").number("routing_delay"),
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
@@ -139,6 +143,7 @@ def _performance(
     policies: Policies,
     root: Path,
     measured: Measured,
+    grids: AskForGrids,
     servers: tuple[ServerGroupSpec, ...],
     applications: tuple[ApplicationSpec, ...],
     states: tuple[StartStateSpec, ...],
@@ -146,14 +151,17 @@ def _performance(
     hardware: dict[str, set[str]] = {group.sku: set() for group in servers}
     for group in servers:
         hardware[group.sku].update(processor.name for processor in group.processors)
-    models = {application.application_id: application.model.measured_as for application in applications}
+    models = {application.application_id: application.model for application in applications}
     used: set[CurveKey] = set()
+    instances: dict[tuple[ModelSpec, str, InstanceSpec], None] = {}
     for state in states:
         skus = [sku for sku in hardware if state.machines is None or dict(state.machines).get(sku)]
         for sku, kind in policies.start_states[state.kind].combinations(state, skus):
-            used.update((models[state.application_id], name, kind.tensor_parallelism) for name in hardware[sku])
-    reference = {(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models.values()}
-    needs = Needs(root, measured, frozenset(used), frozenset(reference))
+            model = models[state.application_id]
+            used.update((model.measured_as, name, kind.tensor_parallelism) for name in hardware[sku])
+            instances.update(dict.fromkeys((model, name, kind) for name in sorted(hardware[sku])))
+    reference = {(model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models.values()}
+    needs = Needs(root, measured, frozenset(used), frozenset(reference), tuple(instances), grids)
     models_known = policies.performance_models
     spec = models_known[config.text("policy", models_known)].read(config, needs)
     config.done()
@@ -186,8 +194,8 @@ def _model(entry: Section, models: Section) -> ModelSpec:
     size_name = entry.text("model_size", sizes)
     shape = Section(architectures[name], f"model_repo.architectures.{name}")
     size = Section(sizes[size_name], f"model_repo.sizes.{size_name}")
-    shape.ignore("name")
-    size.ignore("name")
+    shape.ignore("name", "parameters", "source")
+    size.ignore("name", "dtype_size")
     _check_belongs(entry, name, size.texts("architectures"), sizes)
     heads = shape.integer("num_heads", 1)
     model = ModelSpec(
@@ -198,13 +206,24 @@ def _model(entry: Section, models: Section) -> ModelSpec:
         num_heads=heads,
         num_kv_heads=shape.integer("num_kv_heads", 1) if shape.has("num_kv_heads") else None,
         weights_bytes=size.integer("weights", 0),
-        bytes_per_element=size.integer("dtype_size", 1),
+        bytes_per_element=_kv_element_bytes(entry) or size.integer("dtype_size", 1),
+        kv_elements_per_layer=shape.integer("kv_elements", 1) if shape.has("kv_elements") else None,
+        kv_parts=shape.integer("kv_parts", 1) if shape.has("kv_parts") else 0,
+        precision=size.text("precision") if size.has("precision") else "",
+        replicated_bytes=size.integer("replicated", 0, default=0),
     )
     if model.kv_bytes_per_token < 1:
         raise shape.error("num_heads", "must be at most hidden_size * num_kv_heads: no KV cache is left")
     shape.done()
     size.done()
     return model
+
+
+def _kv_element_bytes(entry: Section) -> int | None:
+    """The bytes of an element of the KV cache where an application sets them; None: as its model has them."""
+    if not entry.has("kv_cache_dtype"):
+        return None
+    return {"auto": None, "bf16": 2, "fp8": 1}[entry.text("kv_cache_dtype", ("auto", "bf16", "fp8"))]
 
 
 def _check_belongs(entry: Section, architecture: str, owners: tuple[str, ...], sizes: Mapping[str, Any]) -> None:
@@ -320,6 +339,9 @@ def _instance(config: Section, run_s: float, policies: Policies) -> InstanceSpec
         tensor_parallelism=config.integer("tensor_parallelism", 1),
         pipeline_parallelism=pipeline_parallelism,
         run_s=run_s,
+        data_parallelism=config.integer("data_parallelism", 1, default=1),
+        expert_parallelism=config.integer("expert_parallelism", 1, default=1),
+        reserved_bytes=int(config.number("reserved_gb", default=0.0) * 1e9),
         **policies.batching[policy].read_limits(config),
     )
     config.done()

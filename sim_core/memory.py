@@ -42,16 +42,19 @@ def instance_memory(model: ModelSpec, plan: InstancePlan) -> KvMemory:
     """
     processor = plan.processors[0]
     each, sharing = processor.memory_bytes, plan.spec.tensor_parallelism
-    needed_bytes = model.weights_bytes + _LEAST_TOKENS * model.kv_bytes_per_token
+    ranks = plan.spec.data_parallelism
+    weights_bytes = model.weights_bytes + (ranks - 1) * model.replicated_bytes + sharing * plan.spec.reserved_bytes
+    kv_bytes_per_token = model.kv_bytes_per_token * model.kv_copies(sharing // ranks)
+    needed_bytes = weights_bytes + _LEAST_TOKENS * kv_bytes_per_token
     if needed_bytes > each * sharing:
         needed = -(-needed_bytes // each)
         fix = f"set {needed} or more"
         if needed > plan.machine_processors:
             fix = f"a {plan.sku} has {plan.machine_processors}: take machines with more memory, or a smaller model"
         raise CapacityError(
-            f"{model.name} does not fit: its weights take {model.weights_bytes / 1e9:.0f} GB, and {sharing} x "
+            f"{model.name} does not fit: its weights take {weights_bytes / 1e9:.0f} GB, and {sharing} x "
             f"{processor.name} hold {each * sharing / 1e9:.0f} GB; it needs {needed} of them; {fix}",
             key=plan.parallelism_key,
             value=sharing,
         )
-    return KvMemory(each * len(plan.processors), model.weights_bytes, model.kv_bytes_per_token)
+    return KvMemory(each * len(plan.processors), weights_bytes, kv_bytes_per_token)

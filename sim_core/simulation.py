@@ -103,7 +103,7 @@ class Simulation:
 
     def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
         model = application.spec.model
-        times = self._performance.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism)
+        times = self._performance.times_for(model, plan.processor_name, plan.spec)
         times = times.plus(plan.spec.run_s)
         memory = instance_memory(model, plan)
         policy = self._policies.batching[plan.spec.policy]

@@ -47,14 +47,24 @@ class ModelSpec:
     num_kv_heads: int | None  # None: as many as num_heads
     weights_bytes: int
     bytes_per_element: int = 2
+    kv_elements_per_layer: int | None = None  # of a token; None: it follows from the sizes above
+    kv_parts: int = 0  # over how many GPUs the KV cache of a token can be split: more hold copies; 0: over any number
+    precision: str = ""  # of the weights: bf16, fp8, fp4, int4; "": not said
+    replicated_bytes: int = 0  # of the weights: those of which each rank of attention has a copy
 
     @property
     def kv_bytes_per_token(self) -> int:
         """The bytes of a key and a value, each of hidden_size elements a layer (fewer with grouped-query attention)."""
+        if self.kv_elements_per_layer is not None:
+            return self.kv_elements_per_layer * self.num_layers * self.bytes_per_element
         width = self.hidden_size
         if self.num_kv_heads is not None:
             width = self.hidden_size * self.num_kv_heads // self.num_heads
         return 2 * width * self.num_layers * self.bytes_per_element
+
+    def kv_copies(self, gpus: int) -> int:
+        """How many copies of a token's KV cache the GPUs have that share its attention."""
+        return -(-gpus // self.kv_parts) if self.kv_parts else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +82,18 @@ class InstanceSpec:
     max_preemptions: int | None = None  # Splitwise
     run_s: float = 0.0  # overhead: on top of each iteration, or of each task where tasks run to completion
     options: Options = ()
+    data_parallelism: int = 1  # ranks of attention, each on a part of the GPUs with requests of its own
+    expert_parallelism: int = 1  # over how many of the GPUs the experts are divided whole
+    reserved_bytes: int = 0  # of each GPU's memory: what the engine takes beside weights and KV cache
 
     def __post_init__(self) -> None:
         if self.pipeline_parallelism != 1:
             raise SpecError(NO_PIPELINES, key="pipeline_parallelism", value=self.pipeline_parallelism)
+        for key in ("data_parallelism", "expert_parallelism"):
+            value = getattr(self, key)
+            if value < 1 or self.tensor_parallelism % value:
+                text = f"must divide tensor_parallelism ({self.tensor_parallelism}), the GPUs of an instance"
+                raise SpecError(text, key=key, value=value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +172,40 @@ class MeasuredSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the times of an instance's steps depend on: a model, as it is served on GPUs of one kind.
+
+    `tensor_parallelism` is the number of GPUs. `engine` names the software, such as vllm.
+    """
+
+    model: str  # its name in performance tables
+    precision: str  # of the weights
+    kv_bytes: int  # of an element of the KV cache
+    hardware: str
+    tensor_parallelism: int
+    data_parallelism: int
+    expert_parallelism: int
+    engine: str
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Model, hardware and tensor parallelism, by which other performance tables know it."""
+        return self.model, self.hardware, self.tensor_parallelism
+
+
+@dataclass(frozen=True, slots=True)
+class StepGridSpec:
+    """The tables of the step times of one deployment: see `sim_core.performance.step_grid`.
+
+    `sha256` is the digest of their text, which a run's key covers in its place. `packed` is the text, compressed.
+    """
+
+    deployment: Deployment
+    sha256: str
+    packed: bytes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PerformanceSpec:
     """`policy` names an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
 
@@ -163,11 +215,12 @@ class PerformanceSpec:
     curves: tuple[CurveSpec, ...] = ()  # db: those that this run can need, and the reference machine's
     options: Options = ()
     steps: tuple[MeasuredSteps, ...] = ()  # table: those that this run can need, and the reference machine's
+    grids: tuple[StepGridSpec, ...] = ()  # aiconfigurator: those that this run can need, and the reference machine's
 
     @property
     def is_measured(self) -> bool:
         """Whether its times are measurements, beyond which they are extrapolated."""
-        return bool(self.curves or self.steps)
+        return bool(self.curves or self.steps or self.grids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +299,10 @@ class SimSpec:
 # Fields that were added since results were first kept, by class, with the value that stands for a spec without them.
 # A field with this value is left out, so that the digests of older specs stay the same.
 _ADDED: dict[str, dict[str, object]] = {
-    "InstanceSpec": {"options": ()},
+    "InstanceSpec": {"options": (), "data_parallelism": 1, "expert_parallelism": 1, "reserved_bytes": 0},
+    "ModelSpec": {"kv_elements_per_layer": None, "kv_parts": 0, "precision": "", "replicated_bytes": 0},
     "StartStateSpec": {"fill_machine": False, "options": ()},
-    "PerformanceSpec": {"options": (), "steps": ()},
+    "PerformanceSpec": {"options": (), "steps": (), "grids": ()},
     "SimSpec": {"plugins": (), "network": NetworkSpec()},
 }
 
@@ -257,6 +311,8 @@ def _fields(spec: object) -> dict[str, object]:
     """A spec's fields by name. Many times as fast as `dataclasses.asdict`, which copies every number."""
     if isinstance(spec, PluginSpec):
         return {"code": spec.code}
+    if isinstance(spec, StepGridSpec):
+        return {"deployment": spec.deployment, "sha256": spec.sha256}
     values = {name: getattr(spec, name) for name in spec.__slots__}  # type: ignore[attr-defined]
     for name, value in _ADDED.get(type(spec).__name__, {}).items():
         if values[name] == value:

@@ -150,7 +150,8 @@ class SequenceBatcher(PagedBatcher):
         self._parts.clear()
         self._counts.clear()
         step = self._step
-        step.prompt_tokens = step.prompt_context = step.decodes = step.decode_context = 0
+        step.prompt_tokens = step.prompt_context = step.prompt_pairs = step.prompts = 0
+        step.decodes = step.decode_context = 0
         step.repeat = 1
 
     def admit(self, sequence: Sequence, hit: Hit) -> None:
@@ -228,6 +229,8 @@ class SequenceBatcher(PagedBatcher):
         step = self._step
         step.prompt_tokens += tokens
         step.prompt_context += sequence.computed
+        step.prompt_pairs += tokens * (2 * sequence.computed + tokens)
+        step.prompts += 1
 
     def decode(self, repeat: int) -> None:
         """Let `repeat` steps give each of the decodes a token. Their blocks are reserved."""

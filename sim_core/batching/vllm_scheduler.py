@@ -237,6 +237,8 @@ class VllmScheduler(VllmAdmission):
             else:
                 step.prompt_tokens += tokens
                 step.prompt_context += computed
+                step.prompt_pairs += tokens * (2 * computed + tokens)
+                step.prompts += 1
             sequence.computed = computed = computed + tokens
             sequence.last_step = number
             self._ran_prefill |= sequence.is_mid_prompt

@@ -42,6 +42,7 @@ class VllmStep(Step):
         """Make it the empty step of the pass `number`. Steps are used again and again: most hold no lists."""
         self.number = number
         self.members = self.decodes = self.decode_context = self.prompt_tokens = self.prompt_context = 0
+        self.prompt_pairs = self.prompts = 0
         self.repeat = 1
         if self.sequences:
             self.sequences.clear()

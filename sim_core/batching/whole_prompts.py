@@ -113,6 +113,8 @@ class WholePrompts(Batcher):
         step.repeat = repeat
         if batch.tracks_context:
             step.decode_context = batch.context()
+            step.prompts = len(batch.prompts)
+            step.prompt_pairs = pairs_of(batch.prompts)
         return step
 
     def ended(self, steps: int) -> list[Task]:
@@ -159,3 +161,11 @@ class WholePrompts(Batcher):
 
     def batches(self) -> int:
         return self.batch.starts
+
+
+def pairs_of(prompts: list[Task]) -> int:
+    """The pairs of whole prompts: see `Step.prompt_pairs`. Each prompt is in one step alone, so it is counted once."""
+    pairs = 0
+    for task in prompts:
+        pairs += task.batch_tokens * task.batch_tokens
+    return pairs

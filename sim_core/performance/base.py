@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -11,7 +11,7 @@ from sim_core.errors import SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
 from sim_core.performance.step_times import StepTimes
 from sim_core.section import Section
-from sim_core.spec import PerformanceSpec
+from sim_core.spec import Deployment, InstanceSpec, ModelSpec, PerformanceSpec, StepGridSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,21 @@ def read_now(read: ReadFile[T], path: Path, source: str, /) -> Mapping[CurveKey,
     return read(path, source)
 
 
+class AskForGrids(Protocol):
+    """Gives the tables of deployments from outside of this package. Raises SpecError where there are none; of `others`,
+    without which a run works, it leaves out those that it does not have."""
+
+    def __call__(self, used: Sequence[Deployment], others: Sequence[Deployment], /) -> tuple[StepGridSpec, ...]: ...
+
+
+def nobody_to_ask(used: Sequence[Deployment], others: Sequence[Deployment], /) -> tuple[StepGridSpec, ...]:
+    """What is asked where a caller has not said whom to ask."""
+    raise SpecError(
+        "its tables come from outside of the simulator: give spec_from_config `grids`, such as configs.silicon.grids",
+        key="performance_model",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a run needs of its performance model, for models that read files."""
@@ -42,6 +57,8 @@ class Needs:
     read: Measured  # reads a file of measurements
     used: frozenset[CurveKey]  # the combinations that instances of the run may have
     reference: frozenset[CurveKey]  # those of the machine that slowdowns are relative to; a run works without them
+    instances: tuple[tuple[ModelSpec, str, InstanceSpec], ...] = ()  # `used` in full: model, hardware, kind of instance
+    grids: AskForGrids = nobody_to_ask
 
 
 class PerformanceModel(ABC):
@@ -66,6 +83,11 @@ class PerformanceModel(ABC):
     @abstractmethod
     def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> StepTimes | None:
         """The times of this combination; None where the performance model knows nothing of it."""
+
+    def times_for(self, model: ModelSpec, hardware: str, instance: InstanceSpec) -> StepTimes:
+        """The times of an instance of this kind. Raises SpecError where nothing is known of it. Models whose times
+        depend on more than tensor parallelism override it."""
+        return self.times_of(model.measured_as, hardware, instance.tensor_parallelism)
 
     def known(self) -> list[CurveKey]:
         """The combinations that it knows, for errors; empty where it knows all."""

@@ -101,6 +101,11 @@ class StepTimes:
         limits of the hardware, or `calibrated` by measurements of the user's own engine."""
         return GIVEN
 
+    def estimated_share(self, step: Step) -> float:
+        """Which part of the time of the first of the steps comes from formulas, where the rest was measured: from 0
+        to 1."""
+        return 0.0
+
     def tables_beyond(self) -> list[TimeTable]:
         """The tables that count look-ups for steps with prompts beyond the measurements; none where all is known."""
         return []

@@ -183,6 +183,9 @@ class _CheckedTimes(StepTimes):
             raise _wrong(self._file, self._times, "provenance", word, f"one of: {', '.join(PROVENANCES)}")
         return word
 
+    def estimated_share(self, step: Step) -> float:
+        return self._times.estimated_share(step)
+
     def may_exceed(self, decodes: int) -> bool:
         return self._times.may_exceed(decodes)
 

@@ -9,9 +9,11 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
+from configs.catalogue import fits_named
 from configs.compose import Composer
 from configs.folders import Inside
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
+from configs.silicon import grids
 from sim_core import SimSpec, spec_from_config
 from sim_core.errors import SpecError, SpecWarning, TraceError
 from sim_core.performance.base import CurveKey, ReadFile
@@ -134,8 +136,9 @@ class Builder:
             for name, value in sections.items()
         )
         if cache_key not in self._clusters:
-            spec = spec_from_config(config, self._root, self._measured, self._plugins)
-            self._check(spec)
+            spec = spec_from_config(config, self._root, self._measured, self._plugins, grids)
+            with fits_named(config):
+                self._check(spec)
             machines = spec.machine_counts()
             cost, power = cost_and_power(machines, self._figures)
             watts = provisioned_watts(machines, self._figures)

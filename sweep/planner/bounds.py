@@ -169,7 +169,7 @@ def _best(performance: PerformanceSpec, model: ModelSpec, plan: InstancePlan, ro
     """For each of the weights the most weighted work that an instance does, in requests/s. Work is counted in requests:
     the prompt tokens of a mean request are one unit of prompts."""
     policy = PERFORMANCE_MODELS[performance.policy](performance)
-    times = policy.times_of(model.measured_as, plan.processor_name, plan.spec.tensor_parallelism).plus(plan.spec.run_s)
+    times = policy.times_for(model, plan.processor_name, plan.spec).plus(plan.spec.run_s)
     prompts, decodes, seconds = _iterations(performance, times, plan, role, sizes)
     weights = _weights(sizes.decodes > 0.0)
     work = weights[:, :1] * (prompts / sizes.prompt)

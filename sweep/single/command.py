@@ -1,4 +1,4 @@
-"""The command line `python -m sim_core [--multirun] [overrides]`: one run, or several.
+"""The command line `python -m sim_core [--multirun] [overrides]`: runs, or a list of what they may name.
 
 Hydra reads the configuration and starts a `Job` for each run; `sweep.single.show` shows and delivers the results.
 """
@@ -36,6 +36,7 @@ from sweep.launch.ray_environment import LOOPBACK_ALONE, QUIET
 from sweep.single.job import Job
 from sweep.single.show import show
 
+LISTS = ("models", "machines")  # words that list what a run may name
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 HYDRAS_RESOLVERS = ("hydra", "now", "python_version")  # that Hydra's own settings use
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
@@ -49,6 +50,13 @@ def main() -> int:
     if "--version" in sys.argv[1:]:  # Hydra's option of this name would say its own
         print(f"sim_core {__version__}, {form().text}, on Python {platform.python_version()}")
         return 0
+    if sys.argv[1:2] and sys.argv[1] in LISTS:
+        from sweep.single.listing import list_  # here: not needed at every start
+
+        try:
+            return list_(sys.argv[1], sys.argv[2:])
+        except SimError as error:
+            return _refused(error)
     try:  # Hydra knows no options of ours
         sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
         sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)

@@ -16,8 +16,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from configs.catalogue import fits_named
 from configs.compose import CONFIG_DIR, resolve
 from configs.resolvers import register_resolvers
+from configs.silicon import grids
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
 from sim_core.section import Section
@@ -93,13 +95,15 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     are known beside ours, and policies of `plugins` beside the project's."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     config = resolve(cfg, resolvers, plugins)
-    spec = spec_from_config(config, ROOT, plugins=plugins)
+    spec = spec_from_config(config, ROOT, plugins=plugins, grids=grids)
     ref = workload.ref_from_config(config, spec.seed)
     tracking = _tracking(config)
     perfetto = options_from_config(config), power_from_config(config)
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
-    simulation, submitted = Simulation(spec), workload_of(trace)
+    with fits_named(config):
+        simulation = Simulation(spec)
+    submitted = workload_of(trace)
     _say_constants(spec)
     # only here: these load numpy, which a run that is refused does not need
     from sweep.single.summary import one_line_summary, text_summary

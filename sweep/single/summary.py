@@ -39,7 +39,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
     lines += _cache(summary)
     if beyond := summary.get("measured/iterations_beyond"):
         total = sum(int(str(count)) for count in result.instances["iterations"])
-        sizes = "tokens or context" if spec.performance.steps else "batch tokens"
+        sizes = "tokens or context" if spec.performance.steps or spec.performance.grids else "batch tokens"
         more = f"{beyond:,.0f} of {total:,} iterations had more {sizes} than any measured one"
         lines.append(f"measured   {more}: their times follow the last section measured")
     if sources := shares_of_all([summary]):

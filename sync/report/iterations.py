@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from configs.silicon import grids
 from sim_core import content_key, spec_from_config
 from sim_core.errors import SimError, shown
 from sim_core.replica import IterationObserver, Replica
@@ -53,7 +54,7 @@ def again(outcome: Outcome, recorded: pd.DataFrame | None) -> Iterations | str:
     try:
         with warnings.catch_warnings(action="ignore"):  # the first run has shown them
             config = _configuration(outcome)
-            spec = spec_from_config(config, _ROOT)
+            spec = spec_from_config(config, _ROOT, grids=grids)
             ref = workload.ref_from_config(config, spec.seed)
             key = content_key(spec, workload.identity(ref, _ROOT), deciding_code().digest_for(spec))
             simulation = Simulation(spec)

@@ -114,7 +114,9 @@ def _alone_on_reference(spec: PerformanceSpec, model: str) -> PerformanceSpec:
     """The spec with no curve but that of `model` on the reference machine. The runs of a sweep differ in the others,
     which their own machines need."""
     wanted = (model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
-    return replace(spec, curves=tuple(c for c in spec.curves if (c.model, c.hardware, c.tensor_parallelism) == wanted))
+    curves = tuple(c for c in spec.curves if (c.model, c.hardware, c.tensor_parallelism) == wanted)
+    grids = (grid for grid in spec.grids if grid.deployment.key == wanted)
+    return replace(spec, curves=curves, grids=tuple(grids))
 
 
 @lru_cache(maxsize=8)

@@ -120,7 +120,7 @@ def test_splitwisesims_hardware_is_there(default: dict[str, Any]) -> None:
     repo = default["hardware_repo"]
     for name in ("a100-40gb", "a100-80gb", "h100-80gb", "h100-80gb-pcap"):
         memory = int(name.split("-")[1].removesuffix("gb")) * 1024**3
-        assert repo["processors"][name] == {"name": name, "memory_size": memory}
+        assert repo["processors"][name]["memory_size"] == memory
     for name, watts in {"dgx-a100": 6500, "dgx-h100": 10200, "dgx-h100-pcap": 7140}.items():
         assert (repo["skus"][name]["tdp"], repo["skus"][name]["processors"][0]["count"]) == (watts, 8)
 
@@ -144,7 +144,7 @@ def test_the_default_run_is_splitwisesims(default: dict[str, Any]) -> None:
     assert default["performance_model"] == {"policy": "constant", "prompt_time": 1, "token_time": 10}
     assert default["applications"][0] == {
         "application_id": 0, "model_architecture": "bloom-176b", "model_size": "bloom-176b-fp16", "allocator": "noop",
-        "scheduler": "round_robin", "overheads": {}, "debug": False,
+        "scheduler": "round_robin", "overheads": {}, "debug": False, "kv_cache_dtype": "auto",
     }  # fmt: skip
     assert (default["seed"], default["debug"], default["end_time"]) == (0, False, None)
 

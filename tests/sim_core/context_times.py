@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from random import Random
 
-from sim_core.spec import MeasuredSteps, PerformanceSpec
+from sim_core.performance.step_grid import FORMAT, packed
+from sim_core.spec import Deployment, MeasuredSteps, PerformanceSpec, StepGridSpec
 
-MODELS = ("linear", "table")
+MODELS = ("linear", "table", "aiconfigurator")
 
 
 def drawn(policy: str, seed: int, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
     """A model of this policy, for the tiny worlds of tests."""
     dice = Random(seed)
+    if policy == "aiconfigurator":
+        return grids(dice, measured_as, hardware)
     return linear(dice) if policy == "linear" else table(dice, measured_as, hardware)
 
 
@@ -34,3 +37,48 @@ def table(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") ->
         for each in sorted(dice.sample((1, 8, 17, 40, 90, 300), dice.randint(1, 5)))
     ]
     return PerformanceSpec("table", steps=(MeasuredSteps(measured_as, hardware, 1, tuple(prompts), tuple(decodes)),))
+
+
+def grids(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
+    """Tables of parts of steps, of one or of several ranks, whose times scatter by a tenth."""
+    deployment = Deployment(measured_as, "", 2, hardware, 1, 1, 1, "vllm")
+    grid = grid_of_parts(deployment, dice, is_fused=dice.random() < 0.5)
+    return PerformanceSpec("aiconfigurator", options=(("engine", "vllm"),), grids=(grid,))
+
+
+def grid_of_parts(deployment: Deployment, dice: Random, *, is_fused: bool = False) -> StepGridSpec:
+    """The tables of a deployment whose steps take about 0.1 s, and tokens about 5, 20 and 0.1 ms."""
+
+    def about(seconds: float) -> float:
+        return seconds * dice.uniform(0.9, 1.1)
+
+    tokens, batches, contexts = [1, 2, 5, 40, 41, 200, 1000], [1, 2, 3, 4, 8, 9, 30], [1, 17, 40, 300, 5000]
+    prompts = [1, 8, 30, 100, 1000]
+    spans = [[max(size // 4, 1), *(size + 2 * context for context in (1, 7, 200, 3000))] for size in prompts]
+    tables = {
+        "format": FORMAT,
+        "source": {"package": "of a test"},
+        "fused": is_fused,
+        "shared": {
+            "tokens": tokens,
+            "seconds": [about(0.08 + 3e-3 * count) for count in tokens],
+            "experts": [about(0.02 + 2e-3 * count) for count in tokens],
+            "estimated": [1e-3] * len(tokens),
+        },
+        "rest": {
+            "tokens": batches,
+            "seconds": [about(0.1 + 1e-2 * count) for count in batches],
+            "estimated": [1e-3] * len(batches),
+        },
+        "decodes": {
+            "tokens": batches,
+            "sizes": contexts,
+            "seconds": [[about(1e-2 * count + 1e-4 * count * each) for each in contexts] for count in batches],
+        },
+        "prompts": {
+            "tokens": prompts,
+            "sizes": spans,
+            "seconds": [[about(1e-4 * size * span) for span in row] for size, row in zip(prompts, spans, strict=True)],
+        },
+    }
+    return packed(deployment, tables)

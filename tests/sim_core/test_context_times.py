@@ -231,7 +231,12 @@ def test_a_request_alone_on_the_reference_machine_has_slowdowns_of_one(policy: s
     spec = worlds.spec(count=1, kv_tokens=2000, batch=worlds.instance(batching))
     performance = context_times.drawn(policy, 3)
     reference = (replace(steps, hardware="a100-80gb", tensor_parallelism=8) for steps in performance.steps)
-    spec = replace(spec, performance=replace(performance, steps=(*performance.steps, *reference)))
+    grids = [
+        replace(grid, deployment=replace(grid.deployment, hardware="a100-80gb", tensor_parallelism=8))
+        for grid in performance.grids
+    ]
+    performance = replace(performance, steps=(*performance.steps, *reference), grids=(*performance.grids, *grids))
+    spec = replace(spec, performance=performance)
     requests = measured(spec, worlds.trace([(0.0, 90, 41), (128.0, 1, 1), (256.0, 30, 2)])).requests
     for metric in ("ttft", "e2e", "tbt"):
         slowdowns = requests[f"{metric}_slowdown"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,21 @@ import pytest
 
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimSpec, SpecError, spec_from_config
+from sim_core.memory import KvMemory, instance_memory
+from sim_core.spec import InstanceSpec, ModelSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
+from sim_core.start_state import START_STATES
 
 SIZES = CONFIG_DIR / "model_repo" / "sizes"
 
 
 def spec_of(architecture: str, size: str, *more: str) -> SimSpec:
     overrides = [f"applications.0.model_architecture={architecture}", f"applications.0.model_size={size}", *more]
-    return spec_from_config(Composer().resolved(overrides), CONFIG_DIR.parent)
+    return spec_from_config(composer().resolved(overrides), CONFIG_DIR.parent)
+
+
+@cache
+def composer() -> Composer:
+    return Composer()
 
 
 def repository() -> dict[str, Any]:
@@ -61,3 +71,38 @@ def test_where_no_size_belongs_the_error_says_how_to_make_one_belong(tmp_path: P
     shutil.copy(SIZES / "opt-30b-fp16.yaml", tmp_path)
     with pytest.raises(SpecError, match=r"make a size for it, or add it to this one's architectures$"):
         spec_of("bloom-176b", "opt-30b-fp16", f"model_repo.sizes={tmp_path}")
+
+
+# -- memory of attention by latents, of ranks, and of the engine ---------------------------------------------------
+
+LATENTS = ModelSpec("m", "m", 10, 64, 8, 8, 1000, 2, kv_elements_per_layer=6, kv_parts=1, replicated_bytes=100)
+
+
+def memory_of(model: ModelSpec, **instance: int) -> KvMemory:
+    kind = InstanceSpec("vllm", 4, **instance)  # type: ignore[arg-type]
+    state = StartStateSpec("baseline", instance=kind)
+    machine = ServerGroupSpec("box", 1, (ProcessorSpec("gpu", 1000),) * 4)
+    (plan,) = START_STATES["baseline"].plans(state, [machine])
+    return instance_memory(model, plan)
+
+
+def test_gpus_that_share_attention_by_latents_hold_copies_of_the_cache() -> None:
+    assert LATENTS.kv_bytes_per_token == 120
+    assert memory_of(LATENTS).kv_bytes_per_token == 4 * 120
+    assert memory_of(LATENTS, data_parallelism=4).kv_bytes_per_token == 120
+    assert memory_of(replace(LATENTS, kv_parts=2)).kv_bytes_per_token == 2 * 120
+    assert memory_of(replace(LATENTS, kv_parts=8)).kv_bytes_per_token == 120
+
+
+def test_each_rank_has_a_copy_of_the_weights_that_are_no_experts() -> None:
+    assert memory_of(LATENTS, data_parallelism=4).weights_bytes == 1000 + 3 * 100
+
+
+def test_what_an_engine_reserves_on_each_gpu_is_not_for_the_cache() -> None:
+    assert memory_of(LATENTS, reserved_bytes=50).weights_bytes == 1000 + 4 * 50
+
+
+@pytest.mark.parametrize("key", ["data_parallelism", "expert_parallelism"])
+def test_ranks_and_experts_divide_the_gpus_of_an_instance(key: str) -> None:
+    with pytest.raises(SpecError, match=rf"{key}=3: must divide tensor_parallelism \(4\)"):
+        InstanceSpec("vllm", 4, **{key: 3})  # type: ignore[arg-type]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ import yaml
 from configs.compose import CONFIG_DIR, Composer
 from sim_core import SimSpec, spec_from_config
 from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.spec import Deployment, StepGridSpec
 from tests.runs import measured
 from tests.sim_core import worlds
+from tests.sim_core.context_times import grid_of_parts
 
 FILES = {path.stem: path for path in sorted((CONFIG_DIR / "performance_model").glob("*.yaml"))}
 ONE_H100 = ["cluster=half_half", "cluster.servers.0.count=0", "cluster.servers.1.count=1", "start_state=baseline"]
@@ -29,7 +33,16 @@ def config_of(composer: Composer, name: str) -> dict[str, Any]:
 
 
 def spec_of(composer: Composer, name: str) -> SimSpec:
-    return spec_from_config(config_of(composer, name), CONFIG_DIR.parent)
+    return of_config(config_of(composer, name))
+
+
+def of_config(config: dict[str, Any]) -> SimSpec:
+    return spec_from_config(config, CONFIG_DIR.parent, grids=drawn_grids)
+
+
+def drawn_grids(used: Sequence[Deployment], others: Sequence[Deployment]) -> tuple[StepGridSpec, ...]:
+    """Tables for any deployment, in place of those from outside of the simulator."""
+    return tuple(grid_of_parts(deployment, Random(3)) for deployment in (*used, *others))
 
 
 def test_every_model_has_a_configuration_file() -> None:
@@ -55,9 +68,9 @@ def test_a_batch_of_prompts_and_decodes_is_served(name: str, composer: Composer)
 @pytest.mark.parametrize("name", FILES)
 def test_every_number_of_the_configuration_file_is_part_of_the_spec(name: str, composer: Composer) -> None:
     config = config_of(composer, name)
-    digests = {spec_from_config(config, CONFIG_DIR.parent).digest()}
+    digests = {of_config(config).digest()}
     numbers = [key for key, value in config["performance_model"].items() if isinstance(value, int | float)]
     for key in numbers:
         model = {**config["performance_model"], key: config["performance_model"][key] * 2}
-        digests.add(spec_from_config({**config, "performance_model": model}, CONFIG_DIR.parent).digest())
+        digests.add(of_config({**config, "performance_model": model}).digest())
     assert len(digests) == 1 + len(numbers)

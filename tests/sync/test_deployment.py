@@ -85,3 +85,25 @@ def test_designs_are_served_as_their_runs_were_configured(outcome) -> None:
     assert [line.strip()[:10] for line in lines[1:]] == ["40 instanc", "vllm serve"]
     assert serving_markdown(lines)[0].startswith("```\nTo serve as a")
     assert serving_markdown([]) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags"),
+    [
+        ("vllm", "--tensor-parallel-size 1 --data-parallel-size 8 --enable-expert-parallel --kv-cache-dtype fp8"),
+        ("sglang", "--tp-size 8 --dp-size 8 --enable-dp-attention --ep-size 8 --kv-cache-dtype fp8_e4m3"),
+        ("trtllm", "--tp_size 8 --ep_size 8"),
+    ],
+)
+def test_ranks_experts_and_the_caches_format_have_their_flags(engine: str, flags: str) -> None:
+    wide = ("data_parallelism=8", "expert_parallelism=8")
+    lines = serving_lines(
+        config(
+            f"start_state={engine}", "applications.0.kv_cache_dtype=fp8", "cluster.servers.0.sku=dgx-h200",
+            "applications.0.model_architecture=deepseek-r1", "applications.0.model_size=deepseek-r1-fp8",
+            *(f"start_state.instance.{text}" for text in wide),
+        )
+    )  # fmt: skip
+    assert any(flags in line for line in lines)
+    if engine == "trtllm":
+        assert {"dtype: fp8", "enable_attention_dp: true"} <= {line.strip() for line in lines}

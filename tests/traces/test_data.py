@@ -86,16 +86,25 @@ def test_curves_and_medians_come_from_the_same_runs() -> None:
 
 def test_machines_have_the_papers_prices_and_power() -> None:
     machines = json.loads((DATA / "machines.json").read_text())
-    figures = {name: (m["gpus"], m["dollars_per_hour"], m["power_weight"]) for name, m in machines.items()}
+    papers = {name: m for name, m in machines.items() if "ISCA 2024" in m["source"]}
+    figures = {name: (m["gpus"], m["dollars_per_hour"], m["power_weight"]) for name, m in papers.items()}
     assert figures == {
         "dgx-a100": (8, 17.68, 24.8),
         "dgx-h100": (8, 38.08, 44),
         "dgx-h100-pcap": (8, 38.08, 30.8),
     }
     for machine in machines.values():
-        assert machine["dollars_per_hour"] == machine["gpus"] * machine["dollars_per_gpu_hour"]
-        assert "ISCA 2024" in machine["source"]
+        assert machine["dollars_per_hour"] == pytest.approx(machine["gpus"] * machine["dollars_per_gpu_hour"])
+        assert machine["source"] and machine["cited_as"] and machine["watts_source"] and machine["watts_cited_as"]
         assert "dollars an hour" in machine["units"]
+
+
+def test_prices_and_watts_of_newer_machines_have_a_date_or_say_that_they_are_estimates() -> None:
+    machines = json.loads((DATA / "machines.json").read_text())
+    for name in ("dgx-h200", "dgx-b200", "dgx-b300", "gb200", "l40s"):
+        assert "2026" in machines[name]["source"]
+    assert machines["dgx-b300"]["cited_as"].startswith("estimate")
+    assert machines["l40s"]["watts_cited_as"] == "estimate"
 
 
 def test_the_readme_names_every_file_source_and_licence() -> None:

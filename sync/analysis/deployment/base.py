@@ -46,6 +46,10 @@ class Deployment:
             gpus = "all GPUs" if self.processors > 1 else "the GPU"
         return f"{number}{_WORK.get(self.role, f' for {self.role}')}, {each}on {gpus} of a {self.sku}"
 
+    def attention_gpus(self) -> int:
+        """How many GPUs share the attention of a request."""
+        return self.instance.tensor_parallelism // self.instance.data_parallelism
+
     def settings(self) -> dict[str, Any]:
         """The options of the batching policy that differ from their defaults, in the policy's order."""
         given = dict(self.instance.options)

@@ -31,6 +31,12 @@ def sglang_command(kind: Deployment) -> list[str]:
     variables = [f"{_VARIABLES[name]}={value:g}" for name, value in settings.items() if name in _VARIABLES]
     parts = [*variables, f"python -m sglang.launch_server --model-path {kind.model.name}"]
     parts.append(flag("tp_size", kind.instance.tensor_parallelism))
+    if kind.instance.data_parallelism > 1:
+        parts += [flag("dp_size", kind.instance.data_parallelism), "--enable-dp-attention"]
+    if kind.instance.expert_parallelism > 1:
+        parts.append(flag("ep_size", kind.instance.expert_parallelism))
+    if kind.model.bytes_per_element == 1:
+        parts.append("--kv-cache-dtype fp8_e4m3")
     parts += [flag(name, value) for name, value in settings.items() if name not in _VARIABLES and value is not False]
     if kind.role in _MODES:
         parts.append(flag("disaggregation_mode", _MODES[kind.role]))

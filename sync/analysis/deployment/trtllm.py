@@ -18,7 +18,13 @@ def trtllm_command(kind: Deployment) -> list[str]:
     options = dict(kind.instance.options)
     lines = [f"enable_chunked_prefill: {_yaml(options.get('enable_chunked_prefill', False))}", "kv_cache_config:"]
     lines += [f"  {name}: {_yaml(options[name])}" for name in _OF_THE_CACHE if name in options]
+    if kind.model.bytes_per_element == 1:
+        lines.append("  dtype: fp8")
+    if kind.instance.data_parallelism > 1:
+        lines.append("enable_attention_dp: true")
     parts = [f"trtllm-serve {kind.model.name}", flag("tp_size", kind.instance.tensor_parallelism, "_")]
+    if kind.instance.expert_parallelism > 1:
+        parts.append(flag("ep_size", kind.instance.expert_parallelism, "_"))
     parts += [flag(name, options[name], "_") for name in _FLAGS if name in options]
     return ["cat > engine.yaml <<END", *lines, "END", " ".join([*parts, "--extra_llm_api_options engine.yaml"])]
 

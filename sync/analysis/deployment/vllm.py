@@ -21,7 +21,13 @@ def vllm_command(kind: Deployment) -> list[str]:
     options = dict(kind.instance.options)
     settings: dict[str, object] = {name: options[name] for name in _ALWAYS if name in options}
     settings |= kind.settings()
-    parts = [f"vllm serve {kind.model.name}", flag("tensor_parallel_size", kind.instance.tensor_parallelism)]
+    parts = [f"vllm serve {kind.model.name}", flag("tensor_parallel_size", kind.attention_gpus())]
+    if kind.instance.data_parallelism > 1:
+        parts.append(flag("data_parallel_size", kind.instance.data_parallelism))
+    if kind.instance.expert_parallelism > 1:  # over all GPUs of an instance
+        parts.append("--enable-expert-parallel")
+    if kind.model.bytes_per_element == 1:
+        parts.append("--kv-cache-dtype fp8")
     parts += [
         flag(_OTHER_NAMES.get(name, name), value) for name, value in settings.items() if name not in _NOT_SETTABLE
     ]

@@ -19,7 +19,7 @@ from tests.fuzz.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
-CASES = int(os.environ.get("FUZZ_CASES", "2000"))
+CASES = int(os.environ.get("FUZZ_CASES", "800"))
 MOST_MEMORY_MIB = 1200
 SECONDS_A_CASE = 0.5  # on average, on a slow machine that does other work; a single one may take ten
 

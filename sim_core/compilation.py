@@ -40,7 +40,7 @@ MODULES = tuple(
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_admission")),
         *(f"batching.{name}" for name in ("vllm_scheduler", "paged_batcher", "sequence_batcher", "trtllm")),
-        *(f"batching.{name}" for name in ("new_token_ratio", "sglang_pauses", "sglang")),
+        *(f"batching.{name}" for name in ("new_token_ratio", "receive_interval", "sglang_pauses", "sglang")),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
         *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "mixed_pool_returning", "conditional_disagg")),
         *(f"scheduling.{name}" for name in ("stems", "prompt_loads", "prefix_affinity")),

@@ -106,20 +106,25 @@ def medians(groups: Groups, *, count: bool) -> list[list[object]]:
 
 
 def build_performance(raw: Path, out: Path) -> None:
-    """performance_curves.csv (by tokens in the batch), performance_medians.csv (by prompt and batch size), and
-    performance_steps.csv (by prompt tokens, and by decodes and their context)."""
+    """performance_curves.csv (by tokens in the batch), performance_medians.csv (by prompt and batch size),
+    performance_runs.csv (by output size, too), and performance_steps.csv (by prompt tokens, and by decodes and their
+    context)."""
     runs = read_runs(raw)
     curves: Groups = defaultdict(list)
     cells: Groups = defaultdict(list)
-    for configuration, prompt, batch, _, prompt_s, token_s in runs:
+    sizes: Groups = defaultdict(list)
+    for configuration, prompt, batch, outputs, prompt_s, token_s in runs:
         curves[configuration, (prompt * batch,)].append((prompt_s, token_s))
         cells[configuration, (prompt, batch)].append((prompt_s, token_s))
+        sizes[configuration, (prompt, batch, outputs)].append((prompt_s, token_s))
     times = ("prompt_time_s", "token_time_s")
     write_csv(out / "performance_curves.csv", (*CONFIGURATION, "batch_tokens", *times), medians(curves, count=False))
     columns = (*CONFIGURATION, "prompt_size", "batch_size", "runs", *times)
     write_csv(out / "performance_medians.csv", columns, medians(cells, count=True))
-    sizes = ("prompt_tokens", "decodes", "context_tokens")
-    write_csv(out / "performance_steps.csv", (*CONFIGURATION, *sizes, "seconds"), measured_steps(runs))
+    header = (*CONFIGURATION, "prompt_size", "batch_size", "token_size", *times)
+    write_csv(out / "performance_runs.csv", header, medians(sizes, count=False))
+    of_steps = ("prompt_tokens", "decodes", "context_tokens")
+    write_csv(out / "performance_steps.csv", (*CONFIGURATION, *of_steps, "seconds"), measured_steps(runs))
 
 
 def measured_steps(runs: Iterable[tuple[Configuration, int, int, int, float, float]]) -> list[list[object]]:

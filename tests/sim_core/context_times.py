@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from sim_core.spec import MeasuredSteps, PerformanceSpec
 
-MODELS = ("linear", "table")
+MODELS = ("linear", "table", "measured")
 
 
 def drawn(policy: str, seed: int, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
     """A model of this policy, for the tiny worlds of tests."""
     dice = Random(seed)
-    return linear(dice) if policy == "linear" else table(dice, measured_as, hardware)
+    if policy == "linear":
+        return linear(dice)
+    spec = table(dice, measured_as, hardware)
+    return spec if policy == "table" else measured(spec)
 
 
 def linear(dice: Random) -> PerformanceSpec:
@@ -34,3 +38,11 @@ def table(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") ->
         for each in sorted(dice.sample((1, 8, 17, 40, 90, 300), dice.randint(1, 5)))
     ]
     return PerformanceSpec("table", steps=(MeasuredSteps(measured_as, hardware, 1, tuple(prompts), tuple(decodes)),))
+
+
+def measured(table_spec: PerformanceSpec) -> PerformanceSpec:
+    """The same measured steps as runs have them: no prompt has context before it."""
+    (steps,) = table_spec.steps
+    prompts = {tokens: seconds for tokens, _, seconds in steps.prompts}
+    alone = tuple((tokens, 0, seconds) for tokens, seconds in prompts.items())
+    return PerformanceSpec("measured", steps=(replace(steps, prompts=alone),))

@@ -25,6 +25,9 @@ CONFIGURATION = ("model", "hardware", "tensor_parallel")
 SIZES = {"prompt": "ContextTokens", "output": "GeneratedTokens"}  # our name -> Azure's column
 MAX_CDF_GAP = 0.001  # of the figures to the raw sizes, before any sampling
 MAX_MEAN_ERROR = 0.0005  # relative
+RATED_W = {"a100-80gb": 400}  # of a GPU whose power was measured, as a share of it
+LONG_PROMPT = 1024  # tokens in a batch, from which on prompts reach the power that they reach at most
+MOST_PROMPT_SHARE = 0.05  # of a run's time, for its average power to be that of its decodes
 DIGITS = 6  # of a cumulative probability: well below MAX_CDF_GAP, well above one request in 20,000
 
 
@@ -106,20 +109,25 @@ def medians(groups: Groups, *, count: bool) -> list[list[object]]:
 
 
 def build_performance(raw: Path, out: Path) -> None:
-    """performance_curves.csv (by tokens in the batch), performance_medians.csv (by prompt and batch size), and
-    performance_steps.csv (by prompt tokens, and by decodes and their context)."""
+    """performance_curves.csv (by tokens in the batch), performance_medians.csv (by prompt and batch size),
+    performance_runs.csv (by output size, too), and performance_steps.csv (by prompt tokens, and by decodes and their
+    context)."""
     runs = read_runs(raw)
     curves: Groups = defaultdict(list)
     cells: Groups = defaultdict(list)
-    for configuration, prompt, batch, _, prompt_s, token_s in runs:
+    sizes: Groups = defaultdict(list)
+    for configuration, prompt, batch, outputs, prompt_s, token_s in runs:
         curves[configuration, (prompt * batch,)].append((prompt_s, token_s))
         cells[configuration, (prompt, batch)].append((prompt_s, token_s))
+        sizes[configuration, (prompt, batch, outputs)].append((prompt_s, token_s))
     times = ("prompt_time_s", "token_time_s")
     write_csv(out / "performance_curves.csv", (*CONFIGURATION, "batch_tokens", *times), medians(curves, count=False))
     columns = (*CONFIGURATION, "prompt_size", "batch_size", "runs", *times)
     write_csv(out / "performance_medians.csv", columns, medians(cells, count=True))
-    sizes = ("prompt_tokens", "decodes", "context_tokens")
-    write_csv(out / "performance_steps.csv", (*CONFIGURATION, *sizes, "seconds"), measured_steps(runs))
+    header = (*CONFIGURATION, "prompt_size", "batch_size", "token_size", *times)
+    write_csv(out / "performance_runs.csv", header, medians(sizes, count=False))
+    of_steps = ("prompt_tokens", "decodes", "context_tokens")
+    write_csv(out / "performance_steps.csv", (*CONFIGURATION, *of_steps, "seconds"), measured_steps(runs))
 
 
 def measured_steps(runs: Iterable[tuple[Configuration, int, int, int, float, float]]) -> list[list[object]]:
@@ -130,6 +138,40 @@ def measured_steps(runs: Iterable[tuple[Configuration, int, int, int, float, flo
         seconds[*configuration, prompt * batch, 0, 0].append(prompt_s)
         seconds[*configuration, 0, batch, batch * (prompt + outputs // 2)].append(token_s)
     return [[*sizes, median(seconds[sizes])] for sizes in sorted(seconds)]
+
+
+def build_power(raw: Path, out: Path) -> None:
+    """gpu_power_measured.json: watts of a GPU by phase, for each configuration whose power was measured.
+
+    Decodes draw the average of the runs in which they take nearly all of the time, prompts the peak of the runs with
+    long ones: the median over runs, and at most the GPU's rated power.
+    """
+    columns = ("prompt_size", "batch_size", "peak_power", "average_power", "prompt_time", "e2e_time")
+    shares: dict[tuple[str, str, int], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for index, row in enumerate(read_rows(raw, (*CONFIGURATION, *columns)), 1):
+        if row["average_power"] in ("", "0", "0.0"):  # not measured
+            continue
+        prompt, batch = (whole(raw, index, name, row[name]) for name in columns[:2])
+        peak, average, prompt_ms, all_ms = (number(raw, index, name, row[name]) for name in columns[2:])
+        prompts, decodes = shares[
+            row["model"], row["hardware"], whole(raw, index, "tensor_parallel", row["tensor_parallel"])
+        ]
+        if prompt * batch >= LONG_PROMPT:
+            prompts.append(peak)
+        if prompt_ms <= MOST_PROMPT_SHARE * all_ms:
+            decodes.append(average)
+    figures = [
+        {
+            "model": model,
+            "processor": hardware,
+            "tensor_parallel": parallel,
+            "prompt_w": round(RATED_W[hardware] * min(median(prompts), 1.0), 1),
+            "token_w": round(RATED_W[hardware] * median(decodes), 1),
+        }
+        for (model, hardware, parallel), (prompts, decodes) in sorted(shares.items())
+    ]
+    text = json.dumps({"figures": figures}, indent=2, sort_keys=True)
+    (out / "gpu_power_measured.json").write_text(text + "\n", encoding="utf-8")
 
 
 def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, int, float]]]:
@@ -172,6 +214,7 @@ def build(characterization: Path | None, azure: Mapping[str, Path], out: Path) -
     """Everything that follows from the given raw files, written below `out`."""
     if characterization is not None:
         build_performance(characterization, out)
+        build_power(characterization, out)
     if azure:
         build_workloads(azure, out)
 

@@ -5,6 +5,7 @@ from sim_core.performance.base import PerformanceModel
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
 from sim_core.performance.linear import LinearPerformance
+from sim_core.performance.measured import MeasuredPerformance
 from sim_core.performance.step_times import StepTimes
 from sim_core.performance.table import TablePerformance
 
@@ -13,6 +14,7 @@ PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "constant": ConstantPerformance,
     "db": DatabasePerformance,
     "linear": LinearPerformance,
+    "measured": MeasuredPerformance,
     "table": TablePerformance,
 }
 

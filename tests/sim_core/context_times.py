@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from sim_core.performance.step_grid import FORMAT, packed
 from sim_core.spec import Deployment, MeasuredSteps, PerformanceSpec, StepGridSpec
 
-MODELS = ("linear", "table", "aiconfigurator")
+MODELS = ("linear", "table", "measured", "aiconfigurator")
 
 
 def drawn(policy: str, seed: int, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
     """A model of this policy, for the tiny worlds of tests."""
     dice = Random(seed)
+    if policy == "linear":
+        return linear(dice)
     if policy == "aiconfigurator":
         return grids(dice, measured_as, hardware)
-    return linear(dice) if policy == "linear" else table(dice, measured_as, hardware)
+    spec = table(dice, measured_as, hardware)
+    return spec if policy == "table" else measured(spec)
 
 
 def linear(dice: Random) -> PerformanceSpec:
@@ -82,3 +86,11 @@ def grid_of_parts(deployment: Deployment, dice: Random, *, is_fused: bool = Fals
         },
     }
     return packed(deployment, tables)
+
+
+def measured(table_spec: PerformanceSpec) -> PerformanceSpec:
+    """The same measured steps as runs have them: no prompt has context before it."""
+    (steps,) = table_spec.steps
+    prompts = {tokens: seconds for tokens, _, seconds in steps.prompts}
+    alone = tuple((tokens, 0, seconds) for tokens, seconds in prompts.items())
+    return PerformanceSpec("measured", steps=(replace(steps, prompts=alone),))

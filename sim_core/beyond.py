@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim_core.performance.step_times import EXTRAPOLATED, StepTimes
+from sim_core.performance.step_times import ESTIMATED, EXTRAPOLATED, StepTimes
 from sim_core.replica import IterationObserver, Replica
 
 
@@ -26,12 +26,14 @@ class StepsBeyond(IterationObserver):
         beyond = times.steps_beyond(step, step.repeat)
         self.iterations += beyond
         beyond_s = seconds * beyond / step.repeat
-        if beyond:
-            _add(self._seconds, EXTRAPOLATED, beyond_s)
-            if times.mostly:
-                _add(self._instead, times.mostly, beyond_s)
+        estimated_s = (seconds - beyond_s) * times.estimated_share(step) if beyond < step.repeat else 0.0
+        for name, part_s in ((EXTRAPOLATED, beyond_s), (ESTIMATED, estimated_s)):
+            if part_s:
+                _add(self._seconds, name, part_s)
+                if times.mostly:
+                    _add(self._instead, times.mostly, part_s)
         if not times.mostly and beyond < step.repeat:
-            _add(self._seconds, times.provenance(step), seconds - beyond_s)
+            _add(self._seconds, times.provenance(step), seconds - beyond_s - estimated_s)
 
     def seconds_by_provenance(self, replicas: Iterable[Replica], now_s: float) -> dict[str, float]:
         """The seconds up to `now_s` in which steps of `replicas` ran, by where their times come from."""

@@ -107,3 +107,16 @@ def test_ranks_experts_and_the_caches_format_have_their_flags(engine: str, flags
     assert any(flags in line for line in lines)
     if engine == "trtllm":
         assert {"dtype: fp8", "enable_attention_dp: true"} <= {line.strip() for line in lines}
+
+
+def test_ranks_and_experts_are_told_in_each_engines_words() -> None:
+    model = ("applications.0.model_architecture=qwen3-235b", "applications.0.model_size=qwen3-235b-fp8")
+    parallel = ("start_state.instance.data_parallelism=4", "start_state.instance.expert_parallelism=8")
+    lines = {
+        engine: "\n".join(serving_lines(config(f"start_state={engine}", *model, *parallel, "cluster=half_half")))
+        for engine in COMMANDS
+    }
+    assert "--tensor-parallel-size 2 --data-parallel-size 4 --enable-expert-parallel" in lines["vllm"]
+    assert "--tp-size 8 --dp-size 4 --enable-dp-attention --ep-size 8" in lines["sglang"]
+    assert "enable_attention_dp: true" in lines["trtllm"]
+    assert "--tp_size 8 --ep_size 8" in lines["trtllm"]

@@ -12,7 +12,7 @@ from sync.analysis.terms import caveats, terms_lines, terms_of
 from sync.results.provenance import caution, shares, shares_of_all, shares_text
 from sync.results.slo import Slo
 from tests.runs import measured
-from tests.sim_core import worlds
+from tests.sim_core import context_times, worlds
 from tests.sim_core.test_context_times import EXACT
 from tests.sim_core.test_measurements import one_by_one, spec_of
 
@@ -79,3 +79,13 @@ def test_an_answer_over_several_engines_warns_that_their_order_decides_nothing(o
     engines = [outcome(batching="vllm"), outcome(batching="sglang")]
     assert caveats(terms_of(engines, Slo()))[0].startswith("Engines are compared: ")
     assert caveats(terms_of([outcome(batching="vllm"), outcome(batching="Splitwise and vllm")], Slo())) == []
+
+
+@pytest.mark.parametrize("batching", ["Splitwise", "vllm"])
+def test_parts_of_steps_that_come_from_formulas_are_estimated(batching: str) -> None:
+    spec = worlds.spec(count=1, kv_tokens=400, batch=worlds.instance(batching))
+    spec = replace(spec, performance=context_times.drawn("aiconfigurator", 1))
+    found = shares(measured(spec, worlds.trace([(0.0, 8, 20), (1e6, 9, 1)])).summary)
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert 0.0 < found["estimated"] < 0.05  # 1 ms of steps of some 100 ms and more
+    assert found["interpolated"] > 0.9

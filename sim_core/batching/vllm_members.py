@@ -114,7 +114,7 @@ class VllmMembers:
             elif sequence.computed >= sequence.ends_at - 1:
                 if self.is_async and sequence.computed + 1 < sequence.stops_at:
                     loose.append(sequence)  # no one knows yet that it has ended
-            elif sequence.last_step != number:
+            elif sequence.last_step != number or not self.pool.writes_alone(sequence):
                 loose.append(sequence)
             else:
                 sequence.joined_at = number

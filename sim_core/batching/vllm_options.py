@@ -23,7 +23,7 @@ class VllmOptions:
     enable_prefix_caching: bool = True
     enable_chunked_prefill: bool = True
     long_prefill_token_threshold: int = 0  # 0: none
-    long_prefill_token_threshold_adaptive: bool = False
+    long_prefill_token_threshold_adaptive: bool = False  # without a threshold it means nothing
     scheduler_reserve_full_isl: bool = True
     watermark: float = 0.0  # the part of all blocks that stays free at an admission
     prefill_schedule_interval: int = 1

@@ -55,7 +55,7 @@ class VllmScheduler(VllmMembers):
         self._watermark_blocks = int(options.watermark * (pool.usable + 1))  # vLLM counts a block that it never uses
         self._interval = options.prefill_schedule_interval
         self._admissions = 0
-        self._last_prefill = 0  # the step, by its number, that last had tokens of a prompt
+        self._last_prefill = -self._interval  # the step, by its number, that last had tokens of a prompt: long ago
         self._left_backlog = False
         self._held = False  # whether this pass leaves prompts alone: see `_holds_prompts`
         self._ran_prefill = False
@@ -103,7 +103,7 @@ class VllmScheduler(VllmMembers):
 
     def _threshold_now(self) -> int:
         """The most tokens of one request in a pass; 0: no limit."""
-        if not (self._threshold or self._threshold_adapts):
+        if not self._threshold:
             return 0
         requests = len(self.running) + self.waiting.length + len(self.loaded)
         if requests <= 1:

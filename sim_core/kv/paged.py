@@ -206,8 +206,15 @@ class PagedKv(BlockQueue):
 
     # -- blocks that are hashed when someone looks ---------------------------------------------------------------------
 
+    def writes_alone(self, holding: Holding) -> bool:
+        """Whether all blocks of a request that are still to get a hash lie in its own chain. A block of its output does
+        not where another request came before it with a prompt that has this output."""
+        path = holding.path
+        return path is None or len(path.ends) == 1 or holding.hashed >= path.ends[-2]
+
     def begin_writing(self, holding: Holding) -> None:
-        """From now on `holding` says itself which of its blocks have a hash. `blocks` and `hashed` may lag behind."""
+        """From now on `holding`, which `writes_alone`, says itself which of its blocks have a hash. `blocks` and
+        `hashed` may lag behind."""
         own = holding.chain
         if own is not None and holding.path is not None:
             if own.writers is None:

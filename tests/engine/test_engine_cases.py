@@ -31,7 +31,7 @@ def unpacked(folder: Path, name: str) -> Path:
 
 
 def test_there_are_cases() -> None:
-    assert len(NAMES) == 28
+    assert len(NAMES) == 40
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,6 +49,14 @@ def expected(actual: dict[str, Any]) -> dict[str, Any]:
         "requests": [[row[name] for name in REQUEST] for row in actual["requests"]],
         "summary": actual["summary"],
     }
+
+
+def test_without_a_threshold_its_adaptive_form_limits_nothing() -> None:
+    described = read(CASES / "x01_priority_adaptive_without_threshold.case.json.gz")
+    adaptive = described["config"]["long_prefill_token_threshold_adaptive"]
+    assert (adaptive, described["config"]["long_prefill_token_threshold"]) == (True, 0)
+    config = described["config"] | {"long_prefill_token_threshold_adaptive": False}
+    assert Case(described | {"config": config}).run() == Case(described).run()
 
 
 @pytest.mark.parametrize("seeds", [range(first, first + 10) for first in range(0, 40, 10)], ids=str)

@@ -62,6 +62,15 @@ class VllmBatcher(Batcher):
                 key="gpu_memory_utilization",
                 value=options.gpu_memory_utilization,
             )
+        tokens = options.max_model_len or blocks * options.block_size
+        if not options.enable_chunked_prefill and options.max_num_batched_tokens < tokens:
+            limit = "max_model_len" if options.max_model_len else "what the memory holds, as max_model_len is 0"
+            raise SpecError(
+                f"without enable_chunked_prefill a step must have room for the longest sequence, of {tokens} tokens "
+                f"({limit}): raise it, set max_model_len to it, or set enable_chunked_prefill to true",
+                key="max_num_batched_tokens",
+                value=options.max_num_batched_tokens,
+            )
         return PagedKv(blocks, options.block_size, options.enable_prefix_caching)
 
     # -- what is asked of every policy ---------------------------------------------------------------------------------

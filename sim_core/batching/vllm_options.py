@@ -41,9 +41,22 @@ class VllmOptions:
                 key="max_num_batched_tokens",
                 value=self.max_num_batched_tokens,
             )
-        for name in ("watermark", "gpu_memory_utilization"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
+        if self.max_num_active_seqs > self.max_num_seqs:
+            raise SpecError(
+                f"must be at most max_num_seqs ({self.max_num_seqs})",
+                key="max_num_active_seqs",
+                value=self.max_num_active_seqs,
+            )
+        if 0 < self.max_model_len < self.long_prefill_token_threshold:
+            raise SpecError(
+                f"must be at most max_model_len ({self.max_model_len})",
+                key="long_prefill_token_threshold",
+                value=self.long_prefill_token_threshold,
+            )
+        if not 0 <= self.watermark < 1:
+            raise SpecError("must be from 0 to less than 1", key="watermark", value=self.watermark)
+        if not 0 <= self.gpu_memory_utilization <= 1:
+            raise SpecError("must be from 0 to 1", key="gpu_memory_utilization", value=self.gpu_memory_utilization)
 
     @property
     def active(self) -> int:

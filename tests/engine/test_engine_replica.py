@@ -172,12 +172,18 @@ def configured(*overrides: str) -> SimSpec:
         ("policy=lifo", "must be fcfs or priority"),
         ("max_num_batched_tokens=100", r"must be at least max_num_seqs \(1024\)"),
         ("block_size=0", "must be at least 1"),
-        ("watermark=1.5", "must be from 0 to 1"),
+        ("watermark=1.0", "must be from 0 to less than 1"),
+        ("max_num_active_seqs=1025", r"must be at most max_num_seqs \(1024\)"),
     ],
 )
 def test_settings_that_vllm_would_refuse_are_errors(override: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
         configured(f"start_state.instance.{override}")
+
+
+def test_a_threshold_beyond_the_longest_sequence_is_an_error() -> None:
+    with pytest.raises(SpecError, match=r"long_prefill_token_threshold=9: must be at most max_model_len \(8\)"):
+        configured("start_state.instance.max_model_len=8", "start_state.instance.long_prefill_token_threshold=9")
 
 
 def test_the_configuration_has_vllms_defaults() -> None:

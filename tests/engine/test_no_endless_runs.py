@@ -6,6 +6,7 @@ import pytest
 
 from sim_core.batching.vllm_step import VllmStep
 from sim_core.engine_turns import EngineTurns, LoopObserver
+from sim_core.errors import SpecError
 from sim_core.request_state import RequestState
 from sim_core.results import SimResult
 from sim_core.simulation import Simulation
@@ -106,12 +107,21 @@ def test_replicas_that_wait_for_each_other_while_one_computes_a_prompt_in_vain_a
     assert [replica.kv.tokens for replica in replicas] == [44, 32, 0]
 
 
-def test_a_decode_that_was_preempted_for_ever_waits_on_an_instance_that_stands_still() -> None:
-    # Without chunks 8 tokens fit in a step. The second request is preempted when it has more.
-    result, _ = served("round_robin", 1, 20, [(0.0, 7, 9), (0.0625, 6, 9)], enable_chunked_prefill=False)
-    assert (result.completed, result.unserved["request_id"]) == (1, [1])
-    assert result.unserved["state"] == [RequestState.WAITS_TO_DECODE]
-    assert result.standstill is not None
-    assert [(still.name, still.requests, still.kv_tokens) for still in result.standstill.instances] == [
-        ("box-gpu_0", 1, 0)
-    ]
+def test_without_chunks_a_step_that_could_not_compute_a_preempted_request_is_refused() -> None:
+    # Without chunks 8 tokens fit in a step. The second request would be preempted when it has more, and wait for ever.
+    rows = [(0.0, 7, 9), (0.0625, 6, 9)]
+    with pytest.raises(SpecError, match=r"max_num_batched_tokens=8: .* of 20 tokens .* set max_model_len to it"):
+        served("round_robin", 1, 20, rows, enable_chunked_prefill=False)
+    with pytest.raises(SpecError, match=r"max_num_batched_tokens=8: .* of 9 tokens \(max_model_len\)"):
+        served("round_robin", 1, 20, rows, enable_chunked_prefill=False, max_model_len=9)
+    result, _ = served("round_robin", 1, 20, rows, enable_chunked_prefill=False, max_model_len=8)
+    assert (result.completed, result.standstill) == (2, None)
+
+
+def test_without_chunks_a_preempted_request_runs_again_where_a_step_holds_the_longest_sequence() -> None:
+    batch = engine("vllm", enable_prefix_caching=False, enable_chunked_prefill=False, max_num_seqs=8,
+                   max_num_batched_tokens=20)  # fmt: skip
+    spec = worlds.spec("round_robin", count=1, kv_tokens=21, prompt_s=1.0, token_s=0.25, batch=batch)
+    result = Simulation(spec).run(worlds.trace([(0.0, 7, 9), (0.0625, 6, 9)]))
+    assert (result.completed, result.standstill) == (2, None)
+    assert of(result, "preemptions") == [0, 1]

@@ -72,7 +72,7 @@ class EngineReplica(EngineTurns):
             sequence.is_loaded = True
             sequence.known = sequence.prompt + 1
             sequence.computed = sequence.prompt
-            scheduler.pool.hand_over(request, sequence)
+            scheduler.pool.hand_over(request, sequence, sequence.known)
         self._come(sequence, False)
 
     def enter_behind(self, task: Task, prompt: Task) -> None:

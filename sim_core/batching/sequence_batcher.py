@@ -93,8 +93,7 @@ class SequenceBatcher(Batcher):
         sequence.is_loaded = True
         sequence.computed = prompt = sequence.prompt
         sequence.known = prompt + 1
-        pool.hand_over(request, sequence)
-        pool.give_back_last(sequence, sequence.blocks - -(-prompt // pool.size))
+        pool.hand_over(request, sequence, prompt)
         self.loaded.append(sequence)
 
     def add_behind(self, task: Task, prompt: Task) -> None:

@@ -272,9 +272,15 @@ class PagedKv(BlockQueue):
         self._kept[holder] = holding = Holding()
         self.take(holding, -(-holder.kv_tokens // self.size))
 
-    def hand_over(self, holder: Holder, holding: Holding) -> None:
-        """Give the blocks that were taken for a cache from another replica to the request, which has come."""
+    def hand_over(self, holder: Holder, holding: Holding, tokens: int) -> None:
+        """Give the blocks that were taken for a cache from another replica to the request, which has come and needs
+        those of `tokens` tokens. What was taken beyond that is free again."""
         holding.blocks = self._kept.pop(holder).blocks
+        beyond = holding.blocks - -(-tokens // self.size)
+        if beyond:
+            if self.catch_up is not None:
+                self.catch_up()
+            self.give_back_last(holding, beyond)
 
     def release(self, holder: Holder) -> None:
         if self.catch_up is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from sim_core.batching import BATCHING
 from sim_core.batching.base import Batcher
 from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.engine import Call
+from sim_core.kv.paged import PagedKv
 from sim_core.kv.reserving import ReservingKv
 from sim_core.performance import PERFORMANCE_MODELS
 from sim_core.scheduling import SCHEDULERS
@@ -149,3 +151,18 @@ def test_the_configuration_has_the_engines_defaults(policy: str) -> None:
     assert instance is not None
     declared = BATCHING[policy].Options
     assert declared(**dict(instance.options)) == declared()
+
+
+@pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS if worlds.splits(name)])
+@pytest.mark.parametrize("policy", ["vllm", *POLICIES])
+def test_a_cache_of_several_sequences_that_moves_leaves_no_block_behind(policy: str, scheduler: str) -> None:
+    # A request is one sequence where it runs, and its cache that of `batch_size` ones while it moves.
+    spec = worlds.spec(scheduler, count=2, kv_tokens=200, prompt_s=1.0, token_s=0.25, batch=engine(policy))
+    trace = replace(worlds.trace([(0.0, 20, 10), (0.5, 7, 5), (1.0, 11, 1)]), batch_size=array("q", [3, 2, 4]))
+    simulation = Simulation(spec)
+    result = simulation.run(trace)
+    assert result.completed == 3
+    for replica in simulation.replicas[0]:
+        kv = replica.kv
+        assert isinstance(kv, PagedKv)
+        assert (kv.tokens, kv.free, kv.holders, kv.in_transit, replica.requests) == (0, kv.usable, 0, 0, 0)

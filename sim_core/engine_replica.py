@@ -69,10 +69,13 @@ class EngineReplica(EngineTurns):
         scheduler.pool.enter(sequence, request.content)
         if not task.is_prompt:
             sequence.decode_task = task
-            sequence.is_loaded = True
             sequence.known = sequence.prompt + 1
-            sequence.computed = sequence.prompt
-            scheduler.pool.hand_over(request, sequence, sequence.known)
+            if scheduler.pool.has_received(request):
+                sequence.is_loaded = True
+                sequence.computed = sequence.prompt
+                scheduler.pool.hand_over(request, sequence, sequence.known)
+            else:
+                sequence.lost = sequence.prompt
         self._come(sequence, False)
 
     def enter_behind(self, task: Task, prompt: Task) -> None:

@@ -90,9 +90,13 @@ class SequenceBatcher(Batcher):
             self.queue.add(sequence)
             return
         sequence.decode_task = task
-        sequence.is_loaded = True
-        sequence.computed = prompt = sequence.prompt
+        prompt = sequence.prompt
         sequence.known = prompt + 1
+        if not pool.has_received(request):
+            self.queue.add(sequence)
+            return
+        sequence.is_loaded = True
+        sequence.computed = prompt
         pool.hand_over(request, sequence, prompt)
         self.loaded.append(sequence)
 

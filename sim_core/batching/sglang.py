@@ -113,7 +113,7 @@ class SglangBatcher(SequenceBatcher):
     def wants(self, task: Task) -> bool:
         if task.request.decode is task:
             return False
-        if task.is_prompt:
+        if not self._sequences[task.request].is_loaded:
             return not self._is_full
         return self._running() < self._most
 
@@ -182,7 +182,7 @@ class SglangBatcher(SequenceBatcher):
         done = super().ended(steps)
         if goes_on is not None:
             self.cache_prompt(goes_on)
-        self.pool.reserved = 0
+        self.pool.spare_reserved()
         return done
 
     # -- prompts -------------------------------------------------------------------------------------------------

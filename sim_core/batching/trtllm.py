@@ -108,7 +108,7 @@ class TrtllmBatcher(SequenceBatcher):
         if request.decode is task or self._running() >= self._most:
             return False
         sequence = self._sequences[request]
-        if task.is_prompt:
+        if not sequence.is_loaded:
             return self.queue.length == 1 and self._may_run(sequence)
         return len(self.loaded) == 1 and self._may_run(sequence)
 

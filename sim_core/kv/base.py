@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sim_core.kv.content import Content
@@ -92,6 +92,13 @@ class KvCache:
     def fits(self, tokens: int) -> bool:
         """Whether `tokens` more have room now."""
         return self.tokens + tokens <= self.capacity
+
+    def tell_of_room(self, call: Callable[[], None] | None) -> bool:
+        """Call `call` whenever memory was freed, from now on; None: no longer. Returns whether this cache does so. One
+        that does computes again the tokens of a request that comes without the cache that it had elsewhere.
+
+        Here it does not: as in SplitwiseSim, those that wait for memory ask again each second."""
+        return False
 
     @abstractmethod
     def admit(self, holder: Holder, tokens: int) -> None:

@@ -9,6 +9,8 @@ Blocks with a hash are taken, given back and lost by extents.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sim_core.kv.base import KvCache
 from sim_core.kv.chain import Chain, Extent, Holding
 from sim_core.native import mypyc_attr
@@ -18,7 +20,7 @@ from sim_core.native import mypyc_attr
 class BlockQueue(KvCache):
     """The blocks of one replica. `usable` is the number of all of them, `size` the tokens of one."""
 
-    __slots__ = ("_blank", "_queue", "free", "size", "usable")
+    __slots__ = ("_blank", "_queue", "_room", "free", "size", "usable")
 
     def __init__(self, usable: int, block_size: int) -> None:
         super().__init__(usable * block_size)
@@ -28,9 +30,14 @@ class BlockQueue(KvCache):
         self._blank = usable  # of those free: without a hash
         self._queue = queue = Extent(Chain(None, 0, None, ()), 0, 0, 1)  # the ring of idle extents begins after it
         queue.before = queue.after = queue
+        self._room: Callable[[], None] | None = None  # to be called when blocks are free again
 
     def block_size(self) -> int:
         return self.size
+
+    def tell_of_room(self, call: Callable[[], None] | None) -> bool:
+        self._room = call
+        return True
 
     def take(self, holding: Holding, blocks: int) -> None:
         """Give `blocks` more blocks to a request. So many must be free."""
@@ -89,6 +96,8 @@ class BlockQueue(KvCache):
         self._count()
         self.holders -= holding.blocks > 0
         holding.blocks = holding.hashed = 0
+        if self._room is not None:
+            self._room()
 
     def give_back_last(self, holding: Holding, blocks: int) -> None:
         """Take the last `blocks` blocks of a request, which have no hash, and are not all of its blocks."""
@@ -96,6 +105,8 @@ class BlockQueue(KvCache):
         self._blank += blocks
         self.free += blocks
         self._count()
+        if self._room is not None:
+            self._room()
 
     def _count(self) -> None:
         self.tokens = tokens = (self.usable - self.free) * self.size

@@ -272,6 +272,10 @@ class PagedKv(BlockQueue):
         self._kept[holder] = holding = Holding()
         self.take(holding, -(-holder.kv_tokens // self.size))
 
+    def has_received(self, holder: Holder) -> bool:
+        """Whether blocks were taken for a cache from another replica. Else the request has come without it."""
+        return holder in self._kept
+
     def hand_over(self, holder: Holder, holding: Holding, tokens: int) -> None:
         """Give the blocks that were taken for a cache from another replica to the request, which has come and needs
         those of `tokens` tokens. What was taken beyond that is free again."""

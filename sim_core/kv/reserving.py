@@ -26,6 +26,12 @@ class ReservingKv(PagedKv):
             self.draw(blocks)
             self.reserved -= blocks
 
+    def spare_reserved(self) -> None:
+        """What is still reserved is not needed now."""
+        self.reserved = 0
+        if self._room is not None:
+            self._room()
+
     def merge(self, holding: Holding, upto: int) -> None:
         """Let a request use the cached blocks up to the place `upto`, in place of its own ones that are equal to these.
         It has as many blocks as before."""

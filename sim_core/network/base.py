@@ -9,6 +9,7 @@ what networks differ in. A new network is a class here in a file of its own, wit
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import inf
@@ -19,13 +20,15 @@ from sim_core.event import Event, Handler
 from sim_core.native import mypyc_attr
 from sim_core.network.use import LinkUse
 from sim_core.options import made, read_options, reads_configuration
-from sim_core.request import Request
+from sim_core.request import Host, Request
 from sim_core.section import Section
 from sim_core.spec import ModelSpec, NetworkSpec, Options, ServerGroupSpec
 from sim_core.standstill import deadlocked
 from sim_core.start_state.base import InstancePlan
 
-RETRY_S: Final = 1.0  # where the destination is full, a transfer is tried again this often (SplitwiseSim)
+# Where the destination is full, a transfer is tried again this often (SplitwiseSim). Where it tells of its room, those
+# that wait are looked at this often, for some that wait for each other.
+RETRY_S: Final = 1.0
 BYTES_PER_GB: Final = 1 << 30
 
 
@@ -79,8 +82,9 @@ def own_options(declared: type[Any], config: Section) -> Options:
 class Network(Handler):
     """Transfers KV caches between the replicas of an application.
 
-    A transfer is given up, and its request stays unfinished, where the destination stands still without room for it,
-    or where source and destination wait for each other.
+    A transfer waits where its destination is full. Where that one will never have room, or source and destination wait
+    for each other, a request leaves without its cache, which the destination computes again; or, where the destination
+    can do no such thing, the transfer is given up, and the request stays unfinished.
     """
 
     Options: ClassVar[type[Any]] = NetworkOptions
@@ -96,6 +100,12 @@ class Network(Handler):
         self._overlap_from = float(self.options.overlap_from_tokens) if self.options.overlap else inf
         self.sends = Call(self.send)  # fires later
         self._retry = Call(self._send_again)
+        # transfers that wait for memory at replicas that tell of it: by replica, and all of them in order
+        self._lines: dict[int, deque[Request]] = {}
+        self._in_line: dict[Request, None] = {}
+        self._woken: set[int] = set()  # replicas at which memory was freed just now
+        self._is_watching = False
+        self._wakes, self._watch = Call(self._wake), Call(self._look_again)
 
     @classmethod
     @reads_configuration
@@ -107,7 +117,8 @@ class Network(Handler):
 
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
-        if not request.token_instance.kv.fits(request.kv_tokens):
+        host = request.token_instance
+        if self._lines.get(host.index) or not host.kv.fits(request.kv_tokens):
             self._wait(request)
             return
         self._start(request, request.prompt_tokens >= self._overlap_from and request.prompt_end_s == self._engine.now)
@@ -150,10 +161,22 @@ class Network(Handler):
     # -- waiting for memory --------------------------------------------------------------------------------------
 
     def _wait(self, request: Request) -> None:
-        """Try again later: the destination is full."""
+        """The destination is full: go on when it has room, or try again later."""
         waiting, engine = self._waiting, self._engine
-        if request.token_instance.never_fits(request.kv_tokens):
-            self._give_up(request)
+        host = request.token_instance
+        tells = host.index in self._lines or self._tells_of_room(host)
+        if host.never_fits(request.kv_tokens):
+            if tells:
+                self._send_without_cache(request)
+            else:
+                self._give_up(request)
+            return
+        if tells:
+            self._lines[host.index].append(request)
+            self._in_line[request] = None
+            if not self._is_watching:
+                self._is_watching = True
+                engine.at(engine.now + RETRY_S, self._watch, None)
             return
         waiting.tries[request] = engine.at(engine.now + RETRY_S, self._retry, request)
         waiting.retries += 1
@@ -165,16 +188,83 @@ class Network(Handler):
         del self._waiting.tries[request]
         self.send(request)
 
+    def _tells_of_room(self, host: Host) -> bool:
+        """Whether a replica tells when it has room. From now on it does."""
+        line: deque[Request] = deque()
+
+        def tell() -> None:
+            if line and host.index not in self._woken:
+                self._woken.add(host.index)
+                self._engine.at(self._engine.now, self._wakes, host)
+
+        if host.kv.tell_of_room(tell):
+            self._lines[host.index] = line
+            return True
+        return False
+
+    def _wake(self, host: Host) -> None:
+        """Memory was freed at `host`: start the transfers for which it is enough, in the order in which they came."""
+        self._woken.discard(host.index)
+        line = self._lines[host.index]
+        while line and host.kv.fits(line[0].kv_tokens):
+            self._start_waiting(line.popleft())
+
+    def _start_waiting(self, request: Request) -> None:
+        del self._in_line[request]
+        self._start(request, False)
+
+    def _look_again(self, _nothing: None) -> None:
+        """Each second while transfers wait in line: start those that fit although the first does not, and find those
+        that wait for each other."""
+        for request in list(self._in_line):
+            if request.token_instance.kv.fits(request.kv_tokens):
+                self._lines[request.token_instance.index].remove(request)
+                self._start_waiting(request)
+        if self._in_line:
+            self._resolve_deadlock()
+        self._is_watching = bool(self._in_line)
+        if self._is_watching:
+            self._engine.at(self._engine.now + RETRY_S, self._watch, None)
+
     def _resolve_deadlock(self) -> None:
-        """Let replicas that wait for each other run what they can, or else give up their transfers."""
+        """Let replicas that wait for each other run what they can, or else send requests without their caches, or give
+        up their transfers."""
         tries = self._waiting.tries
-        replicas = deadlocked(tries)
+        replicas = deadlocked([*tries, *self._in_line])
         started = [replica for replica in replicas if replica.go_on(despite_transfers=True)]
         if started:
+            return
+        in_line = [request for request in self._in_line if request.prompt_instance in replicas]
+        if in_line:
+            self._free_by_the_last(in_line)
             return
         for request in [request for request in tries if request.prompt_instance in replicas]:
             tries.pop(request).handler = None
             self._give_up(request)
+
+    def _free_by_the_last(self, waiting: list[Request]) -> None:
+        """Send the last of the requests that wait for each other without their caches, until one of the others has
+        room for its own."""
+        while waiting:
+            request = waiting.pop()
+            self._lines[request.token_instance.index].remove(request)
+            del self._in_line[request]
+            self._send_without_cache(request)
+            if any(other.token_instance.kv.fits(other.kv_tokens) for other in waiting):
+                return
+
+    def _send_without_cache(self, request: Request) -> None:
+        """Free the memory of a request, whose tokens are computed again at the destination."""
+        request.transfer_start_s = request.transfer_end_s = self._engine.now
+        request.preemptions += 1
+        source = request.prompt_instance.kv
+        source.release(request)
+        source.in_transit -= 1
+        if source.counts is not None:
+            source.counts.preemptions += 1
+        request.kv_tokens = 0
+        request.token_instance.kv.in_transit += 1
+        self.on_delivery.fire(request)
 
     def _give_up(self, request: Request) -> None:
         """Never send `request`. It keeps its memory, so its replica need not wait for that memory any longer."""

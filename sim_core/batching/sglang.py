@@ -129,7 +129,7 @@ class SglangBatcher(SequenceBatcher):
 
     def cache_prompt(self, sequence: Sequence) -> None:
         pages = sequence.computed // self.pool.size
-        if sequence.path is not None and self.pool.look_up(sequence, pages).blocks > sequence.hashed:
+        if pages > sequence.hashed and self.pool.has_next(sequence):
             self.pool.merge(sequence, pages)  # another request has computed the same meanwhile
         super().cache_prompt(sequence)
 

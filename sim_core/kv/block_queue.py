@@ -80,7 +80,10 @@ class BlockQueue(KvCache):
             first = extents.pop()
             lo = first.lo
             if first.hi >= end:
-                free += self._drop(first)
+                if first.users > 1:
+                    first.users -= 1
+                else:
+                    free += self._drop(first)
             else:
                 parts = [first]
                 part = first

@@ -6,6 +6,7 @@ taken, hit, hashed and given back as one. What comes out is what single blocks w
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 from sim_core.errors import InvariantError
@@ -82,21 +83,26 @@ class PagedKv(BlockQueue):
                 self._look_up_alone(holding.chain, most)
             return hit
         place = 0
+        found = hit.extents
         for chain, end in zip(path.chains, path.ends, strict=True):
             if chain.writers:
                 self._catch_up(chain)
             if most < end:
                 end = most
-            while place < end:
-                extent = chain.at(place)
-                if extent is None:
-                    hit.blocks = place
-                    return hit
-                hit.extents.append(extent)
-                upto = extent.hi if extent.hi < end else end
-                if not extent.users:
-                    hit.idle += upto - place
-                place = upto
+            if place < end:
+                extents = chain.extents
+                index = bisect_left(chain.los, place)
+                while place < end:
+                    if index == len(extents) or extents[index].lo != place:
+                        hit.blocks = place
+                        return hit
+                    extent = extents[index]
+                    index += 1
+                    found.append(extent)
+                    upto = extent.hi if extent.hi < end else end
+                    if not extent.users:
+                        hit.idle += upto - place
+                    place = upto
             if place == most:
                 break
         hit.blocks = place
@@ -112,6 +118,18 @@ class PagedKv(BlockQueue):
             hit.extents.append(extent)
             place = min(extent.hi, most)
         hit.blocks = hit.idle = place
+
+    def has_next(self, holding: Holding) -> bool:
+        """Whether the block behind those of a request that have a hash is cached: another request's. Nobody writes in
+        its chain who is not looked at."""
+        path = holding.path
+        if path is None:
+            return False
+        place = holding.hashed
+        for chain, end in zip(path.chains, path.ends, strict=True):
+            if place < end:
+                return chain.at(place) is not None
+        return False
 
     def cached_tokens(self, content: Content, tokens: int) -> int:
         if not self.caching:

@@ -48,7 +48,7 @@ class Application(Owner):
         self.network = network
 
     def _started(self, replica: Replica) -> None:
-        capacity, longest = replica.kv.capacity, replica.batcher.longest
+        capacity, longest = replica.kv.capacity, min(replica.batcher.longest, replica.batcher.longest_prompt)
         is_first = len(self.fleet.replicas) == 1
         self._smallest = capacity if is_first else min(self._smallest, capacity)
         self._largest = max(self._largest, capacity)
@@ -107,7 +107,7 @@ class Application(Owner):
     def _rejects(self, request: Request, prompt: Replica, token: Replica) -> bool:
         """Reject a request if it can never run on the replicas that it was placed on. Returns whether it is so."""
         needed = request.prompt_kv_tokens + request.decode_kv_tokens
-        longest = min(prompt.batcher.longest, token.batcher.longest)
+        longest = min(prompt.batcher.longest, prompt.batcher.longest_prompt, token.batcher.longest)
         if needed > token.kv.capacity or request.prompt_kv_tokens > prompt.kv.capacity:
             self._reject(request, min(prompt.kv.capacity, token.kv.capacity))
         elif request.prompt_tokens >= longest:

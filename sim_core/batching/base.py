@@ -49,10 +49,10 @@ class Batcher:
     follows the second.
 
     `longest` is how many tokens a request may have, its prompt and its outputs together. The application rejects one
-    whose prompt has as many.
+    whose prompt has as many, or has `longest_prompt` and is computed here.
     """
 
-    __slots__ = ("engine", "kv", "longest", "max_batch_size", "options")
+    __slots__ = ("engine", "kv", "longest", "longest_prompt", "max_batch_size", "options")
 
     Options: ClassVar[type[Any]] = NoOptions
     runs_on: ClassVar[str] = "steps"  # a name in `sim_core.replicas`
@@ -61,7 +61,7 @@ class Batcher:
         self.engine = engine
         self.kv = kv
         self.max_batch_size = spec.max_batch_size
-        self.longest = NO_LIMIT  # unless the policy has a limit
+        self.longest = self.longest_prompt = NO_LIMIT  # unless the policy has a limit
         self.options: Any = made(self.Options, spec.options, f"batching policy {spec.policy!r}")
 
     @classmethod

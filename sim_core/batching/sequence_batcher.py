@@ -38,6 +38,7 @@ class SequenceBatcher(Batcher):
         "_sequences",
         "_step",
         "_steps_ended",
+        "_use",
         "decodes",
         "loaded",
         "pool",
@@ -46,8 +47,9 @@ class SequenceBatcher(Batcher):
 
     def __init__(self, spec: InstanceSpec, engine: Engine, kv: KvCache) -> None:
         super().__init__(spec, engine, kv)
-        assert isinstance(kv, ReservingKv)
+        assert isinstance(kv, ReservingKv) and kv.counts is not None
         self.pool = kv
+        self._use = kv.counts
         self.queue = WaitingQueue()
         self.loaded: deque[Sequence] = deque()  # those that wait with a cache from another replica
         self.decodes = Decodes(kv.size, 0)
@@ -93,6 +95,7 @@ class SequenceBatcher(Batcher):
         prompt = sequence.prompt
         sequence.known = prompt + 1
         if not pool.has_received(request):
+            sequence.lost = prompt
             self.queue.add(sequence)
             return
         sequence.is_loaded = True
@@ -153,7 +156,10 @@ class SequenceBatcher(Batcher):
         """The first of the queue runs from now on, with the blocks of `hit`."""
         self.queue.take_first()
         pool = self.pool
-        sequence.computed = hit.blocks * pool.size
+        sequence.computed = cached = hit.blocks * pool.size
+        self._use.admitted(sequence.known, cached, sequence.lost)
+        if not sequence.lost:
+            sequence.request.cached_tokens = cached
         pool.hold(sequence, hit)
         self._begins(sequence)
 
@@ -198,7 +204,6 @@ class SequenceBatcher(Batcher):
         """Take all blocks of a request that decodes: it waits, and its tokens will be computed again."""
         self._leave_decodes(sequence)
         self.lose(sequence)
-        sequence.request.preemptions += 1
         sequence.paused = task = sequence.present_task()
         task.paused_at_s = self.engine.now
         task.waits_from = self._choices
@@ -207,6 +212,9 @@ class SequenceBatcher(Batcher):
     def lose(self, sequence: Sequence) -> None:
         """Take all blocks of a request, which then waits."""
         self.pool.give_back(sequence)
+        self._use.preemptions += 1
+        sequence.request.preemptions += 1
+        sequence.lost = sequence.computed
         sequence.computed = 0
         sequence.state = WAITING
 

@@ -76,7 +76,7 @@ class TrtllmBatcher(SequenceBatcher):
         self._most: int = options.max_batch_size
         self._chunks: bool = options.enable_chunked_prefill
         if not self._chunks:
-            self.longest = self._budget + 1
+            self.longest_prompt = self._budget + 1
         self._contexts: list[Sequence] = []  # those whose prompts are computed, in the order of admission
         self._new: set[Place] = set()  # blocks that are being computed, the first one that each prompt lacked
         self._computes: dict[Sequence, Place] = {}
@@ -166,7 +166,6 @@ class TrtllmBatcher(SequenceBatcher):
             sequence = loaded.pop()
             sequence.is_loaded = False
             self.lose(sequence)
-            sequence.request.preemptions += 1
             self.queue.add_again(sequence)
         return self.next_step()
 

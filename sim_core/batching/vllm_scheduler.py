@@ -269,24 +269,15 @@ class VllmScheduler(VllmMembers):
                 return
             waiting.take_first()
             sequence.computed = cached
-            self._count(sequence, cached)
+            self._counts.admitted(known, cached, sequence.lost)
+            if not sequence.lost:
+                sequence.request.cached_tokens = cached
             pool.hold(sequence, hit)
             pool.take(sequence, -(-(cached + tokens) // size) - sequence.blocks)
             pool.hash(sequence, (cached + tokens) // size)
             self._ran_prefill |= cached < known - 1
             self._join(step, sequence, cached, tokens)
             budget -= tokens
-
-    def _count(self, sequence: Sequence, cached: int) -> None:
-        """Count what the cache is worth to a request that is admitted."""
-        counts = self._counts
-        if sequence.lost:
-            if sequence.lost > cached:
-                counts.recomputed += sequence.lost - cached
-        else:
-            counts.prompts += sequence.known
-            counts.hits += cached
-            sequence.request.cached_tokens = cached
 
     def _admit_loaded(self, step: VllmStep, budget: int) -> int:
         """Admit requests whose cache came from another replica; they have room. Returns the budget that is left."""

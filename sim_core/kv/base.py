@@ -36,6 +36,15 @@ class CacheCounts:
         self.recomputed = 0
         self.preemptions = 0
 
+    def admitted(self, known: int, cached: int, lost: int) -> None:
+        """A request of `known` tokens is admitted, of which `cached` were there. It had `lost` tokens, if it was
+        admitted before."""
+        if not lost:
+            self.prompts += known
+            self.hits += cached
+        elif lost > cached:
+            self.recomputed += lost - cached
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EndlessCache:

@@ -20,12 +20,15 @@ from sim_core.engine import Call
 from sim_core.kv.paged import PagedKv
 from sim_core.kv.reserving import ReservingKv
 from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.prefixes import Prefixes
 from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from sim_core.spec import PerformanceSpec
 from sim_core.step import Step
+from sweep.single.summary import text_summary
 from tests.engine.choices import CHOICES
-from tests.engine.serving import Ask, Asked, engine
+from tests.engine.serving import Ask, Asked, engine, serve
+from tests.runs import measured
 from tests.sim_core import worlds
 from tests.sim_core.chunked import Affine
 
@@ -166,3 +169,39 @@ def test_a_cache_of_several_sequences_that_moves_leaves_no_block_behind(policy: 
         kv = replica.kv
         assert isinstance(kv, PagedKv)
         assert (kv.tokens, kv.free, kv.holders, kv.in_transit, replica.requests) == (0, kv.usable, 0, 0, 0)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("seed", range(12))
+def test_what_steps_compute_is_what_prompts_lacked_and_what_was_lost(policy: str, seed: int) -> None:
+    dice = Random(seed)
+    requests = asked(dice, most=30)
+    served = serve(policy, dice.choice([70, 200]), requests, **drawn(policy, dice))
+    counts = served.replica.kv.counts
+    assert counts is not None
+    assert counts.prompts == sum(ask.prompt for ask in requests)
+    if counts.prefix_cache:
+        assert sum(served.of("cached_tokens")) == counts.hits <= counts.prompts
+    # who is admitted again computes, beside what was lost, its last token
+    computed = sum(tokens for _, tokens, _ in served.prompts)
+    assert computed == counts.prompts - counts.hits + counts.recomputed + counts.preemptions
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_text_of_a_run_says_what_the_cache_hit(policy: str) -> None:
+    spec = worlds.spec("round_robin", count=1, batch=engine(policy))
+    begins, runs = array("q", [0, 1, 2]), array("q", [0, 0])
+    prefixes = Prefixes(begins, runs, array("q", [16, 16]), 1)
+    trace = replace(worlds.trace([(0.0, 16, 2), (10.0, 16, 2)]), prefixes=prefixes)
+    result = measured(spec, trace)
+    assert (result.summary["cache/hit_tokens"], result.summary["cache/prompt_tokens"]) == (15, 32)
+    text = text_summary(spec, trace, result, 1.0, "")
+    assert "cache      46.9% of the prompts' tokens hit (with endless memory 46.9%), 0 blocks evicted\n" in text
+    assert "preempted " not in text
+
+
+def test_retractions_are_told_apart_from_waits_for_prompts() -> None:
+    served = serve("sglang", 60, [(0.0, 10, 30), (0.25, 10, 30), (3.0, 4, 3)], init_new_token_ratio=0.05)
+    counts = served.replica.kv.counts
+    assert counts is not None
+    assert 0 < counts.preemptions < sum(served.of("preemptions"))

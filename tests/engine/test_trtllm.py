@@ -5,12 +5,15 @@ A step with prompts takes 1 s, one without 1/4 s. A block is a token, but where 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from sim_core import SpecError
-from tests.engine.serving import Ask, Served, serve
+from sim_core.simulation import Simulation
+from tests.engine.serving import Ask, Served, engine, serve
+from tests.sim_core import worlds
 
 ROOM = 1000  # tokens of memory, more than any of these needs
 
@@ -98,6 +101,21 @@ def test_a_prompt_of_more_than_max_num_tokens_is_rejected_unless_it_may_run_in_c
                     enable_chunked_prefill=enable_chunked_prefill)  # fmt: skip
     assert served.result.rejected == rejected
     assert served.result.unserved["request_id"] == [1] * rejected
+
+
+@pytest.mark.parametrize(("prompt", "token", "rejected"), [(64, 16, []), (16, 64, [1])])
+def test_max_num_tokens_limits_prompts_where_they_are_computed_alone(
+    prompt: int, token: int, rejected: list[int]
+) -> None:
+    spec = worlds.spec("kv_token_jsq", kv_tokens=400)
+    roles = {
+        role: engine("trtllm", max_batch_size=8, max_num_tokens=tokens)
+        for role, tokens in (("prompt", prompt), ("token", token))
+    }
+    result = Simulation(replace(spec, start_states=(replace(spec.start_states[0], **roles),))).run(
+        worlds.trace([(0.0, 16, 2), (0.1, 17, 2)])
+    )
+    assert (result.completed, result.unserved["request_id"]) == (2 - len(rejected), rejected)
 
 
 def test_prompts_share_a_step_up_to_max_num_tokens() -> None:

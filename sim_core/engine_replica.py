@@ -11,6 +11,7 @@ from typing import Final
 from sim_core.batching.vllm import VllmBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.batching.vllm_step import VllmStep
+from sim_core.engine_progress import Progress
 from sim_core.engine_turns import ASLEEP, BLOCKED, DUE, NEVER_S, EngineTurns
 from sim_core.memory import KvMemory
 from sim_core.owner import Owner
@@ -25,16 +26,12 @@ class EngineReplica(EngineTurns):
     """One engine core and its GPUs."""
 
     __slots__ = (
-        "_compared",
         "_entries",
         "_has_polled",
         "_inbox",
-        "_is_futile",
-        "_known_state",
-        "_outputs",
+        "_progress",
         "_sequences",
         "_sleep_s",
-        "_stops",
         "_was_empty",
         "empty_from_s",
     )
@@ -50,11 +47,7 @@ class EngineReplica(EngineTurns):
         self._was_empty = False  # whether the last pass scheduled nothing
         self.empty_from_s = 0.0  # its first turn without a result since one had any, or since something came
         self._has_polled = False
-        self._outputs = -1  # their number at the last preemption; -1: something has come since
-        self._compared = 0  # the preempting passes since then
-        self._known_state: list[int] = []  # what ran after one of them
-        self._is_futile = False  # whether requests preempt each other again and again, and none gets a token
-        self._stops = False  # whether the loop is to stop that
+        self._progress = Progress(batcher.scheduler)
 
     # -- arriving ------------------------------------------------------------------------------------------------
 
@@ -92,7 +85,7 @@ class EngineReplica(EngineTurns):
 
     def memory_freed(self) -> None:
         if self.scheduler.has_requests():
-            self._forget_progress()
+            self._progress.forget()
             self._look()
 
     def _come(self, sequence: Sequence, is_abort: bool) -> None:
@@ -146,7 +139,7 @@ class EngineReplica(EngineTurns):
         depth = DEPTH if scheduler.is_async else 1
         while True:
             self._poll()
-            if self._is_futile and self._gives_up():
+            if self._progress.is_futile and self._gives_up():
                 return
             if scheduler.has_requests() or scheduler.has_gone:
                 was_empty = self._was_empty
@@ -217,7 +210,7 @@ class EngineReplica(EngineTurns):
             for sequence in step.preempted:
                 sequence.paused = task = sequence.present_task()
                 task.paused_at_s = start_s
-            self._look_for_progress()
+            self._progress.preempted()
         if self.loop_observer is not None and (step.requests or step.preempted):
             self.loop_observer.scheduled(self, step)
         return step
@@ -237,7 +230,7 @@ class EngineReplica(EngineTurns):
         inbox = self._inbox
         if inbox:
             self._has_polled = True
-            self._forget_progress()
+            self._progress.forget()
             if len(inbox) > 1:
                 inbox.sort(key=_in_order)
             for _, is_abort, _, sequence in inbox:
@@ -310,41 +303,14 @@ class EngineReplica(EngineTurns):
 
     # -- standing still --------------------------------------------------------------------------------------------
 
-    def _look_for_progress(self) -> None:
-        """A pass has preempted requests. Find out whether this is for ever: the same requests run, each as far as it
-        was after an earlier such pass, and no output has come since.
-
-        Then the requests are admitted, computed and preempted without an end, since KV caches that are to leave hold
-        too much memory, or since requests that came at the same time preempt each other in turn.
-        """
-        outputs = self._outputs_so_far()
-        if outputs != self._outputs:
-            self._forget_progress()
-            self._outputs = outputs
-            return
-        state = self.scheduler.running_state()
-        self._is_futile |= self._compared > 0 and state == self._known_state
-        self._compared += 1
-        if not self._compared & (self._compared - 1):  # at each power of 2, so that a cycle of any length is found
-            self._known_state = state
-
-    def _outputs_so_far(self) -> int:
-        return self.scheduler.outputs + self.scheduler.decodes.passes
-
-    def _forget_progress(self) -> None:
-        """Something has come, an output as well, or memory was freed."""
-        self._outputs = -1
-        self._compared = 0
-        self._is_futile = self._stops = False
-
     def _gives_up(self) -> bool:
         """Whether the loop stops what is futile. While a cache may still leave it goes on, as vLLM does, until it is
         told to stop."""
-        scheduler = self.scheduler
-        if not (self._stops or self.kv.in_transit == self.kv.given_up):
+        scheduler, progress = self.scheduler, self._progress
+        if not (progress.stops or self.kv.in_transit == self.kv.given_up):
             return False
-        if self._outputs != self._outputs_so_far() or scheduler.orders_ties():
-            self._forget_progress()
+        if progress.is_made() or scheduler.orders_ties():
+            progress.forget()
             return False
         if scheduler.running or any(step.requests for step in scheduler.in_flight):
             return False
@@ -352,7 +318,7 @@ class EngineReplica(EngineTurns):
         return True
 
     def is_idle(self) -> bool:
-        return self._state == ASLEEP or self._is_futile
+        return self._state == ASLEEP or self._progress.is_futile
 
     def stands_still(self) -> bool:
         return self._state == ASLEEP and self.kv.in_transit == self.kv.given_up
@@ -361,8 +327,7 @@ class EngineReplica(EngineTurns):
         """Where what runs is futile, stop: only then do free blocks tell which caches have room."""
         if not despite_transfers or self._state == ASLEEP:
             return False
-        self._stops = self._is_futile
-        return self._is_futile
+        return self._progress.stop()
 
 
 def _in_order(come: tuple[float, bool, int, Sequence]) -> tuple[float, bool, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from sim_core.batching.base import Batcher, DecodeObserver
+from sim_core.batching.base import DecodeObserver
+from sim_core.batching.paged_batcher import PagedBatcher
 from sim_core.batching.vllm_sequence import GONE, RUNNING, WAITING, Decodes, Sequence, WaitingQueue
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
@@ -22,7 +23,7 @@ from sim_core.step import Step
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class SequenceBatcher(Batcher):
+class SequenceBatcher(PagedBatcher):
     """The books of one replica. Policies decide in `next_step`.
 
     Blocks of a prompt are cached once they are computed, and those of the output when the request ends.

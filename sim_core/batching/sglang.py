@@ -12,22 +12,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sim_core.batching.base import NO_LIMIT
 from sim_core.batching.new_token_ratio import NewTokenRatio
+from sim_core.batching.paged_batcher import blocks_in
 from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.batching.sglang_options import SglangOptions
+from sim_core.batching.sglang_pauses import Pauses
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.engine import Engine
-from sim_core.errors import SpecError
 from sim_core.kv.base import KvCache
 from sim_core.kv.reserving import ReservingKv
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
-from sim_core.options import made, read_options, reads_configuration
 from sim_core.request import Task
-from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
@@ -51,17 +49,13 @@ class SglangBatcher(SequenceBatcher):
         "_chunk",
         "_chunked",
         "_clip",
-        "_fresh",
         "_has_left",
         "_is_full",
         "_mixes",
         "_most",
         "_most_tokens",
-        "_paused_from_s",
-        "_paused_s",
         "_pauses",
         "_ratio",
-        "_since",
     )
 
     Options = SglangOptions
@@ -81,32 +75,15 @@ class SglangBatcher(SequenceBatcher):
         self._ratio = NewTokenRatio(
             first, first * options.min_new_token_ratio_factor, options.new_token_ratio_decay_steps, self._clip
         )
-        # the decodes that have run, with the next two numbers from when they did first, and others by when they joined
-        self._since: dict[Sequence, tuple[int, float]] = {}
-        self._fresh: dict[Sequence, float] = {}
-        self._pauses = 0  # of all decodes, for steps with prompts alone
-        self._paused_s = 0.0  # the length of all of these
-        self._paused_from_s = -1.0  # when the present one began; below 0: they run
-
-    @classmethod
-    @reads_configuration
-    def read_limits(cls, config: Section) -> dict[str, Any]:
-        options = read_options(cls.Options, config)
-        most = made(SglangOptions, options, "batching policy sglang").max_running_requests
-        return {"max_batch_size": most, "options": options}
+        self._pauses = Pauses()
 
     @classmethod
     def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> ReservingKv:
-        options = made(SglangOptions, spec.options, f"batching policy {spec.policy!r}")
-        free_bytes = int(memory.total_bytes * options.mem_fraction_static) - memory.weights_bytes
-        pages = free_bytes // (options.page_size * memory.kv_bytes_per_token)
-        if pages < 1:
-            raise SpecError(
-                "no memory is left for the KV cache beside the weights: raise it",
-                key="mem_fraction_static",
-                value=options.mem_fraction_static,
-            )
-        return ReservingKv(pages, options.page_size, not options.disable_radix_cache)
+        options: SglangOptions = cls.options_of(spec)
+        share, size = options.mem_fraction_static, options.page_size
+        free_bytes = int(memory.total_bytes * share) - memory.weights_bytes
+        pages = blocks_in(free_bytes, size, memory, "mem_fraction_static", share)
+        return ReservingKv(pages, size, not options.disable_radix_cache)
 
     # -- tasks come and go ---------------------------------------------------------------------------------------
 
@@ -134,17 +111,12 @@ class SglangBatcher(SequenceBatcher):
         super().cache_prompt(sequence)
 
     def joined(self, sequence: Sequence) -> None:
-        self._fresh[sequence] = self.engine.now
+        self._pauses.joined(sequence, self.engine.now)
         self._ratio.add(sequence, self._expected_end(sequence), self.decodes.passes)
 
     def parted(self, sequence: Sequence) -> None:
         self._has_left = True
-        since = self._since.pop(sequence, None)
-        if since is None:
-            del self._fresh[sequence]
-        else:
-            sequence.request.preemptions += self._pauses - since[0]
-            sequence.request.preempted_s += self._paused_s - since[1]
+        self._pauses.parted(sequence)
         self._ratio.remove(sequence, self._expected_end(sequence))
 
     def prompt_computed(self, sequence: Sequence) -> None:
@@ -165,8 +137,8 @@ class SglangBatcher(SequenceBatcher):
         if not self._add_prompts() and not self._decode() and self.queue.length:
             self._add_prompts()  # nothing runs, so that all are looked at again
         if self._parts or self._step.decodes:
-            if self._since and not self._step.decodes and self._paused_from_s < 0:
-                self._paused_from_s = self.engine.now
+            if not self._step.decodes:
+                self._pauses.begin(self.engine.now)
             return self._step
         if not self._sequences:
             self._ratio.reset()
@@ -293,28 +265,9 @@ class SglangBatcher(SequenceBatcher):
     def _resume(self) -> None:
         """The decodes run from now on: those that have waited for prompts again, and others for the first time."""
         now = self.engine.now
-        if self._paused_from_s >= 0:
-            self._pauses += 1
-            self._paused_s += now - self._paused_from_s
-            if self._observer is not None:
-                for sequence in self._since:
-                    task = sequence.present_task()
-                    task.paused_at_s = self._paused_from_s
-                    self._observer.decode_resumed(task, now)
-                    task.paused_at_s = -1.0
-            self._paused_from_s = -1.0
-        if not self._fresh:
-            return
-        since = (self._pauses, self._paused_s)
-        for sequence, joined_s in self._fresh.items():
-            self._since[sequence] = since
-            request = sequence.request
-            if request.token_start_s is None:
-                request.token_start_s = now
-            elif joined_s < now:
-                request.preemptions += 1
-                self.resumed(sequence.present_task(), joined_s)
-        self._fresh.clear()
+        self._pauses.end(now, self._observer)
+        for task, joined_s in self._pauses.begun(now):
+            self.resumed(task, joined_s)
 
     def _retract(self) -> None:
         """Take the memory of those with the fewest outputs, one at least, until the others have a token each."""
@@ -338,11 +291,7 @@ class SglangBatcher(SequenceBatcher):
         return self.decodes.passes + sequence.base + 1 - sequence.prompt
 
     def waiting(self) -> Iterator[Task]:
-        if self._paused_from_s >= 0:
-            for sequence in self._since:
-                task = sequence.present_task()
-                task.paused_at_s = self._paused_from_s
-                yield task
+        yield from self._pauses.waiting()
         yield from super().waiting()
 
     # -- the expected outputs ------------------------------------------------------------------------------------

@@ -39,3 +39,8 @@ class SglangOptions:
         for name in ("mem_fraction_static", "min_new_token_ratio_factor"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
+
+    @property
+    def active(self) -> int:
+        """The most requests that run at a time."""
+        return self.max_running_requests

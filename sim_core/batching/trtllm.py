@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from sim_core.batching.paged_batcher import blocks_in
 from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.batching.vllm_sequence import Sequence
 from sim_core.engine import Engine
@@ -21,9 +21,7 @@ from sim_core.kv.chain import Chain
 from sim_core.kv.reserving import ReservingKv
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
-from sim_core.options import made, read_options, reads_configuration
 from sim_core.request import Task
-from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
@@ -60,6 +58,11 @@ class TrtllmOptions:
         if not 0 <= self.free_gpu_memory_fraction <= 1:
             raise SpecError("must be from 0 to 1", key="free_gpu_memory_fraction", value=self.free_gpu_memory_fraction)
 
+    @property
+    def active(self) -> int:
+        """The most requests that run at a time."""
+        return self.max_batch_size
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TrtllmBatcher(SequenceBatcher):
@@ -82,24 +85,12 @@ class TrtllmBatcher(SequenceBatcher):
         self._computes: dict[Sequence, Place] = {}
 
     @classmethod
-    @reads_configuration
-    def read_limits(cls, config: Section) -> dict[str, Any]:
-        options = read_options(cls.Options, config)
-        most = made(TrtllmOptions, options, "batching policy trtllm").max_batch_size
-        return {"max_batch_size": most, "options": options}
-
-    @classmethod
     def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> ReservingKv:
-        options = made(TrtllmOptions, spec.options, f"batching policy {spec.policy!r}")
-        free_bytes = int((memory.total_bytes - memory.weights_bytes) * options.free_gpu_memory_fraction)
-        blocks = free_bytes // (options.tokens_per_block * memory.kv_bytes_per_token)
-        if blocks < 1:
-            raise SpecError(
-                f"the KV cache has no block of {options.tokens_per_block} tokens: raise it",
-                key="free_gpu_memory_fraction",
-                value=options.free_gpu_memory_fraction,
-            )
-        return ReservingKv(blocks, options.tokens_per_block, options.enable_block_reuse)
+        options: TrtllmOptions = cls.options_of(spec)
+        share, size = options.free_gpu_memory_fraction, options.tokens_per_block
+        free_bytes = int((memory.total_bytes - memory.weights_bytes) * share)
+        blocks = blocks_in(free_bytes, size, memory, "free_gpu_memory_fraction", share)
+        return ReservingKv(blocks, size, options.enable_block_reuse)
 
     # -- tasks come and go ---------------------------------------------------------------------------------------
 

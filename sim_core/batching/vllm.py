@@ -6,9 +6,8 @@ The rules are in `vllm_scheduler`; the loop that calls them is `sim_core.engine_
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from sim_core.batching.base import Batcher
+from sim_core.batching.paged_batcher import PagedBatcher
 from sim_core.batching.vllm_options import VllmOptions
 from sim_core.batching.vllm_scheduler import VllmScheduler
 from sim_core.engine import Engine
@@ -17,15 +16,13 @@ from sim_core.kv.base import KvCache
 from sim_core.kv.paged import PagedKv
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
-from sim_core.options import made, read_options, reads_configuration
 from sim_core.request import Task
-from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class VllmBatcher(Batcher):
+class VllmBatcher(PagedBatcher):
     """vLLM's scheduler as the policy of a replica that runs an engine's loop.
 
     A request is one sequence, prompt and decode together, so the tasks of a request come as its prompt.
@@ -43,14 +40,8 @@ class VllmBatcher(Batcher):
         self.scheduler = VllmScheduler(self.options, kv)
 
     @classmethod
-    @reads_configuration
-    def read_limits(cls, config: Section) -> dict[str, Any]:
-        options = read_options(cls.Options, config)
-        return {"max_batch_size": made(VllmOptions, options, "batching policy vllm").active, "options": options}
-
-    @classmethod
     def kv_cache(cls, spec: InstanceSpec, memory: KvMemory) -> PagedKv:
-        options = made(VllmOptions, spec.options, f"batching policy {spec.policy!r}")
+        options: VllmOptions = cls.options_of(spec)
         free_bytes = int(memory.total_bytes * options.gpu_memory_utilization) - memory.weights_bytes
         blocks = free_bytes // (options.block_size * memory.kv_bytes_per_token) - 1  # vLLM never uses the first block
         longest = -(-options.max_model_len // options.block_size)

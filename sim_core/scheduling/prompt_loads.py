@@ -120,21 +120,21 @@ class PromptLoads:
     def most_cached(self, index: int, depth: int) -> int:
         """No fewer blocks than `cached` would say, without asking the replica. It has no part of the text behind the
         stem `depth` of its path."""
-        stems = self.stems
-        while depth >= 0:
-            part = stems.path[depth].parts.get(index)
-            if part is not None and not part.held.is_empty():
-                return min(part.held.furthest, stems.ends[depth])
-            depth -= 1
-        return 0
+        return self._furthest(index, depth, True)
 
     def open_blocks(self, index: int, depth: int) -> int:
         """How many of the first blocks of the text are in prompts of requests that are open on a replica."""
+        return self._furthest(index, depth, False)
+
+    def _furthest(self, index: int, depth: int, is_held: bool) -> int:
+        """How far a replica has the text, up to the stem `depth` of its path: in what it holds, or in open prompts."""
         stems = self.stems
         while depth >= 0:
             part = stems.path[depth].parts.get(index)
-            if part is not None and not part.prompts.is_empty():
-                return min(part.prompts.furthest, stems.ends[depth])
+            if part is not None:
+                spans = part.held if is_held else part.prompts
+                if not spans.is_empty():
+                    return min(spans.furthest, stems.ends[depth])
             depth -= 1
         return 0
 

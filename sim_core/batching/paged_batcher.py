@@ -36,7 +36,7 @@ def blocks_in(free_bytes: int, block_tokens: int, memory: KvMemory, key: str, va
     blocks = free_bytes // (block_tokens * memory.kv_bytes_per_token)
     if blocks < 1:
         raise SpecError(
-            f"no memory is left for the KV cache beside the weights, not for a block of {block_tokens} tokens: raise it",
+            f"no memory is left for the KV cache beside the weights (a block has {block_tokens} tokens): raise it",
             key=key,
             value=value,
         )

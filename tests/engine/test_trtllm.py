@@ -164,7 +164,7 @@ def test_without_block_reuse_prompts_that_begin_alike_are_computed_each() -> Non
             r"must be at least tokens_per_block \(32\)",
         ),
         ({"free_gpu_memory_fraction": 1.5}, "must be from 0 to 1"),
-        ({"free_gpu_memory_fraction": 0.0}, "the KV cache has no block of 1 tokens"),
+        ({"free_gpu_memory_fraction": 0.0}, "no memory is left for the KV cache"),
     ],
 )
 def test_settings_that_cannot_work_are_errors(options: dict[str, object], said: str) -> None:

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from sim_core.errors import TraceError
 from sim_core.trace import Trace
+from tests.engine.serving import engine
+from tests.runs import measured
+from tests.sim_core import worlds
 from tests.traces.reads import read, refusal
 from traces.__main__ import main
 from traces.reader import read_file
@@ -58,6 +61,49 @@ def test_blocks_of_bailian_have_16_tokens(tmp_path: Path) -> None:
     path = mooncake(tmp_path / "b.jsonl", [(40, 9, [5, 6, 9]), (33, 9, [5, 6, 7])], chat_id=1, parent_chat_id=-1)
     trace = read(path, time_unit="ms")[0]
     assert runs(trace) == [[(0, 40)], [(0, 32), (48, 1)]]
+
+
+def bailian(path: Path) -> Path:
+    """A file as Alibaba publishes them: all keys, in their order; times in seconds; an id for each block that is begun.
+
+    A root request, its second turn, whose ids go on in the block that the first prompt ended in, a request that begins
+    as the first one, and one of the reasoning traces.
+    """
+    records: list[tuple[int, int, float, int, int, str, int, list[int]]] = [
+        (0, -1, 0.0, 502, 1494, "text", 1, list(range(32))),
+        (1, 0, 61.114, 2021, 132, "text", 2, [*range(31), *range(40, 136)]),
+        (2, -1, 61.2, 48, 7, "search", 1, [0, 1, 2]),
+        (3, -1, 80.0, 521, 132, "thinking", 1, [1089, 1090, 1091, *range(200, 230)]),
+    ]
+    keys = ("chat_id", "parent_chat_id", "timestamp", "input_length", "output_length", "type", "turn", "hash_ids")
+    path.write_text("".join(json.dumps(dict(zip(keys, record, strict=True))) + "\n" for record in records))
+    return path
+
+
+def test_a_file_of_bailian_is_read_as_its_publisher_describes_it(tmp_path: Path) -> None:
+    trace = read(bailian(tmp_path / "qwen_traceA_blksz_16.jsonl"))[0]
+    assert list(trace.arrival_s) == [0.0, 61.114, 61.2, 80.0]
+    assert list(trace.prompt_tokens) == [502, 2021, 48, 521]
+    assert list(trace.output_tokens) == [1494, 132, 7, 132]
+    assert trace.prefixes is not None
+    assert trace.prefixes.block_tokens == 16
+    texts = [tokens(trace, row) for row in range(4)]
+    assert [len(text) for text in texts] == [502, 2021, 48, 521]
+    assert texts[0][:496] == texts[1][:496]
+    assert not set(texts[0][496:]) & set(texts[1])
+    assert texts[2] == texts[0][:48]
+    assert not set(texts[3]) & {token for text in texts[:3] for token in text}
+
+
+@pytest.mark.parametrize("block_tokens", [1, 16])
+def test_a_run_of_bailian_hits_what_the_bound_allows(block_tokens: int, tmp_path: Path) -> None:
+    trace = read(bailian(tmp_path / "qwen_traceA_blksz_16.jsonl"))[0]
+    batch = engine("vllm", block_size=block_tokens, max_num_batched_tokens=2048)
+    found = measured(worlds.spec("round_robin", count=1, kv_tokens=8000, batch=batch), trace)
+    cached = [0, 496, 32 if block_tokens == 16 else 47, 0]  # the last token is computed in any case
+    rows = zip(found.requests["request_id"], found.requests["cached_tokens"], strict=True)
+    assert [tokens for _, tokens in sorted(rows)] == cached
+    assert found.summary["cache/hit_tokens"] == found.summary["cache/bound_tokens"] == sum(cached)
 
 
 def test_tokens_that_ids_do_not_cover_belong_to_the_request_alone(tmp_path: Path) -> None:

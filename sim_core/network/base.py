@@ -207,19 +207,25 @@ class Network(Handler):
         self._woken.discard(host.index)
         line = self._lines[host.index]
         while line and host.kv.fits(line[0].kv_tokens):
-            self._start_waiting(line.popleft())
+            request = line.popleft()
+            del self._in_line[request]
+            self._start(request, False)
 
-    def _start_waiting(self, request: Request) -> None:
+    def _leave_line(self, request: Request) -> None:
+        self._lines[request.token_instance.index].remove(request)
         del self._in_line[request]
-        self._start(request, False)
 
     def _look_again(self, _nothing: None) -> None:
         """Each second while transfers wait in line: start those that fit although the first does not, and find those
-        that wait for each other."""
+        that will never have room, or wait for each other."""
         for request in list(self._in_line):
-            if request.token_instance.kv.fits(request.kv_tokens):
-                self._lines[request.token_instance.index].remove(request)
-                self._start_waiting(request)
+            host = request.token_instance
+            if host.kv.fits(request.kv_tokens):
+                self._leave_line(request)
+                self._start(request, False)
+            elif host.never_fits(request.kv_tokens):
+                self._leave_line(request)
+                self._send_without_cache(request)
         if self._in_line:
             self._resolve_deadlock()
         self._is_watching = bool(self._in_line)
@@ -247,8 +253,7 @@ class Network(Handler):
         room for its own."""
         while waiting:
             request = waiting.pop()
-            self._lines[request.token_instance.index].remove(request)
-            del self._in_line[request]
+            self._leave_line(request)
             self._send_without_cache(request)
             if any(other.token_instance.kv.fits(other.kv_tokens) for other in waiting):
                 return

@@ -21,7 +21,15 @@ from sim_core.policies.base import Policies
 from sim_core.replica import Replica
 from sim_core.request import Request
 from sim_core.scheduling import Placement, Scheduler, Start, View
-from sim_core.spec import PerformanceSpec, PluginSpec, SchedulerSpec, ServerGroupSpec, StartStateSpec
+from sim_core.spec import (
+    InstanceSpec,
+    ModelSpec,
+    PerformanceSpec,
+    PluginSpec,
+    SchedulerSpec,
+    ServerGroupSpec,
+    StartStateSpec,
+)
 from sim_core.start_state import InstancePlan
 from sim_core.step import Step
 
@@ -138,10 +146,14 @@ class _CheckedModel(PerformanceModel):
 
     def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> StepTimes | None:
         times = self._model.step_times(model, hardware, tensor_parallelism)
-        if times is None:
-            return None
+        return None if times is None else self._checked("step_times", times, "StepTimes or None")
+
+    def times_for(self, model: ModelSpec, hardware: str, instance: InstanceSpec) -> StepTimes:
+        return self._checked("times_for", self._model.times_for(model, hardware, instance), "StepTimes")
+
+    def _checked(self, method: str, times: object, wanted: str) -> StepTimes:
         if not isinstance(times, StepTimes):
-            raise _wrong(self._file, self._model, "step_times", times, "StepTimes or None")
+            raise _wrong(self._file, self._model, method, times, wanted)
         return _checked_times(times, self._file)
 
     def known(self) -> list[CurveKey]:

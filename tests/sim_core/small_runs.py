@@ -28,7 +28,9 @@ BATCHING = ("DEFAULT", "ORCA", "Splitwise")
 # Fields of a result that are no columns, and their defaults. Only what differs from its default is part of a digest, so
 # that a new field changes those of the runs alone that have it. The summary is made by code that is never compiled.
 FIGURES = {
-    each.name: each.default for each in fields(SimResult) if each.name not in ("requests", "unserved", "instances")
+    each.name: each.default
+    for each in fields(SimResult)
+    if each.name not in ("requests", "unserved", "instances", "provenance_s")
 }
 BINARY = PerformanceSpec("constant", prompt_s=0.25, token_s=0.0625)  # makes many times equal
 ODD = PerformanceSpec("constant", prompt_s=0.2137, token_s=0.0391)  # rounds at each sum

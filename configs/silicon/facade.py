@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -20,9 +19,11 @@ class NoDataError(Exception):
 
 def version() -> str:
     """The version of the package. SpecError where it is not installed."""
+    from importlib import metadata  # here: not needed at every start
+
     try:
-        return importlib.metadata.version(PACKAGE)
-    except importlib.metadata.PackageNotFoundError as error:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError as error:
         text = f"{PACKAGE} is not installed, from which the step times come: {INSTALL}"
         raise SpecError(text, key="performance_model", value="aiconfigurator") from error
 

@@ -149,6 +149,8 @@ class _CheckedModel(PerformanceModel):
         return None if times is None else self._checked("step_times", times, "StepTimes or None")
 
     def times_for(self, model: ModelSpec, hardware: str, instance: InstanceSpec) -> StepTimes:
+        if type(self._model).times_for is PerformanceModel.times_for:
+            return self.times_of(model.measured_as, hardware, instance.tensor_parallelism)
         return self._checked("times_for", self._model.times_for(model, hardware, instance), "StepTimes")
 
     def _checked(self, method: str, times: object, wanted: str) -> StepTimes:

@@ -448,7 +448,7 @@ def test_the_methods_that_a_plugin_must_have_are_the_abstract_ones_of_its_base_c
     ("check", "base", "same_for_all"),
     [
         (_CheckedScheduler, Scheduler, {"Options", "options", "role_of", "spec", "splits", "stream"}),
-        (_CheckedModel, PerformanceModel, {"Options", "options", "read", "times_of"}),
+        (_CheckedModel, PerformanceModel, {"Options", "options", "read", "request_delay_s", "times_of"}),
         (_CheckedTimes, StepTimes, {"measured_to", "mostly"}),
     ],
 )

@@ -116,7 +116,7 @@ def test_the_end_of_time_leaves_requests_unfinished_and_says_where() -> None:
     assert (result.end_s, result.not_arrived) == (1.5, 2)
     assert set(result.summary) == {
         "run/completed", "run/rejected", "run/unfinished", "run/events", "run/end_s",
-        "run/cut_at_s", "run/not_arrived",
+        "run/cut_at_s", "run/not_arrived", "provenance/given",
     }  # fmt: skip
 
 

@@ -48,6 +48,11 @@ def unpacked(spec: StepGridSpec) -> dict[str, Any]:
     return tables
 
 
+def engine_of(spec: StepGridSpec) -> str:
+    """Whose kernels were measured, with the version: `vllm 0.24.0`; empty where the tables do not say it."""
+    return str(unpacked(spec)["source"].get("engine", ""))
+
+
 def grid_of(spec: StepGridSpec) -> StepGrid:
     """The tables of a spec as objects."""
     tables = unpacked(spec)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sim_core import SimSpec, Trace, content_key
+from sim_core.performance.step_grid import engine_of
+from sim_core.spec import StepGridSpec
 from sync.results.outcome import FACTS_OF_A_POINT, Outcome, SweepInfo
 from sync.results.point_id import PointId, Roles
 from sync.results.slo import PAPER, Slo
@@ -20,7 +23,7 @@ __all__ = ["Outcome", "Point", "SweepInfo", "content_key", "failed_outcome", "pr
 _FIELDS_OF_BOTH = (
     *("name", "system", "design", "workload", "key", "index", "overrides", "axes", "machines", "roles"),
     *("cost", "power", "watts", "rate", "trace_identity", "model", "performance_model", "horizon_s"),
-    *("batching", "asked", "concurrency"),
+    *("batching", "kernels", "asked", "concurrency"),
 )
 
 
@@ -77,9 +80,19 @@ class Point:
         return " and ".join(dict.fromkeys(kinds))
 
     @property
+    def kernels(self) -> str:
+        """The engines whose measured kernels step times are made of, with their versions; empty for other times."""
+        return " and ".join(dict.fromkeys(filter(None, map(_engine_of, self.spec.performance.grids))))
+
+    @property
     def point_id(self) -> PointId:
         """What the point is, without its name."""
         return PointId(self.design, self.workload, self.rate, self.trace.seed)
+
+
+@lru_cache(maxsize=256)
+def _engine_of(grid: StepGridSpec) -> str:
+    return engine_of(grid)
 
 
 def failed_outcome(point: Point, error: str, *, version: str) -> Outcome:

@@ -22,7 +22,8 @@ from sync.results.provenance import caution, shares_of_all, shares_text
 from sync.results.slo import Slo
 
 NOT_RECORDED = "not recorded"
-ENGINES = ("vllm", "sglang", "trtllm")  # batching policies that are serving engines of today
+# Batching policies that are serving engines of today, with the version whose rules they follow.
+ENGINES = {"vllm": "0.33.0", "sglang": "0.5.23", "trtllm": "of 2026"}
 ENGINES_WARNING = (
     "Engines are compared: on one system the simulated order of two engines was right in 46% of 206 measured pairs, so "
     "it decides nothing."
@@ -33,16 +34,18 @@ MOST_LISTED = 6  # rates, seeds or names that are listed one by one
 @dataclass(frozen=True)
 class Terms:
     """What an answer stands on. `models` are the language models, `times` the performance models, `engines` the serving
-    engines of today that are simulated, `machines` the machine types, `horizons_s` the stretches of time over which
-    requests arrive, `concurrencies` the numbers of clients of closed loops: each value once, empty where results do not
-    tell. `done` counts points with a result, `failed` points that failed, `planned` all points of the experiment (None:
-    not known). `figures` has by machine type price, watts and their sources. `provenance` has the smallest and the
-    largest share of a run's time by where the times of its steps come from."""
+    engines of today that are simulated, `kernels` those whose measured kernels step times are made of, `machines` the
+    machine types, `horizons_s` the stretches of time over which requests arrive, `concurrencies` the numbers of clients
+    of closed loops: each value once, empty where results do not tell. `done` counts points with a result, `failed`
+    points that failed, `planned` all points of the experiment (None: not known). `figures` has by machine type price,
+    watts and their sources. `provenance` has the smallest and the largest share of a run's time by where the times of
+    its steps come from."""
 
     slo: Slo
     models: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     horizons_s: tuple[float, ...] = ()
@@ -81,6 +84,7 @@ def terms_of(
         models=tuple(dict.fromkeys(run.model for run in runs if run.model)),
         times=tuple(dict.fromkeys(run.performance_model for run in runs if run.performance_model)),
         engines=engines_in(run.batching for run in runs),
+        kernels=tuple(dict.fromkeys(run.kernels for run in runs if run.kernels)),
         machines=tuple(sorted({sku for run in runs for sku, count in run.machines.items() if count})),
         workloads=tuple(dict.fromkeys(run.workload for run in runs)),
         horizons_s=tuple(sorted({run.horizon_s for run in runs if run.horizon_s is not None})),
@@ -101,7 +105,19 @@ def caveats(terms: Terms) -> list[str]:
     found = [CONSTANTS_WARNING] if are_constants(terms.times) else []
     found += [text] if (text := caution(terms.provenance)) else []
     found += [ENGINES_WARNING] if len(terms.engines) > 1 else []
+    found += [text] if (text := _versions_text(terms)) else []
     return found + ([partial_text(terms)] if terms.is_partial else [])
+
+
+def _versions_text(terms: Terms) -> str:
+    """`Step times are those of kernels of vllm 0.24.0; it is simulated as vllm 0.33.0 schedules.`"""
+    known = {f"{name} {version}" for name, version in ENGINES.items()}
+    measured = list(dict.fromkeys(one for text in terms.kernels for one in text.split(" and ")))
+    if not measured or set(measured) <= known:
+        return ""
+    followed = joined([f"{name} {ENGINES[name]}" for name in terms.engines])
+    simulated = f", and the scheduling is that of {followed}" if followed else ""
+    return f"Step times are of the kernels of {joined(measured)}{simulated}."
 
 
 def engines_in(batching: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from sync.results.slo_file import parse_slo, slo_of_text
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
 FACTS_OF_A_POINT = (
     *("name", "system", "index", "design", "workload", "rate", "roles"),
-    *("seed", "trace", "model", "performance_model", "batching", "horizon_s", "asked"),
+    *("seed", "trace", "model", "performance_model", "batching", "kernels", "horizon_s", "asked"),
 )
 Status = Literal["completed", "stopped", "failed"]
 _STATUSES: tuple[str, ...] = get_args(Status)
@@ -67,6 +67,7 @@ FIELDS: Mapping[str, checks.Check] = {
     "model": checks.text(0, checks.MOST_NAME),
     "performance_model": checks.text(0, checks.MOST_NAME),
     "batching": checks.text(0, checks.MOST_NAME),
+    "kernels": checks.text(0, checks.MOST_NAME),
     "horizon_s": checks.optional(checks.number(0.0, checks.MOST_S)),
     "counts": checks.mapping(_NAME, checks.each(checks.whole(0, checks.MOST_COUNT))),
     "asked": checks.text(0, checks.MOST_NAME),
@@ -120,14 +121,15 @@ class Outcome:
     the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
     machines have no roles). `cost` is in dollars an hour, `power` in the machines' power weights, `watts` by nameplate
     (0: unknown). `started_at` is an ISO 8601 time in UTC. `model` names the language model, `performance_model` where
-    iteration times come from, `batching` the batching policies of its instances, `horizon_s` is the time over which
-    requests arrive (empty, None: older results do not tell). `summary` holds what was measured; its figures of goodput
-    count requests within `goodput_limits` (by column of the requests). `counts` are requests beyond each limit by when
-    they arrive (`sync.results.counts`; empty: older results do not tell). `asked` says what a planner wanted to know of
-    the run (empty: it was not asked by one). `plugins` are the files with policies of a user's own that it used, by
-    name, with their SHA-256. `concurrency` is how many clients of a closed loop sent the requests (None: there were
-    none). A failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the time of the
-    stop, but no figures of requests.
+    iteration times come from, `batching` the batching policies of its instances, `kernels` the engines and versions
+    whose measured kernels they are made of (empty: none), `horizon_s` is the time over which requests arrive (empty,
+    None: older results do not tell). `summary` holds what was measured; its figures of goodput count requests within
+    `goodput_limits` (by column of the requests). `counts` are requests beyond each limit by when they arrive
+    (`sync.results.counts`; empty: older results do not tell). `asked` says what a planner wanted to know of the run
+    (empty: it was not asked by one). `plugins` are the files with policies of a user's own that it used, by name, with
+    their SHA-256. `concurrency` is how many clients of a closed loop sent the requests (None: there were none). A
+    failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the time of the stop, but
+    no figures of requests.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Outcome:
     plugins: dict[str, str] = field(default_factory=dict)
     concurrency: int | None = None
     batching: str = ""
+    kernels: str = ""
 
     def __post_init__(self) -> None:
         if not is_key(self.key):

@@ -36,7 +36,7 @@ PLAN_TAG = "sweep.plan"  # of an experiment: how many points it has, and its sys
 NOTE_TAG = "mlflow.note.content"
 # Metrics that depend on the SLO begin so; another SLO may have other ones.
 JUDGED_METRICS = ("slo/", "goodput/", "cost/good_", "power/good_")
-FACT_TAGS = ("design", "workload", "rate", "seed", "model", "performance_model", "batching", "horizon_s")
+FACT_TAGS = ("design", "workload", "rate", "seed", "model", "performance_model", "batching", "kernels", "horizon_s")
 KEY_TAG = "config.hash"
 SWEEP_TAG = "sweep.id"
 FULL_REPORT_TAG = "sweep.full_report"  # of how many runs it is
@@ -94,6 +94,7 @@ def params(outcome: Outcome, scrub: Scrubber) -> dict[str, str]:
         "model": outcome.model or None,
         "performance_model": outcome.performance_model or None,
         "batching": outcome.batching or None,
+        "kernels": outcome.kernels or None,
         "horizon_s": outcome.horizon_s,
         "concurrency": outcome.concurrency,
         **{f"{role}_machines": sum(machines.values()) for role, machines in outcome.roles.items()},
@@ -154,7 +155,7 @@ def fact_tags(outcome: Outcome) -> dict[str, str]:
     rate = None if outcome.rate is None else rate_text(outcome.rate)
     horizon_s = None if outcome.horizon_s is None else f"{outcome.horizon_s:g}"
     of_the_point = (outcome.design, outcome.workload, rate, str(outcome.seed))
-    facts = (*of_the_point, outcome.model, outcome.performance_model, outcome.batching, horizon_s)
+    facts = (*of_the_point, outcome.model, outcome.performance_model, outcome.batching, outcome.kernels, horizon_s)
     return {name: fact for name, fact in zip(FACT_TAGS, facts, strict=True) if fact}
 
 

@@ -124,6 +124,7 @@ def terms_of_runs(runs: Sequence[StoredRun], sweep: SweepInfo, planned: int | No
         models=each("model"),
         times=each("performance_model"),
         engines=engines_in(each("batching")),
+        kernels=each("kernels"),
         machines=tuple(sorted(name.removeprefix(fields.MACHINES_PARAM) for name in types)),
         workloads=each("workload"),
         horizons_s=tuple(sorted(map(float, each("horizon_s")))),

@@ -89,3 +89,11 @@ def test_parts_of_steps_that_come_from_formulas_are_estimated(batching: str) -> 
     assert sum(found.values()) == pytest.approx(1.0)
     assert 0.0 < found["estimated"] < 0.05  # 1 ms of steps of some 100 ms and more
     assert found["interpolated"] > 0.9
+
+
+def test_an_answer_on_kernels_of_another_version_than_its_scheduler_says_so(outcome) -> None:
+    runs = [outcome(batching="vllm", kernels="vllm 0.24.0")]
+    assert caveats(terms_of(runs, Slo())) == [
+        "Step times are of the kernels of vllm 0.24.0, and the scheduling is that of vllm 0.33.0."
+    ]
+    assert caveats(terms_of([outcome(batching="vllm", kernels="vllm 0.33.0")], Slo())) == []

@@ -149,7 +149,7 @@ def build_power(raw: Path, out: Path) -> None:
     columns = ("prompt_size", "batch_size", "peak_power", "average_power", "prompt_time", "e2e_time")
     shares: dict[tuple[str, str, int], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for index, row in enumerate(read_rows(raw, (*CONFIGURATION, *columns)), 1):
-        if row["average_power"] in ("", "0", "0.0"):  # not measured
+        if row["average_power"] in ("", "0", "0.0") or row["hardware"] not in RATED_W:  # not measured, or not in watts
             continue
         prompt, batch = (whole(raw, index, name, row[name]) for name in columns[:2])
         peak, average, prompt_ms, all_ms = (number(raw, index, name, row[name]) for name in columns[2:])

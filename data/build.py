@@ -25,6 +25,9 @@ CONFIGURATION = ("model", "hardware", "tensor_parallel")
 SIZES = {"prompt": "ContextTokens", "output": "GeneratedTokens"}  # our name -> Azure's column
 MAX_CDF_GAP = 0.001  # of the figures to the raw sizes, before any sampling
 MAX_MEAN_ERROR = 0.0005  # relative
+RATED_W = {"a100-80gb": 400}  # of a GPU whose power was measured, as a share of it
+LONG_PROMPT = 1024  # tokens in a batch, from which on prompts reach the power that they reach at most
+MOST_PROMPT_SHARE = 0.05  # of a run's time, for its average power to be that of its decodes
 DIGITS = 6  # of a cumulative probability: well below MAX_CDF_GAP, well above one request in 20,000
 
 
@@ -137,6 +140,40 @@ def measured_steps(runs: Iterable[tuple[Configuration, int, int, int, float, flo
     return [[*sizes, median(seconds[sizes])] for sizes in sorted(seconds)]
 
 
+def build_power(raw: Path, out: Path) -> None:
+    """gpu_power_measured.json: watts of a GPU by phase, for each configuration whose power was measured.
+
+    Decodes draw the average of the runs in which they take nearly all of the time, prompts the peak of the runs with
+    long ones: the median over runs, and at most the GPU's rated power.
+    """
+    columns = ("prompt_size", "batch_size", "peak_power", "average_power", "prompt_time", "e2e_time")
+    shares: dict[tuple[str, str, int], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for index, row in enumerate(read_rows(raw, (*CONFIGURATION, *columns)), 1):
+        if row["average_power"] in ("", "0", "0.0") or row["hardware"] not in RATED_W:  # not measured, or not in watts
+            continue
+        prompt, batch = (whole(raw, index, name, row[name]) for name in columns[:2])
+        peak, average, prompt_ms, all_ms = (number(raw, index, name, row[name]) for name in columns[2:])
+        prompts, decodes = shares[
+            row["model"], row["hardware"], whole(raw, index, "tensor_parallel", row["tensor_parallel"])
+        ]
+        if prompt * batch >= LONG_PROMPT:
+            prompts.append(peak)
+        if prompt_ms <= MOST_PROMPT_SHARE * all_ms:
+            decodes.append(average)
+    figures = [
+        {
+            "model": model,
+            "processor": hardware,
+            "tensor_parallel": parallel,
+            "prompt_w": round(RATED_W[hardware] * min(median(prompts), 1.0), 1),
+            "token_w": round(RATED_W[hardware] * median(decodes), 1),
+        }
+        for (model, hardware, parallel), (prompts, decodes) in sorted(shares.items())
+    ]
+    text = json.dumps({"figures": figures}, indent=2, sort_keys=True)
+    (out / "gpu_power_measured.json").write_text(text + "\n", encoding="utf-8")
+
+
 def workload(name: str, raw: Path) -> tuple[dict[str, object], list[tuple[str, int, float]]]:
     """The entry of a workload in sources.json, and the rows of workloads/{name}.csv."""
     rows = read_rows(raw, tuple(SIZES.values()))
@@ -177,6 +214,7 @@ def build(characterization: Path | None, azure: Mapping[str, Path], out: Path) -
     """Everything that follows from the given raw files, written below `out`."""
     if characterization is not None:
         build_performance(characterization, out)
+        build_power(characterization, out)
     if azure:
         build_workloads(azure, out)
 

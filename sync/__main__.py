@@ -25,6 +25,7 @@ _EXAMPLES = """examples:
   python -m sync answers quickstart                   the highest rates within the SLO, and the cheapest clusters
   python -m sync report quickstart                    the same in words and figures, as one HTML file
   python -m sync compare quickstart:18 6              why one run beats another, here by the numbers of points
+  python -m sync energy quickstart                    joules by phase, a request and a token, and power over time
   python -m sync export quickstart --to mine          runs and requests as CSV, Parquet or SplitwiseSim's files
   python -m sync verify quickstart                    whether MLflow has each point of the journal, once
   python -m sync replay quickstart                    make MLflow equal to the journal

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from configs.gpu_power import GpuPower
 from sim_core.observer import IterationLog
 from sim_core.simulation import Simulation
 from sim_core.trace import Trace
-from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
+from sync.files.perfetto import PerfettoOptions, PerfettoTrace
 
 
 @contextmanager

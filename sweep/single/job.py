@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from configs.compose import CONFIG_DIR, resolve
+from configs.gpu_power import power_from_config
 from configs.resolvers import register_resolvers
 from sim_core.config import spec_from_config
 from sim_core.errors import InvariantError, SimError
@@ -24,7 +25,7 @@ from sim_core.section import Section
 from sim_core.simulation import Simulation, workload_of
 from sim_core.spec import PluginSpec, SimSpec
 from sync.analysis.iteration_times import CONSTANTS_WARNING_OF_A_RUN, are_constants
-from sync.files.perfetto.options import options_from_config, power_from_config
+from sync.files.perfetto.options import options_from_config
 from traces import workload
 from traces.reader import TraceNote
 

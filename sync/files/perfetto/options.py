@@ -1,4 +1,4 @@
-"""Which part of a run a Perfetto trace shows, and the power figures of its counters."""
+"""Which part of a run a Perfetto trace shows."""
 
 from __future__ import annotations
 
@@ -29,15 +29,6 @@ class PerfettoOptions:
         return {f"perfetto.{key}": None if value == inf else value for key, value in asdict(self).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class GpuPower:
-    """The power that one GPU draws, in W, by what it does."""
-
-    idle_w: float
-    prompt_w: float  # with prompts in the batch
-    token_w: float
-
-
 def options_from_config(resolved: Mapping[str, Any]) -> PerfettoOptions:
     """The section `perfetto` of a resolved configuration. Raises SpecError."""
     section = Section(resolved, "").section("perfetto")
@@ -50,17 +41,3 @@ def options_from_config(resolved: Mapping[str, Any]) -> PerfettoOptions:
     )
     section.done()
     return options
-
-
-def power_from_config(resolved: Mapping[str, Any]) -> dict[str, GpuPower]:
-    """The section `power_model` of a resolved configuration, by processor. Processors of which not all three figures
-    are known are left out. Raises SpecError."""
-    section = Section(resolved, "").section("power_model")
-    section.text("policy", ("constant",))
-    tables = []
-    for key in ("idle_power", "prompt_power", "token_power"):
-        table = section.section(key)
-        tables.append({name: table.number(name) for name in section.value(key)})
-    section.done()
-    known = sorted(set.intersection(*(set(table) for table in tables)))
-    return {name: GpuPower(*(table[name] for table in tables)) for name in known}

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs.gpu_power import GpuPower
 from sim_core.event import Handler
 from sim_core.recorder import Recorder
 from sim_core.replica import IterationObserver, Replica
@@ -24,7 +25,7 @@ from sim_core.step import Step
 from sim_core.trace import Trace
 from sim_core.version import __version__
 from sync.files.perfetto.event_file import Event, EventFile
-from sync.files.perfetto.options import GpuPower, PerfettoOptions
+from sync.files.perfetto.options import PerfettoOptions
 from sync.files.perfetto.phases import phases
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class PerfettoTrace(IterationObserver):
             )
         for replica in replicas:
             gpu, gpus = power.get(replica.processor), replica.processors
-            power_w = gpu and GpuPower(gpu.idle_w * gpus, gpu.prompt_w * gpus, gpu.token_w * gpus)
+            power_w = gpu and gpu.times(gpus)
             track = _Track(pid, _INSTANCE_TIDS + len(self._tracks), replica.name, power_w)
             self._tracks[replica] = track
             name = f"{replica.name} ({replica.role})" if replica.role else replica.name

@@ -13,8 +13,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -63,7 +63,8 @@ def simulated(reading: Reading, points: Sequence[Point], jobs: int) -> Results:
     answers = package.known_answers()
     groups = sorted(_groups(points), key=lambda group: -sum(point.concurrency for point in group))
     with ProcessPoolExecutor(jobs) as pool:
-        tasks = [pool.submit(run_all, group, answers) for group in groups]
+        tasks = {pool.submit(run_all, group, answers): len(group) for group in groups}
+        _show_progress(tasks, len(points))
         batches = [task.result() for task in tasks]
     asked = package.Package(answers)
     engines = asked.engine_versions(list(points))
@@ -72,6 +73,16 @@ def simulated(reading: Reading, points: Sequence[Point], jobs: int) -> Results:
         known |= batch.answers
     package.keep(known)
     return Results(reading, _comparisons(points, batches), _not_run(batches), package.name(), engines)
+
+
+def _show_progress(tasks: Mapping[Future[Batch], int], points: int) -> None:
+    """Print a line for each tenth of the points that is done."""
+    done = shown = 0
+    for task in as_completed(tasks):
+        done += tasks[task]
+        if done * 10 // points > shown:
+            shown = done * 10 // points
+            print(f"{done:,} of {points:,} points", file=sys.stderr, flush=True)
 
 
 def _groups(points: Sequence[Point]) -> list[list[Point]]:

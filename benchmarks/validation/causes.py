@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Container, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,6 +13,7 @@ LEAST_POINTS = 8  # of a group that is listed
 FACTOR_LEAVES = 10.0  # percent: what one factor may leave where it explains a group's errors
 SAME_EXCESS = 0.5  # by how much of it an excess may differ from its median, in the median, to be called constant
 LEAST_EXCESS_MS = 15.0
+FEWER = 2.0  # times as many requests run at a time in the simulation, to be called the cause
 NOT_MONOTONE = 1.25  # by how much a run is slower than one with more clients, to be called doubtful
 
 CACHED_RUNS = "nvidia_Llama-3.1-8B-Instruct-FP8.csv"
@@ -85,6 +86,23 @@ def doubtful(comparisons: Sequence[Comparison]) -> set[str]:
 
 def _without_load(point: Point) -> Hashable:
     return (*_names(point), point.isl, point.osl, point.engine, point.prompts, point.decodes, point.is_inferencex)
+
+
+def of_point(comparison: Comparison, doubtful: Container[str]) -> str:
+    """What is known of the error of a point."""
+    point, outcome = comparison.point, comparison.outcome
+    if point.name in doubtful:
+        return DOUBTFUL
+    ran = running(point, point.ttft_ms, point.tpot_ms)
+    if FEWER * ran <= running(point, outcome.ttft_ms, outcome.tpot_ms):
+        return f"{ran:.0f} of its {point.concurrency} requests ran at a time, by Little's law; the others waited"
+    return PREFIX_HITS if _hits_prefixes(point) else NO_CAUSE
+
+
+def running(point: Point, ttft_ms: float, tpot_ms: float) -> float:
+    """How many of the clients' requests get tokens at a time, in the mean."""
+    decodes_ms = (point.osl - 1) * tpot_ms
+    return point.concurrency * decodes_ms / (ttft_ms + decodes_ms)
 
 
 def worst_points(comparisons: Sequence[Comparison], most: int) -> list[Comparison]:

@@ -14,8 +14,8 @@ from benchmarks.validation.pictures import BARS, SCATTER
 from benchmarks.validation.points import AGGREGATED, DISAGGREGATED, REASONS, REPAIRS, Point, Reading, version_of
 
 TITLES = {TTFT: "TTFT", TPOT: "TPOT"}
-RANKS = "They are one instance here, whose ranks are equally busy."
 WORST_GROUPS, WORST_POINTS = 12, 15
+MANY_CLIENTS = 4096
 LEAST_OF_A_ROW = 5  # points of a group with a row of its own
 
 KEYS: dict[str, Callable[[Point], Hashable]] = {
@@ -23,7 +23,8 @@ KEYS: dict[str, Callable[[Point], Hashable]] = {
     "GPU": lambda point: point.system,
     "Engine": lambda point: point.backend,
     "Parallelism": lambda point: point.parallelism,
-    "Prompt and output": lambda point: (point.isl, point.osl),
+    "Tokens of prompts": lambda point: point.isl,
+    "Tokens of outputs": lambda point: point.osl,
     "Clients": errors.load_of,
     "Precision": lambda point: point.precision,
     "Measured by": lambda point: "InferenceX" if point.is_inferencex else "NVIDIA",
@@ -131,11 +132,12 @@ def _tables_of(results: Results) -> dict[str, str]:
 
 
 def _headline(results: Results) -> str:
-    aggregated = results.of(AGGREGATED)
+    aggregated, pools = results.of(AGGREGATED), results.of(DISAGGREGATED)
     groups = {
         "aggregated": aggregated,
         "of these Llama-3.1-70B": [each for each in aggregated if each.point.family == "Llama-3.1-70B"],
-        "prompts and decodes apart": results.of(DISAGGREGATED),
+        "prompts and decodes apart": pools,
+        f"of these up to {MANY_CLIENTS:,} clients": [each for each in pools if each.point.concurrency <= MANY_CLIENTS],
     }
     rows = []
     for name, members in groups.items():
@@ -171,7 +173,7 @@ def _points(results: Results) -> str:
     ]
     rows = [
         ("rows of the file", f"{reading.rows:,}"),
-        *((f"left out: {reason}", f"{reading.left_out[reason]:,}") for reason in REASONS),
+        *((f"left out: {reason}", f"{reading.left_out[reason]:,}") for reason in REASONS if reading.left_out[reason]),
         ("**usable**", f"**{len(reading.points):,}**"),
         *not_run,
         ("**simulated**", f"**{len(results.comparisons):,}**"),
@@ -208,14 +210,12 @@ def _row(name: str, members: Sequence[Comparison]) -> tuple[str, ...]:
 
 def _sortable(value: Hashable) -> tuple[object, ...]:
     """Numbers by size, also at the beginning of texts."""
-    if isinstance(value, tuple):
-        return (0, *value)
     first = str(value).split()[0]
     return (0, int(first)) if first.isdigit() else (1, str(value))
 
 
 def _shown(value: Hashable) -> str:
-    return " / ".join(f"{part:,}" for part in value) if isinstance(value, tuple) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _shares(comparisons: Sequence[Comparison]) -> str:
@@ -275,7 +275,7 @@ def _worst_points(comparisons: Sequence[Comparison], doubtful: Container[str]) -
                 f"{point.isl:,} / {point.osl:,}, {point.concurrency:,}",
                 f"{point.tpot_ms:.1f}",
                 f"{each.outcome.tpot_ms:.1f}",
-                causes.DOUBTFUL if point.name in doubtful else causes.NO_CAUSE,
+                causes.of_point(each, doubtful),
             )
         )
     return _table(("single points", "lengths, clients", "TPOT measured (ms)", "simulated", "what is known"), rows)
@@ -288,8 +288,8 @@ def _ranks(comparisons: Sequence[Comparison]) -> str:
     if ttft is None or tpot is None:
         return "No point has them."
     return (
-        f"{RANKS} The {ttft.count:,} points with them have a median error of {_number(ttft.median)}% in TTFT and of\n"
-        f"  {_number(tpot.median)}% in TPOT."
+        f"The {ttft.count:,} points with them have\n"
+        f"  a median error of {_number(ttft.median)}% in TTFT and of {_number(tpot.median)}% in TPOT."
     )
 
 

@@ -39,12 +39,14 @@ class Engine:
     is_async: bool = False  # vLLM
 
     def options(self, policy: str, ranks: int) -> Options:
-        """The options of the batching policy. Ranks of data-parallel attention have `tokens` of a step each."""
+        """The options of the batching policy. Ranks of data-parallel attention have `tokens` of a step each, and with
+        vLLM and TensorRT-LLM `requests` of their own; SGLang divides these among them."""
         tokens = self.tokens * ranks
+        requests = self.requests if policy == "sglang" else self.requests * ranks
         if policy == "vllm":
             return _options(
-                max_num_batched_tokens=max(tokens, self.requests),
-                max_num_seqs=self.requests,
+                max_num_batched_tokens=max(tokens, requests),
+                max_num_seqs=requests,
                 async_scheduling=self.is_async,
                 gpu_memory_utilization=1.0,
             )
@@ -52,14 +54,14 @@ class Engine:
             return _options(
                 chunked_prefill_size=tokens,
                 max_prefill_tokens=max(tokens, 16384),
-                max_running_requests=self.requests,
+                max_running_requests=requests,
                 mem_fraction_static=1.0,
                 scheduler_recv_interval=self.receive_interval,
             )
         waits = {"batch_wait_timeout_iters": self.batch_wait, "batch_wait_max_tokens_ratio": BATCH_WAIT_RATIO}
         return _options(
-            max_num_tokens=max(tokens, self.requests),
-            max_batch_size=self.requests,
+            max_num_tokens=max(tokens, requests),
+            max_batch_size=requests,
             free_gpu_memory_fraction=1.0,
             **(waits if self.batch_wait else {}),
         )

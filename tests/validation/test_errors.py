@@ -91,3 +91,11 @@ def test_a_constant_excess_of_ttft_is_said_to_be_one() -> None:
         group.append(compared(simulated / (simulated + 100.0), 1, name=str(number), ttft_ms=simulated + 100.0))
     (found,) = causes.worst_groups(group, TTFT, 5)
     assert found.cause.startswith("100 ms more at any load")
+
+
+def test_requests_that_ran_at_a_time_follow_from_littles_law() -> None:
+    broken = compared(0.1, 4.0, concurrency=100, osl=11, ttft_ms=450.0, tpot_ms=5.0)
+    assert causes.running(broken.point, 450.0, 5.0) == pytest.approx(10.0)
+    assert causes.of_point(broken, ()) == "10 of its 100 requests ran at a time, by Little's law; the others waited"
+    assert causes.of_point(compared(1, 2), ()) == causes.NO_CAUSE
+    assert causes.of_point(broken, {broken.point.name}) == causes.DOUBTFUL

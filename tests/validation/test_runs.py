@@ -86,3 +86,12 @@ def test_settings_are_options_of_the_engine(backend: str, is_inferencex: bool, r
 )
 def test_vllm_schedules_asynchronously_since_it_is_the_default(version: str, is_async: bool) -> None:
     assert settings.engine_of(replace(point(), backend_version=version)).is_async is is_async
+
+
+def test_limits_of_requests_hold_for_each_rank_but_with_sglang() -> None:
+    for policy, name, factor in (
+        ("vllm", "max_num_seqs", 4),
+        ("sglang", "max_running_requests", 1),
+        ("trtllm", "max_batch_size", 4),
+    ):
+        assert dict(settings.Engine(8192, 512).options(policy, 4))[name] == 512 * factor

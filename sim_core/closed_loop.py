@@ -96,7 +96,11 @@ class ClosedLoop(Workload):
         sent.batch_size.append(trace.batch_size[row])
         if sent.prefixes is not None and trace.prefixes is not None:
             sent.prefixes.append(trace.prefixes, row)
-        self._submit[trace.application_id[row]].fire(self._rows.request(len(sent.arrival_s) - 1))
+        submit, request = self._submit[trace.application_id[row]], self._rows.request(len(sent.arrival_s) - 1)
+        if group.has_front:
+            self._engine.at(group.through_front_s(now, trace.prompt_tokens[row]), submit, request)
+        else:
+            submit.fire(request)
 
     def left(self, request: Request) -> None:
         if self._lasting:
@@ -142,12 +146,31 @@ class ClosedLoop(Workload):
 class _Group:
     """Clients that take the rows from `next_row` to `end` in turn."""
 
-    __slots__ = ("_first_row", "_think_s", "end", "first_client", "next_row", "sends")
+    __slots__ = (
+        "_first_row",
+        "_front_free_s",
+        "_front_s",
+        "_front_token_s",
+        "_think_s",
+        "end",
+        "first_client",
+        "has_front",
+        "next_row",
+        "sends",
+    )
 
     def __init__(self, clients: Clients, first_row: int, end: int, first_client: int) -> None:
         self._first_row, self._think_s = first_row, clients.think_s
         self.next_row, self.end, self.first_client = first_row, end, first_client
         self.sends: list[Event | None] = [None] * clients.concurrency  # by client: when it sends
+        self.has_front = clients.has_front
+        self._front_s, self._front_token_s = clients.front_s, clients.front_token_s
+        self._front_free_s = 0.0  # when the front end has taken all requests that it was sent
+
+    def through_front_s(self, now_s: float, prompt_tokens: int) -> float:
+        """When a request that is sent now has passed the front end, which takes one after the other."""
+        self._front_free_s = max(self._front_free_s, now_s) + self._front_s + self._front_token_s * prompt_tokens
+        return self._front_free_s
 
     def think_s(self, row: int) -> float:
         """How long the client of a row thinks after its request."""

@@ -20,12 +20,14 @@ def closed(
     think_s: Sequence[float] = (),
     ramp_s: float = 0.0,
     drains: bool = True,
+    front_s: float = 0.0,
+    front_token_s: float = 0.0,
 ) -> Trace:
     """Requests of these (prompt, output) tokens, of which the first `warmup` are a warm-up, sent by clients."""
     trace = worlds.trace([(0.0, *size) for size in sizes])
-    return replace(
-        trace, clients=(Clients(concurrency, len(trace) - warmup, warmup, array("d", think_s), ramp_s, drains),)
-    )
+    times_s = array("d", think_s)
+    clients = Clients(concurrency, len(trace) - warmup, warmup, times_s, ramp_s, drains, front_s, front_token_s)
+    return replace(trace, clients=(clients,))
 
 
 def together(*traces: Trace) -> Trace:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from sim_core import simulate
+from sim_core.clients import Clients
 from sim_core.closed_loop import ClosedLoop
 from sim_core.errors import SpecWarning
 from sim_core.results import SimResult
@@ -113,6 +114,29 @@ def test_clients_start_at_once_or_over_the_ramp() -> None:
     for ramp_s, starts in ((0.0, [0.0] * 4), (2.0, [0.0, 0.5, 1.0, 1.5])):
         result = simulate(alone(8), closed([(10, 20)] * 4, 4, ramp_s=ramp_s))
         assert sorted(result.requests["arrival_s"]) == starts
+
+
+def test_a_front_end_takes_one_request_after_the_other_and_longer_prompts_longer() -> None:
+    sizes = [(10, 20), (30, 20), (10, 20)]
+    columns = simulate(alone(8), closed(sizes, 3, front_s=0.25, front_token_s=1 / 64)).requests
+    order = sorted(range(3), key=lambda row: columns["request_id"][row])
+    assert [columns["arrival_s"][row] for row in order] == [0.0] * 3  # times count from when they are sent
+    passed_s = [0.25 + 10 / 64, 0.5 + 40 / 64, 0.75 + 50 / 64]
+    assert columns["prompt_start_s"][order[0]] == passed_s[0]
+    assert all(columns["prompt_start_s"][row] >= passed_s[row] for row in order)
+
+
+def test_a_front_end_that_is_idle_begins_with_the_next_request() -> None:
+    columns = simulate(alone(8), closed(ONE * 4, 1, front_s=0.25)).requests
+    waits = [start - sent for start, sent in zip(columns["prompt_start_s"], columns["arrival_s"], strict=True)]
+    assert waits == [0.25] * 4
+
+
+def test_a_front_end_counts_in_the_facts_of_clients_and_none_does_not() -> None:
+    plain, other = Clients(3, 9), Clients(3, 9, front_s=0.5)
+    facts = {clients.facts() for clients in (plain, other, Clients(3, 9, front_token_s=0.5))}
+    assert len(facts) == 3
+    assert other.facts().startswith(plain.facts())
 
 
 def test_clients_that_have_nothing_to_send_when_they_start_do_not_lengthen_the_run() -> None:

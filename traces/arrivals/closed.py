@@ -15,7 +15,7 @@ from traces.arrivals.think import Think, think_times
 from traces.policy_text import number_between, parameters, split_name
 
 NAME = "closed"
-FORM = "concurrency=64 (and requests=1000, warmup=2x, drain=no, think_s=2, ramp_s=10)"
+FORM = "concurrency=64 (and requests=1000, warmup=2x, drain=no, think_s=2, ramp_s=10, front_s=0.001)"
 YES_NO = ("yes", "no")
 MAX_CONCURRENCY = 1_000_000
 MAX_REQUESTS = 20_000_000  # and so many in the warm-up
@@ -25,7 +25,8 @@ _MULTIPLE = re.compile(r"(\d{1,9})x")
 @dataclass(frozen=True)
 class Closed:
     """`concurrency` clients. `requests` are those that are measured (None: as many as the trace has), `warmup` those
-    before them. Clients think after each request, and start over `ramp_s` seconds (0: all at once)."""
+    before them. Clients think after each request, and start over `ramp_s` seconds (0: all at once).
+    A front end takes one request after the other, for `front_s` and for `front_token_s` a token of the prompt."""
 
     concurrency: int
     requests: int | None
@@ -33,15 +34,26 @@ class Closed:
     think: Think
     ramp_s: float
     drains: bool = True  # the warm-up, before what is measured begins
+    front_s: float = 0.0
+    front_token_s: float = 0.0
 
     def clients(self, requests: int, streams: Streams, prefix: str) -> Clients:
         """The clients, for so many measured requests. Think times come from the stream PREFIX/think_s."""
         times_s = self.think.times_s(streams[f"{prefix}/think_s"], requests)
-        return Clients(self.concurrency, requests, self.warmup, times_s, self.ramp_s, self.drains)
+        return Clients(
+            self.concurrency,
+            requests,
+            self.warmup,
+            times_s,
+            self.ramp_s,
+            self.drains,
+            self.front_s,
+            self.front_token_s,
+        )
 
     def facts(self) -> object:
         """Everything that decides when requests are sent, for a digest, as values that JSON can hold."""
-        return {
+        facts = {
             "arrivals": NAME,
             "concurrency": self.concurrency,
             "requests": self.requests,
@@ -50,6 +62,8 @@ class Closed:
             "ramp_s": self.ramp_s,
             "drains": self.drains,
         }
+        front = {"front_s": self.front_s, "front_token_s": self.front_token_s}
+        return facts | {name: value for name, value in front.items() if value}  # without one: as before there was any
 
 
 def is_closed(text: object) -> bool:
@@ -68,7 +82,9 @@ def closed(text: object, key: str) -> Closed:
     warmup = _amount(section, "warmup", 0, concurrency) if section.has("warmup") else 0
     ramp_s = number_between(section, "ramp_s", 0.0, LONGEST_S, 0.0)
     drains = not section.has("drain") or section.text("drain", YES_NO) == YES_NO[0]
-    described = Closed(concurrency, requests, warmup, think_times(section, "think_s"), ramp_s, drains)
+    front_s, front_token_s = (number_between(section, key, 0.0, LONGEST_S, 0.0) for key in ("front_s", "front_token_s"))
+    think = think_times(section, "think_s")
+    described = Closed(concurrency, requests, warmup, think, ramp_s, drains, front_s, front_token_s)
     section.done()
     return described
 

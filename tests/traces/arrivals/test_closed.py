@@ -42,6 +42,8 @@ def test_all_parameters_are_read() -> None:
     assert make(text) == Closed(8, 100, 16, Think("constant", (1.5,)), 4.0)
     assert make("concurrency=8,think_s=constant:seconds=1.5").think == make(text).think
     assert make(text).clients(100, Streams(0), "trace").think_s.tolist() == [1.5]
+    front = make(f"{text},front_s=0.001,front_token_s=1e-6").clients(100, Streams(0), "trace")
+    assert (front.front_s, front.front_token_s) == (0.001, 1e-6)
 
 
 def test_an_amount_may_be_a_multiple_of_the_concurrency() -> None:
@@ -87,7 +89,7 @@ def test_think_times_follow_the_seed_and_nothing_else() -> None:
 def test_each_parameter_counts_in_the_facts() -> None:
     texts = ["concurrency=8", "concurrency=9", "concurrency=8,requests=80", "concurrency=8,warmup=1"]
     texts += ["concurrency=8,ramp_s=1", "concurrency=8,think_s=1", "concurrency=8,think_s=exponential:mean=1"]
-    texts += ["concurrency=8,warmup=1,drain=no"]
+    texts += ["concurrency=8,warmup=1,drain=no", "concurrency=8,front_s=1", "concurrency=8,front_token_s=1"]
     texts += ["concurrency=8,think_s=lognormal:mean=1/sigma=1", "concurrency=8,think_s=lognormal:mean=1/sigma=2"]
     assert len({repr(make(text).facts()) for text in texts}) == len(texts)
 
@@ -107,6 +109,7 @@ def test_each_parameter_counts_in_the_facts() -> None:
         ("concurrency=8,warmup=-1", "arrivals.warmup=-1: must be at least 0"),
         ("concurrency=8,drain=maybe", "arrivals.drain='maybe': unknown name"),
         ("concurrency=8,ramp_s=-1", "arrivals.ramp_s=-1: must be at least 0"),
+        ("concurrency=8,front_s=-1", "arrivals.front_s=-1: must be at least 0"),
         ("concurrency=8,think_s=-1", "arrivals.think_s=-1: must be at least 0"),
         ("concurrency=8,think_s=gamma:mean=1", "unknown name"),
         ("concurrency=8,think_s=exponential:mean=0", "arrivals.think_s.mean=0: must be at least 1e-06"),

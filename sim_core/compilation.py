@@ -39,7 +39,10 @@ MODULES = tuple(
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),
         *(f"batching.{name}" for name in ("vllm", "vllm_sequence", "vllm_step", "vllm_members", "vllm_scheduler")),
-        *(f"batching.{name}" for name in ("sequence_batcher", "new_token_ratio", "sglang", "trtllm")),
+        *(
+            f"batching.{name}"
+            for name in ("sequence_batcher", "new_token_ratio", "receive_interval", "sglang", "trtllm")
+        ),
         *(f"scheduling.{name}" for name in ("base", "ranking", "view", "jsq", "token_jsq", "overlap", "random")),
         *(f"scheduling.{name}" for name in ("round_robin", "mixed_pool", "mixed_pool_returning", "conditional_disagg")),
         *(f"scheduling.{name}" for name in ("stems", "prompt_loads", "prefix_affinity")),

@@ -60,6 +60,10 @@ class SequenceBatcher(Batcher):
 
     # -- what policies may add -----------------------------------------------------------------------------------
 
+    def came(self, sequence: Sequence) -> None:
+        """A request comes with its prompt."""
+        self.queue.add(sequence)
+
     def cache_prompt(self, sequence: Sequence) -> None:
         """Give the full blocks of a sequence, as far as a step has computed it, their hashes."""
         self.pool.hash(sequence, sequence.computed // self.pool.size)
@@ -87,7 +91,7 @@ class SequenceBatcher(Batcher):
         self._sequences[request] = sequence = Sequence(task, pool.capacity, leaves)
         pool.enter(sequence, request.content)
         if task.is_prompt:
-            self.queue.add(sequence)
+            self.came(sequence)
             return
         sequence.decode_task = task
         sequence.is_loaded = True

@@ -16,6 +16,7 @@ from typing import Any
 
 from sim_core.batching.base import NO_LIMIT
 from sim_core.batching.new_token_ratio import NewTokenRatio
+from sim_core.batching.receive_interval import ReceiveInterval
 from sim_core.batching.sequence_batcher import SequenceBatcher
 from sim_core.batching.sglang_options import SglangOptions
 from sim_core.batching.vllm_sequence import Sequence
@@ -26,7 +27,7 @@ from sim_core.kv.reserving import ReservingKv
 from sim_core.memory import KvMemory
 from sim_core.native import mypyc_attr
 from sim_core.options import made, read_options, reads_configuration
-from sim_core.request import Task
+from sim_core.request import Request, Task
 from sim_core.section import Section
 from sim_core.spec import InstanceSpec
 from sim_core.step import Step
@@ -61,6 +62,7 @@ class SglangBatcher(SequenceBatcher):
         "_paused_s",
         "_pauses",
         "_ratio",
+        "_receives",
         "_since",
     )
 
@@ -74,6 +76,8 @@ class SglangBatcher(SequenceBatcher):
         self._most: int = options.max_running_requests
         self._mixes: bool = options.enable_mixed_chunk
         self._clip: int = options.clip_max_new_tokens_estimation
+        interval: int = options.scheduler_recv_interval
+        self._receives = ReceiveInterval(interval) if interval > 1 else None  # None: at each step
         self._chunked: Sequence | None = None  # in the middle of its prompt
         self._is_full = False  # no request is admitted until one has left
         self._has_left = False  # since the last step of decodes was chosen
@@ -124,6 +128,24 @@ class SglangBatcher(SequenceBatcher):
     def has_waiting(self) -> bool:
         return self.queue_length() > 0 or self._chunked is not None
 
+    def queue_length(self) -> int:
+        unseen = 0 if self._receives is None else len(self._receives.unseen)
+        return super().queue_length() + unseen
+
+    def came(self, sequence: Sequence) -> None:
+        if self._receives is None:
+            super().came(sequence)
+        else:
+            self._receives.unseen.append(sequence)
+
+    def evict(self, request: Request) -> None:
+        if self._receives is not None:
+            sequence = self._sequences[request]
+            if sequence in self._receives.unseen:
+                self._receives.unseen.remove(sequence)
+                self.queue.add(sequence)
+        super().evict(request)
+
     def wait(self, task: Task) -> None:
         """As in the base class. It begins with the next step of decodes: see `_resume`."""
 
@@ -162,6 +184,9 @@ class SglangBatcher(SequenceBatcher):
 
     def next_step(self) -> Step | None:
         self.begin()
+        if self._receives is not None:
+            for sequence in self._receives.received(not self._running()):
+                self.queue.add(sequence)
         if not self._add_prompts() and not self._decode() and self.queue.length:
             self._add_prompts()  # nothing runs, so that all are looked at again
         if self._parts or self._step.decodes:
@@ -178,6 +203,8 @@ class SglangBatcher(SequenceBatcher):
                 self._is_full = False  # a prompt that goes on has left the step
         elif self._step.decodes:
             self._ratio.decay(steps)
+        if self._receives is not None:
+            self._receives.passed(steps, bool(self._parts))
         goes_on = self._chunked if self._parts else None
         done = super().ended(steps)
         if goes_on is not None:
@@ -286,6 +313,8 @@ class SglangBatcher(SequenceBatcher):
                 return False
         most = decodes.ends_at[0] - decodes.passes
         repeat = 1 if self.queue.length and not self._is_full else decodes.passes_within(pool.free, most)
+        if self._receives is not None and self._receives.unseen:
+            repeat = min(repeat, self._receives.steps_to_look())
         pool.reserved = decodes.needed_in(repeat)
         self.decode(repeat)
         return True
@@ -344,6 +373,9 @@ class SglangBatcher(SequenceBatcher):
                 task.paused_at_s = self._paused_from_s
                 yield task
         yield from super().waiting()
+        if self._receives is not None:
+            for sequence in self._receives.unseen:
+                yield sequence.present_task()
 
     # -- the expected outputs ------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from sim_core.errors import SpecError
 
 @dataclass(frozen=True, slots=True)
 class SglangOptions:
-    """The settings of SGLang 0.5.23 that decide what its scheduler does, with its names (the last five are environment
-    variables there) and defaults."""
+    """The settings of SGLang 0.5.23 that decide what its scheduler does, with its names (`init_new_token_ratio`
+    and the four after it are environment variables there) and defaults."""
 
     chunked_prefill_size: int = 8192  # tokens of prompts in a step; 0: prompts run whole
     max_prefill_tokens: int = 16384  # no further prompt joins a step that has so many
@@ -25,9 +25,16 @@ class SglangOptions:
     new_token_ratio_decay_steps: int = 600
     retract_decode_steps: int = 20
     clip_max_new_tokens_estimation: int = 4096
+    scheduler_recv_interval: int = 1  # steps of decodes between two looks for new requests
 
     def __post_init__(self) -> None:
-        for name in ("max_prefill_tokens", "max_running_requests", "page_size", "new_token_ratio_decay_steps"):
+        for name in (
+            "max_prefill_tokens",
+            "max_running_requests",
+            "page_size",
+            "new_token_ratio_decay_steps",
+            "scheduler_recv_interval",
+        ):
             if getattr(self, name) < 1:
                 raise SpecError("must be at least 1", key=name, value=getattr(self, name))
         if self.chunked_prefill_size % self.page_size:

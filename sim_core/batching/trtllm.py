@@ -5,6 +5,7 @@
 - A step gives each of the decodes a token, and computes prompts with what is left of `max_num_tokens`. A prompt runs
   whole, or waits; with `enable_chunked_prefill` it has what is left, in multiples of a block.
 - A prompt waits while another one computes the first block that it lacks: then it takes that one from the cache.
+- With `batch_wait_timeout_iters` prompts wait beside decodes until enough of them have come to fill a step.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class TrtllmOptions:
     tokens_per_block: int = 32
     enable_block_reuse: bool = True
     free_gpu_memory_fraction: float = 0.9  # for the KV cache, of the memory that the weights leave
+    batch_wait_timeout_iters: int = 0  # the most steps that prompts wait for others; 0: none
+    batch_wait_max_tokens_ratio: float = 0.0  # the share of max_num_tokens from which on a step waits for no more
 
     def __post_init__(self) -> None:
         for name in ("max_batch_size", "tokens_per_block"):
@@ -57,15 +60,27 @@ class TrtllmOptions:
                 key="max_num_tokens",
                 value=self.max_num_tokens,
             )
-        if not 0 <= self.free_gpu_memory_fraction <= 1:
-            raise SpecError("must be from 0 to 1", key="free_gpu_memory_fraction", value=self.free_gpu_memory_fraction)
+        for name in ("free_gpu_memory_fraction", "batch_wait_max_tokens_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecError("must be from 0 to 1", key=name, value=getattr(self, name))
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TrtllmBatcher(SequenceBatcher):
     """TensorRT-LLM's capacity scheduler and its micro-batch scheduler."""
 
-    __slots__ = ("_budget", "_chunks", "_computes", "_contexts", "_most", "_new")
+    __slots__ = (
+        "_budget",
+        "_chunks",
+        "_computes",
+        "_contexts",
+        "_is_held",
+        "_most",
+        "_new",
+        "_wait_steps",
+        "_wait_tokens",
+        "_waited",
+    )
 
     Options = TrtllmOptions
 
@@ -80,6 +95,10 @@ class TrtllmBatcher(SequenceBatcher):
         self._contexts: list[Sequence] = []  # those whose prompts are computed, in the order of admission
         self._new: set[Place] = set()  # blocks that are being computed, the first one that each prompt lacked
         self._computes: dict[Sequence, Place] = {}
+        self._wait_steps: int = options.batch_wait_timeout_iters
+        self._wait_tokens: float = options.batch_wait_max_tokens_ratio * self._budget
+        self._waited = 0  # steps that prompts have waited for others
+        self._is_held = False  # whether prompts wait for others in the running steps
 
     @classmethod
     @reads_configuration
@@ -109,7 +128,7 @@ class TrtllmBatcher(SequenceBatcher):
             return False
         sequence = self._sequences[request]
         if task.is_prompt:
-            return self.queue.length == 1 and self._may_run(sequence)
+            return self._is_held or (self.queue.length == 1 and self._may_run(sequence))
         return len(self.loaded) == 1 and self._may_run(sequence)
 
     def prompt_computed(self, sequence: Sequence) -> None:
@@ -145,6 +164,9 @@ class TrtllmBatcher(SequenceBatcher):
             pool.reserved += self._needs(sequence) - sequence.blocks
             self.join_loaded(sequence)
         budget = self._budget - decodes.count
+        if self._wait_steps and decodes.count and self._waits(budget):
+            self.decode(min(self._wait_steps - self._waited, decodes.ends_at[0] - decodes.passes))
+            return self._step
         for sequence in self._contexts:
             tokens = self._share(sequence.known - sequence.computed, budget)
             if tokens:
@@ -157,6 +179,41 @@ class TrtllmBatcher(SequenceBatcher):
         elif not self._parts:
             return None
         return self._step
+
+    def _waits(self, budget: int) -> bool:
+        """Whether the prompts that could run wait for others, and the step has decodes alone. As long as nobody comes
+        or ends this stays so: what decodes may still need is reserved."""
+        self._is_held = False
+        tokens = self._next_prompt_tokens(budget)
+        if not tokens:
+            return False
+        if self._waited >= self._wait_steps or tokens + self.decodes.count >= self._wait_tokens:
+            self._waited = 0
+            return False
+        self._is_held = True
+        return True
+
+    def _next_prompt_tokens(self, budget: int) -> int:
+        """The tokens of the prompts that the next step could compute, counted whole, without what is cached."""
+        tokens = sum(sequence.known for sequence in self._contexts)
+        free = self.pool.free - self.pool.reserved
+        running = self._running()
+        budget -= tokens
+        for sequence in self.queue.in_order():
+            share, needs = self._share(sequence.known, budget), self._needs(sequence)
+            if budget <= 0 or running >= self._most or not share or needs > free:
+                break
+            tokens += sequence.known
+            budget -= share
+            free -= needs
+            running += 1
+        return tokens
+
+    def ended(self, steps: int) -> list[Task]:
+        if self._is_held:
+            self._waited += steps
+            self._is_held = False
+        return super().ended(steps)
 
     def recovery_step(self) -> Step | None:
         """As in the base class. Caches from other replicas have filled the memory, so that none has room for all of its

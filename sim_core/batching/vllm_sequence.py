@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Final
 
@@ -232,9 +233,15 @@ class WaitingQueue:
         self.length -= 1
         self._queue.popleft()
 
+    def in_order(self) -> Iterator[Sequence]:
+        """Those that wait, one after the other. Nobody must come or go meanwhile."""
+        for sequence in self._queue:
+            if sequence.state == WAITING:
+                yield sequence
+
     def all(self) -> list[Sequence]:
         """Those that wait, in order."""
-        return [sequence for sequence in self._queue if sequence.state == WAITING]
+        return list(self.in_order())
 
 
 class PriorityQueue(WaitingQueue):

@@ -14,10 +14,11 @@ CHOICES: dict[str, dict[str, list[object]]] = {  # by policy
         "chunked_prefill_size": [0, 16, 64], "max_prefill_tokens": [16, 64], "max_running_requests": [2, 64],
         "page_size": [1, 4], "enable_mixed_chunk": [False, True], "disable_radix_cache": [False, True],
         "init_new_token_ratio": [0.05, 0.7], "new_token_ratio_decay_steps": [5, 600],
-        "clip_max_new_tokens_estimation": [3, 4096],
+        "clip_max_new_tokens_estimation": [3, 4096], "scheduler_recv_interval": [1, 1, 7],
     },
     "trtllm": {
         "max_batch_size": [2, 16], "max_num_tokens": [64, 8192], "tokens_per_block": [1, 4],
         "enable_chunked_prefill": [False, True], "enable_block_reuse": [False, True],
+        "batch_wait_timeout_iters": [0, 0, 5], "batch_wait_max_tokens_ratio": [0.0, 0.25, 1.0],
     },
 }  # fmt: skip

@@ -46,6 +46,21 @@ def test_one_prompt_is_in_its_middle_at_a_time_and_goes_first_in_the_next_step()
     assert served.of("prompt_end_s") == [2.0, 3.0, 3.0]
 
 
+def test_new_requests_are_seen_once_in_scheduler_recv_interval_steps_of_decodes() -> None:
+    served = sglang(ROOM, [(0.0, 10, 40), (1.3, 10, 1), (4.1, 10, 1)], scheduler_recv_interval=4)
+    # it looks when the first prompt ends at 1.0, at 2.0, when the second ends at 3.0, at 4.0 and 5.0
+    assert served.of("prompt_start_s") == [0.0, 2.0, 5.0]
+
+
+def test_new_requests_are_seen_after_a_step_with_prompts_and_where_nothing_runs() -> None:
+    served = sglang(ROOM, [(0.0, 10, 4), (0.5, 10, 1), (9.0, 10, 1)], scheduler_recv_interval=100)
+    assert served.of("prompt_start_s") == [0.0, 1.0, 9.0]
+
+
+def test_requests_that_are_not_seen_are_seen_when_the_decodes_have_ended() -> None:
+    assert sglang(ROOM, [(0.0, 10, 4), (1.1, 10, 1)], scheduler_recv_interval=100).of("prompt_start_s") == [0.0, 1.75]
+
+
 def test_without_chunks_prompts_run_whole_and_the_first_one_may_pass_the_limit() -> None:
     rows: list[Ask | tuple[float, int, int]] = [(0.0, 1, 1), (0.1, 30, 1), (0.2, 5, 1), (0.3, 15, 1)]
     served = sglang(ROOM, rows, chunked_prefill_size=0, max_prefill_tokens=20)

@@ -62,6 +62,29 @@ def test_no_more_requests_run_than_max_batch_size() -> None:
     assert served.of("prompt_start_s") == [0.0, 1.0, 1.0 + 1.0 + 3 * 0.25]
 
 
+# -- prompts that wait for others --------------------------------------------------------------------------------------
+
+DECODES = (0.0, 4, 60)  # from 1.0 on
+WAITS: dict[str, object] = {"max_num_tokens": 40, "max_batch_size": 8, "batch_wait_max_tokens_ratio": 0.5}
+
+
+def test_prompts_wait_beside_decodes_until_they_have_the_share_of_a_step() -> None:
+    served = trtllm(ROOM, [DECODES, (1.1, 8, 1), (2.1, 11, 1)], batch_wait_timeout_iters=100, **WAITS)
+    assert served.of("prompt_start_s") == [0.0, 2.25, 2.25]  # 8 + 11 and a decode are half of 40
+    less = trtllm(ROOM, [DECODES, (1.1, 8, 1), (2.1, 10, 1)], batch_wait_timeout_iters=100, **WAITS)
+    assert less.of("prompt_start_s") == [0.0, 1.0 + 59 * 0.25, 1.0 + 59 * 0.25]  # until nothing decodes
+
+
+def test_prompts_wait_no_longer_than_batch_wait_timeout_iters() -> None:
+    served = trtllm(ROOM, [DECODES, (1.1, 8, 1), (1.6, 4, 1), (4.1, 8, 1)], batch_wait_timeout_iters=4, **WAITS)
+    assert served.of("prompt_start_s") == [0.0, 2.25, 2.25, 4.25 + 4 * 0.25]  # a step with prompts ends at 3.25
+
+
+def test_no_prompt_waits_for_others_where_nothing_decodes() -> None:
+    served = trtllm(ROOM, [(0.0, 4, 1), (1.5, 4, 1)], batch_wait_timeout_iters=9, **WAITS)
+    assert served.of("prompt_start_s") == [0.0, 1.5]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_request_ever_loses_its_memory(seed: int) -> None:
     dice = Random(seed)

@@ -23,7 +23,8 @@ SYSTEMS: Mapping[str, str] = {
     "gb200-186gb": "gb200",
     "l40s-48gb": "l40s",
 }
-BLACKWELL = ("b200_sxm", "b300_sxm", "gb200")
+OTHER_SYSTEMS: Mapping[str, str] = {"gb300-288gb": "gb300"}  # of no machine that a run may name: for benchmarks
+BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 KV_FORMATS = {1: "fp8", 2: "bfloat16"}  # by the bytes of an element
 Formats = tuple[str, str | None, str | None]  # a model's name there, the formats of its GEMMs and of its experts
 PRECISIONS = ("bf16", "fp8", "fp4", "int4")
@@ -70,6 +71,13 @@ MODELS: Mapping[str, SiliconModel] = {
     ),
 }
 
+# Models that no run may name, as KV caches of a part of the layers alone are not modelled: for benchmarks.
+OTHER_MODELS: Mapping[str, SiliconModel] = {
+    "qwen3.5-397b": SiliconModel(
+        "Qwen/Qwen3.5-397B-A17B", checkpoints={"fp4": "nvidia/Qwen3.5-397B-A17B-NVFP4"}, has_experts=True, fp8=_BLOCKS
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Way:
@@ -104,18 +112,20 @@ def ways(deployment: Deployment) -> Iterator[Way]:
 
 def model_of(deployment: Deployment) -> SiliconModel:
     """The model of a deployment. SpecError where it is not known."""
-    if deployment.model not in MODELS:
+    known = {**OTHER_MODELS, **MODELS}
+    if deployment.model not in known:
         text = f"aiconfigurator has no {deployment.model}{choices(deployment.model, MODELS)}"
         raise SpecError(text, key="performance_model", value="aiconfigurator")
-    return MODELS[deployment.model]
+    return known[deployment.model]
 
 
 def system_of(deployment: Deployment) -> str:
     """The GPU of a deployment. SpecError where it is not known."""
-    if deployment.hardware not in SYSTEMS:
+    known = {**OTHER_SYSTEMS, **SYSTEMS}
+    if deployment.hardware not in known:
         text = f"aiconfigurator has no {deployment.hardware}{choices(deployment.hardware, SYSTEMS)}"
         raise SpecError(text, key="performance_model", value="aiconfigurator")
-    return SYSTEMS[deployment.hardware]
+    return known[deployment.hardware]
 
 
 def precision_of(deployment: Deployment) -> str:

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test compiled lint bench bench-compare clean
+.PHONY: help demo test compiled lint bench bench-compare validate clean
 
 help:
 	@echo 'make demo   simulate a small set of clusters side by side; results in a table and in MLflow'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint   ruff and mypy alone'
 	@echo 'make bench  how fast it is, as JSON in benchmarks/out (SPLITWISESIM=checkout: beside SplitwiseSim)'
 	@echo 'make bench-compare BASE=commit   is this tree faster than that commit, and are its results the same?'
+	@echo 'make validate   simulate 2,885 measured serving points, and write how far off it is into docs/validation.md'
 	@echo 'make browser  what MLflow shows after a sweep, checked in a headless Chromium, if one is installed'
 	@echo 'make clean  remove the virtual environment and the caches (results stay)'
 
@@ -50,6 +51,10 @@ bench-compare: $(READY)
 	@test -n '$(BASE)' || { echo 'Compare with which commit? make bench-compare BASE=HEAD~1' >&2; exit 1; }
 	@mkdir -p $(BENCH)
 	$(BIN)/python benchmarks/compare.py $(BASE) > $(BENCH)/compare.json
+
+# Writes docs/validation.md and its pictures; the last line is JSON. The first time it asks for tables of step times.
+validate: compiled
+	$(BIN)/python -m benchmarks.validation
 
 # Not a part of `make test`: a browser is no Python package. Pictures are left in results/screenshots.
 browser: $(READY)

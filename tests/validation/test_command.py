@@ -1,0 +1,34 @@
+"""The command: what it prints, and what it does where the package is missing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.validation import __main__ as command
+from benchmarks.validation import points as points_of
+from benchmarks.validation.page import Results
+from benchmarks.validation.points import Reading, sample_file
+from tests.validation.made import compared
+
+
+def test_the_last_line_is_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    comparison = compared(1.1, 1.2, (1.0, 1.0))
+    reading = Reading(1, [comparison.point])
+    results = Results(reading, [comparison], {"aggregated": Counter(), "disaggregated": Counter()}, "it 1", {})
+    monkeypatch.setattr(command, "sample_file", lambda: Path("points.csv"))
+    monkeypatch.setattr(command, "read_points", lambda path: reading)
+    monkeypatch.setattr(command, "simulated", lambda reading, points, jobs: results)
+    assert command.main(["--limit", "1"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert json.loads(last)["aggregated"] == {"points": 1, "tpot_median": 20.0, "tpot_p90": 20.0, "ttft_median": 10.0}
+    assert any("TPOT error: median 20.0%" in line for line in lines)
+
+
+def test_without_the_package_a_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points_of, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="pip install 'aiconfigurator-core"):
+        sample_file()

@@ -57,6 +57,13 @@ def test_new_requests_are_seen_after_a_step_with_prompts_and_where_nothing_runs(
     assert served.of("prompt_start_s") == [0.0, 1.0, 9.0]
 
 
+def test_a_prompt_that_had_waited_for_room_lets_the_scheduler_look_behind_it() -> None:
+    asked: list[Ask | tuple[float, int, int]] = [(0.0, 10, 60), (0.0, 10, 3), (0.5, 10, 1), (2.1, 10, 1)]
+    served = sglang(ROOM, asked, scheduler_recv_interval=100, max_running_requests=2)
+    # the second leaves at 2.5, and a step of decodes later the third runs, after which the fourth is seen
+    assert served.of("prompt_start_s") == [0.0, 1.0, 2.75, 3.75]
+
+
 def test_requests_that_are_not_seen_are_seen_when_the_decodes_have_ended() -> None:
     assert sglang(ROOM, [(0.0, 10, 4), (1.1, 10, 1)], scheduler_recv_interval=100).of("prompt_start_s") == [0.0, 1.75]
 

@@ -19,6 +19,7 @@ from sim_core.batching import BATCHING
 from sim_core.digest import sha256
 from sim_core.network import NETWORKS
 from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance.calibrated import below
 from sim_core.policies import policies_for
 from sim_core.replicas import REPLICAS
 from sim_core.scheduling import SCHEDULERS
@@ -156,6 +157,7 @@ def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
         *((_SCHEDULERS, application.scheduler.policy) for application in spec.applications),
         *((_START_STATES, state.kind) for state in spec.start_states),
         (_PERFORMANCE, spec.performance.policy),
+        *((_PERFORMANCE, name) for name in [below(spec.performance)] if name),
         (_NETWORKS, spec.network.policy),
     ]
     return tuple(sorted(dict.fromkeys(used)))

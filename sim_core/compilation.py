@@ -31,10 +31,8 @@ MODULES = tuple(
         *("recorder", "simulation", "beyond", "standstill", "kv.base", "kv.whole_sequence"),
         *("engine_turns", "engine_replica"),
         *(f"kv.{name}" for name in ("content", "chain", "block_queue", "endless", "paged", "reserving")),
-        *(
-            f"performance.{name}"
-            for name in ("step_times", "curve", "affine", "context_line", "table_times", "grid_times")
-        ),
+        *(f"performance.{name}" for name in ("step_times", "curve", "affine", "context_line", "table_times")),
+        *(f"performance.{name}" for name in ("grid_times", "calibrated_times")),
         *(f"network.{name}" for name in ("base", "private", "ports", "shared", "shared_fifo")),
         *(f"batching.{name}" for name in ("base", "batch", "line", "first_come", "default", "orca", "splitwise")),
         *(f"batching.{name}" for name in ("whole_prompts", "standstill", "waits_queue", "long_queue")),

@@ -74,12 +74,14 @@ def _spec(
     router = top.section("router")
     router.text("policy", ("noop",))
     performance = top.section("performance_model")
+    times = _performance(performance, policies, root, measured, grids, servers, applications, start_states)
+    delay_s = policies.performance_models[times.policy].request_delay_s(times)
     spec = SimSpec(
         servers=servers,
         applications=applications,
         start_states=start_states,
-        performance=_performance(performance, policies, root, measured, grids, servers, applications, start_states),
-        routing_delay_s=router.section("overheads").number("routing_delay"),
+        performance=times,
+        routing_delay_s=router.section("overheads").number("routing_delay") + delay_s,
         end_time_s=_end_time(top),
         seed=top.integer("seed", 0),
         stop_at_backlog_s=top.number("stop_at_backlog_s", 1.0) if top.has("stop_at_backlog_s") else None,

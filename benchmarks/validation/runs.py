@@ -16,6 +16,7 @@ from benchmarks.validation.points import AGGREGATED, Parallelism, Point
 from benchmarks.validation.settings import Engine
 from sim_core import spec
 from sim_core.clients import Clients
+from sim_core.performance.calibrated import scaled
 from sim_core.results import SimResult
 from sim_core.rng import Streams
 from sim_core.simulation import simulate
@@ -72,8 +73,9 @@ def run_all(points: Sequence[Point], answers: Mapping[str, Any]) -> Batch:
     return batch
 
 
-def run(point: Point, package: Package) -> Outcome:
-    """Simulate a point. NoDataError with a reason where that is not possible."""
+def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0.0) -> Outcome:
+    """Simulate a point, with all step times times `factor`, and requests that come later by `offset_s`. NoDataError
+    with a reason where that is not possible."""
     grids = package.grids(point)
     workers = []
     for grid, (name, parallelism, engine, count) in zip(grids, _roles(point), strict=True):
@@ -83,7 +85,10 @@ def run(point: Point, package: Package) -> Outcome:
         tokens, kv_bytes = kv[0] * parallelism.data, kv[1] * parallelism.tensor
         workers.append(Worker(name, grid.deployment, engine, tokens, kv_bytes, count))
     performance = spec.PerformanceSpec("aiconfigurator", grids=tuple(dict.fromkeys(grids)))
-    result = simulate(cluster_of(point, workers, performance), trace_of(point))
+    if factor != 1.0:
+        performance = scaled(performance, factor, 0.0)
+    cluster = cluster_of(point, workers, performance)
+    result = simulate(replace(cluster, routing_delay_s=cluster.routing_delay_s + offset_s), trace_of(point))
     if result.rejected or result.unfinished:
         raise NoDataError(UNSERVED)
     return outcome_of(point, result)

@@ -2,6 +2,7 @@
 
 from sim_core.performance.aiconfigurator import AiconfiguratorPerformance
 from sim_core.performance.base import PerformanceModel
+from sim_core.performance.calibrated import CalibratedPerformance
 from sim_core.performance.constant import ConstantPerformance
 from sim_core.performance.db import DatabasePerformance
 from sim_core.performance.linear import LinearPerformance
@@ -10,6 +11,7 @@ from sim_core.performance.table import TablePerformance
 
 PERFORMANCE_MODELS: dict[str, type[PerformanceModel]] = {
     "aiconfigurator": AiconfiguratorPerformance,
+    "calibrated": CalibratedPerformance,
     "constant": ConstantPerformance,
     "db": DatabasePerformance,
     "linear": LinearPerformance,

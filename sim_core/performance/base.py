@@ -80,6 +80,12 @@ class PerformanceModel(ABC):
         """The spec that the section `performance_model` of a configuration describes. Raises SpecError."""
         return PerformanceSpec(config.text("policy"), options=read_options(cls.Options, config))
 
+    @classmethod
+    @reads_configuration
+    def request_delay_s(cls, spec: PerformanceSpec) -> float:
+        """By how much later than it is sent each request comes to the cluster, beside the router's delay."""
+        return 0.0
+
     @abstractmethod
     def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> StepTimes | None:
         """The times of this combination; None where the performance model knows nothing of it."""

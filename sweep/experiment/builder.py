@@ -17,6 +17,7 @@ from configs.silicon import grids
 from sim_core import SimSpec, spec_from_config
 from sim_core.errors import SpecError, SpecWarning, TraceError
 from sim_core.performance.base import CurveKey, ReadFile
+from sim_core.performance.calibrated import read_calibration
 from sim_core.policies import policies_for
 from sim_core.simulation import NO_BACKLOG, Simulation
 from sim_core.spec import PluginSpec
@@ -155,7 +156,8 @@ class Builder:
     def _measured(self, read: ReadFile[T], path: Path, source: str) -> Mapping[CurveKey, T]:
         if (read, path) not in self._files:
             if self._inside is not None:
-                self._inside.check(path, key="performance_model.db_path", value=source)
+                key = "file" if read is read_calibration else "db_path"
+                self._inside.check(path, key=f"performance_model.{key}", value=source)
             self._files[read, path] = read(path, source)
         return self._files[read, path]
 

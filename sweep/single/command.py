@@ -37,6 +37,7 @@ from sweep.single.job import Job
 from sweep.single.show import show
 
 LISTS = ("models", "machines")  # words that list what a run may name
+CALIBRATE = "calibrate"  # the word that fits step times to what was measured
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 HYDRAS_RESOLVERS = ("hydra", "now", "python_version")  # that Hydra's own settings use
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
@@ -57,6 +58,16 @@ def main() -> int:
             return list_(sys.argv[1], sys.argv[2:])
         except SimError as error:
             return _refused(error)
+    if sys.argv[1:2] == [CALIBRATE]:
+        from sweep.calibrate.command import calibrate
+
+        warnings.showwarning = _show_warning
+        try:
+            return calibrate(sys.argv[2:])
+        except SimError as error:
+            return _refused(error)
+        except KeyboardInterrupt:
+            return 130
     try:  # Hydra knows no options of ours
         sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
         sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)

@@ -1,0 +1,1 @@
+"""`python -m sim_core calibrate`: fits step times and TTFT to benchmark results of the user's own engine."""

@@ -10,7 +10,7 @@ from sim_core.errors import SpecError
 from sim_core.performance.calibrated import LEAST_FACTOR, MOST_FACTOR
 from sweep.calibrate.formats import MeasuredPoint
 
-ROUNDS = 3  # of simulating again with a better factor: each takes the error of TPOT down by 5 to 20 times
+ROUNDS = 3  # of simulating again with a better factor
 CLOSE = 1e-3  # a factor that changes by less is the last
 _DIGITS = 6  # of factors, so that fits that agree need not be simulated twice
 

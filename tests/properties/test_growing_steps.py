@@ -38,7 +38,7 @@ crowds = st.builds(
     rows(ties=False),
     st.sampled_from([1, 8, 16]),
 )
-growing = st.builds(context_times.drawn, st.sampled_from(context_times.MODELS), st.integers(0, 10**6))
+growing = st.builds(context_times.drawn, st.sampled_from(context_times.ALL), st.integers(0, 10**6))
 
 
 class ContextWatch(IterationObserver):
@@ -135,7 +135,7 @@ def columns(result: SimResult) -> list[Any]:
 
 def test_a_run_of_growing_decodes_is_one_event() -> None:
     """Where nothing comes meanwhile, 2000 decodes over several sections of a table take no more events than 2."""
-    for policy in context_times.MODELS:
+    for policy in context_times.ALL:
         for batching in ("ORCA", "Splitwise"):
             spec = worlds.spec(count=1, kv_tokens=9000, batch=worlds.instance(batching))
             spec = replace(spec, performance=context_times.drawn(policy, 5))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
+from sim_core.performance.calibrated import scaled
 from sim_core.performance.step_grid import FORMAT, packed
 from sim_core.spec import Deployment, MeasuredSteps, PerformanceSpec, StepGridSpec
 
 MODELS = ("linear", "table", "aiconfigurator")
+ALL = (*MODELS, "calibrated")
 
 
 def drawn(policy: str, seed: int, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
     """A model of this policy, for the tiny worlds of tests."""
     dice = Random(seed)
+    if policy == "calibrated":
+        return scaled(drawn(dice.choice(MODELS), seed, measured_as, hardware), dice.uniform(0.5, 2.0), 0.0)
     if policy == "aiconfigurator":
         return grids(dice, measured_as, hardware)
     return linear(dice) if policy == "linear" else table(dice, measured_as, hardware)

@@ -21,6 +21,7 @@ from sim_core import SpecError, spec_from_config
 from sim_core.errors import SpecWarning
 from sim_core.performance import PERFORMANCE_MODELS, StepTimes
 from sim_core.performance.affine import AffineTimes
+from sim_core.performance.calibrated_times import calibrated
 from sim_core.performance.db import DatabasePerformance
 from sim_core.performance.measured_steps import read_steps
 from sim_core.performance.step_times import EXTRAPOLATED, GIVEN, INTERPOLATED, MEASURED
@@ -39,7 +40,9 @@ EXACT = MeasuredSteps("tiny", "box-gpu", 1, PROMPTS, DECODES)
 
 
 def times(policy: str, seed: int) -> StepTimes:
-    return PERFORMANCE_MODELS[policy](context_times.drawn(policy, seed)).times_of("tiny", "box-gpu", 1)
+    spec = context_times.drawn(policy, seed)
+    found = PERFORMANCE_MODELS[policy](spec).times_of("tiny", "box-gpu", 1)
+    return calibrated(found, float(dict(spec.options)["factor"])) if policy == "calibrated" else found
 
 
 def step_of(prompt_tokens: int, decodes: int, context: int, repeat: int = 1) -> Step:
@@ -63,7 +66,7 @@ steps = st.builds(
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.sampled_from(context_times.MODELS), st.integers(0, 300), steps, st.sampled_from([0.0, 0.0037]))
+@given(st.sampled_from(context_times.ALL), st.integers(0, 300), steps, st.sampled_from([0.0, 0.0037]))
 def test_a_run_of_steps_takes_the_sum_of_its_single_steps(
     policy: str, seed: int, step: Step, overhead_s: float
 ) -> None:
@@ -74,7 +77,7 @@ def test_a_run_of_steps_takes_the_sum_of_its_single_steps(
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.sampled_from(context_times.MODELS), st.integers(0, 300), steps, st.sampled_from([0.0, 0.0037]),
+    st.sampled_from(context_times.ALL), st.integers(0, 300), steps, st.sampled_from([0.0, 0.0037]),
     st.floats(0.0, 1.0), st.sampled_from(["within a step", "at its end", "just before its end"]),
 )  # fmt: skip
 def test_the_steps_within_a_time_are_those_whose_seconds_are_no_more(
@@ -93,7 +96,7 @@ def test_the_steps_within_a_time_are_those_whose_seconds_are_no_more(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(context_times.MODELS), st.integers(0, 300), st.integers(0, 900), st.integers(1, 300))
+@given(st.sampled_from(context_times.ALL), st.integers(0, 300), st.integers(0, 900), st.integers(1, 300))
 def test_a_decode_that_runs_to_its_end_in_one_step_takes_the_time_of_its_passes(
     policy: str, seed: int, context: int, passes: int
 ) -> None:

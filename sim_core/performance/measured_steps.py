@@ -18,7 +18,7 @@ from sim_core.spec import MeasuredSteps
 if TYPE_CHECKING:
     from pathlib import Path
 
-_COLUMNS = (*KEY_COLUMNS, "prompt_tokens", "decodes", "context_tokens", "seconds")
+COLUMNS = (*KEY_COLUMNS, "prompt_tokens", "decodes", "context_tokens", "seconds")
 _Step = tuple[int, int, float]  # tokens, context, seconds
 _Steps = dict[tuple[int, int], list[float]]  # by tokens and context
 
@@ -42,7 +42,7 @@ def read_steps(path: Path, source: str) -> dict[CurveKey, MeasuredSteps]:
         steps = prompts if tokens else decodes
         steps[key_of(row)][tokens or members, count_in(row, "context_tokens", 0)].append(time_in(row, "seconds"))
 
-    read_rows(path, source, lambda _: _COLUMNS, take)
+    read_rows(path, source, lambda _: COLUMNS, take)
     return {key: _measured(key, prompts[key], decodes[key], source) for key in sorted({*prompts, *decodes})}
 
 

@@ -33,9 +33,8 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 
 def calibrate(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status. Raises SimError for mistakes of the user."""
-    options = _parser().parse_intermixed_args(list(arguments))
-    files = [word for word in options.words if not _OVERRIDE.match(word) or Path(word).is_file()]
-    overrides = [word for word in options.words if word not in files]
+    options = parser().parse_intermixed_args(list(arguments))
+    files, overrides = divided(options.words)
     if not files:
         raise SpecError("names no file with benchmark results", key="calibrate")
     points = [point for file in files for point in read_points(Path(file))]
@@ -51,14 +50,19 @@ def calibrate(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m sim_core calibrate", description=_ABOUT, formatter_class=RawDescriptionHelpFormatter
-    )
-    parser.add_argument("words", nargs="+", metavar="FILE", help="benchmark results, and overrides of the run")
-    parser.add_argument("--name", type=_name, default="calibrated", help="of the files (default: calibrated)")
-    parser.add_argument("--out", type=folder, default=FOLDER, metavar="FOLDER", help=f"(default: {FOLDER})")
-    return parser
+def parser() -> Parser:
+    """The parser of the command line."""
+    made = Parser(prog="python -m sim_core calibrate", description=_ABOUT, formatter_class=RawDescriptionHelpFormatter)
+    made.add_argument("words", nargs="+", metavar="FILE", help="benchmark results, and overrides of the run")
+    made.add_argument("--name", type=_name, default="calibrated", help="of the files (default: calibrated)")
+    made.add_argument("--out", type=folder, default=FOLDER, metavar="FOLDER", help=f"(default: {FOLDER})")
+    return made
+
+
+def divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files among the words of a command line, and the overrides."""
+    files = [word for word in words if not _OVERRIDE.match(word) or Path(word).is_file()]
+    return files, [word for word in words if word not in files]
 
 
 def _name(text: str) -> str:

@@ -37,7 +37,7 @@ from sweep.single.job import Job
 from sweep.single.show import show
 
 LISTS = ("models", "machines")  # words that list what a run may name
-CALIBRATE = "calibrate"  # the word that fits step times to what was measured
+CALIBRATE, STEPS = "calibrate", "steps"  # words that make step times of what a user measured
 LAUNCHERS = ("ray", "joblib")  # packages whose errors are about processes and machines, not about a run
 HYDRAS_RESOLVERS = ("hydra", "now", "python_version")  # that Hydra's own settings use
 RAY_ADDRESS = "hydra.launcher.ray.init.address="
@@ -58,16 +58,8 @@ def main() -> int:
             return list_(sys.argv[1], sys.argv[2:])
         except SimError as error:
             return _refused(error)
-    if sys.argv[1:2] == [CALIBRATE]:
-        from sweep.calibrate.command import calibrate
-
-        warnings.showwarning = _show_warning
-        try:
-            return calibrate(sys.argv[2:])
-        except SimError as error:
-            return _refused(error)
-        except KeyboardInterrupt:
-            return 130
+    if sys.argv[1:2] and sys.argv[1] in (CALIBRATE, STEPS):
+        return _measurements(sys.argv[1], sys.argv[2:])
     try:  # Hydra knows no options of ours
         sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
         sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)
@@ -75,6 +67,20 @@ def main() -> int:
             return _run(_plugins(files))
     except SimError as error:
         return _refused(error)
+
+
+def _measurements(word: str, arguments: Sequence[str]) -> int:
+    """Make step times of what a user measured; returns the exit status."""
+    from sweep.calibrate.command import calibrate  # here: not needed at every start
+    from sweep.calibrate.steps import steps
+
+    warnings.showwarning = _show_warning
+    try:
+        return calibrate(arguments) if word == CALIBRATE else steps(arguments)
+    except SimError as error:
+        return _refused(error)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _plugins(files: Sequence[str]) -> tuple[PluginSpec, ...]:

@@ -17,13 +17,15 @@ from configs.resolvers import register_resolvers
 from configs.texts import TextSettings
 from sim_core import spec_from_config
 from sim_core.plugins import plugin_of
+from sweep.calibrate.command import divided, parser
+from sweep.calibrate.steps import steps_parser
 from sweep.command import main as sweep
 from sweep.experiment.file import parse_experiment, read_experiment
 from sweep.experiment.find import find_experiment
 from sweep.options import parse_plan_arguments
 from sweep.planner.ask import experiment_text
 from sweep.questions import words_of
-from sweep.single.command import LISTS
+from sweep.single.command import CALIBRATE, LISTS, STEPS
 from sync.__main__ import main as sync
 from sync.commands import COMMANDS as SYNC_COMMANDS
 from sync.tracking.sinks import SINKS
@@ -44,9 +46,11 @@ SWEEPS = sorted(
 )
 QUESTIONS = [command for command in ALL if command.program == "sweep" and command.arguments[:1] == ("plan",)]
 PLUGINS = {text.partition("\n")[0].removeprefix("# "): text for text in blocks(ROOT / "docs" / "plugins.md", "python")}
-# Ray's and Hydra's own options, which sentences mention without the command.
+# Options of Ray, Hydra and others, which sentences mention without the command.
 OTHERS = re.compile(
     r"--([a-z-]*port|dashboard-host|multirun|version|node-ip-address|disable-usage-stats|block"
+    # those of benchmarks
+    r"|save-result|save-detailed|output-file|output-details|no-async-scheduling|no-enable-prefix-caching"
     # and those of serving engines
     r"|tp|dp|ep-size|enable-dp-attention|tensor-parallel-size|data-parallel-size|enable-expert-parallel)"
 )
@@ -100,7 +104,14 @@ def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None
     flags = {"--multirun", "--version"}
     if command.arguments[:1] and command.arguments[0] in LISTS:
         return  # a list, and no run: tests/configs/test_catalogue.py
-    arguments, files = taken(command.arguments, PLUGIN)
+    given = command.arguments
+    if given[:1] == (STEPS,):
+        assert steps_parser().parse_args(list(given[1:])).logs
+        return
+    if given[:1] == (CALIBRATE,):
+        files, given = divided(parser().parse_intermixed_args(list(given[1:])).words)
+        assert files or command.in_text
+    arguments, files = taken(given, PLUGIN)
     plugins = tuple(plugin_of(text, name) for name, text in PLUGINS.items() if name in files)
     texts = TextSettings(CONFIG_DIR)  # as the command line does
     overrides = [texts.as_written(argument) for argument in arguments if argument not in flags]
@@ -131,6 +142,7 @@ def test_the_experiment_and_the_overrides_of_a_documented_sweep_fit(
 
 def _known_options(capsys: pytest.CaptureFixture[str]) -> set[str]:
     """All options in the help texts of the programs and their subcommands, and in the sources of the benchmarks."""
+    known = parser().format_help() + steps_parser().format_help()
     calls: list[tuple[str, list[str]]] = [("sweep", []), ("sweep", ["status"]), ("sync", []), ("traces", [])]
     for program, modules in (("sync", SYNC_COMMANDS), ("traces", TRACES_COMMANDS)):
         subparsers = argparse.ArgumentParser().add_subparsers()
@@ -141,7 +153,7 @@ def _known_options(capsys: pytest.CaptureFixture[str]) -> set[str]:
         with pytest.raises(SystemExit):
             MAINS[program]([*words, "--help"])
     sources = [file.read_text() for file in (ROOT / "benchmarks").glob("*.py")]
-    return set(re.findall(r"--[a-z][a-z-]+", " ".join([capsys.readouterr().out, *sources])))
+    return set(re.findall(r"--[a-z][a-z-]+", " ".join([known, capsys.readouterr().out, *sources])))
 
 
 def test_options_that_sentences_mention_exist(capsys: pytest.CaptureFixture[str]) -> None:

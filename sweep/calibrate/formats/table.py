@@ -3,8 +3,9 @@
     isl,osl,concurrency,ttft_ms,tpot_ms
     1024,256,16,180,21.5
 
-`rate` (requests/s, Poisson) stands in the place of `concurrency`, or beside it with one of the two left empty. Columns
-`requests`, `weight` and `model` may be there; others are left alone.
+`rate` (requests/s, Poisson) stands in the place of `concurrency`, or beside it with one of the two left empty. With
+columns `isl_min` and `osl_min` lengths are uniform from there on. Columns `requests`, `weight` and `model` may be there;
+others are left alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sweep.calibrate.formats.base import (
 )
 
 COLUMNS = ("isl", "osl", "ttft_ms", "tpot_ms")
-_NUMBERS = (*COLUMNS, "concurrency", "rate", "requests", "weight")
+_NUMBERS = (*COLUMNS, "isl_min", "osl_min", "concurrency", "rate", "requests", "weight")
 
 
 class Table(Format):
@@ -69,21 +70,31 @@ def _point(columns: list[str], cells: list[str], name: str) -> MeasuredPoint:
     clients = row.integer("concurrency", 1) if row.has("concurrency") else None
     if clients is not None and clients > MOST_CLIENTS:
         raise row.error("concurrency", f"must be at most {MOST_CLIENTS:,}")
-    prompt, output = (tokens_of(row, key, row.value(key)) for key in ("isl", "osl"))
+    prompts, outputs = (_lengths(row, key) for key in ("isl", "osl"))
     if not row.has("ttft_ms") and not row.has("tpot_ms"):
         raise SpecError("give each row a time, this or tpot_ms", key="ttft_ms")
     return MeasuredPoint(
         name,
-        Lengths(prompt, prompt),
-        Lengths(output, output),
+        prompts,
+        outputs,
         mean_ms(row, "ttft_ms") if row.has("ttft_ms") else None,
-        mean_ms(row, "tpot_ms") if row.has("tpot_ms") and output > 1 else None,
+        mean_ms(row, "tpot_ms") if row.has("tpot_ms") and outputs.high > 1 else None,
         clients,
         row.number("rate", above=True, most=1e6) if row.has("rate") else None,
         requests=requests_of(row, "requests") if row.has("requests") else None,
         model=str(row.value("model")) if row.has("model") else "",
         weight=row.number("weight", above=True, most=1e6) if row.has("weight") else 1.0,
     )
+
+
+def _lengths(row: Section, key: str) -> Lengths:
+    high, least = tokens_of(row, key, row.value(key)), f"{key}_min"
+    if not row.has(least):
+        return Lengths(high, high)
+    low = tokens_of(row, least, row.value(least))
+    if low > high:
+        raise row.error(least, f"must be at most {key}, {high}")
+    return Lengths(low, high)
 
 
 def _value(column: str, cell: str) -> object:

@@ -148,6 +148,13 @@ def test_lines_of_sglang_and_rows_of_a_table_are_points_of_their_own(tmp_path: P
     assert len({each.name for each in (*found, *rows)}) == 4
 
 
+def test_lengths_of_a_table_are_uniform_from_their_least_on(tmp_path: Path) -> None:
+    head = "isl,isl_min,osl,osl_min,concurrency,ttft_ms,tpot_ms"
+    found = point(tmp_path, made.table("100,80,20,,1,2,3", head=head))
+    assert (found.prompts, found.outputs) == (Lengths(80, 100), Lengths(20, 20))
+    assert "isl_min=200.0: must be at most isl, 100" in refusal(tmp_path, made.table("100,200,20,,1,2,3", head=head))
+
+
 def test_older_reports_of_guidellm_are_read(tmp_path: Path) -> None:
     report = json.loads(made.guidellm())
     (run,) = report["benchmarks"]

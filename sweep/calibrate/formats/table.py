@@ -4,7 +4,7 @@
     1024,256,16,180,21.5
 
 `rate` (requests/s, Poisson) stands in the place of `concurrency`, or beside it with one of the two left empty. With
-columns `isl_min` and `osl_min` lengths are uniform from there on. Columns `requests`, `weight` and `model` may be there;
+columns `isl_min` and `osl_min` lengths are uniform from there on. `requests`, `weight` and `model` may be there, too;
 others are left alone.
 """
 

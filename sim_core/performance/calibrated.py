@@ -32,6 +32,7 @@ NAME = "calibrated"
 FORMAT = 1
 LEAST_FACTOR, MOST_FACTOR = 0.01, 100.0
 MOST_OFFSET_S = 1e3
+NOT_SCALED = (NAME, "constant")  # a calibration of a calibration; constants for testing, which are no hardware's
 _CONTENT: CurveKey = (NAME, "", 0)  # the one key of what is read
 _OF = "of."  # in front of the names of the options of the scaled model
 _INFORMATION = ("name", "points", "errors", "files", "made_by")  # keys of a file that decide nothing
@@ -62,7 +63,7 @@ class CalibratedPerformance(PerformanceModel):
         own = tuple(option for option in spec.options if not option[0].startswith(_OF))
         self.options: CalibratedOptions = made(CalibratedOptions, own, f"performance model {NAME!r}")
         of = self.options.of
-        if of == NAME or of not in PERFORMANCE_MODELS:
+        if of in NOT_SCALED or of not in PERFORMANCE_MODELS:
             raise SpecError("is no performance model that can be calibrated", key="of", value=of)
         options = tuple((name.removeprefix(_OF), value) for name, value in spec.options if name.startswith(_OF))
         self._model = PERFORMANCE_MODELS[of](replace(spec, policy=of, options=options))
@@ -78,7 +79,7 @@ class CalibratedPerformance(PerformanceModel):
         if content.integer("format", 0) != FORMAT:
             raise content.error("format", f"this version reads format {FORMAT}; calibrate again")
         below = content.section("performance_model")
-        models = [name for name in PERFORMANCE_MODELS if name != NAME]
+        models = [name for name in PERFORMANCE_MODELS if name not in NOT_SCALED]
         of = PERFORMANCE_MODELS[below.text("policy", models)].read(below, needs)
         below.done()
         offset_s = content.number("ttft_offset_s", most=MOST_OFFSET_S)

@@ -13,7 +13,7 @@ from sim_core.errors import OutputError
 from sim_core.performance.calibrated import FORMAT
 from sim_core.whole_file import replacing
 from sweep.calibrate.fit import Compared, Fit, Times, errors
-from sync.report.style import STYLES, panels, picture, printed
+from sync.report.style import STYLES, legend_below, panels, picture, plain_log_ticks, printed
 
 METRICS = {"tpot_ms": "TPOT", "ttft_ms": "TTFT"}
 STAGES = {"before": "as configured", "after": "calibrated", "left_out": "by the other points"}
@@ -89,6 +89,8 @@ def drawn(rows: Sequence[Compared]) -> bytes:
                 low, high = 0.8 * min(ends), 1.25 * max(ends)
                 panel.plot([low, high], [low, high], color="0.4", linewidth=0.8, zorder=0)
                 panel.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+                for axis in (panel.xaxis, panel.yaxis):
+                    plain_log_ticks(axis, low, high)
             panel.set(xlabel=f"measured {name} (ms)", ylabel=f"simulated {name} (ms)")
-        axes[0].legend(frameon=False)
+        legend_below(figure, *axes)
         return picture(figure, "svg")

@@ -15,7 +15,7 @@ from configs.silicon import grids
 from sim_core.clients import Clients
 from sim_core.config import spec_from_config
 from sim_core.errors import SpecError
-from sim_core.performance.calibrated import NAME, deployed, scaled
+from sim_core.performance.calibrated import NAME, NOT_SCALED, deployed, scaled
 from sim_core.rng import Streams
 from sim_core.simulation import simulate
 from sim_core.spec import SimSpec
@@ -37,9 +37,10 @@ class Deployment:
     def __init__(self, overrides: Sequence[str]) -> None:
         config = Composer().resolved(overrides)
         self.performance: Mapping[str, Any] = config["performance_model"]
-        if self.performance.get("policy") == NAME:
-            reason = "is calibrated already; name the performance model whose times are to be calibrated"
-            raise SpecError(reason, key="performance_model", value=NAME)
+        if (policy := self.performance.get("policy")) in NOT_SCALED:
+            reason = "is calibrated already" if policy == NAME else "has times for testing, which are no hardware's"
+            fix = "name the performance model whose times are to be scaled, such as performance_model=aiconfigurator"
+            raise SpecError(f"{reason}; {fix}", key="performance_model", value=policy)
         self.spec = spec_from_config(config, ROOT, grids=grids)
         if len(self.spec.applications) != 1:
             raise SpecError("calibrate one application at a time", key="applications")

@@ -131,6 +131,7 @@ def test_instances_that_were_not_fitted_are_named(tmp_path: Path) -> None:
         (content(factor=None), "factor: is missing"),
         (content(ttft_offset_s=-1), "ttft_offset_s=-1: must be"),
         (content(performance_model={"policy": "calibrated"}), "performance_model.policy='calibrated': unknown name"),
+        (content(performance_model={"policy": "constant"}), "performance_model.policy='constant': unknown name"),
         (content(performance_model={"policy": "db", "db_path": "no.csv"}), "no.csv"),
         (content(factors=2), "factors"),
     ],

@@ -92,6 +92,7 @@ def test_options_stand_anywhere_and_one_point_says_that_nothing_was_left_out(
         (("a.csv", "a.csv", *RUN), "is given twice"),
         (("a.csv", "b.csv", *RUN), "the files are of several models (other, tiny)"),
         (("a.csv", *RUN, "performance_model=calibrated"), "performance_model='calibrated': is calibrated already"),
+        (("a.csv", *RUN[:-1]), "performance_model='constant': has times for testing"),
         (("a.csv", *RUN, "performance_model.no=1"), "performance_model.no"),
         (("a.csv", *RUN, "--name", "a/b"), "'a/b' is no name"),
         (("a.csv", "applications=duo", "start_state=several", "performance_model=db"), "one application at a time"),

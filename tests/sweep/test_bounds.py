@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sim_core.performance.calibrated import scaled
 from sweep.experiment.point import Outcome, Point, project_root
 from sweep.launch.worker import run_point
 from sweep.planner.bounds import load_shares, rate_bound
@@ -130,6 +131,17 @@ def test_requests_of_one_token_are_bounded_by_prompts_alone(tmp_path: Path) -> N
     point = point_of("{baseline: dgx-h100}, axes: {machines: 2}", "alike", **alike(tmp_path, 512, 1))
     assert rate_bound(point, ROOT) == pytest.approx(2 * 4 / 0.1)
     assert load_shares(point, ROOT) == {}  # a written trace has no rate
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_steps_that_take_a_factor_as_long_halve_or_double_the_bound(
+    factor: float, measured: Mapping[str, Point]
+) -> None:
+    point = measured["baseline-h100"]
+    slower = replace(point, spec=replace(point.spec, performance=scaled(point.spec.performance, factor, 0.0)))
+    plain, bound = rate_bound(point, ROOT), rate_bound(slower, ROOT)
+    assert plain is not None
+    assert bound == pytest.approx(plain / factor, rel=1e-9)
 
 
 def test_clusters_of_several_applications_have_no_bound() -> None:

@@ -44,8 +44,6 @@ class Terms:
     slo: Slo
     models: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
-    engines: tuple[str, ...] = ()
-    kernels: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     horizons_s: tuple[float, ...] = ()
@@ -57,6 +55,8 @@ class Terms:
     planned: int | None = None
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    engines: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
 
     @property
     def is_partial(self) -> bool:

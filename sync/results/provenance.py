@@ -46,7 +46,7 @@ def caution(found: Mapping[str, tuple[float, float]]) -> str:
     parts = []
     for name, why in (
         (EXTRAPOLATED, "its steps have more tokens or context than any measured one"),
-        (ESTIMATED, "its steps were not measured, and are worked out from the limits of the hardware"),
+        (ESTIMATED, "it comes from formulas, and not from measured steps or kernels"),
     ):
         low, high = found.get(name, (0.0, 0.0))
         if high > MOST_UNMEASURED:

@@ -106,7 +106,7 @@ def test_prices_of_an_experiment_take_the_place_of_the_files_and_must_be_above_0
             parse_machines(raw)
         assert told in str(caught.value)
     with pytest.raises(SpecError, match="a new one needs power_weight"):
-        with_figures(FIGURES, parse_machines({"dgx-b200": {"dollars_per_hour": 60}}))
+        with_figures(FIGURES, parse_machines({"dgx-mine": {"dollars_per_hour": 60}}))
 
 
 def test_a_machine_without_watts_cannot_be_bought_by_watts_and_makes_those_of_a_cluster_unknown() -> None:

@@ -201,6 +201,14 @@ def test_the_text_that_a_key_is_made_of_is_that_of_all_fields(tiny: str) -> None
         ("SimSpec", "network"): NetworkSpec(),
         ("StartStateSpec", "fill_machine"): False,
         ("PerformanceSpec", "steps"): (),
+        ("PerformanceSpec", "grids"): (),
+        ("ModelSpec", "kv_elements_per_layer"): None,
+        ("ModelSpec", "kv_parts"): 0,
+        ("ModelSpec", "precision"): "",
+        ("ModelSpec", "replicated_bytes"): 0,
+        ("InstanceSpec", "data_parallelism"): 1,
+        ("InstanceSpec", "expert_parallelism"): 1,
+        ("InstanceSpec", "reserved_bytes"): 0,
         **{(kind, "options"): () for kind in ("InstanceSpec", "StartStateSpec", "PerformanceSpec")},
     }
 

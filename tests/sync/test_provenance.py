@@ -70,8 +70,7 @@ def test_little_extrapolation_needs_no_caution_and_is_never_rounded_to_none() ->
 
 def test_what_was_only_estimated_is_said_too() -> None:
     assert caution(shares_of_all([{"provenance/estimated": 1.0}])) == (
-        "100% of the simulated time is estimated: its steps were not measured, and are worked out from the limits of "
-        "the hardware."
+        "100% of the simulated time is estimated: it comes from formulas, and not from measured steps or kernels."
     )
 
 

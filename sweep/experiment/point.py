@@ -81,8 +81,12 @@ class Point:
 
     @property
     def kernels(self) -> str:
-        """The engines whose measured kernels step times are made of, with their versions; empty for other times."""
-        return " and ".join(dict.fromkeys(filter(None, map(_engine_of, self.spec.performance.grids))))
+        """The engines whose measured kernels step times are made of, with their versions; empty for other times. Tables
+        of the machine that slowdowns are relative to do not count."""
+        spec = self.spec
+        used = {processor.name for group in spec.servers if group.count for processor in group.processors}
+        engines = [_engine_of(grid) for grid in spec.performance.grids if grid.deployment.hardware in used]
+        return " and ".join(dict.fromkeys(filter(None, engines)))
 
     @property
     def point_id(self) -> PointId:

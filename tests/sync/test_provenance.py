@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
+from types import SimpleNamespace
 
 import pytest
 
-from sim_core.spec import PerformanceSpec
+from sim_core.performance.step_grid import packed, unpacked
+from sim_core.spec import Deployment, PerformanceSpec
+from sweep.experiment.point import Point
 from sweep.single.summary import text_summary
 from sync.analysis.terms import caveats, terms_lines, terms_of
 from sync.results.provenance import caution, shares, shares_of_all, shares_text
@@ -96,3 +100,15 @@ def test_an_answer_on_kernels_of_another_version_than_its_scheduler_says_so(outc
         "Step times are of the kernels of vllm 0.24.0, and the scheduling is that of vllm 0.33.0."
     ]
     assert caveats(terms_of([outcome(batching="vllm", kernels="vllm 0.33.0")], Slo())) == []
+
+
+def test_the_kernels_of_the_machine_that_slowdowns_are_relative_to_are_not_those_of_a_run() -> None:
+    dice = Random(1)
+    used, reference = (Deployment("tiny", "", 2, gpu, 1, 1, 1, "vllm") for gpu in ("box-gpu", "a100-80gb"))
+    grids = tuple(context_times.grid_of_parts(deployment, dice) for deployment in (used, reference))
+    told = [
+        packed(grid.deployment, {**unpacked(grid), "source": {"engine": engine}})
+        for grid, engine in zip(grids, ("vllm 0.24.0", "vllm 0.14.0"), strict=True)
+    ]
+    spec = replace(worlds.spec(), performance=PerformanceSpec("aiconfigurator", grids=tuple(told)))
+    assert Point.kernels.fget(SimpleNamespace(spec=spec)) == "vllm 0.24.0"

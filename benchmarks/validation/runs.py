@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,8 @@ from sim_core.results import SimResult
 from sim_core.rng import Streams
 from sim_core.simulation import simulate
 from sim_core.trace import Trace
+from sweep.calibrate.formats.base import Lengths
+from sweep.calibrate.runs import drawn_lengths
 
 BYTES_PER_GB = 1024**3
 SEED = 0
@@ -120,17 +121,15 @@ def trace_of(point: Point) -> Trace:
     )
     return replace(
         Trace.of(((0.0, 1, 1) for _ in range(requests)), point.name),
-        prompt_tokens=_lengths(streams, "prompts", point.isl, least, requests),
-        output_tokens=_lengths(streams, "outputs", point.osl, least, requests),
+        prompt_tokens=drawn_lengths(_lengths(point.isl, least), streams, "prompts", requests),
+        output_tokens=drawn_lengths(_lengths(point.osl, least), streams, "outputs", requests),
         clients=(clients,),
     )
 
 
-def _lengths(streams: Streams, name: str, longest: int, least: float, count: int) -> array[int]:
+def _lengths(longest: int, least: float) -> Lengths:
     """Uniform from `least` of the longest on."""
-    low = max(int(longest * least), 1)
-    draw = streams[name].random
-    return array("q", [low + int(draw() * (longest - low + 1)) for _ in range(count)])
+    return Lengths(max(int(longest * least), 1), longest)
 
 
 # -- the cluster ---------------------------------------------------------------------------------------------------

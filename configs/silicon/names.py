@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sim_core.errors import SpecError, choices
 from sim_core.spec import Deployment
+
+T = TypeVar("T")
 
 SYSTEMS: Mapping[str, str] = {
     "a100-80gb": "a100_sxm",
@@ -112,20 +114,21 @@ def ways(deployment: Deployment) -> Iterator[Way]:
 
 def model_of(deployment: Deployment) -> SiliconModel:
     """The model of a deployment. SpecError where it is not known."""
-    known = {**OTHER_MODELS, **MODELS}
-    if deployment.model not in known:
-        text = f"aiconfigurator has no {deployment.model}{choices(deployment.model, MODELS)}"
-        raise SpecError(text, key="performance_model", value="aiconfigurator")
-    return known[deployment.model]
+    return _known(deployment.model, MODELS, OTHER_MODELS)
 
 
 def system_of(deployment: Deployment) -> str:
     """The GPU of a deployment. SpecError where it is not known."""
-    known = {**OTHER_SYSTEMS, **SYSTEMS}
-    if deployment.hardware not in known:
-        text = f"aiconfigurator has no {deployment.hardware}{choices(deployment.hardware, SYSTEMS)}"
+    return _known(deployment.hardware, SYSTEMS, OTHER_SYSTEMS)
+
+
+def _known(name: str, named: Mapping[str, T], others: Mapping[str, T]) -> T:
+    """What is known by a name: one that runs may give, or one of the others."""
+    known = {**others, **named}
+    if name not in known:
+        text = f"aiconfigurator has no {name}{choices(name, named)}"
         raise SpecError(text, key="performance_model", value="aiconfigurator")
-    return known[deployment.hardware]
+    return known[name]
 
 
 def precision_of(deployment: Deployment) -> str:

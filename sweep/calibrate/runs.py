@@ -72,8 +72,8 @@ def trace_of(point: MeasuredPoint, seed: int) -> Trace:
         clients = (Clients(count, requests, ramp_s=STAGGER_S * count),)
     return replace(
         Trace.of(((arrival_s, 1, 1) for arrival_s in arrivals), point.name),
-        prompt_tokens=_lengths(point.prompts, streams, "prompts", requests),
-        output_tokens=_lengths(point.outputs, streams, "outputs", requests),
+        prompt_tokens=drawn_lengths(point.prompts, streams, "prompts", requests),
+        output_tokens=drawn_lengths(point.outputs, streams, "outputs", requests),
         clients=clients,
     )
 
@@ -98,7 +98,8 @@ def _arrivals(point: MeasuredPoint, requests: int, streams: Streams) -> list[flo
     return times
 
 
-def _lengths(lengths: Lengths, streams: Streams, name: str, count: int) -> array[int]:
+def drawn_lengths(lengths: Lengths, streams: Streams, name: str, count: int) -> array[int]:
+    """The lengths of `count` requests, drawn from the stream `name`."""
     if lengths.each:
         return array("q", [lengths.each[place % len(lengths.each)] for place in range(count)])
     draw, span = streams[name].random, lengths.high - lengths.low + 1

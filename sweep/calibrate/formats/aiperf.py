@@ -12,17 +12,16 @@ from sim_core.errors import SpecError
 from sim_core.section import Section
 from sweep.calibrate.formats.base import (
     CONSTANT,
-    MOST_CLIENTS,
     POISSON,
     Content,
     Format,
-    Lengths,
     MeasuredPoint,
-    errors_of,
+    clients_of,
+    lengths_between,
     mean_ms,
     requests_of,
-    tokens_of,
 )
+from sweep.experiment.file import errors_named
 
 _MODES = {"poisson": POISSON, "constant": CONSTANT}
 _TABLE = "write a CSV table of it instead: docs/calibration.md has the columns"
@@ -35,13 +34,13 @@ class Aiperf(Format):
         return len(content.objects) == 1 and {"input_config", "request_latency"} <= content.objects[0].keys()
 
     def points(self, content: Content) -> list[MeasuredPoint]:
-        with errors_of(content.source):
+        with errors_named(content.source):
             run = Section(content.objects[0], "")
-            outputs = _lengths(run, "output_sequence_length")
+            outputs = lengths_between(run.section("output_sequence_length"), "avg")
             return [
                 MeasuredPoint(
                     content.source,
-                    _lengths(run, "input_sequence_length"),
+                    lengths_between(run.section("input_sequence_length"), "avg"),
                     outputs,
                     _mean(run, "time_to_first_token"),
                     _mean(run, "inter_token_latency") if outputs.mean > 1.0 else None,
@@ -60,17 +59,6 @@ def _mean(run: Section, name: str) -> float:
     return mean_ms(times, "avg")
 
 
-def _lengths(run: Section, name: str) -> Lengths:
-    """Uniform between the least and the most, if their mean says so; else all of the mean length."""
-    counts = run.section(name)
-    mean = tokens_of(counts, "avg", counts.value("avg"))
-    if not (counts.has("min") and counts.has("max")):
-        return Lengths(mean, mean)
-    low, high = (tokens_of(counts, key, counts.value(key)) for key in ("min", "max"))
-    drawn = Lengths(low, high)
-    return drawn if abs(drawn.mean - mean) <= 0.05 * mean else Lengths(mean, mean)
-
-
 def _model(run: Section) -> str:
     config = run.section("input_config")
     endpoint = config.section("endpoint") if config.has("endpoint") else None
@@ -83,7 +71,7 @@ def _load(run: Section) -> dict[str, Any]:
     if not config.has("loadgen"):
         raise SpecError(f"is missing, so the load is not known; {_TABLE}", key="input_config.loadgen")
     load = config.section("loadgen")
-    clients = load.integer("concurrency", 1) if load.has("concurrency") else None
+    clients = clients_of(load, "concurrency") if load.has("concurrency") else None
     if load.has("request_rate"):
         if clients is not None:
             raise load.error("concurrency", "limits the clients of a request_rate; measure with one of the two")
@@ -91,6 +79,4 @@ def _load(run: Section) -> dict[str, Any]:
         return {"rate": load.number("request_rate", above=True, most=1e6), "spacing": _MODES[mode]}
     if clients is None:
         raise SpecError(f"is missing, and so is request_rate; {_TABLE}", key="input_config.loadgen.concurrency")
-    if clients > MOST_CLIENTS:
-        raise load.error("concurrency", f"must be at most {MOST_CLIENTS:,}")
     return {"concurrency": clients}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -97,17 +96,6 @@ def content_of(path: Path) -> Content:
         raise SpecError(f"cannot be read: {reason}", source=str(path)) from error
 
 
-@contextmanager
-def errors_of(source: str) -> Iterator[None]:
-    """Within this block errors about values name the file."""
-    try:
-        yield
-    except SpecError as error:
-        if error.source:
-            raise
-        raise SpecError(error.reason, key=error.key, value=error.value, source=source) from error
-
-
 def mean_ms(section: Section, key: str) -> float:
     """A mean time in ms."""
     return section.number(key, LEAST_MS, most=MOST_MS)
@@ -121,6 +109,25 @@ def requests_of(section: Section, key: str) -> int:
     if count > MOST_REQUESTS:
         raise section.error(key, f"must be at most {MOST_REQUESTS:,}")
     return count
+
+
+def clients_of(section: Section, key: str) -> int:
+    """How many clients sent requests."""
+    clients = section.integer(key, 1)
+    if clients > MOST_CLIENTS:
+        raise section.error(key, f"must be at most {MOST_CLIENTS:,}")
+    return clients
+
+
+def lengths_between(counts: Section, mean_key: str) -> Lengths:
+    """Lengths of which a benchmark tells the mean, and perhaps `min` and `max`: uniform between these, if their mean
+    says so; else all of the mean length."""
+    mean = tokens_of(counts, mean_key, counts.value(mean_key))
+    if not (counts.has("min") and counts.has("max")):
+        return Lengths(mean, mean)
+    low, high = (max(tokens_of(counts, key, counts.value(key)), 1) for key in ("min", "max"))
+    drawn = Lengths(low, high)
+    return drawn if abs(drawn.mean - mean) <= 0.05 * mean else Lengths(mean, mean)
 
 
 def tokens_of(section: Section, key: str, value: object) -> int:

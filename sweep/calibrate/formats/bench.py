@@ -8,10 +8,10 @@ from sim_core.errors import SpecError
 from sim_core.section import Section
 from sweep.calibrate.formats.base import (
     CONSTANT,
-    MOST_CLIENTS,
     POISSON,
     Lengths,
     MeasuredPoint,
+    clients_of,
     each_of,
     mean_ms,
     requests_of,
@@ -23,9 +23,7 @@ ENDLESS = ("inf", float("inf"))  # as `request_rate`: the client sends as soon a
 
 def load_of(run: Section, requests: int) -> dict[str, Any]:
     """The fields of a point that say when requests are sent."""
-    limit = run.integer("max_concurrency", 1) if run.has("max_concurrency") else None
-    if limit is not None and limit > MOST_CLIENTS:
-        raise run.error("max_concurrency", f"must be at most {MOST_CLIENTS:,}")
+    limit = clients_of(run, "max_concurrency") if run.has("max_concurrency") else None
     if run.has("ramp_up_strategy"):
         raise run.error("ramp_up_strategy", "a rate that changes cannot be compared; measure at a fixed one")
     if not run.has("request_rate") or run.value("request_rate") in ENDLESS:

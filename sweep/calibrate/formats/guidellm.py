@@ -12,17 +12,16 @@ from sim_core.errors import SpecError
 from sim_core.section import Section
 from sweep.calibrate.formats.base import (
     CONSTANT,
-    MOST_CLIENTS,
     POISSON,
     Content,
     Format,
-    Lengths,
     MeasuredPoint,
-    errors_of,
+    clients_of,
+    lengths_between,
     mean_ms,
     requests_of,
-    tokens_of,
 )
+from sweep.experiment.file import errors_named
 
 _RATES = {"poisson": POISSON, "constant": CONSTANT, "async": CONSTANT}
 
@@ -34,7 +33,7 @@ class Guidellm(Format):
         return len(content.objects) == 1 and isinstance(content.objects[0].get("benchmarks"), list)
 
     def points(self, content: Content) -> list[MeasuredPoint]:
-        with errors_of(content.source):
+        with errors_named(content.source):
             runs = Section(content.objects[0], "").sections("benchmarks")
             if not runs:
                 raise SpecError("has no benchmark", key="benchmarks")
@@ -45,10 +44,10 @@ def _point(run: Section, name: str) -> MeasuredPoint:
     metrics = run.section("metrics")
     totals = metrics if metrics.has("request_totals") else run  # versions before 0.4 have it outside
     requests = requests_of(totals.section("request_totals"), "successful")
-    outputs = _lengths(metrics, "output_token_count")
+    outputs = lengths_between(_successful(metrics, "output_token_count"), "mean")
     return MeasuredPoint(
         name,
-        _lengths(metrics, "prompt_token_count"),
+        lengths_between(_successful(metrics, "prompt_token_count"), "mean"),
         outputs,
         mean_ms(_successful(metrics, "time_to_first_token_ms"), "mean"),
         mean_ms(_successful(metrics, "inter_token_latency_ms"), "mean") if outputs.mean > 1.0 else None,
@@ -59,17 +58,6 @@ def _point(run: Section, name: str) -> MeasuredPoint:
 
 def _successful(metrics: Section, name: str) -> Section:
     return metrics.section(name).section("successful")
-
-
-def _lengths(metrics: Section, name: str) -> Lengths:
-    """Uniform between the least and the most, if their mean says so; else all of the mean length."""
-    counts = _successful(metrics, name)
-    mean = tokens_of(counts, "mean", counts.value("mean"))
-    if not (counts.has("min") and counts.has("max")):
-        return Lengths(mean, mean)
-    low, high = (max(tokens_of(counts, key, counts.value(key)), 1) for key in ("min", "max"))
-    drawn = Lengths(low, high)
-    return drawn if abs(drawn.mean - mean) <= 0.05 * mean else Lengths(mean, mean)
 
 
 def _load(run: Section) -> dict[str, Any]:
@@ -84,7 +72,4 @@ def _load(run: Section) -> dict[str, Any]:
     key = "streams" if kind == "concurrent" else "max_concurrency"
     if kind == "throughput" and not strategy.has(key):
         raise strategy.error("type_", "a throughput run without max_concurrency cannot be compared; leave it out")
-    clients = strategy.integer(key, 1)
-    if clients > MOST_CLIENTS:
-        raise strategy.error(key, f"must be at most {MOST_CLIENTS:,}")
-    return {"concurrency": clients}
+    return {"concurrency": clients_of(strategy, key)}

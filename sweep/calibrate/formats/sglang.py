@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sim_core.section import Section
-from sweep.calibrate.formats.base import Content, Format, Lengths, MeasuredPoint, errors_of, requests_of, tokens_of
+from sweep.calibrate.formats.base import Content, Format, Lengths, MeasuredPoint, requests_of, tokens_of
 from sweep.calibrate.formats.bench import lengths_of, point_of
+from sweep.experiment.file import errors_named
 
 RATIO = "random_range_ratio"
 
@@ -18,7 +19,7 @@ class Sglang(Format):
     def points(self, content: Content) -> list[MeasuredPoint]:
         found = []
         for number, each in enumerate(content.objects, 1):
-            with errors_of(f"{content.source}, line {number}"):
+            with errors_named(f"{content.source}, line {number}"):
                 run = Section(each, "")
                 requests = requests_of(run, "completed")
                 prompts = _lengths(run, requests, "random_input_len", "total_input_tokens", "input_lens")

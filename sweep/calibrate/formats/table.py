@@ -16,16 +16,16 @@ from io import StringIO
 from sim_core.errors import SpecError, choices
 from sim_core.section import Section
 from sweep.calibrate.formats.base import (
-    MOST_CLIENTS,
     Content,
     Format,
     Lengths,
     MeasuredPoint,
-    errors_of,
+    clients_of,
     mean_ms,
     requests_of,
     tokens_of,
 )
+from sweep.experiment.file import errors_named
 
 COLUMNS = ("isl", "osl", "ttft_ms", "tpot_ms")
 _NUMBERS = (*COLUMNS, "isl_min", "osl_min", "concurrency", "rate", "requests", "weight")
@@ -50,7 +50,7 @@ class Table(Format):
         found = []
         for number, cells in enumerate(rows[1:], 1):
             if any(cell.strip() for cell in cells):
-                with errors_of(f"{content.source}, row {number}"):
+                with errors_named(f"{content.source}, row {number}"):
                     found.append(_point(columns, cells, f"{content.source}, row {number}"))
         if not found:
             raise SpecError("has no row below its header", source=content.source)
@@ -67,9 +67,7 @@ def _point(columns: list[str], cells: list[str], name: str) -> MeasuredPoint:
     row = Section({column: _value(column, cell.strip()) for column, cell in zip(columns, cells, strict=True)}, "")
     if row.has("concurrency") == row.has("rate"):
         raise SpecError("give each row one of concurrency and rate", key="concurrency")
-    clients = row.integer("concurrency", 1) if row.has("concurrency") else None
-    if clients is not None and clients > MOST_CLIENTS:
-        raise row.error("concurrency", f"must be at most {MOST_CLIENTS:,}")
+    clients = clients_of(row, "concurrency") if row.has("concurrency") else None
     prompts, outputs = (_lengths(row, key) for key in ("isl", "osl"))
     if not row.has("ttft_ms") and not row.has("tpot_ms"):
         raise SpecError("give each row a time, this or tpot_ms", key="ttft_ms")

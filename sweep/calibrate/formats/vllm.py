@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sim_core.section import Section
-from sweep.calibrate.formats.base import Content, Format, MeasuredPoint, errors_of, requests_of
+from sweep.calibrate.formats.base import Content, Format, MeasuredPoint, requests_of
 from sweep.calibrate.formats.bench import lengths_of, point_of
+from sweep.experiment.file import errors_named
 
 
 class Vllm(Format):
@@ -15,7 +16,7 @@ class Vllm(Format):
 
     def points(self, content: Content) -> list[MeasuredPoint]:
         found = []
-        with errors_of(content.source):
+        with errors_named(content.source):
             for number, each in enumerate(content.objects, 1):
                 run = Section(each, "")
                 requests = requests_of(run, "completed")

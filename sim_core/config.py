@@ -11,7 +11,7 @@ from sim_core.code_identity import used_plugins
 from sim_core.errors import SpecError, choices
 from sim_core.network import NETWORKS
 from sim_core.options import read_options
-from sim_core.performance.base import AskForGrids, CurveKey, Measured, Needs, nobody_to_ask, read_now
+from sim_core.performance.base import AskForGrids, Measured, Needs, nobody_to_ask, read_now
 from sim_core.policies import Policies, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
@@ -154,16 +154,14 @@ def _performance(
     for group in servers:
         hardware[group.sku].update(processor.name for processor in group.processors)
     models = {application.application_id: application.model for application in applications}
-    used: set[CurveKey] = set()
     instances: dict[tuple[ModelSpec, str, InstanceSpec], None] = {}
     for state in states:
         skus = [sku for sku in hardware if state.machines is None or dict(state.machines).get(sku)]
         for sku, kind in policies.start_states[state.kind].combinations(state, skus):
             model = models[state.application_id]
-            used.update((model.measured_as, name, kind.tensor_parallelism) for name in hardware[sku])
             instances.update(dict.fromkeys((model, name, kind) for name in sorted(hardware[sku])))
     reference = {(model.measured_as, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM) for model in models.values()}
-    needs = Needs(root, measured, frozenset(used), frozenset(reference), tuple(instances), grids)
+    needs = Needs(root, measured, frozenset(reference), tuple(instances), grids)
     models_known = policies.performance_models
     spec = models_known[config.text("policy", models_known)].read(config, needs)
     config.done()

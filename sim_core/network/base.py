@@ -118,7 +118,7 @@ class Network(Handler):
     def send(self, request: Request) -> None:
         """Start the transfer as soon as the destination has room."""
         host = request.token_instance
-        if self._lines.get(host.index) or not host.kv.fits(request.kv_tokens):
+        if not host.kv.fits(request.kv_tokens) or (self._lines and self._lines.get(host.index)):
             self._wait(request)
             return
         self._start(request, request.prompt_tokens >= self._overlap_from and request.prompt_end_s == self._engine.now)

@@ -47,12 +47,7 @@ class AffineTimes(StepTimes):
         # the root of seconds(step, n) = elapsed_s, in a form that has no difference of nearly equal numbers
         linear_s = first_s - growth_s / 2
         root = 2 * elapsed_s / (linear_s + sqrt(linear_s * linear_s + 2 * growth_s * elapsed_s))
-        steps = min(int(root), step.repeat)
-        while steps < step.repeat and self.seconds(step, steps + 1) <= elapsed_s:
-            steps += 1
-        while steps > 0 and self.seconds(step, steps) > elapsed_s:
-            steps -= 1
-        return steps
+        return self._steps_near(int(root), step, elapsed_s)
 
     def plus(self, overhead_s: float) -> AffineTimes:
         overhead_s += self.overhead_s

@@ -55,10 +55,14 @@ class Needs:
 
     root: Path  # the folder in which relative paths of a configuration start
     read: Measured  # reads a file of measurements
-    used: frozenset[CurveKey]  # the combinations that instances of the run may have
     reference: frozenset[CurveKey]  # those of the machine that slowdowns are relative to; a run works without them
-    instances: tuple[tuple[ModelSpec, str, InstanceSpec], ...] = ()  # `used` in full: model, hardware, kind of instance
-    grids: AskForGrids = nobody_to_ask
+    instances: tuple[tuple[ModelSpec, str, InstanceSpec], ...]  # that it may have: model, hardware, kind of instance
+    grids: AskForGrids
+
+    @property
+    def used(self) -> frozenset[CurveKey]:
+        """The combinations that instances of the run may have."""
+        return frozenset((model.measured_as, name, kind.tensor_parallelism) for model, name, kind in self.instances)
 
 
 class PerformanceModel(ABC):

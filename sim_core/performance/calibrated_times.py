@@ -28,13 +28,8 @@ class CalibratedTimes(StepTimes):
         return self.times.seconds(step, repeat) * self.factor
 
     def steps_within(self, step: Step, elapsed_s: float) -> int:
-        steps = min(self.times.steps_within(step, elapsed_s / self.factor), step.repeat)
         # the quotient is rounded, and so are the products that it is compared with
-        while steps < step.repeat and self.seconds(step, steps + 1) <= elapsed_s:
-            steps += 1
-        while steps > 0 and self.seconds(step, steps) > elapsed_s:
-            steps -= 1
-        return steps
+        return self._steps_near(self.times.steps_within(step, elapsed_s / self.factor), step, elapsed_s)
 
     def alone(self, prompt_tokens: int, output_tokens: int = 2) -> tuple[float, float]:
         prompt_s, decode_s = self.times.alone(prompt_tokens, output_tokens)

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sim_core.options import reads_configuration
-from sim_core.performance.base import CurveKey, Needs, PerformanceModel
+from sim_core.performance.base import Needs
 from sim_core.performance.context_line import ContextLine, ContextLines
 from sim_core.performance.curve import seconds_at
 from sim_core.performance.measured_runs import needed_runs
-from sim_core.performance.table import times_from_steps
+from sim_core.performance.table import TablePerformance, times_from_steps
 from sim_core.performance.table_times import StepTable, TableTimes
 from sim_core.section import Section
 from sim_core.spec import MeasuredSteps, PerformanceSpec
@@ -25,29 +25,16 @@ Decode = tuple[int, int, float]  # how many decodes, the tokens of context that 
 Corner = tuple[int, int]  # how many decodes, and the tokens of context
 
 
-class MeasuredPerformance(PerformanceModel):
+class MeasuredPerformance(TablePerformance):
     """Looks up the measured runs of (model, hardware, tensor parallelism)."""
-
-    def __init__(self, spec: PerformanceSpec) -> None:
-        super().__init__(spec)
-        self._measured = {(each.model, each.hardware, each.tensor_parallelism): each for each in spec.steps}
-        self._times: dict[CurveKey, TableTimes] = {}
 
     @classmethod
     @reads_configuration
     def read(cls, config: Section, needs: Needs) -> PerformanceSpec:
         return PerformanceSpec(config.text("policy"), steps=needed_runs(config, needs))
 
-    def known(self) -> list[CurveKey]:
-        return list(self._measured)
-
-    def step_times(self, model: str, hardware: str, tensor_parallelism: int) -> TableTimes | None:
-        wanted = (model, hardware, tensor_parallelism)
-        if wanted not in self._times:  # all instances of a kind share their lines
-            if wanted not in self._measured:
-                return None
-            self._times[wanted] = times_from_runs(self._measured[wanted])
-        return self._times[wanted]
+    def _times_from(self, steps: MeasuredSteps) -> TableTimes:
+        return times_from_runs(steps)
 
 
 def times_from_runs(steps: MeasuredSteps) -> TableTimes:

@@ -84,6 +84,25 @@ class StepTimes:
     def steps_within(self, step: Step, elapsed_s: float) -> int:
         """How many steps like `step` are completed `elapsed_s` after the first has begun."""
 
+    def _steps_near(self, steps: int, step: Step, elapsed_s: float) -> int:
+        """`steps_within` where about `steps` are completed: what `seconds` says settles it, as rounding may not."""
+        steps = min(steps, step.repeat)
+        while steps < step.repeat and self.seconds(step, steps + 1) <= elapsed_s:
+            steps += 1
+        while steps > 0 and self.seconds(step, steps) > elapsed_s:
+            steps -= 1
+        return steps
+
+    def _steps_between(self, step: Step, elapsed_s: float, few: int, many: int) -> int:
+        """`steps_within` where `few` steps are completed, and `many` are not, by halving."""
+        while many - few > 1:
+            middle = (few + many) // 2
+            if self.seconds(step, middle) <= elapsed_s:
+                few = middle
+            else:
+                many = middle
+        return few
+
     def alone(self, prompt_tokens: int, output_tokens: int = 2) -> tuple[float, float]:
         """For slowdowns: the seconds of the prompt of a request that runs alone, and those of a token after it, in the
         mean over its output. Only times that grow with context depend on how many tokens that has."""

@@ -38,8 +38,11 @@ class TablePerformance(PerformanceModel):
         if wanted not in self._times:  # all instances of a kind share their lines
             if wanted not in self._measured:
                 return None
-            self._times[wanted] = times_from_steps(self._measured[wanted])
+            self._times[wanted] = self._times_from(self._measured[wanted])
         return self._times[wanted]
+
+    def _times_from(self, steps: MeasuredSteps) -> TableTimes:
+        return times_from_steps(steps)
 
 
 def times_from_steps(steps: MeasuredSteps) -> TableTimes:

@@ -67,22 +67,8 @@ class TableTimes(StepTimes):
         if step.prompt_tokens or step.passes > 1:
             return self._steps_between(step, elapsed_s, 0, step.repeat + 1)
         line = self.decodes.lines.of(step.decodes)
-        steps = min(line.passes_within(step.decode_context, step.decodes, elapsed_s, self.overhead_s), step.repeat)
-        while steps < step.repeat and self.seconds(step, steps + 1) <= elapsed_s:
-            steps += 1
-        while steps > 0 and self.seconds(step, steps) > elapsed_s:
-            steps -= 1
-        return steps
-
-    def _steps_between(self, step: Step, elapsed_s: float, few: int, many: int) -> int:
-        """The same where `few` steps are completed, and `many` are not, by halving."""
-        while many - few > 1:
-            middle = (few + many) // 2
-            if self.seconds(step, middle) <= elapsed_s:
-                few = middle
-            else:
-                many = middle
-        return few
+        steps = line.passes_within(step.decode_context, step.decodes, elapsed_s, self.overhead_s)
+        return self._steps_near(steps, step, elapsed_s)
 
     def plus(self, overhead_s: float) -> TableTimes:
         return TableTimes(self.prompts, self.decodes, self.overhead_s + overhead_s)

@@ -12,10 +12,10 @@ from configs.compose import CONFIG_DIR
 from configs.machines import MachineFigures, read_machines
 from configs.repos import RepoReader
 from sim_core.errors import CapacityError
+from sim_core.network.ports import BYTES_PER_GBIT
 from sim_core.spec import ModelSpec
 
 ROOT = CONFIG_DIR.parent
-BYTES_PER_GBIT = 1e9 / 8
 
 
 @dataclass(frozen=True)

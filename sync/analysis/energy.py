@@ -61,11 +61,6 @@ class RunEnergy:
         }
 
 
-def read_power(root: Path, own: Path | None) -> PowerTable:
-    """The power of GPUs; `own` is a power model of a user's own. Raises SpecError."""
-    return PowerTable(root, own)
-
-
 def energy_of_run(sweep: Sweep, outcome: Outcome, power: PowerTable) -> RunEnergy | str:
     """The energy of a run; where it cannot be worked out, a sentence that says why. Raises SpecError for a GPU of whose
     power nothing is known, and for a torn table."""

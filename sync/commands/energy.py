@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.gpu_power import PowerTable
 from configs.terminal import Column, console, draw, say
 from sim_core.errors import SpecError
-from sync.analysis.energy import POWER_TABLE_ROOT, RunEnergy, energy_of_run, read_power
+from sync.analysis.energy import POWER_TABLE_ROOT, RunEnergy, energy_of_run
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, watched
 from sync.commands.runs import chosen_runs
 from sync.results.energy import Energy
@@ -42,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     step_s: float | None = arguments.over_time
     if step_s is not None and not 0.0 < step_s < float("inf"):
         raise SpecError("must be a number of seconds above 0", key="--over-time", value=step_s)
-    power = read_power(POWER_TABLE_ROOT, arguments.power)
+    power = PowerTable(POWER_TABLE_ROOT, arguments.power)
     sweep = read_sweep(arguments)
     chosen = sorted(chosen_runs(sweep, arguments), key=lambda outcome: outcome.index)
     if step_s is not None and len(chosen) != 1:

@@ -8,8 +8,9 @@ files are readable by their owner alone, from their first byte.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EINVAL, ELOOP
 from io import BufferedReader
 from pathlib import Path
@@ -53,6 +54,26 @@ def replacing_inside(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """As `replacing`, readable by the owner alone."""
     with replacing(path, durable=durable, mode=FILE_MODE) as file:
         yield file
+
+
+def linked_inside(path: Path, twin: Path, content: bytes) -> bool:
+    """Whether `path` has become another name of the file `twin`, which takes neither time nor room. Nothing is done
+    where `twin` does not hold `content`, is no regular file, may be read by others than its owner, or is on another
+    file system, and where the file system has no such names."""
+    name = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        os.link(twin, name, follow_symlinks=False)
+        with open_inside(name) as file:
+            state = os.fstat(file.fileno())
+            if state.st_mode & 0o777 & ~FILE_MODE or state.st_size != len(content) or file.read() != content:
+                return False
+        name.replace(path)
+    except (OSError, NotImplementedError):
+        return False
+    finally:
+        with suppress(OSError):  # also where `path` was a name of that file before: then replacing does nothing
+            name.unlink()
+    return True
 
 
 def make_folder(path: Path) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -25,7 +25,7 @@ from sync.results.found import Plan
 from sync.results.found_file import FILE as FOUND_FILE
 from sync.results.found_file import found_bytes
 from sync.results.goodput import by_slo
-from sync.results.journal import Journal
+from sync.results.journal import Journal, JournalError
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.plugins import plugin_files
@@ -232,11 +232,18 @@ class MlflowSink:
         name = self._scrub(name_by_rate(outcome))
         run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        self._store.log_files(run, artifacts.files(outcome, self._scrub))
+        self._store.log_files(run, artifacts.files(outcome, self._scrub), self._twins(sweep, outcome))
         params, dataset = fields.params(outcome, self._scrub), fields.dataset(outcome, derived, self._scrub)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.finish_run(run.run_id, points, params, dataset, status=status, end_ms=end)
         return replace(run, status=status, tags=tags, metrics=metrics, params=params)
+
+    def _twins(self, sweep: SweepInfo, outcome: Outcome) -> dict[str, Path]:
+        """Where the sweep's journal keeps what is an artifact too: the table of requests, by far the largest one."""
+        with suppress(OSError, JournalError):
+            if kept := Journal(self._results / sweep.name).requests_file(outcome.key):
+                return {artifacts.REQUESTS_FILE: kept}
+        return {}
 
 
 def _planned(sweep: SweepInfo, journal: Journal) -> int | None:

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import OutputError
-from sync.results.inside import FILE_MODE, make_folder, open_lock, refuse_links, replacing_inside
+from sync.results.inside import FILE_MODE, linked_inside, make_folder, open_lock, refuse_links, replacing_inside
 from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.received import check_database, file_to_read, place_to_write
 from sync.tracking.runs import StoredRun
@@ -173,15 +174,21 @@ class MlflowStore:
             synchronous=True,
         )
 
-    def log_files(self, run: StoredRun, contents: Mapping[str, bytes]) -> None:
-        """Write artifacts by name, in place of those of the same names. Raises OutputError where a database, which may
-        have come with the results, would have them written elsewhere than below these."""
+    def log_files(
+        self, run: StoredRun, contents: Mapping[str, bytes], twins: Mapping[str, Path] = MappingProxyType({})
+    ) -> None:
+        """Write artifacts by name, in place of those of the same names. `twins`: files of the results that hold the
+        same bytes, by the same names; such an artifact becomes another name of its twin, where that is possible. Raises
+        OutputError where a database, which may have come with the results, would have them written elsewhere than below
+        these."""
         place = self._place(run)
         if place is not None:
             make_folder(place)
             for name, content in contents.items():
                 if self._is_in_results and (place / name).is_symlink():
                     raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
+                if name in twins and linked_inside(place / name, twins[name], content):
+                    continue
                 with replacing_inside(place / name, durable=False) as file:
                     file.write(content)
             return

@@ -489,3 +489,67 @@ def test_a_database_whose_making_broke_off_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         initialise_sqlite(tmp_path / "mlflow.db", tmp_path / "artifacts")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
+
+
+def tables(results, sweep, made):
+    """The table of requests as the journal has it, and as the run in MLflow has it."""
+    (artifact,) = (results / "mlartifacts").rglob("requests.parquet")
+    return results / sweep.name / "points" / f"{made.key}.parquet", artifact
+
+
+def test_the_table_of_requests_is_on_the_disk_once(results, sweep, outcome):
+    keep(results, sweep, outcome(1))
+    deliver(results, sweep, outcome(1))
+    kept, artifact = tables(results, sweep, outcome(1))
+    assert kept.samefile(artifact)
+    kept.unlink()
+    assert artifact.read_bytes() == outcome(1).requests_parquet
+
+
+def test_only_the_owner_s_own_file_with_the_same_bytes_becomes_the_artifact(results, sweep, outcome, tmp_path):
+    same = outcome(1).requests_parquet
+
+    def other_bytes(kept: Path) -> None:
+        kept.write_bytes(same[:-1] + b"?")
+
+    def fewer_bytes(kept: Path) -> None:
+        kept.write_bytes(b"")
+
+    def readable_by_others(kept: Path) -> None:
+        kept.chmod(0o644)
+
+    def link(kept: Path) -> None:
+        (tmp_path / "elsewhere").write_bytes(same)
+        kept.unlink()
+        kept.symlink_to(tmp_path / "elsewhere")
+
+    keep(results, sweep, outcome(1))
+    kept = results / sweep.name / "points" / f"{outcome(1).key}.parquet"
+    for number, change in enumerate((other_bytes, fewer_bytes, readable_by_others, link)):
+        kept.unlink()
+        kept.touch(0o600)
+        kept.write_bytes(same)
+        change(kept)
+        made = make_sink("mlflow", results)
+        made.open(dataclasses.replace(sweep, sweep_id=f"again {number}"))
+        made.write(outcome(1))
+        made.close()
+        (artifact,) = (results / "mlartifacts").rglob("requests.parquet")
+        assert artifact.read_bytes() == same
+        assert artifact.stat().st_nlink == 1
+        for run in MlflowClient(tracking_uri(results)).search_runs(["1"]):
+            MlflowClient(tracking_uri(results)).delete_run(run.info.run_id)
+        artifact.unlink()
+
+
+def test_where_files_cannot_have_two_names_the_table_is_written_again(results, sweep, outcome, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    keep(results, sweep, outcome(1))
+    deliver(results, sweep, outcome(1))
+    kept, artifact = tables(results, sweep, outcome(1))
+    assert not kept.samefile(artifact)
+    assert artifact.read_bytes() == kept.read_bytes()
+    assert not list(artifact.parent.glob("*.tmp"))

@@ -6,7 +6,7 @@ see `sim_core.code_identity`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from sim_core.results import SimResult
 from sim_core.spec import PerformanceSpec, SimSpec
 from sync.results.metrics import CONCURRENCY, METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
 from sync.results.provenance import PROVENANCE
-from sync.results.statistics import mean, mean_of_times, percentile
+from sync.results.statistics import mean, mean_of_times, percentile, ranks_around
 
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -39,17 +39,21 @@ class MeasuredRun(SimResult):
     these times over those of the same request alone on the reference machine. NaN: one output token has no `tbt_s`,
     and slowdowns are unknown where the reference machine was not measured.
 
-    `summary` has figures by name (docs/metrics.md). Times in it count from the first arrival."""
+    `summary` has figures by name (docs/metrics.md). Times in it count from the first arrival. `ascending` has the times
+    of `METRICS` by metric, in order and without NaN: sorting them is much of what a summary takes."""
 
     requests: Mapping[str, Numbers]
     summary: dict[str, float] = field(default_factory=dict)
+    ascending: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def measure(result: SimResult, spec: SimSpec) -> MeasuredRun:
     """The figures of the run of `spec` that gave `result`."""
     recorded = {field.name: getattr(result, field.name) for field in fields(SimResult)}
     requests = request_columns(result, spec)
-    return MeasuredRun(**recorded | {"requests": requests}, summary=summary_of(result, requests))
+    sorted_s = _sorted_times(requests)
+    summary = summary_of(result, requests, sorted_s)
+    return MeasuredRun(**recorded | {"requests": requests}, summary=summary, ascending=sorted_s)
 
 
 def request_columns(result: SimResult, spec: SimSpec) -> Columns:
@@ -126,20 +130,26 @@ def _own_reference_times(spec: PerformanceSpec, model: str) -> StepTimes | None:
     return policies_with(()).performance(spec).step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
 
 
-def summary_of(result: SimResult, requests: Columns) -> dict[str, float]:
-    """The summary of a run, from its result and the columns of its requests.
+def _sorted_times(requests: Columns) -> dict[str, Floats]:
+    """`MeasuredRun.ascending`."""
+    return {metric: ascending(requests[f"{metric}_s"]) for metric in METRICS}
+
+
+def summary_of(result: SimResult, requests: Columns, sorted_s: Mapping[str, Floats]) -> dict[str, float]:
+    """The summary of a run, from its result, the columns of its requests and their times in order.
 
     A run that was stopped early has counts alone: the times would be those of the requests that came first.
     """
     summary = _counts(result)
     if result.completed and result.stopped_s is None:
-        summary |= _times(requests)
+        summary |= _times(requests, sorted_s)
         applications = np.unique(requests["application_id"]).tolist()
         for number in applications if len(applications) > 1 else ():
             rows = requests["application_id"] == number
             own = {name: column[rows] for name, column in requests.items()}
             summary[f"application_{number}/run/completed"] = float(rows.sum())
-            summary |= {f"application_{number}/{name}": value for name, value in _times(own).items()}
+            times = _times(own, _sorted_times(own))
+            summary |= {f"application_{number}/{name}": value for name, value in times.items()}
         if (span_s := result.span_s) > 0:
             summary["throughput/requests_per_s"] = result.completed / span_s
             summary["throughput/output_tokens_per_s"] = int(requests["output_tokens"].sum()) / span_s
@@ -209,17 +219,17 @@ def _cache(use: CacheUse) -> dict[str, float]:
     return figures
 
 
-def _times(requests: Columns) -> dict[str, float]:
-    """Statistics of times and slowdowns."""
+def _times(requests: Columns, sorted_s: Mapping[str, Floats]) -> dict[str, float]:
+    """Statistics of times and slowdowns; `sorted_s` has the times of `METRICS` in order."""
     summary: dict[str, float] = {}
     for metric in (*METRICS, "queue"):
-        values = ascending(requests[f"{metric}_s"])
+        values = sorted_s[metric] if metric in sorted_s else partly_ascending(requests[f"{metric}_s"], PERCENTILES)
         if len(values):
             summary[f"{metric}/mean_s"] = mean_of_times(values)
             summary |= {f"{metric}/{name}_s": percentile(values, float(name[1:])) for name in PERCENTILES}
             summary[f"{metric}/max_s"] = float(values[-1])
     for metric in METRICS:
-        values = ascending(requests[f"{metric}_slowdown"])
+        values = partly_ascending(requests[f"{metric}_slowdown"], SLOWDOWN_PERCENTILES)
         for name in SLOWDOWN_PERCENTILES if len(values) else ():
             summary[f"{metric}/{name}_slowdown"] = percentile(values, float(name[1:]))
     return summary
@@ -229,3 +239,14 @@ def ascending(column: Numbers) -> Floats:
     """The values of a column in ascending order, without NaN."""
     values = np.sort(np.asarray(column, dtype=np.float64))
     return values[: np.searchsorted(values, np.nan)]  # NaN is last
+
+
+def partly_ascending(column: Numbers, percentiles: Sequence[str]) -> Floats:
+    """The values of a column without NaN, of which those stand where `ascending` has them that the percentiles (`p50`)
+    lie between, and the largest. That takes a third of the time of sorting."""
+    values = np.asarray(column, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if len(values):
+        ranks = {rank for name in percentiles for rank in ranks_around(len(values), float(name[1:]))}
+        values.partition(sorted(ranks | {len(values) - 1}))
+    return values

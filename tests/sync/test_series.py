@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim_core.trace import Trace
 from sweep.experiment.expand import Grid
@@ -22,6 +24,7 @@ from sync.results.curves import (
     _edges,
     _kv_tokens,
     _mean_number,
+    _number,
     capacity_tokens,
     derive,
     unserved_words,
@@ -204,3 +207,11 @@ def test_what_is_no_such_thing_is_refused(text):
     with pytest.raises(ValueError):
         Derived.from_json(text)
     assert Derived.from_json(Derived({"a": Series((1,), (2.0,))}).to_json()).series == {"a": Series((1,), (2.0,))}
+
+
+@given(st.floats(0.001, 1e5), st.lists(st.floats(0.0, 1.2), max_size=30), st.booleans())
+def test_moments_at_and_around_an_edge_count_as_in_a_histogram(end_s: float, parts: list[float], has_nan: bool) -> None:
+    edges = _edges(end_s)
+    moments = np.concatenate([np.array(parts) * end_s, edges, np.nextafter(edges, 0.0), np.nextafter(edges, 1e9), [-1]])
+    counted = np.histogram(np.minimum(np.round(moments, 6), edges[-1]), edges)[0]
+    assert _number(np.append(moments, np.nan) if has_nan else moments, edges).tolist() == counted.tolist()

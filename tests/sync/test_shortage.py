@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sim_core import Trace
 from sim_core.spec import MachineLinksSpec, NetworkSpec
 from sweep.experiment.point import Outcome, Point, project_root
 from sweep.launch.worker import run_point
-from sync.analysis.shortage import short_of
+from sync.analysis.shortage import _is_capped, short_of
 from sync.results.slo import PAPER
 from sync.results.verdict import verdict
 from tests.sweep.points import points_of
@@ -114,3 +115,22 @@ def test_without_a_table_or_with_one_of_older_code_nothing_is_told(points: Mappi
     assert short_of(replace(outcome, requests_parquet=b""), "ttft") == ""
     assert short_of(replace(outcome, requests_parquet=b""), "ttft", outcome.requests_parquet) == "prompts"
     assert short_of(outcome, "throughput") == ""
+
+
+def test_requests_without_a_decode_or_with_one_of_no_time_do_not_count_as_decoding() -> None:
+    nan = float("nan")
+    times = {
+        "prompt_tokens": [100, 100, 100, 100],
+        "output_tokens": [1, 2, 50, 50],
+        "prompt_start_s": [0.0, 0.0, 1.0, 1.0],
+        "transfer_start_s": [nan] * 4,
+        "token_start_s": [nan, 1.0, 2.0, 2.0],
+        "token_end_s": [1.0, 1.0, 9.0, 9.0],
+    }
+    columns = {name: np.array(values, dtype=np.float64) for name, values in times.items()}
+    assert not _is_capped(columns)  # two at a time, which hold all that is held
+    long_prompt = columns | {
+        "prompt_tokens": np.array([1e6, 100, 100, 100]),
+        "token_end_s": np.array([9.0, 1.0, 9.0, 9.0]),
+    }
+    assert _is_capped(long_prompt)  # two at a time, beside a prompt that holds nearly all

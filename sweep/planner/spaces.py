@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SpecError, TraceError
-from sweep.experiment.choices import TRACE
+from sweep.experiment.choices import FOLDER, TRACE
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, System
 from sweep.experiment.naming import SEED, STOP, distinct_points, named_points, with_axes
@@ -62,6 +62,11 @@ class _Source:
         overrides, _, axes = merged(self.grid.experiment, self.system)
         return setting in overrides or setting in axes
 
+    def has_trace_of_each_seed(self) -> bool:
+        """Whether the name of the trace, or of its folder, has the seed in it."""
+        overrides, variables, _ = merged(self.grid.experiment, self.system)
+        return not {TRACE, FOLDER}.isdisjoint(keys_using(SEED, overrides, variables))
+
     def trace_identity(self, trace: TraceRef, seed: int) -> str:
         return workload.identity(replace(trace, seed=seed), self.root)
 
@@ -88,11 +93,24 @@ class ClusterSpace:
         self.workload = first.workload + kinds[0].workload
         self.load = None if searches else first.rate
         self.families: Sequence[Family] = [kind.members.family for kind in kinds]
-        self.has_draws = source.trace_identity(first.trace, 0) != source.trace_identity(first.trace, 1)
+        identities = {source.trace_identity(first.trace, seed) for seed in (0, 1)}
+        self.has_draws = len(identities) > 1 or source.has_trace_of_each_seed()
         made_s = workload.duration_s(first.trace, source.root)
         self.horizon_s = horizon_of(made_s, first.spec) if searches else first.horizon_s
         stop_s = stop_at_backlog_s(source.grid.experiment.slo, self.horizon_s)
         self._settings: dict[str, object] = {} if source.has(STOP) else {STOP: stop_s}
+
+    def check_traces(self, seeds: int) -> None:
+        """Raise SpecError where the traces of so many seeds are files, and one of them is not there."""
+        cluster = next(self.extremes())
+        for seed in range(seeds) if self._source.has_trace_of_each_seed() else ():
+            try:
+                self._made(cluster, FIRST_RATE if self._searches else None, seed, {})
+            except SpecError as error:
+                many = f"find.seeds={seeds} asks for the traces of the seeds 0 to {seeds - 1}"
+                raise SpecError(
+                    f"{error.reason}; {many}", key=error.key, value=error.value, source=error.source
+                ) from error
 
     def cluster(self, family: int, sizes: Sizes) -> Cluster:
         """A cluster of a family, with what it costs and draws."""
@@ -193,6 +211,8 @@ def spaces(
     for system in grid.experiment.systems:
         source = _Source(grid, root, system, merged(grid.experiment, system)[2], prices, indices)
         found += _of_system(source, question, on_built)
+    for space in found:
+        space.check_traces(question.seeds)
     return found
 
 

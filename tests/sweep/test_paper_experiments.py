@@ -143,6 +143,7 @@ def test_every_experiment_file_says_what_it_asks_in_its_first_line() -> None:
         "concurrency",
         "gpus-2026",
         "split-or-chunked",
+        "prefix-cache",
     } == {path.stem for path in files}
     for path in files:
         assert path.read_text().startswith("# ")

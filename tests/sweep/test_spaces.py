@@ -178,6 +178,25 @@ def test_a_file_is_searched_at_its_rates_and_cannot_last_longer() -> None:
         space.point(clusters_of(space)[0], 0.5, 3, longer=6)
 
 
+def test_a_trace_named_by_its_seed_is_another_repetition_with_each_seed(tmp_path: Path) -> None:
+    for seed in range(8):
+        (tmp_path / f"part_{seed}.csv").write_text(
+            "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+            + "".join(f"{row},2,0,{row},1,{100 + seed},10\n" for row in range(5))
+        )
+    text = MOST.replace("rr_conv_${rate}_2min", "part_${seed}@${rate}") + f"axes: {{trace.dir: [{tmp_path}]}}\n"
+    space = spaces_of(text, "find.seeds=8")[0]
+    points = [space.point(clusters_of(space)[0], 2.0, seed) for seed in range(3)]
+    assert space.has_draws
+    assert not space.can_last_longer()
+    assert [point.trace.filename for point in points] == ["part_0@2", "part_1@2", "part_2@2"]
+    assert len({point.trace_identity for point in points}) == 3
+    with pytest.raises(
+        SpecError, match=r"part_8@1.*no such file.*find\.seeds=9 asks for the traces of the seeds 0 to 8"
+    ):
+        spaces_of(text, "find.seeds=9")
+
+
 def test_a_run_with_an_end_cannot_last_longer() -> None:
     assert not spaces_of(MOST, "end_time=60")[0].can_last_longer()
 

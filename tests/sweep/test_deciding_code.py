@@ -65,7 +65,7 @@ def test_a_changed_formula_changes_the_key(copied: Path, file: str, old: str, ne
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("sync/results/measure.py", '"""Statistics of times and slowdowns."""', '"""Said better."""'),
+        ("sync/results/measure.py", '"""How the run ended, and what became of its requests."""', '"""Said better."""'),
         ("sync/results/statistics.py", '"""The arithmetic mean of at least one value."""', '"""The mean."""'),
         ("sync/results/figures.py", "GROWTH = 0.01", "GROWTH = 0.02"),  # is worked out anew by the SLO
         ("sim_core/performance/constant.py", '"prompt_time", "token_time"', '"prompt_seconds", "token_seconds"'),

@@ -131,8 +131,8 @@ def test_a_run_that_was_deleted_meanwhile_is_not_finished(results, sweep, outcom
     sink.open(sweep)
     real = MlflowStore.log_files
 
-    def deleting(store, run, contents):
-        real(store, run, contents)
+    def deleting(store, run, contents, twins):
+        real(store, run, contents, twins)
         MlflowClient(tracking_uri(results)).delete_run(run.run_id)
         monkeypatch.setattr(MlflowStore, "log_files", real)
 

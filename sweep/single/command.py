@@ -27,7 +27,7 @@ from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs
 from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_in
 from configs.texts import TextSettings
 from sim_core.compilation import form
-from sim_core.errors import SimError
+from sim_core.errors import SimError, SpecError, nearest
 from sim_core.limits import OPTION as ALLOW
 from sim_core.limits import allowances, allowed
 from sim_core.spec import PluginSpec
@@ -60,6 +60,8 @@ def main() -> int:
             return _refused(error)
     if sys.argv[1:2] and sys.argv[1] in (CALIBRATE, STEPS):
         return _measurements(sys.argv[1], sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1].isidentifier() and (word := nearest(sys.argv[1], (*LISTS, CALIBRATE, STEPS))):
+        return _refused(SpecError(f"cannot read {sys.argv[1]!r}: did you mean {word!r}? An override is key=value"))
     try:  # Hydra knows no options of ours
         sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
         sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
 from configs.catalogue import fits_named, machines, models, what_fits
 from sim_core.errors import CapacityError
+from sweep.single.command import main
 from sweep.single.listing import list_
 
 NEW = {"llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b", "qwen3-32b", "qwen3-235b"}
@@ -65,6 +67,15 @@ def test_the_lists_name_all_that_there_is_as_a_table_and_for_programs(
     monkeypatch.setenv("COLUMNS", "200")
     assert all(entry in listed(name, capsys) for entry in known)
     assert {entry["name"] for entry in json.loads(listed(name, capsys, "--format", "json"))} == known.keys()
+
+
+@pytest.mark.parametrize(("typed", "word"), [("model", "models"), ("machine", "machines"), ("calibrat", "calibrate")])
+def test_a_word_that_is_nearly_one_is_told_which(
+    typed: str, word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sim_core", typed])
+    assert main() == 2
+    assert capsys.readouterr().err == f"error: cannot read '{typed}': did you mean '{word}'? An override is key=value\n"
 
 
 def test_a_model_that_does_not_fit_is_named_with_what_would() -> None:

@@ -65,7 +65,8 @@ def two_nodes(one_node: Cluster) -> Iterator[Cluster]:
 
 
 def test_a_node_that_is_removed_loses_no_point_and_one_that_joins_is_used(two_nodes: Cluster) -> None:
-    points, second = points_of(), two_nodes.nodes[-1]
+    many = experiment("range(60, 120)")  # so that the new node, which starts while they run, has some left to run
+    points, second = expand(parse_experiment(many, "x.yaml"), [], ROOT), two_nodes.nodes[-1]
     joined: list[int] = []
 
     def replace_the_second(done: int) -> None:

@@ -3,9 +3,10 @@ leaves out gets its default. Bad questions are refused here, before anything is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 from sim_core.errors import SpecError
 from sweep.experiment.choices import FOLDER, RATE, TRACE
@@ -50,6 +51,11 @@ def stop_at_backlog_s(slo: Slo, horizon_s: float | None) -> int:
     return ceil(max(min(max(by_horizon_s, _LEAST_STOP_S), _MOST_STOP_S), least_s))
 
 
+def trace_depends_on(name: str, overrides: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
+    """Whether the name of the trace, or of its folder, has the axis `name` in it."""
+    return not {TRACE, FOLDER}.isdisjoint(keys_using(name, overrides, variables))
+
+
 def _refuse_seeds(experiment: Experiment, typed: frozenset[str]) -> None:
     reason = "a search draws its own seeds, 0, 1, 2 ...: leave it out; find.seeds says how many at most"
     for place, part in _places(experiment):
@@ -68,7 +74,7 @@ def _with_rate(experiment: Experiment, system: System, question: Question, typed
         raise SpecError(NO_LOAD, key=f"systems.{system.name}: {ARRIVALS}", value=arrivals)
     if question.asks == "most":
         _refuse_rates(experiment, typed)
-        if not {TRACE, FOLDER} & set(keys_using(RATE_AXIS, overrides, variables)):
+        if not trace_depends_on(RATE_AXIS, overrides, variables):
             reason = f"the rate is to be found, and the trace does not depend on {RATE}: say rr_conv_{RATE}"
             raise SpecError(reason, key=f"systems.{system.name}: {TRACE}", value=overrides.get(TRACE))
     elif is_given or not keys_using(RATE_AXIS, overrides, variables):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_core.errors import SpecError, TraceError
-from sweep.experiment.choices import FOLDER, TRACE
+from sweep.experiment.choices import TRACE
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import Experiment, System
 from sweep.experiment.naming import SEED, STOP, distinct_points, named_points, with_axes
@@ -25,7 +25,7 @@ from sweep.experiment.question import Question
 from sweep.experiment.variables import keys_using, merged
 from sweep.experiment.written import noted
 from sweep.planner.bounds import balanced_rate, rate_bound
-from sweep.planner.defaults import FIRST_RATE, NO_LOAD, RATE_AXIS, as_grid, stop_at_backlog_s
+from sweep.planner.defaults import FIRST_RATE, NO_LOAD, RATE_AXIS, as_grid, stop_at_backlog_s, trace_depends_on
 from sweep.planner.families import Members, Prices, Sizes, machines_of, members, numbers_of
 from sweep.planner.space import Cluster, Family
 from traces import named, workload
@@ -63,9 +63,9 @@ class _Source:
         return setting in overrides or setting in axes
 
     def has_trace_of_each_seed(self) -> bool:
-        """Whether the name of the trace, or of its folder, has the seed in it."""
+        """Whether each seed names a trace of its own."""
         overrides, variables, _ = merged(self.grid.experiment, self.system)
-        return not {TRACE, FOLDER}.isdisjoint(keys_using(SEED, overrides, variables))
+        return trace_depends_on(SEED, overrides, variables)
 
     def trace_identity(self, trace: TraceRef, seed: int) -> str:
         return workload.identity(replace(trace, seed=seed), self.root)
@@ -105,7 +105,7 @@ class ClusterSpace:
         cluster = next(self.extremes())
         for seed in range(seeds) if self._source.has_trace_of_each_seed() else ():
             try:
-                self._made(cluster, FIRST_RATE if self._searches else None, seed, {})
+                self._first_point(cluster, seed)
             except SpecError as error:
                 many = f"find.seeds={seeds} asks for the traces of the seeds 0 to {seeds - 1}"
                 raise SpecError(
@@ -166,8 +166,8 @@ class ClusterSpace:
         """The same with every machine in its own role; see `Space.balanced_per_s`."""
         return balanced_rate(self._first_point(cluster), self._source.root)
 
-    def _first_point(self, cluster: Cluster) -> Point:
-        return self.point(cluster, FIRST_RATE if self._searches else None, 0)
+    def _first_point(self, cluster: Cluster, seed: int = 0) -> Point:
+        return self.point(cluster, FIRST_RATE if self._searches else None, seed)
 
     @property
     def grid(self) -> Grid:

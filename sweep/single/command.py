@@ -51,17 +51,18 @@ def main() -> int:
     if "--version" in sys.argv[1:]:  # Hydra's option of this name would say its own
         print(f"sim_core {__version__}, {form().text}, on Python {platform.python_version()}")
         return 0
-    if sys.argv[1:2] and sys.argv[1] in LISTS:
+    word = sys.argv[1] if sys.argv[1:] else ""
+    if word in LISTS:
         from sweep.single.listing import list_  # here: not needed at every start
 
         try:
-            return list_(sys.argv[1], sys.argv[2:])
+            return list_(word, sys.argv[2:])
         except SimError as error:
             return _refused(error)
-    if sys.argv[1:2] and sys.argv[1] in (CALIBRATE, STEPS):
-        return _measurements(sys.argv[1], sys.argv[2:])
-    if sys.argv[1:2] and sys.argv[1].isidentifier() and (word := nearest(sys.argv[1], (*LISTS, CALIBRATE, STEPS))):
-        return _refused(SpecError(f"cannot read {sys.argv[1]!r}: did you mean {word!r}? An override is key=value"))
+    if word in (CALIBRATE, STEPS):
+        return _measurements(word, sys.argv[2:])
+    if word.isidentifier() and (meant := nearest(word, (*LISTS, CALIBRATE, STEPS))):
+        return _refused(SpecError(f"cannot read {word!r}: did you mean {meant!r}? An override is key=value"))
     try:  # Hydra knows no options of ours
         sys.argv[1:], limits = taken(sys.argv[1:], ALLOW)
         sys.argv[1:], files = taken(sys.argv[1:], PLUGIN)

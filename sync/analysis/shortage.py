@@ -96,15 +96,15 @@ def _is_capped(times: Times) -> bool:
     prompts, outputs = times["prompt_tokens"] + 1.0, times["output_tokens"] - 1.0
     came_s = np.where(np.isfinite(times["transfer_start_s"]), times["transfer_start_s"], times["prompt_start_s"])
     begin_s, end_s = times["token_start_s"], times["token_end_s"]
-    decoded_s, ones = np.where(np.isfinite(begin_s), end_s, np.nan), np.ones(len(begin_s))  # one token: no decode
-    count, count_s = _levels((begin_s, ones), (decoded_s, -ones))
-    running, running_s = _levels((begin_s, prompts + outputs), (decoded_s, -prompts - outputs))
+    decodes = begin_s < end_s  # a request of one token has no decode
+    ones, sizes = np.ones(decodes.sum()), (prompts + outputs)[decodes]
+    count, count_s = _levels((begin_s[decodes], ones), (end_s[decodes], -ones))
+    running, running_s = _levels((begin_s[decodes], sizes), (end_s[decodes], -sizes))
     held, _ = _levels((came_s, prompts), (begin_s, outputs), (end_s, -prompts - outputs))
     whole_s = float(count_s.sum())
     if not whole_s > 0.0 or not held.max() > 0.0:
         return False
-    lasts = count_s > 0.0  # a decode of no time would end before it begins
-    most_often_s = float(np.bincount(count[lasts].astype(int), count_s[lasts]).max())
+    most_often_s = float(np.bincount(count.astype(int), count_s).max())
     return most_often_s >= _OFTEN * whole_s and float((running * running_s).sum()) < _PART * whole_s * held.max()
 
 

@@ -102,8 +102,7 @@ class Derived:
 def derive(result: MeasuredRun, spec: SimSpec, trace: Trace | None = None) -> Derived:
     """The curves of a result, who was not served in it, and what its trace was (where that is given)."""
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in result.requests.items()}
-    # A run that was stopped says nothing of times in its summary: those that were completed are the lucky ones.
-    series = percentile_curves(result.ascending) if "ttft/p50_s" in result.summary else {}
+    series = percentile_curves(result.ascending)
     if result.span_s > 0:
         series |= curves_over_time(columns, result, _sequences(result, trace), capacity_tokens(spec))
     unserved = Counter(map(str, result.unserved["state"]))

@@ -8,7 +8,6 @@ files are readable by their owner alone, from their first byte.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EINVAL, ELOOP
@@ -19,7 +18,7 @@ from typing import BinaryIO
 
 from sim_core.errors import OutputError
 from sim_core.regular_file import IrregularFile, not_regular, open_descriptor, read_bytes
-from sim_core.whole_file import replacing
+from sim_core.whole_file import partial_of, replacing
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 _LINK = "is a symbolic link; inside a results folder links are not followed (--results itself may be one)"
@@ -60,7 +59,7 @@ def linked_inside(path: Path, twin: Path, content: bytes) -> bool:
     """Whether `path` has become another name of the file `twin`, which takes neither time nor room. Nothing is done
     where `twin` does not hold `content`, is no regular file, may be read by others than its owner, or is on another
     file system, and where the file system has no such names."""
-    name = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    name = partial_of(path)
     try:
         os.link(twin, name, follow_symlinks=False)
         with open_inside(name) as file:

@@ -40,7 +40,8 @@ class MeasuredRun(SimResult):
     and slowdowns are unknown where the reference machine was not measured.
 
     `summary` has figures by name (docs/metrics.md). Times in it count from the first arrival. `ascending` has the times
-    of `METRICS` by metric, in order and without NaN: sorting them is much of what a summary takes."""
+    of `METRICS` by metric, in order and without NaN: sorting them is much of what a summary takes. A run that was
+    stopped early, or completed nothing, has counts alone: the times would be those of the requests that came first."""
 
     requests: Mapping[str, Numbers]
     summary: dict[str, float] = field(default_factory=dict)
@@ -51,7 +52,7 @@ def measure(result: SimResult, spec: SimSpec) -> MeasuredRun:
     """The figures of the run of `spec` that gave `result`."""
     recorded = {field.name: getattr(result, field.name) for field in fields(SimResult)}
     requests = request_columns(result, spec)
-    sorted_s = _sorted_times(requests)
+    sorted_s = _sorted_times(requests) if result.completed and result.stopped_s is None else {}
     summary = summary_of(result, requests, sorted_s)
     return MeasuredRun(**recorded | {"requests": requests}, summary=summary, ascending=sorted_s)
 
@@ -136,12 +137,9 @@ def _sorted_times(requests: Columns) -> dict[str, Floats]:
 
 
 def summary_of(result: SimResult, requests: Columns, sorted_s: Mapping[str, Floats]) -> dict[str, float]:
-    """The summary of a run, from its result, the columns of its requests and their times in order.
-
-    A run that was stopped early has counts alone: the times would be those of the requests that came first.
-    """
+    """The summary of a run, from its result, the columns of its requests and `MeasuredRun.ascending`."""
     summary = _counts(result)
-    if result.completed and result.stopped_s is None:
+    if sorted_s:
         summary |= _times(requests, sorted_s)
         applications = np.unique(requests["application_id"]).tolist()
         for number in applications if len(applications) > 1 else ():

@@ -25,7 +25,7 @@ from sync.results.found import Plan
 from sync.results.found_file import FILE as FOUND_FILE
 from sync.results.found_file import found_bytes
 from sync.results.goodput import by_slo
-from sync.results.journal import Journal, JournalError
+from sync.results.journal import Journal
 from sync.results.outcome import Outcome, SweepInfo
 from sync.results.parquet import read_derived
 from sync.results.plugins import plugin_files
@@ -240,7 +240,7 @@ class MlflowSink:
 
     def _twins(self, sweep: SweepInfo, outcome: Outcome) -> dict[str, Path]:
         """Where the sweep's journal keeps what is an artifact too: the table of requests, by far the largest one."""
-        with suppress(OSError, JournalError):
+        with suppress(OSError):
             if kept := Journal(self._results / sweep.name).requests_file(outcome.key):
                 return {artifacts.REQUESTS_FILE: kept}
         return {}

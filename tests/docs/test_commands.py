@@ -126,9 +126,6 @@ def test_the_settings_of_a_documented_single_run_exist(command: Command) -> None
     assert "launcher" in composed.hydra
 
 
-HEADER = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size"
-
-
 @pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
 def test_the_experiment_and_the_overrides_of_a_documented_sweep_fit(
     words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -142,8 +139,8 @@ def test_the_experiment_and_the_overrides_of_a_documented_sweep_fit(
     options = ["--dry-run", *limit, "--results", str(tmp_path / "results")]
     if file.stem == "prefix-cache":  # it asks of a trace that its user downloads and cuts
         for part in range(12):
-            lines = [HEADER, *(f"{row},2,0,{row},1,100,10" for row in range(3))]
-            (tmp_path / f"conversation_{part}.csv").write_text("\n".join(lines) + "\n")
+            file_of_part = str(tmp_path / f"conversation_{part}.csv")
+            assert MAINS["traces"](["generate", "rr_conv_1_10s", "--seed", str(part), "--out", file_of_part]) == 0
         options.append(f"trace.dir={tmp_path}")
     assert sweep([str(file), *words[1:], *options]) == 0, capsys.readouterr().err
 

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 EXPERIMENT = experiment("range(60, 80)")
 
 
-def points_of(*extra: str) -> list[Point]:
-    return expand(parse_experiment(EXPERIMENT, "x.yaml"), extra, ROOT)
+def points_of(*extra: str, text: str = EXPERIMENT) -> list[Point]:
+    return expand(parse_experiment(text, "x.yaml"), extra, ROOT)
 
 
 def run(points: list[Point], launcher: RayLauncher, during: Callable[[int], None]) -> list[Outcome]:
@@ -66,7 +66,7 @@ def two_nodes(one_node: Cluster) -> Iterator[Cluster]:
 
 def test_a_node_that_is_removed_loses_no_point_and_one_that_joins_is_used(two_nodes: Cluster) -> None:
     many = experiment("range(60, 120)")  # so that the new node, which starts while they run, has some left to run
-    points, second = expand(parse_experiment(many, "x.yaml"), [], ROOT), two_nodes.nodes[-1]
+    points, second = points_of(text=many), two_nodes.nodes[-1]
     joined: list[int] = []
 
     def replace_the_second(done: int) -> None:
@@ -122,7 +122,7 @@ def test_a_node_has_of_the_project_what_it_was_sent_and_traces_that_only_the_dri
 
 
 def test_a_run_that_takes_too_long_fails_and_the_others_do_not_wait_for_it(one_node: Cluster) -> None:
-    points = points_of("rate=1,2,60")
+    points = points_of("rate=1,2,600")  # the last takes seconds, however fast the core is
     outcomes = {o.key: o for o in run(points, RayLauncher(one_node.address, timeout_s=0.3), lambda done: None)}
     assert [outcomes[p.key].status for p in points] == ["completed", "completed", "failed"]
     assert "took longer than 0.3 s" in (outcomes[points[2].key].error or "")

@@ -16,6 +16,7 @@ from sweep.experiment.point import Point, project_root
 from sweep.experiment.written import as_text
 from sweep.planner.space import Cluster
 from sweep.planner.spaces import ClusterSpace, searched_rate, spaces
+from traces.__main__ import main as traces
 
 ROOT = project_root()
 MOST = """\
@@ -180,10 +181,8 @@ def test_a_file_is_searched_at_its_rates_and_cannot_last_longer() -> None:
 
 def test_a_trace_named_by_its_seed_is_another_repetition_with_each_seed(tmp_path: Path) -> None:
     for seed in range(8):
-        (tmp_path / f"part_{seed}.csv").write_text(
-            "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
-            + "".join(f"{row},2,0,{row},1,{100 + seed},10\n" for row in range(5))
-        )
+        part = str(tmp_path / f"part_{seed}.csv")
+        assert traces(["generate", "rr_conv_1_10s", "--seed", str(seed), "--out", part]) == 0
     text = MOST.replace("rr_conv_${rate}_2min", "part_${seed}@${rate}") + f"axes: {{trace.dir: [{tmp_path}]}}\n"
     space = spaces_of(text, "find.seeds=8")[0]
     points = [space.point(clusters_of(space)[0], 2.0, seed) for seed in range(3)]

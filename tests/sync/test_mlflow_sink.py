@@ -530,10 +530,7 @@ def test_only_the_owner_s_own_file_with_the_same_bytes_becomes_the_artifact(resu
         kept.touch(0o600)
         kept.write_bytes(same)
         change(kept)
-        made = make_sink("mlflow", results)
-        made.open(dataclasses.replace(sweep, sweep_id=f"again {number}"))
-        made.write(outcome(1))
-        made.close()
+        deliver(results, dataclasses.replace(sweep, sweep_id=f"again {number}"), outcome(1))
         (artifact,) = (results / "mlartifacts").rglob("requests.parquet")
         assert artifact.read_bytes() == same
         assert artifact.stat().st_nlink == 1

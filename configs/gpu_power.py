@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from configs.bounded import read_json, read_yaml
-from sim_core.errors import SpecError, choices
 from sim_core.section import Section
+from sim_core.spec import SimSpec
 
 MEASURED_FILE, ESTIMATED_FILE = "data/gpu_power_measured.json", "data/gpu_power.json"
 # `measured` with this model, GPU and tensor parallelism; `given` by a power model, for any; `estimated` from others.
@@ -36,6 +37,17 @@ class PowerFigures(NamedTuple):
     origin: Origin
 
 
+class GpuUse(NamedTuple):
+    """GPUs of one kind that serve an application alike; those that serve none have -1 and 0."""
+
+    processor: str
+    application_id: int = -1
+    tensor_parallelism: int = 0
+
+
+GpuPowers = Mapping[GpuUse, PowerFigures]
+
+
 def power_from_config(resolved: Mapping[str, Any]) -> dict[str, GpuPower]:
     """The section `power_model` of a resolved configuration, by processor. Processors of which not all three figures
     are known are left out. Raises SpecError."""
@@ -50,16 +62,17 @@ def power_from_config(resolved: Mapping[str, Any]) -> dict[str, GpuPower]:
     return {name: GpuPower(*(table[name] for table in tables)) for name in known}
 
 
+def own_power(file: Path) -> dict[str, GpuPower]:
+    """Figures of a user's own, by processor, from a file in the form of configs/power_model. Raises SpecError."""
+    return power_from_config({"power_model": read_yaml(file, str(file))})
+
+
 class PowerTable:
-    """The power of a GPU by model, processor and tensor parallelism.
+    """The power of a GPU by model, processor and tensor parallelism: as measured, else as the power model of the run
+    gives it, else as estimated."""
 
-    What was measured comes first, then what the power model of the run gives, then estimates. A power model of a
-    user's own (`own`) comes before all of them.
-    """
-
-    def __init__(self, root: Path, own: Path | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         """`root` has the project's files. Raises SpecError for a file that cannot be used."""
-        self._own = {} if own is None else power_from_config({"power_model": read_yaml(own, str(own))})
         figures = read_json(root / MEASURED_FILE, MEASURED_FILE)["figures"]
         keys = ("model", "processor", "tensor_parallel")
         self._measured = {tuple(row[key] for key in keys): (row["prompt_w"], row["token_w"]) for row in figures}
@@ -69,12 +82,22 @@ class PowerTable:
             for name, row in estimated.items()
         }
 
-    def of(
+    def of_spec(self, spec: SimSpec, config: Mapping[str, Any]) -> GpuPowers:
+        """The figures of the GPUs of a run, idle ones among them, by what they serve; `config` is the resolved
+        configuration of `spec`. GPUs of whose power nothing is known are left out. Raises SpecError."""
+        given = power_from_config(config) if config.get("power_model") else {}
+        processors = sorted({processor.name for group in spec.servers for processor in group.processors})
+        sizes = {kind.tensor_parallelism for state in spec.start_states for kind in state.kinds}
+        found = {GpuUse(name): self._find(given, name) for name in processors}
+        for application, name, parallel in product(spec.applications, processors, sorted(sizes)):
+            use = GpuUse(name, application.application_id, parallel)
+            found[use] = self._find(given, name, application.model.measured_as, parallel)
+        return {use: figures for use, figures in found.items() if figures is not None}
+
+    def _find(
         self, given: Mapping[str, GpuPower], processor: str, model: str = "", tensor_parallelism: int = 0
-    ) -> PowerFigures:
-        """The figures of a GPU; `given` are those of the run's power model. Raises SpecError where there are none."""
-        if processor in self._own:
-            return PowerFigures(self._own[processor], "given")
+    ) -> PowerFigures | None:
+        """The figures of a GPU; `given` are those of the run's power model. None where nothing is known of it."""
         measured = self._measured.get((model, processor, tensor_parallelism))
         if measured is not None and processor in given:
             return PowerFigures(GpuPower(given[processor].idle_w, *measured), "measured")
@@ -82,6 +105,4 @@ class PowerTable:
             return PowerFigures(given[processor], "given")
         if processor in self._estimated:
             return PowerFigures(self._estimated[processor], "estimated")
-        known = sorted({*self._own, *given, *self._estimated})
-        reason = f"nothing is known of the power of this GPU{choices(processor, known)}; --power FILE gives figures"
-        raise SpecError(reason, key="power_model", value=processor)
+        return None

@@ -197,7 +197,10 @@ class EngineReplica(EngineTurns):
             if start_s > self._device_free_s:
                 self.busy_s += self._device_free_s - self.busy_since_s
                 self.busy_since_s = start_s
-            step.end_s = self._device_free_s = start_s + self.times.seconds(step, 1)
+            length_s = self.times.seconds(step, 1)
+            step.end_s = self._device_free_s = start_s + length_s
+            if step.prompt_tokens:
+                self.prompt_busy_s += length_s
             for sequence in step.admitted:
                 self._admitted(sequence, start_s)
         else:

@@ -182,3 +182,11 @@ class EngineTurns(Replica):
     def busy_until(self, end_s: float) -> float:
         self.catch_up()  # the run may end among skipped turns
         return self.busy_s + max(min(end_s, self._device_free_s) - self.busy_since_s, 0.0)
+
+    def prompt_busy_until(self, end_s: float) -> float:
+        self.catch_up()
+        beyond_s = 0.0
+        for step in self.scheduler.in_flight:
+            if step.prompt_tokens:
+                beyond_s += max(step.end_s - max(step.start_s, end_s), 0.0)
+        return self.prompt_busy_s - beyond_s

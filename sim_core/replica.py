@@ -78,6 +78,7 @@ class Replica(Host):
         "owner",
         "processor",
         "processors",
+        "prompt_busy_s",
         "requests",
         "role",
         "running",
@@ -113,6 +114,7 @@ class Replica(Host):
         self.still_since_s: float | None = None
         self.busy_s = 0.0  # up to the end of the last batch; see `busy_until`
         self.busy_since_s = 0.0
+        self.prompt_busy_s = 0.0  # in steps with prompts; see `prompt_busy_until`
 
     @abstractmethod
     def evict(self, request: Request) -> None:
@@ -140,3 +142,7 @@ class Replica(Host):
     @abstractmethod
     def busy_until(self, end_s: float) -> float:
         """The seconds before `end_s` in which there was a batch."""
+
+    @abstractmethod
+    def prompt_busy_until(self, end_s: float) -> float:
+        """The seconds before `end_s` in steps with prompts."""

@@ -140,16 +140,20 @@ class Work(NamedTuple):
     """What a replica has done up to a time."""
 
     busy_s: float
+    prompt_busy_s: float
     iterations: int
     batches: int
 
 
-NO_WORK = Work(0.0, 0, 0)
+NO_WORK = Work(0.0, 0.0, 0, 0)
 
 
 def work_of(replicas: Sequence[Replica], now_s: float) -> list[Work]:
     """The work of each replica up to `now_s`."""
-    return [Work(one.busy_until(now_s), one.batcher.iterations(), one.batcher.batches()) for one in replicas]
+    return [
+        Work(one.busy_until(now_s), one.prompt_busy_until(now_s), one.batcher.iterations(), one.batcher.batches())
+        for one in replicas
+    ]
 
 
 def instance_columns(
@@ -160,7 +164,8 @@ def instance_columns(
     columns: dict[str, list[object]] = {
         name: []
         for name in ("application_id", "index", "name", "sku", "role", "busy_s", "busy_ended_s", "utilisation",
-                     "iterations", "batches", "kv_peak_fraction", "processor", "processors", "tensor_parallelism")
+                     "iterations", "batches", "kv_peak_fraction", "processor", "processors", "tensor_parallelism",
+                     "prompt_busy_s")
     }  # fmt: skip
     for application_id, members in replicas.items():
         earlier = before.get(application_id, [NO_WORK] * len(members))
@@ -171,6 +176,7 @@ def instance_columns(
                 replica.busy_s - then.busy_s, busy_s / span_s if span_s > 0 else 0.0,
                 batcher.iterations() - then.iterations, batcher.batches() - then.batches, kv.peak / kv.capacity,
                 replica.processor, replica.processors, replica.tensor_parallelism,
+                replica.prompt_busy_until(end_s) - then.prompt_busy_s,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)

@@ -158,6 +158,8 @@ class StepReplica(Replica):
         if self.observer is not None:
             self.observer.iterations_ended(self)
         self.settled = True  # a task that enters meanwhile waits for the next steps
+        if self.step.prompt_tokens:
+            self.prompt_busy_s += self.length_s
         batcher = self.batcher
         if self.leaving:
             self._let_leave()
@@ -237,3 +239,7 @@ class StepReplica(Replica):
 
     def busy_until(self, end_s: float) -> float:
         return self.busy_s + (end_s - self.busy_since_s if self.running else 0.0)
+
+    def prompt_busy_until(self, end_s: float) -> float:
+        is_prompt = self.running and self.step.prompt_tokens > 0
+        return self.prompt_busy_s + (end_s - (self.end_s - self.length_s) if is_prompt else 0.0)

@@ -23,6 +23,7 @@ from sweep.launch.base import Launcher
 from sweep.launch.interrupt import Interrupts
 from sweep.progress import ProgressView
 from sweep.tally import Tally
+from sync.results.energy import with_power
 from sync.results.journal import Journal, JournalError
 
 _NOTE_EVERY_S = 2.0  # how often the status is noted for `python -m sweep status`
@@ -84,7 +85,8 @@ def read_again(journal: Journal, point: Point) -> Outcome:
 def renamed(outcome: Outcome, point: Point) -> Outcome:
     """The outcome with the present names of its point: the key does not cover names, so they may have changed."""
     others = {name: getattr(point, name) for name in ("overrides", "axes", "cost", "power", "watts")}
-    return replace(outcome.with_facts(facts_of(point)), **others)
+    gpus = with_power(outcome.gpus, point.gpu_power)
+    return replace(outcome.with_facts(facts_of(point)), **others, gpus=gpus)
 
 
 @dataclass

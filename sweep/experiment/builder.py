@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from configs.catalogue import fits_named
 from configs.compose import Composer
 from configs.folders import Inside
+from configs.gpu_power import PowerTable
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts
 from configs.silicon import grids
 from sim_core import SimSpec, spec_from_config
@@ -25,7 +26,7 @@ from sim_core.start_state import InstancePlan, Machines
 from sim_core.start_state.base import UNKNOWN, errors_of_part
 from sweep.experiment.grammar import to_override
 from sweep.experiment.naming import machines_by_role, machines_label
-from sweep.experiment.point import Point, arrivals_span_s, content_key, horizon_of
+from sweep.experiment.point import Point, arrivals_span_s, content_key, horizon_of, project_root
 from sweep.experiment.resolver import Resolver
 from sweep.experiment.variables import Names
 from sync.results.code import deciding_code
@@ -92,6 +93,7 @@ class Builder:
         self._files: dict[tuple[object, Path], Mapping[CurveKey, Any]] = {}  # measurements by how they are read
         self._built: set[tuple[SimSpec, tuple[tuple[int, frozenset[InstancePlan]], ...]]] = set()
         self.code = deciding_code()
+        self._gpu_power = PowerTable(project_root())
         self.names = Names(composer.compose([]))
 
     def point(self, index: int, choice: Choice) -> Point:
@@ -149,6 +151,7 @@ class Builder:
                 "power": power,
                 "watts": watts,
                 "roles": machines_by_role(spec),
+                "gpu_power": self._gpu_power.of_spec(spec, config),
             }
             self._clusters[cache_key] = _ClusterFacts(spec, machines_label(spec), fields, tuple(sections.values()))
         return self._clusters[cache_key]

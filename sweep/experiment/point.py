@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from configs.gpu_power import GpuPowers
 from sim_core import SimSpec, Trace, content_key
 from sim_core.performance.step_grid import engine_of
 from sim_core.spec import StepGridSpec
@@ -62,6 +63,7 @@ class Point:
     horizon_s: float | None = None
     asked: str = ""
     concurrency: int | None = None  # of a closed loop
+    gpu_power: GpuPowers = field(default_factory=dict)
 
     @property
     def model(self) -> str:

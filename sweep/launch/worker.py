@@ -20,6 +20,7 @@ from sim_core.errors import SpecWarning
 from sweep.experiment.point import Outcome, Point, describing_fields, failed_outcome
 from sweep.launch.time_limit import time_limit
 from sync.results.counts import all_beyond, counted
+from sync.results.energy import gpu_rows
 from sync.results.figures import run_figures
 from sync.results.measure import MeasuredRun, measure
 from sync.results.parquet import encode_requests
@@ -63,6 +64,7 @@ def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome
         config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
         version=__version__,
         core=form().text,
+        gpus=gpu_rows(result, point.spec, point.gpu_power) if result.stopped_s is None else [],
     )
 
 

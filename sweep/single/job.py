@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from configs.catalogue import fits_named
 from configs.compose import CONFIG_DIR, resolve
-from configs.gpu_power import power_from_config
+from configs.gpu_power import PowerTable, power_from_config
 from configs.resolvers import register_resolvers
 from configs.silicon import grids
 from sim_core.config import spec_from_config
@@ -100,6 +100,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     ref = workload.ref_from_config(config, spec.seed)
     tracking = _tracking(config)
     perfetto = options_from_config(config), power_from_config(config)
+    power = PowerTable(ROOT).of_spec(spec, config)
     is_debug = Section(config, "").boolean("debug")
     trace = workload.load(ref, ROOT)
     with fits_named(config):
@@ -109,6 +110,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     # only here: these load numpy, which a run that is refused does not need
     from sweep.single.summary import one_line_summary, text_summary
     from sync.files.splitwisesim import write_outputs
+    from sync.results.energy import energy_figures, gpu_rows
     from sync.results.measure import measure
 
     if not gc.get_freeze_count():
@@ -123,6 +125,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
         result = measure(simulation.serve(submitted), spec)
     cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - wall_start
     write_outputs(result, folder)
+    energy = energy_figures(gpu_rows(result, spec, power), result.summary)
     outcome = None
     if tracking:
         from sweep.single.outcome import single_outcome  # needs more packages than a run without tracking
@@ -132,7 +135,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     return EndedRun(
         folder=str(folder),
         line=one_line_summary(result),
-        text=text_summary(spec, trace, result, cpu_s, str(folder)),
+        text=text_summary(spec, trace, result, cpu_s, str(folder), energy),
         has_constants=are_constants([spec.performance.policy]),
         tracking=tracking,
         outcome=outcome,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from configs.gpu_power import PowerTable
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from sim_core import SimSpec, Trace, content_key
 from sweep.experiment.point import Point, arrivals_span_s, horizon_of, project_root
@@ -61,6 +62,7 @@ def single_outcome(
         config=config,
         horizon_s=horizon_of(arrivals_span_s(trace), spec),
         concurrency=trace.concurrency,
+        gpu_power=PowerTable(root).of_spec(spec, config),
     )
     outcome = finished_outcome(point, trace, result)
     return replace(

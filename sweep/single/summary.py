@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
@@ -16,8 +18,16 @@ _LABELS = {"ttft": "TTFT", "tbt": "TBT", "e2e": "E2E", "queue": "queue"}
 _PERCENTILES = ("p50", "p90", "p99")
 
 
-def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float, folder: str) -> str:
-    """What was run, what became of the requests, how long they took and whether that is within the SLO."""
+def text_summary(
+    spec: SimSpec,
+    trace: Trace,
+    result: MeasuredRun,
+    cpu_s: float,
+    folder: str,
+    energy: Mapping[str, float] | None = None,
+) -> str:
+    """What was run, what became of the requests, how long they took and whether that is within the SLO. `energy`:
+    see `energy_figures`; None: it is not told."""
     summary = result.summary
     machines = " + ".join(f"{count} {sku}" for sku, count in spec.machine_counts().items())
     lines = [text] if (text := caution(shares_of_all([summary]))) else []
@@ -35,6 +45,7 @@ def text_summary(spec: SimSpec, trace: Trace, result: MeasuredRun, cpu_s: float,
         lines.append(f"unstable   stopped at {stopped_s:,.1f} s: the queue grew beyond stop_at_backlog_s")
     else:
         lines += _figures(summary) if result.completed else [f"SLO        {_verdict(summary)}"]
+    lines += _energy(energy or {})
     lines += _by_application(spec, summary)
     lines += _cache(summary)
     if beyond := summary.get("measured/iterations_beyond"):
@@ -129,6 +140,20 @@ def _figures(summary: dict[str, float]) -> list[str]:
         f"KV memory at most {summary['memory/peak_fraction']:.0%} full"
     )
     return [*_times(summary), f"SLO        {_verdict(summary)}", served, used, *_links(summary)]
+
+
+def _energy(figures: Mapping[str, float]) -> list[str]:
+    """What the GPUs drew; nothing where that is not known."""
+    if "energy/joules_per_request" not in figures:
+        return []
+    text = (
+        f"GPUs drew {figures['energy/mean_watts'] / 1000:,.4g} kW on average, {figures['energy/idle_share']:.0%} of it "
+        f"idle; {figures['energy/joules_per_request']:,.4g} J a request"
+    )
+    if "energy/joules_per_output_token" in figures:
+        text += f", {figures['energy/joules_per_output_token']:,.3g} J an output token"
+    estimated = figures["energy/estimated_share"]
+    return [f"energy     {text}" + (f" ({estimated:.0%} by estimated power)" if estimated else "")]
 
 
 def _links(summary: dict[str, float]) -> list[str]:

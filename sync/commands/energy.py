@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs.gpu_power import PowerTable
+from configs.gpu_power import own_power
 from configs.terminal import Column, console, draw, say
 from sim_core.errors import SpecError
-from sync.analysis.energy import POWER_TABLE_ROOT, RunEnergy, energy_of_run
+from sync.analysis.energy import RunEnergy, energy_of_run
 from sync.commands.base import READING, Subparsers, add_command, left_out, read_sweep, watched
 from sync.commands.runs import chosen_runs
-from sync.results.energy import Energy
+from sync.results.energy import Joules
 
 _EXAMPLES = """examples:
   python -m sync energy quickstart
@@ -43,16 +43,16 @@ def _run(arguments: argparse.Namespace) -> int:
     step_s: float | None = arguments.over_time
     if step_s is not None and not 0.0 < step_s < float("inf"):
         raise SpecError("must be a number of seconds above 0", key="--over-time", value=step_s)
-    power = PowerTable(POWER_TABLE_ROOT, arguments.power)
+    own = {} if arguments.power is None else own_power(arguments.power)
     sweep = read_sweep(arguments)
     chosen = sorted(chosen_runs(sweep, arguments), key=lambda outcome: outcome.index)
     if step_s is not None and len(chosen) != 1:
         raise SpecError(f"of one run; name it ({len(chosen):,} are chosen)", key="--over-time", value=step_s)
-    found = [energy_of_run(sweep, outcome, power) for outcome in watched(chosen, "reading")]
+    found = [energy_of_run(sweep, outcome, own) for outcome in watched(chosen, "reading")]
     measured = [each for each in found if isinstance(each, RunEnergy)]
     if step_s is not None and measured:
         print("start_s,watts")
-        for step, watts in enumerate(measured[0].energy.over_time(step_s).tolist()):
+        for step, watts in enumerate(measured[0].curve.over_time(step_s).tolist()):
             print(f"{step * step_s:.10g},{watts:.1f}")
         return 0
     if arguments.format == "json":
@@ -74,18 +74,18 @@ def _columns(runs: Sequence[RunEnergy]) -> list[Column]:
     def figures(head: str, cells: Sequence[str], spare: int = 0) -> Column:
         return Column(head, cells, right=True, spare=spare)
 
-    energies: list[Energy] = [run.energy for run in runs]
+    energies: list[Joules] = [run.joules for run in runs]
     return [
         Column("run", [run.outcome.name for run in runs]),
-        figures("MJ", [f"{each.total_j / 1e6:,.2f}" for each in energies]),
-        figures("idle", [f"{each.idle_j / each.total_j:.0%}" for each in energies], 1),
-        figures("prompts", [f"{each.prompt_j / each.total_j:.0%}" for each in energies], 1),
-        figures("decodes", [f"{each.token_j / each.total_j:.0%}" for each in energies], 1),
-        figures("J/request", [f"{run.per_request_j:,.0f}" for run in runs]),
-        figures("J/output token", [f"{run.per_token_j:,.2f}" for run in runs]),
-        figures("mean kW", [f"{each.mean_w / 1e3:,.2f}" for each in energies], 2),
-        figures("p99 kW", [f"{each.p99_w / 1e3:,.2f}" for each in energies], 2),
-        figures("peak kW", [f"{each.peak_w / 1e3:,.2f}" for each in energies]),
+        figures("MJ", [f"{each.total / 1e6:,.2f}" for each in energies]),
+        figures("idle", [f"{each.idle / each.total:.0%}" for each in energies], 1),
+        figures("prompts", [f"{each.prompt / each.total:.0%}" for each in energies], 1),
+        figures("decodes", [f"{each.token / each.total:.0%}" for each in energies], 1),
+        figures("J/request", [f"{run.figures['energy/joules_per_request']:,.0f}" for run in runs]),
+        figures("J/output token", [f"{run.joules.total / run.output_tokens:,.2f}" for run in runs]),
+        figures("mean kW", [f"{run.mean_w / 1e3:,.2f}" for run in runs], 2),
+        figures("p99 kW", [f"{run.curve.p99_w / 1e3:,.2f}" for run in runs], 2),
+        figures("peak kW", [f"{run.curve.peak_w / 1e3:,.2f}" for run in runs]),
         figures("nameplate kW", [f"{run.outcome.watts / 1e3:,.2f}" if run.outcome.watts else "" for run in runs], 3),
         Column("figures", [run.origins() for run in runs]),
     ]
@@ -96,7 +96,7 @@ def _notes(runs: Sequence[RunEnergy]) -> list[str]:
     if not runs:
         return []
     notes = ["Of GPUs alone, without the rest of their machines, which the nameplate includes."]
-    origins = {origin for run in runs for origin in run.joules_by_origin}
+    origins = {origin for run in runs for origin in run.joules.by_origin}
     if "measured" in origins:
         notes.append(
             "measured: by phase with this model, GPU and tensor parallelism; prompts at the peak, so at most that."
@@ -105,6 +105,6 @@ def _notes(runs: Sequence[RunEnergy]) -> list[str]:
         notes.append("given: the figures of the power model, one a GPU, whatever it runs.")
     if "estimated" in origins:
         notes.append("estimated: from another GPU or a power cap (data/gpu_power.json).")
-    if any(run.energy.unexplained_s > 0.01 * run.energy.span_s for run in runs):
-        notes.append("Work for requests that were not completed counts as decodes, and not in p99 and peak.")
+    if any(run.unexplained_s > 0.01 * run.outcome.summary["run/end_s"] for run in runs):
+        notes.append("Work for requests that were not completed is not in p99, peak and power over time.")
     return notes

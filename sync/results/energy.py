@@ -1,159 +1,141 @@
-"""The energy of a run and its power over time, from what the run recorded of its requests and instances.
-
-An instance draws one power while a prompt is under way on it, another while it only decodes, and a third while nothing
-runs. A prompt is under way from its first step to its last one, a decode likewise.
-"""
+"""The energy of a run's GPUs: the seconds that they were idle, ran steps with prompts, and ran decodes alone, times the
+power that they draw then. `sync.results.power_curve` has their power over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypedDict
 
-import numpy as np
-import numpy.typing as npt
+from configs.gpu_power import GpuPower, GpuPowers, GpuUse, Origin, PowerFigures
+from sim_core import SimSpec
+from sim_core.results import SimResult
 
-from configs.gpu_power import GpuPower
+_SHARES = tuple(f"energy/{name}_share" for name in ("idle", "prompt", "decode", "estimated"))
+ENERGY_FIGURES = (
+    *("energy/joules", "energy/mean_watts", "energy/joules_per_request", "energy/joules_per_output_token"),
+    *_SHARES,
+)
 
-Floats = npt.NDArray[np.float64]
-Numbers = npt.NDArray[Any]
-PEAK_PERCENTILE = 99  # of time
 
+class GpuRow(TypedDict, total=False):
+    """GPUs that draw alike, as plain values: what they serve (see `GpuUse`), the seconds by what they did, summed over
+    GPUs, and the power of one of them in W. Without power nothing is known of it."""
 
-class Instance(NamedTuple):
-    """An instance as its run knows it, and the power of all of its GPUs."""
-
+    processor: str
     application_id: int
-    number: int  # among those of the application
-    power: GpuPower
-    busy_s: float = 0.0  # as the run recorded it
+    tensor_parallelism: int
+    idle_s: float
+    prompt_s: float
+    token_s: float
+    idle_w: float
+    prompt_w: float
+    token_w: float
+    origin: Origin
 
 
-class _Segments(NamedTuple):
-    """Times that do not overlap on one instance, by the instance's place."""
+class Joules(NamedTuple):
+    """Energy in joules by what the GPUs did, and by where the figures of their power come from."""
 
-    places: Numbers
-    starts_s: Floats
-    ends_s: Floats
-
-    def seconds(self, instances: int) -> Floats:
-        """By instance."""
-        return np.bincount(self.places, self.ends_s - self.starts_s, instances).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Energy:
-    """The energy of a run from its first arrival to its end, in joules, and its power.
-
-    `p99_w` is what the power exceeds for 1% of the time. `unexplained_s`: the time in which instances were busy with
-    requests that the run did not complete; it counts as decodes, and in no power over time.
-    """
-
-    span_s: float
-    idle_j: float
-    prompt_j: float
-    token_j: float
-    p99_w: float
-    peak_w: float
-    unexplained_s: float
-    by_instance_j: Floats
-    times_s: Floats  # at which the power changes, from 0 to `span_s`
-    watts: Floats  # from each of these times to the next
+    idle: float
+    prompt: float
+    token: float
+    by_origin: Mapping[str, float]
 
     @property
-    def total_j(self) -> float:
-        return self.idle_j + self.prompt_j + self.token_j
-
-    @property
-    def mean_w(self) -> float:
-        return self.total_j / self.span_s
-
-    def over_time(self, step_s: float) -> Floats:
-        """The mean power of each step of so many seconds; the last one may be shorter."""
-        edges = np.append(np.arange(0.0, self.span_s, step_s), self.span_s)
-        so_far_j = np.append(0.0, np.cumsum(self.watts * np.diff(self.times_s)))
-        watts: Floats = np.diff(np.interp(edges, self.times_s, so_far_j)) / np.diff(edges)
-        return watts
+    def total(self) -> float:
+        return self.idle + self.prompt + self.token
 
 
-def energy_of(
-    requests: Mapping[str, Numbers], instances: Sequence[Instance], others_w: float, first_s: float, end_s: float
-) -> Energy:
-    """The energy from `first_s` to `end_s`, on the clock of the columns. GPUs of no instance draw `others_w` in all."""
-    of_prompts = _segments(requests, ("prompt",), instances, first_s, end_s)
-    of_both = _segments(requests, ("prompt", "token"), instances, first_s, end_s)
-    span_s, number = end_s - first_s, len(instances)
-    idle_w, prompt_w, token_w = np.array(
-        [(each.power.idle_w, each.power.prompt_w, each.power.token_w) for each in instances], np.float64
-    ).T
-    prompt_s, explained_s = of_prompts.seconds(number), of_both.seconds(number)
-    busy_s = np.maximum([min(each.busy_s, span_s) for each in instances], explained_s)
-    idle_j, prompt_j, token_j = idle_w * (span_s - busy_s), prompt_w * prompt_s, token_w * (busy_s - prompt_s)
-    changes = [
-        (of_both, token_w - idle_w),
-        (of_prompts, prompt_w - token_w),
-    ]
-    times_s, watts = _power(changes, float(idle_w.sum()) + others_w, span_s)
-    lasted_s = np.diff(times_s)
-    order = np.argsort(watts, kind="stable")
-    reached_s = np.cumsum(lasted_s[order])
-    place = min(int(np.searchsorted(reached_s, PEAK_PERCENTILE / 100 * reached_s[-1])), len(order) - 1)
-    return Energy(
-        span_s,
-        idle_j=float(idle_j.sum()) + others_w * span_s,
-        prompt_j=float(prompt_j.sum()),
-        token_j=float(token_j.sum()),
-        p99_w=float(watts[order[place]]),
-        peak_w=float(watts.max()),
-        unexplained_s=float((busy_s - explained_s).sum()),
-        by_instance_j=idle_j + prompt_j + token_j,
-        times_s=times_s,
-        watts=watts,
-    )
+def gpu_rows(result: SimResult, spec: SimSpec, power: GpuPowers) -> list[GpuRow]:
+    """The seconds and the power of the GPUs of a run, from the first arrival to its end."""
+    seconds: dict[GpuUse, list[float]] = {}
+    unused = _gpus(spec)
+    columns = ("application_id", "processor", "processors", "tensor_parallelism", "busy_s", "prompt_busy_s")
+    for application, processor, gpus, parallel, busy_s, prompt_s in zip(
+        *map(result.instances.__getitem__, columns), strict=True
+    ):
+        own = seconds.setdefault(GpuUse(processor, application, parallel), [0.0, 0.0, 0.0])
+        for place, each_s in enumerate((result.span_s - busy_s, prompt_s, busy_s - prompt_s)):
+            own[place] += gpus * max(each_s, 0.0)  # rounding may leave a little less than nothing
+        unused[processor] -= gpus
+    for processor, gpus in unused.items():
+        if gpus > 0:
+            seconds[GpuUse(processor)] = [gpus * result.span_s, 0.0, 0.0]
+    return [_row(use, own, power.get(use)) for use, own in seconds.items()]
 
 
-def _segments(
-    requests: Mapping[str, Numbers], phases: Sequence[str], instances: Sequence[Instance], first_s: float, end_s: float
-) -> _Segments:
-    """When requests in one of these phases were under way on each instance, in s after `first_s`."""
-    place_of = {(each.application_id, each.number): place for place, each in enumerate(instances)}
-    places, starts, ends = [], [], []
-    for phase in phases:
-        start_s = np.maximum(np.asarray(requests[f"{phase}_start_s"], np.float64), first_s) - first_s
-        stop_s = np.minimum(np.asarray(requests[f"{phase}_end_s"], np.float64), end_s) - first_s
-        ran = stop_s > start_s  # not for NaN
-        pairs = zip(requests["application_id"][ran].tolist(), requests[f"{phase}_instance"][ran].tolist(), strict=True)
-        places.append(np.array([place_of[pair] for pair in pairs], np.int64))
-        starts.append(start_s[ran])
-        ends.append(stop_s[ran])
-    return _joined(np.concatenate(places), np.concatenate(starts), np.concatenate(ends))
+def _gpus(spec: SimSpec) -> dict[str, int]:
+    """The GPUs of a cluster by kind."""
+    gpus: dict[str, int] = {}
+    for group in spec.servers:
+        for processor in group.processors:
+            gpus[processor.name] = gpus.get(processor.name, 0) + group.count
+    return gpus
 
 
-def _joined(places: Numbers, starts: Floats, ends: Floats) -> _Segments:
-    """Intervals on the same instance that touch or overlap, joined."""
-    if not len(places):
-        return _Segments(places, starts, ends)
-    order = np.lexsort((starts, places))
-    places, starts, ends = places[order], starts[order], ends[order]
-    is_new = np.ones(len(places), dtype=bool)
-    bounds = np.flatnonzero(np.append(True, places[1:] != places[:-1]))
-    for first, last in zip(bounds, np.append(bounds[1:], len(places)), strict=True):
-        latest = np.maximum.accumulate(ends[first:last])
-        is_new[first + 1 : last] = starts[first + 1 : last] > latest[:-1]
-    begins = np.flatnonzero(is_new)
-    return _Segments(places[begins], starts[begins], np.maximum.reduceat(ends, begins))
+def with_power(rows: Iterable[GpuRow], power: GpuPowers) -> list[GpuRow]:
+    """The rows with these figures in place of those that they have."""
+    return [_row(use := use_of(row), (row["idle_s"], row["prompt_s"], row["token_s"]), power.get(use)) for row in rows]
 
 
-def _power(changes: Sequence[tuple[_Segments, Floats]], base_w: float, span_s: float) -> tuple[Floats, Floats]:
-    """The times at which the power of all changes, from 0 to `span_s`, and the power from each one on; `changes` are
-    segments and by how much their instances then draw more than without them."""
-    times, steps = [np.zeros(1)], [np.array([base_w])]
-    for segments, more_w in changes:
-        times += [segments.starts_s, segments.ends_s]
-        steps += [more_w[segments.places], -more_w[segments.places]]
-    moments, jumps = np.concatenate(times), np.concatenate(steps)
-    order = np.argsort(moments, kind="stable")
-    moments, watts = moments[order], np.cumsum(jumps[order])
-    lasts = np.append(moments, span_s)
-    is_kept = np.diff(lasts) > 0.0  # of changes at one time the last one holds
-    return np.append(moments[is_kept], span_s), watts[is_kept]
+def with_own(rows: Iterable[GpuRow], own: Mapping[str, GpuPower]) -> list[GpuRow]:
+    """The rows with the figures of a user's own, by processor, where there are such."""
+    rows = list(rows)
+    given = {use_of(row): PowerFigures(own[row["processor"]], "given") for row in rows if row["processor"] in own}
+    return [with_power([row], given)[0] if use_of(row) in given else row for row in rows]
+
+
+def use_of(row: GpuRow) -> GpuUse:
+    """What the GPUs of a row serve."""
+    return GpuUse(row["processor"], row["application_id"], row["tensor_parallelism"])
+
+
+def _row(use: GpuUse, seconds: Sequence[float], figures: PowerFigures | None) -> GpuRow:
+    idle_s, prompt_s, token_s = seconds
+    row: GpuRow = {
+        "processor": use.processor,
+        "application_id": use.application_id,
+        "tensor_parallelism": use.tensor_parallelism,
+        "idle_s": idle_s,
+        "prompt_s": prompt_s,
+        "token_s": token_s,
+    }
+    if figures is not None:
+        power, origin = figures
+        row |= {"idle_w": power.idle_w, "prompt_w": power.prompt_w, "token_w": power.token_w, "origin": origin}
+    return row
+
+
+def joules(rows: Sequence[GpuRow]) -> Joules | None:
+    """The energy of the GPUs; None where there are none, or nothing is known of the power of some."""
+    if not rows or not all("origin" in row for row in rows):
+        return None
+    idle = sum(row["idle_s"] * row["idle_w"] for row in rows)
+    prompt = sum(row["prompt_s"] * row["prompt_w"] for row in rows)
+    token = sum(row["token_s"] * row["token_w"] for row in rows)
+    by_origin: dict[str, float] = {}
+    for row in rows:
+        own = row["idle_s"] * row["idle_w"] + row["prompt_s"] * row["prompt_w"] + row["token_s"] * row["token_w"]
+        by_origin[row["origin"]] = by_origin.get(row["origin"], 0.0) + own
+    return Joules(idle, prompt, token, by_origin)
+
+
+def energy_figures(rows: Sequence[GpuRow], summary: Mapping[str, float]) -> dict[str, float]:
+    """The energy of a run with this summary as figures by name (docs/metrics.md); none where it is not known."""
+    found = joules(rows)
+    span_s = summary.get("run/end_s", 0.0)
+    if found is None or not span_s > 0 or not found.total > 0:
+        return {}
+    figures = {
+        "energy/joules": found.total,
+        "energy/idle_share": found.idle / found.total,
+        "energy/prompt_share": found.prompt / found.total,
+        "energy/decode_share": found.token / found.total,
+        "energy/estimated_share": found.by_origin.get("estimated", 0.0) / found.total,
+        "energy/mean_watts": found.total / span_s,
+    }
+    if completed := summary.get("run/completed"):
+        figures["energy/joules_per_request"] = found.total / completed
+    if tokens_per_s := summary.get("throughput/output_tokens_per_s"):
+        figures["energy/joules_per_output_token"] = found.total / span_s / tokens_per_s
+    return figures

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim_core.request_state import UNFINISHED
+from sync.results.energy import energy_figures
 from sync.results.measure import MeasuredRun
 from sync.results.metrics import METRICS
 from sync.results.outcome import Outcome
@@ -105,9 +106,11 @@ def goodput(columns: Mapping[str, Floats], slo: Slo, unserved_s: Floats, arrivin
 
 
 def provisioned(outcome: Outcome) -> dict[str, float]:
-    """Requests per dollar and per kWh that the cluster is provisioned for, of the steady throughput and of the goodput.
-    Cost and watts are the outcome's, since prices are no part of a run."""
-    figures = {"power/watts": outcome.watts} if outcome.watts > 0 else {}
+    """Requests per dollar and per kWh that the cluster is provisioned for, of the steady throughput and of the goodput,
+    and the energy of its GPUs. Cost and watts are the outcome's, since prices are no part of a run."""
+    figures = energy_figures(outcome.gpus, outcome.summary)
+    if outcome.watts > 0:
+        figures["power/watts"] = outcome.watts
     for prefix, name in (("", "throughput/steady_requests_per_s"), ("good_", "goodput/requests_per_s")):
         per_s = outcome.summary.get(name)
         if per_s is not None and outcome.cost > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sync.results import checks
-from sync.results.outcome import FIELDS
+from sync.results.fields import FIELDS
 
 _NAME = FIELDS["name"]
 _TEXT = checks.text(0, checks.MOST_NAME)

@@ -13,7 +13,8 @@ from typing import Any
 
 from sync.results import checks
 from sync.results.entry import FORMAT
-from sync.results.outcome import FIELDS, SweepInfo
+from sync.results.fields import FIELDS
+from sync.results.outcome import SweepInfo
 
 GROWTH, POINT_FACTS = "growth", "point_facts"  # in sweep.json
 Facts = Mapping[str, Any]

@@ -48,7 +48,7 @@ PLACES = {"journal": ("points", "points"), "local": ("local/outcomes", "local/re
 # The fields of an outcome that may hold a secret of the environment. Digests and times are none.
 _TEXTS = (
     *("name", "system", "design", "workload", "trace", "overrides", "axes", "error", "config_yaml", "version"),
-    *("model", "performance_model", "batching", "kernels", "core"),
+    *("model", "performance_model", "batching", "kernels", "core", "gpus"),
 )
 
 

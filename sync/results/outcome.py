@@ -9,16 +9,15 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
-from sim_core import plugin_file
 from sim_core.errors import SpecError
-from sim_core.spec import PROMPT, TOKEN
 from sync.results import checks
+from sync.results.energy import GpuRow
+from sync.results.fields import FIELDS, FIELDS_OF_A_SWEEP, STATUSES, SWEEP_NAME, Status, is_key
 from sync.results.former import facts_of_former
-from sync.results.metrics import METRICS
 from sync.results.point_id import PointId, Roles
-from sync.results.slo import PAPER, UNITS, Slo
+from sync.results.slo import PAPER, Slo
 from sync.results.slo_file import parse_slo, slo_of_text
 
 # Fields of an outcome that belong to the experiment as it is now, and not to the start that ran the point.
@@ -26,91 +25,7 @@ FACTS_OF_A_POINT = (
     *("name", "system", "index", "design", "workload", "rate", "roles"),
     *("seed", "trace", "model", "performance_model", "batching", "kernels", "horizon_s", "asked"),
 )
-Status = Literal["completed", "stopped", "failed"]
-_STATUSES: tuple[str, ...] = get_args(Status)
 _GAINED = ("slo", "systems", "machines", "starts", "plugins")  # fields of a sweep that older results lack
-# Both become file names: neither may climb out of its folder.
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-# An override is an argument of a command: no option, and no setting of Hydra, which may name code and files.
-_OVERRIDE = r"[+~]{0,2}(?!hydra\b)\w[^\x00-\x1f\ud800-\udfff=]*(=[^\x00\ud800-\udfff]*)?"
-_NAME = checks.text(1, checks.MOST_NAME)
-_AMOUNT = checks.number(0.0, checks.MOST_FIGURE)
-_SHA256 = checks.form("[0-9a-f]{64}", "a SHA-256: 64 of the signs 0-9 and a-f")
-_PLUGIN_FILE = checks.form(plugin_file.NAME, "the name of a Python file")
-_MOST_PLUGIN = 1 << 26  # characters; `sim_core.limits.Limits.plugin_bytes` is far below
-_MACHINES = checks.mapping(_NAME, checks.whole(0, 10**9))
-# What the value of each field is in JSON; docs/results-folder.md lists it.
-FIELDS: Mapping[str, checks.Check] = {
-    **dict.fromkeys(("name", "system"), _NAME),
-    **dict.fromkeys(("design", "workload", "trace"), checks.text(0, checks.MOST_NAME)),
-    "key": checks.form(_KEY.pattern, "a content key: letters, digits, - and _"),
-    "index": checks.whole(0, checks.MOST_COUNT),
-    "overrides": checks.each(checks.form(_OVERRIDE, "KEY=VALUE, of a key that is none of Hydra's own")),
-    "axes": checks.mapping(_NAME, checks.plain),
-    "machines": _MACHINES,
-    **dict.fromkeys(("cost", "power", "watts"), _AMOUNT),
-    "rate": checks.optional(_AMOUNT),
-    "concurrency": checks.optional(checks.whole(1, checks.MOST_COUNT)),
-    "trace_identity": checks.text(0, checks.MOST_NAME),
-    "seed": checks.whole(-(2**63), 2**63 - 1),
-    "status": checks.one_of(*_STATUSES),
-    "error": checks.optional(checks.text()),
-    "summary": checks.pairs,  # `checks.figures` makes numbers of it
-    "config_yaml": checks.text(),
-    **dict.fromkeys(("cpu_s", "wall_s"), checks.number(0.0, checks.MOST_S)),
-    "started_at": checks.moment,
-    "version": checks.text(0, 100),
-    "core": checks.text(0, 300),
-    "git_commit": checks.optional(checks.form("[0-9a-f]{7,64}", "a commit: 7 to 64 of the signs 0-9 and a-f")),
-    "roles": checks.mapping(checks.one_of(PROMPT, TOKEN), _MACHINES),
-    "model": checks.text(0, checks.MOST_NAME),
-    "performance_model": checks.text(0, checks.MOST_NAME),
-    "batching": checks.text(0, checks.MOST_NAME),
-    "kernels": checks.text(0, checks.MOST_NAME),
-    "horizon_s": checks.optional(checks.number(0.0, checks.MOST_S)),
-    "counts": checks.mapping(_NAME, checks.each(checks.whole(0, checks.MOST_COUNT))),
-    "asked": checks.text(0, checks.MOST_NAME),
-    "plugins": checks.mapping(_PLUGIN_FILE, _SHA256),
-    "goodput_limits": checks.mapping(
-        checks.one_of(*(f"{metric}_{unit}" for unit, _ in UNITS.values() for metric in METRICS)), _AMOUNT
-    ),
-}
-_FIGURES_OF_A_MACHINE: Mapping[str, checks.Check] = {
-    **dict.fromkeys(("dollars_per_hour", "power_weight", "watts"), _AMOUNT),
-    **dict.fromkeys(("source", "watts_source"), checks.text(0, checks.MOST_NAME)),
-}
-
-
-def _figures_of_a_machine(key: str, value: object) -> None:
-    checks.mapping(_NAME, checks.plain)(key, value)
-    checks.check_fields(value, _FIGURES_OF_A_MACHINE, may_have_others=True)
-
-
-_FIELDS_OF_A_PLUGIN: Mapping[str, checks.Check] = {"file": _PLUGIN_FILE, "text": checks.text(0, _MOST_PLUGIN)}
-
-
-def _plugin(key: str, value: object) -> None:
-    checks.mapping(checks.one_of(*_FIELDS_OF_A_PLUGIN), checks.text(0, _MOST_PLUGIN))(key, value)
-    checks.check_fields(value, _FIELDS_OF_A_PLUGIN)
-
-
-FIELDS_OF_A_SWEEP: Mapping[str, checks.Check] = {
-    "name": checks.form(_SWEEP_NAME.pattern, "a sweep's name: letters, digits, spaces and . _ -"),
-    "sweep_id": _NAME,
-    **dict.fromkeys(("description", "experiment_text"), checks.text()),
-    "command": checks.command,
-    "points": checks.whole(0, checks.MOST_COUNT),
-    "starts": checks.each(checks.text()),
-    "systems": checks.mapping(_NAME, checks.each(_AMOUNT)),  # rates
-    "machines": checks.mapping(_NAME, _figures_of_a_machine),
-    "plugins": checks.mapping(_SHA256, _plugin),
-}
-
-
-def is_key(text: str) -> bool:
-    """Whether a text can be a content key, and so the name of an entry's file."""
-    return _KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -127,9 +42,10 @@ class Outcome:
     `goodput_limits` (by column of the requests). `counts` are requests beyond each limit by when they arrive
     (`sync.results.counts`; empty: older results do not tell). `asked` says what a planner wanted to know of the run
     (empty: it was not asked by one). `plugins` are the files with policies of a user's own that it used, by name, with
-    their SHA-256. `concurrency` is how many clients of a closed loop sent the requests (None: there were none). A
-    failed point has an `error` and an empty `summary`; one stopped as unstable has counts and the time of the stop, but
-    no figures of requests.
+    their SHA-256. `concurrency` is how many clients of a closed loop sent the requests (None: there were none). `gpus`
+    says how long its GPUs ran and what they draw (`sync.results.energy`; empty: older results do not tell). A failed
+    point has an `error` and an empty `summary`; one stopped as unstable has counts and the time of the stop, but no
+    figures of requests.
     """
 
     name: str
@@ -170,11 +86,12 @@ class Outcome:
     concurrency: int | None = None
     batching: str = ""
     kernels: str = ""
+    gpus: list[GpuRow] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         if not is_key(self.key):
             raise ValueError(f"not a content key: {self.key!r}")
-        if self.status not in _STATUSES:
+        if self.status not in STATUSES:
             raise ValueError(f"not a status: {self.status!r}")
         FIELDS["git_commit"]("git_commit", self.git_commit)  # which becomes a line of a shell script
 
@@ -196,7 +113,7 @@ class Outcome:
         """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
         values = asdict(self)
         del values["requests_parquet"]
-        for name, missing in (("plugins", {}), ("concurrency", None)):
+        for name, missing in (("plugins", {}), ("concurrency", None), ("gpus", [])):
             if values[name] == missing:  # so that the checksums of older outcomes stay the same
                 del values[name]
         summary = {name: v if math.isfinite(v) else str(v) for name, v in self.summary.items()}
@@ -255,7 +172,7 @@ class SweepInfo:
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _SWEEP_NAME.fullmatch(self.name):
+        if not SWEEP_NAME.fullmatch(self.name):
             reason = "a sweep's name is made of letters, digits, spaces and . _ - (it names a folder)"
             raise SpecError(reason, key="name", value=self.name)
 

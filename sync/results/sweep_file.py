@@ -13,9 +13,10 @@ from configs.bounded import parse_json
 from sim_core.errors import SpecError
 from sync.results import checks
 from sync.results.entry import FORMAT, NOT_SOUND
+from sync.results.fields import FIELDS, FIELDS_OF_A_SWEEP
 from sync.results.growing import GROWTH, POINT_FACTS, Growth, check_growth, growth_of
 from sync.results.inside import read_inside
-from sync.results.outcome import FACTS_OF_A_POINT, FIELDS, FIELDS_OF_A_SWEEP, SweepInfo
+from sync.results.outcome import FACTS_OF_A_POINT, SweepInfo
 from sync.results.plan import Plan, joined_systems, plan_of
 from sync.results.privacy import Scrubber
 from sync.results.slo_file import parse_slo, slo_of_text

@@ -16,12 +16,13 @@ from typing import Any, BinaryIO, Self
 from sim_core.errors import OutputError, SimError
 from sim_core.regular_file import IrregularFile
 from sync.results.entry import NOT_SOUND, json_bytes, reason_of
+from sync.results.fields import is_key
 from sync.results.found import Plan as FoundPlan
 from sync.results.found_file import FILE, found_bytes, found_for
 from sync.results.growing import GrowingSweep, Growth
 from sync.results.inside import make_folder, refuse_links, replacing_inside
 from sync.results.lock import hold_lock, lock_holder
-from sync.results.outcome import SweepInfo, is_key
+from sync.results.outcome import SweepInfo
 from sync.results.plan import Plan
 from sync.results.privacy import Scrubber
 from sync.results.slo import Slo

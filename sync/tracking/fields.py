@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sync.results.curves import BY_PERCENTILE, OVER_TIME, Derived, unserved_words
+from sync.results.energy import ENERGY_FIGURES
 from sync.results.figures import provisioned
 from sync.results.outcome import Outcome, SweepInfo, checksum
 from sync.results.plugins import plugins_text
@@ -68,6 +69,7 @@ NOT_IN_SUMMARY = {  # metrics of ours beside it
     *(COST_METRIC, _POWER, _CPU, _WALL, RATE_METRIC, SERVED_METRIC, WITHIN_METRIC, "power/watts"),
     *("cost/requests_per_dollar", "cost/good_requests_per_dollar"),
     *("power/requests_per_kwh", "power/good_requests_per_kwh"),
+    *ENERGY_FIGURES,
 }
 MACHINES_PARAM = "machines."  # and the machine type
 CURVES = (f"{BY_PERCENTILE}/", f"{OVER_TIME}/")

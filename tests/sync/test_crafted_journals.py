@@ -40,6 +40,7 @@ def put(results: Path, name: str, values: Values, text: str = "") -> Path:
     return path
 
 
+GPUS = {"processor": "a", "application_id": 0, "tensor_parallelism": 1, "idle_s": 1.0, "prompt_s": 1.0, "token_s": 1.0}
 # field, value, and what the message says of it
 FIELDS: list[tuple[str, Any, str]] = [
     ("cost", -1, "cost=-1: must be a number from 0"),
@@ -48,6 +49,12 @@ FIELDS: list[tuple[str, Any, str]] = [
     ("cost", True, "cost=True: must be a number"),
     ("power", float("nan"), "power=nan: must be a number"),
     ("watts", float("inf"), "watts=inf: must be a number"),
+    ("gpus", "eight", "gpus='eight': must be a list"),
+    ("gpus", [{"processor": "a"}], r"gpus\[0\].application_id: is missing"),
+    ("gpus", [{**GPUS, "idle_s": -1.0}], "idle_s=-1.0: must be a number from 0"),
+    ("gpus", [{**GPUS, "idle_w": 1.0}], r"gpus\[0\].origin: is missing"),
+    ("gpus", [{**GPUS, "idle_w": 1.0, "prompt_w": 1.0, "token_w": 1.0, "origin": "told"}], "origin='told': unknown"),
+    ("gpus", [{**GPUS, "watts": 1.0}], "watts: unknown field"),
     ("wall_s", "a while", "wall_s='a while': must be a number"),
     ("wall_s", 2e12, "wall_s=2000000000000.0: must be a number from 0 to 1e"),
     ("cpu_s", -0.5, "cpu_s=-0.5: must be a number from 0"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.gpu_power import GpuPower, PowerTable, power_from_config
+from configs.catalogue import Machine, machines
+from configs.compose import Composer
+from configs.gpu_power import GpuPower, GpuUse, PowerFigures, PowerTable, own_power
 from sim_core import SimSpec
 from sim_core.batching import BATCHING
-from sim_core.errors import SpecError
 from sim_core.replica import IterationObserver, Replica
 from sim_core.simulation import Simulation
+from sim_core.spec import ProcessorSpec
 from sweep.experiment.point import project_root
 from sweep.launch.worker import run_point
+from sweep.service import renamed
 from sync.__main__ import main
 from sync.analysis.energy import energy_of_run
 from sync.load import load_sweep
-from sync.results.energy import Energy, Instance, energy_of
+from sync.results.energy import ENERGY_FIGURES, GpuRow, energy_figures, with_own, with_power
+from sync.results.figures import provisioned
 from sync.results.journal import Journal
 from sync.results.measure import MeasuredRun, measure
 from sync.results.outcome import Outcome
+from sync.results.power_curve import Instance, PowerCurve, power_curve
 from tests.sim_core import worlds
 from tests.sweep.points import points_of
 
@@ -49,45 +56,30 @@ NAN = float("nan")
 BY_HAND = columns((0, 11.0, 13.0, 0, 13.0, 18.0), (0, 12.0, 14.0, 0, NAN, NAN), (1, 12.0, 13.0, 1, 13.0, 14.0))
 
 
-def by_hand(others_w: float = 0.0, busy_s: tuple[float, float] = (7.0, 2.0)) -> Energy:
-    instances = [Instance(0, number, POWER, busy) for number, busy in enumerate(busy_s)]
-    return energy_of(BY_HAND, instances, others_w, 10.0, 20.0)
-
-
-def test_an_instance_draws_by_whether_prompts_are_under_way_decodes_alone_or_nothing() -> None:
-    energy = by_hand()
-    assert energy.prompt_j == (3 + 1) * 16.0
-    assert energy.token_j == (4 + 1) * 4.0
-    assert energy.idle_j == (3 + 8) * 1.0
-    assert energy.by_instance_j.tolist() == [3 * 16 + 4 * 4 + 3, 16 + 4 + 8]
-    assert energy.mean_w == (64 + 20 + 11) / 10
+def by_hand(others_w: float = 0.0) -> PowerCurve:
+    return power_curve(BY_HAND, [Instance(0, number, POWER) for number in (0, 1)], others_w, 10.0, 20.0)
 
 
 def test_power_over_time_is_that_of_all_instances() -> None:
-    energy = by_hand(others_w=0.5)
-    assert energy.times_s.tolist() == [0, 1, 2, 3, 4, 8, 10]
-    assert energy.watts.tolist() == [2.5, 17.5, 32.5, 20.5, 5.5, 2.5]
-    assert energy.peak_w == 32.5
-    assert energy.over_time(4.0).tolist() == [(2.5 + 17.5 + 32.5 + 20.5) / 4, 5.5, 2.5]
-    assert energy.over_time(100.0).tolist() == pytest.approx([energy.mean_w])
+    curve = by_hand(others_w=0.5)
+    assert curve.times_s.tolist() == [0, 1, 2, 3, 4, 8, 10]
+    assert curve.watts.tolist() == [2.5, 17.5, 32.5, 20.5, 5.5, 2.5]
+    assert curve.peak_w == 32.5
+    assert curve.explained_s == 7 + 2
+    assert curve.over_time(4.0).tolist() == [(2.5 + 17.5 + 32.5 + 20.5) / 4, 5.5, 2.5]
+    assert curve.over_time(100.0).tolist() == pytest.approx([(2.5 + 17.5 + 32.5 + 20.5 + 4 * 5.5 + 2 * 2.5) / 10])
 
 
 def test_the_99th_percentile_is_of_time_not_of_changes() -> None:
     rows = [(0, float(start), start + 0.001, 0, NAN, NAN) for start in range(10)]  # 0.1% of the time
-    energy = energy_of(columns(*rows), [Instance(0, 0, POWER)], 0.0, 0.0, 10.0)
-    assert (energy.p99_w, energy.peak_w) == (1.0, 16.0)
-
-
-def test_work_for_requests_that_were_not_completed_counts_as_decodes() -> None:
-    energy = by_hand(busy_s=(9.0, 2.0))
-    assert energy.unexplained_s == 2.0
-    assert energy.token_j == (4 + 1 + 2) * 4.0
-    assert energy.idle_j == (1 + 8) * 1.0
+    curve = power_curve(columns(*rows), [Instance(0, 0, POWER)], 0.0, 0.0, 10.0)
+    assert (curve.p99_w, curve.peak_w) == (1.0, 16.0)
 
 
 def test_what_was_before_the_first_arrival_or_after_the_end_does_not_count() -> None:
-    energy = energy_of(BY_HAND, [Instance(0, number, POWER) for number in (0, 1)], 0.0, 13.5, 15.0)
-    assert (energy.prompt_j, energy.token_j, energy.idle_j) == (0.5 * 16, (1.0 + 0.5) * 4, 1.0)
+    curve = power_curve(BY_HAND, [Instance(0, number, POWER) for number in (0, 1)], 0.0, 13.5, 15.0)
+    assert curve.times_s.tolist() == [0, 0.5, 1.5]
+    assert curve.watts.tolist() == [16.0 + 4.0, 4.0 + 1.0]
 
 
 intervals = st.tuples(st.integers(0, 2), st.integers(0, 60), st.integers(0, 20), st.integers(0, 2), st.integers(0, 30))
@@ -95,12 +87,12 @@ intervals = st.tuples(st.integers(0, 2), st.integers(0, 60), st.integers(0, 20),
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(intervals, min_size=1, max_size=12), st.integers(1, 9))
-def test_the_energy_is_the_integral_of_the_power_and_that_of_each_second_by_itself(
+def test_the_power_of_each_second_is_that_of_the_second_by_itself(
     drawn: list[tuple[int, int, int, int, int]], step_s: int
 ) -> None:
     rows = [(a, float(s), float(s + p), b, float(s + p), float(s + p + t)) for a, s, p, b, t in drawn]
     instances = [Instance(0, number, GpuPower(number + 1.0, 16.0 + number, 4.0)) for number in range(3)]
-    energy = energy_of(columns(*rows), instances, 2.0, 0.0, 110.0)
+    curve = power_curve(columns(*rows), instances, 2.0, 0.0, 110.0)
     seconds = np.arange(110) + 0.5
     expected = np.full(110, 2.0)
     for number, instance in enumerate(instances):
@@ -110,26 +102,27 @@ def test_the_energy_is_the_integral_of_the_power_and_that_of_each_second_by_itse
         )
         power = instance.power
         expected += np.where(prompt, power.prompt_w, np.where(token, power.token_w, power.idle_w))
-    assert energy.total_j == pytest.approx(expected.sum())
-    assert energy.peak_w == pytest.approx(expected.max())
-    assert energy.over_time(1.0) == pytest.approx(expected)
-    assert energy.over_time(step_s)[0] == pytest.approx(expected[:step_s].mean())
+    assert curve.peak_w == pytest.approx(expected.max())
+    assert curve.over_time(1.0) == pytest.approx(expected)
+    assert curve.over_time(step_s)[0] == pytest.approx(expected[:step_s].mean())
 
 
 # -- against the simulator --------------------------------------------------------------------------------------------
 
 
 class Watch(IterationObserver):
-    """Sums the time of steps with prompts and of those without."""
+    """Keeps when steps ran, and whether with prompts."""
 
     def __init__(self) -> None:
-        self.prompt_s = self.token_s = 0.0
+        self.steps: list[tuple[float, float, bool]] = []
 
     def iterations_ended(self, replica: Replica) -> None:
-        if replica.step.prompt_tokens:
-            self.prompt_s += replica.length_s
-        else:
-            self.token_s += replica.length_s
+        self.steps.append((replica.end_s - replica.length_s, replica.end_s, replica.step.prompt_tokens > 0))
+
+    def seconds(self, until_s: float, *kinds: bool) -> float:
+        return sum(
+            max(min(end, until_s) - start, 0.0) for start, end, has_prompts in self.steps if has_prompts in kinds
+        )
 
 
 def run(spec: SimSpec, watch: Watch | None = None) -> MeasuredRun:
@@ -141,21 +134,38 @@ def run(spec: SimSpec, watch: Watch | None = None) -> MeasuredRun:
     return measure(simulation.run(worlds.trace(rows)), spec)
 
 
+def busy(result: MeasuredRun, name: str) -> float:
+    return sum(float(str(seconds)) for seconds in result.instances[name])
+
+
 @pytest.mark.parametrize("batching", BATCHING)
-def test_what_requests_recorded_gives_the_time_of_steps_with_and_without_prompts(batching: str) -> None:
+def test_an_instance_counts_the_time_of_its_steps_with_prompts_also_where_the_run_is_cut(batching: str) -> None:
     spec = worlds.spec(count=2, kv_tokens=600, batch=worlds.instance(batching))
     watch = Watch()
     result = run(spec, watch)
-    names = ("application_id", "index", "busy_s")
-    instances = [
-        Instance(application, number, GpuPower(0.0, 1.0, 1.0), busy_s)
-        for application, number, busy_s in zip(*map(run(spec).instances.__getitem__, names), strict=True)
-    ]
-    energy = energy_of(result.requests, instances, 0.0, result.first_arrival_s, result.end_s)
-    assert result.completed == 60
-    assert energy.unexplained_s == pytest.approx(0.0, abs=1e-6)
-    assert energy.prompt_j + energy.token_j == pytest.approx(watch.prompt_s + watch.token_s)
-    assert energy.prompt_j == pytest.approx(watch.prompt_s)
+    assert (result.completed, len(watch.steps) > 10) == (60, True)
+    assert busy(run(spec), "prompt_busy_s") == pytest.approx(watch.seconds(result.end_s, True))
+    assert busy(run(spec), "busy_s") == pytest.approx(watch.seconds(result.end_s, True, False))
+    for share in (0.1, 0.37, 0.5, 0.83):
+        cut = run(replace(spec, end_time_s=share * result.span_s))
+        assert cut.cut_at_s is not None
+        assert busy(cut, "prompt_busy_s") == pytest.approx(watch.seconds(cut.end_s, True))
+
+
+@pytest.mark.parametrize("batching", BATCHING)
+def test_what_requests_recorded_gives_the_time_of_steps_with_and_without_prompts(batching: str) -> None:
+    spec = worlds.spec(count=2, kv_tokens=600, batch=worlds.instance(batching))
+    result = run(spec)
+    names = ("application_id", "index")
+    pairs = list(zip(*map(result.instances.__getitem__, names), strict=True))
+    span = result.first_arrival_s, result.end_s
+    with_prompts, both = (
+        power_curve(result.requests, [Instance(*pair, GpuPower(0.0, 1.0, token_w)) for pair in pairs], 0.0, *span)
+        for token_w in (0.0, 1.0)
+    )
+    assert with_prompts.over_time(result.span_s)[0] * result.span_s == pytest.approx(busy(result, "prompt_busy_s"))
+    assert both.over_time(result.span_s)[0] * result.span_s == pytest.approx(busy(result, "busy_s"))
+    assert both.explained_s == pytest.approx(busy(result, "busy_s"))
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------
@@ -171,25 +181,73 @@ CONFIG = {
 
 
 def test_measured_figures_come_before_those_of_the_power_model_and_these_before_estimates() -> None:
-    table, given = PowerTable(ROOT), power_from_config(CONFIG)
-    assert table.of(given, "a100-80gb", "llama2-70b", 8) == (GpuPower(60.0, 385.0, 174.0), "measured")
-    assert table.of(given, "a100-80gb", "llama2-70b", 1) == (GpuPower(60.0, 390.0, 240.0), "given")
-    assert table.of(given, "h100-80gb", "llama2-70b", 8) == (GpuPower(70.0, 690.0, 370.0), "given")
-    assert table.of(given, "h100-80gb-pcap", "llama2-70b", 8) == (GpuPower(75.0, 350.0, 350.0), "estimated")
+    model, gpus = (
+        replace(worlds.TINY_MODEL, measured_as="llama2-70b"),
+        ("a100-80gb", "h100-80gb", "h100-80gb-pcap", "x"),
+    )
+    spec = worlds.spec(count=1, batch=replace(worlds.instance("ORCA"), tensor_parallelism=8))
+    servers = tuple(replace(spec.servers[0], processors=(ProcessorSpec(gpu, 1),) * 8) for gpu in gpus)
+    spec = replace(spec, servers=servers, applications=(replace(spec.applications[0], model=model),))
+    assert PowerTable(ROOT).of_spec(spec, CONFIG) == {
+        GpuUse("a100-80gb"): (GpuPower(60.0, 390.0, 240.0), "given"),
+        GpuUse("h100-80gb"): (GpuPower(70.0, 690.0, 370.0), "given"),
+        GpuUse("h100-80gb-pcap"): (GpuPower(75.0, 350.0, 350.0), "estimated"),
+        GpuUse("a100-80gb", 0, 8): (GpuPower(60.0, 385.0, 174.0), "measured"),
+        GpuUse("h100-80gb", 0, 8): (GpuPower(70.0, 690.0, 370.0), "given"),
+        GpuUse("h100-80gb-pcap", 0, 8): (GpuPower(75.0, 350.0, 350.0), "estimated"),
+    }
+    assert PowerTable(ROOT).of_spec(spec, {}).keys() == {GpuUse("h100-80gb-pcap"), GpuUse("h100-80gb-pcap", 0, 8)}
+
+
+@pytest.mark.parametrize("machine", machines(), ids=lambda machine: machine.name)
+def test_of_every_gpu_that_the_project_has_the_power_is_known(machine: Machine) -> None:
+    given = Composer().resolved([])
+    spec = worlds.spec(count=1)
+    servers = (replace(spec.servers[0], processors=(ProcessorSpec(machine.gpu, 1),)),)
+    figures = PowerTable(ROOT).of_spec(replace(spec, servers=servers), given)[GpuUse(machine.gpu)].power
+    assert 0 < figures.idle_w < figures.token_w <= figures.prompt_w <= machine.watts / machine.gpus
+
+
+ROWS: list[GpuRow] = [
+    {
+        **{"processor": "a", "application_id": 0, "tensor_parallelism": 2},  # type: ignore[typeddict-item]
+        **{"idle_s": 10.0, "prompt_s": 4.0, "token_s": 6.0, "idle_w": 1.0, "prompt_w": 5.0, "token_w": 3.0},
+        "origin": "measured",
+    },
+    {
+        **{"processor": "b", "application_id": -1, "tensor_parallelism": 0},  # type: ignore[typeddict-item]
+        **{"idle_s": 20.0, "prompt_s": 0.0, "token_s": 0.0, "idle_w": 2.0, "prompt_w": 5.0, "token_w": 3.0},
+        "origin": "estimated",
+    },
+]
+
+
+def test_energy_is_the_seconds_of_the_gpus_times_their_power() -> None:
+    summary = {"run/end_s": 10.0, "run/completed": 4.0, "throughput/output_tokens_per_s": 2.0}
+    assert energy_figures(ROWS, summary) == {
+        "energy/joules": 50.0 + 20.0 + 18.0,
+        "energy/idle_share": 50 / 88,
+        "energy/prompt_share": 20 / 88,
+        "energy/decode_share": 18 / 88,
+        "energy/estimated_share": 40 / 88,
+        "energy/mean_watts": 8.8,
+        "energy/joules_per_request": 22.0,
+        "energy/joules_per_output_token": 4.4,
+    }
+    assert energy_figures(ROWS, summary).keys() == set(ENERGY_FIGURES)
+
+
+def test_there_are_no_figures_of_energy_where_the_power_of_some_gpu_is_not_known() -> None:
+    unknown = with_power(ROWS, {GpuUse("a", 0, 2): PowerFigures(GpuPower(1.0, 5.0, 3.0), "measured")})
+    assert ["origin" in row for row in unknown] == [True, False]
+    assert energy_figures(unknown, {"run/end_s": 10.0, "run/completed": 4.0}) == {}
 
 
 def test_figures_of_a_users_own_come_first(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(
-        "policy: constant\nidle_power: {a100-80gb: 1}\nprompt_power: {a100-80gb: 3}\ntoken_power: {a100-80gb: 2}\n"
-    )
-    table = PowerTable(ROOT, path)
-    assert table.of(power_from_config(CONFIG), "a100-80gb", "llama2-70b", 8) == (GpuPower(1, 3, 2), "given")
-
-
-def test_a_gpu_of_whose_power_nothing_is_known_is_one_line_that_says_how_to_give_it() -> None:
-    with pytest.raises(SpecError, match=r"power_model='h100-80g': nothing is known .*'h100-80gb'.*--power FILE"):
-        PowerTable(ROOT).of(power_from_config(CONFIG), "h100-80g")
+    path.write_text("policy: constant\nidle_power: {a: 1}\nprompt_power: {a: 3}\ntoken_power: {a: 2}\n")
+    mine = with_own(ROWS, own_power(path))
+    assert [(row["prompt_w"], row["origin"]) for row in mine] == [(3, "given"), (5.0, "estimated")]
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -270,21 +328,32 @@ def test_a_mistake_is_one_line(
     assert said in capsys.readouterr().err
 
 
-def test_gpus_of_no_instance_draw_their_idle_power(tmp_path: Path, outcomes: dict[str, Outcome]) -> None:
-    more = replace(outcomes["a100"], machines={"dgx-a100": 3})
-    with Journal(tmp_path / "x") as journal:
-        journal.write(more)
-    sweep = load_sweep("x", tmp_path)
-    both = [energy_of_run(sweep, outcome, PowerTable(ROOT)) for outcome in (outcomes["a100"], more)]
-    used, with_one_more = (found.energy for found in both if not isinstance(found, str))
-    assert with_one_more.idle_j - used.idle_j == pytest.approx(8 * 63 * used.span_s)
+def test_gpus_of_no_instance_draw_their_idle_power() -> None:
+    two, three = (
+        run_point(point, ROOT)
+        for point in points_of(EXPERIMENT.replace("machines: 2", "machines: [2, 3]"))
+        if point.system == "a100"
+    )
+    idle = replace(three, gpus=[*two.gpus, {**two.gpus[0], "application_id": -1, "tensor_parallelism": 0}])
+    assert sum(row["idle_s"] + row["prompt_s"] + row["token_s"] for row in three.gpus) == pytest.approx(
+        24 * three.summary["run/end_s"]
+    )
+    assert provisioned(idle)["energy/joules"] > provisioned(two)["energy/joules"]
+
+
+def test_the_power_of_a_point_is_that_of_the_experiment_as_it_is_now() -> None:
+    point = next(iter(points_of(EXPERIMENT)))
+    outcome = run_point(point, ROOT)
+    changed = replace(point, gpu_power={use: PowerFigures(POWER, "given") for use in point.gpu_power})
+    (row,) = renamed(outcome, changed).gpus
+    assert (row["idle_w"], row["prompt_w"], row["token_w"], row["origin"]) == (*astuple(POWER), "given")
+    assert row["prompt_s"] == outcome.gpus[0]["prompt_s"]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"config_yaml": ""}, "its results do not have its configuration"),
-        ({"config_yaml": "a: 1"}, "is none of ours"),
+        ({"gpus": []}, "it was made by an older version"),
         ({"summary": {}}, "it completed no request"),
     ],
 )
@@ -294,6 +363,23 @@ def test_a_run_of_which_it_cannot_be_said_is_named_with_the_reason(
     with Journal(tmp_path / "x") as journal:
         journal.write(outcomes["a100"])
     changed = replace(outcomes["a100"], **changes)
-    found = energy_of_run(load_sweep("x", tmp_path), changed, PowerTable(ROOT))
+    found = energy_of_run(load_sweep("x", tmp_path), changed, {})
     assert isinstance(found, str)
     assert said in found
+
+
+def test_a_misspelt_key_of_the_power_model_is_refused_before_anything_runs() -> None:
+    with pytest.raises(SpecError, match=r"power_model.idle_powr: unknown key"):
+        points_of(
+            EXPERIMENT.replace("performance_model: db,", "performance_model: db, +power_model.idle_powr: {a: 1},")
+        )
+
+
+def test_a_single_run_tells_its_energy(tmp_path: Path, outcomes: dict[str, Outcome]) -> None:
+    settings = [*outcomes["a100"].overrides, f"output_dir={tmp_path}"]
+    done = subprocess.run([sys.executable, "-m", "sim_core", *settings], cwd=ROOT, capture_output=True, text=True)
+    figures = provisioned(outcomes["a100"])
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("energy "))
+    assert f"GPUs drew {figures['energy/mean_watts'] / 1000:,.4g} kW on average" in line
+    assert f"{figures['energy/joules_per_request']:,.4g} J a request" in line

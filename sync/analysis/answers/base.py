@@ -26,6 +26,8 @@ class Configuration:
     enclose the highest rate within the SLO. `undecided`: the rates between them at which the seeds do not tell.
     `failed`: the rates of which a run failed; `failed_runs` counts these runs. `holds`: whether anything is within the
     SLO, which may have no rate. `requests_per_dollar`, `requests_per_kwh`: completed, at the highest rate carried.
+    `joules_per_request`: the energy of the GPUs at that rate, of which `estimated_joules` is the share by estimated
+    power.
     `tightest`: the largest share of a limit there; 1 is at the limit. None: not known. `limit` is that limit. Where
     several seeds are judged by counts it is what their requests take of the limit, else the figure over the limit.
     `missing`: the rates that are planned and have no result, since they were not run or failed. `lowest`: what
@@ -60,6 +62,8 @@ class Configuration:
     attainment: float | None = None
     beyond: float | None = None
     undecided: tuple[float, ...] = ()
+    joules_per_request: float | None = None
+    estimated_joules: float = 0.0
 
     @property
     def state(self) -> State:

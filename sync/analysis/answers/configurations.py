@@ -57,6 +57,8 @@ def configuration(
         attainment=_attainment(runs, slo),
         beyond=beyond,
         undecided=undecided,
+        joules_per_request=_mean_provisioned(best, "energy/joules_per_request"),
+        estimated_joules=_mean_provisioned(best, "energy/estimated_share") or 0.0,
     )
 
 

@@ -23,6 +23,7 @@ from sync.analysis.standing import are_judged
 from sync.analysis.terms import listed
 from sync.analysis.texts import Table, joined, number
 from sync.results.point_id import rate_text
+from sync.results.provenance import MOST_UNMEASURED
 
 OF_A_LIMIT = (
     "Of limit: the largest share of a limit that a design takes at the highest rate that the design carries; of a"
@@ -99,6 +100,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
             number(row.watts if workload.draws_by == "watts" else row.power, "{:.2f}×"),
             figure(row.configuration.requests_per_dollar),
             figure(row.configuration.requests_per_kwh),
+            figure(row.configuration.joules_per_request),
             f"{row.configuration.seeds}" if seeds > 1 else "-",
             f"{ties[row.system]} more" if ties[row.system] else "-",
         )
@@ -106,13 +108,16 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     ]
     for answer in workload.systems:
         if answer.highest is None:
-            cells.append((_counted(answer), _none(workload, answer), *["-"] * 9))
+            cells.append((_counted(answer), _none(workload, answer), *["-"] * 10))
     title = f"{workload.workload}: the best of each system, in multiples of {workload.reference}'s figures"
-    title += "; requests served per $ and per kWh"
+    title += "; requests served per $ and per kWh of the nameplates"
+    if any(row.configuration.joules_per_request for row in rows):
+        is_estimated = any(row.configuration.estimated_joules > MOST_UNMEASURED for row in rows)
+        title += f", GPU energy a request{' (by estimated power)' if is_estimated else ''}"
     draws = _draw_head(workload)
     rates = ("requests/s", "less than", "rate ×", f"× {CONFIDENCE_TEXT}")
-    heads = ("design", *rates, "$/h ×", f"{draws} ×", "per $", "per kWh", "seeds", "tie with")
-    return Table(title, heads, tuple(cells), spare=(8, 7, 6, 2, 4), names=_FIRST).known()
+    heads = ("design", *rates, "$/h ×", f"{draws} ×", "per $", "per kWh", "J", "seeds", "tie with")
+    return Table(title, heads, tuple(cells), spare=(8, 9, 7, 6, 2, 4), names=_FIRST).known()
 
 
 def _none(workload: WorkloadAnswer, answer: SystemAnswer) -> str:

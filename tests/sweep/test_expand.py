@@ -318,7 +318,7 @@ axes:
   end_time: 100, 200.5
   delay: 0, 0.5
 overrides:
-  +tracking.told: ${seed} and ${trace.filename}
+  +perfetto.told: ${seed} and ${trace.filename}
   performance_model: db
   start_state: baseline
   trace.path: told_${trace.filename}
@@ -335,7 +335,7 @@ systems: {a: , b: {overrides: {cluster.servers.0.count: 3}}}
         (ISOCOST, ["rate=50,60", "token=5,10", "h=5,10"]),
         (QUICKSTART.read_text(), ["prompt_machines=6,7", "seed=0,1"]),
         (ODD, []),
-        (ODD.replace("  +tracking.told: ${seed} and ${trace.filename}\n", ""), []),
+        (ODD.replace("  +perfetto.told: ${seed} and ${trace.filename}\n", ""), []),
     ],
 )
 def test_a_point_is_what_its_overrides_make_when_they_are_composed_alone(text: str, extra: list[str]) -> None:

@@ -20,6 +20,7 @@ from configs.compose import Composer
 from configs.gpu_power import GpuPower, GpuUse, PowerFigures, PowerTable, own_power
 from sim_core import SimSpec
 from sim_core.batching import BATCHING
+from sim_core.errors import SpecError
 from sim_core.replica import IterationObserver, Replica
 from sim_core.simulation import Simulation
 from sim_core.spec import ProcessorSpec

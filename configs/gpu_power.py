@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from configs.bounded import read_json, read_yaml
+from configs.machines import MachineFigures
+from configs.repos import RepoReader
 from sim_core.section import Section
 from sim_core.spec import SimSpec
 
+POWER_MODEL, SKUS = "configs/power_model/constant.yaml", "configs/hardware_repo/skus"
 MEASURED_FILE, ESTIMATED_FILE = "data/gpu_power_measured.json", "data/gpu_power.json"
 # `measured` with this model, GPU and tensor parallelism; `given` by a power model, for any; `estimated` from others.
 Origin = Literal["measured", "given", "estimated"]
@@ -88,13 +91,13 @@ class PowerTable:
         given = power_from_config(config) if config.get("power_model") else {}
         processors = sorted({processor.name for group in spec.servers for processor in group.processors})
         sizes = {kind.tensor_parallelism for state in spec.start_states for kind in state.kinds}
-        found = {GpuUse(name): self._find(given, name) for name in processors}
+        found = {GpuUse(name): self.find(given, name) for name in processors}
         for application, name, parallel in product(spec.applications, processors, sorted(sizes)):
             use = GpuUse(name, application.application_id, parallel)
-            found[use] = self._find(given, name, application.model.measured_as, parallel)
+            found[use] = self.find(given, name, application.model.measured_as, parallel)
         return {use: figures for use, figures in found.items() if figures is not None}
 
-    def _find(
+    def find(
         self, given: Mapping[str, GpuPower], processor: str, model: str = "", tensor_parallelism: int = 0
     ) -> PowerFigures | None:
         """The figures of a GPU; `given` are those of the run's power model. None where nothing is known of it."""
@@ -106,3 +109,19 @@ class PowerTable:
         if processor in self._estimated:
             return PowerFigures(self._estimated[processor], "estimated")
         return None
+
+
+def with_gpu_watts(figures: Mapping[str, MachineFigures], root: Path) -> dict[str, MachineFigures]:
+    """The figures of machines with what their GPUs draw at most, with prompts; 0 where that is unknown of one. Raises
+    SpecError for files below `root` that cannot be used."""
+    skus = RepoReader(root).entries(SKUS, key="hardware_repo.skus")
+    given = power_from_config({"power_model": read_yaml(root / POWER_MODEL, POWER_MODEL)})
+    table = PowerTable(root)
+    found = dict(figures)
+    for sku in figures.keys() & skus.keys():
+        powers = [
+            (table.find(given, processor["name"]), processor.get("count", 1)) for processor in skus[sku]["processors"]
+        ]
+        watts = [power.power.prompt_w * count for power, count in powers if power is not None]
+        found[sku] = replace(figures[sku], gpu_watts=sum(watts) if len(watts) == len(powers) else 0.0)
+    return found

@@ -14,14 +14,16 @@ MACHINES_FILE = "data/machines.json"
 
 @dataclass(frozen=True)
 class MachineFigures:
-    """The figures of one machine: dollars an hour, weight in a power budget, and W by nameplate (0: unknown). `source`
-    says in few words where price and weight are from, `watts_source` where the watts are."""
+    """The figures of one machine: dollars an hour, weight in a power budget, W by nameplate, and what its GPUs draw at
+    most (0: unknown; see `configs.gpu_power.with_gpu_watts`). `source` says in few words where price and weight are
+    from, `watts_source` where the watts are."""
 
     dollars_per_hour: float
     power_weight: float
     watts: float = 0.0
     source: str = ""
     watts_source: str = ""
+    gpu_watts: float = 0.0
 
 
 def read_machines(root: Path) -> dict[str, MachineFigures]:

@@ -4,9 +4,11 @@
     budget: {cost: 1523.2}            # dollars an hour
     budget: {power: {dgx-h100: 40}}   # the paper's power weights, which have no unit: given in machines
     budget: {watts: 408000}           # W by nameplate; or {watts: {dgx-h100: 40}}
+    budget: {gpu_watts: 224000}       # W that the GPUs draw at most, with prompts; or {gpu_watts: {dgx-h100: 40}}
     budget: {count: 40}               # machines; or {count: {dgx-h100: 40}}
 
-The price and power of machines are in data/machines.json; an experiment's `machines` replace them.
+The price and power of machines are in data/machines.json, and what GPUs draw in configs/power_model/constant.yaml and
+data/gpu_power.json; an experiment's `machines` replace them.
 
 The number of machines that the rest of a budget buys is a formula, `int(38.08 * (40 - ${prompt_machines}) // 17.68)`:
 the paper's, with the price of a machine instead of a GPU's, in floating point as in SplitwiseSim. Rounding may lose the
@@ -23,11 +25,12 @@ from configs.arithmetic import evaluate
 from configs.machines import MACHINES_FILE, MachineFigures
 from sim_core.errors import SpecError, choices
 
-KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", "count": ""}
+KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", "gpu_watts": "gpu_watts", "count": ""}
 _TEXTS = {
     "cost": "{:.2f} dollars an hour",
     "power": "{:g} of power weight",
     "watts": "{:g} W",
+    "gpu_watts": "{:g} W of its GPUs at most",
     "count": "{:g} machines",
 }
 OWN_FIGURES = "the experiment's own `machines`"  # where figures are from that an experiment gives
@@ -141,7 +144,7 @@ def with_figures(
 def _with_own(figures: MachineFigures, own: Mapping[str, float]) -> MachineFigures:
     """The figures with those that the experiment gives itself, and says so of their source."""
     changes: dict[str, Any] = dict(own)
-    if own.keys() - {"watts"}:
+    if own.keys() - {"watts", "gpu_watts"}:
         changes["source"] = OWN_FIGURES
     if "watts" in own:
         changes["watts_source"] = OWN_FIGURES

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.folders import Inside
+from configs.gpu_power import with_gpu_watts
 from configs.machines import read_machines
 from configs.names import check_name, check_value
 from sim_core.errors import SimError, SpecError
@@ -36,7 +37,7 @@ class Grid:
 
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
-        figures = figures_for(experiment, read_machines(root))
+        figures = figures_for(experiment, with_gpu_watts(read_machines(root), root))
         folders = experiment.folders
         inside = None if folders is None else Inside.of((root, *folders), values_in(extra), root)
         self._builder = Builder(root, figures, inside, tuple(experiment.plugins.values()))

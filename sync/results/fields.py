@@ -83,7 +83,7 @@ FIELDS: Mapping[str, checks.Check] = {
     ),
 }
 _FIGURES_OF_A_MACHINE: Mapping[str, checks.Check] = {
-    **dict.fromkeys(("dollars_per_hour", "power_weight", "watts"), _AMOUNT),
+    **dict.fromkeys(("dollars_per_hour", "power_weight", "watts", "gpu_watts"), _AMOUNT),
     **dict.fromkeys(("source", "watts_source"), checks.text(0, checks.MOST_NAME)),
 }
 

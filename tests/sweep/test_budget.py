@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from configs.gpu_power import with_gpu_watts
 from configs.machines import MachineFigures, provisioned_watts, read_machines
 from sim_core.errors import SpecError
 from sweep.experiment.budget import Budget, parse_budget, parse_machines, with_figures
 from sweep.experiment.point import project_root
 
-FIGURES = read_machines(project_root())
+FIGURES = with_gpu_watts(read_machines(project_root()), project_root())
 A100, H100, CAPPED = "dgx-a100", "dgx-h100", "dgx-h100-pcap"
 
 
@@ -35,11 +36,25 @@ def test_the_papers_formulas_come_out_at_every_number_of_machines() -> None:
         ({"count": 40}, {A100: 40, H100: 40}),
         ({"cost": 1523.2}, {A100: 86, H100: 40}),
         ({"watts": 408000}, {A100: 62, H100: 40, CAPPED: 57}),
+        ({"gpu_watts": {H100: 40}}, {A100: 70, H100: 40, CAPPED: 80}),
+        ({"gpu_watts": 224000}, {A100: 70, H100: 40, CAPPED: 80}),
         ({"cost": {H100: 20, A100: 43}}, {A100: 86, H100: 39}),
     ],
 )
 def test_a_budget_buys_so_many_machines_of_one_kind(raw: object, machines: dict[str, int]) -> None:
     assert {sku: budget(raw).buys(sku, FIGURES) for sku in machines} == machines
+
+
+def test_the_most_that_gpus_draw_is_known_of_every_machine_and_less_than_its_nameplate() -> None:
+    assert all(0 < machine.gpu_watts < machine.watts for machine in FIGURES.values())
+
+
+def test_a_machine_of_whose_gpus_nothing_is_known_buys_nothing_of_a_budget_of_theirs_until_it_is_given() -> None:
+    with pytest.raises(SpecError, match=r"gpu_watts=0.0: must be above 0 to buy 'dgx-h100' of a budget; give it under"):
+        budget({"gpu_watts": 1000}).buys(H100, read_machines(project_root()))
+    given = with_figures(read_machines(project_root()), parse_machines({H100: {"gpu_watts": 5000}}))
+    assert budget({"gpu_watts": 11_000}).buys(H100, given) == 2
+    assert given[H100].source == FIGURES[H100].source
 
 
 def test_an_amount_of_money_is_spent_to_the_last_machine_that_it_is_exactly_enough_for() -> None:
@@ -62,7 +77,7 @@ def test_a_pair_is_never_dearer_than_its_budget() -> None:
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (0, "say one of cost, power, watts, count"),
+        (0, "say one of cost, power, watts, gpu_watts, count"),
         ({}, "say one of"),
         ({"cost": 1, "power": 2}, "say one of"),
         ({"price": 4}, "unknown kind of budget"),

@@ -25,6 +25,7 @@ from benchmarks.validation.page import Results, figures, page
 from benchmarks.validation.pictures import draw
 from benchmarks.validation.points import AGGREGATED, DISAGGREGATED, Point, Reading, read_points, sample_file
 from benchmarks.validation.runs import Batch, run_all
+from benchmarks.validation.settings import LAYERS
 from sim_core.compilation import form
 from sim_core.whole_file import replacing
 
@@ -39,18 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="simulate N of the points, for a look, and write no page"
     )
+    text = "a diagnosis: SGLang's models with experts alone, each step with prompts takes at least S seconds a layer"
+    parser.add_argument("--launch", type=float, default=0.0, metavar="S", help=f"{text}; writes no page")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one a core")
     options = parser.parse_args(arguments)
     began_s = time.monotonic()
     reading = read_points(sample_file())
     points = reading.points
+    if is_diagnosis := options.launch > 0.0:
+        points = [point for point in points if point.backend == "sglang" and point.family in LAYERS]
     if options.limit is not None:
         points = Random(0).sample(points, min(options.limit, len(points)))
     print(f"{len(points):,} points; the core is {form().text}", flush=True)
-    results = simulated(reading, points, max(options.jobs, 1))
+    results = simulated(reading, points, max(options.jobs, 1), options.launch)
     for line in summary(results):
         print(line)
-    if options.limit is None:
+    if options.limit is None and not is_diagnosis:
         write(results, options.out)
         print(f"{options.out / PAGE} is written")
     print(f"{time.monotonic() - began_s:.0f} s")
@@ -58,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def simulated(reading: Reading, points: Sequence[Point], jobs: int) -> Results:
-    """The results of points, which are simulated by so many processes."""
+def simulated(reading: Reading, points: Sequence[Point], jobs: int, launch_s: float = 0.0) -> Results:
+    """The results of points, which are simulated by so many processes. `launch_s`: see `runs.run`."""
     answers = package.known_answers()
     groups = sorted(_groups(points), key=lambda group: -sum(point.concurrency for point in group))
     with ProcessPoolExecutor(jobs) as pool:
-        tasks = {pool.submit(run_all, group, answers): len(group) for group in groups}
+        tasks = {pool.submit(run_all, group, answers, launch_s): len(group) for group in groups}
         _show_progress(tasks, len(points))
         batches = [task.result() for task in tasks]
     asked = package.Package(answers)

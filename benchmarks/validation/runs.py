@@ -60,12 +60,12 @@ class Batch:
     answers: dict[str, Any] = field(default_factory=dict)
 
 
-def run_all(points: Sequence[Point], answers: Mapping[str, Any]) -> Batch:
-    """Simulate points of one kind of engine, one after the other."""
+def run_all(points: Sequence[Point], answers: Mapping[str, Any], launch_s: float = 0.0) -> Batch:
+    """Simulate points of one kind of engine, one after the other. `launch_s`: see `run`."""
     package, batch = Package(answers), Batch()
     for point in points:
         try:
-            outcome = run(point, package)
+            outcome = run(point, package, launch_s=launch_s)
         except NoDataError as reason:
             batch.not_run[point.mode, str(reason)] += 1
             continue
@@ -74,9 +74,10 @@ def run_all(points: Sequence[Point], answers: Mapping[str, Any]) -> Batch:
     return batch
 
 
-def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0.0) -> Outcome:
-    """Simulate a point, with all step times times `factor`, and requests that come later by `offset_s`. NoDataError
-    with a reason where that is not possible."""
+def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0.0, launch_s: float = 0.0) -> Outcome:
+    """Simulate a point, with all step times times `factor`, and requests that come later by `offset_s`; `launch_s` is
+    what a layer adds to
+    the option `launch_s`. NoDataError with a reason where that is not possible."""
     grids = package.grids(point)
     workers = []
     for grid, (name, parallelism, engine, count) in zip(grids, _roles(point), strict=True):
@@ -86,6 +87,8 @@ def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0
         tokens, kv_bytes = kv[0] * parallelism.data, kv[1] * parallelism.tensor
         workers.append(Worker(name, grid.deployment, engine, tokens, kv_bytes, count))
     performance = spec.PerformanceSpec("aiconfigurator", grids=tuple(dict.fromkeys(grids)))
+    if launch_s:
+        performance = replace(performance, options=(("launch_s", launch_s * settings.LAYERS[point.family]),))
     if factor != 1.0:
         performance = scaled(performance, factor, 0.0)
     cluster = cluster_of(point, workers, performance)

@@ -21,6 +21,9 @@ SPREAD = 0.8  # InferenceX: lengths are uniform from 0.8 of the nominal one to a
 TRANSFER_S = 0.005  # of a KV cache between workers, beside the time of its bytes
 TRANSFER_BYTES_PER_S = 50e9  # a network card of 400 Gb/s
 
+# Layers of the models with experts that SGLang served, from their config.json.
+LAYERS = {"DeepSeek": 61, "Qwen3-235B": 94, "Qwen3.5-397B": 60}
+
 ASYNC_SINCE = (0, 14)  # the version of vLLM that made asynchronous scheduling the default
 MEMORY = {"vllm": 0.9, "sglang": 0.85, "trtllm": 0.85}  # the share of memory of the launch scripts
 NO_LIMIT = 1 << 20  # of requests

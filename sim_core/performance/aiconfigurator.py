@@ -23,6 +23,7 @@ AUTO = "auto"  # the engine that a batching policy is named after, else the firs
 @dataclass(frozen=True, slots=True)
 class GridOptions:
     engine: str = AUTO
+    launch_s: float = 0.0  # of a step with prompts: see `GridTimes`
 
     def __post_init__(self) -> None:
         if self.engine != AUTO and self.engine not in ENGINES:
@@ -68,7 +69,8 @@ class AiconfiguratorPerformance(PerformanceModel):
 
     def _times_of(self, deployment: Deployment) -> GridTimes:
         if deployment not in self._times:  # all instances of a kind share their lines
-            self._times[deployment] = GridTimes(grid_of(self._specs[deployment]))
+            launch_s = self.options.launch_s
+            self._times[deployment] = GridTimes(grid_of(self._specs[deployment]), launch_s=launch_s)
         return self._times[deployment]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from sim_core.native import mypyc_attr
 from sim_core.performance.context_line import ContextLine, ContextLines
-from sim_core.performance.step_times import EXTRAPOLATED, INTERPOLATED, StepTimes
+from sim_core.performance.step_times import EXTRAPOLATED, GIVEN, INTERPOLATED, StepTimes
 from sim_core.step import Step
 
 OUTSIDE: Final = -1.0  # of a surface's points
@@ -155,15 +155,18 @@ class StepGrid:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class GridTimes(StepTimes):
-    """The times of steps on the tables of a deployment. `overhead_s` is part of each step."""
+    """The times of steps on the tables of a deployment. `overhead_s` is part of each step. A step with prompts takes at
+    least `launch_s` besides: without a CUDA graph its kernels are launched one by one, however little they do."""
 
-    __slots__ = ("_alone", "_beside", "_prompts", "grid", "overhead_s")
+    __slots__ = ("_alone", "_beside", "_prompts", "grid", "launch_s", "overhead_s")
 
     grows_with_context = True
 
-    def __init__(self, grid: StepGrid, overhead_s: float = 0.0) -> None:
+    def __init__(self, grid: StepGrid, overhead_s: float = 0.0, launch_s: float = 0.0) -> None:
         super().__init__(grid.decodes.last * grid.ranks)
-        self.mostly = INTERPOLATED  # between measured kernels: no whole step was measured
+        # between measured kernels: no whole step was measured
+        self.mostly = INTERPOLATED if launch_s == 0.0 else ""
+        self.launch_s = launch_s
         self.grid = grid
         self.overhead_s = overhead_s
         self._alone = ContextLines(grid.decodes_alone)
@@ -174,6 +177,17 @@ class GridTimes(StepTimes):
         passes, decodes, tokens = repeat * step.passes, step.decodes, step.prompt_tokens
         if not tokens:
             return self.overhead_s * repeat + self._alone.of(decodes).total(step.decode_context, decodes, passes)
+        if self.launch_s == 0.0:
+            return self._with_prompts(step, repeat)
+        seconds = 0.0
+        for before in range(repeat):  # each of them grows with its context, and may outgrow the launches
+            one = step.after(before) if before else step
+            seconds += max(self._with_prompts(one, 1), self.overhead_s + self.launch_s * step.passes)
+        return seconds
+
+    def _with_prompts(self, step: Step, repeat: int) -> float:
+        """The seconds of steps with prompts by their kernels alone."""
+        passes, decodes, tokens = repeat * step.passes, step.decodes, step.prompt_tokens
         grid = self.grid
         own, own_decodes = grid.of_busiest(tokens, step.prompts), grid.of_rank(decodes)
         work_s = grid.shared.at(own + own_decodes) + grid.experts.at(grid.of_rank(tokens + decodes))
@@ -197,12 +211,15 @@ class GridTimes(StepTimes):
         return self._steps_near(steps, step, elapsed_s)
 
     def plus(self, overhead_s: float) -> GridTimes:
-        times = GridTimes(self.grid, self.overhead_s + overhead_s)
+        times = GridTimes(self.grid, self.overhead_s + overhead_s, self.launch_s)
         times._alone, times._beside, times._prompts = self._alone, self._beside, self._prompts  # worked out once
         return times
 
     def provenance(self, step: Step) -> str:
-        return EXTRAPOLATED if self.steps_beyond(step, 1) else INTERPOLATED
+        if self.steps_beyond(step, 1):
+            return EXTRAPOLATED
+        is_launching = step.prompt_tokens > 0 and self.seconds(step, 1) > self._with_prompts(step, 1)
+        return GIVEN if is_launching else INTERPOLATED
 
     def estimated_share(self, step: Step) -> float:
         grid = self.grid

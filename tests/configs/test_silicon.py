@@ -20,6 +20,7 @@ from configs.silicon.tables import tables_of
 from sim_core import SimSpec, SpecError, simulate, spec_from_config
 from sim_core.performance.grid_times import GridTimes
 from sim_core.performance.step_grid import grid_of, packed, unpacked
+from sim_core.policies import policies_for
 from sim_core.spec import Deployment
 from sim_core.step import Step
 from tests.sim_core import worlds
@@ -98,6 +99,16 @@ def test_tables_give_the_engines_own_times_at_and_between_their_points() -> None
         prompt = Step(prompt_tokens=tokens, prompt_context=context)
         prompt_ms = sum(milliseconds for _, milliseconds, *_ in engine.prompts(1, tokens, context))
         assert times.seconds(prompt, 1) * 1000 == pytest.approx(prompt_ms, rel=0.01)
+
+
+def test_the_launches_of_a_step_with_prompts_are_a_setting(asked: list[names.Way]) -> None:
+    spec = spec_of("performance_model.launch_s=0.2")
+    (instance,) = (kind for state in spec.start_states for kind in state.kinds)
+    performance, gpu = policies_for(spec).performance(spec.performance), spec.servers[0].processors[0].name
+    times = performance.times_for(spec.applications[0].model, gpu, instance)
+    assert times.seconds(Step(prompt_tokens=1), 1) == 0.2
+    with pytest.raises(SpecError, match=r"launch_s=-1: must be at least 0"):
+        spec_of("performance_model.launch_s=-1")
 
 
 def test_a_token_beyond_a_tile_takes_the_next_tiles_time() -> None:

@@ -157,7 +157,7 @@ def _known_options(capsys: pytest.CaptureFixture[str]) -> set[str]:
     for program, words in calls:
         with pytest.raises(SystemExit):
             MAINS[program]([*words, "--help"])
-    sources = [file.read_text() for file in (ROOT / "benchmarks").glob("*.py")]
+    sources = [file.read_text() for file in (ROOT / "benchmarks").rglob("*.py")]
     return set(re.findall(r"--[a-z][a-z-]+", " ".join([known, capsys.readouterr().out, *sources])))
 
 

@@ -50,8 +50,10 @@ def table(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") ->
 def grids(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") -> PerformanceSpec:
     """Tables of parts of steps, of one or of several ranks, whose times scatter by a tenth."""
     deployment = Deployment(measured_as, "", 2, hardware, 1, 1, 1, "vllm")
-    grid = grid_of_parts(deployment, dice, is_fused=dice.random() < 0.5)
-    return PerformanceSpec("aiconfigurator", options=(("engine", "vllm"),), grids=(grid,))
+    is_fused = dice.random() < 0.5
+    launches = (("launch_s", 0.2),) if is_fused else ()
+    grid = grid_of_parts(deployment, dice, is_fused=is_fused)
+    return PerformanceSpec("aiconfigurator", options=(("engine", "vllm"), *launches), grids=(grid,))
 
 
 def grid_of_parts(deployment: Deployment, dice: Random, *, is_fused: bool = False) -> StepGridSpec:

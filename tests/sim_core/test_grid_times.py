@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim_core import SpecError
 from sim_core.performance.grid_times import GridTimes
 from sim_core.performance.step_grid import grid_of, packed, unpacked
-from sim_core.performance.step_times import EXTRAPOLATED, INTERPOLATED
+from sim_core.performance.step_times import EXTRAPOLATED, GIVEN, INTERPOLATED
 from sim_core.spec import Deployment
 from sim_core.step import Step
 from tests.sim_core.context_times import grid_of_parts
@@ -75,6 +75,17 @@ def test_ranks_share_decodes_evenly_and_a_prompt_runs_on_one_of_them() -> None:
     assert ranks.seconds(spread, 1) == pytest.approx(2.0 + 0.2)  # 128 tokens on each
 
 
+def test_a_step_with_prompts_takes_at_least_the_launches_of_its_kernels_and_says_so() -> None:
+    plain, launched = times(), GridTimes(grid_of(packed(ONE_RANK, PARTS)), launch_s=2.5).plus(0.25)
+    small, large, decodes = step(tokens=8, decodes=2, context=202), step(tokens=512), step(decodes=2, context=202)
+    assert plain.seconds(small, 1) < 2.5 < plain.seconds(large, 1)
+    assert launched.seconds(small, 1) == 2.5 + 0.25
+    assert launched.seconds(large, 1) == plain.seconds(large, 1) + 0.25
+    assert launched.seconds(decodes, 1) == plain.seconds(decodes, 1) + 0.25
+    assert [launched.provenance(each) for each in (small, large, decodes)] == [GIVEN, INTERPOLATED, INTERPOLATED]
+    assert launched.mostly == ""
+
+
 def test_experts_of_all_ranks_are_computed_together() -> None:
     shared = PARTS["shared"] | {"experts": [0.0, 128.0, 129.0, 1024.0]}  # type: ignore[operator]
     plain, ranks = times(FOUR_RANKS), times(FOUR_RANKS, shared=shared)
@@ -86,12 +97,14 @@ def test_experts_of_all_ranks_are_computed_together() -> None:
 @given(
     st.integers(0, 300), st.sampled_from([1, 2, 4]), st.booleans(), st.integers(1, 400), st.integers(1, 9),
     st.integers(0, 5000), st.integers(0, 30), st.integers(0, 3000), st.integers(1, 40),
+    st.sampled_from([0.0, 0.2, 0.5, 2.0]),
 )  # fmt: skip
 def test_a_run_of_steps_with_prompts_takes_the_sum_of_its_single_steps(
-    seed: int, ranks: int, is_fused: bool, each: int, prompts: int, before: int, decodes: int, context: int, repeat: int
-) -> None:
+    seed: int, ranks: int, is_fused: bool, each: int, prompts: int, before: int, decodes: int, context: int,
+    repeat: int, launch_s: float,
+) -> None:  # fmt: skip
     deployment = replace(ONE_RANK, data_parallelism=ranks)
-    model = GridTimes(grid_of(grid_of_parts(deployment, Random(seed), is_fused=is_fused)))
+    model = GridTimes(grid_of(grid_of_parts(deployment, Random(seed), is_fused=is_fused)), launch_s=launch_s)
     steps = step(each * prompts, prompts, prompts * each * (2 * before + each), decodes, context)
     single = sum(model.seconds(steps.after(number), 1) for number in range(repeat))
     assert model.seconds(steps, repeat) == pytest.approx(single, rel=1e-12)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from benchmarks.validation import __main__ as command
 from benchmarks.validation import points as points_of
 from benchmarks.validation.page import Results
-from benchmarks.validation.points import Reading, sample_file
+from benchmarks.validation.points import Point, Reading, sample_file
 from tests.validation.made import compared
 
 
@@ -21,11 +23,33 @@ def test_the_last_line_is_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     results = Results(reading, [comparison], {"aggregated": Counter(), "disaggregated": Counter()}, "it 1", {})
     monkeypatch.setattr(command, "sample_file", lambda: Path("points.csv"))
     monkeypatch.setattr(command, "read_points", lambda path: reading)
-    monkeypatch.setattr(command, "simulated", lambda reading, points, jobs: results)
+    monkeypatch.setattr(command, "simulated", lambda reading, points, jobs, launch_s: results)
     assert command.main(["--limit", "1"]) == 0
     *lines, last = capsys.readouterr().out.splitlines()
     assert json.loads(last)["aggregated"] == {"points": 1, "tpot_median": 20.0, "tpot_p90": 20.0, "ttft_median": 10.0}
     assert any("TPOT error: median 20.0%" in line for line in lines)
+
+
+def test_the_diagnosis_of_launches_is_of_sglang_with_experts_alone_and_writes_no_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dense = compared(1.1, 1.2, (1.0, 1.0)).point
+    members = [replace(dense, backend=backend, family=family) for backend, family in (
+        ("sglang", "DeepSeek"), ("sglang", "Qwen3-32B"), ("trtllm", "DeepSeek"))]  # fmt: skip
+    asked: list[tuple[list[str], float]] = []
+    reading, left = Reading(3, members), {"aggregated": Counter[str](), "disaggregated": Counter[str]()}
+    nothing = Results(reading, [compared(1.1, 1.2, (1.0, 1.0))], left, "it 1", {})
+
+    def simulated(reading: Reading, points: Sequence[Point], jobs: int, launch_s: float) -> Results:
+        asked.append(([f"{point.backend} {point.family}" for point in points], launch_s))
+        return nothing
+
+    monkeypatch.setattr(command, "sample_file", lambda: Path("points.csv"))
+    monkeypatch.setattr(command, "read_points", lambda path: reading)
+    monkeypatch.setattr(command, "simulated", simulated)
+    assert command.main(["--launch", "0.003", "--out", str(tmp_path)]) == 0
+    assert asked == [(["sglang DeepSeek"], 0.003)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_package_a_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def _fit(point: Point, asked: Package) -> Fit:
 
     def simulate(_: MeasuredPoint, fit: Fit) -> Times:
         outcome = run(point, asked, fit.factor, fit.ttft_offset_s)
-        return Times(outcome.ttft_ms, outcome.tpot_ms)
+        return Times(outcome.ttft_ms, outcome.tpot_ms, outcome.queue_ms)
 
     lengths = Lengths(point.isl, point.isl), Lengths(point.osl, point.osl)
     measured = MeasuredPoint(point.name, *lengths, point.ttft_ms, point.tpot_ms, concurrency=point.concurrency)

@@ -45,10 +45,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run says of a point, in ms."""
+    """What a run says of a point, in ms. `queue_ms`: the part of TTFT before prompts start."""
 
     ttft_ms: float
     tpot_ms: float
+    queue_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -225,4 +226,5 @@ def outcome_of(point: Point, result: SimResult) -> Outcome:
         ttft.append(begins - sent)
         if tokens > 1:
             tpot.append((end - begins) / (tokens - 1))
-    return Outcome(1e3 * fmean(ttft), 1e3 * fmean(tpot))
+    queue = fmean(start - sent for start, sent in zip(columns["prompt_start_s"], columns["arrival_s"], strict=True))
+    return Outcome(1e3 * fmean(ttft), 1e3 * fmean(tpot), 1e3 * queue)

@@ -12,7 +12,7 @@ from typing import Any
 from sim_core.errors import OutputError
 from sim_core.performance.calibrated import FORMAT
 from sim_core.whole_file import replacing
-from sweep.calibrate.fit import Compared, Fit, Times, errors
+from sweep.calibrate.fit import Compared, Fit, errors
 from sync.report.style import STYLES, legend_below, panels, picture, plain_log_ticks, printed
 
 METRICS = {"tpot_ms": "TPOT", "ttft_ms": "TTFT"}
@@ -63,7 +63,7 @@ def _described(row: Compared) -> dict[str, Any]:
         "isl": point.prompts.mean,
         "osl": point.outputs.mean,
         **load,
-        "measured": asdict(Times(point.ttft_ms or 0.0, point.tpot_ms)) | {"ttft_ms": point.ttft_ms},
+        "measured": {"ttft_ms": point.ttft_ms, "tpot_ms": point.tpot_ms},
         **{stage: asdict(times) for stage in STAGES if (times := getattr(row, stage)) is not None},
     }
 

@@ -25,10 +25,12 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Mean times of a simulated run. A run whose outputs are one token has no TPOT."""
+    """Mean times of a simulated run. A run whose outputs are one token has no TPOT. `queue_ms` is the part of TTFT in
+    which requests wait for their prompt to start."""
 
     ttft_ms: float
     tpot_ms: float | None
+    queue_ms: float = 0.0
 
 
 Simulate = Callable[[MeasuredPoint, Fit], Times]
@@ -60,7 +62,7 @@ class Remembered:
 
 def fitted(points: Sequence[MeasuredPoint], simulate: Simulate) -> Fit:
     """The fit to some points: the factor with which the median of log(measured TPOT / simulated TPOT) is 0, then the
-    median of measured TTFT less simulated TTFT at that factor, 0 at least. SpecError where no point has a TPOT."""
+    median of `_late_ms` at that factor, 0 at least. SpecError where no point has a TPOT."""
     timed = [point for point in points if point.tpot_ms is not None]
     if not timed:
         raise SpecError("no point has a TPOT, which the factor is fitted to; add a run with outputs of several tokens")
@@ -74,12 +76,19 @@ def fitted(points: Sequence[MeasuredPoint], simulate: Simulate) -> Fit:
         if abs(change - 1.0) < CLOSE:
             break
     late = [
-        (point.ttft_ms - simulate(point, Fit(factor)).ttft_ms, point.weight)
+        (_late_ms(point.ttft_ms, simulate(point, Fit(factor))), point.weight)
         for point in points
         if point.ttft_ms is not None
     ]
     offset_ms = max(_median(late), 0.0) if late else 0.0
     return Fit(factor, _rounded(offset_ms / 1e3))
+
+
+def _late_ms(measured_ms: float, times: Times) -> float:
+    """What a run tells of a delay in front of the engine: measured less simulated TTFT, as far as requests do not wait.
+    A queue is as long as step times make it, so a difference in it is no delay that other loads have, too."""
+    waiting = min(max(times.queue_ms / times.ttft_ms, 0.0), 1.0) if times.ttft_ms else 0.0
+    return (measured_ms - times.ttft_ms) * (1.0 - waiting)
 
 
 def compared(points: Sequence[MeasuredPoint], simulate: Simulate) -> tuple[Fit, list[Compared]]:

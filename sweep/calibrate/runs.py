@@ -58,7 +58,11 @@ class Deployment:
             raise SpecError(reason, source=point.name)
         columns = request_columns(result, spec)
         tpot_s = columns["tbt_s"][~np.isnan(columns["tbt_s"])]
-        return Times(1e3 * float(columns["ttft_s"].mean()), 1e3 * float(tpot_s.mean()) if len(tpot_s) else None)
+        return Times(
+            1e3 * float(columns["ttft_s"].mean()),
+            1e3 * float(tpot_s.mean()) if len(tpot_s) else None,
+            1e3 * float(columns["queue_s"].mean()),
+        )
 
 
 def trace_of(point: MeasuredPoint, seed: int) -> Trace:

@@ -63,6 +63,12 @@ def test_tokens_that_come_sooner_than_simulated_give_no_offset() -> None:
     assert fitted(points, engine).ttft_offset_s == 0.0
 
 
+def test_the_more_requests_wait_the_less_a_run_tells_of_a_delay_in_front_of_the_engine() -> None:
+    point = MeasuredPoint("a", LENGTHS, LENGTHS, 500.0, 10.0, 1)
+    for queue_ms, offset_s in ((0.0, 0.3), (50.0, 0.225), (200.0, 0.0)):
+        assert fitted([point], lambda _, fit, q=queue_ms: Times(200.0, 10.0, q)).ttft_offset_s == offset_s
+
+
 def test_one_odd_run_does_not_move_the_fit() -> None:
     points = measured(Fit(1.25, 0.2), range(1, 8))
     odd = replace(points[3], tpot_ms=900.0, ttft_ms=90_000.0)

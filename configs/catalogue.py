@@ -16,6 +16,7 @@ from sim_core.network.ports import BYTES_PER_GBIT
 from sim_core.spec import ModelSpec
 
 ROOT = CONFIG_DIR.parent
+BLACKWELL = ("b200", "b300", "gb200")  # GPUs
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,9 @@ def what_fits(names: set[str]) -> list[str]:
 def _least_gpus(weights: Weights, machine: Machine) -> int | None:
     """On how many GPUs of a machine weights fit; None: on none, or these have no arithmetic for them."""
     if machine.gpu.startswith("a100") and weights.precision in ("fp8", "fp4"):
+        return None
+    # kernels unpack gpt-oss's MXFP4 weights elsewhere, too; NVFP4 needs Blackwell
+    if weights.precision == "fp4" and not machine.gpu.startswith(BLACKWELL) and not weights.size.startswith("gpt-oss"):
         return None
     sizes = (1 << power for power in range(machine.gpus.bit_length()))
     return next((gpus for gpus in sizes if weights.bytes * 1.1 < gpus * machine.gpu_memory_bytes), None)

@@ -87,4 +87,7 @@ def test_a_model_that_does_not_fit_is_named_with_what_would() -> None:
 
 
 def test_weights_that_a_gpu_cannot_compute_with_do_not_fit_it() -> None:
+    fp4 = [text for name in NEW for text in what_fits({name}) if "-fp4 on" in text and "gpt-oss" not in text]
+    assert fp4
+    assert all(text.rpartition(" ")[2] in ("dgx-b200", "dgx-b300", "gb200") for text in fp4)
     assert not any("fp8 on" in text and "dgx-a100" in text for name in NEW for text in what_fits({name}))

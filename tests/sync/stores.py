@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 
@@ -50,6 +51,12 @@ class Stored:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+def artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
+    """A file of a run. Without a folder of its own for it, MLflow would leave one in /tmp."""
+    with TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+
+
 def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
     client = MlflowClient(uri or tracking_uri(results))
     experiments = [e.experiment_id for e in client.search_experiments() if e.name != "Default"]
@@ -58,7 +65,7 @@ def in_mlflow(results: Path, uri: str | None = None) -> list[Stored]:
         if "config.hash" not in run.data.tags:  # the sweep's report
             continue
         names = [item.path for item in client.list_artifacts(run.info.run_id)]
-        files = {name: Path(client.download_artifacts(run.info.run_id, name)).read_bytes() for name in names}
+        files = {name: artifact(client, run.info.run_id, name) for name in names}
         status = {"FINISHED": "completed", "FAILED": "failed"}.get(run.info.status, run.info.status)
         data = run.data
         found.append(

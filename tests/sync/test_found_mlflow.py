@@ -16,7 +16,7 @@ from sync.tracking.address import tracking_uri
 from sync.tracking.found_note import found_parts
 from sync.tracking.page import note
 from tests.sync.plans import most, plan, plans
-from tests.sync.stores import deliver, in_mlflow, keep
+from tests.sync.stores import artifact, deliver, in_mlflow, keep
 
 
 def test_the_report_s_run_keeps_what_was_found_and_the_page_says_it(
@@ -35,7 +35,7 @@ def test_the_report_s_run_keeps_what_was_found_and_the_page_says_it(
     described = experiment.tags["mlflow.note.content"]
     assert described.startswith("Splitwise-HA 25P+32T carries 150 to 153 requests/s of conv")
     assert "Most requests within the SLO" not in described
-    page = Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
+    page = artifact(client, report.info.run_id, "report.html").decode()
     assert "Splitwise-HA 25P+32T carries 150 to 153 requests/s of conv" in page
     assert {run.key: run.tags.get("asked") for run in in_mlflow(results)} == {made.key: made.asked, other.key: None}
     assert load_sweep(sweep.name, results, "mlflow").found == plans()["most decided"]

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import io
 import re
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -16,7 +15,7 @@ from sync.report.slowdown import design_lines
 from sync.report.style import styles
 from sync.results.slo import PAPER, WITHIN
 from sync.tracking.address import tracking_uri
-from tests.sync.stores import deliver
+from tests.sync.stores import artifact, deliver
 
 PNG = b"\x89PNG\r\n"
 SLOW = {f"{metric}/p90_slowdown": 2.0 for metric in ("ttft", "tbt", "e2e")}
@@ -47,7 +46,7 @@ def test_a_sweep_has_one_run_that_is_its_report_and_its_description_links_to_it(
         "runs.csv",
         "slowdown.png",
     }
-    table = Path(client.download_artifacts(report.info.run_id, "runs.csv")).read_text()
+    table = artifact(client, report.info.run_id, "runs.csv").decode()
     assert table.count("\n") == 3
 
 
@@ -61,7 +60,7 @@ def test_requests_that_were_not_served_are_said_in_the_description_and_on_the_re
     line = "Not served: 12 unfinished and 3 rejected requests, in 1 of 2 runs."
     assert f"**{line}**" in experiment.tags["mlflow.note.content"].splitlines()[2]
     assert line in report.data.tags["mlflow.note.content"]
-    assert line in Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
+    assert line in artifact(client, report.info.run_id, "report.html").decode()
 
 
 def test_a_report_holds_no_secret_and_no_home(results, sweep, outcome, monkeypatch):
@@ -69,7 +68,7 @@ def test_a_report_holds_no_secret_and_no_home(results, sweep, outcome, monkeypat
     leak = "/home/ann/t http://ann:s3cret-pass-phrase@host"
     leaky = dataclasses.replace(sweep, description=leak, command=leak, experiment_text=leak)
     client, _, (report,) = delivered(results, leaky, outcome(1))
-    page = Path(client.download_artifacts(report.info.run_id, "report.html")).read_text()
+    page = artifact(client, report.info.run_id, "report.html").decode()
     assert "~/t http://ann:***@host" in page
     assert "s3cret" not in page
     assert "/home/ann" not in page

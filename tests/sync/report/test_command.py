@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -13,6 +12,7 @@ from sync.results.journal import Journal
 from sync.tracking.address import tracking_uri
 from tests.sync import stores
 from tests.sync.report.made import failed, run
+from tests.sync.stores import artifact
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_report_is_a_page_and_figures_and_its_page_in_mlflow_has_it(call, ke
     client = MlflowClient(tracking_uri(results))
     experiment = client.get_experiment_by_name("quick start").experiment_id
     (page,) = client.search_runs([experiment], "tags.`sweep.report` = 'true'")
-    stored = Path(client.download_artifacts(page.info.run_id, "full-report.html")).read_bytes()
+    stored = artifact(client, page.info.run_id, "full-report.html")
     assert stored == (folder / "report.html").read_bytes()
     assert "also in MLflow" in out and page.info.run_id in out
 
@@ -77,7 +77,7 @@ def test_the_full_report_and_the_way_to_it_stay_when_the_sweep_delivers_again(ca
         experiment = client.get_experiment_by_name("quick start")
         (page,) = client.search_runs([experiment.experiment_id], "tags.`sweep.report` = 'true'")
         files = ("report.html", "full-report.html")
-        texts = [Path(client.download_artifacts(page.info.run_id, name)).read_text() for name in files]
+        texts = [artifact(client, page.info.run_id, name).decode() for name in files]
         return texts, experiment.tags["mlflow.note.content"], page.data.tags["mlflow.note.content"], page.info.status
 
     deliver(*pair())

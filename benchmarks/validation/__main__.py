@@ -24,8 +24,8 @@ from benchmarks.validation.errors import TPOT, TTFT, Comparison, errors_in, pack
 from benchmarks.validation.page import Results, figures, page
 from benchmarks.validation.pictures import draw
 from benchmarks.validation.points import AGGREGATED, DISAGGREGATED, Point, Reading, read_points, sample_file
-from benchmarks.validation.runs import Batch, run_all
-from benchmarks.validation.settings import LAYERS
+from benchmarks.validation.runs import NONE, Batch, run_all
+from benchmarks.validation.settings import Mechanism
 from sim_core.compilation import form
 from sim_core.whole_file import replacing
 
@@ -42,17 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     text = "a diagnosis: SGLang's models with experts alone, each step with prompts takes at least S seconds a layer"
     parser.add_argument("--launch", type=float, default=0.0, metavar="S", help=f"{text}; writes no page")
+    text = "another: TensorRT-LLM alone, norms in one kernel with the all-reduce before them"
+    parser.add_argument("--fused-norms", action="store_true", help=f"{text}; writes no page")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes; default: one a core")
     options = parser.parse_args(arguments)
     began_s = time.monotonic()
     reading = read_points(sample_file())
     points = reading.points
-    if is_diagnosis := options.launch > 0.0:
-        points = [point for point in points if point.backend == "sglang" and point.family in LAYERS]
+    mechanism = Mechanism(options.launch, options.fused_norms)
+    if is_diagnosis := mechanism != Mechanism():
+        points = [point for point in points if mechanism.concerns(point)]
     if options.limit is not None:
         points = Random(0).sample(points, min(options.limit, len(points)))
     print(f"{len(points):,} points; the core is {form().text}", flush=True)
-    results = simulated(reading, points, max(options.jobs, 1), options.launch)
+    results = simulated(reading, points, max(options.jobs, 1), mechanism)
     for line in summary(results):
         print(line)
     if options.limit is None and not is_diagnosis:
@@ -63,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def simulated(reading: Reading, points: Sequence[Point], jobs: int, launch_s: float = 0.0) -> Results:
-    """The results of points, which are simulated by so many processes. `launch_s`: see `runs.run`."""
+def simulated(reading: Reading, points: Sequence[Point], jobs: int, mechanism: Mechanism = NONE) -> Results:
+    """The results of points, which are simulated by so many processes."""
     answers = package.known_answers()
     groups = sorted(_groups(points), key=lambda group: -sum(point.concurrency for point in group))
     with ProcessPoolExecutor(jobs) as pool:
-        tasks = {pool.submit(run_all, group, answers, launch_s): len(group) for group in groups}
+        tasks = {pool.submit(run_all, group, answers, mechanism): len(group) for group in groups}
         _show_progress(tasks, len(points))
         batches = [task.result() for task in tasks]
     asked = package.Package(answers)

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.validation import settings
 from benchmarks.validation.package import Estimate, NoDataError, Package
 from benchmarks.validation.points import AGGREGATED, Parallelism, Point
-from benchmarks.validation.settings import Engine
+from benchmarks.validation.settings import Engine, Mechanism
 from sim_core import spec
 from sim_core.clients import Clients
 from sim_core.performance.calibrated import scaled
@@ -27,6 +27,7 @@ BYTES_PER_GB = 1024**3
 SEED = 0
 VLLM_BLOCK = 16  # tokens; vLLM never uses the first block
 
+NONE = Mechanism()
 NO_ROOM = "the weights leave no room for a request"
 UNSERVED = "requests were left over in the simulation"
 
@@ -61,12 +62,12 @@ class Batch:
     answers: dict[str, Any] = field(default_factory=dict)
 
 
-def run_all(points: Sequence[Point], answers: Mapping[str, Any], launch_s: float = 0.0) -> Batch:
-    """Simulate points of one kind of engine, one after the other. `launch_s`: see `run`."""
+def run_all(points: Sequence[Point], answers: Mapping[str, Any], mechanism: Mechanism = NONE) -> Batch:
+    """Simulate points of one kind of engine, one after the other."""
     package, batch = Package(answers), Batch()
     for point in points:
         try:
-            outcome = run(point, package, launch_s=launch_s)
+            outcome = run(point, package, mechanism=mechanism)
         except NoDataError as reason:
             batch.not_run[point.mode, str(reason)] += 1
             continue
@@ -75,10 +76,11 @@ def run_all(points: Sequence[Point], answers: Mapping[str, Any], launch_s: float
     return batch
 
 
-def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0.0, launch_s: float = 0.0) -> Outcome:
-    """Simulate a point, with all step times times `factor`, and requests that come later by `offset_s`; `launch_s` is
-    what a layer adds to
-    the option `launch_s`. NoDataError with a reason where that is not possible."""
+def run(
+    point: Point, package: Package, factor: float = 1.0, offset_s: float = 0.0, mechanism: Mechanism = NONE
+) -> Outcome:
+    """Simulate a point, with all step times times `factor`, and requests that come later by `offset_s`. NoDataError
+    with a reason where that is not possible."""
     grids = package.grids(point)
     workers = []
     for grid, (name, parallelism, engine, count) in zip(grids, _roles(point), strict=True):
@@ -87,9 +89,8 @@ def run(point: Point, package: Package, factor: float = 1.0, offset_s: float = 0
             raise NoDataError(NO_ROOM)
         tokens, kv_bytes = kv[0] * parallelism.data, kv[1] * parallelism.tensor
         workers.append(Worker(name, grid.deployment, engine, tokens, kv_bytes, count))
-    performance = spec.PerformanceSpec("aiconfigurator", grids=tuple(dict.fromkeys(grids)))
-    if launch_s:
-        performance = replace(performance, options=(("launch_s", launch_s * settings.LAYERS[point.family]),))
+    options, used = mechanism.options(point), tuple(dict.fromkeys(grids))
+    performance = spec.PerformanceSpec("aiconfigurator", options=options, grids=used)
     if factor != 1.0:
         performance = scaled(performance, factor, 0.0)
     cluster = cluster_of(point, workers, performance)

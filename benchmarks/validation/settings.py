@@ -32,6 +32,26 @@ BATCH_WAIT_RATIO = 0.9  # batch_wait_max_tokens_ratio of the same
 
 
 @dataclass(frozen=True, slots=True)
+class Mechanism:
+    """What is switched on for a diagnosis: `launch_s` a layer for prompts of SGLang's models with experts, or norms in
+    one kernel with the all-reduce before them for TensorRT-LLM. Nothing, for a validation."""
+
+    launch_s: float = 0.0
+    fused_norms: bool = False
+
+    def concerns(self, point: Point) -> bool:
+        """Whether it changes a point."""
+        is_launched = self.launch_s > 0.0 and point.backend == "sglang" and point.family in LAYERS
+        return is_launched or (self.fused_norms and point.backend == "trtllm")
+
+    def options(self, point: Point) -> Options:
+        """The options of the performance model."""
+        if not self.concerns(point):
+            return ()
+        return _options(launch_s=self.launch_s * LAYERS.get(point.family, 0), fused_norms=self.fused_norms)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """What decides how one engine batches."""
 

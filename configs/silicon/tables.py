@@ -8,12 +8,12 @@ size up to 512, of which some are slow. A step's prompts are asked as several wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from configs.silicon.facade import Engine, Operations
 from sim_core.performance.step_grid import FORMAT
 
-GRID = 2  # of the grid below: tables on another one are asked anew
+GRID = 3  # of the grid below: tables on another one are asked anew
 DIGITS = 7  # of a time: tables are texts
 TILE = 128
 SHARED_TOKENS = (
@@ -29,7 +29,18 @@ PROMPT_TOKENS += (*range(8192, 16_384, 1024), *(16_384, 24_576, 32_768, 49_152, 
 TILED = tuple(tokens + 1 for tokens in PROMPT_TOKENS if TILE <= tokens < 8192)  # where attention has projections
 PROMPTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # whole ones in a step
 BEFORE = (*(part << power for power in range(6, 17) for part in (2, 3)), 262_144)  # tokens of context of one prompt
+ALL_REDUCE, NORM = "_ar_", "add_norm"  # in the package's names of operations
 FORMULAS = ("empirical", "estimated", "sol")  # the package's names of what was not measured
+
+
+class _Parts(NamedTuple):
+    """Milliseconds of operations: of all, of those that were not measured, of the experts', and of norms, where an
+    all-reduce is before them."""
+
+    all_ms: float
+    formula_ms: float
+    experts_ms: float
+    norms_ms: float
 
 
 def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
@@ -39,8 +50,8 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
     shared = [_without(engine.shared(tokens)[0], of_prompts) for tokens in SHARED_TOKENS]
     rest = [_without(engine.decodes(batch, 128), of_decodes) for batch in BATCHES]
     decodes = [
-        [_s(engine.decodes_ms(batch, context) - rest_ms) for context in CONTEXTS]
-        for batch, (rest_ms, *_) in zip(BATCHES, rest, strict=True)
+        [_s(engine.decodes_ms(batch, context) - part.all_ms) for context in CONTEXTS]
+        for batch, part in zip(BATCHES, rest, strict=True)
     ]
     is_fused = any(name in of_prompts for name, *_ in engine.shared(512)[0])
     sizes = sorted({*PROMPT_TOKENS, *(TILED if is_fused else ())})
@@ -51,14 +62,16 @@ def tables_of(engine: Engine, source: dict[str, Any]) -> dict[str, Any]:
         "fused": is_fused,
         "shared": {
             "tokens": SHARED_TOKENS,
-            "seconds": [_s(all_ms - experts_ms) for all_ms, _, experts_ms in shared],
-            "experts": [_s(experts_ms) for *_, experts_ms in shared],
-            "estimated": [_s(formula_ms) for _, formula_ms, _ in shared],
+            "seconds": [_s(part.all_ms - part.experts_ms) for part in shared],
+            "experts": [_s(part.experts_ms) for part in shared],
+            "estimated": [_s(part.formula_ms) for part in shared],
+            "norms": [_s(part.norms_ms) for part in shared],
         },
         "rest": {
             "tokens": BATCHES,
-            "seconds": [_s(all_ms) for all_ms, *_ in rest],
-            "estimated": [_s(formula_ms) for _, formula_ms, _ in rest],
+            "seconds": [_s(part.all_ms) for part in rest],
+            "estimated": [_s(part.formula_ms) for part in rest],
+            "norms": [_s(part.norms_ms) for part in rest],
         },
         "decodes": {"tokens": BATCHES, "sizes": CONTEXTS, "seconds": decodes},
         "prompts": {"tokens": sizes, "sizes": spans, "seconds": prompts},
@@ -88,11 +101,16 @@ def _differing(first: Operations, second: Operations) -> frozenset[str]:
     return frozenset(name for name, milliseconds, *_ in second if times.get(name) != milliseconds)
 
 
-def _without(operations: Operations, left_out: frozenset[str]) -> tuple[float, float, float]:
-    """The milliseconds of the other operations, of those among them that were not measured, and of the experts'."""
+def _without(operations: Operations, left_out: frozenset[str]) -> _Parts:
+    """The milliseconds of the other operations."""
     others = [(name, ms, origin) for name, ms, _, origin in operations if name not in left_out]
-    not_measured = sum(ms for _, ms, origin in others if origin in FORMULAS)
-    return sum(ms for _, ms, _ in others), not_measured, sum(ms for name, ms, _ in others if "moe" in name)
+    reduces = any(ALL_REDUCE in name and ms > 0.0 for name, ms, _ in others)
+    return _Parts(
+        all_ms=sum(ms for _, ms, _ in others),
+        formula_ms=sum(ms for _, ms, origin in others if origin in FORMULAS),
+        experts_ms=sum(ms for name, ms, _ in others if "moe" in name),
+        norms_ms=sum(ms for name, ms, _ in others if NORM in name) if reduces else 0.0,
+    )
 
 
 def _only(operations: Operations, kept: frozenset[str]) -> float:

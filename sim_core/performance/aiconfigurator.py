@@ -24,6 +24,7 @@ AUTO = "auto"  # the engine that a batching policy is named after, else the firs
 class GridOptions:
     engine: str = AUTO
     launch_s: float = 0.0  # of a step with prompts: see `GridTimes`
+    fused_norms: bool = False  # whether an all-reduce and the norm behind it are one kernel
 
     def __post_init__(self) -> None:
         if self.engine != AUTO and self.engine not in ENGINES:
@@ -69,8 +70,8 @@ class AiconfiguratorPerformance(PerformanceModel):
 
     def _times_of(self, deployment: Deployment) -> GridTimes:
         if deployment not in self._times:  # all instances of a kind share their lines
-            launch_s = self.options.launch_s
-            self._times[deployment] = GridTimes(grid_of(self._specs[deployment]), launch_s=launch_s)
+            grid = grid_of(self._specs[deployment], fused_norms=self.options.fused_norms)
+            self._times[deployment] = GridTimes(grid, launch_s=self.options.launch_s)
         return self._times[deployment]
 
 

@@ -1,12 +1,13 @@
 """The text of a `StepGridSpec`: JSON with the tables of one deployment, as plain numbers.
 
-    {"format": 1, "source": {"package": "aiconfigurator-core 0.12.0", "engine": "vllm 0.24.0", ...}, "fused": false,
-     "shared": {"tokens": [1, ...], "seconds": [...], "experts": [...], "estimated": [...]},
-     "rest": {"tokens": [1, 2, ...], "seconds": [...], "estimated": [...]},
+    {"format": 2, "source": {"package": "aiconfigurator-core 0.12.0", "engine": "vllm 0.24.0", ...}, "fused": false,
+     "shared": {"tokens": [1, ...], "seconds": [...], "experts": [...], "estimated": [...], "norms": [...]},
+     "rest": {"tokens": [1, 2, ...], "seconds": [...], "estimated": [...], "norms": [...]},
      "decodes": {"tokens": [1, 2, ...], "sizes": [...], "seconds": [[...], ...]},
      "prompts": {"tokens": [1, ...], "sizes": [[...], ...], "seconds": [[...], ...]}}
 
 `sizes` of decodes is the context of each of them, that of prompts the pairs of a token (see `Step.prompt_pairs`).
+`norms` are the part of `seconds`, and of `estimated`, in norms that follow an all-reduce.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sim_core.errors import SpecError
 from sim_core.performance.grid_times import Curve, StepGrid, Surface
 from sim_core.spec import Deployment, StepGridSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 def packed(deployment: Deployment, tables: Mapping[str, Any]) -> StepGridSpec:
@@ -53,10 +54,15 @@ def engine_of(spec: StepGridSpec) -> str:
     return str(unpacked(spec)["source"].get("engine", ""))
 
 
-def grid_of(spec: StepGridSpec) -> StepGrid:
-    """The tables of a spec as objects."""
+def grid_of(spec: StepGridSpec, *, fused_norms: bool = False) -> StepGrid:
+    """The tables of a spec as objects. With `fused_norms` norms that follow an all-reduce take no time of their own:
+    one kernel does both."""
     tables = unpacked(spec)
     decodes, prompts = tables["decodes"], tables["prompts"]
+    if fused_norms:
+        for part in (tables["shared"], tables["rest"]):
+            for name in ("seconds", "estimated"):
+                part[name] = [max(own - norm, 0.0) for own, norm in zip(part[name], part["norms"], strict=True)]
     return StepGrid(
         shared=Curve(tables["shared"]["tokens"], tables["shared"]["seconds"]),
         experts=Curve(tables["shared"]["tokens"], tables["shared"]["experts"]),

@@ -33,6 +33,7 @@ class FakeEngine:
     """An engine whose operations are formulas: GEMMs in tiles of 128 tokens, experts, and attention by pairs."""
 
     made: list[names.Way] = []  # noqa: RUF012
+    is_alone = True  # on one GPU: nothing is reduced
     without: set[str] = set()  # noqa: RUF012  (backends that have no measurements)
 
     def __init__(self, model: str, system: str, backend: str, arguments: dict[str, object]) -> None:
@@ -45,7 +46,8 @@ class FakeEngine:
         return [
             ("gemm", 2.0 * tiles, 0.0, "silicon"),
             ("moe", 0.01 * tokens, 0.0, "silicon"),
-            ("norm", 0.5, 0.0, "empirical"),
+            ("add_norm_1", 0.5, 0.0, "empirical"),
+            *([("x_ar_1", 0.0, 0.0, "silicon")] if self.is_alone else [("x_ar_1", 0.75, 0.0, "silicon")]),
         ]
 
     def prompts(self, number: int, tokens: int, context: int) -> Operations:
@@ -122,6 +124,15 @@ def test_what_comes_from_formulas_is_counted_as_estimated() -> None:
     times = GridTimes(grid_of(packed(LLAMA, tables_of(FakeEngine("m", "s", "vllm", {}), {}))))  # type: ignore[arg-type]
     step = Step(decodes=4, decode_context=400)
     assert times.estimated_share(step) * times.seconds(step, 1) == pytest.approx(0.5e-3)
+
+
+def test_norms_are_told_apart_where_an_all_reduce_is_before_them() -> None:
+    alone, several = FakeEngine("m", "s", "vllm", {}), FakeEngine("m", "s", "vllm", {})
+    several.is_alone = False
+    first, second = (tables_of(engine, {}) for engine in (alone, several))  # type: ignore[arg-type]
+    for part in ("shared", "rest"):
+        assert set(first[part]["norms"]) == {0.0}
+        assert set(second[part]["norms"]) == {0.5e-3}
 
 
 # -- asking and keeping -------------------------------------------------------------------------------------------

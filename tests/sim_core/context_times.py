@@ -51,7 +51,7 @@ def grids(dice: Random, measured_as: str = "tiny", hardware: str = "box-gpu") ->
     """Tables of parts of steps, of one or of several ranks, whose times scatter by a tenth."""
     deployment = Deployment(measured_as, "", 2, hardware, 1, 1, 1, "vllm")
     is_fused = dice.random() < 0.5
-    launches = (("launch_s", 0.2),) if is_fused else ()
+    launches = (("launch_s", 0.2), ("fused_norms", True)) if is_fused else ()
     grid = grid_of_parts(deployment, dice, is_fused=is_fused)
     return PerformanceSpec("aiconfigurator", options=(("engine", "vllm"), *launches), grids=(grid,))
 
@@ -74,11 +74,13 @@ def grid_of_parts(deployment: Deployment, dice: Random, *, is_fused: bool = Fals
             "seconds": [about(0.08 + 3e-3 * count) for count in tokens],
             "experts": [about(0.02 + 2e-3 * count) for count in tokens],
             "estimated": [1e-3] * len(tokens),
+            "norms": [5e-4] * len(tokens),
         },
         "rest": {
             "tokens": batches,
             "seconds": [about(0.1 + 1e-2 * count) for count in batches],
             "estimated": [1e-3] * len(batches),
+            "norms": [5e-4] * len(batches),
         },
         "decodes": {
             "tokens": batches,

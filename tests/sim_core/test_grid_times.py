@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sim_core import SpecError
 from sim_core.performance.grid_times import GridTimes
-from sim_core.performance.step_grid import grid_of, packed, unpacked
+from sim_core.performance.step_grid import FORMAT, grid_of, packed, unpacked
 from sim_core.performance.step_times import EXTRAPOLATED, GIVEN, INTERPOLATED
 from sim_core.spec import Deployment
 from sim_core.step import Step
@@ -21,12 +21,12 @@ ONE_RANK = Deployment("tiny", "bf16", 2, "box-gpu", 4, 1, 1, "vllm")
 FOUR_RANKS = replace(ONE_RANK, data_parallelism=4)
 # Each part is a plain number at the sizes that the tests ask for.
 PARTS = {
-    "format": 1,
+    "format": FORMAT,
     "source": {},
     "fused": False,
     "shared": {"tokens": [1, 128, 129, 1024], "seconds": [1.0, 2.0, 3.0, 10.0], "experts": [0.0] * 4,
-               "estimated": [0.5] * 4},
-    "rest": {"tokens": [1, 2, 8], "seconds": [1.0, 1.5, 2.0], "estimated": [0.9, 0.9, 0.9]},
+               "estimated": [0.5] * 4, "norms": [0.25] * 4},
+    "rest": {"tokens": [1, 2, 8], "seconds": [1.0, 1.5, 2.0], "estimated": [0.9, 0.9, 0.9], "norms": [0.125] * 3},
     "decodes": {"tokens": [1, 2, 8], "sizes": [1, 101, 201],
                 "seconds": [[0.0, 0.1, 0.2], [0.0, 0.2, 0.4], [0.0, 0.8, 1.6]]},
     "prompts": {"tokens": [1, 128, 1024], "sizes": [[1, 3001], [64, 128, 3128], [512, 1024, 5024]],
@@ -84,6 +84,14 @@ def test_a_step_with_prompts_takes_at_least_the_launches_of_its_kernels_and_says
     assert launched.seconds(decodes, 1) == plain.seconds(decodes, 1) + 0.25
     assert [launched.provenance(each) for each in (small, large, decodes)] == [GIVEN, INTERPOLATED, INTERPOLATED]
     assert launched.mostly == ""
+
+
+def test_a_norm_that_is_one_kernel_with_its_all_reduce_takes_no_time_of_its_own() -> None:
+    plain, fused = times(), GridTimes(grid_of(packed(ONE_RANK, PARTS), fused_norms=True))
+    prompt, decodes = step(tokens=128), step(decodes=2, context=202)
+    assert plain.seconds(prompt, 1) - fused.seconds(prompt, 1) == pytest.approx(0.25)
+    assert plain.seconds(decodes, 1) - fused.seconds(decodes, 1) == pytest.approx(0.125)
+    assert fused.estimated_share(decodes) * fused.seconds(decodes, 1) == pytest.approx(0.9 - 0.125)
 
 
 def test_experts_of_all_ranks_are_computed_together() -> None:

@@ -71,6 +71,7 @@ def test_every_number_of_the_configuration_file_is_part_of_the_spec(name: str, c
     digests = {of_config(config).digest()}
     numbers = [key for key, value in config["performance_model"].items() if isinstance(value, int | float)]
     for key in numbers:
-        model = {**config["performance_model"], key: config["performance_model"][key] * 2 or 1.0}
+        value = config["performance_model"][key]
+        model = {**config["performance_model"], key: not value if isinstance(value, bool) else value * 2 or 1.0}
         digests.add(of_config({**config, "performance_model": model}).digest())
     assert len(digests) == 1 + len(numbers)

@@ -46,6 +46,7 @@ def grid(deployment: Deployment) -> StepGridSpec:
         "seconds": [STEP_S + PROMPT_TOKEN_S * tokens for tokens in TOKENS],
         "estimated": [0, 0],
         "experts": [0.0, 0.0],
+        "norms": [0.0, 0.0],
     }
     none = [[0.0] * len(CONTEXT)] * len(TOKENS)
     tables = {
@@ -53,7 +54,7 @@ def grid(deployment: Deployment) -> StepGridSpec:
         "source": {"engine": f"{deployment.engine} 1"},
         "fused": False,
         "shared": line,
-        "rest": {"tokens": TOKENS, "seconds": [STEP_S] * len(TOKENS), "estimated": [0, 0]},
+        "rest": {"tokens": TOKENS, "seconds": [STEP_S] * len(TOKENS), "estimated": [0, 0], "norms": [0, 0]},
         "decodes": {"tokens": TOKENS, "sizes": CONTEXT, "seconds": none},
         "prompts": {"tokens": TOKENS, "sizes": [CONTEXT] * len(TOKENS), "seconds": none},
     }

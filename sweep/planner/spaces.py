@@ -101,16 +101,20 @@ class ClusterSpace:
         self._settings: dict[str, object] = {} if source.has(STOP) else {STOP: stop_s}
 
     def check_traces(self, seeds: int) -> None:
-        """Raise SpecError where the traces of so many seeds are files, and one of them is not there."""
-        cluster = next(self.extremes())
+        """Raise SpecError where the traces of so many seeds are files, and one of them is not there, or is another one
+        again: that would count as a repetition."""
+        cluster, seen = next(self.extremes()), dict[str, int]()
         for seed in range(seeds) if self._source.has_trace_of_each_seed() else ():
             try:
-                self._first_point(cluster, seed)
+                point = self._first_point(cluster, seed)
             except SpecError as error:
                 many = f"find.seeds={seeds} asks for the traces of the seeds 0 to {seeds - 1}"
                 raise SpecError(
                     f"{error.reason}; {many}", key=error.key, value=error.value, source=error.source
                 ) from error
+            if (first := seen.setdefault(point.trace_identity, seed)) != seed:
+                reason = f"the trace of seed {seed} is that of seed {first} again: each seed needs one of its own"
+                raise SpecError(reason, key="trace.filename", value=point.trace.filename, source=self._source.place)
 
     def cluster(self, family: int, sizes: Sizes) -> Cluster:
         """A cluster of a family, with what it costs and draws."""

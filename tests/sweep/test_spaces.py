@@ -194,6 +194,9 @@ def test_a_trace_named_by_its_seed_is_another_repetition_with_each_seed(tmp_path
         SpecError, match=r"part_8@1.*no such file.*find\.seeds=9 asks for the traces of the seeds 0 to 8"
     ):
         spaces_of(text, "find.seeds=9")
+    (tmp_path / "part_5.csv").write_bytes((tmp_path / "part_2.csv").read_bytes())
+    with pytest.raises(SpecError, match=r"part_5@1': the trace of seed 5 is that of seed 2 again: each seed needs one"):
+        spaces_of.__wrapped__(text, "find.seeds=8")  # not the kept ones: a file has changed
 
 
 def test_a_run_with_an_end_cannot_last_longer() -> None:

@@ -17,6 +17,7 @@ from sync.analysis.standing import Standing, draws, rank, repeated_by, repetitio
 from sync.report.iterations import Iterations
 from sync.report.style import MOST_DESIGNS, Style, styles
 from sync.results.curves import Derived
+from sync.results.figures import provisioned
 from sync.results.found import Plan as FoundPlan
 from sync.results.grouping import grouped
 from sync.results.inside import read_inside
@@ -70,7 +71,7 @@ def _judged(outcome: Outcome, slo: Slo, judgement: Judgement | None) -> Run:
         slo=slo,
     )
     bought = {"cost/dollars_per_hour": outcome.cost, "power/weight": outcome.power}
-    figures = {**outcome.summary, **bought}
+    figures = {**outcome.summary, **bought, **provisioned(outcome)}
     return Run(outcome.name, standing, figures, outcome, key=outcome.key, judgement=judgement)
 
 

@@ -114,6 +114,11 @@ def _more(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
         for head, name in _SHARES.items()
         if all(name in run.figures for run in runs)
     ]
+    if all("energy/joules_per_request" in run.figures for run in runs):
+        estimated = mean_figure(runs, "energy/estimated_share")
+        text = figure(mean_figure(runs, "energy/joules_per_request"))
+        lines.append(("GPU energy (J/request)", text + (f", {estimated:.0%} by estimated power" if estimated else "")))
+        lines.append(("GPUs' mean power (kW)", figure(mean_figure(runs, "energy/mean_watts") / 1000.0)))
     if "power/weight" in runs[0].figures:
         lines.append(("power (weights)", figure(runs[0].figures["power/weight"])))
     lines += [

@@ -30,7 +30,7 @@ from sweep.service import renamed
 from sync.__main__ import main
 from sync.analysis.energy import energy_of_run
 from sync.load import load_sweep
-from sync.results.energy import ENERGY_FIGURES, GpuRow, energy_figures, with_own, with_power
+from sync.results.energy import ENERGY_FIGURES, energy_figures, with_own, with_power
 from sync.results.figures import provisioned
 from sync.results.journal import Journal
 from sync.results.measure import MeasuredRun, measure
@@ -38,6 +38,7 @@ from sync.results.outcome import Outcome
 from sync.results.power_curve import Instance, PowerCurve, power_curve
 from tests.sim_core import worlds
 from tests.sweep.points import points_of
+from tests.sync.energy_rows import ROWS
 
 ROOT = project_root()
 POWER = GpuPower(1.0, 16.0, 4.0)
@@ -207,20 +208,6 @@ def test_of_every_gpu_that_the_project_has_the_power_is_known(machine: Machine) 
     servers = (replace(spec.servers[0], processors=(ProcessorSpec(machine.gpu, 1),)),)
     figures = PowerTable(ROOT).of_spec(replace(spec, servers=servers), given)[GpuUse(machine.gpu)].power
     assert 0 < figures.idle_w < figures.token_w <= figures.prompt_w <= machine.watts / machine.gpus
-
-
-ROWS: list[GpuRow] = [
-    {
-        **{"processor": "a", "application_id": 0, "tensor_parallelism": 2},  # type: ignore[typeddict-item]
-        **{"idle_s": 10.0, "prompt_s": 4.0, "token_s": 6.0, "idle_w": 1.0, "prompt_w": 5.0, "token_w": 3.0},
-        "origin": "measured",
-    },
-    {
-        **{"processor": "b", "application_id": -1, "tensor_parallelism": 0},  # type: ignore[typeddict-item]
-        **{"idle_s": 20.0, "prompt_s": 0.0, "token_s": 0.0, "idle_w": 2.0, "prompt_w": 5.0, "token_w": 3.0},
-        "origin": "estimated",
-    },
-]
 
 
 def test_energy_is_the_seconds_of_the_gpus_times_their_power() -> None:

@@ -113,7 +113,7 @@ def highest(workload: WorkloadAnswer) -> Table | None:
     title += "; requests served per $ and per kWh of the nameplates"
     if any(row.configuration.joules_per_request for row in rows):
         is_estimated = any(row.configuration.estimated_joules > MOST_UNMEASURED for row in rows)
-        title += f", GPU energy a request{' (by estimated power)' if is_estimated else ''}"
+        title += f", GPU energy a request{' (in part by estimated power)' if is_estimated else ''}"
     draws = _draw_head(workload)
     rates = ("requests/s", "less than", "rate ×", f"× {CONFIDENCE_TEXT}")
     heads = ("design", *rates, "$/h ×", f"{draws} ×", "per $", "per kWh", "J", "seeds", "tie with")

@@ -16,6 +16,7 @@ from sync.report.ends import ends_table
 from sync.report.files import write_files
 from sync.report.page import report_files
 from sync.results.slo import Slo
+from tests.sync.energy_rows import ROWS
 from tests.sync.report.made import data_of, failed, figures, iterations, run, stopped
 
 EVIL = '<script>alert("1")</script>'
@@ -196,6 +197,14 @@ def test_the_table_of_runs_has_units_in_its_heads_and_whole_names_and_keys(tmp_p
     texts = Elements(table).texts
     assert all(run.name in texts for run in data.runs)
     assert '<td class="left bad">too slow: TTFT p50' in table  # colour, and words
+
+
+def test_the_page_has_the_energy_of_a_run_and_how_much_of_it_is_estimated(tmp_path, without_figures):
+    summary = figures(0.5, **{"run/end_s": 10.0})
+    page = page_of(data_of([run("a", 8.0, summary=summary, gpus=ROWS)], tmp_path), None)
+    texts = " ".join(" ".join(Elements(page).texts).split())
+    assert "GPU energy (J/request) 2.20, 45% by estimated power" in texts
+    assert "GPUs' mean power (kW) 0.0088" in texts
 
 
 def test_the_page_says_what_the_answer_stands_on(tmp_path, without_figures):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from configs.terminal import figure
 from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
@@ -147,11 +148,11 @@ def _energy(figures: Mapping[str, float]) -> list[str]:
     if "energy/joules_per_request" not in figures:
         return []
     text = (
-        f"GPUs drew {figures['energy/mean_watts'] / 1000:,.4g} kW on average, {figures['energy/idle_share']:.0%} of it "
-        f"idle; {figures['energy/joules_per_request']:,.4g} J a request"
+        f"GPUs drew {figure(figures['energy/mean_watts'] / 1000)} kW on average, {figures['energy/idle_share']:.0%} of it "
+        f"idle; {figure(figures['energy/joules_per_request'])} J a request"
     )
     if "energy/joules_per_output_token" in figures:
-        text += f", {figures['energy/joules_per_output_token']:,.3g} J an output token"
+        text += f", {figure(figures['energy/joules_per_output_token'])} J an output token"
     estimated = figures["energy/estimated_share"]
     return [f"energy     {text}" + (f" ({estimated:.0%} by estimated power)" if estimated else "")]
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from configs.catalogue import Machine, machines
 from configs.compose import Composer
 from configs.gpu_power import GpuPower, GpuUse, PowerFigures, PowerTable, own_power
+from configs.terminal import figure
 from sim_core import SimSpec
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError
@@ -369,5 +370,5 @@ def test_a_single_run_tells_its_energy(tmp_path: Path, outcomes: dict[str, Outco
     figures = provisioned(outcomes["a100"])
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("energy "))
-    assert f"GPUs drew {figures['energy/mean_watts'] / 1000:,.4g} kW on average" in line
-    assert f"{figures['energy/joules_per_request']:,.4g} J a request" in line
+    assert f"GPUs drew {figure(figures['energy/mean_watts'] / 1000)} kW on average" in line
+    assert f"{figure(figures['energy/joules_per_request'])} J a request" in line

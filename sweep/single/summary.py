@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from configs.terminal import figure
 from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
@@ -147,14 +146,18 @@ def _energy(figures: Mapping[str, float]) -> list[str]:
     """What the GPUs drew; nothing where that is not known."""
     if "energy/joules_per_request" not in figures:
         return []
-    text = (
-        f"GPUs drew {figure(figures['energy/mean_watts'] / 1000)} kW on average, {figures['energy/idle_share']:.0%} of it "
-        f"idle; {figure(figures['energy/joules_per_request'])} J a request"
-    )
+    mean_kw, idle = figures["energy/mean_watts"] / 1000, figures["energy/idle_share"]
+    text = f"GPUs drew {_amount(mean_kw)} kW on average, {idle:.0%} of it idle; "
+    text += f"{_amount(figures['energy/joules_per_request'])} J a request"
     if "energy/joules_per_output_token" in figures:
-        text += f", {figure(figures['energy/joules_per_output_token'])} J an output token"
+        text += f", {_amount(figures['energy/joules_per_output_token'])} J an output token"
     estimated = figures["energy/estimated_share"]
     return [f"energy     {text}" + (f" ({estimated:.0%} by estimated power)" if estimated else "")]
+
+
+def _amount(value: float) -> str:
+    """With three digits at least, and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _links(summary: dict[str, float]) -> list[str]:

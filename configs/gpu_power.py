@@ -112,8 +112,8 @@ class PowerTable:
 
 
 def with_gpu_watts(figures: Mapping[str, MachineFigures], root: Path) -> dict[str, MachineFigures]:
-    """The figures of machines with what their GPUs draw at most, with prompts; 0 where that is unknown of one. Raises
-    SpecError for files below `root` that cannot be used."""
+    """The figures of machines with what their GPUs draw at most, with prompts, by the project's power model and
+    estimates; 0 where that is unknown of one. Raises SpecError for files below `root` that cannot be used."""
     skus = RepoReader(root).entries(SKUS, key="hardware_repo.skus")
     given = power_from_config({"power_model": read_yaml(root / POWER_MODEL, POWER_MODEL)})
     table = PowerTable(root)

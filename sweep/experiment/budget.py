@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from configs.arithmetic import evaluate
+from configs.gpu_power import ESTIMATED_FILE
 from configs.machines import MACHINES_FILE, MachineFigures
 from sim_core.errors import SpecError, choices
 
@@ -55,7 +56,8 @@ class Budget:
             raise SpecError(reason, key=f"budget.{self.kind}", value=sku)
         weight: float = getattr(figures[sku], KINDS[self.kind])
         if not weight > 0:
-            reason = f"must be above 0 to buy {sku!r} of a budget; give it under machines, see {MACHINES_FILE}"
+            place = ESTIMATED_FILE if self.kind == "gpu_watts" else MACHINES_FILE
+            reason = f"must be above 0 to buy {sku!r} of a budget; give it under machines, see {place}"
             raise SpecError(reason, key=KINDS[self.kind], value=weight)
         return weight
 

@@ -131,7 +131,8 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
         from sweep.single.outcome import single_outcome  # needs more packages than a run without tracking
 
         overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("tracking")]
-        outcome = replace(single_outcome(spec, ref, trace, config, overrides, result), cpu_s=cpu_s, wall_s=wall_s)
+        outcome = single_outcome(spec, ref, trace, config, overrides, result, power)
+        outcome = replace(outcome, cpu_s=cpu_s, wall_s=wall_s)
     return EndedRun(
         folder=str(folder),
         line=one_line_summary(result),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from configs.gpu_power import PowerTable
+from configs.gpu_power import GpuPowers
 from configs.machines import cost_and_power, provisioned_watts, read_machines
 from sim_core import SimSpec, Trace, content_key
 from sweep.experiment.point import Point, arrivals_span_s, horizon_of, project_root
@@ -32,6 +32,7 @@ def single_outcome(
     config: Mapping[str, Any],
     overrides: Sequence[str],
     result: MeasuredRun,
+    gpu_power: GpuPowers,
 ) -> Outcome:
     """The outcome of a run that has just ended, without its times. It is named by its parts, such as
     `splitwise mixed_pool 3 dgx-a100 + 2 dgx-h100 rr_conv_12 seed 0`."""
@@ -62,7 +63,7 @@ def single_outcome(
         config=config,
         horizon_s=horizon_of(arrivals_span_s(trace), spec),
         concurrency=trace.concurrency,
-        gpu_power=PowerTable(root).of_spec(spec, config),
+        gpu_power=gpu_power,
     )
     outcome = finished_outcome(point, trace, result)
     return replace(

@@ -48,13 +48,7 @@ def text_summary(
     lines += _energy(energy or {})
     lines += _by_application(spec, summary)
     lines += _cache(summary)
-    if beyond := summary.get("measured/iterations_beyond"):
-        total = sum(int(str(count)) for count in result.instances["iterations"])
-        sizes = "tokens or context" if spec.performance.steps or spec.performance.grids else "batch tokens"
-        more = f"{beyond:,.0f} of {total:,} iterations had more {sizes} than any measured one"
-        lines.append(f"measured   {more}: their times follow the last section measured")
-    if sources := shares_of_all([summary]):
-        lines.append(f"step times {shares_text(sources)}")
+    lines += _step_times(spec, result)
     core = "compiled" if form().is_compiled else "as plain Python"
     speed = f", {len(trace) / cpu_s:,.0f} requests per CPU-second" if cpu_s > 0.01 else ""
     lines.append(f"simulated  {result.span_s:,.1f} s in {cpu_s:.2f} s{speed}, {core}")
@@ -63,6 +57,19 @@ def text_summary(
         lines.append(f"clock      times count from {origin}")
     lines.append(f"files      {folder}")
     return "\n".join(lines)
+
+
+def _step_times(spec: SimSpec, result: MeasuredRun) -> list[str]:
+    """Where the times of steps come from, where that is known."""
+    lines = []
+    if beyond := result.summary.get("measured/iterations_beyond"):
+        total = sum(int(str(count)) for count in result.instances["iterations"])
+        sizes = "tokens or context" if spec.performance.steps or spec.performance.grids else "batch tokens"
+        more = f"{beyond:,.0f} of {total:,} iterations had more {sizes} than any measured one"
+        lines.append(f"measured   {more}: their times follow the last section measured")
+    if sources := shares_of_all([result.summary]):
+        lines.append(f"step times {shares_text(sources)}")
+    return lines
 
 
 def one_line_summary(result: MeasuredRun) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from configs.gpu_power import GpuPower, GpuUse
-from sim_core.errors import SpecError
 from sync.results.energy import GpuRow, Joules, energy_figures, joules, use_of, with_own
 from sync.results.inside import read_inside
 from sync.results.outcome import Outcome
@@ -20,15 +19,15 @@ _PHASES = ("idle_j", "prompt_j", "token_j")
 
 @dataclass(frozen=True)
 class RunEnergy:
-    """The energy of a run from its first arrival to its end. `figures` are those of `energy_figures`; `unexplained_s`
-    is the time of instances, summed over them, that is in no power over time: they ran requests which the run did not
+    """The energy of a run from its first arrival to its end. `figures` are those of `energy_figures`; `unexplained` is
+    the share of the time in which instances ran that is in no power over time: they ran requests which the run did not
     complete."""
 
     outcome: Outcome
     joules: Joules
     figures: Mapping[str, float]
     curve: PowerCurve
-    unexplained_s: float
+    unexplained: float
     prompt_tokens: int
     output_tokens: int
 
@@ -54,7 +53,7 @@ class RunEnergy:
             "mean_w": self.mean_w,
             "p99_w": self.curve.p99_w,
             "peak_w": self.curve.peak_w,
-            "unexplained_s": self.unexplained_s,
+            "unexplained_share": self.unexplained,
             "nameplate_w": self.outcome.watts or None,
             "joules_per_request": self.figures["energy/joules_per_request"],
             "joules_per_output_token": found.total / self.output_tokens,
@@ -66,24 +65,25 @@ class RunEnergy:
 
 def energy_of_run(sweep: Sweep, outcome: Outcome, own: Mapping[str, GpuPower]) -> RunEnergy | str:
     """The energy of a run; where it cannot be worked out, a sentence that says why. `own` are figures by processor that
-    come before those of the run. Raises SpecError for a GPU of whose power nothing is known, and for a torn table."""
+    come before those of the run. Raises SpecError for a torn table."""
     path = None if outcome.status != "completed" else sweep.source.requests_file(outcome.key)
     if path is None or not outcome.summary.get("run/completed"):
         return f"{outcome.name}: it completed no request, or left no table of them."
     if not outcome.gpus:
         return f"{outcome.name}: it was made by an older version that does not say how long its GPUs ran."
     rows = with_own(outcome.gpus, own)
-    for row in rows:
-        if "origin" not in row:
-            reason = "nothing is known of the power of this GPU; --power FILE gives it"
-            raise SpecError(reason, key="power_model", value=row["processor"])
+    if unknown := sorted({row["processor"] for row in rows if "origin" not in row}):
+        return f"{outcome.name}: nothing is known of the power of {' and '.join(unknown)}; --power FILE gives it."
+    found, figures = joules(rows), energy_figures(rows, outcome.summary)
+    if found is None or not figures:
+        return f"{outcome.name}: its GPUs drew nothing, by these figures of their power."
     with sound_table(outcome, path):
         parquet = read_inside(path, "requests_bytes")
         table = read_requests(parquet, completed=outcome.summary.get("run/completed"))
         requests = {name: table[name].to_numpy() for name in table.column_names}
         instances, clock = read_beside(parquet, INSTANCES), read_beside(parquet, CLOCK)
     try:
-        return _worked_out(outcome, requests, instances, clock, rows)
+        return _worked_out(outcome, requests, instances, clock, rows, found, figures)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         # a table that nobody of us has written
         return f"{outcome.name}: its table is none of ours ({type(error).__name__})."
@@ -95,15 +95,15 @@ def _worked_out(
     instances: Mapping[str, list[Any]],
     clock: Mapping[str, list[Any]],
     rows: Sequence[GpuRow],
+    found: Joules,
+    figures: Mapping[str, float],
 ) -> RunEnergy:
     first_s, end_s = float(clock["first_arrival_s"][0]), float(clock["end_s"][0])
     curve = power_curve(requests, *_instances(instances, rows, end_s - first_s), first_s, end_s)
-    found = joules(rows)
-    if found is None:
-        raise ValueError("no power")
     tokens = (int(requests[f"{kind}_tokens"].sum()) for kind in ("prompt", "output"))
-    unexplained_s = max(sum(instances["busy_s"]) - curve.explained_s, 0.0)
-    return RunEnergy(outcome, found, energy_figures(rows, outcome.summary), curve, unexplained_s, *tokens)
+    busy_s = sum(instances["busy_s"])
+    unexplained = max(busy_s - curve.explained_s, 0.0) / busy_s if busy_s else 0.0
+    return RunEnergy(outcome, found, figures, curve, unexplained, *tokens)
 
 
 def _instances(columns: Mapping[str, list[Any]], rows: Sequence[GpuRow], span_s: float) -> tuple[list[Instance], float]:

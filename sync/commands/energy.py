@@ -15,6 +15,7 @@ from sync.commands.base import READING, Subparsers, add_command, left_out, read_
 from sync.commands.runs import chosen_runs
 from sync.results.energy import Joules
 
+_MUCH = 0.01  # of the time of instances, so that a note says it
 _EXAMPLES = """examples:
   python -m sync energy quickstart
   python -m sync energy quickstart --where system=splitwise-ha
@@ -50,7 +51,9 @@ def _run(arguments: argparse.Namespace) -> int:
         raise SpecError(f"of one run; name it ({len(chosen):,} are chosen)", key="--over-time", value=step_s)
     found = [energy_of_run(sweep, outcome, own) for outcome in watched(chosen, "reading")]
     measured = [each for each in found if isinstance(each, RunEnergy)]
-    if step_s is not None and measured:
+    if step_s is not None:
+        if not measured:
+            raise SpecError(str(found[0]), key="--over-time", value=step_s)
         print("start_s,watts")
         for step, watts in enumerate(measured[0].curve.over_time(step_s).tolist()):
             print(f"{step * step_s:.10g},{watts:.1f}")
@@ -105,6 +108,6 @@ def _notes(runs: Sequence[RunEnergy]) -> list[str]:
         notes.append("given: the figures of the power model, one a GPU, whatever it runs.")
     if "estimated" in origins:
         notes.append("estimated: from another GPU or a power cap (data/gpu_power.json).")
-    if any(run.unexplained_s > 0.01 * run.outcome.summary["run/end_s"] for run in runs):
+    if any(run.unexplained > _MUCH for run in runs):
         notes.append("Work for requests that were not completed is not in p99, peak and power over time.")
     return notes

@@ -52,6 +52,8 @@ def columns(*rows: tuple[int, float, float, int, float, float]) -> dict[str, np.
     return {"application_id": np.zeros(len(rows), np.int64), **table}
 
 
+WATTS = ("idle_w", "prompt_w", "token_w")
+
 # -- by hand ----------------------------------------------------------------------------------------------------------
 
 NAN = float("nan")
@@ -343,6 +345,8 @@ def test_the_power_of_a_point_is_that_of_the_experiment_as_it_is_now() -> None:
     ("changes", "said"),
     [
         ({"gpus": []}, "it was made by an older version"),
+        ({"gpus": with_power(ROWS, {})}, "nothing is known of the power of a and b; --power FILE gives it"),
+        ({"gpus": [{**row, **dict.fromkeys(WATTS, 0.0)} for row in ROWS]}, "its GPUs drew nothing"),
         ({"summary": {}}, "it completed no request"),
     ],
 )
@@ -355,6 +359,16 @@ def test_a_run_of_which_it_cannot_be_said_is_named_with_the_reason(
     found = energy_of_run(load_sweep("x", tmp_path), changed, {})
     assert isinstance(found, str)
     assert said in found
+
+
+def test_without_energy_there_is_no_power_over_time(
+    tmp_path: Path, outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Journal(tmp_path / "x") as journal:
+        journal.write(replace(outcomes["a100"], gpus=[]))
+    assert main(["--results", str(tmp_path), "energy", "x", outcomes["a100"].key, "--over-time", "5"]) == 2
+    assert "--over-time=5.0: " in (said := capsys.readouterr()).err
+    assert "it was made by an older version" in said.err
 
 
 def test_a_misspelt_key_of_the_power_model_is_refused_before_anything_runs() -> None:

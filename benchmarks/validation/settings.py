@@ -108,8 +108,9 @@ def _vllm(point: Point) -> Engine:
             requests = max(point.concurrency, 1)
         if point.family == "MiniMax-M2.5":
             tokens = 2 * point.isl if point.system.startswith("b") else 32768
-    version = version_of(point.backend_version) or ASYNC_SINCE  # exports without one, and nightly builds, are of 2026
-    return Engine(tokens, requests, is_async=version >= ASYNC_SINCE)
+    # InferenceX's scripts have set `async-scheduling: true` since its first runs, of October 2025 on vLLM 0.10.2
+    is_async = point.is_inferencex or version_of(point.backend_version) >= ASYNC_SINCE
+    return Engine(tokens, requests, is_async=is_async)
 
 
 def _sglang(point: Point) -> Engine:

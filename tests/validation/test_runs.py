@@ -82,10 +82,20 @@ def test_settings_are_options_of_the_engine(backend: str, is_inferencex: bool, r
 
 
 @pytest.mark.parametrize(
-    ("version", "is_async"), [("0.11.2", False), ("0.12.0", False), ("0.14.0", True), ("0.19.0", True), ("", True)]
+    ("version", "is_inferencex", "is_async"),
+    [
+        ("0.12.0", False, False),
+        ("0.14.0", False, True),
+        ("0.19.0", True, True),
+        ("0.11.2", True, True),
+        ("", True, True),
+    ],
 )
-def test_vllm_schedules_asynchronously_since_it_is_the_default(version: str, is_async: bool) -> None:
-    assert settings.engine_of(replace(point(), backend_version=version)).is_async is is_async
+def test_vllm_schedules_asynchronously_where_scripts_say_so_or_it_is_the_default(
+    version: str, is_inferencex: bool, is_async: bool
+) -> None:
+    asked = replace(point(), backend_version=version, is_inferencex=is_inferencex)
+    assert settings.engine_of(asked).is_async is is_async
 
 
 def test_limits_of_requests_hold_for_each_rank_but_with_sglang() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 from configs.compose import CONFIG_DIR
 from configs.machines import MachineFigures, read_machines
 from configs.repos import RepoReader
+from configs.silicon.names import BLACKWELL, SYSTEMS
 from sim_core.errors import CapacityError
 from sim_core.network.ports import BYTES_PER_GBIT
 from sim_core.spec import ModelSpec
 
 ROOT = CONFIG_DIR.parent
-BLACKWELL = ("b200", "b300", "gb200")  # GPUs
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ def _least_gpus(weights: Weights, machine: Machine) -> int | None:
     """On how many GPUs of a machine weights fit; None: on none, or these have no arithmetic for them."""
     if machine.gpu.startswith("a100") and weights.precision in ("fp8", "fp4"):
         return None
-    # kernels unpack gpt-oss's MXFP4 weights elsewhere, too; NVFP4 needs Blackwell
-    if weights.precision == "fp4" and not machine.gpu.startswith(BLACKWELL) and not weights.size.startswith("gpt-oss"):
+    is_unpacked = weights.size.startswith("gpt-oss")  # kernels do that with its MXFP4; NVFP4 needs Blackwell
+    if weights.precision == "fp4" and not is_unpacked and SYSTEMS.get(machine.gpu) not in BLACKWELL:
         return None
     sizes = (1 << power for power in range(machine.gpus.bit_length()))
     return next((gpus for gpus in sizes if weights.bytes * 1.1 < gpus * machine.gpu_memory_bytes), None)

@@ -27,7 +27,6 @@ LEAST_WIDTH, MOST_WIDTH = 20, 10_000
 _HEIGHT = 25  # lines; no more than progress bars need
 _GAP = "  "  # between columns
 _MOST_LINES = 3  # that a cell is continued over before columns are left out
-_UNKNOWN = "-"
 
 
 def console(*, error: bool = False) -> Console:
@@ -69,20 +68,6 @@ def prose(text: Cell, width: int) -> Text:
 def lines(*parts: Cell) -> Text:
     """A cell with a line for each part, escaped."""
     return joined([clean(part) for part in parts])
-
-
-def figure(value: float | None, unit: str = "") -> str:
-    """A measured number with three significant digits, in plain notation: `0.0123`, `12.3`, `1,234`; `-` for None and
-    NaN. `unit` follows a number."""
-    if value is None or math.isnan(value):
-        return _UNKNOWN
-    if math.isinf(value) or value == 0.0:
-        return f"{value:g}{unit}"
-    rounded = float(f"{value:.3g}")
-    if abs(rounded) >= 100.0:
-        return f"{value:,.0f}{unit}"
-    places = 2 - math.floor(math.log10(abs(rounded)))
-    return f"{value:.{places}f}{unit}" if places <= 6 else f"{value:.3g}{unit}"
 
 
 @dataclass(frozen=True)

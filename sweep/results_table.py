@@ -11,7 +11,8 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import Column, draw, figure, fits, lines, prose, room
+from configs.figure import figure
+from configs.terminal import Column, draw, fits, lines, prose, room
 from sweep.experiment.naming import axis_labels, varied_axes
 from sweep.experiment.point import Outcome
 from sync.analysis.standing import Counted, RateStanding, repetitions, standing_of

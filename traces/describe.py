@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from configs.terminal import Column, figure
+from configs.figure import figure
+from configs.terminal import Column
 from traces.statistics import SHARES, sparkline
 from traces.time_unit import NAMES
 

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reading = read_points(sample_file())
     points = reading.points
     mechanism = Mechanism(options.launch, options.fused_norms)
-    if is_diagnosis := mechanism != Mechanism():
+    if is_diagnosis := mechanism != NONE:
         points = [point for point in points if mechanism.concerns(point)]
     if options.limit is not None:
         points = Random(0).sample(points, min(options.limit, len(points)))

@@ -182,8 +182,12 @@ class GridTimes(StepTimes):
         seconds = 0.0
         for before in range(repeat):  # each of them grows with its context, and may outgrow the launches
             one = step.after(before) if before else step
-            seconds += max(self._with_prompts(one, 1), self.overhead_s + self.launch_s * step.passes)
+            seconds += max(self._with_prompts(one, 1), self._least_s(step))
         return seconds
+
+    def _least_s(self, step: Step) -> float:
+        """The least that a step with prompts takes."""
+        return self.overhead_s + self.launch_s * step.passes
 
     def _with_prompts(self, step: Step, repeat: int) -> float:
         """The seconds of steps with prompts by their kernels alone."""
@@ -218,7 +222,7 @@ class GridTimes(StepTimes):
     def provenance(self, step: Step) -> str:
         if self.steps_beyond(step, 1):
             return EXTRAPOLATED
-        is_launching = step.prompt_tokens > 0 and self.seconds(step, 1) > self._with_prompts(step, 1)
+        is_launching = step.prompt_tokens > 0 and self._with_prompts(step, 1) < self._least_s(step)
         return GIVEN if is_launching else INTERPOLATED
 
     def estimated_share(self, step: Step) -> float:

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from configs.command_line import Parser, folder
+from configs.figure import figure
 from configs.resolvers import register_resolvers
-from configs.terminal import Column, console, draw, figure, say, say_whole
+from configs.terminal import Column, console, draw, say, say_whole
 from sim_core.errors import SpecError
 from sweep.calibrate.files import METRICS, STAGES, medians, write
 from sweep.calibrate.fit import Compared, Fit, Times, compared

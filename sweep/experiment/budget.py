@@ -26,12 +26,13 @@ from configs.gpu_power import ESTIMATED_FILE
 from configs.machines import MACHINES_FILE, MachineFigures
 from sim_core.errors import SpecError, choices
 
-KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", "gpu_watts": "gpu_watts", "count": ""}
+GPU_WATTS = "gpu_watts"
+KINDS = {"cost": "dollars_per_hour", "power": "power_weight", "watts": "watts", GPU_WATTS: GPU_WATTS, "count": ""}
 _TEXTS = {
     "cost": "{:.2f} dollars an hour",
     "power": "{:g} of power weight",
     "watts": "{:g} W",
-    "gpu_watts": "{:g} W of its GPUs at most",
+    GPU_WATTS: "{:g} W of its GPUs at most",
     "count": "{:g} machines",
 }
 OWN_FIGURES = "the experiment's own `machines`"  # where figures are from that an experiment gives
@@ -56,7 +57,7 @@ class Budget:
             raise SpecError(reason, key=f"budget.{self.kind}", value=sku)
         weight: float = getattr(figures[sku], KINDS[self.kind])
         if not weight > 0:
-            place = ESTIMATED_FILE if self.kind == "gpu_watts" else MACHINES_FILE
+            place = ESTIMATED_FILE if self.kind == GPU_WATTS else MACHINES_FILE
             reason = f"must be above 0 to buy {sku!r} of a budget; give it under machines, see {place}"
             raise SpecError(reason, key=KINDS[self.kind], value=weight)
         return weight
@@ -146,7 +147,7 @@ def with_figures(
 def _with_own(figures: MachineFigures, own: Mapping[str, float]) -> MachineFigures:
     """The figures with those that the experiment gives itself, and says so of their source."""
     changes: dict[str, Any] = dict(own)
-    if own.keys() - {"watts", "gpu_watts"}:
+    if own.keys() - {"watts", GPU_WATTS}:
         changes["source"] = OWN_FIGURES
     if "watts" in own:
         changes["watts_source"] = OWN_FIGURES

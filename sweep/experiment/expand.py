@@ -14,6 +14,7 @@ from configs.gpu_power import with_gpu_watts
 from configs.machines import read_machines
 from configs.names import check_name, check_value
 from sim_core.errors import SimError, SpecError
+from sweep.experiment.budget import GPU_WATTS
 from sweep.experiment.builder import Builder, Choice, positive_number
 from sweep.experiment.choices import FOLDER, TRACE, choice_of, choices_of, placed
 from sweep.experiment.design import figures_for, with_designs
@@ -37,7 +38,10 @@ class Grid:
 
     def __init__(self, experiment: Experiment, extra: Sequence[str], root: Path) -> None:
         """`root` is the folder in which files are looked up. Raises SpecError for names and values that cannot be."""
-        figures = figures_for(experiment, with_gpu_watts(read_machines(root), root))
+        figures = read_machines(root)
+        if experiment.budget is not None and experiment.budget.kind == GPU_WATTS:
+            figures = with_gpu_watts(figures, root)  # no other experiment need read what machines are made of
+        figures = figures_for(experiment, figures)
         folders = experiment.folders
         inside = None if folders is None else Inside.of((root, *folders), values_in(extra), root)
         self._builder = Builder(root, figures, inside, tuple(experiment.plugins.values()))

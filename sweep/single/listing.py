@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 from configs.catalogue import Machine, Model, machines, models
 from configs.command_line import Parser
-from configs.terminal import Column, console, draw, figure, say
+from configs.figure import figure
+from configs.terminal import Column, console, draw, say
 
 _ABOUT = {
     "models": """Lists the models that applications.0.model_architecture may name, with their weights, which are

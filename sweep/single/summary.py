@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from configs.figure import figure
 from sim_core.compilation import form
 from sim_core.spec import SimSpec
 from sim_core.standstill import Standstill
@@ -154,17 +155,12 @@ def _energy(figures: Mapping[str, float]) -> list[str]:
     if "energy/joules_per_request" not in figures:
         return []
     mean_kw, idle = figures["energy/mean_watts"] / 1000, figures["energy/idle_share"]
-    text = f"GPUs drew {_amount(mean_kw)} kW on average, {idle:.0%} of it idle; "
-    text += f"{_amount(figures['energy/joules_per_request'])} J a request"
+    text = f"GPUs drew {figure(mean_kw)} kW on average, {idle:.0%} of it idle; "
+    text += f"{figure(figures['energy/joules_per_request'])} J a request"
     if "energy/joules_per_output_token" in figures:
-        text += f", {_amount(figures['energy/joules_per_output_token'])} J an output token"
+        text += f", {figure(figures['energy/joules_per_output_token'])} J an output token"
     estimated = figures["energy/estimated_share"]
     return [f"energy     {text}" + (f" ({estimated:.0%} by estimated power)" if estimated else "")]
-
-
-def _amount(value: float) -> str:
-    """With three digits at least, and no exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _links(summary: dict[str, float]) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.compare import PERCENTS, PHASES, Profile, RunComparison, half_width
 from sync.analysis.compare_seeds import SeedComparison, one_draw, seeds_headline, seeds_json
 from sync.analysis.texts import Table, joined

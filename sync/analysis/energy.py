@@ -114,5 +114,5 @@ def _instances(columns: Mapping[str, list[Any]], rows: Sequence[GpuRow], span_s:
         Instance(application, number, power[GpuUse(processor, application, parallel)].times(gpus))
         for application, number, processor, gpus, parallel in zip(*map(columns.__getitem__, names), strict=True)
     ]
-    others_w = sum(row["idle_s"] / span_s * row["idle_w"] for row in rows if row["application_id"] < 0)
+    others_w = sum(row["idle_s"] / span_s * row["idle_w"] for row in rows if not row["tensor_parallelism"])
     return instances, others_w

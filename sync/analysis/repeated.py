@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.repetitions import CONFIDENCE, Interval, Judgement, judge_sample, mean_interval, sample_of
 from sync.analysis.standing import Counted, RateStanding, RateState, draws, repeated_by, repetitions, standing_of
 from sync.results.metrics import METRICS, SLOWDOWN_PERCENTILES

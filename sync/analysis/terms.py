@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.iteration_times import CONSTANTS_WARNING, are_constants, times_words
 from sync.analysis.repetitions import FEW
 from sync.analysis.seeds import TOO_FEW

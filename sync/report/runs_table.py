@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.answers.words import share_text
 from sync.analysis.repeated import interval_text
 from sync.analysis.standing import together

@@ -10,10 +10,9 @@ from configs.gpu_power import GpuPower, GpuPowers, GpuUse, Origin, PowerFigures
 from sim_core import SimSpec
 from sim_core.results import SimResult
 
-_SHARES = tuple(f"energy/{name}_share" for name in ("idle", "prompt", "decode", "estimated"))
 ENERGY_FIGURES = (
     *("energy/joules", "energy/mean_watts", "energy/joules_per_request", "energy/joules_per_output_token"),
-    *_SHARES,
+    *("energy/idle_share", "energy/prompt_share", "energy/decode_share", "energy/estimated_share"),
 )
 
 
@@ -75,14 +74,18 @@ def _gpus(spec: SimSpec) -> dict[str, int]:
 
 def with_power(rows: Iterable[GpuRow], power: GpuPowers) -> list[GpuRow]:
     """The rows with these figures in place of those that they have."""
-    return [_row(use := use_of(row), (row["idle_s"], row["prompt_s"], row["token_s"]), power.get(use)) for row in rows]
+    return [_with(row, power.get(use_of(row))) for row in rows]
 
 
 def with_own(rows: Iterable[GpuRow], own: Mapping[str, GpuPower]) -> list[GpuRow]:
     """The rows with the figures of a user's own, by processor, where there are such."""
-    rows = list(rows)
-    given = {use_of(row): PowerFigures(own[row["processor"]], "given") for row in rows if row["processor"] in own}
-    return [with_power([row], given)[0] if use_of(row) in given else row for row in rows]
+    return [
+        _with(row, PowerFigures(own[row["processor"]], "given")) if row["processor"] in own else row for row in rows
+    ]
+
+
+def _with(row: GpuRow, figures: PowerFigures | None) -> GpuRow:
+    return _row(use_of(row), (row["idle_s"], row["prompt_s"], row["token_s"]), figures)
 
 
 def use_of(row: GpuRow) -> GpuUse:
@@ -110,13 +113,12 @@ def joules(rows: Sequence[GpuRow]) -> Joules | None:
     """The energy of the GPUs; None where there are none, or nothing is known of the power of some."""
     if not rows or not all("origin" in row for row in rows):
         return None
-    idle = sum(row["idle_s"] * row["idle_w"] for row in rows)
-    prompt = sum(row["prompt_s"] * row["prompt_w"] for row in rows)
-    token = sum(row["token_s"] * row["token_w"] for row in rows)
+    idle = prompt = token = 0.0
     by_origin: dict[str, float] = {}
     for row in rows:
-        own = row["idle_s"] * row["idle_w"] + row["prompt_s"] * row["prompt_w"] + row["token_s"] * row["token_w"]
-        by_origin[row["origin"]] = by_origin.get(row["origin"], 0.0) + own
+        own = row["idle_s"] * row["idle_w"], row["prompt_s"] * row["prompt_w"], row["token_s"] * row["token_w"]
+        idle, prompt, token = idle + own[0], prompt + own[1], token + own[2]
+        by_origin[row["origin"]] = by_origin.get(row["origin"], 0.0) + sum(own)
     return Joules(idle, prompt, token, by_origin)
 
 

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from configs.terminal import figure
+from configs.figure import figure
 from sim_core.errors import shown
 from sync.analysis.repetitions import FEW
 from sync.analysis.seeds import CONFIDENCE_TEXT

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from configs.terminal import PLAIN_WIDTH, Column, console, draw, figure, fits, lines, prose, say, say_whole, tell
+from configs.figure import figure
+from configs.terminal import PLAIN_WIDTH, Column, console, draw, fits, lines, prose, say, say_whole, tell
 
 NAME = "splitwise-ha 6P+4T conv 24 rps"
 KEY = "42a820720a81827132f7475914fd1dbe90702d96b4f811877caea87e38c849da"

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from configs.catalogue import Machine, machines
 from configs.compose import Composer
+from configs.figure import figure
 from configs.gpu_power import GpuPower, GpuUse, PowerFigures, PowerTable, own_power
-from configs.terminal import figure
 from sim_core import SimSpec
 from sim_core.batching import BATCHING
 from sim_core.errors import SpecError
@@ -31,7 +31,7 @@ from sweep.service import renamed
 from sync.__main__ import main
 from sync.analysis.energy import energy_of_run
 from sync.load import load_sweep
-from sync.results.energy import ENERGY_FIGURES, energy_figures, with_own, with_power
+from sync.results.energy import ENERGY_FIGURES, energy_figures, gpu_rows, use_of, with_own, with_power
 from sync.results.figures import provisioned
 from sync.results.journal import Journal
 from sync.results.measure import MeasuredRun, measure
@@ -320,16 +320,21 @@ def test_a_mistake_is_one_line(
 
 
 def test_gpus_of_no_instance_draw_their_idle_power() -> None:
-    two, three = (
-        run_point(point, ROOT)
-        for point in points_of(EXPERIMENT.replace("machines: 2", "machines: [2, 3]"))
-        if point.system == "a100"
+    used = worlds.spec(count=2, kv_tokens=600, batch=worlds.instance("ORCA"))
+    (state,), (group,) = used.start_states, used.servers
+    with_one_more = replace(
+        used,
+        servers=(replace(group, count=3),),
+        start_states=(replace(state, machines=((group.sku, 2),)),),
     )
-    idle = replace(three, gpus=[*two.gpus, {**two.gpus[0], "application_id": -1, "tensor_parallelism": 0}])
-    assert sum(row["idle_s"] + row["prompt_s"] + row["token_s"] for row in three.gpus) == pytest.approx(
-        24 * three.summary["run/end_s"]
-    )
-    assert provisioned(idle)["energy/joules"] > provisioned(two)["energy/joules"]
+    gpu, power = group.processors[0].name, PowerFigures(POWER, "given")
+    powers = dict.fromkeys((GpuUse(gpu), GpuUse(gpu, 0, 1)), power)
+    two, three = (gpu_rows(run(spec), spec, powers) for spec in (used, with_one_more))
+    span_s = run(used).span_s
+    assert [use_of(row) for row in three] == [GpuUse(gpu, 0, 1), GpuUse(gpu)]
+    assert three[:1] == two
+    more = [energy_figures(rows, {"run/end_s": span_s})["energy/joules"] for rows in (two, three)]
+    assert more[1] - more[0] == pytest.approx(POWER.idle_w * len(group.processors) * span_s)
 
 
 def test_the_power_of_a_point_is_that_of_the_experiment_as_it_is_now() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.answers.base import Configuration, Ranked, SweepAnswers, SystemAnswer, WorkloadAnswer
 from sync.analysis.answers.build import normalised
 from sync.analysis.answers.ranking import SYSTEM, drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.answers.base import Configuration, DrawsBy, SweepAnswers, SystemAnswer, WorkloadAnswer, rate_ratio
 from sync.analysis.answers.build import Which, normalised
 from sync.analysis.answers.ranking import drawn, order

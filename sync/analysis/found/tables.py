@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.answers.words import share_text, shown
 from sync.analysis.found.compare import best_first, by_workload, least_words, ratios
 from sync.analysis.found.texts import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import ceil, floor, log10
 
-from configs.terminal import figure
+from configs.figure import figure
 from sync.analysis.answers.words import shown
 from sync.analysis.terms import duration_text
 from sync.results.found import Checked, Found, Rate

@@ -333,6 +333,8 @@ def test_gpus_of_no_instance_draw_their_idle_power() -> None:
     span_s = run(used).span_s
     assert [use_of(row) for row in three] == [GpuUse(gpu, 0, 1), GpuUse(gpu)]
     assert three[:1] == two
+    spent_s = sum(row["idle_s"] + row["prompt_s"] + row["token_s"] for row in three)
+    assert spent_s == pytest.approx(3 * len(group.processors) * span_s)
     more = [energy_figures(rows, {"run/end_s": span_s})["energy/joules"] for rows in (two, three)]
     assert more[1] - more[0] == pytest.approx(POWER.idle_w * len(group.processors) * span_s)
 

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ from sim_core.trace import Trace
 from sync.results import checks
 from sync.results.figures import DECIMALS, since
 from sync.results.measure import MeasuredRun
+from sync.results.moments import Moments
+from sync.results.statistics import percentile
 
 Floats = npt.NDArray[np.float64]
 BY_PERCENTILE, OVER_TIME = "by_percentile", "over_time_s"
@@ -40,6 +43,7 @@ TIME_CURVES = (
     *("kv_memory_fraction", "batch_requests_per_instance"),
 )
 _OF_ARRIVALS_AND_ENDS = ("throughput_requests_per_s", "waiting_requests")
+_ENDS_OF_INTERVALS = ("prompt_start_s", "prompt_end_s", "transfer_start_s", "token_start_s", "token_end_s")
 _TIMES = {"arrival_s", *(f"{phase}_{end}_s" for phase in ("prompt", "transfer", "token") for end in ("start", "end"))}
 _MOST_TEXT = 1 << 20  # characters of what is derived of a run
 _NUMBERS = checks.each(checks.number(-checks.MOST_FIGURE, checks.MOST_FIGURE))
@@ -112,7 +116,7 @@ def derive(result: MeasuredRun, spec: SimSpec, trace: Trace | None = None) -> De
 def percentile_curves(sorted_s: Mapping[str, Floats]) -> dict[str, Series]:
     """TTFT, TBT and E2E in s at each of `PERCENTS`, interpolated as the summary's percentiles are."""
     return {
-        f"{BY_PERCENTILE}/{metric}_s": Series(PERCENTS, tuple(np.percentile(values, PERCENTS).tolist()))
+        f"{BY_PERCENTILE}/{metric}_s": Series(PERCENTS, tuple(percentile(values, percent) for percent in PERCENTS))
         for metric, values in sorted_s.items()
         if len(values)
     }
@@ -126,20 +130,22 @@ def curves_over_time(
     first_s = result.first_arrival_s
     edges = _edges(result.span_s)
     c = {name: column - first_s if name in _TIMES else column for name, column in columns.items()}
+    at = _moments(c, edges)
     token_start, token_end = c["token_start_s"], c["token_end_s"]
-    lasted = np.where(np.isfinite(token_start), token_end - token_start, 1.0)
+    lasted = np.where(at["token_start_s"].known, token_end - token_start, 1.0)
     some = np.where(lasted > 0, lasted, 1.0)
     running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
     after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
-    prompts = _mean_number(c["prompt_start_s"], c["prompt_end_s"], edges)
-    came_s, began_s = (times_s - first_s for times_s in _waiting(columns, result))
+    prompts = at["prompt_start_s"].mean_number(at["prompt_end_s"])
+    came, began = (Moments(times_s - first_s, edges) for times_s in _waiting(columns, result))
+    decodes = partial(at["token_start_s"].mean_number, at["token_end_s"])
     widths = np.diff(edges)
     values = (
         _number(c["arrival_s"] + c["e2e_s"], edges) / widths,
-        _number(c["prompt_end_s"], edges) / widths + _mean_number(token_start, token_end, edges, after_first),
-        _mean_number(came_s, began_s, edges),
-        _kv_tokens(c, sequences, edges) / max(capacity, 1),
-        (prompts + _mean_number(token_start, token_end, edges, running)) / max(len(result.instances["name"]), 1),
+        _number(c["prompt_end_s"], edges) / widths + decodes(after_first),
+        came.mean_number(began),
+        _kv_tokens(c, at, sequences, edges) / max(capacity, 1),
+        (prompts + decodes(running)) / max(len(result.instances["name"]), 1),
     )
     steps = tuple(edges[:-1].astype(int).tolist())
     states = {RequestState(str(state)) for state in result.unserved["state"]}
@@ -188,34 +194,23 @@ def _waiting(columns: Mapping[str, Floats], result: MeasuredRun) -> tuple[Floats
     return np.append(columns["arrival_s"], left_s), np.append(columns["prompt_start_s"], ends_s)
 
 
-def _kv_tokens(columns: Mapping[str, Floats], sequences: Floats, edges: Floats) -> Floats:
-    """The mean KV cache held, in tokens: during a transfer at both of its ends."""
+def _moments(columns: Mapping[str, Floats], edges: Floats) -> dict[str, Moments]:
+    return {name: Moments(columns[name], edges) for name in _ENDS_OF_INTERVALS}
+
+
+def _kv_tokens(
+    columns: Mapping[str, Floats], at: Mapping[str, Moments], sequences: Floats, edges: Floats
+) -> Floats:
+    """The mean KV cache held, in tokens: during a transfer at both of its ends. `at`: the columns' times."""
     prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
-    sent, received, end = columns["transfer_start_s"], columns["transfer_end_s"], columns["token_end_s"]
-    released = np.where(np.isfinite(sent), received, end)
+    sent, end, released = at["transfer_start_s"], at["token_end_s"], at["token_end_s"]
+    if sent.known.any():
+        released = Moments(np.where(sent.known, columns["transfer_end_s"], columns["token_end_s"]), edges)
     return (
-        _mean_number(columns["prompt_start_s"], released, edges, prompt)
-        + _mean_number(sent, end, edges, prompt)
-        + _mean_number(columns["token_start_s"], end, edges, decode)
+        at["prompt_start_s"].mean_number(released, prompt)
+        + sent.mean_number(end, prompt)
+        + at["token_start_s"].mean_number(end, decode)
     )
-
-
-def _mean_number(starts_s: Floats, ends_s: Floats, edges: Floats, weights: Floats | float = 1.0) -> Floats:
-    """How many intervals (by weight) hold the time, as the mean over each step; those without start or end are none."""
-    both = np.isfinite(starts_s) & np.isfinite(ends_s)
-    weight = np.broadcast_to(weights, both.shape)[both]
-    so_far = _time_since(starts_s[both], edges, weight) - _time_since(ends_s[both], edges, weight)
-    return np.maximum(np.diff(so_far), 0.0) / np.diff(edges)
-
-
-def _time_since(times_s: Floats, edges: Floats, weights: Floats) -> Floats:
-    """The sum over some moments of weight times the time since then, at each of the edges (see `_edges`)."""
-    passed = np.minimum((times_s / edges[1]).astype(np.intp) + 1, len(edges) - 1)  # the first edge behind each moment
-    passed[times_s > edges[-1]] = len(edges)
-    weight_sum, moment_sum = (
-        np.cumsum(np.bincount(passed, values, len(edges))[: len(edges)]) for values in (weights, times_s * weights)
-    )
-    return np.asarray(weight_sum * edges - moment_sum, dtype=np.float64)
 
 
 def capacity_tokens(spec: SimSpec) -> int:

@@ -23,12 +23,13 @@ from sync.results.curves import (
     Series,
     _edges,
     _kv_tokens,
-    _mean_number,
+    _moments,
     _number,
     capacity_tokens,
     derive,
     unserved_words,
 )
+from sync.results.moments import Moments
 from sync.results.parquet import encode_requests, read_derived
 from tests.runs import measured
 
@@ -127,7 +128,8 @@ def test_the_derived_memory_is_at_its_peak_what_the_simulator_held(specs, sequen
     assert len(result.instances["name"]) == 1
     columns = {name: np.asarray(column, dtype=float) for name, column in result.requests.items()}
     shorter_than_a_phase = np.arange(0.0, result.end_s, 0.01)
-    held = _kv_tokens(columns, np.full(60, float(sequences)), shorter_than_a_phase) / capacity_tokens(spec)
+    at = _moments(columns, shorter_than_a_phase)
+    held = _kv_tokens(columns, at, np.full(60, float(sequences)), shorter_than_a_phase) / capacity_tokens(spec)
     assert max(held) == pytest.approx(result.summary["memory/peak_fraction"])
     whole = derive(result, spec, load).series["over_time_s/kv_memory_fraction"]
     assert 0 < max(whole.values) <= result.summary["memory/peak_fraction"]
@@ -186,7 +188,7 @@ def test_a_run_that_was_stopped_early_has_no_percentiles_and_no_curve_of_what_is
 def test_the_mean_number_is_that_of_the_intervals_over_each_step():
     edges = np.array([0.0, 2.0, 4.0, 10.0])
     starts, ends = np.array([0.0, 1.0, math.nan, 9.0]), np.array([2.0, 4.0, 5.0, 11.0])
-    mean = _mean_number(starts, ends, edges)
+    mean = Moments(starts, edges).mean_number(Moments(ends, edges))
     assert mean.tolist() == pytest.approx([1.5, 1.0, 1 / 6])
 
 

@@ -43,7 +43,10 @@ def encode_requests(result: MeasuredRun, spec: SimSpec, trace: Trace | None = No
     """The per-request columns of a result as the bytes of a Parquet file (LZ4). Its metadata hold what `derive`
     returns, the tables of instances and of requests that were not served, and the clock: when the first request
     arrives, when the run ends, and which time of the trace is 0."""
-    table = pa.table({name: _array(column) for name, column in result.requests.items()})
+    columns = {name: _array(column) for name, column in result.requests.items()}
+    # that no value is missing takes a quarter of the time away
+    schema = pa.schema([pa.field(name, column.type, nullable=False) for name, column in columns.items()])
+    table = pa.Table.from_arrays(list(columns.values()), schema=schema)
     beside = {
         _DERIVED: derive(result, spec, trace).to_json().encode(),
         INSTANCES: _packed(result.instances),
@@ -205,5 +208,7 @@ def _bytes(table: pa.Table) -> bytes:
         **{field.name: "BYTE_STREAM_SPLIT" for field in table.schema if pa.types.is_floating(field.type)},
         **{field.name: "DELTA_BINARY_PACKED" for field in table.schema if pa.types.is_integer(field.type)},
     }
-    pq.write_table(table, sink, compression="lz4", use_dictionary=False, column_encoding=encodings)
+    pq.write_table(
+        table, sink, compression="lz4", use_dictionary=False, column_encoding=encodings, write_statistics=False
+    )
     return bytes(sink.getvalue())

@@ -4,7 +4,7 @@
 
 The runs are those of `service.py overhead`, which measures the whole: with Ray, and with what occurs once a sweep.
 Here the parts of a run are timed in turn, so that other work on the machine slows all of them alike. Shares are of the
-loops. The process keeps memory as Ray's workers do.
+loops. The process has the environment of Ray's workers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sweep.experiment.expand import expand
 from sweep.experiment.file import parse_experiment
 from sweep.experiment.point import Outcome, Point, SweepInfo
 from sweep.launch import worker
-from sweep.launch.ray_environment import KEPT_MEMORY
+from sweep.launch.ray_environment import OF_WORKERS
 from sync.results import parquet
 from sync.results.journal import Journal
 from sync.tracking import artifacts, sink, store
@@ -146,8 +146,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--requests", type=int, default=72_000, help="in each of them (default: 72000)")
     arguments = parser.parse_args()
-    if not os.environ.keys() >= KEPT_MEMORY.keys():  # which the C library reads when a process starts
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEPT_MEMORY)
+    if not os.environ.keys() >= OF_WORKERS.keys():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | OF_WORKERS)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with tempfile.TemporaryDirectory() as folder:
         took_s = measure(arguments.runs, arguments.requests, Path(folder))

@@ -22,7 +22,7 @@ from sweep.launch.backlog import Backlog
 from sweep.launch.base import LauncherError
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.raw_logs import raw_logs_dropped
-from sweep.launch.ray_environment import KEPT_MEMORY, LOOPBACK_ALONE, QUIET
+from sweep.launch.ray_environment import LOOPBACK_ALONE, OF_WORKERS, QUIET
 from sweep.launch.worker import KEPT_REQUESTS, run_point
 from traces import workload
 
@@ -38,10 +38,6 @@ _ENVIRONMENT = {
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # in `ray job submit`, what we ship replaces what the job has
     "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",  # it names the compiled core, which is sent; _SHIPPED alone decides
-}
-_OF_WORKERS = {  # a point has one core
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **KEPT_MEMORY,
 }
 _MISSING = re.compile(r"(ModuleNotFound|Import)Error: .+")
 _HOST_PORT = re.compile(r"[^:/]+:\d+|\[[^]]+\]:\d+")
@@ -86,11 +82,11 @@ class RayLauncher:
 
     def __enter__(self) -> Self:
         check_answers(self._address, "--address")
-        for name, value in (_ENVIRONMENT | _OF_WORKERS).items():
+        for name, value in _ENVIRONMENT.items():
             if name not in os.environ:  # Ray reads these at import and at its start
                 self._set(name, value)
         if self._address == LOCAL:
-            for name, value in LOOPBACK_ALONE.items():
+            for name, value in (LOOPBACK_ALONE | OF_WORKERS).items():
                 self._set(name, value)
         import ray
 
@@ -190,7 +186,7 @@ class RayLauncher:
         if self._address != LOCAL:
             shipped: dict[str, Any] = {"working_dir": str(project_root()), "excludes": _NOT_SHIPPED}
             shipped["env_vars"] = (
-                _OF_WORKERS | carried() | {name: os.environ[name] for name in (PURE,) if name in os.environ}
+                OF_WORKERS | carried() | {name: os.environ[name] for name in (PURE,) if name in os.environ}
             )
             return {**quiet, "runtime_env": shipped}
         return {

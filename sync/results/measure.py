@@ -6,7 +6,7 @@ see `sim_core.code_identity`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from sim_core.results import SimResult
 from sim_core.spec import PerformanceSpec, SimSpec
 from sync.results.metrics import CONCURRENCY, METRICS, PERCENTILES, SLOWDOWN_PERCENTILES
 from sync.results.provenance import PROVENANCE
-from sync.results.statistics import mean, mean_of_times, percentile, ranks_around
+from sync.results.statistics import mean, mean_of_times, percentile
 
 Numbers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -141,9 +141,9 @@ def summary_of(result: SimResult, requests: Columns, sorted_s: Mapping[str, Floa
     summary = _counts(result)
     if sorted_s:
         summary |= _times(requests, sorted_s)
-        applications = np.unique(requests["application_id"]).tolist()
-        for number in applications if len(applications) > 1 else ():
-            rows = requests["application_id"] == number
+        applications = requests["application_id"]
+        for number in np.unique(applications).tolist() if (applications != applications[0]).any() else ():
+            rows = applications == number
             own = {name: column[rows] for name, column in requests.items()}
             summary[f"application_{number}/run/completed"] = float(rows.sum())
             times = _times(own, _sorted_times(own))
@@ -221,13 +221,13 @@ def _times(requests: Columns, sorted_s: Mapping[str, Floats]) -> dict[str, float
     """Statistics of times and slowdowns; `sorted_s` has the times of `METRICS` in order."""
     summary: dict[str, float] = {}
     for metric in (*METRICS, "queue"):
-        values = sorted_s[metric] if metric in sorted_s else partly_ascending(requests[f"{metric}_s"], PERCENTILES)
+        values = sorted_s[metric] if metric in sorted_s else ascending(requests[f"{metric}_s"])
         if len(values):
             summary[f"{metric}/mean_s"] = mean_of_times(values)
             summary |= {f"{metric}/{name}_s": percentile(values, float(name[1:])) for name in PERCENTILES}
             summary[f"{metric}/max_s"] = float(values[-1])
     for metric in METRICS:
-        values = partly_ascending(requests[f"{metric}_slowdown"], SLOWDOWN_PERCENTILES)
+        values = ascending(requests[f"{metric}_slowdown"])
         for name in SLOWDOWN_PERCENTILES if len(values) else ():
             summary[f"{metric}/{name}_slowdown"] = percentile(values, float(name[1:]))
     return summary
@@ -237,14 +237,3 @@ def ascending(column: Numbers) -> Floats:
     """The values of a column in ascending order, without NaN."""
     values = np.sort(np.asarray(column, dtype=np.float64))
     return values[: np.searchsorted(values, np.nan)]  # NaN is last
-
-
-def partly_ascending(column: Numbers, percentiles: Sequence[str]) -> Floats:
-    """The values of a column without NaN, of which those stand where `ascending` has them that the percentiles (`p50`)
-    lie between, and the largest. That takes a third of the time of sorting."""
-    values = np.asarray(column, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    if len(values):
-        ranks = {rank for name in percentiles for rank in ranks_around(len(values), float(name[1:]))}
-        values.partition(sorted(ranks | {len(values) - 1}))
-    return values

@@ -13,19 +13,9 @@ from sim_core.results import Column
 
 def percentile(ascending: Column, percent: float) -> float:
     """The percentile of at least one value, in ascending order; linear between the two nearest ranks."""
-    position = _position(len(ascending), percent)
-    low, high = ranks_around(len(ascending), percent)
+    position = (len(ascending) - 1) * percent / 100
+    low, high = floor(position), ceil(position)
     return float(ascending[low] + (ascending[high] - ascending[low]) * (position - low))
-
-
-def ranks_around(count: int, percent: float) -> tuple[int, int]:
-    """The ranks, from 0, of the two of so many values that a percentile lies between."""
-    position = _position(count, percent)
-    return floor(position), ceil(position)
-
-
-def _position(count: int, percent: float) -> float:
-    return (count - 1) * percent / 100
 
 
 def mean(values: Sequence[float]) -> float:

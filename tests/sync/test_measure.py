@@ -18,7 +18,7 @@ from sim_core import SimResult, SimSpec, simulate, spec_from_config
 from sim_core.performance.curve import times_from_curve
 from sim_core.spec import CurveSpec
 from sync.results.measure import _own_reference_times as reference_times
-from sync.results.measure import ascending, measure, partly_ascending
+from sync.results.measure import ascending, measure
 from sync.results.statistics import geometric_mean, mean, mean_of_times, percentile, standard_deviation
 from tests.sim_core import worlds
 from traces.workload import TraceRef, load
@@ -130,16 +130,6 @@ def test_a_run_without_requests_has_counts_alone() -> None:
 @given(st.lists(st.floats(0.0, 1e6) | st.just(math.nan)))
 def test_values_are_sorted_without_nan(values: list[float]) -> None:
     assert ascending(np.array(values)).tolist() == sorted(value for value in values if value == value)
-
-
-@given(st.lists(st.floats(0.0, 1e6) | st.just(math.nan)))
-def test_values_in_part_of_their_order_have_the_same_percentiles_mean_and_largest(values: list[float]) -> None:
-    whole, part = ascending(np.array(values)), partly_ascending(np.array(values), ("p50", "p90", "p99"))
-    assert sorted(part.tolist()) == whole.tolist()
-    for percent in (50.0, 90.0, 99.0) if len(whole) else ():
-        assert percentile(part, percent) == percentile(whole, percent)
-    assert part[-1:].tolist() == whole[-1:].tolist()
-    assert not len(whole) or mean_of_times(part) == mean_of_times(whole)
 
 
 @given(FINITE, st.sampled_from([0.0, 50.0, 90.0, 99.9, 100.0]))

@@ -28,10 +28,16 @@ _FIELDS: Mapping[str, checks.Check] = {
 }
 
 
-def entry_bytes(values: Mapping[str, Any], table: bytes) -> bytes:
+def entry_bytes(values: Mapping[str, Any], outcome: Outcome) -> bytes:
     """The entry of an outcome's values (`Outcome.to_json_dict`), with the digests of these and of its table."""
-    digests = {"parquet_bytes": len(table), "parquet_sha256": hashlib.sha256(table).hexdigest()}
+    table = outcome.requests_parquet
+    digests = {"parquet_bytes": len(table), "parquet_sha256": outcome.requests_sha256 or sha256(table)}
     return json_bytes({"format": FORMAT, **digests, "outcome_sha256": checksum(values), "outcome": values})
+
+
+def sha256(table: bytes) -> str:
+    """The digest of a table of requests."""
+    return hashlib.sha256(table).hexdigest()
 
 
 def parse_entry(content: bytes) -> dict[str, Any]:

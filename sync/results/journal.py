@@ -35,6 +35,7 @@ from sync.results.entry import (
     entry_bytes,
     parse_entry,
     reason_of,
+    sha256,
     sound_outcome,
     unusable_text,
 )
@@ -65,11 +66,11 @@ class Journal(SweepFolder):
         """Keep an outcome without the environment's secrets; returns it as it is kept, once it is safe. Raises
         JournalError, such as for a full disk."""
         texts = {name: self._scrubber.without_secrets(getattr(outcome, name)) for name in _TEXTS}
-        kept = replace(outcome, **texts)
+        kept = replace(outcome, **texts, requests_sha256=sha256(outcome.requests_parquet))  # MLflow keeps it, too
         if kept.requests_parquet:
             # its name need not be safe before the entry's is: an entry without its table does not count
             self._write(self._tables / f"{kept.key}.parquet", kept.requests_parquet, last=False)
-        self._write(self._entries / f"{kept.key}.json", entry_bytes(kept.to_json_dict(), kept.requests_parquet))
+        self._write(self._entries / f"{kept.key}.json", entry_bytes(kept.to_json_dict(), kept))
         return kept
 
     def read(self, key: str, *, table: bool = True) -> Outcome | None:

@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from sim_core.errors import SpecError
@@ -30,7 +30,8 @@ _GAINED = ("slo", "systems", "machines", "starts", "plugins")  # fields of a swe
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet`.
+    """One finished point of a sweep, as plain values: picklable, and JSON apart from `requests_parquet` and its digest,
+    which the journal works out (empty: it has not yet).
 
     `key` is the content key: outcomes with one key are the same run. `design`, `workload`, `rate` and `seed` say what
     the point is, see `PointId`; `name` is only displayed. `machines` counts by SKU, `roles` the same by role (empty:
@@ -67,6 +68,7 @@ class Outcome:
     error: str | None = None
     summary: dict[str, float] = field(default_factory=dict)
     requests_parquet: bytes = field(default=b"", repr=False)
+    requests_sha256: str = field(default="", repr=False, compare=False)
     config_yaml: str = field(default="", repr=False)
     cpu_s: float = 0.0
     wall_s: float = 0.0
@@ -110,9 +112,10 @@ class Outcome:
         return sum(self.summary.get(f"run/{what}", 0.0) for what in ("rejected", "unfinished"))
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Everything but the Parquet bytes, as values that strict JSON can hold (NaN and infinities as text)."""
-        values = asdict(self)
-        del values["requests_parquet"]
+        """Everything but the Parquet bytes and their digest, as values that strict JSON can hold (NaN and infinities as
+        text)."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}  # `asdict` copies, which is slow
+        del values["requests_parquet"], values["requests_sha256"]
         for name, missing in (("plugins", {}), ("concurrency", None), ("gpus", [])):
             if values[name] == missing:  # so that the checksums of older outcomes stay the same
                 del values[name]

@@ -28,9 +28,10 @@ _SHORTEST_SECRET = 6  # shorter values of such variables ("true", "1") are ordin
 
 def mask_uri(text: str) -> str:
     """`text` with the secrets of each address in it masked: before the host and in the query."""
-    masked = _PASSWORD.sub(rf"\g<start>:{MASK}@", text)
-    masked = _TOKEN_AS_USER.sub(rf"\g<start>{MASK}@", masked)
-    return _IN_QUERY.sub(rf"\g<start>{MASK}", masked)
+    if "://" in text:  # most texts have neither, and searching for the patterns takes ten times as long
+        text = _PASSWORD.sub(rf"\g<start>:{MASK}@", text)
+        text = _TOKEN_AS_USER.sub(rf"\g<start>{MASK}@", text)
+    return _IN_QUERY.sub(rf"\g<start>{MASK}", text) if "=" in text else text
 
 
 def has_password(uri: str) -> bool:

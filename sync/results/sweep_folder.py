@@ -20,7 +20,7 @@ from sync.results.fields import is_key
 from sync.results.found import Plan as FoundPlan
 from sync.results.found_file import FILE, found_bytes, found_for
 from sync.results.growing import GrowingSweep, Growth
-from sync.results.inside import make_folder, refuse_links, replacing_inside
+from sync.results.inside import make_folder, refuse_links, write_inside
 from sync.results.lock import hold_lock, lock_holder
 from sync.results.outcome import SweepInfo
 from sync.results.plan import Plan
@@ -174,8 +174,8 @@ class SweepFolder:
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """Keep how the sweep is doing, for `python -m sweep status`; nothing is raised where that fails."""
-        with suppress(OSError), replacing_inside(self.folder / "status.json", durable=False) as file:
-            file.write(json_bytes(status))
+        with suppress(OSError):
+            write_inside(self.folder / "status.json", json_bytes(status), durable=False)
 
     def status(self) -> dict[str, Any]:
         """The latest status that was kept; empty where there is none that can be used."""
@@ -213,8 +213,7 @@ class SweepFolder:
     def _write(self, path: Path, content: bytes, *, last: bool = True) -> None:
         with _plain_errors(path, "; what was finished before is safe, the same command goes on from there"):
             self._refuse_links(path.parent)
-            with replacing_inside(path) as file:
-                file.write(content)
+            write_inside(path, content)
             if last:
                 _sync_folder(path.parent)
 

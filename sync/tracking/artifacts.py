@@ -24,7 +24,7 @@ def files(outcome: Outcome, scrub: Scrubber) -> dict[str, bytes]:
     commit = f"# git checkout {outcome.git_commit}\n" if outcome.git_commit else ""
     contents = {
         REQUESTS_FILE: outcome.requests_parquet,
-        OUTCOME_FILE: entry_bytes(outcome_values(outcome, scrub), outcome.requests_parquet),
+        OUTCOME_FILE: entry_bytes(outcome_values(outcome, scrub), outcome),
         "instances.csv": _csv(read_beside(outcome.requests_parquet, INSTANCES)),
         "unserved.csv": _csv(read_beside(outcome.requests_parquet, UNSERVED)),
         _SUMMARY_FILE: encode_figures(outcome.summary) if outcome.summary else b"",
@@ -51,4 +51,5 @@ def reproduce(outcome: Outcome, scrub: Scrubber) -> str:
 
 def outcome_values(outcome: Outcome, scrub: Scrubber) -> dict[str, object]:
     """The outcome's values as they are kept in `OUTCOME_FILE`; its configuration is a file of its own."""
-    return {**in_texts(scrub, outcome.to_json_dict()), "config_yaml": ""}
+    values: dict[str, object] = in_texts(scrub, outcome.to_json_dict() | {"config_yaml": ""})
+    return values

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import OutputError
-from sync.results.inside import FILE_MODE, linked_inside, make_folder, open_lock, refuse_links, replacing_inside
+from sync.results.inside import FILE_MODE, linked_inside, make_folder, open_lock, refuse_links, write_inside
 from sync.tracking.address import is_server, short_path, sqlite_path, sqlite_uri, tracking_uri
 from sync.tracking.received import check_database, file_to_read, place_to_write
 from sync.tracking.runs import StoredRun
@@ -189,8 +189,7 @@ class MlflowStore:
                     raise OutputError("is a symbolic link, which is not followed; remove it", source=str(place / name))
                 if name in twins and linked_inside(place / name, twins[name], content):
                     continue
-                with replacing_inside(place / name, durable=False) as file:
-                    file.write(content)
+                write_inside(place / name, content, durable=False)
             return
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -24,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_was_written_is_read_back_whole(tmp_path: Path, outcome: Outcome) -> None:
     with Journal(tmp_path / "a") as journal:
-        journal.write(outcome)
+        kept = journal.write(outcome)
     assert Journal(tmp_path / "a").read(outcome.key) == outcome
+    assert kept.requests_sha256 == hashlib.sha256(outcome.requests_parquet).hexdigest()  # which MLflow keeps, too
 
 
 def test_a_point_never_written_is_none_without_a_warning(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -16,7 +17,14 @@ import pytest
 from sim_core.errors import OutputError
 from sync.__main__ import main
 from sync.load import load_sweep
-from sync.results.inside import make_folder, refuse_links, refuse_links_below, replacing_inside
+from sync.results.inside import (
+    linked_inside,
+    make_folder,
+    refuse_links,
+    refuse_links_below,
+    replacing_inside,
+    write_inside,
+)
 from sync.results.journal import Journal, JournalError, JournalWarning
 from sync.results.lock import lock_holder
 from tests.sync.stores import deliver, keep
@@ -191,6 +199,19 @@ def test_results_are_their_owners_alone_from_the_first_byte(
     with replacing_inside(tmp_path / "new" / "y"):
         (partial,) = (tmp_path / "new").glob(".y.*")
         assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 3 * 2**18])
+def test_what_is_written_in_portions_is_whole_and_another_name_needs_all_of_it(tmp_path: Path, size: int) -> None:
+    content, twin = random.Random(size).randbytes(size), tmp_path / "twin"
+    write_inside(twin, content)
+    assert twin.read_bytes() == content
+    assert linked_inside(tmp_path / "name", twin, content)
+    assert (tmp_path / "name").samefile(twin)
+    for other in {content[:-1], content + b"?", content[:-1] + bytes([content[-1] ^ 1]) if content else b"?"} - {
+        content
+    }:
+        assert not linked_inside(tmp_path / "other", twin, other)
 
 
 def test_a_folder_that_its_owner_has_opened_stays_open(tmp_path: Path) -> None:

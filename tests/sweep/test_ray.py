@@ -22,6 +22,7 @@ from sweep.experiment.plugins import with_plugins
 from sweep.experiment.point import project_root
 from sweep.launch.backlog import Backlog
 from sweep.launch.interrupt import Interrupts
+from sweep.launch.ray_environment import OF_WORKERS
 from sweep.launch.ray_launcher import RayLauncher
 from sweep.launch.worker import run_point
 from sync.results.journal import Journal
@@ -279,11 +280,21 @@ def test_a_killed_node_leaves_the_screen_to_lines_of_ours(
     assert all(line.startswith(ours) for line in complaints.splitlines()), complaints
 
 
+def _environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
 @pytest.mark.slow
-def test_what_ray_is_told_by_the_environment_is_gone_with_it() -> None:
+def test_what_ray_is_told_by_the_environment_reaches_workers_and_is_gone_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NPY_ENABLE_CPU_FEATURES", "AVX2")  # with which numpy would not start beside ours
     before = dict(os.environ)
     with RayLauncher(jobs=1):
+        import ray  # which must not be imported before
+
         assert "RAY_BACKEND_LOG_LEVEL" in os.environ
+        assert ray.get(ray.remote(_environment).remote()).items() >= OF_WORKERS.items()
     rays_own = {"PYTHONBREAKPOINT", "RAY_AUTH_MODE", "RAY_CLIENT_MODE"}
     assert {name: value for name, value in os.environ.items() if name not in rays_own} == {
         name: value for name, value in before.items() if name not in rays_own

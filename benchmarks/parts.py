@@ -112,7 +112,7 @@ class TimedEngine(Engine):
 def measure(runs: int, requests: int, results: Path) -> dict[str, float]:
     """CPU seconds by part of so many runs."""
     times = Times()
-    vars(worker)["simulate"] = lambda spec, trace: Simulation(spec, TimedEngine(times)).run(trace)
+    vars(worker)["simulate"] = lambda spec, trace, pick: Simulation(spec, TimedEngine(times)).run(trace, pick)
     experiment = parse_experiment(isocost(runs, requests), "x.yaml")
     points = expand(experiment, [], ROOT)
     sweep = SweepInfo("parts", "", "parts", "", len(points), "python -m sweep parts")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, islice
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sim_core.cache_use import CacheUse
 from sim_core.errors import InvariantError
@@ -27,6 +27,9 @@ class Column(Protocol):
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[float]: ...
     def __getitem__(self, index: int, /) -> float: ...
+
+
+Pick = Callable[["array[Any]", "array[int]"], Column]  # the values of a column in some rows, as `picked`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +70,20 @@ class SimResult:
         return self.end_s - self.first_arrival_s
 
 
-def request_columns(recorder: Recorder, trace: Trace, warmup: int) -> dict[str, array[float] | array[int]]:
-    """The columns of `SimResult.requests`, without the first `warmup` rows of the trace."""
-    columns = _columns_of_all(recorder, trace)
-    if not warmup:
-        return columns
-    measured = [row >= warmup for row in recorder.numbers("index")]
-    return {name: array(column.typecode, compress(column, measured)) for name, column in columns.items()}
-
-
-def _columns_of_all(recorder: Recorder, trace: Trace) -> dict[str, array[float] | array[int]]:
-    cached = recorder.cached()
-    arrivals: array[float] = array("d")
-    numbers: dict[str, array[int]] = {
-        name: array("q") for name in ("request_id", "application_id", "prompt_tokens", "output_tokens")
-    }
-    rows = iter(recorder.numbers("index"))
-    while portion := list(islice(rows, _PORTION)):
+def picked(column: array[Any], rows: array[int]) -> Column:
+    """The values of a trace's `column` in `rows`. numpy does it in a tenth of the time: `sync.results.measure.pick`."""
+    values: array[Any] = array(column.typecode)
+    left = iter(rows)
+    while portion := list(islice(left, _PORTION)):
         # an itemgetter is twice as fast as one look-up after another; of a single item it makes no tuple
-        picked = itemgetter(*portion, portion[-1])
-        arrivals.fromlist(list(picked(trace.arrival_s))[:-1])
-        for name, column in numbers.items():
-            column.fromlist(list(picked(getattr(trace, name)))[:-1])
-    return {
-        "request_id": numbers["request_id"],
-        "application_id": numbers["application_id"],
-        "arrival_s": arrivals,
-        "prompt_tokens": numbers["prompt_tokens"],
-        "output_tokens": numbers["output_tokens"],
+        values.fromlist(list(itemgetter(*portion, portion[-1])(column))[:-1])
+    return values
+
+
+def request_columns(recorder: Recorder, trace: Trace, warmup: int, pick: Pick) -> dict[str, Column]:
+    """The columns of `SimResult.requests`, without the first `warmup` rows of the trace."""
+    rows, cached = recorder.numbers("index"), recorder.cached()
+    recorded: dict[str, array[Any]] = {
         **{
             name: recorder.times(name)
             for name in (
@@ -105,6 +94,12 @@ def _columns_of_all(recorder: Recorder, trace: Trace) -> dict[str, array[float] 
         **{name: recorder.numbers(name) for name in ("preemptions", "prompt_instance", "token_instance")},
         **({} if cached is None else {"cached_tokens": cached}),
     }
+    if warmup:
+        measured = [row >= warmup for row in rows]
+        rows = array(rows.typecode, compress(rows, measured))
+        recorded = {name: array(column.typecode, compress(column, measured)) for name, column in recorded.items()}
+    names = ("request_id", "application_id", "arrival_s", "prompt_tokens", "output_tokens")
+    return {name: pick(getattr(trace, name), rows) for name in names} | recorded
 
 
 def unserved_columns(

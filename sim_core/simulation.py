@@ -25,7 +25,16 @@ from sim_core.recorder import Recorder
 from sim_core.replica import Replica
 from sim_core.replicas import REPLICAS
 from sim_core.request_state import REJECTED
-from sim_core.results import SimResult, Work, instance_columns, request_columns, unserved_columns, work_of
+from sim_core.results import (
+    Pick,
+    SimResult,
+    Work,
+    instance_columns,
+    picked,
+    request_columns,
+    unserved_columns,
+    work_of,
+)
 from sim_core.rng import Streams
 from sim_core.scheduling import Start
 from sim_core.scheduling.view import View
@@ -126,16 +135,17 @@ class Simulation:
         """How many requests have arrived and not left."""
         return sum(application.in_cluster() for application in self.applications.values())
 
-    def run(self, trace: Trace) -> SimResult:
+    def run(self, trace: Trace, pick: Pick = picked) -> SimResult:
         """Serve `trace`: each request at its own time, or when one of the trace's clients sends it."""
         if not self._has_prefix_cache:
             trace = replace(trace, prefixes=None)  # nobody would look at them
-        return self.serve(workload_of(trace))
+        return self.serve(workload_of(trace), pick)
 
-    def serve(self, workload: Workload) -> SimResult:
+    def serve(self, workload: Workload, pick: Pick = picked) -> SimResult:
         """Serve `workload`. Every request of it ends as completed, rejected or unfinished.
 
-        Durations (the end of the run, the start-up of replicas, figures) count from the first arrival.
+        Durations (the end of the run, the start-up of replicas, figures) count from the first arrival. `pick` takes the
+        columns of completed requests from the trace.
         """
         known = set(self.applications)
         unknown = set(workload.applications()) - known
@@ -158,13 +168,13 @@ class Simulation:
                 self.engine.run(ends_at_s, stop.slices_s())
         if self.engine.now == self.transfers.gave_up_s:
             self.engine.now = self._last_event_s(workload.requests())
-        return self._result(workload, stop.stopped_s)
+        return self._result(workload, stop.stopped_s, pick)
 
     def _warmed_up(self, _: None) -> None:
         """The warm-up of the workload has ended: what replicas have done so far is in no figure."""
         self._before = {number: work_of(replicas, self.engine.now) for number, replicas in self.replicas.items()}
 
-    def _result(self, workload: Workload, stopped_s: float | None) -> SimResult:
+    def _result(self, workload: Workload, stopped_s: float | None, pick: Pick) -> SimResult:
         """The result of the run, which has ended."""
         trace, warmup = workload.requests(), workload.warmup()
         recorder, engine, spec = self.recorder, self.engine, self.spec
@@ -172,7 +182,7 @@ class Simulation:
         first_s = trace.first_arrival_s if not warmup else trace.arrival_s[warmup] if len(trace) > warmup else end_s
         taken = self._unfinished()
         situations = [(request.index, situation) for _, request, situation in taken]
-        requests = request_columns(recorder, trace, warmup)
+        requests = request_columns(recorder, trace, warmup, pick)
         unserved = unserved_columns(trace, recorder, situations, warmup)
         completed, rejected = len(requests["request_id"]), unserved["outcome"].count(REJECTED)
         unfinished = len(unserved["outcome"]) - rejected
@@ -272,10 +282,10 @@ def workload_of(trace: Trace) -> Workload:
     return ClosedLoop(trace) if trace.clients else OpenLoop(trace.on_run_clock())
 
 
-def simulate(spec: SimSpec, trace: Trace) -> SimResult:
-    """Serve `trace` on the cluster that `spec` describes. A pure function of the two.
+def simulate(spec: SimSpec, trace: Trace, pick: Pick = picked) -> SimResult:
+    """Serve `trace` on the cluster that `spec` describes. A pure function of the two. `pick`: see `Simulation.serve`.
 
     Raises SpecError (CapacityError among them) for a spec that cannot work, or a trace that does not go with it, and
     PluginError where a policy of a plugin fails.
     """
-    return Simulation(spec).run(trace)
+    return Simulation(spec).run(trace, pick)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import floor, isfinite
 from typing import Any
 
@@ -16,7 +17,7 @@ from sim_core.prefixes import Prefixes
 LATEST_START_S = 86_400.0  # SplitwiseSim's clock ends here: it serves no trace that starts later
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trace:
     """Requests in order of arrival. Columns have one length; sizes are in tokens, the first output token included.
 
@@ -87,6 +88,10 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the columns' bytes, and of the clients where there are any, in hex."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:  # a process of a sweep serves one trace in many runs
         columns: tuple[array[Any], ...] = (
             self.request_id,
             self.application_id,

@@ -23,7 +23,7 @@ from sim_core.trace import Trace
 from sweep.calibrate.fit import Fit, Times
 from sweep.calibrate.formats import MeasuredPoint
 from sweep.calibrate.formats.base import CONSTANT, MOST_REQUESTS, Lengths
-from sync.results.measure import request_columns
+from sync.results.measure import pick, request_columns
 
 ROOT = CONFIG_DIR.parent
 STAGGER_S = 0.001  # from one client's first request to the next one's: one process sends them
@@ -52,7 +52,7 @@ class Deployment:
         spec = replace(
             self.spec, performance=performance, routing_delay_s=self.spec.routing_delay_s + fit.ttft_offset_s
         )
-        result = simulate(spec, trace_of(point, spec.seed))
+        result = simulate(spec, trace_of(point, spec.seed), pick)
         if left := result.rejected + result.unfinished:
             reason = f"{left} of its requests were not served in the simulation: is its memory, or end_time, too small?"
             raise SpecError(reason, source=point.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 import traceback
 import warnings
@@ -22,13 +23,14 @@ from sweep.launch.time_limit import time_limit
 from sync.results.counts import all_beyond, counted
 from sync.results.energy import gpu_rows
 from sync.results.figures import run_figures
-from sync.results.measure import MeasuredRun, measure
+from sync.results.measure import MeasuredRun, measure, pick
 from sync.results.parquet import encode_requests
 from traces import workload
 from traces.workload import TraceRef
 
 KEPT_REQUESTS = 100_000  # of 48 bytes: a process keeps its last traces of at most so many, up to 300 MB
 _KEPT_TRACES = 64  # a search runs many clusters with these seeds, and making a trace takes a tenth of a run
+_KEPT_SECTIONS = 64
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
 
 
@@ -44,7 +46,7 @@ def run_point(point: Point, root: Path, *, timeout_s: float | None = None, trace
         with time_limit(timeout_s):
             trace = _trace_of(point, root) if trace is None else trace
             with warnings.catch_warnings(action="ignore", category=SpecWarning):  # shown when the points were built
-                result = measure(simulate(point.spec, trace), point.spec)
+                result = measure(simulate(point.spec, trace, pick), point.spec)
             outcome = finished_outcome(point, trace, result)
     except Exception as error:  # of whatever kind: only this point fails, not the sweep
         outcome = failed_outcome(point, describe_error(error), version=__version__)
@@ -61,11 +63,17 @@ def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome
         summary={name: float(value) for name, value in (result.summary | run_figures(result, point.slo)).items()},
         requests_parquet=encode_requests(result, point.spec, trace),
         counts=_counts(point, trace, result),
-        config_yaml=yaml.dump(dict(point.config), Dumper=_DUMPER, sort_keys=False),
+        config_yaml="".join(_section_yaml(json.dumps({name: part})) for name, part in point.config.items()),
         version=__version__,
         core=form().text,
         gpus=gpu_rows(result, point.spec, point.gpu_power) if result.stopped_s is None else [],
     )
+
+
+@lru_cache(maxsize=_KEPT_SECTIONS)
+def _section_yaml(section: str) -> str:
+    """A section of a configuration, which is given as JSON, as YAML: the runs of a process share most of them."""
+    return yaml.dump(json.loads(section), Dumper=_DUMPER, sort_keys=False)
 
 
 def _counts(point: Point, trace: Trace, result: MeasuredRun) -> dict[str, list[int]]:

@@ -111,7 +111,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
     from sweep.single.summary import one_line_summary, text_summary
     from sync.files.splitwisesim import write_outputs
     from sync.results.energy import energy_figures, gpu_rows
-    from sync.results.measure import measure
+    from sync.results.measure import measure, pick
 
     if not gc.get_freeze_count():
         gc.freeze()  # keeps the garbage collector from searching what Hydra and the imports left
@@ -122,7 +122,7 @@ def run(cfg: DictConfig, resolvers: tuple[str, ...], plugins: tuple[PluginSpec, 
         outputs = debug_outputs(folder, simulation, trace, *perfetto, submitted.requests().request_id)
     wall_start, cpu_start = time.perf_counter(), time.process_time()
     with outputs:
-        result = measure(simulation.serve(submitted), spec)
+        result = measure(simulation.serve(submitted, pick), spec)
     cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - wall_start
     write_outputs(result, folder)
     energy = energy_figures(gpu_rows(result, spec, power), result.summary)

@@ -51,7 +51,8 @@ def counted(
     rows = {REQUESTS: np.bincount(block, minlength=BLOCKS) + unserved}
     for limit in limits:
         values = columns[column_of(limit)]
-        rows[column_of(limit)] = np.bincount(block[~np.isnan(values)], minlength=BLOCKS) + unserved
+        if column_of(limit) not in rows:
+            rows[column_of(limit)] = np.bincount(block[~np.isnan(values)], minlength=BLOCKS) + unserved
         rows[beyond_of(limit)] = np.bincount(block[values > limit.largest], minlength=BLOCKS) + unserved
     return {name: row.tolist() for name, row in rows.items()}
 

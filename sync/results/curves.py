@@ -198,9 +198,7 @@ def _moments(columns: Mapping[str, Floats], edges: Floats) -> dict[str, Moments]
     return {name: Moments(columns[name], edges) for name in _ENDS_OF_INTERVALS}
 
 
-def _kv_tokens(
-    columns: Mapping[str, Floats], at: Mapping[str, Moments], sequences: Floats, edges: Floats
-) -> Floats:
+def _kv_tokens(columns: Mapping[str, Floats], at: Mapping[str, Moments], sequences: Floats, edges: Floats) -> Floats:
     """The mean KV cache held, in tokens: during a transfer at both of its ends. `at`: the columns' times."""
     prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
     sent, end, released = at["transfer_start_s"], at["token_end_s"], at["token_end_s"]

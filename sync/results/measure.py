@@ -6,6 +6,7 @@ see `sim_core.code_identity`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -48,6 +49,12 @@ class MeasuredRun(SimResult):
     ascending: Mapping[str, Floats] = field(default_factory=dict)
 
 
+def pick(column: array[Any], rows: array[int]) -> Numbers:
+    """As `sim_core.results.picked`, by numpy. What runs a simulation to measure it asks for this."""
+    values: Numbers = np.asarray(column)[np.asarray(rows)]
+    return values
+
+
 def measure(result: SimResult, spec: SimSpec) -> MeasuredRun:
     """The figures of the run of `spec` that gave `result`."""
     recorded = {field.name: getattr(result, field.name) for field in fields(SimResult)}
@@ -83,19 +90,24 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
             times = _reference_times(spec, application.model.measured_as)
             if times is not None:
                 own = applications == application.application_id
-                first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own]).T
+                first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own])
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}
 
 
-def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> Floats:
-    """`StepTimes.alone` of each request, a row each; asked once for a prompt size where it depends on no more."""
+def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> tuple[Floats, Floats]:
+    """`StepTimes.alone` of all requests; asked once for a prompt size where it depends on no more."""
     if times.grows_with_context:
-        sizes = zip(prompts.tolist(), outputs.tolist(), strict=True)
-        return np.array([times.alone(*size) for size in sizes]).reshape(-1, 2)
+        return _columns([times.alone(*size) for size in zip(prompts.tolist(), outputs.tolist(), strict=True)])
     different, size_of_row = _distinct(prompts)
-    return np.array([times.alone(size) for size in different.tolist()]).reshape(-1, 2)[size_of_row]
+    first, each = _columns([times.alone(size) for size in different.tolist()])
+    return first[size_of_row], each[size_of_row]
+
+
+def _columns(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
+    first, second = np.array(pairs, dtype=np.float64).reshape(-1, 2).T.copy()
+    return first, second
 
 
 def _distinct(sizes: Numbers) -> tuple[Numbers, Numbers]:

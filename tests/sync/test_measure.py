@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from configs.compose import Composer
 from sim_core import SimResult, SimSpec, simulate, spec_from_config
+from sim_core.clients import Clients
 from sim_core.performance.curve import times_from_curve
 from sim_core.spec import CurveSpec
 from sync.results.measure import _own_reference_times as reference_times
-from sync.results.measure import ascending, measure
+from sync.results.measure import ascending, measure, pick
 from sync.results.statistics import geometric_mean, mean, mean_of_times, percentile, standard_deviation
 from tests.sim_core import worlds
 from traces.workload import TraceRef, load
@@ -71,6 +72,22 @@ def test_times_and_slowdowns_of_each_request_follow_from_the_recorded_times(over
         assert bits(measured.requests[name]) == bits(column), name
     for name in result.requests.keys() - {"end_s"}:
         np.testing.assert_array_equal(measured.requests[name], np.asarray(result.requests[name]))
+
+
+@pytest.mark.parametrize("overrides", [DUO, [*SPLIT, "end_time=40"], ["applications.0.scheduler=token_jsq"]])
+@pytest.mark.parametrize("is_closed_loop", [False, True])
+def test_columns_that_numpy_picks_are_those_that_plain_python_picks(overrides: list[str], is_closed_loop: bool) -> None:
+    spec = spec_from_config(Composer().resolved([*CLUSTER, *overrides]), ROOT)
+    trace = load(TraceRef("rr_conv_20_1min", "traces/samples", 0), ROOT)
+    if is_closed_loop:
+        clients = Clients(concurrency=30, requests=len(trace) - 7, warmup=7)
+        trace = dataclasses.replace(trace, clients=(clients,), arrival_s=array("d", [0.0] * len(trace)))
+    plain, picked = simulate(spec, trace).requests, simulate(spec, trace, pick).requests
+    assert list(plain) == list(picked)
+    assert len(plain["request_id"]) > 30
+    for name, column in plain.items():
+        assert np.asarray(column).dtype == np.asarray(picked[name]).dtype
+        assert np.asarray(column).tobytes() == np.asarray(picked[name]).tobytes(), name
 
 
 @pytest.mark.parametrize("overrides", [SPLIT, DUO])

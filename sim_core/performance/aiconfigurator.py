@@ -5,13 +5,14 @@ This package does not know aiconfigurator-core: a caller of `spec_from_config` g
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
-from sim_core.errors import SpecError, choices
+from sim_core.errors import SpecError, SpecWarning, choices
 from sim_core.options import made, read_options, reads_configuration
 from sim_core.performance.base import CurveKey, Needs, PerformanceModel
 from sim_core.performance.grid_times import GridTimes
-from sim_core.performance.step_grid import grid_of
+from sim_core.performance.step_grid import grid_of, has_norms
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
 from sim_core.section import Section
 from sim_core.spec import Deployment, InstanceSpec, ModelSpec, PerformanceSpec
@@ -45,12 +46,18 @@ class AiconfiguratorPerformance(PerformanceModel):
     @reads_configuration
     def read(cls, config: Section, needs: Needs) -> PerformanceSpec:
         options = read_options(cls.Options, config)
-        engine = made(GridOptions, options, "performance model aiconfigurator").engine
-        used = {deployment_of(*instance, engine): None for instance in needs.instances}
+        chosen = made(GridOptions, options, "performance model aiconfigurator")
+        used = {deployment_of(*instance, chosen.engine): None for instance in needs.instances}
         models = {model.measured_as: model for model, _, _ in needs.instances}
         engines = {deployment.model: deployment.engine for deployment in used}
         others = {reference_of(model, engines[name]): None for name, model in models.items()}
         grids = needs.grids(tuple(used), tuple(other for other in others if other not in used))
+        for grid in grids if chosen.fused_norms else ():
+            if grid.deployment in used and not has_norms(grid):
+                text = (
+                    f"{text_of(grid.deployment)}: its tables have no all-reduce with a norm behind it that was measured"
+                )
+                warnings.warn(f"performance_model.fused_norms has no effect on {text}", SpecWarning, stacklevel=2)
         return PerformanceSpec(config.text("policy"), options=options, grids=grids)
 
     def known(self) -> list[CurveKey]:

@@ -54,6 +54,12 @@ def engine_of(spec: StepGridSpec) -> str:
     return str(unpacked(spec)["source"].get("engine", ""))
 
 
+def has_norms(spec: StepGridSpec) -> bool:
+    """Whether the tables know the time of norms that follow an all-reduce: what `fused_norms` takes away."""
+    tables = unpacked(spec)
+    return any(seconds > 0.0 for part in ("shared", "rest") for seconds in tables[part]["norms"])
+
+
 def grid_of(spec: StepGridSpec, *, fused_norms: bool = False) -> StepGrid:
     """The tables of a spec as objects. With `fused_norms` norms that follow an all-reduce take no time of their own:
     one kernel does both."""

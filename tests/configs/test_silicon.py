@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -18,6 +19,7 @@ from configs.silicon import ask, facade, names, store
 from configs.silicon.facade import Engine, NoDataError, Operations
 from configs.silicon.tables import tables_of
 from sim_core import SimSpec, SpecError, simulate, spec_from_config
+from sim_core.errors import SpecWarning
 from sim_core.performance.grid_times import GridTimes
 from sim_core.performance.step_grid import grid_of, packed, unpacked
 from sim_core.policies import policies_for
@@ -111,6 +113,20 @@ def test_the_launches_of_a_step_with_prompts_are_a_setting(asked: list[names.Way
     assert times.seconds(Step(prompt_tokens=1), 1) == 0.2
     with pytest.raises(SpecError, match=r"launch_s=-1: must be at least 0"):
         spec_of("performance_model.launch_s=-1")
+
+
+def test_fused_norms_say_where_there_are_none(
+    asked: list[names.Way], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.warns(
+        SpecWarning, match=r"fused_norms has no effect on llama-3.1-8b \(bf16, .*\) on a100-80gb, TP8, vllm"
+    ):
+        spec_of("performance_model.fused_norms=true")
+    ask._grid.cache_clear()
+    monkeypatch.setattr(FakeEngine, "is_alone", False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    with warnings.catch_warnings(action="error", category=SpecWarning):
+        spec_of("performance_model.fused_norms=true")
 
 
 def test_a_token_beyond_a_tile_takes_the_next_tiles_time() -> None:

@@ -1,7 +1,8 @@
 """What a sweep costs beside its simulations, and how far it scales.
 
     python benchmarks/service.py overhead     CPU of the whole service over that of the simulation loops, part by part
-                                              (--runs 40 --requests 72000, --sink mlflow)
+                                              (--runs 40 --requests 72000, --sink mlflow; or of all runs of
+                                              --experiment experiments/isocost.yaml: 14 minutes)
     python benchmarks/service.py workers      two workers against one
     python benchmarks/service.py points       10,000 points of about 10 ms
     python benchmarks/service.py cores        64 cores (in name) and tasks of a second that sleep
@@ -176,8 +177,7 @@ def sweep(text: str, *options: str) -> dict[str, float]:
     }
 
 
-def overhead(sink: str, runs: int, requests: int) -> None:
-    text = isocost(runs, requests)
+def overhead(sink: str, text: str) -> None:
     points = expand(parse_experiment(text, "x.yaml"), [], ROOT)
     before_s = loops_cpu_s(points[::2])  # the machine is not equally fast at all times
     told = sweep(text, "--sink", sink)
@@ -189,9 +189,8 @@ def overhead(sink: str, runs: int, requests: int) -> None:
         "Ray": told["ray_cpu_s"],
     }
     print(json.dumps({"loops_cpu_s": round(loops_s, 1), **told}))
-    print(
-        f"{len(points)} runs of {requests} requests: {told['cpu_s'] / loops_s - 1.0:.1%} more CPU than the loops alone"
-    )
+    requests = f"{told['requests'] / told['runs']:,.0f} requests on average"
+    print(f"{len(points)} runs of {requests}: {told['cpu_s'] / loops_s - 1.0:.1%} more CPU than the loops alone")
     for name, seconds in parts.items():
         print(f"  {name}: {seconds / loops_s:.1%} ({seconds:.1f} s)")
 
@@ -288,11 +287,17 @@ def main() -> None:
     parser.add_argument("--sink", default="mlflow", help="of overhead (default: mlflow)")
     parser.add_argument("--runs", type=int, default=40, help="of overhead and workers (default: 40)")
     parser.add_argument("--requests", type=int, default=72_000, help="in each of them (default: 72000)")
+    parser.add_argument("--experiment", type=Path, help="of overhead: a file with other runs")
     arguments = parser.parse_args()
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    text = (
+        isocost(arguments.runs, arguments.requests)
+        if arguments.experiment is None
+        else arguments.experiment.read_text()
+    )
     measurements = {
-        "overhead": lambda: overhead(arguments.sink, arguments.runs, arguments.requests),
+        "overhead": lambda: overhead(arguments.sink, text),
         "workers": lambda: workers(arguments.runs, arguments.requests),
         "points": points_per_second,
         "cores": cores,

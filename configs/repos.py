@@ -75,6 +75,8 @@ def _entry(file: Path, source: str) -> dict[str, Any]:
     content = read_yaml(file, source)
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise SpecError("must be a mapping of names to values", source=source)
+    if _says_all(content):
+        return content
     try:
         with only_our_resolvers():
             entry: Any = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
@@ -82,3 +84,13 @@ def _entry(file: Path, source: str) -> dict[str, Any]:
         problem = unresolved(error)
         raise SpecError(problem.reason, key=problem.key, source=source) from error
     return {str(name): value for name, value in entry.items()}
+
+
+def _says_all(value: Any) -> bool:
+    """Whether OmegaConf would give the value back as it is, as no text refers to another. It takes longer over it than
+    reading the file takes."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _says_all(part) for name, part in value.items())
+    if isinstance(value, list):
+        return all(map(_says_all, value))
+    return not isinstance(value, str) or "${" not in value

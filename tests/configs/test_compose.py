@@ -122,6 +122,12 @@ def test_a_repository_of_ones_own_is_read(composer: Composer, tmp_path: Path) ->
     assert resolved["hardware_repo"]["processors"] == {"small": {"name": "small", "memory_size": 1024}}
 
 
+def test_a_file_of_a_repository_may_refer_to_its_own_values(composer: Composer, tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text("one: {memory_size: 4}\nmore: ['${one.memory_size}', \"${eval:'2 * 4'}\"]\n")
+    resolved = composer.resolved([f"hardware_repo.processors={tmp_path}"])
+    assert resolved["hardware_repo"]["processors"]["twice"] == {"one": {"memory_size": 4}, "more": [4, 8]}
+
+
 def test_arithmetic_is_spelled_as_in_splitwisesims_experiments(composer: Composer) -> None:
     a100 = "cluster.servers.0.count=\"${eval:'int(4.76 * (40 - ${h100}) // 2.21)'}\""
     resolved = composer.resolved(["+h100=7", "cluster.servers.1.count=${h100}", a100])

@@ -1,4 +1,4 @@
-"""Hydra's multiruns: the runs that a multirun has, and what their jobs returned."""
+"""Hydra's runs: those that a multirun has, what their jobs returned, and what Hydra need not look for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
 from hydra.types import RunMode
 
 from configs.compose import config_loader
+from configs.texts import HYDRAS_TEXTS
 from sim_core.errors import SpecError
 from sim_core.spec import PluginSpec
 
@@ -57,6 +60,33 @@ def _may_bring_a_mode(argument: str) -> bool:
     if key.startswith("-"):
         return key not in ("-m", "--multirun")
     return key.lstrip("+") in ("hydra", "hydra.mode") or (key.startswith("+") and "." not in key)
+
+
+@contextmanager
+def plugins_looked_for_where_they_may_be(arguments: Sequence[str]) -> Iterator[None]:
+    """Within this block Hydra knows no plugins but its own, unless one of the command line's `arguments` could name
+    another: to look for them it imports the launchers that are installed, which takes a tenth of a short run."""
+    if any(map(_may_bring_a_plugin, arguments)):
+        yield
+        return
+    scan, known = Plugins._scan_all_plugins, set(Singleton._instances)
+
+    def scan_hydras_own(modules: list[Any]) -> Any:
+        return scan([module for module in modules if module.__name__.startswith("hydra.")])
+
+    Plugins._scan_all_plugins = staticmethod(scan_hydras_own)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Plugins._scan_all_plugins = staticmethod(scan)  # type: ignore[method-assign]
+        if Plugins not in known:  # who asks next gets all
+            Singleton._instances.pop(Plugins, None)
+
+
+def _may_bring_a_plugin(argument: str) -> bool:
+    """Whether an argument may bring a mode, or sets more of Hydra's own than the names of folders."""
+    key = argument.partition("=")[0].lstrip("+~")
+    return _may_bring_a_mode(argument) or (key.startswith("hydra") and key not in HYDRAS_TEXTS)
 
 
 @contextmanager

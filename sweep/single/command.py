@@ -23,7 +23,12 @@ from configs.address import check_answers
 from configs.command_line import PLUGIN, Parser, taken
 from configs.compose import CONFIG_DIR, Composer, plugin_sections
 from configs.groups import only_checked_loaders
-from configs.multirun import kept_returns, mode_looked_for_where_it_may_be, runs_of
+from configs.multirun import (
+    kept_returns,
+    mode_looked_for_where_it_may_be,
+    plugins_looked_for_where_they_may_be,
+    runs_of,
+)
 from configs.resolvers import only_our_resolvers, register_resolvers, resolvers_in
 from configs.texts import TextSettings
 from sim_core.compilation import form
@@ -113,7 +118,7 @@ def _run(plugins: tuple[PluginSpec, ...]) -> int:
         if not addresses:  # hydra/launcher=ray starts a cluster of its own
             os.environ.update(LOOPBACK_ALONE)
         named = resolvers_in(sys.argv[1:])
-        with _hydras_own(named, plugins), mode_looked_for_where_it_may_be(sys.argv[1:]), kept_returns() as returns:
+        with _hydras_own(named, plugins), kept_returns() as returns:
             hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base=None)(
                 Job(tuple(named), plugins)
             )()
@@ -129,9 +134,11 @@ def _run(plugins: tuple[PluginSpec, ...]) -> int:
 def _hydras_own(named: set[str], plugins: Sequence[PluginSpec]) -> Iterator[None]:
     """Within this block Hydra reads only files that a group has and the sections of `plugins`, and resolves
     `${now:...}` and what it needs besides. All resolvers of OmegaConf are there if the command line has settings of
-    Hydra's own, as launchers need some."""
+    Hydra's own, as launchers need some. What the command line cannot have set is not looked for."""
     with ExitStack() as stack:
         stack.enter_context(only_checked_loaders(plugin_sections(plugins)))
+        stack.enter_context(mode_looked_for_where_it_may_be(sys.argv[1:]))
+        stack.enter_context(plugins_looked_for_where_they_may_be(sys.argv[1:]))
         if not any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:]):
             stack.enter_context(only_our_resolvers({*HYDRAS_RESOLVERS, *named}))
         yield

@@ -18,7 +18,6 @@ from sim_core.rng import Streams
 from sim_core.section import Section
 from traces.arrivals.base import NS_PER_S
 from traces.distributions.base import Distribution, token_count
-from traces.distributions.table import distribution
 from traces.policy_text import Context, Opener, number_between
 
 KEYS = ("turns", "think_ms", "answer_ms_per_token", "system_prompts", "system_tokens", "system_zipf", "context_tokens")
@@ -69,6 +68,7 @@ class Sessions:
                 if section.has(key):
                     raise section.error(key, "is of sessions, which have turns: say how many, turns=constant:tokens=4")
             return None
+        from traces.distributions.table import distribution  # here: most traces have no sessions
 
         def drawn(key: str) -> Distribution:
             return distribution(section.value(key), Context("prompt", open_trace), section.path(key))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
+from typing import TYPE_CHECKING
 
 from sync.results.metrics import METRICS
-from sync.results.outcome import Outcome
 from sync.results.slo import PAPER, WITHIN, Limit, Slo
+
+if TYPE_CHECKING:
+    from sync.results.outcome import Outcome  # needs packages that a run without tracking does not
 
 FAILED = "failed"
 

@@ -19,7 +19,6 @@ from sim_core.batching import BATCHING
 from sim_core.digest import sha256
 from sim_core.network import NETWORKS
 from sim_core.performance import PERFORMANCE_MODELS
-from sim_core.performance.calibrated import below
 from sim_core.policies import policies_for
 from sim_core.replicas import REPLICAS
 from sim_core.scheduling import SCHEDULERS
@@ -149,6 +148,8 @@ class Code:
 
 def policies_of(spec: SimSpec) -> tuple[Policy, ...]:
     """The policies that a run uses, without repetition."""
+    from sim_core.performance.calibrated import below  # here: not needed at every start
+
     instances = [kind for state in spec.start_states for kind in state.kinds]
     batching = policies_for(spec).batching
     used = [

@@ -33,10 +33,10 @@ pytestmark = pytest.mark.slow
 
 
 def add_to_table(path: Path, lines: list[str]) -> None:
-    """Add an entry's import behind the last one of the same package, and its line at the end of the table."""
+    """Add an entry's line at the end of the table, and its import, where it has one, behind the last one there."""
     imports, entries = lines[:-1], lines[-1:]
     text = path.read_text().splitlines()
-    starts = [number for number, line in enumerate(text) if re.match(r"[A-Z_]+: .* = [({]$", line)]
+    starts = [number for number, line in enumerate(text) if re.match(r"[A-Z_]+: .* = \w*[({]$", line)]
     end = next(number for number in range(starts[0], len(text)) if text[number] in (")", "}"))
     text[end:end] = entries
     before = max(number for number, line in enumerate(text[: starts[0]]) if line.startswith(("from ", "import ")))

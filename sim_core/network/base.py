@@ -2,8 +2,8 @@
 
 A transfer takes memory at the destination when it starts, and frees the source's when it ends. How long it takes is
 what networks differ in. A new network is a class here in a file of its own, with its line in the table of
-`sim_core.network` and a file in `configs/network`. Keys of that file which only this network has are declared in its
-`Options`.
+`sim_core.network`, which says where it is, and a file in `configs/network`. Keys of that file which only this network
+has are declared in its `Options`.
 """
 
 from __future__ import annotations

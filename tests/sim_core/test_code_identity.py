@@ -108,7 +108,7 @@ def test_comments_layout_docstrings_and_texts_of_errors_change_no_key(copy: Copy
     assert copy.changed() == set()
 
 
-OUTSIDE = ("__init__", "code_identity", "code_text", "config", "errors", "observer", "section", "version")
+OUTSIDE = ("__init__", "code_identity", "code_text", "config", "errors", "observer", "section", "table", "version")
 TABLES = [f"{family}/__init__" for family in ("batching", "network", "performance", "scheduling", "start_state")]
 TABLES.append("replicas")
 
@@ -166,8 +166,7 @@ def test_another_batching_policy_changes_no_key_of_runs_without_it(copy: Copy, b
 def test_an_added_policy_changes_no_key(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = "from sim_core.scheduling.jsq import JoinShortestQueue\n\nclass Mine(JoinShortestQueue):\n    depth = 2\n"
     (copy.folder / "scheduling" / "mine.py").write_text(mine)
-    copy.replace("scheduling/__init__.py", "SCHEDULERS:", "from sim_core.scheduling.mine import Mine\n\nSCHEDULERS:")
-    copy.replace("scheduling/__init__.py", '    "jsq":', '    "mine": Mine,\n    "jsq":')
+    copy.replace("scheduling/__init__.py", "    jsq=", '    mine="mine.Mine",\n    jsq=')
     assert copy.changed() == set()
 
     Mine = type("Mine", (JoinShortestQueue,), {"__module__": "sim_core.scheduling.mine"})

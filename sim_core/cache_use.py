@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sim_core.kv.base import EndlessCache
 from sim_core.replica import Replica
@@ -11,8 +11,7 @@ from sim_core.trace import Trace
 from sim_core.workload import content_of
 
 
-@dataclass(frozen=True, slots=True)
-class CacheUse:
+class CacheUse(NamedTuple):
     """Counts of all replicas that take memory block by block, in tokens; see `CacheCounts`.
 
     `bound`: what requests would have hit had each of them found the blocks of all that came before it, in one cache

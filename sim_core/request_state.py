@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 REJECTED, UNFINISHED = "rejected", "unfinished"  # the outcomes of a request that was not completed
 
@@ -49,8 +49,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """The state of one request, with its details. `instance` is the name of the instance that the state concerns, ""
     where it concerns none; `application_id` belongs to NO_INSTANCE, and the tokens to NEVER_FITS (of KV cache) and to
     PROMPT_TOO_LONG (of the prompt)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sim_core.request import Host, Request
 from sim_core.request_state import RequestState, Situation
@@ -17,8 +17,7 @@ Unfinished = tuple[int, Request, Situation]  # a request that was not completed,
 WAITING_STATES = (RequestState.WAITS_FOR_PROMPT, RequestState.WAITS_TO_SEND, RequestState.WAITS_TO_DECODE)
 
 
-@dataclass(frozen=True, slots=True)
-class StillInstance:
+class StillInstance(NamedTuple):
     """A replica that stands still, and the requests that wait for its memory."""
 
     application_id: int
@@ -30,8 +29,7 @@ class StillInstance:
     needed_tokens: int  # the least memory that one of the requests needs to go on; 0: all wait for other replicas
 
 
-@dataclass(frozen=True, slots=True)
-class Standstill:
+class Standstill(NamedTuple):
     """The replicas that stand still at the end of a run, in order of application and index; at least one."""
 
     instances: tuple[StillInstance, ...]

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from sim_core.engine import Call, Engine
 from sim_core.event import Event, Handler
@@ -43,8 +43,7 @@ class WaitingTransfers:
         self.gave_up_s: float | None = None  # when the last transfer was given up
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
+class Wiring(NamedTuple):
     """What the network of an application is made of.
 
     `plans`: its instances, in order of their index. `bandwidth_gb_per_s`: that of its scheduler, in GiB/s;

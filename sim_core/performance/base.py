@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from sim_core.errors import SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
@@ -49,8 +48,7 @@ def nobody_to_ask(used: Sequence[Deployment], others: Sequence[Deployment], /) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What a run needs of its performance model, for models that read files."""
 
     root: Path  # the folder in which relative paths of a configuration start

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim_core.errors import SpecError, SpecWarning
 from sim_core.performance.base import CurveKey, Needs
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _SIZES = ("prompt_size", "batch_size", "token_size")
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredRuns:
+class MeasuredRuns(NamedTuple):
     """The measured runs of one (model, hardware, tensor parallelism)."""
 
     key: CurveKey

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sim_core.errors import CapacityError
 from sim_core.native import mypyc_attr
@@ -37,8 +37,7 @@ class Placement:
         self.returned = returned
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What a scheduler is made of: its spec, the view of the replicas that exist, and a random stream of its own."""
 
     spec: SchedulerSpec

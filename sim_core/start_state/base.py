@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sim_core.errors import CapacityError, SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
@@ -62,8 +62,7 @@ class InstancePlan:
         return self.processors[0].name
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a start state gets beside its own section to read: its spec so far (kind, application and machines), how
     an instance's section is read, and the cluster."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from configs.compose import CONFIG_DIR
 from configs.machines import MachineFigures, read_machines
 from configs.repos import RepoReader
 from configs.silicon.names import BLACKWELL, SYSTEMS
-from sim_core.errors import CapacityError
 from sim_core.network.ports import BYTES_PER_GBIT
 from sim_core.spec import ModelSpec
 
@@ -126,19 +124,6 @@ def _machine(
         price_source=figures.source if figures else "",
         watts_source=figures.watts_source if figures else "",
     )
-
-
-@contextmanager
-def fits_named(config: Mapping[str, Any]) -> Iterator[None]:
-    """Within this block an error about a model that does not fit also says with which weights and machines it would.
-    `config` is a resolved configuration."""
-    try:
-        yield
-    except CapacityError as error:
-        names = {str(entry.get("model_architecture")) for entry in config.get("applications", ())}
-        if not (fitting := what_fits(names)):
-            raise
-        raise CapacityError(f"{error}; what fits: {'; '.join(fitting)}") from error
 
 
 def what_fits(names: set[str]) -> list[str]:

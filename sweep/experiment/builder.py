@@ -9,8 +9,8 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from configs.catalogue import fits_named
 from configs.compose import Composer
+from configs.fitting import fits_named
 from configs.folders import Inside
 from configs.gpu_power import PowerTable
 from configs.machines import MachineFigures, cost_and_power, provisioned_watts

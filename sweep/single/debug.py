@@ -10,7 +10,8 @@ from configs.gpu_power import GpuPower
 from sim_core.observer import IterationLog
 from sim_core.simulation import Simulation
 from sim_core.trace import Trace
-from sync.files.perfetto import PerfettoOptions, PerfettoTrace
+from sync.files.perfetto.options import PerfettoOptions
+from sync.files.perfetto.tracks import PerfettoTrace
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from configs.catalogue import fits_named
 from configs.compose import CONFIG_DIR, resolve
+from configs.fitting import fits_named
 from configs.gpu_power import PowerTable, power_from_config
 from configs.resolvers import register_resolvers
 from configs.silicon import grids

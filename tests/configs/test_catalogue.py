@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from configs.catalogue import fits_named, machines, models, what_fits
+from configs.catalogue import machines, models, what_fits
+from configs.fitting import fits_named
 from sim_core.errors import CapacityError
 from sweep.single.command import main
 from sweep.single.listing import list_

@@ -15,12 +15,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from configs.compose import CONFIG_DIR, Composer
+from configs.gpu_power import power_from_config
 from sim_core.config import spec_from_config
 from sim_core.errors import SimError
 from sweep.command import main
 from sweep.experiment.expand import Grid
 from sweep.experiment.file import parse_experiment
-from sync.files.perfetto import options_from_config, power_from_config
+from sync.files.perfetto.options import options_from_config
 from traces import workload
 
 ROOT = CONFIG_DIR.parent

@@ -6,9 +6,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+from configs.gpu_power import GpuPower
 from sim_core import SimSpec, Trace
 from sim_core.simulation import Simulation
-from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace
+from sync.files.perfetto.options import PerfettoOptions
+from sync.files.perfetto.tracks import PerfettoTrace
 from sync.results.measure import MeasuredRun, measure
 from tests.sim_core import worlds
 from tests.sim_core.trace_events import TraceEvents, read

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from configs.compose import CONFIG_DIR, Composer
+from configs.gpu_power import power_from_config
 from sim_core.config import spec_from_config
 from sim_core.errors import SimError, SpecError
 from sim_core.simulation import Simulation
 from sweep.single.debug import debug_outputs
 from sweep.single.summary import one_line_summary, text_summary
-from sync.files.perfetto import options_from_config, power_from_config
+from sync.files.perfetto.options import options_from_config
 from sync.files.splitwisesim import write_outputs
 from sync.results.measure import measure
 from traces import workload

@@ -16,7 +16,7 @@ from sim_core.scheduling import SCHEDULERS
 from sim_core.simulation import Simulation
 from sim_core.spec import ApplicationSpec, InstanceSpec, StartStateSpec
 from sweep.single.debug import debug_outputs
-from sync.files.perfetto import PerfettoOptions
+from sync.files.perfetto.options import PerfettoOptions
 from tests.runs import measured
 from tests.sim_core import worlds
 from tests.sim_core.drawn import (

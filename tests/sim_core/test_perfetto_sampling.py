@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from configs.compose import CONFIG_DIR, compose, resolve
+from configs.gpu_power import GpuPower, power_from_config
 from sim_core import SpecError, spec_from_config
 from sim_core.simulation import Simulation
-from sync.files.perfetto import GpuPower, PerfettoOptions, PerfettoTrace, options_from_config, power_from_config
+from sync.files.perfetto.options import PerfettoOptions, options_from_config
+from sync.files.perfetto.tracks import PerfettoTrace
 from tests.runs import measured
 from tests.sim_core import worlds
 from tests.sim_core.drawn import INSTANCES, MEMORY, POWER, WATTS, crowd, draw, numbers, us, value_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from configs.bounded import read_json, read_yaml
 from configs.machines import MachineFigures
 from configs.repos import RepoReader
+from sim_core.record import record
 from sim_core.section import Section
 from sim_core.spec import SimSpec
 
@@ -20,7 +21,7 @@ MEASURED_FILE, ESTIMATED_FILE = "data/gpu_power_measured.json", "data/gpu_power.
 Origin = Literal["measured", "given", "estimated"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuPower:
     """The power that one GPU draws, in W, by what it does."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sim_core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clients:
     """Clients that send a trace's requests in turn, each of them one at a time.
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sim_core.errors import SpecError, choices
+from sim_core.record import record
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,7 @@ OPTION = "--allow"
 MOST = 10**19  # of any limit
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """The limits by name. Those that end in `_bytes` are bytes, in `_s` seconds; the others are counts."""
 

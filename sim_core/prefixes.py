@@ -8,10 +8,11 @@ another, however long. What its runs do not cover belongs to the request alone.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+
+from sim_core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prefixes:
     """The runs of all requests of a trace, row by row: those of row n have the numbers from `begins[n]` up to
     `begins[n + 1]`. They cover the first tokens of its prompt, or the prompt and the first tokens of its output.

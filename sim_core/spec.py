@@ -5,11 +5,12 @@ A run is a pure function of (SimSpec, trace, code version). Two specs are equal 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 
 from sim_core.digest import sha256
 from sim_core.errors import SpecError
+from sim_core.record import record
 
 Options = tuple[tuple[str, float | str], ...]  # a policy's own options by name: see `sim_core.options`
 
@@ -17,7 +18,7 @@ NO_PIPELINES = "pipelines are not modelled: must be 1; tensor_parallelism says o
 PROMPT, TOKEN, MIXED = "prompt", "token", "mixed"  # the roles of an instance; a baseline instance has none
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcessorSpec:
     """A GPU. Performance tables know it by its name."""
 
@@ -25,7 +26,7 @@ class ProcessorSpec:
     memory_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerGroupSpec:
     """`count` machines of one SKU."""
 
@@ -35,7 +36,7 @@ class ServerGroupSpec:
     tdp_w: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelSpec:
     """A language model: the sizes of its weights and of a token's KV cache."""
 
@@ -67,7 +68,7 @@ class ModelSpec:
         return -(-gpus // self.kv_parts) if self.kv_parts else 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstanceSpec:
     """How one instance batches. `policy` names an entry of `sim_core.batching.BATCHING`.
 
@@ -96,7 +97,7 @@ class InstanceSpec:
                 raise SpecError(text, key=key, value=value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartStateSpec:
     """The instances that an application starts with. `kind` names an entry of `sim_core.start_state.START_STATES`."""
 
@@ -120,7 +121,7 @@ class StartStateSpec:
         return tuple(kind for kind in (self.instance, self.prompt, self.token) if kind is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SchedulerSpec:
     """`policy` names an entry of `sim_core.scheduling.SCHEDULERS`; `name` is the configuration's own."""
 
@@ -134,7 +135,7 @@ class SchedulerSpec:
     finish_request_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApplicationSpec:
     """An endpoint: one model behind one scheduler."""
 
@@ -144,7 +145,7 @@ class ApplicationSpec:
     spin_up_s: float = 0.0  # until its instances take requests
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CurveSpec:
     """Measured medians of one (model, hardware, tensor parallelism): seconds at each count of batch tokens."""
 
@@ -156,7 +157,7 @@ class CurveSpec:
     token_s: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MeasuredSteps:
     """Measured steps of one (model, hardware, tensor parallelism), in ascending order.
 
@@ -171,7 +172,7 @@ class MeasuredSteps:
     decodes: tuple[tuple[int, int, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deployment:
     """What the times of an instance's steps depend on: a model, as it is served on GPUs of one kind.
 
@@ -193,7 +194,7 @@ class Deployment:
         return self.model, self.hardware, self.tensor_parallelism
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepGridSpec:
     """The tables of the step times of one deployment: see `sim_core.performance.step_grid`.
 
@@ -205,7 +206,7 @@ class StepGridSpec:
     packed: bytes = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PerformanceSpec:
     """`policy` names an entry of `sim_core.performance.PERFORMANCE_MODELS`."""
 
@@ -223,7 +224,7 @@ class PerformanceSpec:
         return bool(self.curves or self.steps or self.grids)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineLinksSpec:
     """The links of the machines of a SKU, in bytes a second each way."""
 
@@ -232,7 +233,7 @@ class MachineLinksSpec:
     gpu_bytes_per_s: float  # of a GPU to the others of its machine
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkSpec:
     """`policy` names an entry of `sim_core.network.NETWORKS`. Options that have their default are left out."""
 
@@ -241,7 +242,7 @@ class NetworkSpec:
     links: tuple[MachineLinksSpec, ...] = ()  # of each SKU, for networks whose links are shared
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PluginSpec:
     """A file with policies of a user's own, of which the run uses some: see `sim_core.plugins`.
 
@@ -258,7 +259,7 @@ class PluginSpec:
         return sha256([self.text.encode()]).hex()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SimSpec:
     """The complete description of a run."""
 

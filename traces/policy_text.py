@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from sim_core.errors import SpecError, choices, nearest
+from sim_core.record import record
 from sim_core.section import Section
 from sim_core.trace import Trace
 
 SIZES = ("prompt", "output")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GivenTrace:
     """A trace that a recipe draws from, and the identity of its file (SHA-256 in hex)."""
 
@@ -24,7 +24,7 @@ class GivenTrace:
 Opener = Callable[[str], GivenTrace]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """What a text leaves open: which size it is for ("prompt" or "output"), and how files are opened."""
 

@@ -14,9 +14,10 @@ If none applies, reading stops with a question.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sim_core.errors import TraceError, choices
+from sim_core.record import record
 
 AUTO = "auto"
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # a unit is 10 to minus so many seconds
@@ -30,7 +31,7 @@ MIN_REQUESTS = 100  # a shorter slice may be a burst: the rate of Mooncake's sli
 UNIX_S = (1_262_304_000, 4_102_444_800)  # 2010-01-01, 2100-01-01
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Times:
     """The times of a format by its definition.
 
@@ -48,7 +49,7 @@ class Times:
         return f"{NAMES[self.unit]}, or found out" if self.varies else NAMES[self.unit]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimeUnit:
     """The unit in which a file was read, and why: `source` is "told" (by the user) or "found"."""
 
@@ -80,7 +81,7 @@ def named_by_user(unit: str, times: Times, column: str, source: str) -> TimeUnit
     return TimeUnit(unit, "told", "as told")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observed:
     """A file's number of requests, and its first and last times as they are written."""
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from sim_core.errors import SpecError, TraceError, nearest
+from sim_core.record import record
 from sim_core.section import Section
 from sim_core.trace import Trace
 from traces.identity import file_identity
@@ -31,7 +31,7 @@ AT = "@"  # load@70: the recipe load.yaml, or the file load.csv, at 70 requests 
 MAX_NAMES = 8  # of files, in an error
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TraceRef:
     """The trace that a configuration names: trace.filename (no suffix), trace.dir, the run's seed, trace.time_unit,
     trace.arrivals."""

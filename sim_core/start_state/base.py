@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sim_core.errors import CapacityError, SpecError, choices
 from sim_core.options import NoOptions, made, read_options, reads_configuration
+from sim_core.record import record
 from sim_core.spec import InstanceSpec, ProcessorSpec, ServerGroupSpec, StartStateSpec
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 UNKNOWN = -1  # as the number of a machine
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine(ServerGroupSpec):
     """One machine of a group, as start states get it."""
 
     number: int = UNKNOWN  # in the cluster
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstancePlan:
     """One planned instance: its processors, its phase ("" for both), and how it batches."""
 

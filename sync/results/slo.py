@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from math import isfinite, nan
 
+from sim_core.record import record
 from sync.results.metrics import PERCENTILES, SLOWDOWN_PERCENTILES
 
 # Unit of a limit -> the end of the name of the figure that it limits, and the percentiles that a summary has of it.
@@ -29,7 +30,7 @@ SLO_LIMITS: Limits = {  # the paper's, as slowdowns
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """One limit of an SLO: the figure `figure` of a run's summary may be at most `largest`."""
 

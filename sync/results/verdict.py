@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
+from sim_core.record import record
 from sync.results.metrics import METRICS
 from sync.results.slo import PAPER, WITHIN, Limit, Slo
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """How an SLO judges a run. `text`: `within SLO`, or why not: `too slow: TTFT p90 p99, E2E p50`, `3 rejected`,
     `unstable: ...` or `failed`. `met`: by the name of each limit, whether it holds. `exceeded`: the limits that

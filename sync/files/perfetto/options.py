@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import inf
 from typing import Any
 
+from sim_core.record import record
 from sim_core.section import Section
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PerfettoOptions:
     """Which part of a run is written. The same run and options give the same file.
 

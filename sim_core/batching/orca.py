@@ -23,7 +23,7 @@ class OrcaBatcher(FirstComeBatcher):
         room = self.max_batch_size - len(self.batch)
         free = self.kv.capacity - self.kv.tokens
         new: list[Task] = []
-        for task in reversed(self.line.tasks):
+        for task in self.line.in_order():
             if len(new) == room or task.kv_tokens > free:
                 break
             free -= task.kv_tokens

@@ -71,7 +71,7 @@ class SplitwiseBatcher(WholePrompts):
 
     def take_alone(self, task: Task) -> Step | None:
         batch = self.batch
-        if self.line.tasks or batch.preempted or not self.kv.fits(task.kv_tokens):
+        if self.line.batch_tokens or batch.preempted or not self.kv.fits(task.kv_tokens):
             return None
         self._entries = task.entry = self._entries + 1
         task.waits_from = batch.starts
@@ -91,7 +91,7 @@ class SplitwiseBatcher(WholePrompts):
         batch, line = self.batch, self.line
         decodes = len(batch.decodes)
         preempted = len(batch.preempted)
-        waiting = len(line.tasks) + preempted
+        waiting = len(line) + preempted
         if (
             decodes + waiting <= self.max_batch_size
             and (decodes + line.batch_tokens + preempted <= self.max_batch_tokens or (decodes == 0 and waiting == 1))
@@ -105,12 +105,12 @@ class SplitwiseBatcher(WholePrompts):
     def _take_all(self) -> None:
         """The common refill: all waiting tasks have room beside the running ones."""
         batch, line = self.batch, self.line
-        tasks = line.tasks
-        if len(tasks) == 1 and self.queue.take_only(task := tasks[0]):
+        only = line.only()
+        if only is not None and self.queue.take_only(only):
             line.clear()
-            if task.is_prompt:
+            if only.is_prompt:
                 self.prompt_queue.clear()
-            batch.join(task, task.remaining)
+            batch.join(only, only.remaining)
             return
         self.queue.keep_blocked()
         prompts = len(self.prompt_queue)
@@ -120,8 +120,8 @@ class SplitwiseBatcher(WholePrompts):
             self.prompt_queue.clear()
         if batch.preempted:
             batch.resume(batch.preempted)
-        if prompts < len(tasks):
-            for task in reversed(tasks):
+        if prompts < len(line):
+            for task in line.in_order():
                 if task.waits_from != NEVER:  # prompts have joined by now
                     batch.join(task, task.remaining)
         line.clear()
@@ -176,7 +176,7 @@ class SplitwiseBatcher(WholePrompts):
             draft.add(task)
         draft.add_resuming(batch.preempted)
         kept = draft.keep(len(batch.decodes))
-        for task in reversed(self.line.tasks):  # where a preempted decode was left out, there is no room at all
+        for task in self.line.in_order():  # where a preempted decode was left out, there is no room at all
             if task in draft.new:
                 continue
             if not draft.room(task) or task.kv_tokens > draft.free:

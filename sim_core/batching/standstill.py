@@ -48,7 +48,7 @@ def _decodes(batcher: Stuck) -> list[Task]:
     members_left = batcher.most_members() - len(batcher.batch.decodes)
     unseen = batcher.decodes_waiting()
     tasks: list[Task] = []
-    for task in reversed(batcher.line.tasks):
+    for task in batcher.line.in_order():
         if unseen <= 0 or len(tasks) >= members_left:
             break
         if not task.is_prompt:
@@ -63,7 +63,7 @@ def _prompts(batcher: Stuck) -> list[Task]:
     free = batcher.kv.capacity - batcher.kv.tokens
     members_left, tokens_left = batcher.most_members(), batcher.max_batch_tokens
     tasks: list[Task] = []
-    for task in reversed(batcher.line.tasks):
+    for task in batcher.line.in_order():
         if not task.is_prompt:
             continue
         request = task.request

@@ -89,7 +89,7 @@ class WholePrompts(Batcher):
         return self.kv.fits(task.kv_tokens)
 
     def has_waiting(self) -> bool:
-        return len(self.line.tasks) > 0 or len(self.batch.preempted) > 0
+        return self.line.batch_tokens > 0 or len(self.batch.preempted) > 0
 
     def has_room(self) -> bool:
         return self.has_place() if len(self.batch) else self.kv.fits(self.first_queued().kv_tokens)
@@ -97,7 +97,7 @@ class WholePrompts(Batcher):
     def next_step(self, refill: bool = True) -> Step | None:
         """As in the base class. If not `refill`, the batch stays as it is."""
         batch = self.batch
-        if refill and (self.line.tasks or batch.preempted) and not (self._recovering and self._recover()):
+        if refill and (self.line.batch_tokens or batch.preempted) and not (self._recovering and self._recover()):
             self.refill()
         batch.starts += 1
         decodes = batch.decodes
@@ -154,7 +154,7 @@ class WholePrompts(Batcher):
 
     def waiting(self) -> Iterator[Task]:
         yield from self.batch.preempted
-        yield from self.line.tasks
+        yield from self.line.newest_first()
 
     def iterations(self) -> int:
         return self.batch.iteration + self.batch.without_decodes

@@ -161,11 +161,15 @@ class SplitwiseBatcher(WholePrompts):
         """
         batch = self.batch
         draft = _Draft(self.max_batch_tokens, self.max_batch_size, self.kv.capacity - self.kv.tokens)
-        for task in self._overdue():
-            if not draft.room(task):
-                break
-            if task.kv_tokens <= draft.free:  # a task without room does not block those after it
-                draft.add(task)
+        if self.queue.first_has_waited(self.max_waits, batch.starts):
+            for task in self._overdue():
+                if not draft.room(task):
+                    break
+                if task.kv_tokens <= draft.free:  # a task without room does not block those after it
+                    draft.add(task)
+        resuming = batch.preempted
+        if draft.new and resuming:
+            resuming = [task for task in resuming if task not in draft.new]
         for task in self.prompt_queue:
             if not draft.room(task):
                 break
@@ -174,21 +178,20 @@ class SplitwiseBatcher(WholePrompts):
             if task.kv_tokens > draft.free:
                 break
             draft.add(task)
-        draft.add_resuming(batch.preempted)
+        resuming = resuming[: draft.keep(len(resuming))]  # they have their memory already
         kept = draft.keep(len(batch.decodes))
+        before = list(draft.new)
         for task in self.line.in_order():  # where a preempted decode was left out, there is no room at all
             if task in draft.new:
                 continue
             if not draft.room(task) or task.kv_tokens > draft.free:
                 break
             draft.add(task)
-        return list(draft.new), kept
+        return [*before, *resuming, *list(draft.new)[len(before) :]], kept
 
     def _overdue(self) -> Iterator[Task]:
         """The tasks at the head of the queue that have waited too often."""
         starts = self.batch.starts
-        if not self.queue.first_has_waited(self.max_waits, starts):
-            return
         for task in self.queue.in_order():
             if waits(task, starts) < self.max_waits:
                 return
@@ -227,17 +230,18 @@ class _Draft:
         self.tokens += task.batch_tokens
         self.free -= task.kv_tokens
 
-    def add_resuming(self, tasks: list[Task]) -> None:
-        """Add as many of `tasks`, preempted decodes, as there is room for: they have their memory already."""
-        new = self.new
-        if not new.keys().isdisjoint(tasks):
-            tasks = [task for task in tasks if task not in new]
-        new.update(dict.fromkeys(tasks[: self.keep(len(tasks))]))
-
     def keep(self, running: int) -> int:
         """Reserve room for up to `running` decodes of one token each, and return for how many there is."""
-        tokens_left = self.limit - self.tokens if self.members else max(self.limit, 1)
-        kept = max(min(running, self.most - self.members, tokens_left), 0)
-        self.members += kept
+        members, kept = self.members, running
+        tokens_left = self.limit - self.tokens
+        if not members and tokens_left < 1:
+            tokens_left = 1
+        if kept > tokens_left:
+            kept = tokens_left
+        if kept > self.most - members:
+            kept = self.most - members
+        if kept <= 0:
+            return 0
+        self.members = members + kept
         self.tokens += kept
         return kept

@@ -285,11 +285,11 @@ class EngineReplica(EngineTurns):
 
     def _first_token(self, sequence: Sequence, now_s: float) -> None:
         request = sequence.request
-        request.prompt_end_s = now_s
+        request.first_token_s = now_s
         if sequence.leaves:
             return
         if request.output_tokens > 1:
-            request.token_start_s = now_s
+            request.decoding_s = now_s
         self.owner.prompt_finished(request, False)
 
     def _finish(self, sequence: Sequence) -> None:
@@ -301,7 +301,7 @@ class EngineReplica(EngineTurns):
             request.kv_tokens = request.prompt_kv_tokens
             self.owner.prompt_finished(request, True)
         else:
-            request.token_end_s = self.engine.now
+            request.last_token_s = self.engine.now
             self.owner.request_finished(request)
 
     # -- standing still --------------------------------------------------------------------------------------------

@@ -11,10 +11,9 @@ from sim_core.request import Request
 from sim_core.request_state import Situation
 
 TIMES = ("prompt_start_s", "prompt_end_s", "end_s", "token_end_s", "preempted_s")
-MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # None becomes NaN
+MAYBE_TIMES = ("transfer_start_s", "transfer_end_s", "token_start_s")  # NaN where there was none
 NUMBERS = ("index", "preemptions")
 INSTANCES = ("prompt_instance", "token_instance")  # by their index
-NAN: Final = float("nan")
 BLOCK: Final = 256  # requests written at once, column by column: more of them do not fit the cache
 
 
@@ -69,15 +68,15 @@ class Recorder:
         block = self._block
         if not block:
             return
-        times: dict[str, list[float | None]] = {
-            "prompt_start_s": [request.prompt_start_s for request in block],
-            "prompt_end_s": [request.prompt_end_s for request in block],
+        times = {
+            "prompt_start_s": [request.started_s for request in block],
+            "prompt_end_s": [request.first_token_s for request in block],
             "end_s": [request.end_s for request in block],
-            "token_end_s": [request.token_end_s for request in block],
+            "token_end_s": [request.last_token_s for request in block],
             "preempted_s": [request.preempted_s for request in block],
-            "transfer_start_s": [_or_nan(request.transfer_start_s) for request in block],
-            "transfer_end_s": [_or_nan(request.transfer_end_s) for request in block],
-            "token_start_s": [_or_nan(request.token_start_s) for request in block],
+            "transfer_start_s": [request.sent_s for request in block],
+            "transfer_end_s": [request.came_s for request in block],
+            "token_start_s": [request.decoding_s for request in block],
         }
         numbers = {
             "index": [request.index for request in block],
@@ -95,7 +94,3 @@ class Recorder:
             self._cached.extend([request.cached_tokens for request in block])
         self._written += len(block)
         block.clear()
-
-
-def _or_nan(time_s: float | None) -> float:
-    return NAN if time_s is None else time_s

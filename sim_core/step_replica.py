@@ -186,7 +186,7 @@ class StepReplica(Replica):
 
     def _finish_prompt(self, request: Request) -> None:
         """The first token is there: the request ends, decodes here, or leaves for another replica."""
-        request.prompt_end_s = self.engine.now
+        request.first_token_s = self.engine.now
         decode = request.decode
         if decode is not None:
             self.owner.prompt_finished(request, False)
@@ -204,7 +204,7 @@ class StepReplica(Replica):
         """The last token is there."""
         self.requests -= 1
         self.kv.release(request)
-        request.token_end_s = self.engine.now
+        request.last_token_s = self.engine.now
         self.owner.request_finished(request)
 
     # -- standing still --------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Batch:
         if task.is_prompt:
             self.prompts.append(task)
             self.prompt_tokens += task.batch_tokens
-            request.prompt_start_s = self.engine.now
+            request.started_s = self.engine.now
         else:
             if self._resting:
                 self._break_rest()
@@ -85,7 +85,7 @@ class Batch:
                 place = bisect_right(ends_at, end)
                 ends_at.insert(place, end)
                 self._ends.insert(place, task)
-            request.token_start_s = self.engine.now
+            request.decoding_s = self.engine.now
         kv_tokens = task.kv_tokens
         if kv_tokens:
             task.kv_tokens = 0

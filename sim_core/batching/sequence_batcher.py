@@ -114,7 +114,7 @@ class SequenceBatcher(PagedBatcher):
         self._sequences[task.request].decode_task = task
 
     def wait(self, task: Task) -> None:
-        task.request.token_start_s = self.engine.now
+        task.request.decoding_s = self.engine.now
 
     def evict(self, request: Request) -> None:
         sequence = self._sequences.pop(request)

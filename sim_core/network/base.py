@@ -120,17 +120,16 @@ class Network(Handler):
         if not host.kv.fits(request.kv_tokens) or (self._lines and self._lines.get(host.index)):
             self._wait(request)
             return
-        self._start(request, request.prompt_tokens >= self._overlap_from and request.prompt_end_s == self._engine.now)
+        self._start(request, request.prompt_tokens >= self._overlap_from and request.first_token_s == self._engine.now)
 
     def _start(self, request: Request, overlaps: bool) -> None:
         """Start the transfer: the destination has room. `overlaps`: a part was sent while the prompt was computed."""
         request.token_instance.kv.receive(request)
-        request.transfer_start_s = self._engine.now
+        request.sent_s = self._engine.now
         # the first token's own KV is held but not sent (SplitwiseSim)
         size_bytes = float(request.batch_size * request.prompt_tokens * self._kv_bytes_per_token)
         if overlaps:
-            start_s, end_s = request.prompt_start_s, request.prompt_end_s
-            assert start_s is not None and end_s is not None
+            start_s, end_s = request.started_s, request.first_token_s
             last_bytes = size_bytes / self._layers
             first_layer_s = start_s + (end_s - start_s) / self._layers
             self.carry(request, size_bytes, self.sent_during(request, size_bytes - last_bytes, first_layer_s))
@@ -147,7 +146,7 @@ class Network(Handler):
 
     def arrived(self, request: Request) -> None:
         """A transfer ends."""
-        request.transfer_end_s = self._engine.now
+        request.came_s = self._engine.now
         source = request.prompt_instance.kv
         source.release(request)
         source.in_transit -= 1
@@ -259,7 +258,7 @@ class Network(Handler):
 
     def _send_without_cache(self, request: Request) -> None:
         """Free the memory of a request, whose tokens are computed again at the destination."""
-        request.transfer_start_s = request.transfer_end_s = self._engine.now
+        request.sent_s = request.came_s = self._engine.now
         request.preemptions += 1
         source = request.prompt_instance.kv
         source.release(request)

@@ -20,6 +20,7 @@ from sim_core.event import Handler
 from sim_core.memory import instance_memory
 from sim_core.network import NETWORKS, WaitingTransfers, Wiring
 from sim_core.network.use import LinkUse, together
+from sim_core.performance.step_times import StepTimes
 from sim_core.policies import policies_for
 from sim_core.recorder import Recorder
 from sim_core.replica import Replica
@@ -62,6 +63,7 @@ class Simulation:
         self._policies = policies_for(spec)
         self._performance = self._policies.performance(spec.performance)
         self._steps_beyond = StepsBeyond()
+        self._times: dict[tuple[int, float], tuple[StepTimes, StepTimes]] = {}  # see `_with_overhead`
         self.applications = {
             app.application_id: Application(app, self.engine, self.recorder) for app in spec.applications
         }
@@ -113,7 +115,7 @@ class Simulation:
     def _replica(self, application: Application, index: int, plan: InstancePlan) -> Replica:
         model = application.spec.model
         times = self._performance.times_for(model, plan.processor_name, plan.spec)
-        times = times.plus(plan.spec.run_s)
+        times = self._with_overhead(times, plan.spec.run_s)
         memory = instance_memory(model, plan)
         policy = self._policies.batching[plan.spec.policy]
         batcher = policy(plan.spec, self.engine, policy.kv_cache(plan.spec, memory))
@@ -123,6 +125,14 @@ class Simulation:
         if times.may_exceed(plan.spec.max_batch_size):
             replica.observe(self._steps_beyond)
         return replica
+
+    def _with_overhead(self, times: StepTimes, overhead_s: float) -> StepTimes:
+        """The same times with `overhead_s` added to each step: one object for all replicas of a kind, which so stays in
+        the processor's cache."""
+        key = (id(times), overhead_s)
+        if key not in self._times:
+            self._times[key] = (times, times.plus(overhead_s))  # both are kept, as an id may be given again
+        return self._times[key][1]
 
     def submit(self) -> dict[int, Handler]:
         """By application, what takes a request when its client sends it: the router, with its delay."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 from sim_core.batching.base import DecodeObserver
 from sim_core.engine import Engine
 from sim_core.kv.base import KvCache
@@ -23,10 +21,10 @@ class Batch:
         "_resting",
         "_resting_context",
         "decodes",
-        "ends_at",
         "engine",
         "iteration",
         "kv",
+        "next_end",
         "observer",
         "preempted",
         "prompt_tokens",
@@ -47,8 +45,8 @@ class Batch:
         self.starts = 0  # batches started
         self.iteration = 0  # completed iterations with decodes
         self.without_decodes = 0  # completed iterations of prompts alone
-        self.ends_at: list[int] = []  # the iterations at which decodes end, the next one first
-        self._ends: list[Task] = []  # these decodes; of equal ones, the first to join first
+        self.next_end = NEVER  # the iteration at which the next decode ends; NEVER without decodes
+        self._ends: list[Task] = []  # decodes, the next one to end first; of equal ones, the first to join
         self._resting: dict[Task, None] = {}  # the whole decode batch, parked while prompts run alone; see `preempt`
         self.tracks_context = False  # only times that grow with context need it
         self._context = 0  # of `decodes`, as if none had got a token since iteration 0
@@ -76,20 +74,31 @@ class Batch:
             if self.tracks_context:
                 self._add_context(task)
             self.decodes[task] = None
-            task.end = end = self.iteration + iterations
-            ends_at = self.ends_at
-            if not ends_at or end >= ends_at[-1]:
-                ends_at.append(end)
-                self._ends.append(task)
-            else:
-                place = bisect_right(ends_at, end)
-                ends_at.insert(place, end)
-                self._ends.insert(place, task)
+            self._end_at(task, self.iteration + iterations)
             request.decoding_s = self.engine.now
         kv_tokens = task.kv_tokens
         if kv_tokens:
             task.kv_tokens = 0
             self.kv.admit(request, kv_tokens)
+
+    def _end_at(self, task: Task, end: int) -> None:
+        """Let a decode end at the iteration `end`."""
+        task.end = end
+        ends = self._ends
+        if end < self.next_end:
+            self.next_end = end
+            ends.insert(0, task)
+        elif end >= ends[-1].end:
+            ends.append(task)
+        else:
+            low, high = 1, len(ends) - 1
+            while low < high:
+                middle = (low + high) >> 1
+                if end < ends[middle].end:
+                    high = middle
+                else:
+                    low = middle + 1
+            ends.insert(low, task)
 
     def context(self) -> int:
         """The tokens in the cache that belong to the running decodes, where the batch tracks them: of each its prompt,
@@ -109,15 +118,16 @@ class Batch:
         decodes = self.decodes
         if decodes:
             self.iteration = iteration = self.iteration + iterations
-            ends_at = self.ends_at
-            while ends_at and ends_at[0] <= iteration:
-                del ends_at[0]
-                task = self._ends.pop(0)
-                task.end = -1
-                if self.tracks_context:
-                    self._context -= task.context
-                del decodes[task]
-                done.append(task)
+            if self.next_end <= iteration:
+                ends = self._ends
+                while ends and ends[0].end <= iteration:
+                    task = ends.pop(0)
+                    task.end = -1
+                    if self.tracks_context:
+                        self._context -= task.context
+                    del decodes[task]
+                    done.append(task)
+                self.next_end = ends[0].end if ends else NEVER
         else:
             self.without_decodes += iterations
         prompts = self.prompts
@@ -165,15 +175,12 @@ class Batch:
             return
         if self._resting:
             self._break_rest()
-        iteration, decodes, ends, ends_at = self.iteration, self.decodes, self._ends, self.ends_at
+        iteration, decodes = self.iteration, self.decodes
         for task in tasks:
             if self.tracks_context:
                 self._add_context(task)
             decodes[task] = None
-            task.end = end = iteration + task.remaining
-            place = bisect_right(ends_at, end)
-            ends_at.insert(place, end)
-            ends.insert(place, task)
+            self._end_at(task, iteration + task.remaining)
         if len(tasks) == len(self.preempted):
             self.preempted = []
         else:
@@ -194,5 +201,5 @@ class Batch:
             task.end = -1
             if self.tracks_context:
                 self._context -= task.context
-        self._ends = [task for task in self._ends if task.end >= 0] if decodes else []
-        self.ends_at = [task.end for task in self._ends]
+        self._ends = ends = [task for task in self._ends if task.end >= 0] if decodes else []
+        self.next_end = ends[0].end if ends else NEVER

@@ -104,7 +104,7 @@ class WholePrompts(Batcher):
         if batch.prompts:
             repeat = 1
         elif decodes:
-            repeat = batch.ends_at[0] - batch.iteration
+            repeat = batch.next_end - batch.iteration
         else:
             return None
         step = self._step

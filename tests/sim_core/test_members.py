@@ -48,7 +48,7 @@ class World:
         """As many iterations as an instance would run at once, or fewer."""
         if not self.left:
             return
-        iterations = self.batch.ends_at[0] - self.batch.iteration
+        iterations = self.batch.next_end - self.batch.iteration
         assert iterations == min(self.left.values())
         iterations = self.draw.randrange(1, iterations + 1)
         done = self.batch.ended(iterations)

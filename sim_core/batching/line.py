@@ -16,36 +16,31 @@ class Line:
     of them, for 6% of all instructions of the run.
     """
 
-    __slots__ = ("_newer", "_older", "batch_tokens", "kv_tokens")
+    __slots__ = ("batch_tokens", "kv_tokens", "newer", "older")
 
     def __init__(self) -> None:
-        self._older: list[Task] = []  # the newest first; empty only where `_newer` is, too
-        self._newer: list[Task] = []  # the newest last
+        self.older: list[Task] = []  # the newest first; empty only where `newer` is, too
+        self.newer: list[Task] = []  # the newest last
         self.batch_tokens = 0  # only where there is no task
         self.kv_tokens = 0  # memory that they take when they start
 
     def __len__(self) -> int:
-        return len(self._older) + len(self._newer)
+        return len(self.older) + len(self.newer)
 
     def in_order(self) -> Iterator[Task]:
         """The tasks, the oldest first."""
-        older = reversed(self._older)
-        return chain(older, self._newer) if self._newer else older
+        older = reversed(self.older)
+        return chain(older, self.newer) if self.newer else older
 
     def newest_first(self) -> Iterator[Task]:
         """The tasks, the newest first."""
-        return chain(reversed(self._newer), self._older)
-
-    def only(self) -> Task | None:
-        """The task that is alone in the line; None: there is none, or more."""
-        older = self._older
-        return older[0] if len(older) == 1 and not self._newer else None
+        return chain(reversed(self.newer), self.older)
 
     def add(self, task: Task) -> None:
         """Add `task`, which has entered the replica."""
         self.batch_tokens += task.batch_tokens
         self.kv_tokens += task.kv_tokens
-        older, newer = self._older, self._newer
+        older, newer = self.older, self.newer
         if not older:
             older.append(task)
         elif _is_older(newer[-1] if newer else older[0], task):
@@ -58,34 +53,34 @@ class Line:
         """Remove `task`, whose `kv_tokens` must be as they were when it was added."""
         self.batch_tokens -= task.batch_tokens
         self.kv_tokens -= task.kv_tokens
-        older = self._older
+        older = self.older
         if older[-1] is task:
             older.pop()
         else:
             older = self._list_around(task)
             del older[_place(older, task)]
-        if not older and self._newer:
+        if not older and self.newer:
             self._join()
 
     def clear(self) -> None:
         """Remove all tasks."""
-        self._older.clear()
-        self._newer.clear()
+        self.older.clear()
+        self.newer.clear()
         self.batch_tokens = self.kv_tokens = 0
 
     def _list_around(self, task: Task) -> list[Task]:
-        """`_older`, in which the place of `task` is from now on."""
-        if self._newer and _is_older(self._older[0], task):
+        """`older`, in which the place of `task` is from now on."""
+        if self.newer and _is_older(self.older[0], task):
             self._join()
-        return self._older
+        return self.older
 
     def _join(self) -> None:
         """Make one list of the two."""
-        older, newer = self._older, self._newer
+        older, newer = self.older, self.newer
         newer.reverse()
         newer += older
         older.clear()
-        self._older, self._newer = newer, older
+        self.older, self.newer = newer, older
 
 
 def _is_older(task: Task, other: Task) -> bool:

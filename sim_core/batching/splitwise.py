@@ -91,7 +91,7 @@ class SplitwiseBatcher(WholePrompts):
         batch, line = self.batch, self.line
         decodes = len(batch.decodes)
         preempted = len(batch.preempted)
-        waiting = len(line) + preempted
+        waiting = len(line.older) + len(line.newer) + preempted
         if (
             decodes + waiting <= self.max_batch_size
             and (decodes + line.batch_tokens + preempted <= self.max_batch_tokens or (decodes == 0 and waiting == 1))
@@ -105,8 +105,8 @@ class SplitwiseBatcher(WholePrompts):
     def _take_all(self) -> None:
         """The common refill: all waiting tasks have room beside the running ones."""
         batch, line = self.batch, self.line
-        only = line.only()
-        if only is not None and self.queue.take_only(only):
+        older = line.older
+        if len(older) == 1 and not line.newer and self.queue.take_only(only := older[0]):
             line.clear()
             if only.is_prompt:
                 self.prompt_queue.clear()

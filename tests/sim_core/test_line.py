@@ -24,7 +24,6 @@ def test_tasks_wait_in_order_of_arrival_then_of_entry_with_their_sums(
             line.remove(gone)
         assert list(line.newest_first()) == plain
         assert list(line.in_order()) == plain[::-1]
-        assert line.only() is (plain[0] if len(plain) == 1 else None)
         assert len(line) == len(plain)
         assert line.batch_tokens == sum(waiting.batch_tokens for waiting in plain)
         assert line.kv_tokens == sum(waiting.kv_tokens for waiting in plain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from random import Random
 
@@ -135,7 +135,9 @@ def test_a_run_that_is_cut_has_the_goodput_of_the_time_that_was_simulated(points
         point = points["baseline"]
         trace = trace_from(0.0, 1.5, 450)
         columns = {
-            name: column[:requests] for name in Trace.__slots__ if isinstance(column := getattr(trace, name), array)
+            each.name: column[:requests]
+            for each in fields(Trace)
+            if isinstance(column := getattr(trace, each.name), array)
         }
         return from_python(replace(point, spec=replace(point.spec, end_time_s=end_time_s)), replace(trace, **columns))
 

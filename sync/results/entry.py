@@ -31,7 +31,8 @@ _FIELDS: Mapping[str, checks.Check] = {
 def entry_bytes(values: Mapping[str, Any], outcome: Outcome) -> bytes:
     """The entry of an outcome's values (`Outcome.to_json_dict`), with the digests of these and of its table."""
     table = outcome.requests_parquet
-    digests = {"parquet_bytes": len(table), "parquet_sha256": outcome.requests_sha256 or sha256(table)}
+    digest = (table and outcome.requests_sha256) or sha256(table)  # the table may have been left out since
+    digests = {"parquet_bytes": len(table), "parquet_sha256": digest}
     return json_bytes({"format": FORMAT, **digests, "outcome_sha256": checksum(values), "outcome": values})
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from sweep.experiment.file import same_experiment
 from sweep.experiment.point import Outcome, SweepInfo
+from sync.results.entry import entry_bytes, parse_entry
 from sync.results.growing import Growth
 from sync.results.journal import Journal, JournalError, JournalWarning
 
@@ -28,6 +29,8 @@ def test_what_was_written_is_read_back_whole(tmp_path: Path, outcome: Outcome) -
         kept = journal.write(outcome)
     assert Journal(tmp_path / "a").read(outcome.key) == outcome
     assert kept.requests_sha256 == hashlib.sha256(outcome.requests_parquet).hexdigest()  # which MLflow keeps, too
+    without = replace(kept, requests_parquet=b"")
+    assert parse_entry(entry_bytes({}, without))["parquet_sha256"] == hashlib.sha256(b"").hexdigest()
 
 
 def test_a_point_never_written_is_none_without_a_warning(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import json
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -30,7 +32,7 @@ from traces.workload import TraceRef
 
 KEPT_REQUESTS = 100_000  # of 48 bytes: a process keeps its last traces of at most so many, up to 300 MB
 _KEPT_TRACES = 64  # a search runs many clusters with these seeds, and making a trace takes a tenth of a run
-_KEPT_SECTIONS = 64
+_KEPT_SECTIONS = 64  # the runs of a process share most sections of their configurations
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # four times as fast, where PyYAML was built with it
 
 
@@ -63,17 +65,29 @@ def finished_outcome(point: Point, trace: Trace, result: MeasuredRun) -> Outcome
         summary={name: float(value) for name, value in (result.summary | run_figures(result, point.slo)).items()},
         requests_parquet=encode_requests(result, point.spec, trace),
         counts=_counts(point, trace, result),
-        config_yaml="".join(_section_yaml(json.dumps({name: part})) for name, part in point.config.items()),
+        config_yaml="".join(_section_yaml({name: part}) for name, part in point.config.items()),
         version=__version__,
         core=form().text,
         gpus=gpu_rows(result, point.spec, point.gpu_power) if result.stopped_s is None else [],
     )
 
 
+def _section_yaml(section: Mapping[str, Any]) -> str:
+    """A section of a configuration as YAML."""
+    text = json.dumps(section)
+    if json.loads(text) != section:  # JSON cannot say it: a name below is a number
+        return _yaml(section)
+    return _kept_yaml(text)
+
+
 @lru_cache(maxsize=_KEPT_SECTIONS)
-def _section_yaml(section: str) -> str:
-    """A section of a configuration, which is given as JSON, as YAML: the runs of a process share most of them."""
-    return yaml.dump(json.loads(section), Dumper=_DUMPER, sort_keys=False)
+def _kept_yaml(section: str) -> str:
+    """A section that is given as JSON, as YAML."""
+    return _yaml(json.loads(section))
+
+
+def _yaml(section: Mapping[str, Any]) -> str:
+    return yaml.dump(section, Dumper=_DUMPER, sort_keys=False)
 
 
 def _counts(point: Point, trace: Trace, result: MeasuredRun) -> dict[str, list[int]]:

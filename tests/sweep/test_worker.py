@@ -48,8 +48,10 @@ def test_an_outcome_repeats_what_its_point_is_with_the_configuration_resolved(po
     assert (outcome.key, outcome.name, outcome.machines) == (point.key, point.name, {"dgx-h100": 1})
     assert yaml.safe_load(outcome.config_yaml)["cluster"]["servers"][1]["count"] == 1
     assert outcome.config_yaml == yaml.dump(dict(point.config), Dumper=yaml.CSafeDumper, sort_keys=False)
-    other = run_point(replace(point, config={**point.config, "seed": 7}), ROOT)
-    assert yaml.safe_load(other.config_yaml) == {**yaml.safe_load(outcome.config_yaml), "seed": 7}
+    for changed in ({"seed": 7}, {"hardware_repo": {"1": 2}}, {"hardware_repo": {1: 2}}, {"hardware_repo": {1: 2.0}}):
+        config = {**point.config, **changed}
+        other = run_point(replace(point, config=config), ROOT)
+        assert other.config_yaml == yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def test_two_runs_of_a_point_give_the_same_bytes(points: list[Point]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sim_core.errors import SpecError
 from sim_core.whole_file import replacing
 from sync.report.style import FORMATS
-from sync.results.inside import make_folder, refuse_links, replacing_inside
+from sync.results.inside import make_folder, refuse_links, write_inside
 
 REPORT_FILE = "report.html"
 _MARK = "sync report "
@@ -60,7 +60,10 @@ def write_files(files: Mapping[str, bytes], folder: Path, results: Path | None =
         refuse_links(folder, results)
         make_folder(folder)
     for name, content in files.items():
-        with replacing(folder / name) if results is None else replacing_inside(folder / name) as file:
+        if results is not None:
+            write_inside(folder / name, content)
+            continue
+        with replacing(folder / name) as file:
             file.write(content)
 
 

@@ -201,9 +201,8 @@ def _moments(columns: Mapping[str, Floats], edges: Floats) -> dict[str, Moments]
 def _kv_tokens(columns: Mapping[str, Floats], at: Mapping[str, Moments], sequences: Floats, edges: Floats) -> Floats:
     """The mean KV cache held, in tokens: during a transfer at both of its ends. `at`: the columns' times."""
     prompt, decode = sequences * (columns["prompt_tokens"] + 1), sequences * (columns["output_tokens"] - 1)
-    sent, end, released = at["transfer_start_s"], at["token_end_s"], at["token_end_s"]
-    if sent.known.any():
-        released = Moments(np.where(sent.known, columns["transfer_end_s"], columns["token_end_s"]), edges)
+    sent, end = at["transfer_start_s"], at["token_end_s"]
+    released = Moments(np.where(sent.known, columns["transfer_end_s"], columns["token_end_s"]), edges)
     return (
         at["prompt_start_s"].mean_number(released, prompt)
         + sent.mean_number(end, prompt)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sim_core.cache_use import CacheUse
 from sim_core.performance import PERFORMANCE_MODELS
+from sim_core.performance.base import PerformanceModel
 from sim_core.performance.step_times import StepTimes
 from sim_core.policies import policies_for, policies_with
 from sim_core.reference import REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM
@@ -87,22 +88,42 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
     first, each = np.full(len(prompts), np.nan), np.full(len(prompts), np.nan)
     with policies_for(spec).blamed():
         for application in spec.applications:
-            times = _reference_times(spec, application.model.measured_as)
-            if times is not None:
-                own = applications == application.application_id
-                first[own], each[own] = _alone(times, prompts[own], requests["output_tokens"][own])
+            alone = _on_reference(spec, application.model.measured_as)
+            if alone is not None:
+                own = applications == application.application_id if len(spec.applications) > 1 else slice(None)
+                first[own], each[own] = alone.of(prompts[own], requests["output_tokens"][own])
     alone_s = {"ttft": first, "tbt": each, "e2e": first + each * (requests["output_tokens"] - 1)}
     with np.errstate(divide="raise"):
         return {f"{metric}_slowdown": requests[f"{metric}_s"] / alone_s[metric] for metric in METRICS}
 
 
-def _alone(times: StepTimes, prompts: Numbers, outputs: Numbers) -> tuple[Floats, Floats]:
-    """`StepTimes.alone` of all requests; asked once for a prompt size where it depends on no more."""
-    if times.grows_with_context:
-        return _columns([times.alone(*size) for size in zip(prompts.tolist(), outputs.tolist(), strict=True)])
-    different, size_of_row = _distinct(prompts)
-    first, each = _columns([times.alone(size) for size in different.tolist()])
-    return first[size_of_row], each[size_of_row]
+class _Alone:
+    """The times of requests that are alone on the reference machine, each worked out when it is first asked for."""
+
+    __slots__ = ("_are_known", "_each", "_first", "_times")
+
+    def __init__(self, times: StepTimes) -> None:
+        self._times = times
+        self._first, self._each = np.zeros(0), np.zeros(0)  # by prompt size
+        self._are_known: npt.NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+
+    def of(self, prompts: Numbers, outputs: Numbers) -> tuple[Floats, Floats]:
+        """`StepTimes.alone` of all requests; asked once for a prompt size where it depends on no more."""
+        alone = self._times.alone
+        if self._times.grows_with_context:
+            return _columns([alone(*size) for size in zip(prompts.tolist(), outputs.tolist(), strict=True)])
+        most = int(prompts.max(initial=0))
+        if most > _MOST_IN_A_TABLE:
+            different, size_of_row = np.unique(prompts, return_inverse=True)
+            first, each = _columns([alone(size) for size in different.tolist()])
+            return first[size_of_row], each[size_of_row]
+        if (more := most + 1 - len(self._first)) > 0:
+            self._first, self._each = np.pad(self._first, (0, more)), np.pad(self._each, (0, more))
+            self._are_known = np.pad(self._are_known, (0, more))
+        if len(new := np.unique(prompts[np.logical_not(self._are_known[prompts])])):
+            self._first[new], self._each[new] = _columns([alone(size) for size in new.tolist()])
+            self._are_known[new] = True
+        return self._first[prompts], self._each[prompts]
 
 
 def _columns(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
@@ -110,21 +131,16 @@ def _columns(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
     return first, second
 
 
-def _distinct(sizes: Numbers) -> tuple[Numbers, Numbers]:
-    """The distinct sizes in ascending order, and for each size its place among them."""
-    if not len(sizes) or sizes.max() > _MOST_IN_A_TABLE:
-        return np.unique(sizes, return_inverse=True)
-    are_there = np.zeros(int(sizes.max()) + 1, dtype=bool)  # by size; `unique` would sort, in ten times the time
-    are_there[sizes] = True
-    return np.flatnonzero(are_there), (np.cumsum(are_there) - 1)[sizes]
-
-
-def _reference_times(spec: SimSpec, model: str) -> StepTimes | None:
-    """The times of steps on the reference machine; None where they are unknown."""
+def _on_reference(spec: SimSpec, model: str) -> _Alone | None:
+    """The times on the reference machine; None where they are unknown."""
     if spec.performance.policy in PERFORMANCE_MODELS:  # which no plugin's may be called
-        return _own_reference_times(_alone_on_reference(spec.performance, model), model)
-    performance = policies_for(spec).performance(spec.performance)
-    return performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+        return _own_on_reference(_alone_on_reference(spec.performance, model), model)
+    return _known(policies_for(spec).performance(spec.performance), model)
+
+
+def _known(performance: PerformanceModel, model: str) -> _Alone | None:
+    times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+    return None if times is None else _Alone(times)
 
 
 def _alone_on_reference(spec: PerformanceSpec, model: str) -> PerformanceSpec:
@@ -137,10 +153,10 @@ def _alone_on_reference(spec: PerformanceSpec, model: str) -> PerformanceSpec:
 
 
 @lru_cache(maxsize=8)
-def _own_reference_times(spec: PerformanceSpec, model: str) -> StepTimes | None:
+def _own_on_reference(spec: PerformanceSpec, model: str) -> _Alone | None:
     """The same by the project's own performance models. They are kept with the times that they have worked out: the
     runs of a process mostly ask for the same ones again."""
-    return policies_with(()).performance(spec).step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
+    return _known(policies_with(()).performance(spec), model)
 
 
 def _sorted_times(requests: Columns) -> dict[str, Floats]:

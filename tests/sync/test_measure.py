@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from array import array
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from configs.compose import Composer
 from sim_core import SimResult, SimSpec, simulate, spec_from_config
 from sim_core.clients import Clients
 from sim_core.performance.curve import times_from_curve
+from sim_core.performance.step_times import StepTimes
 from sim_core.spec import CurveSpec
-from sync.results.measure import _own_reference_times as reference_times
-from sync.results.measure import ascending, measure, pick
+from sync.results.measure import _Alone, ascending, measure, pick
+from sync.results.measure import _own_on_reference as reference_times
 from sync.results.statistics import geometric_mean, mean, mean_of_times, percentile, standard_deviation
 from tests.sim_core import worlds
 from traces.workload import TraceRef, load
@@ -43,6 +45,13 @@ def reference_curves(spec: SimSpec) -> dict[int, CurveSpec]:
     curves = {curve.model: curve for curve in spec.performance.curves if curve.hardware == "a100-80gb"
               and curve.tensor_parallelism == 8}  # fmt: skip
     return {app.application_id: curves[app.model.measured_as] for app in spec.applications}
+
+
+@cache
+def reference_machine() -> StepTimes:
+    """The times of its steps."""
+    spec = spec_from_config(Composer().resolved(CLUSTER), ROOT)
+    return times_from_curve(reference_curves(spec)[spec.applications[0].application_id])
 
 
 def bits(values: Any) -> list[str]:
@@ -135,6 +144,15 @@ def test_sizes_of_any_kind_have_the_same_slowdowns(monkeypatch: pytest.MonkeyPat
     sorted_first = measure(result, spec)
     for metric in ("ttft", "tbt", "e2e"):
         assert bits(sorted_first.requests[f"{metric}_slowdown"]) == bits(measured.requests[f"{metric}_slowdown"])
+
+
+@given(st.lists(st.lists(st.integers(1, 300), max_size=20), max_size=6))
+def test_times_alone_are_the_same_whichever_sizes_were_asked_for_before(runs: list[list[int]]) -> None:
+    times = reference_machine()
+    kept = _Alone(times)
+    for sizes in runs:
+        first, each = kept.of(np.array(sizes, dtype=np.int64), np.ones(len(sizes)))
+        assert list(zip(first.tolist(), each.tolist(), strict=True)) == [times.alone(size) for size in sizes]
 
 
 def test_a_run_without_requests_has_counts_alone() -> None:

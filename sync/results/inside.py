@@ -86,10 +86,15 @@ def linked_inside(path: Path, twin: Path, content: bytes) -> bool:
     return True
 
 
-def _holds(file: BinaryIO, content: bytes) -> bool:
+def _holds(file: BufferedReader, content: bytes) -> bool:
     """Whether the file, from where it stands, holds `content` and no more."""
-    parts = (content[start : start + _PORTION] for start in range(0, len(content), _PORTION))
-    return all(file.read(len(part)) == part for part in parts) and not file.read(1)
+    whole, read = memoryview(content), bytearray(_PORTION)
+    for start in range(0, len(content), _PORTION):
+        part = whole[start : start + _PORTION]
+        count = file.readinto(read)
+        if count != len(part) or (read if count == _PORTION else read[:count]) != part:
+            return False
+    return not file.read(1)
 
 
 def make_folder(path: Path) -> None:

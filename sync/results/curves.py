@@ -137,7 +137,7 @@ def curves_over_time(
     running = np.clip(1.0 - c["preempted_s"] / some, 0.0, 1.0)
     after_first = np.where(lasted > 0, (c["output_tokens"] - 1) / some, 0.0)
     prompts = at["prompt_start_s"].mean_number(at["prompt_end_s"])
-    came, began = (Moments(times_s - first_s, edges) for times_s in _waiting(columns, result))
+    came, began = _waiting(c, at["prompt_start_s"], result, edges)
     decodes = partial(at["token_start_s"].mean_number, at["token_end_s"])
     widths = np.diff(edges)
     values = (
@@ -186,12 +186,17 @@ def _number(times_s: Floats, edges: Floats) -> npt.NDArray[np.intp]:
     return np.bincount(steps, minlength=last + 1)
 
 
-def _waiting(columns: Mapping[str, Floats], result: MeasuredRun) -> tuple[Floats, Floats]:
-    """From arrival to the prompt's start; to the run's end for whoever is still waiting then."""
+def _waiting(
+    columns: Mapping[str, Floats], began: Moments, result: MeasuredRun, edges: Floats
+) -> tuple[Moments, Moments]:
+    """From arrival to the prompt's start (`began`); to the run's end for whoever is still waiting then."""
     waits = np.array([state == RequestState.WAITS_FOR_PROMPT for state in result.unserved["state"]], dtype=bool)
-    left_s = np.array(result.unserved["arrival_s"], dtype=np.float64)[waits]
-    ends_s = np.full(len(left_s), result.end_s)
-    return np.append(columns["arrival_s"], left_s), np.append(columns["prompt_start_s"], ends_s)
+    if not waits.any():
+        return Moments(columns["arrival_s"], edges), began
+    left_s = np.array(result.unserved["arrival_s"], dtype=np.float64)[waits] - result.first_arrival_s
+    ends_s = np.full(len(left_s), result.end_s - result.first_arrival_s)
+    came_s, began_s = np.append(columns["arrival_s"], left_s), np.append(columns["prompt_start_s"], ends_s)
+    return Moments(came_s, edges), Moments(began_s, edges)
 
 
 def _moments(columns: Mapping[str, Floats], edges: Floats) -> dict[str, Moments]:

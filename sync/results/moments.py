@@ -33,23 +33,25 @@ class Moments:
         passed += np.arange(len(passed)) & (_LANES - 1)
         self._passed = passed
 
-    def time_since(self, weights: Floats) -> Floats:
-        """The sum over the moments of weight times the time since then, at each of the edges."""
-        weight_sum, moment_sum = (np.cumsum(self._sums(values)) for values in (weights, self._times_s * weights))
+    def time_since(self, weights: Floats | None) -> Floats:
+        """The sum over the moments of weight times the time since then, at each of the edges. None: all weigh 1."""
+        moments = self._times_s if weights is None else self._times_s * weights
+        weight_sum, moment_sum = (np.cumsum(self._sums(values)) for values in (weights, moments))
         return np.asarray(weight_sum * self._edges - moment_sum, dtype=np.float64)
 
-    def _sums(self, values: Floats) -> Floats:
-        """The sum of the values whose moments lie in front of each edge, and behind the one before it."""
+    def _sums(self, values: Floats | None) -> Floats:
+        """The sum of the values whose moments lie in front of each edge, and behind the one before it. None: their
+        number."""
         count = len(self._edges)
         sums = np.bincount(self._passed, values, (count + 1) * _LANES).reshape(-1, _LANES)
         return np.asarray(sums[:count].sum(axis=1), dtype=np.float64)
 
-    def mean_number(self, ends: Moments, weights: Floats | float = 1.0) -> Floats:
-        """How many intervals (by weight) from these moments to their `ends` hold the time, as the mean over each step;
-        those without start or end are none."""
+    def mean_number(self, ends: Moments, weights: Floats | None = None) -> Floats:
+        """How many intervals (by weight; None: each is one) from these moments to their `ends` hold the time, as the
+        mean over each step; those without start or end are none."""
         both = self.known & ends.known
         if not both.any():
             return np.zeros(len(self._edges) - 1)
-        weight = np.where(both, weights, 0.0)
+        weight = weights if both.all() else np.where(both, 1.0 if weights is None else weights, 0.0)
         so_far = self.time_since(weight) - ends.time_since(weight)
         return np.asarray(np.maximum(np.diff(so_far), 0.0) / np.diff(self._edges), dtype=np.float64)

@@ -22,7 +22,7 @@ from sweep.launch.backlog import Backlog
 from sweep.launch.base import LauncherError
 from sweep.launch.interrupt import Interrupts
 from sweep.launch.raw_logs import raw_logs_dropped
-from sweep.launch.ray_environment import LOOPBACK_ALONE, OF_WORKERS, QUIET
+from sweep.launch.ray_environment import LOOPBACK_ALONE, OF_WORKERS, QUIET, SELDOM
 from sweep.launch.worker import KEPT_REQUESTS, run_point
 from traces import workload
 
@@ -32,6 +32,7 @@ _LOOK_S = 1.0  # how long a new node may go unnoticed
 _STORE_BYTES = 256 * 2**20
 _ENVIRONMENT = {
     **QUIET,
+    **SELDOM,
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # keeps raw logs of killed workers and nodes out of the progress line
     "GRPC_VERBOSITY": "NONE",  # the same for gRPC
     "RAY_grpc_client_keepalive_time_ms": "10000",  # notice a silent node within seconds, not minutes

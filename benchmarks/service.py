@@ -2,7 +2,7 @@
 
     python benchmarks/service.py overhead     CPU of the whole service over that of the simulation loops, part by part
                                               (--runs 40 --requests 72000, --sink mlflow; or of all runs of
-                                              --experiment experiments/isocost.yaml, in half an hour)
+                                              --experiment experiments/isocost.yaml, in 17 minutes)
     python benchmarks/service.py workers      two workers against one
     python benchmarks/service.py points       10,000 points of about 10 ms
     python benchmarks/service.py cores        64 cores (in name) and tasks of a second that sleep

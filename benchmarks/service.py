@@ -289,6 +289,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=72_000, help="in each of them (default: 72000)")
     parser.add_argument("--experiment", type=Path, help="of overhead: a file with other runs")
     arguments = parser.parse_args()
+    if arguments.experiment is not None and not arguments.experiment.is_file():
+        parser.error(f"--experiment {arguments.experiment}: no such file")
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     text = (

@@ -100,12 +100,11 @@ def _slowdowns(requests: Columns, spec: SimSpec) -> Columns:
 class _Alone:
     """The times of requests that are alone on the reference machine, each worked out when it is first asked for."""
 
-    __slots__ = ("_are_known", "_each", "_first", "_times")
+    __slots__ = ("_by_size", "_times")
 
     def __init__(self, times: StepTimes) -> None:
         self._times = times
-        self._first, self._each = np.zeros(0), np.zeros(0)  # by prompt size
-        self._are_known: npt.NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._by_size = np.empty((2, 0))  # of the first token and of each further one, by prompt size; NaN: not yet
 
     def of(self, prompts: Numbers, outputs: Numbers) -> tuple[Floats, Floats]:
         """`StepTimes.alone` of all requests; asked once for a prompt size where it depends on no more."""
@@ -117,13 +116,12 @@ class _Alone:
             different, size_of_row = np.unique(prompts, return_inverse=True)
             first, each = _columns([alone(size) for size in different.tolist()])
             return first[size_of_row], each[size_of_row]
-        if (more := most + 1 - len(self._first)) > 0:
-            self._first, self._each = np.pad(self._first, (0, more)), np.pad(self._each, (0, more))
-            self._are_known = np.pad(self._are_known, (0, more))
-        if len(new := np.unique(prompts[np.logical_not(self._are_known[prompts])])):
-            self._first[new], self._each[new] = _columns([alone(size) for size in new.tolist()])
-            self._are_known[new] = True
-        return self._first[prompts], self._each[prompts]
+        if (more := most + 1 - self._by_size.shape[1]) > 0:
+            self._by_size = np.pad(self._by_size, ((0, 0), (0, more)), constant_values=np.nan)
+        if len(new := np.unique(prompts[np.isnan(self._by_size[0][prompts])])):
+            self._by_size[:, new] = _columns([alone(size) for size in new.tolist()])
+        first, each = self._by_size
+        return first[prompts], each[prompts]
 
 
 def _columns(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
@@ -135,10 +133,11 @@ def _on_reference(spec: SimSpec, model: str) -> _Alone | None:
     """The times on the reference machine; None where they are unknown."""
     if spec.performance.policy in PERFORMANCE_MODELS:  # which no plugin's may be called
         return _own_on_reference(_alone_on_reference(spec.performance, model), model)
-    return _known(policies_for(spec).performance(spec.performance), model)
+    return _times_alone(policies_for(spec).performance(spec.performance), model)
 
 
-def _known(performance: PerformanceModel, model: str) -> _Alone | None:
+def _times_alone(performance: PerformanceModel, model: str) -> _Alone | None:
+    """The times on the reference machine by `performance`."""
     times = performance.step_times(model, REFERENCE_HARDWARE, REFERENCE_TENSOR_PARALLELISM)
     return None if times is None else _Alone(times)
 
@@ -156,7 +155,7 @@ def _alone_on_reference(spec: PerformanceSpec, model: str) -> PerformanceSpec:
 def _own_on_reference(spec: PerformanceSpec, model: str) -> _Alone | None:
     """The same by the project's own performance models. They are kept with the times that they have worked out: the
     runs of a process mostly ask for the same ones again."""
-    return _known(policies_with(()).performance(spec), model)
+    return _times_alone(policies_with(()).performance(spec), model)
 
 
 def _sorted_times(requests: Columns) -> dict[str, Floats]:

@@ -45,7 +45,6 @@ class SweepFolder:
         self.folder = folder
         self._entries = entries
         self._lock: BinaryIO  # open while the folder is entered
-        self._scrubber = Scrubber(os.environ)
 
     # -- the lock ----------------------------------------------------------------------------------------------
 
@@ -134,6 +133,11 @@ class SweepFolder:
         if growth is None or growth.is_done:
             return frozenset()
         return self.keys() - growth.others - self._sweep.asked_for()
+
+    @cached_property
+    def _scrubber(self) -> Scrubber:
+        """Made where something is written: readers, of which a sweep has one for each run, need none."""
+        return Scrubber(os.environ)
 
     @cached_property
     def _sweep(self) -> SweepFile:

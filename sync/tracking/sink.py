@@ -58,7 +58,6 @@ class MlflowSink:
     def __init__(self, results: Path) -> None:
         self._store, self._results = MlflowStore(results), results
         self._sweep: SweepInfo | None = None  # while open
-        self._journal: Journal | None = None  # the sweep's, while open
         self._experiment_id = ""
         self._runs: Runs | None = None
         self._uncertain: set[str] = set()  # keys of which a write may have broken off
@@ -74,7 +73,7 @@ class MlflowSink:
         with self._store.plain_errors():
             self._store.connect(make=True)
             experiment_id = self._find_experiment(sweep)
-        self._sweep, self._journal = sweep, Journal(self._results / sweep.name)
+        self._sweep = sweep
         if experiment_id != self._experiment_id:
             self._experiment_id, self._runs = experiment_id, None
 
@@ -233,16 +232,16 @@ class MlflowSink:
         name = self._scrub(name_by_rate(outcome))
         run = self._store.create_run(self._experiment_id, name, tags, start)
         points = [(name, value, 0) for name, value in metrics.items()] + fields.curve_points(derived)
-        self._store.log_files(run, artifacts.files(outcome, self._scrub), self._twins(outcome))
+        self._store.log_files(run, artifacts.files(outcome, self._scrub), self._twins(sweep, outcome))
         params, dataset = fields.params(outcome, self._scrub), fields.dataset(outcome, derived, self._scrub)
         status = next(name for name, ours in FINAL.items() if ours == outcome.status)
         self._store.finish_run(run.run_id, points, params, dataset, status=status, end_ms=end)
         return replace(run, status=status, tags=tags, metrics=metrics, params=params)
 
-    def _twins(self, outcome: Outcome) -> dict[str, Path]:
+    def _twins(self, sweep: SweepInfo, outcome: Outcome) -> dict[str, Path]:
         """Where the sweep's journal keeps what is an artifact too: the table of requests, by far the largest one."""
         with suppress(OSError):
-            if self._journal is not None and (kept := self._journal.requests_file(outcome.key)):
+            if kept := Journal(self._results / sweep.name).requests_file(outcome.key):
                 return {artifacts.REQUESTS_FILE: kept}
         return {}
 

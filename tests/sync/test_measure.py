@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from array import array
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,9 @@ def reference_curves(spec: SimSpec) -> dict[int, CurveSpec]:
     return {app.application_id: curves[app.model.measured_as] for app in spec.applications}
 
 
-@cache
+@pytest.fixture(scope="module")
 def reference_machine() -> StepTimes:
-    """The times of its steps."""
+    """The times of its steps, made in front of the examples that Hypothesis times."""
     spec = spec_from_config(Composer().resolved(CLUSTER), ROOT)
     return times_from_curve(reference_curves(spec)[spec.applications[0].application_id])
 
@@ -147,12 +146,15 @@ def test_sizes_of_any_kind_have_the_same_slowdowns(monkeypatch: pytest.MonkeyPat
 
 
 @given(st.lists(st.lists(st.integers(1, 300), max_size=20), max_size=6))
-def test_times_alone_are_the_same_whichever_sizes_were_asked_for_before(runs: list[list[int]]) -> None:
-    times = reference_machine()
-    kept = _Alone(times)
+def test_times_alone_are_the_same_whichever_sizes_were_asked_for_before(
+    reference_machine: StepTimes, runs: list[list[int]]
+) -> None:
+    kept = _Alone(reference_machine)
     for sizes in runs:
         first, each = kept.of(np.array(sizes, dtype=np.int64), np.ones(len(sizes)))
-        assert list(zip(first.tolist(), each.tolist(), strict=True)) == [times.alone(size) for size in sizes]
+        assert list(zip(first.tolist(), each.tolist(), strict=True)) == [
+            reference_machine.alone(size) for size in sizes
+        ]
 
 
 def test_a_run_without_requests_has_counts_alone() -> None:
